@@ -1,0 +1,1 @@
+"""Opportune: the rules package."""
