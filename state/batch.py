@@ -1,0 +1,199 @@
+"""A batch of events as columns: the form they have from decode to decision.
+
+`cells[slot]` holds the values of the field in that slot of each row's own event type; `present` says per row which slots
+are known. Rows stand in log order. Nothing here parses or judges a value: see `connectors.sources`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.hashing import hash_text
+from state.jit import kernel
+from state.schema import Kind, Schema
+
+Int64s = NDArray[np.int64]
+Value = int | float | bool | str | Sequence[str]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Columns of n events.
+
+    `subscriber`, `at_ms`, `id` (0: none), `present` int64[n]; `type` uint8[n]; `cells` int64[schema.width, n];
+    `strings`: (hash, text) pairs that the readers of this batch may not know yet.
+    """
+
+    schema: Schema
+    subscriber: Int64s
+    at_ms: Int64s
+    type: NDArray[np.uint8]
+    id: Int64s
+    present: Int64s
+    cells: Int64s
+    strings: list[tuple[int, bytes]] = field(default_factory=list)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return int(self.subscriber.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One event in plain Python, for slow paths and tests; absent fields are unknown."""
+
+    type: str
+    subscriber: int
+    at_ms: int
+    values: Mapping[str, Value] = field(default_factory=dict)
+    id: str = ""
+
+
+def empty(schema: Schema, n: int = 0) -> Batch:
+    """Return a batch of `n` rows, all zero and unknown."""
+    return Batch(
+        schema,
+        np.zeros(n, np.int64),
+        np.zeros(n, np.int64),
+        np.zeros(n, np.uint8),
+        np.zeros(n, np.int64),
+        np.zeros(n, np.int64),
+        np.zeros((schema.width, n), np.int64),
+    )
+
+
+def select(batch: Batch, rows: NDArray[np.int32]) -> Batch:
+    """Return the rows with the given indices, in the given order; `strings` are kept whole."""
+    n = rows.shape[0]
+    out = Batch(
+        batch.schema,
+        np.empty(n, np.int64),
+        np.empty(n, np.int64),
+        np.empty(n, np.uint8),
+        np.empty(n, np.int64),
+        np.empty(n, np.int64),
+        np.empty((batch.cells.shape[0], n), np.int64),
+        batch.strings,
+    )
+    gather(
+        rows,
+        batch.subscriber, batch.at_ms, batch.type, batch.id, batch.present, batch.cells,
+        out.subscriber, out.at_ms, out.type, out.id, out.present, out.cells,
+    )  # fmt: skip
+    return out
+
+
+def concat(batches: Sequence[Batch]) -> Batch:
+    """Return the rows of all batches, which must share one schema, one after the other."""
+    if len(batches) == 1:
+        return batches[0]
+    schema = batches[0].schema
+    assert all(batch.schema is schema or batch.schema == schema for batch in batches)
+    return Batch(
+        schema,
+        np.concatenate([batch.subscriber for batch in batches]),
+        np.concatenate([batch.at_ms for batch in batches]),
+        np.concatenate([batch.type for batch in batches]),
+        np.concatenate([batch.id for batch in batches]),
+        np.concatenate([batch.present for batch in batches]),
+        np.concatenate([batch.cells for batch in batches], axis=1),
+        [pair for batch in batches for pair in batch.strings],
+    )
+
+
+def remap(batch: Batch, schema: Schema) -> Batch:
+    """Return the batch under another schema: fields move by name, a field whose kind changed becomes unknown.
+
+    Rows of an event type that `schema` lacks are left out. The members of a SET move by name too.
+    """
+    if batch.schema is schema or batch.schema.fingerprint == schema.fingerprint:
+        return Batch(
+            schema, batch.subscriber, batch.at_ms, batch.type, batch.id, batch.present, batch.cells, batch.strings
+        )
+    known = np.array([kind.name in schema.codes for kind in batch.schema.types], dtype=np.bool_)
+    source = select(batch, np.flatnonzero(known[batch.type]).astype(np.int32))
+    out = empty(schema, source.n)
+    out.subscriber, out.at_ms, out.id, out.strings = source.subscriber, source.at_ms, source.id, source.strings
+    for code, kind in enumerate(batch.schema.types):
+        if kind.name not in schema.codes:
+            continue
+        rows = np.flatnonzero(source.type == code)
+        target = schema.types[schema.code(kind.name)]
+        out.type[rows] = schema.code(kind.name)
+        for slot, old in enumerate(kind.fields):
+            new_slot = target.slots.get(old.name)
+            if new_slot is None or target.fields[new_slot].kind != old.kind:
+                continue
+            values = source.cells[slot, rows]
+            if old.kind == Kind.SET:
+                values = _move_members(values, old.members, target.fields[new_slot].members)
+            out.cells[new_slot, rows] = values
+            out.present[rows] |= ((source.present[rows] >> slot) & 1) << new_slot
+    return out
+
+
+def from_rows(schema: Schema, rows: Sequence[Row]) -> Batch:
+    """Build a batch from plain rows; KeyError names an unknown event type or field."""
+    batch = empty(schema, len(rows))
+    strings: dict[int, bytes] = {}
+    for index, row in enumerate(rows):
+        code = schema.code(row.type)
+        batch.subscriber[index] = row.subscriber
+        batch.at_ms[index] = row.at_ms
+        batch.type[index] = code
+        batch.id[index] = hash_text(row.id.encode()) if row.id else 0
+        for name, value in row.values.items():
+            slot = schema.slot(code, name)
+            described = schema.types[code].fields[slot]
+            batch.cells[slot, index] = to_cell(described.kind, described.members, value, strings)
+            batch.present[index] |= 1 << slot
+    batch.strings = list(strings.items())
+    return batch
+
+
+def to_cell(kind: Kind, members: tuple[str, ...], value: Value, strings: dict[int, bytes]) -> int:
+    """Return the 64 bits of a plain value; texts met are added to `strings`. ValueError names an unknown member."""
+    if kind == Kind.FLOAT:
+        return int(np.float64(value).view(np.int64))
+    if kind == Kind.STRING:
+        text = str(value).encode()
+        hashed = hash_text(text)
+        strings[hashed] = text
+        return hashed
+    if kind == Kind.SET:
+        names = [value] if isinstance(value, str) else value
+        assert isinstance(names, Sequence)
+        return sum(1 << members.index(name) for name in set(names))
+    return int(value)  # type: ignore[arg-type]  # INT, BOOL and TIME hold numbers
+
+
+def _move_members(values: Int64s, old: tuple[str, ...], new: tuple[str, ...]) -> Int64s:
+    moved = np.zeros_like(values)
+    for bit, name in enumerate(old):
+        if name in new:
+            moved |= ((values >> bit) & 1) << new.index(name)
+    return moved
+
+
+@kernel
+def gather(
+    rows: NDArray[np.int32],
+    subscriber: Int64s, at_ms: Int64s, type_: NDArray[np.uint8], id_: Int64s, present: Int64s, cells: Int64s,
+    to_subscriber: Int64s, to_at_ms: Int64s, to_type: NDArray[np.uint8], to_id: Int64s, to_present: Int64s,
+    to_cells: Int64s,
+) -> None:  # fmt: skip
+    """Copy the named rows of every column, column by column."""
+    n = rows.shape[0]
+    for i in range(n):
+        row = rows[i]
+        to_subscriber[i] = subscriber[row]
+        to_at_ms[i] = at_ms[row]
+        to_type[i] = type_[row]
+        to_id[i] = id_[row]
+        to_present[i] = present[row]
+    for slot in range(cells.shape[0]):
+        for i in range(n):
+            to_cells[slot, i] = cells[slot, rows[i]]

@@ -1,0 +1,103 @@
+"""One hash of a text, one hash of a number, everywhere the same.
+
+A STRING value travels as the 64-bit hash of its UTF-8 bytes; the text itself is kept once, in `state.strings`. The hash
+takes eight bytes at a time: `h = fold((h ^ word) * K)`, the tail padded with zeros, the length mixed in last. It is not
+cryptographic: two texts collide with probability 2**-64 a pair. 0 is never a hash, so it can mean "none".
+
+`partition_of` spreads subscribers over partitions; its value is fixed for the life of a data directory.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.jit import kernel
+from state.raw import address_of, load_i64, shift_right
+
+_K = np.int64(-0x61C8864680B583EB)  # 0x9E3779B97F4A7C15, 2**64 over the golden ratio, odd
+_M = np.int64(-0x4B47D0C5A1A2B6C5)  # odd, from a random source once
+_SEED = np.int64(0x243F6A8885A308D3)  # the fraction of pi
+
+_MASK64 = (1 << 64) - 1
+_TAIL = np.array([0] + [(1 << (8 * n)) - 1 for n in range(1, 8)], dtype=np.int64)
+
+
+@kernel
+def mix64(value: int) -> int:
+    """Spread every bit of `value` over the result (xor-shift and multiply, twice)."""
+    value = (value ^ shift_right(value, 32)) * _K
+    value = (value ^ shift_right(value, 29)) * _M
+    return value ^ shift_right(value, 32)
+
+
+@kernel
+def hash_address(address: int, length: int) -> int:
+    """Hash `length` bytes at `address`; up to seven bytes behind the end must be readable."""
+    state = _SEED
+    at = address
+    left = length
+    while left >= 8:
+        state = (state ^ load_i64(at)) * _K
+        state = state ^ shift_right(state, 31)
+        at += 8
+        left -= 8
+    if left > 0:
+        state = (state ^ (load_i64(at) & _TAIL[left])) * _K
+        state = state ^ shift_right(state, 31)
+    state = (state ^ length) * _M
+    state = state ^ shift_right(state, 32)
+    return state if state != 0 else 1
+
+
+def hash_text(text: bytes) -> int:
+    """Return the 64-bit hash of `text` as a signed integer; equal to `hash_address` over the same bytes."""
+    state = int(_SEED) & _MASK64
+    k, m = int(_K) & _MASK64, int(_M) & _MASK64
+    for start in range(0, len(text), 8):
+        word = int.from_bytes(text[start : start + 8], "little")
+        state = ((state ^ word) * k) & _MASK64
+        state ^= state >> 31
+    state = ((state ^ len(text)) * m) & _MASK64
+    state ^= state >> 32
+    return _signed(state) or 1
+
+
+def stable_id(name: str) -> int:
+    """Return a positive 31-bit id of a rule, campaign or channel name that survives every reload."""
+    return (hash_text(name.encode()) & 0x7FFFFFFF) or 1
+
+
+@kernel
+def partition_of(subscriber: int, partitions: int) -> int:
+    """Return the partition of `subscriber`, 0 <= p < partitions."""
+    return shift_right(shift_right(mix64(subscriber), 32) * partitions, 32)
+
+
+@kernel
+def split_by_partition(
+    subscribers: NDArray[np.int64], partitions: int, starts: NDArray[np.int64], rows: NDArray[np.int32]
+) -> None:
+    """Write the rows of partition p, in order, to `rows[starts[p]:starts[p + 1]]`; `starts` has partitions + 1 cells."""
+    n = subscribers.shape[0]
+    for p in range(partitions + 1):
+        starts[p] = 0
+    for row in range(n):
+        starts[partition_of(subscribers[row], partitions) + 1] += 1
+    for p in range(partitions):
+        starts[p + 1] += starts[p]
+    for row in range(n):
+        p = partition_of(subscribers[row], partitions)
+        rows[starts[p]] = row
+        starts[p] += 1
+    for p in range(partitions, 0, -1):
+        starts[p] = starts[p - 1]
+    starts[0] = 0
+
+
+@kernel
+def hash_array(data: NDArray[np.uint8]) -> int:
+    """Hash a padded byte array whole, for tests and rare calls; `data` must have seven readable bytes behind it."""
+    return hash_address(address_of(data), data.shape[0])
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value

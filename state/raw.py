@@ -1,0 +1,152 @@
+"""Machine operations that numba has no name for: loads by address, prefetch, logical shifts, byte masks.
+
+Every raw address of the product passes through these functions, so this is the one place where memory safety rests on
+the caller: an address must point into a buffer that stays alive, with `PADDING` readable bytes behind its end.
+
+All integers are int64: numba turns a mix of int64 and uint64 into float64.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+PADDING = 64
+"""Readable bytes that must follow every buffer whose address is handed to a kernel."""
+
+_I8 = ir.IntType(8)
+_I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
+
+Codegen = Callable[[Any, Any, Any, Any], Any]
+
+
+@intrinsic
+def load_i64(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
+    """Load eight bytes at `address` (little-endian, unaligned)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(builder.inttoptr(args[0], _I64.as_pointer()), align=1)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def load_u8(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
+    """Load one byte at `address`, zero-extended to int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.zext(builder.load(builder.inttoptr(args[0], _I8.as_pointer())), _I64)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def store_i64(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
+    """Store eight bytes at `address` (little-endian, unaligned)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[1], builder.inttoptr(args[0], _I64.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def store_u8(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
+    """Store the low byte of `value` at `address`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(builder.trunc(args[1], _I8), builder.inttoptr(args[0], _I8.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@intrinsic
+def prefetch(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
+    """Ask the processor to fetch the cache line at `address` for reading and writing; never faults."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], _I8.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
+        function = builder.module.globals.get("llvm.prefetch.p0")
+        if function is None:
+            function = ir.Function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, _I32(0), _I32(3), _I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), codegen
+
+
+@intrinsic
+def shift_right(typingctx: Any, value: Any, bits: Any) -> tuple[Any, Codegen]:
+    """Shift `value` right by `bits`, filling with zeros (numba's `>>` on int64 keeps the sign)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.lshr(args[0], args[1])
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def trailing_zeros(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
+    """Count the zero bits below the lowest one bit of `value`; 64 for zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def ones(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
+    """Count the one bits of `value`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.int64), codegen
+
+
+def _byte_mask(predicate: str, width: int) -> Any:
+    """Make an intrinsic: bit i of the result is `byte[i] predicate other` over `width` bytes at an address."""
+    vector = ir.VectorType(_I8, width)
+
+    def masked(typingctx: Any, address: Any, other: Any) -> tuple[Any, Codegen]:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            loaded = builder.load(builder.inttoptr(args[0], vector.as_pointer()), align=1)
+            single = builder.insert_element(ir.Constant(vector, ir.Undefined), builder.trunc(args[1], _I8), _I32(0))
+            spread = builder.shuffle_vector(
+                single, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(_I32, width), [0] * width)
+            )
+            bits = builder.icmp_unsigned(predicate, loaded, spread)
+            packed = builder.bitcast(bits, ir.IntType(width))
+            return packed if width == 64 else builder.zext(packed, _I64)
+
+        return types.int64(types.int64, types.int64), codegen
+
+    return intrinsic(masked)
+
+
+equal_mask16 = _byte_mask("==", 16)
+"""Bit i is set where byte i of the 16 at an address equals the given byte."""
+below_mask16 = _byte_mask("<", 16)
+"""Bit i is set where byte i of the 16 at an address is below the given byte, unsigned."""
+equal_mask64 = _byte_mask("==", 64)
+"""Bit i is set where byte i of the 64 at an address equals the given byte."""
+below_mask64 = _byte_mask("<", 64)
+"""Bit i is set where byte i of the 64 at an address is below the given byte, unsigned."""
+
+
+@intrinsic
+def address_of(typingctx: Any, array: Any) -> tuple[Any, Codegen]:
+    """Return the address of a contiguous array's first element."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, args[0])
+        return builder.ptrtoint(view.data, _I64)
+
+    return types.int64(array), codegen

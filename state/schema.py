@@ -1,0 +1,123 @@
+"""What an event may say: its types, their fields, and the kinds of value a field holds.
+
+A schema comes from a rule book. Event type codes and field slots are indices, so that rows are plain integers; five
+built-in types come first and keep their codes for ever. Values are 64-bit cells (see `Kind`).
+
+Frames carry a schema's fingerprint; `state.batch.remap` moves rows between schemas by name.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+FIELDS_MAX = 62
+TYPES_MAX = 250
+MEMBERS_MAX = 62
+
+
+class Kind(IntEnum):
+    """How the 64 bits of a cell are read."""
+
+    INT = 0  # signed integer
+    FLOAT = 1  # IEEE double, its bits
+    BOOL = 2  # 0 or 1
+    STRING = 3  # hash of the text, `state.hashing.hash_text`
+    TIME = 4  # milliseconds since 1970 UTC
+    SET = 5  # bit i: the field's member i is in the set
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One named value of an event type; `members` names the bits of a SET."""
+
+    name: str
+    kind: Kind
+    required: bool = False
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EventType:
+    """A kind of event and its fields; a field's slot is its index."""
+
+    name: str
+    fields: tuple[Field, ...]
+
+    @cached_property
+    def slots(self) -> dict[str, int]:
+        """Slot by field name."""
+        return {field.name: slot for slot, field in enumerate(self.fields)}
+
+
+PROFILE, LIST, OUTCOME, VISIT, ANSWER = range(5)
+BUILT_IN_COUNT = 5
+
+_ID = (Field("partition", Kind.INT), Field("position", Kind.INT), Field("row", Kind.INT), Field("rule", Kind.INT))
+_FIXED = (
+    EventType("list", (Field("list", Kind.STRING, required=True), Field("member", Kind.BOOL, required=True))),
+    EventType(
+        "outcome",
+        (*_ID, Field("state", Kind.INT), Field("gateway", Kind.STRING), Field("error", Kind.STRING)),
+    ),
+    EventType(
+        "visit",
+        (
+            Field("terminal", Kind.STRING, required=True),
+            Field("visit", Kind.STRING),
+            Field("open", Kind.BOOL),
+            Field("cause", Kind.STRING),
+        ),
+    ),
+    EventType(
+        "answer",
+        (*_ID, Field("card", Kind.STRING), Field("answer", Kind.STRING), Field("note", Kind.STRING)),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Event types by code; the built-in ones first."""
+
+    types: tuple[EventType, ...]
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """Code by event type name."""
+        return {kind.name: code for code, kind in enumerate(self.types)}
+
+    @cached_property
+    def width(self) -> int:
+        """Cells of the widest event type."""
+        return max(len(kind.fields) for kind in self.types)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that differ where any name, kind or order differs."""
+        return hashlib.blake2b(repr(self.types).encode(), digest_size=8).hexdigest()
+
+    def code(self, name: str) -> int:
+        """Return the code of event type `name`; KeyError when unknown."""
+        return self.codes[name]
+
+    def slot(self, code: int, field: str) -> int:
+        """Return the slot of `field` in the type with `code`; KeyError when unknown."""
+        return self.types[code].slots[field]
+
+
+def make_schema(attributes: tuple[Field, ...], types: tuple[EventType, ...]) -> Schema:
+    """Return the schema of a book: built-in types (attributes are the fields of `profile`), then `types`.
+
+    Raises ValueError when a bound is passed: FIELDS_MAX fields a type, TYPES_MAX types, MEMBERS_MAX members a set.
+    """
+    schema = Schema((EventType("profile", attributes), *_FIXED, *types))
+    if len(schema.types) > TYPES_MAX:
+        raise ValueError(f"event types={len(schema.types)} must be <= {TYPES_MAX}")
+    for kind in schema.types:
+        if len(kind.fields) > FIELDS_MAX:
+            raise ValueError(f"fields of event {kind.name}={len(kind.fields)} must be <= {FIELDS_MAX}")
+        for field in kind.fields:
+            if len(field.members) > MEMBERS_MAX:
+                raise ValueError(f"members of {kind.name}.{field.name}={len(field.members)} must be <= {MEMBERS_MAX}")
+    return schema
