@@ -1,11 +1,12 @@
 """A batch of events as columns: the form they have from decode to decision.
 
-`cells[slot]` holds the values of the field in that slot of each row's own event type; `present` says per row which slots
-are known. Rows stand in log order. Nothing here parses or judges a value: see `connectors.sources`.
+`cells[slot]` holds the values of the field in that slot of each row's own event type; `present` says per row which
+slots are known. Rows stand in log order. Nothing here parses or judges a value: see `connectors.sources`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,7 @@ def from_rows(schema: Schema, rows: Sequence[Row]) -> Batch:
 def to_cell(kind: Kind, members: tuple[str, ...], value: Value, strings: dict[int, bytes]) -> int:
     """Return the 64 bits of a plain value; texts met are added to `strings`. ValueError names an unknown member."""
     if kind == Kind.FLOAT:
-        return int(np.float64(value).view(np.int64))
+        return int(np.float64(cast("float", value)).view(np.int64))
     if kind == Kind.STRING:
         text = str(value).encode()
         hashed = hash_text(text)
@@ -167,7 +168,7 @@ def to_cell(kind: Kind, members: tuple[str, ...], value: Value, strings: dict[in
         names = [value] if isinstance(value, str) else value
         assert isinstance(names, Sequence)
         return sum(1 << members.index(name) for name in set(names))
-    return int(value)  # type: ignore[arg-type]  # INT, BOOL and TIME hold numbers
+    return int(cast("int", value))
 
 
 def _move_members(values: Int64s, old: tuple[str, ...], new: tuple[str, ...]) -> Int64s:

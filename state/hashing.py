@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from state.jit import kernel
 from state.raw import address_of, load_i64, shift_right
 
-_K = np.int64(-0x61C8864680B583EB)  # 0x9E3779B97F4A7C15, 2**64 over the golden ratio, odd
-_M = np.int64(-0x4B47D0C5A1A2B6C5)  # odd, from a random source once
-_SEED = np.int64(0x243F6A8885A308D3)  # the fraction of pi
+_K = -0x61C8864680B583EB  # 0x9E3779B97F4A7C15, 2**64 over the golden ratio, odd
+_M = -0x4B47D0C5A1A2B6C5  # odd, from a random source once
+_SEED = 0x243F6A8885A308D3  # the fraction of pi
 
 _MASK64 = (1 << 64) - 1
 _TAIL = np.array([0] + [(1 << (8 * n)) - 1 for n in range(1, 8)], dtype=np.int64)
@@ -50,8 +50,8 @@ def hash_address(address: int, length: int) -> int:
 
 def hash_text(text: bytes) -> int:
     """Return the 64-bit hash of `text` as a signed integer; equal to `hash_address` over the same bytes."""
-    state = int(_SEED) & _MASK64
-    k, m = int(_K) & _MASK64, int(_M) & _MASK64
+    state = _SEED & _MASK64
+    k, m = _K & _MASK64, _M & _MASK64
     for start in range(0, len(text), 8):
         word = int.from_bytes(text[start : start + 8], "little")
         state = ((state ^ word) * k) & _MASK64
@@ -76,7 +76,7 @@ def partition_of(subscriber: int, partitions: int) -> int:
 def split_by_partition(
     subscribers: NDArray[np.int64], partitions: int, starts: NDArray[np.int64], rows: NDArray[np.int32]
 ) -> None:
-    """Write the rows of partition p, in order, to `rows[starts[p]:starts[p + 1]]`; `starts` has partitions + 1 cells."""
+    """Write the rows of partition p, in order, to `rows[starts[p]:starts[p + 1]]`; `starts` is int64[partitions + 1]."""
     n = subscribers.shape[0]
     for p in range(partitions + 1):
         starts[p] = 0

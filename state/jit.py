@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 from numba import config as numba_config
@@ -51,10 +51,9 @@ def cache_folder(root: Path) -> Path:
     return Path(parent) / digest.hexdigest()
 
 
-numba_config.CACHE_DIR = str(cache_folder(Path(__file__).resolve().parent.parent))
+vars(numba_config)["CACHE_DIR"] = str(cache_folder(Path(__file__).resolve().parent.parent))
 
 
 def kernel(function: Function) -> Function:
     """Compile `function` at its first call, without the interpreter lock, cached on disk."""
-    compiled: Function = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return compiled
+    return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))

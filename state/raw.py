@@ -7,7 +7,7 @@ All integers are int64: numba turns a mix of int64 and uint64 into float64.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from llvmlite import ir
 from numba import types
@@ -23,7 +23,12 @@ _I64 = ir.IntType(64)
 Codegen = Callable[[Any, Any, Any, Any], Any]
 
 
-@intrinsic
+def machine(lowering: Callable[..., tuple[Any, Codegen]]) -> Callable[..., int]:
+    """Make a function of kernels from its lowering to LLVM; its arguments and result are int64."""
+    return cast("Callable[..., int]", intrinsic(lowering))
+
+
+@machine
 def load_i64(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
     """Load eight bytes at `address` (little-endian, unaligned)."""
 
@@ -33,7 +38,7 @@ def load_i64(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
     return types.int64(types.int64), codegen
 
 
-@intrinsic
+@machine
 def load_u8(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
     """Load one byte at `address`, zero-extended to int64."""
 
@@ -43,7 +48,7 @@ def load_u8(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
     return types.int64(types.int64), codegen
 
 
-@intrinsic
+@machine
 def store_i64(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
     """Store eight bytes at `address` (little-endian, unaligned)."""
 
@@ -54,7 +59,7 @@ def store_i64(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
     return types.void(types.int64, types.int64), codegen
 
 
-@intrinsic
+@machine
 def store_u8(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
     """Store the low byte of `value` at `address`."""
 
@@ -65,7 +70,7 @@ def store_u8(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
     return types.void(types.int64, types.int64), codegen
 
 
-@intrinsic
+@machine
 def prefetch(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
     """Ask the processor to fetch the cache line at `address` for reading and writing; never faults."""
 
@@ -81,7 +86,7 @@ def prefetch(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
     return types.void(types.int64), codegen
 
 
-@intrinsic
+@machine
 def shift_right(typingctx: Any, value: Any, bits: Any) -> tuple[Any, Codegen]:
     """Shift `value` right by `bits`, filling with zeros (numba's `>>` on int64 keeps the sign)."""
 
@@ -91,7 +96,7 @@ def shift_right(typingctx: Any, value: Any, bits: Any) -> tuple[Any, Codegen]:
     return types.int64(types.int64, types.int64), codegen
 
 
-@intrinsic
+@machine
 def trailing_zeros(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
     """Count the zero bits below the lowest one bit of `value`; 64 for zero."""
 
@@ -101,7 +106,7 @@ def trailing_zeros(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
     return types.int64(types.int64), codegen
 
 
-@intrinsic
+@machine
 def ones(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
     """Count the one bits of `value`."""
 
@@ -111,7 +116,7 @@ def ones(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
     return types.int64(types.int64), codegen
 
 
-def _byte_mask(predicate: str, width: int) -> Any:
+def _byte_mask(predicate: str, width: int) -> Callable[..., int]:
     """Make an intrinsic: bit i of the result is `byte[i] predicate other` over `width` bytes at an address."""
     vector = ir.VectorType(_I8, width)
 
@@ -128,7 +133,7 @@ def _byte_mask(predicate: str, width: int) -> Any:
 
         return types.int64(types.int64, types.int64), codegen
 
-    return intrinsic(masked)
+    return machine(masked)
 
 
 equal_mask16 = _byte_mask("==", 16)
@@ -141,7 +146,7 @@ below_mask64 = _byte_mask("<", 64)
 """Bit i is set where byte i of the 64 at an address is below the given byte, unsigned."""
 
 
-@intrinsic
+@machine
 def address_of(typingctx: Any, array: Any) -> tuple[Any, Codegen]:
     """Return the address of a contiguous array's first element."""
 
