@@ -1,0 +1,69 @@
+"""Diagnostic codes of the rule book.
+
+A code that has appeared in a release keeps its meaning for ever and is never given to another fault; a fault that
+can no longer happen leaves a hole. R1xx syntax and shape, R2xx names, R3xx types and units, R4xx caps, R5xx tests.
+"""
+
+from enum import StrEnum
+
+__all__ = ["Code"]
+
+
+class Code(StrEnum):
+    """What is wrong, in one stable word for tools and one short name for readers of this code."""
+
+    # R1xx: how the file is written
+    NOT_TOML = "R101"
+    UNKNOWN_KEY = "R102"
+    MISSING_KEY = "R103"
+    WRONG_SHAPE = "R104"
+    UNREADABLE = "R105"
+    OUT_OF_BOUNDS = "R106"
+    BAD_NAME = "R107"
+    DECLARED_TWICE = "R108"
+    CHOOSE_ONE = "R109"
+    EMPTY_BOOK = "R110"
+    EXPRESSION_SYNTAX = "R120"
+    EXPRESSION_FORBIDDEN = "R121"
+    EXPRESSION_TOO_LARGE = "R122"
+
+    # R2xx: names that lead nowhere, or to two places
+    UNKNOWN_NAME = "R201"
+    UNKNOWN_EVENT = "R202"
+    UNKNOWN_FIELD = "R203"
+    UNKNOWN_CHANNEL = "R204"
+    UNKNOWN_CAMPAIGN = "R205"
+    UNKNOWN_OFFER = "R206"
+    UNKNOWN_LIST = "R207"
+    UNKNOWN_AREA = "R208"
+    UNKNOWN_FUNCTION = "R209"
+    UNKNOWN_MEMBER = "R210"
+    NAME_CLASH = "R211"
+    ID_COLLISION = "R212"
+    UNKNOWN_RULE = "R213"
+    CIRCULAR = "R214"
+
+    # R3xx: types, units, formats
+    TYPE_MISMATCH = "R301"
+    NOT_A_CONDITION = "R302"
+    WRONG_ARGUMENTS = "R303"
+    BAD_DURATION = "R304"
+    BAD_WINDOW = "R305"
+    BAD_FEATURE_TYPE = "R306"
+    BAD_ZONE = "R307"
+    BAD_TEMPLATE = "R308"
+    BAD_FORMAT = "R309"
+    MISSING_TEXT = "R310"
+    UNUSED_TEXT = "R311"
+    BAD_PERCENTAGE = "R312"
+    BAD_MEMBER = "R313"
+    BAD_NUMBER = "R314"
+
+    # R4xx: caps
+    BAD_CAP = "R401"
+    CAP_OUT_OF_BOUNDS = "R402"
+
+    # R5xx: tests in the book
+    TEST_ORDER = "R501"
+    TEST_VALUE = "R502"
+    TEST_EXPECTATION = "R503"

@@ -1,0 +1,129 @@
+"""What is wrong in a rule book, where, and how it is printed.
+
+A `Diagnostic` carries a code that never changes (`rules.codes`), the place (file, line, column, width), the line
+itself, and at most one hint, given only when something near exists. `BookErrors` carries all of them, sorted by place.
+
+    BookErrors(ValueError)      every fault of a book, found in one reading
+
+Nothing here reads files. Places inside a TOML string are found by an `Origin` (see `rules.toml`), and only when a
+fault is reported: a book without faults never pays for them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rules.codes import Code
+
+__all__ = ["BookErrors", "Diagnostic", "Origin", "Place", "PlainOrigin", "nearest"]
+
+NEAR_CUTOFF = 0.75
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A stretch of one line. `line` and `column` count from 1; `column` and `width` count characters."""
+
+    file: str
+    line: int
+    column: int
+    width: int = 1
+    excerpt: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One fault: `message` says what is wrong, `label` stands beside the caret, `hint` says what to try."""
+
+    code: Code
+    message: str
+    place: Place
+    label: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return self.render()
+
+    @property
+    def summary(self) -> str:
+        """One line: `file:line:column: error[R201]: message (hint)`."""
+        tail = f" ({self.hint})" if self.hint else ""
+        return f"{self.place}: error[{self.code}]: {self.message}{tail}"
+
+    def render(self) -> str:
+        """The printed form: code and message, clickable place, excerpt, caret with label, hint."""
+        number = str(self.place.line)
+        gutter = " " * len(number)
+        lines = [f"error[{self.code}]: {self.message}", f"{gutter}--> {self.place}"]
+        if self.place.excerpt:
+            before = self.place.excerpt[: self.place.column - 1]
+            marked = self.place.excerpt[self.place.column - 1 :][: max(self.place.width, 1)]
+            caret = blank(before) + "^" * max(columns(marked), 1)
+            lines += [
+                f"{gutter} |",
+                f"{number} | {self.place.excerpt}",
+                f"{gutter} | {caret} {self.label}".rstrip(),
+            ]
+        if self.hint:
+            lines.append(f"{gutter} = hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class BookErrors(ValueError):
+    """A book cannot be used: all of its faults at once, in the order of their places."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(sorted(set(diagnostics), key=lambda fault: (fault.place, fault.code, fault.message)))
+        super().__init__(self.render())
+
+    def render(self) -> str:
+        """All faults, printed one below the other, and their number."""
+        count = len(self.diagnostics)
+        return "\n\n".join([*map(str, self.diagnostics), f"{count} fault{'s' if count != 1 else ''} in the book"])
+
+
+class Origin(Protocol):
+    """Where a text came from: turns character offsets inside the text into places in its file."""
+
+    def place(self, start: int, end: int) -> Place:
+        """The place of the characters `start` to `end` (exclusive) of the text; a stretch over lines is cut."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainOrigin:
+    """The text is the whole file: what tools and tests use for an expression without a book."""
+
+    file: str
+    text: str
+
+    def place(self, start: int, end: int) -> Place:
+        """Count lines and characters in the text itself."""
+        begin = self.text.rfind("\n", 0, start) + 1
+        excerpt = self.text[begin:].partition("\n")[0]
+        width = max(1, min(end, begin + len(excerpt)) - start)
+        return Place(self.file, self.text.count("\n", 0, start) + 1, start - begin + 1, width, excerpt)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names what was probably meant, or nothing when nothing is near."""
+    found = get_close_matches(name, list(known), n=1, cutoff=NEAR_CUTOFF)
+    return f"did you mean `{found[0]}`?" if found else ""
+
+
+def columns(text: str) -> int:
+    """How many terminal columns a text takes: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def blank(text: str) -> str:
+    """White space as wide as the text, tabs kept, so that a caret stands below what it marks."""
+    return "".join("\t" if sign == "\t" else " " * columns(sign) for sign in text)

@@ -1,0 +1,285 @@
+"""The rule book as the engine sees it: frozen, checked, with every name resolved.
+
+`rules.load` makes a `Book` from TOML and is the only maker of these objects; nothing here reads files, clocks or
+state. A book is a value: two books made from the same texts are equal in every part that decides, and `version`
+names their content.
+
+Identity. `stable_id` of a rule, `campaign_id` and `channel_id` are hashes of the names (`state.hashing.stable_id`), so
+they mean the same in every book and may be written to disk. Indexes (of features, event types, slots) hold
+for one book only; a feature's history is matched across books by its `fingerprint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rules.expressions.tree import Expr, Operand
+    from rules.templates import Template
+    from state.schema import Kind, Schema
+
+__all__ = [
+    "Area",
+    "Book",
+    "Campaign",
+    "Cap",
+    "Channel",
+    "Expectation",
+    "Fact",
+    "Feature",
+    "ListDef",
+    "Offer",
+    "Rule",
+    "Scenario",
+    "ScenarioEvent",
+    "Window",
+]
+
+Klass = Literal["commercial", "service"]
+FeatureKind = Literal["count", "sum", "min", "max", "last", "previous", "first", "distinct", "since", "lists"]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How far back a feature looks. `rolling`: `ms` cut into `panes`; `day`, `month`: the calendar's; `ever`."""
+
+    kind: Literal["rolling", "day", "month", "ever"]
+    ms: int = 0
+    panes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One number (or text, time, set) kept per subscriber.
+
+    `source_slot` is -1 where the kind needs no field (`count`, `since`, `first` and `last` of an event's time).
+    `fingerprint` changes when, and only when, the stored history would mean something else.
+    """
+
+    name: str
+    kind: FeatureKind
+    source_type: int
+    source_slot: int
+    where: Expr | None
+    window: Window
+    value_kind: Kind
+    fingerprint: str
+    members: tuple[str, ...] = ()
+    attribute: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most `count_max` contacts of a scope within a window; `window_ms` is 0 for calendar kinds."""
+
+    scope: Literal["rule", "campaign", "channel", "all"]
+    scope_id: int
+    count_max: int
+    kind: Literal["rolling", "day", "week", "month"]
+    window_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.count_max} per {f'{self.window_ms} ms' if self.kind == 'rolling' else self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A way to the customer. `per_event_max` bounds the decisions one event may put on it."""
+
+    name: str
+    channel_id: int
+    kind: Literal["sms", "desk", "alert"]
+    klass: Klass | None
+    per_event_max: int
+    caps: tuple[Cap, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What rules belong to; its caps and holdout hold for all of them together."""
+
+    name: str
+    campaign_id: int
+    caps: tuple[Cap, ...]
+    holdout_ppm: int = 0
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListDef:
+    """A named list of subscribers; `index` is its bit in the built-in attribute `lists`."""
+
+    name: str
+    index: int
+    excludes: Literal["", "commercial", "all"]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What is offered: eligibility by services already held (`unless_holds`) and needed (`requires`)."""
+
+    name: str
+    title: str
+    script: str = ""
+    link: str = ""
+    requires: tuple[str, ...] = ()
+    unless_holds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A named set of cells."""
+
+    name: str
+    cells: tuple[str, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A name used by a rule, and where its value stands when the rule is weighed."""
+
+    name: str
+    operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One question and what to do when the answer is yes. `facts` are the names that `when` and the texts use."""
+
+    id: str
+    stable_id: int
+    campaign: str
+    campaign_id: int
+    on: int
+    when: Expr
+    channels: tuple[str, ...]
+    channel_ids: tuple[int, ...]
+    offer: str | None
+    priority: int
+    caps: tuple[Cap, ...]
+    max_age_ms: int
+    shelf_life_ms: int
+    exclude: tuple[str, ...]
+    holdout_ppm: int
+    reason: Template
+    texts: Mapping[str, Template]
+    klass: Klass
+    facts: tuple[Fact, ...]
+    enabled: bool = True
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioEvent:
+    """One event of a test: fields hold Python values as written in the book."""
+
+    at_ms: int
+    type: int
+    fields: Mapping[str, object]
+    subscriber: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a test expects at a moment: a rule that acts on `channel`, or is stopped by `gate`."""
+
+    at_ms: int
+    rule: str
+    channel: str | None
+    gate: str | None
+    subscriber: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A test beside the rules: subscribers as given, events in order, the decisions that must come and no others."""
+
+    name: str
+    given: Mapping[str, object]
+    events: tuple[ScenarioEvent, ...]
+    expect: tuple[Expectation, ...]
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Book:
+    """A whole rule book. `rules` are sorted by (-priority, id); attributes come first in `features`, then `lists`."""
+
+    version: str
+    schema: Schema
+    zone: str
+    transitions: NDArray[np.int64]
+    features: tuple[Feature, ...]
+    rules: tuple[Rule, ...]
+    campaigns: Mapping[str, Campaign]
+    channels: Mapping[str, Channel]
+    lists: Mapping[str, ListDef]
+    areas: Mapping[str, Area]
+    offers: Mapping[str, Offer]
+    tests: tuple[Scenario, ...]
+    caps: tuple[Cap, ...]
+    decisions_max: tuple[int, ...]
+    holdout_ppm: int
+    sources: Mapping[str, str] = field(repr=False)
+
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of the subscriber's attributes, in feature order (`lists` is not among them)."""
+        return tuple(feature.name for feature in self.features if feature.attribute)
+
+    @cached_property
+    def by_stable_id(self) -> Mapping[int, Rule]:
+        """Rules by the number that decisions carry."""
+        return {rule.stable_id: rule for rule in self.rules}
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Rule]:
+        """Rules by their name."""
+        return {rule.id: rule for rule in self.rules}
+
+    @cached_property
+    def channels_by_id(self) -> Mapping[int, Channel]:
+        """Channels by the number that decisions carry."""
+        return {channel.channel_id: channel for channel in self.channels.values()}
+
+    @cached_property
+    def campaigns_by_id(self) -> Mapping[int, Campaign]:
+        """Campaigns by the number that contacts carry."""
+        return {campaign.campaign_id: campaign for campaign in self.campaigns.values()}
+
+    @cached_property
+    def _feature_indexes(self) -> Mapping[str, int]:
+        return {feature.name: index for index, feature in enumerate(self.features)}
+
+    def feature_index(self, name: str) -> int:
+        """The index of a feature or attribute in `features`; KeyError when the book has none of that name."""
+        return self._feature_indexes[name]
+
+    def rule(self, stable_id: int) -> Rule | None:
+        """The rule a decision names, or nothing when this book no longer has it."""
+        return self.by_stable_id.get(stable_id)
+
+    def channel_name(self, channel_id: int) -> str | None:
+        """The name behind a channel's number."""
+        channel = self.channels_by_id.get(channel_id)
+        return channel.name if channel else None
+
+    def campaign_name(self, campaign_id: int) -> str | None:
+        """The name behind a campaign's number."""
+        campaign = self.campaigns_by_id.get(campaign_id)
+        return campaign.name if campaign else None
+
+    def caps_of(self, rule: Rule, channel: str) -> tuple[Cap, ...]:
+        """Every cap that a contact of this rule on this channel must respect: rule, campaign, channel, all."""
+        return (*rule.caps, *self.campaigns[rule.campaign].caps, *self.channels[channel].caps, *self.caps)
