@@ -1,0 +1,34 @@
+# The project's tasks. `make` lists them; each is one line that can be typed without make.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests day test check fmt lock perf clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup:  ## .venv with the locked packages: enough to run
+	.ci/setup
+
+setup-tests:  ## the same, and all that the tests need
+	.ci/setup --tests
+
+day: setup  ## an operator's day, generated and decided
+	.venv/bin/opportune feed --to files var/inbox && .venv/bin/opportune run --drain
+
+test: setup-tests  ## the whole test run, as CI does it
+	.ci/run
+
+check:  ## what can be judged without running: lint, types, fences
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+fmt:  ## lint fixes and one format
+	.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+lock:  ## both requirements files, from pyproject.toml
+	.venv/bin/uv pip compile pyproject.toml --python-version 3.11 --group build --generate-hashes --no-header --no-annotate --quiet --output-file requirements.txt
+	.venv/bin/uv pip compile pyproject.toml --python-version 3.11 --group build --group dev --constraint requirements.txt --generate-hashes --no-header --no-annotate --quiet --output-file requirements-dev.txt
+
+perf:  ## the benchmarks, one question each
+	for bench in perf/bench_*.py; do .venv/bin/python $$bench || exit 1; done
+
+clean:  ## what runs leave behind: data, caches (not .venv)
+	rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
