@@ -1,0 +1,16 @@
+"""Conditions and arithmetic of the rule book: Python's syntax, our own types, never Python's evaluation.
+
+The life of an expression:
+
+1. `parse(text, origin) -> Parsed | list[Diagnostic]`: Python's `ast`, held against a white list of nodes.
+2. `check(parsed, scope, want=Kind.BOOL) -> Expr | list[Diagnostic]`: names, types and units resolved against a `Scope`;
+   constants folded. The `Expr` (see `tree`) is all that later stages know.
+3. `program.compile_program` turns many expressions into one array of instructions; `kernel` runs it over columns.
+   `interpret.evaluate` says the same slowly, one row at a time: it is the oracle.
+
+`read` is 1 and 2 in one call. Nothing here reads files or compiles machine code when a book is loaded.
+"""
+
+from rules.expressions.tree import BUILTINS, Expr, Operand, Scope, canonical, operands
+
+__all__ = ["BUILTINS", "Expr", "Operand", "Scope", "canonical", "operands"]

@@ -1,0 +1,315 @@
+"""The typed tree of an expression, and what can be asked of it without evaluating it.
+
+`rules.expressions.check` is the only maker of trees. A tree is a value: frozen nodes, every name resolved to an
+`Operand`, every number already promoted, so that an evaluator needs neither names nor types. Two evaluators read it and
+must agree: `interpret` (plain, one row) and `program` with `kernel` (columns).
+
+What every node means, for both evaluators:
+
+- A value is known or unknown. Arithmetic and comparisons with an unknown are unknown; `and`, `or`, `not` follow Kleene
+  (`false and unknown` is false, `true or unknown` is true); `known` and `default` make certainty of it.
+- INT and TIME are 64-bit. A result outside is unknown: it neither wraps nor saturates. Division by zero is unknown.
+- `/` always gives FLOAT; `//` and `%` take whole numbers and round down, as Python's do.
+- A FLOAT that is not finite is unknown, wherever it comes from. INT beside FLOAT becomes FLOAT (rounded to 53 bits).
+
+Nothing here knows TOML, rows or columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal as OneOfNames
+from typing import TypeAlias
+
+from state.schema import Kind
+
+__all__ = [
+    "BUILTINS",
+    "INT_MAX",
+    "INT_MIN",
+    "And",
+    "Arith",
+    "Call",
+    "Compare",
+    "Default",
+    "Expr",
+    "Has",
+    "Known",
+    "Literal",
+    "Negate",
+    "Not",
+    "OneOf",
+    "Operand",
+    "Or",
+    "Scalar",
+    "Scope",
+    "ToFloat",
+    "Use",
+    "canonical",
+    "children",
+    "operands",
+    "walk",
+]
+
+INT_MIN = -(1 << 63)
+INT_MAX = (1 << 63) - 1
+
+Scalar: TypeAlias = int | float | bool | str
+Source: TypeAlias = OneOfNames["cell", "feature", "builtin"]
+CompareOp: TypeAlias = OneOfNames["==", "!=", "<", "<=", ">", ">="]
+ArithOp: TypeAlias = OneOfNames["+", "-", "*", "/", "//", "%"]
+Function: TypeAlias = OneOfNames["abs", "min", "max", "hour", "weekday"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """What a name stands for.
+
+    `index` is the slot of a cell, the index of a feature in `Book.features`, or the number of a builtin. `members` names
+    the bits of a SET. `duration` says that an INT counts milliseconds, so that "10m" may stand beside it.
+    """
+
+    name: str
+    source: Source
+    index: int
+    kind: Kind
+    members: tuple[str, ...] = ()
+    duration: bool = False
+
+
+BUILTINS: Mapping[str, Operand] = {
+    "at": Operand("at", "builtin", 0, Kind.TIME),  # when the event happened
+    "logged": Operand("logged", "builtin", 1, Kind.TIME),  # when its frame was appended to the log
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The names an expression may use.
+
+    `names` holds fields, attributes and features; a dotted name (`call.seconds`) may be a key. `areas` gives the cells of
+    each area. `holds('x')` reads the SET named `services`, `member('x')` the SET named `lists`. `elsewhere` explains
+    names that exist but not here ("a field of `data`, and this rule is on `call`"). Builtins need not be given.
+    """
+
+    names: Mapping[str, Operand]
+    areas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant; `value` is None where folding found that it is never known."""
+
+    kind: Kind
+    value: Scalar | None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The value of a field, a feature or a builtin."""
+
+    operand: Operand
+
+    @property
+    def kind(self) -> Kind:
+        """The operand's kind."""
+        return self.operand.kind
+
+
+class _Condition:
+    """A node that is true, false or unknown."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> Kind:
+        """Always BOOL."""
+        return Kind.BOOL
+
+
+@dataclass(frozen=True, slots=True)
+class Not(_Condition):
+    """True where `part` is false."""
+
+    part: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class And(_Condition):
+    """False where any part is false, else unknown where any is unknown."""
+
+    parts: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or(_Condition):
+    """True where any part is true, else unknown where any is unknown."""
+
+    parts: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(_Condition):
+    """Two values of one kind; STRING, BOOL and SET know only `==` and `!=`."""
+
+    op: CompareOp
+    left: Expr
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(_Condition):
+    """Whether `part` equals one of `values`, which are of its kind, sorted and different."""
+
+    part: Expr
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Has(_Condition):
+    """Whether the SET `part` has `member`, its bit number `bit`. `empty_unless_known`: an unknown set has none."""
+
+    part: Expr
+    member: str
+    bit: int
+    empty_unless_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known(_Condition):
+    """Whether `part` is known; itself never unknown."""
+
+    part: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """`part` where it is known, else `other`; both of one kind."""
+
+    part: Expr
+    other: Expr
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of both."""
+        return self.part.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Arith:
+    """Two numbers of one kind (FLOAT for `/`), or TIME with INT; the result is of `kind`."""
+
+    op: ArithOp
+    left: Expr
+    right: Expr
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Negate:
+    """The number with the other sign."""
+
+    part: Expr
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the number."""
+        return self.part.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`abs` of one number; `min`, `max` of two or more; `hour` (0 to 23), `weekday` (Monday is 1) of a TIME, local."""
+
+    name: Function
+    parts: tuple[Expr, ...]
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class ToFloat:
+    """An INT as FLOAT."""
+
+    part: Expr
+
+    @property
+    def kind(self) -> Kind:
+        """Always FLOAT."""
+        return Kind.FLOAT
+
+
+Expr: TypeAlias = (
+    Literal | Use | Not | And | Or | Compare | OneOf | Has | Known | Default | Arith | Negate | Call | ToFloat
+)
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The nodes directly below a node, in reading order."""
+    match expr:
+        case Literal() | Use():
+            return ()
+        case And(parts) | Or(parts) | Call(_, parts):
+            return parts
+        case Compare(_, left, right) | Arith(_, left, right):
+            return (left, right)
+        case Default(part, other):
+            return (part, other)
+        case Not(part) | OneOf(part) | Has(part) | Known(part) | Negate(part) | ToFloat(part):
+            return (part,)
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """Every node, parents before children, in reading order."""
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(children(node)))
+
+
+def operands(expr: Expr) -> tuple[Operand, ...]:
+    """What an expression reads, each once, in order of first use; `hour()` reads `at`."""
+    return tuple(dict.fromkeys(node.operand for node in walk(expr) if isinstance(node, Use)))
+
+
+def canonical(expr: Expr) -> str:
+    """One text for equal meaning of structure: spacing, quotes, needless parentheses and order of sets are gone.
+
+    Names stay names, so the text holds across books; areas are spelt out as their cells. It is what fingerprints hash
+    and what reports print; it parses again where no area, list or constant TIME is in it.
+    """
+    match expr:
+        case Literal(Kind.TIME, value):
+            return f"time({value})"
+        case Literal(_, value):
+            return "unknown" if value is None else _constant(value)
+        case Use(operand):
+            return operand.name
+        case And(parts):
+            return "(" + " and ".join(map(canonical, parts)) + ")"
+        case Or(parts):
+            return "(" + " or ".join(map(canonical, parts)) + ")"
+        case Not(part):
+            return f"(not {canonical(part)})"
+        case Compare(op, left, right) | Arith(op, left, right):
+            return f"({canonical(left)} {op} {canonical(right)})"
+        case OneOf(part, values):
+            return f"({canonical(part)} in [{', '.join(map(_constant, values))}])"
+        case Has(part, member, _, empty):
+            return f"({member!r} in {f'default({canonical(part)}, [])' if empty else canonical(part)})"
+        case Known(part):
+            return f"known({canonical(part)})"
+        case Default(part, other):
+            return f"default({canonical(part)}, {canonical(other)})"
+        case Negate(part):
+            return f"(-{canonical(part)})"
+        case Call(name, parts):
+            return f"{name}({', '.join(map(canonical, parts))})"
+        case ToFloat(part):
+            return f"float({canonical(part)})"
+
+
+def _constant(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
