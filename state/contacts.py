@@ -142,7 +142,7 @@ def take_block(arrays: ContactArrays) -> int:
         arrays.next_new[0] += 1
     arrays.size[block] = 0
     arrays.floor_ms[block] = 0
-    return block
+    return int(block)
 
 
 @kernel
@@ -181,7 +181,7 @@ def remove_entry(arrays: ContactArrays, block: int, entry: int) -> None:
 def settle(arrays: ContactArrays, slot: int, position: int, row: int, rule: int, refund: bool) -> bool:
     """Commit or refund the contact of one decision; return whether it was found.
 
-    A refund removes the contact, so the same refund said twice, or said after the contact was given up, changes nothing.
+    A refund removes the contact, so a refund said twice, or after the contact was given up, changes nothing.
     """
     block = arrays.block[slot]
     for i in range(arrays.size[block]):
@@ -202,7 +202,7 @@ def packed_bytes(arrays: ContactArrays, slots: NDArray[np.int32]) -> int:
         block = arrays.block[slots[i]]
         if block != 0:
             total += HEADER_BYTES - 1 + arrays.size[block] * ENTRY_BYTES
-    return total
+    return int(total)
 
 
 @kernel
@@ -216,15 +216,15 @@ def pack_contacts(arrays: ContactArrays, slots: NDArray[np.int32], out: NDArray[
             at += 1
             continue
         out[at] = arrays.size[block]
-        at = put(out, at + 1, arrays.floor_ms[block], 8)
+        at = put(out, at + 1, int(arrays.floor_ms[block]), 8)
         for i in range(arrays.size[block]):
-            at = put(out, at, arrays.at_ms[block, i], 8)
-            at = put(out, at, arrays.position[block, i], 8)
-            at = put(out, at, np.int64(arrays.row[block, i]), 4)
-            at = put(out, at, np.int64(arrays.rule[block, i]), 4)
-            at = put(out, at, np.int64(arrays.campaign[block, i]), 4)
-            at = put(out, at, np.int64(arrays.channel[block, i]), 4)
-            at = put(out, at, np.int64(arrays.state[block, i]), 1)
+            at = put(out, at, int(arrays.at_ms[block, i]), 8)
+            at = put(out, at, int(arrays.position[block, i]), 8)
+            at = put(out, at, int(arrays.row[block, i]), 4)
+            at = put(out, at, int(arrays.rule[block, i]), 4)
+            at = put(out, at, int(arrays.campaign[block, i]), 4)
+            at = put(out, at, int(arrays.channel[block, i]), 4)
+            at = put(out, at, int(arrays.state[block, i]), 1)
 
 
 @kernel
@@ -289,7 +289,7 @@ def put(out: NDArray[np.uint8], at: int, value: int, width: int) -> int:
 @kernel
 def get(data: NDArray[np.uint8], at: int, width: int) -> int:
     """Read `width` little-endian bytes as a non-negative number (eight bytes: signed)."""
-    value = np.int64(0)
+    value = 0
     for i in range(width):
-        value |= np.int64(data[at + i]) << (8 * i)
+        value |= int(data[at + i]) << (8 * i)
     return value

@@ -9,6 +9,7 @@ Columns are packed as they stand: candidates are about one event in a hundred, s
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ def decode(data: bytes | memoryview) -> DecisionBatch:
         raise ValueError(f"decision batch magic={magic!r} must be {_MAGIC!r}")
     counts = {"n": n, "n+1": n + 1, "facts": facts}
     at = _HEADER.size
-    columns = {}
+    columns: dict[str, NDArray[Any]] = {}
     for name, dtype, size in _LAYOUT:
         columns[name] = np.frombuffer(data, dtype, counts[size], at)
         at += counts[size] * dtype.itemsize
