@@ -77,7 +77,7 @@ class Diagnostic:
         return "\n".join(lines)
 
 
-class BookErrors(ValueError):
+class BookErrors(ValueError):  # noqa: N818 - it carries many errors, and its name says so
     """A book cannot be used: all of its faults at once, in the order of their places."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:

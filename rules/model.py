@@ -31,8 +31,8 @@ __all__ = [
     "Cap",
     "Channel",
     "Expectation",
-    "Fact",
     "Feature",
+    "Holding",
     "ListDef",
     "Offer",
     "Rule",
@@ -123,15 +123,28 @@ class ListDef:
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """Members of one of the subscriber's SET attributes: bit `mask` of the feature at `feature`."""
+
+    attribute: str
+    feature: int
+    mask: int
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
-    """What is offered: eligibility by services already held (`unless_holds`) and needed (`requires`)."""
+    """What is offered, and to whom: every member of `needs` must be held, none of `unless`.
+
+    An unknown set holds nothing.
+    """
 
     name: str
     title: str
     script: str = ""
     link: str = ""
-    requires: tuple[str, ...] = ()
-    unless_holds: tuple[str, ...] = ()
+    needs: tuple[Holding, ...] = ()
+    unless: tuple[Holding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +154,6 @@ class Area:
     name: str
     cells: tuple[str, ...]
     title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A name used by a rule, and where its value stands when the rule is weighed."""
-
-    name: str
-    operand: Operand
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,7 @@ class Rule:
     reason: Template
     texts: Mapping[str, Template]
     klass: Klass
-    facts: tuple[Fact, ...]
+    facts: tuple[Operand, ...]
     enabled: bool = True
     file: str = ""
     line: int = 0

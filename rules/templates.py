@@ -1,0 +1,158 @@
+"""Texts with named gaps: `尊敬的{name}用户，本月已用{spend:.2f}元`.
+
+A gap is `{name}` or `{name:format}`; `{{` and `}}` are plain braces. There is no code in a text: a name is looked up, never
+evaluated. Names are the event's fields, attributes, features, `at`, and `offer.title`, `offer.script`, `offer.link`.
+
+    kind            format            shown
+    number          d  .0f ... .6f    whole, or with that many decimals; a comma before them groups thousands
+    time            %Y %m %d %H %M    and other signs between them, in the operator's zone; `%m-%d %H:%M` unless said
+    text            .1 ... .200       cut to that many characters
+    set             none              the members, with `、` between them
+    bool            none              是 or 否
+    duration        s m h d           whole units, rounded down
+
+An unknown value is shown as nothing. `parse` finds the gaps, `check_format` judges them, `Template.render` fills them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+
+from state.schema import Kind
+
+__all__ = ["GAPS_MAX", "Gap", "Shown", "Template", "TemplateFault", "check_format", "parse"]
+
+GAPS_MAX = 32
+TIME_FORMAT = "%m-%d %H:%M"
+
+Shown = int | float | bool | str | Sequence[str] | None
+
+_PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)?")
+_NUMBER = re.compile(r",?(?:d|\.[0-6]f)")
+_TEXT = re.compile(r"\.(?:[1-9]|[1-9]\d|1\d\d|200)", re.ASCII)
+_TIME = re.compile(r"(?:[^%{}]|%[YmdHM])+")
+_DURATIONS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A place to fill. `start` and `end` are offsets of its name in the text, for diagnostics."""
+
+    name: str
+    format: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFault:
+    """Braces that do not match, or a gap without a good name."""
+
+    message: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text with gaps. `parts` are plain texts and gaps in order; `kinds` says how to show each gap's name."""
+
+    text: str
+    parts: tuple[str | Gap, ...]
+    kinds: tuple[tuple[str, Kind, bool], ...] = ()
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """The gaps in reading order."""
+        return tuple(part for part in self.parts if isinstance(part, Gap))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names the text uses, each once."""
+        return tuple(dict.fromkeys(gap.name for gap in self.gaps))
+
+    def render(self, values: Mapping[str, Shown], zone: tzinfo = UTC) -> str:
+        """Fill the gaps: times are epoch milliseconds, sets sequences of members; a missing or None value shows nothing."""
+        kinds = {name: (kind, duration) for name, kind, duration in self.kinds}
+        shown = []
+        for part in self.parts:
+            if isinstance(part, str):
+                shown.append(part)
+            elif (value := values.get(part.name)) is not None:
+                shown.append(_show(value, part.format, *kinds.get(part.name, (Kind.STRING, False)), zone))
+        return "".join(shown)
+
+
+@lru_cache(maxsize=65_536)
+def parse(text: str) -> Template | TemplateFault:
+    """The parts of a text, kinds not yet known; or the first fault of its braces."""
+    parts: list[str | Gap] = []
+    plain = ""
+    at = 0
+    for match in _PIECE.finditer(text):
+        plain += text[at : match.start()]
+        at = match.end()
+        if match[0] in ("{{", "}}"):
+            plain += match[0][0]
+        elif match[1] is None:
+            return TemplateFault(f"a single `{match[0]}`: write `{match[0] * 2}` for the sign itself", *match.span())
+        else:
+            name, _, form = match[1].partition(":")
+            if not _NAME.fullmatch(name):
+                return TemplateFault(f"`{name}` is not a name: a gap is `{{name}}` or `{{name:format}}`", *match.span())
+            parts += [plain, Gap(name, form, match.start(1), match.start(1) + len(name))]
+            plain = ""
+    parts.append(plain + text[at:])
+    if len(parts) > 2 * GAPS_MAX + 1:
+        return TemplateFault(f"gaps={len(parts) // 2} must be <= {GAPS_MAX}", 0, len(text))
+    return Template(text, tuple(part for part in parts if part != ""))
+
+
+def check_format(form: str, kind: Kind, duration: bool) -> str:
+    """What is wrong with a format for values of a kind; empty when nothing is."""
+    if not form:
+        return ""
+    if duration:
+        return "" if form in _DURATIONS else f"`{form}` must be one of s, m, h, d for a duration"
+    if kind in (Kind.INT, Kind.FLOAT):
+        return "" if _NUMBER.fullmatch(form) else f"`{form}` must be `d` or `.0f` ... `.6f` for a number"
+    if kind is Kind.TIME:
+        return "" if _TIME.fullmatch(form) else f"`{form}` must be made of %Y %m %d %H %M for a time"
+    if kind is Kind.STRING:
+        return "" if _TEXT.fullmatch(form) else f"`{form}` must be `.1` ... `.200` for a text"
+    return f"`{form}`: a {kind.name.lower()} takes no format"
+
+
+def _show(value: Shown, form: str, kind: Kind, duration: bool, zone: tzinfo) -> str:
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, int | float):
+        if duration:
+            return str(int(value) // _DURATIONS[form or "s"])
+        if kind is Kind.TIME:
+            at = (_EPOCH + timedelta(milliseconds=int(value))).astimezone(zone)
+            return _time(at, form or TIME_FORMAT)
+        if form.endswith("d"):
+            return format(round(value), form)
+        return format(float(value), form) if form else _number(value)
+    if isinstance(value, str):
+        return value[: int(form[1:])] if form else value
+    return "、".join(value) if value is not None else ""
+
+
+def _number(value: int | float) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value) if isinstance(value, int) else format(value, ".6g")
+
+
+def _time(at: datetime, form: str) -> str:
+    signs = {"%Y": f"{at.year:04d}", "%m": f"{at.month:02d}", "%d": f"{at.day:02d}"}
+    signs |= {"%H": f"{at.hour:02d}", "%M": f"{at.minute:02d}"}
+    return re.sub(r"%[YmdHM]", lambda match: signs[match[0]], form)
