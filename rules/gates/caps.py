@@ -1,0 +1,73 @@
+"""Caps: at most N contacts of a scope in a window, over everything that was promised to the subscriber.
+
+A rolling cap of N per W promises that no window of W milliseconds, wherever it starts, holds more than N contacts. An
+event may come late, so contacts on both sides of it count: every contact nearer than W to the event. A calendar cap
+counts the contacts of the event's own local day, week (from Monday) or month.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.contacts import SERVICE, ContactArrays
+from state.jit import kernel
+from state.zone import local_day, local_month
+
+RULE, CAMPAIGN, CHANNEL, ALL = range(4)
+ROLLING, DAY, WEEK, MONTH = range(4)
+
+LONGEST_CALENDAR_MS = 33 * 86_400_000
+"""No day, week or month, in any zone, reaches further back."""
+
+
+@kernel
+def in_scope(arrays: ContactArrays, block: int, entry: int, scope: int, scope_id: int) -> bool:
+    """Return whether a contact counts for a scope; service messages count for their rule and campaign only."""
+    if scope == RULE:
+        return bool(arrays.rule[block, entry] == scope_id)
+    if scope == CAMPAIGN:
+        return bool(arrays.campaign[block, entry] == scope_id)
+    if arrays.state[block, entry] & SERVICE != 0:
+        return False
+    return bool(scope == ALL or arrays.channel[block, entry] == scope_id)
+
+
+@kernel
+def period(at_ms: int, kind: int, transitions: NDArray[np.int64]) -> int:
+    """Return the number of the local day, week or month of a time; 1970-01-01 was a Thursday."""
+    if kind == DAY:
+        return local_day(at_ms, transitions)
+    if kind == WEEK:
+        return (local_day(at_ms, transitions) + 3) // 7
+    return local_month(at_ms, transitions)
+
+
+@kernel
+def cap_reached(
+    arrays: ContactArrays,
+    slot: int,
+    at_ms: int,
+    scope: int,
+    scope_id: int,
+    count_max: int,
+    kind: int,
+    window_ms: int,
+    transitions: NDArray[np.int64],
+) -> bool:
+    """Return whether one more contact at `at_ms` would break the cap."""
+    block = int(arrays.block[slot])
+    if block == 0:
+        return count_max <= 0
+    reach = window_ms if kind == ROLLING else LONGEST_CALENDAR_MS
+    if arrays.floor_ms[block] != 0 and arrays.floor_ms[block] > at_ms - reach:
+        return True
+    wanted = 0 if kind == ROLLING else period(at_ms, kind, transitions)
+    count = 0
+    for entry in range(arrays.size[block]):
+        if not in_scope(arrays, block, entry, scope, scope_id):
+            continue
+        made_ms = int(arrays.at_ms[block, entry])
+        if kind == ROLLING:
+            count += abs(made_ms - at_ms) < window_ms
+        else:
+            count += period(made_ms, kind, transitions) == wanted
+    return count >= count_max

@@ -1,0 +1,18 @@
+"""Channel: a card for the front desk needs a customer at the desk.
+
+A visit is open from its `visit` event until its closing one, and for `VISIT_MS_MAX` at the most.
+"""
+
+from state.jit import kernel
+
+VISIT_MS_MAX = 30 * 60_000
+"""A visit that nobody closed ends after this long, in event time."""
+
+TERMINAL, VISIT, OPEN, CAUSE = range(4)
+"""Slots of the built-in event type `visit`."""
+
+
+@kernel
+def at_desk(visit_ms: int, at_ms: int) -> bool:
+    """Return whether the visit opened at `visit_ms` (0: none) is open at `at_ms`."""
+    return visit_ms > 0 and at_ms - visit_ms < VISIT_MS_MAX

@@ -1,0 +1,208 @@
+"""Decide: all candidates of a batch through all gates, in log order, in one call without the interpreter lock.
+
+Outcome and visit events of the same batch take effect at their own row: an `outcome` settles a contact, a `visit` opens
+or closes the desk for a subscriber. Only then are the candidates of that row judged. The result depends on nothing but
+the arguments.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.gates.age import too_old
+from rules.gates.caps import cap_reached
+from rules.gates.channel import OPEN, at_desk
+from rules.gates.eligibility import not_eligible
+from rules.gates.holdout import held_out
+from rules.gates.lists import on_list
+from rules.gates.pause import Paused
+from rules.gates.table import GateTable
+from state.contacts import RESERVED, SERVICE, ContactArrays, make_room, reserve, settle
+from state.jit import kernel
+
+# Numbers of `rules.gates.Gate`, as plain integers for the compiler; `tests` compares them.
+PASSED, PAUSED, STALE, ELIGIBILITY, LIST, HOLDOUT, OUTRANKED, NO_VISIT, CHANNEL_FULL, CAP, CONTACTS_FULL = range(11)
+TYPE_OUTCOME, TYPE_VISIT = 2, 3
+STATE_COMMITTED, STATE_REFUNDED = 1, 2
+
+
+class Rows(NamedTuple):
+    """Columns of the batch, for kernels: `number` int32[n] is each row's index in its frame; `slot` int32[n].
+
+    `lists` and `services` are the bits as of each event, int64[n]; `visit_ms` int64[slots] is state.
+    """
+
+    number: NDArray[np.int32]
+    slot: NDArray[np.int32]
+    type: NDArray[np.uint8]
+    subscriber: NDArray[np.int64]
+    at_ms: NDArray[np.int64]
+    present: NDArray[np.int64]
+    cells: NDArray[np.int64]
+    lists: NDArray[np.int64]
+    services: NDArray[np.int64]
+    visit_ms: NDArray[np.int64]
+
+
+class Verdicts(NamedTuple):
+    """What became of each candidate: `gate` uint8[m]; `channel` int32[m], index + 1 or 0; `detail` int32[m]."""
+
+    gate: NDArray[np.uint8]
+    channel: NDArray[np.int32]
+    detail: NDArray[np.int32]
+
+
+@kernel
+def decide(
+    table: GateTable,
+    paused: Paused,
+    contacts: ContactArrays,
+    transitions: NDArray[np.int64],
+    position: int,
+    append_ms: int,
+    rows: Rows,
+    asides: NDArray[np.int32],
+    candidate_row: NDArray[np.int32],
+    candidate_rule: NDArray[np.int32],
+    verdicts: Verdicts,
+) -> int:
+    """Judge the candidates, sorted by (row, rule); return how many were decided.
+
+    `asides` int32[k] are the rows of outcome and visit events, ascending. Writes `verdicts`, contacts and `visit_ms`.
+    """
+    aside = 0
+    decided = 0
+    last_row = -1
+    taken = 0
+    per_channel = np.zeros(table.channel_id.shape[0], np.int32)
+    for i in range(candidate_row.shape[0]):
+        row = candidate_row[i]
+        rule = candidate_rule[i]
+        while aside < asides.shape[0] and asides[aside] <= row:
+            apply_aside(contacts, rows, asides[aside])
+            aside += 1
+        if row != last_row:
+            last_row, taken = row, 0
+            per_channel[:] = 0
+        gate, detail = before_arbitration(table, paused, rows, row, rule, append_ms)
+        channel = 0
+        if gate == PASSED and taken >= table.event_max[rows.type[row]]:
+            gate = OUTRANKED
+        if gate == PASSED:
+            gate, detail, channel = choose(table, paused, contacts, transitions, position, rows, row, rule, per_channel)
+            if gate == PASSED:
+                per_channel[channel - 1] += 1
+                decided += 1
+                taken += 1 - table.service[rule]
+        verdicts.gate[i] = gate
+        verdicts.detail[i] = detail
+        verdicts.channel[i] = channel
+    while aside < asides.shape[0]:
+        apply_aside(contacts, rows, asides[aside])
+        aside += 1
+    return decided
+
+
+@kernel
+def apply_aside(contacts: ContactArrays, rows: Rows, row: int) -> None:
+    """Fold an outcome or a visit into the state of its subscriber."""
+    if rows.type[row] == TYPE_VISIT:
+        closing = (rows.present[row] >> OPEN) & 1 == 1 and rows.cells[OPEN, row] == 0
+        rows.visit_ms[rows.slot[row]] = 0 if closing else rows.at_ms[row]
+        return
+    state = rows.cells[4, row]
+    if state == STATE_COMMITTED or state == STATE_REFUNDED:
+        settle(
+            contacts,
+            rows.slot[row],
+            rows.cells[1, row],
+            rows.cells[2, row],
+            rows.cells[3, row],
+            state == STATE_REFUNDED,
+        )
+
+
+@kernel
+def before_arbitration(
+    table: GateTable, paused: Paused, rows: Rows, row: int, rule: int, append_ms: int
+) -> tuple[int, int]:
+    """Run the gates that look at one candidate alone; return (gate, detail)."""
+    if paused.rule[rule] != 0:
+        return PAUSED, 0
+    if too_old(rows.at_ms[row], append_ms, table.max_age_ms[rule]):
+        return STALE, 0
+    if not_eligible(rows.services[row], table.requires[rule], table.unless_holds[rule]):
+        return ELIGIBILITY, 0
+    hit = on_list(rows.lists[row], table.exclude[rule])
+    if hit >= 0:
+        return LIST, hit
+    for level in range(3):
+        if held_out(rows.subscriber[row], table.holdout_salt[rule, level], table.holdout_ppm[rule, level]):
+            return HOLDOUT, level
+    return PASSED, 0
+
+
+@kernel
+def choose(
+    table: GateTable,
+    paused: Paused,
+    contacts: ContactArrays,
+    transitions: NDArray[np.int64],
+    position: int,
+    rows: Rows,
+    row: int,
+    rule: int,
+    per_channel: NDArray[np.int32],
+) -> tuple[int, int, int]:
+    """Reserve the first of the rule's channels that will take it; return (gate, detail, channel index + 1).
+
+    Where none does, the gate is the first channel's.
+    """
+    first_gate, first_detail = NO_VISIT, 0
+    for pair in range(table.pair_start[rule], table.pair_start[rule + 1]):
+        channel = table.pair_channel[pair]
+        gate, detail = try_pair(table, paused, contacts, transitions, rows, row, pair, channel, per_channel)
+        if gate == PASSED:
+            if table.cap_start[pair + 1] > table.cap_start[pair]:
+                reserve(
+                    contacts, rows.slot[row], rows.at_ms[row], position, rows.number[row], table.stable[rule],
+                    table.campaign[rule], table.channel_id[channel], RESERVED | (SERVICE * table.service[rule]),
+                )  # fmt: skip
+            return PASSED, 0, channel + 1
+        if pair == table.pair_start[rule]:
+            first_gate, first_detail = gate, detail
+    return first_gate, first_detail, 0
+
+
+@kernel
+def try_pair(
+    table: GateTable,
+    paused: Paused,
+    contacts: ContactArrays,
+    transitions: NDArray[np.int64],
+    rows: Rows,
+    row: int,
+    pair: int,
+    channel: int,
+    per_channel: NDArray[np.int32],
+) -> tuple[int, int]:
+    """Ask one channel and its caps; return (gate, detail)."""
+    if paused.channel[channel] != 0:
+        return PAUSED, 1
+    slot = rows.slot[row]
+    at_ms = rows.at_ms[row]
+    if table.channel_desk[channel] != 0 and not at_desk(rows.visit_ms[slot], at_ms):
+        return NO_VISIT, 0
+    if per_channel[channel] >= table.channel_event_max[channel]:
+        return CHANNEL_FULL, 0
+    start, end = table.cap_start[pair], table.cap_start[pair + 1]
+    for cap in range(start, end):
+        if cap_reached(
+            contacts, slot, at_ms, table.cap_scope[cap], table.cap_scope_id[cap], table.cap_max[cap],
+            table.cap_kind[cap], table.cap_window_ms[cap], transitions,
+        ):  # fmt: skip
+            return CAP, cap - start
+    if end > start and not make_room(contacts, slot, at_ms - table.horizon_ms[0]):
+        return CONTACTS_FULL, 0
+    return PASSED, 0
