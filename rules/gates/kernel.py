@@ -87,7 +87,7 @@ def decide(
             per_channel[:] = 0
         gate, detail = before_arbitration(table, paused, rows, row, rule, append_ms)
         channel = 0
-        if gate == PASSED and taken >= table.event_max[rows.type[row]]:
+        if gate == PASSED and table.service[rule] == 0 and taken >= table.event_max[rows.type[row]]:
             gate = OUTRANKED
         if gate == PASSED:
             gate, detail, channel = choose(table, paused, contacts, transitions, position, rows, row, rule, per_channel)
@@ -112,7 +112,7 @@ def apply_aside(contacts: ContactArrays, rows: Rows, row: int) -> None:
         rows.visit_ms[rows.slot[row]] = 0 if closing else rows.at_ms[row]
         return
     state = rows.cells[4, row]
-    if state == STATE_COMMITTED or state == STATE_REFUNDED:
+    if state in (STATE_COMMITTED, STATE_REFUNDED):
         settle(
             contacts,
             rows.slot[row],

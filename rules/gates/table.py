@@ -93,7 +93,7 @@ def horizon_ms(caps: Iterable[Cap]) -> int:
 def _excluding_lists(book: Book, rule: Rule) -> int:
     mask = 0
     for name, one in book.lists.items():
-        if name in rule.exclude or one.excludes == "all" or one.excludes == rule.klass:
+        if name in rule.exclude or one.excludes in {"all", rule.klass}:
             mask |= 1 << one.index
     return mask
 
