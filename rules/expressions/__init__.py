@@ -11,6 +11,8 @@ The life of an expression:
 `read` is 1 and 2 in one call. Nothing here reads files or compiles machine code when a book is loaded.
 """
 
+from rules.expressions.check import check, read
+from rules.expressions.parse import Parsed, parse
 from rules.expressions.tree import BUILTINS, Expr, Operand, Scope, canonical, operands
 
-__all__ = ["BUILTINS", "Expr", "Operand", "Scope", "canonical", "operands"]
+__all__ = ["BUILTINS", "Expr", "Operand", "Parsed", "Scope", "canonical", "check", "operands", "parse", "read"]

@@ -66,8 +66,8 @@ Function: TypeAlias = OneOfNames["abs", "min", "max", "hour", "weekday"]
 class Operand:
     """What a name stands for.
 
-    `index` is the slot of a cell, the index of a feature in `Book.features`, or the number of a builtin. `members` names
-    the bits of a SET. `duration` says that an INT counts milliseconds, so that "10m" may stand beside it.
+    `index` is the slot of a cell, the index of a feature in `Book.features`, or the number of a builtin. `members`
+    names the bits of a SET. `duration` says that an INT counts milliseconds, so that "10m" may stand beside it.
     """
 
     name: str
@@ -88,8 +88,8 @@ BUILTINS: Mapping[str, Operand] = {
 class Scope:
     """The names an expression may use.
 
-    `names` holds fields, attributes and features; a dotted name (`call.seconds`) may be a key. `areas` gives the cells of
-    each area. `holds('x')` reads the SET named `services`, `member('x')` the SET named `lists`. `elsewhere` explains
+    `names` holds fields, attributes and features; a dotted name (`call.seconds`) may be a key. `areas` gives the cells
+    of each area. `holds('x')` reads the SET named `services`, `member('x')` the SET named `lists`. `elsewhere` explains
     names that exist but not here ("a field of `data`, and this rule is on `call`"). Builtins need not be given.
     """
 
@@ -100,10 +100,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A constant; `value` is None where folding found that it is never known."""
+    """A constant, always known."""
 
     kind: Kind
-    value: Scalar | None
+    value: Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +274,7 @@ def operands(expr: Expr) -> tuple[Operand, ...]:
     return tuple(dict.fromkeys(node.operand for node in walk(expr) if isinstance(node, Use)))
 
 
-def canonical(expr: Expr) -> str:
+def canonical(expr: Expr) -> str:  # noqa: PLR0911, PLR0912 one case a node
     """One text for equal meaning of structure: spacing, quotes, needless parentheses and order of sets are gone.
 
     Names stay names, so the text holds across books; areas are spelt out as their cells. It is what fingerprints hash
@@ -284,7 +284,7 @@ def canonical(expr: Expr) -> str:
         case Literal(Kind.TIME, value):
             return f"time({value})"
         case Literal(_, value):
-            return "unknown" if value is None else _constant(value)
+            return _constant(value)
         case Use(operand):
             return operand.name
         case And(parts):

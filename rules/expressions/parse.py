@@ -1,0 +1,206 @@
+"""From text to Python's syntax tree, held against a white list.
+
+The text is read by `ast.parse` and never run. Line breaks count as spaces, so an expression may stand in a TOML string
+of several lines. Every node outside the white list is a fault of its own, with the words that belong in its place;
+bounds on length, nodes and depth keep a hostile book from exhausting the stack. What names mean is
+`rules.expressions.check`'s affair.
+"""
+
+from __future__ import annotations
+
+import ast
+import unicodedata
+import warnings
+from dataclasses import dataclass
+
+from rules.codes import Code
+from rules.diagnostics import Diagnostic, Origin, Place
+
+__all__ = ["DEPTH_MAX", "LENGTH_MAX", "NODES_MAX", "Parsed", "parse"]
+
+LENGTH_MAX = 8_000
+NODES_MAX = 2_000
+DEPTH_MAX = 60
+
+_ALLOWED = frozenset(
+    {
+        *(ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.BinOp, ast.Add, ast.Sub),
+        *(ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
+        *(ast.In, ast.NotIn, ast.Call, ast.Name, ast.Attribute, ast.Constant, ast.Tuple, ast.List, ast.Load),
+    }
+)
+_INSTEAD: dict[type[ast.AST], tuple[str, str]] = {
+    ast.Is: ("`is`", "write `==`, or `known(x)` to ask whether x is there"),
+    ast.IsNot: ("`is not`", "write `!=`, or `known(x)` to ask whether x is there"),
+    ast.BitAnd: ("`&`", "write `and`"),
+    ast.BitOr: ("`|`", "write `or`"),
+    ast.Invert: ("`~`", "write `not`"),
+    ast.Pow: ("`**`", "write the product out"),
+    ast.IfExp: ("`if ... else`", "write two rules, or `default(x, y)`"),
+    ast.Subscript: ("`[...]` behind a value", ""),
+    ast.Set: ("a set in braces", "write a list: `[...]`"),
+    ast.JoinedStr: ("an f-string", "texts belong in the rule's templates"),
+    ast.Lambda: ("`lambda`", ""),
+    ast.NamedExpr: ("`:=`", "write `==` to compare"),
+    ast.Starred: ("`*`", ""),
+}
+_SHOWN_BY_PARENT = (ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A text whose every node is allowed; names and types are not yet looked at."""
+
+    text: str
+    origin: Origin
+    body: ast.expr
+
+    def place(self, node: ast.expr) -> Place:
+        """Where a node stands in its file."""
+        return self.origin.place(*_stretch(self.text, node))
+
+    def words(self, node: ast.expr) -> str:
+        """A node as its author wrote it."""
+        start, end = _stretch(self.text, node)
+        return self.text[start:end]
+
+
+def parse(text: str, origin: Origin) -> Parsed | list[Diagnostic]:
+    """Return the syntax tree of `text`, or everything that is wrong with it."""
+    if len(text) > LENGTH_MAX:
+        return [_too_large(origin, text, f"length={len(text)} characters must be <= {LENGTH_MAX}")]
+    body = _body(text, origin)
+    if isinstance(body, Diagnostic):
+        return [body]
+    parsed = Parsed(text, origin, body)
+    faults: list[Diagnostic] = []
+    nodes = 0
+    level: list[ast.AST] = [body]
+    for _ in range(DEPTH_MAX):
+        nodes += len(level)
+        level = [child for node in level for child in _allowed_children(parsed, node, faults)]
+        if not level:
+            break
+    else:
+        return [_too_large(origin, text, f"depth must be <= {DEPTH_MAX}")]
+    if nodes > NODES_MAX:
+        return [_too_large(origin, text, f"nodes={nodes} must be <= {NODES_MAX}")]
+    return faults or parsed
+
+
+def _allowed_children(parsed: Parsed, node: ast.AST, faults: list[Diagnostic]) -> list[ast.AST]:
+    """Judge one node; return what is below it, or nothing below a fault (no echoes)."""
+    fault = _fault_of(node)
+    if fault is None:
+        return [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr_context | ast.boolop)]
+    subject, hint, culprit = fault
+    faults.append(
+        Diagnostic(Code.EXPRESSION_FORBIDDEN, f"{subject} is not part of the language", parsed.place(culprit), "", hint)
+    )
+    return []
+
+
+def _fault_of(node: ast.AST) -> tuple[str, str, ast.expr] | None:
+    """What is forbidden about a node (not about those below it): subject, hint, and the node to point at."""
+    inner: ast.AST
+    match node:
+        case ast.BinOp(op=inner) | ast.UnaryOp(op=inner) if type(inner) not in _ALLOWED:
+            pass
+        case ast.Compare(ops=many) if any(type(inner) not in _ALLOWED for inner in many):
+            inner = next(inner for inner in many if type(inner) not in _ALLOWED)
+        case ast.Call(keywords=[keyword, *_]):
+            return "an argument with a name", "write the value alone", keyword.value
+        case ast.Call(func=func) if not isinstance(func, ast.Name):
+            return "a call of anything but a named function", "", func
+        case ast.Attribute(value=value) if not isinstance(value, ast.Name):
+            return "a dot behind anything but a name", "", node
+        case ast.Constant(value=value) if not isinstance(value, int | float | str):
+            return f"`{value!r}`", "`known(x)` asks whether x is there" if value is None else "", node
+        case _ if isinstance(node, _SHOWN_BY_PARENT) or type(node) in _ALLOWED:
+            return None
+        case _:
+            inner = node
+    subject, hint = _INSTEAD.get(type(inner), (f"`{type(inner).__name__}`", ""))
+    assert isinstance(node, ast.expr)
+    return subject, hint, node
+
+
+def _body(text: str, origin: Origin) -> ast.expr | Diagnostic:  # noqa: PLR0911 one return a kind of refusal
+    """Let Python read the text; a refusal becomes one diagnostic with Python's place and our words."""
+    flat = text.replace("\n", " ").replace("\r", " ").replace("\f", " ")
+    lead = len(flat) - len(flat.lstrip(" \t"))
+    if lead == len(flat):
+        return Diagnostic(Code.EXPRESSION_SYNTAX, "the expression is empty", origin.place(0, len(text)))
+    comment = _comment(flat) if "#" in flat else -1
+    if comment >= 0:
+        message = "a comment cannot stand inside an expression"
+        return Diagnostic(Code.EXPRESSION_SYNTAX, message, origin.place(comment, len(text)))
+    try:
+        if "\\" not in flat:
+            return _shifted(ast.parse(flat[lead:], mode="eval").body, lead)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return _shifted(ast.parse(flat[lead:], mode="eval").body, lead)
+    except SyntaxError as error:
+        return _refusal(text, origin, error, lead)
+    except (RecursionError, MemoryError):
+        return _too_large(origin, text, f"depth must be <= {DEPTH_MAX}")
+    except ValueError as error:
+        return Diagnostic(Code.EXPRESSION_SYNTAX, f"not an expression: {error}", origin.place(0, len(text)))
+
+
+def _shifted(body: ast.expr, lead: int) -> ast.expr:
+    """Count columns from the start of the text again where leading spaces (one byte each) were taken away."""
+    if lead:
+        for node in ast.walk(body):
+            if isinstance(node, ast.expr | ast.keyword):
+                node.col_offset += lead
+                node.end_col_offset = (node.end_col_offset or 0) + lead
+    return body
+
+
+def _refusal(text: str, origin: Origin, error: SyntaxError, lead: int) -> Diagnostic:
+    start = min(max((error.offset or 1) - 1 + lead, 0), max(len(text) - 1, 0))
+    end = max((error.end_offset or 0) - 1 + lead, start + 1)
+    said = error.msg
+    sign = text[start : start + 1]
+    plain = unicodedata.normalize("NFKC", sign)
+    quote = {"“": '"', "”": '"', "‘": "'", "’": "'", "。": "."}.get(sign, plain)
+    hint = ""
+    if not sign.isascii() and quote != sign:
+        said, hint, end = f"`{sign}` is a full-width sign", f"write `{quote}`", start + 1
+    elif sign == "=" or "==" in said or said.startswith("cannot assign"):
+        hint = "write `==` to compare"
+    elif "&&" in text or "||" in text:
+        hint = "write `and`, `or`"
+    return Diagnostic(Code.EXPRESSION_SYNTAX, f"not an expression: {said}", origin.place(start, end), "", hint)
+
+
+def _too_large(origin: Origin, text: str, bound: str) -> Diagnostic:
+    return Diagnostic(Code.EXPRESSION_TOO_LARGE, f"the expression is too large: {bound}", origin.place(0, len(text)))
+
+
+def _comment(text: str) -> int:
+    """Where a `#` stands outside quotes, or -1."""
+    quote = ""
+    escaped = False
+    for at, sign in enumerate(text):
+        if escaped:
+            escaped = False
+        elif quote:
+            escaped = sign == "\\"
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign == "#":
+            return at
+    return -1
+
+
+def _stretch(text: str, node: ast.expr) -> tuple[int, int]:
+    """Start and end of a node in characters; `ast` counts bytes of UTF-8."""
+    start, end = node.col_offset, node.end_col_offset or node.col_offset + 1
+    if not text.isascii():
+        raw = text.encode()
+        start, end = len(raw[:start].decode(errors="replace")), len(raw[:end].decode(errors="replace"))
+    return start, end
