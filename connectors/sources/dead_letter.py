@@ -1,0 +1,99 @@
+"""What is kept of a line that is no event: where it stood, what was wrong, and the line itself.
+
+Codes are for ever: scripts and alerts name them. `Code` lists them with their meaning; a code is never reused. A
+record is one JSON object, so that the dead-letter log can be read with anything.
+
+Nothing here decides that a line is dead: see `strict`.
+"""
+
+import base64
+from dataclasses import dataclass
+from enum import StrEnum
+
+import orjson
+
+RAW_BYTES_MAX = 2048
+"""Bytes of a dead line that are kept."""
+VALUE_CHARS_MAX = 200
+"""Characters of a faulty value that are kept."""
+
+
+class Code(StrEnum):
+    """Why a line is no event."""
+
+    LINE_TOO_LONG = "line_too_long"
+    INVALID_UTF8 = "invalid_utf8"
+    BAD_SYNTAX = "bad_syntax"
+    NOT_AN_OBJECT = "not_an_object"
+    TOO_DEEP = "too_deep"
+    DUPLICATE_KEY = "duplicate_key"
+    COLUMN_COUNT = "column_count"
+    MISSING_TYPE = "missing_type"
+    UNKNOWN_TYPE = "unknown_type"
+    MISSING_SUBSCRIBER = "missing_subscriber"
+    BAD_SUBSCRIBER = "bad_subscriber"
+    MISSING_TIME = "missing_time"
+    BAD_TIME = "bad_time"
+    TIME_OUT_OF_RANGE = "time_out_of_range"
+    BAD_ID = "bad_id"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    OUT_OF_RANGE = "out_of_range"
+    UNKNOWN_MEMBER = "unknown_member"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A line that was given up, and why.
+
+    `offset` and `line` say where it stood in `key` (or in the stream of `source`, where there is no key). `field` and
+    `value` name what was wrong with it, `reason` says it in words. `raw` holds its first `RAW_BYTES_MAX` bytes;
+    `length` is its true length, so `len(raw) < length` means that it cannot be replayed from here.
+    """
+
+    source: str
+    key: str
+    offset: int
+    line: int
+    code: Code
+    field: str
+    value: str
+    reason: str
+    raw: bytes
+    length: int
+    received_ms: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether `raw` is the whole line, so that it can be replayed."""
+        return len(self.raw) == self.length
+
+    def to_json(self) -> bytes:
+        """Return the record as one JSON object without a newline; `raw_base64` stands for a line that is not UTF-8."""
+        record: dict[str, object] = {
+            "source": self.source,
+            "key": self.key,
+            "offset": self.offset,
+            "line": self.line,
+            "code": str(self.code),
+            "field": self.field,
+            "value": self.value,
+            "reason": self.reason,
+            "length": self.length,
+            "received_ms": self.received_ms,
+        }
+        try:
+            record["raw"] = self.raw.decode()
+        except UnicodeDecodeError:
+            record["raw_base64"] = base64.b64encode(self.raw).decode()
+        return orjson.dumps(record)
+
+
+def from_json(text: bytes) -> DeadLetter:
+    """Read a record written by `DeadLetter.to_json`."""
+    record = orjson.loads(text)
+    raw = record.pop("raw", None)
+    packed = record.pop("raw_base64", "")
+    record["raw"] = raw.encode() if raw is not None else base64.b64decode(packed)
+    record["code"] = Code(record["code"])
+    return DeadLetter(**record)

@@ -1,0 +1,1 @@
+"""Files in a watched directory, plain or gzip, read by position."""

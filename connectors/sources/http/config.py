@@ -1,0 +1,30 @@
+"""Settings of the HTTP door for events.
+
+The server itself (host, port) is the engine's; this is what its events route needs. Nothing here reads the token.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.secret import Secret
+from connectors.sources.mapping import Mapping
+
+
+class HttpConfig(BaseModel):
+    """One route that takes events by POST."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(description="Name of the source, in metrics and dead letters.", min_length=1)] = "http"
+    path: Annotated[str, Field(description="Path of the route.", pattern=r"^/[\w./-]*$")] = "/events"
+    token: Annotated[
+        Secret | None, Field(description="Token that a caller must send (Authorization: Bearer ...); none: all may.")
+    ] = None
+    body_bytes_max: Annotated[int, Field(description="Bytes a body may have, unpacked.", ge=1_024, le=1 << 30)] = (
+        16 << 20
+    )
+    retry_after_s: Annotated[
+        int, Field(description="Seconds that a refused caller is told to wait (Retry-After).", ge=1, le=3_600)
+    ] = 1
+    mapping: Annotated[Mapping, Field(description="How its lines are read.")] = Mapping()

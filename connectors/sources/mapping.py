@@ -1,0 +1,193 @@
+"""Which field of a feed is which field of the book.
+
+A `Mapping` is the settings of a source that speak about its lines. `compile_mapping` joins it with a schema into a
+`Plan`: for every event type, the names under which its fields travel. Both decoders, fast and strict, work from the
+same plan.
+
+Nothing here reads a line.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from state.schema import ANSWER, OUTCOME, Schema
+
+INTERNAL_TYPES = frozenset({OUTCOME, ANSWER})
+"""Event types that only the product itself makes; a feed that sends one is told that the type is unknown."""
+COLUMNS_MAX = 512
+_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
+
+TimeFormat = Literal["iso8601", "compact", "epoch_ms", "epoch_s"]
+
+
+class Mapping(BaseModel):
+    """How the lines of a source are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Annotated[
+        Literal["ndjson", "delimited"],
+        Field(description="ndjson: a flat JSON object a line. delimited: values between delimiters, RFC 4180 quotes."),
+    ] = "ndjson"
+    type: Annotated[str, Field(description="Event type of every line; empty: read it from type_field.")] = ""
+    type_field: Annotated[str, Field(description="Field that names the event type.", min_length=1)] = "type"
+    subscriber_field: Annotated[str, Field(description="Field with the MSISDN.", min_length=1)] = "msisdn"
+    time_field: Annotated[str, Field(description="Field with the event's time.", min_length=1)] = "time"
+    time_format: Annotated[
+        TimeFormat, Field(description="How times are written: iso8601, compact (20081104090000), epoch_ms or epoch_s.")
+    ] = "iso8601"
+    time_offset: Annotated[
+        str, Field(description="Zone of ISO times that name none, as +08:00; empty: such a time is refused.")
+    ] = ""
+    id_field: Annotated[
+        str, Field(description="Field with the event's own id, by which doubled events are known; empty: none.")
+    ] = "id"
+    types: Annotated[
+        dict[str, str],
+        Field(description="Event type of the book by its name in the feed; empty: the book's names are used."),
+    ] = {}
+    rename: Annotated[
+        dict[str, str | dict[str, str]],
+        Field(description="Field of the book by its name in the feed; in a table of an event type, of that type only."),
+    ] = {}
+    delimiter: Annotated[str, Field(description="One ASCII character between two values (delimited only).")] = ","
+    columns: Annotated[
+        tuple[str, ...],
+        Field(description='Names of the columns in order, "" to skip one (delimited only).', max_length=COLUMNS_MAX),
+    ] = ()
+    set_delimiter: Annotated[
+        str, Field(description="Character between the members of a set (delimited only).", min_length=1, max_length=1)
+    ] = "|"
+    header: Annotated[bool, Field(description="The first line names the columns (delimited only).")] = False
+    line_bytes_max: Annotated[
+        int, Field(description="Bytes a line may have; a longer one is a dead letter.", ge=64, le=16 << 20)
+    ] = 65536
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_ascii_character(cls, value: str) -> str:
+        if len(value) != 1 or not value.isascii() or value in '"\r\n' or value.isalnum():
+            raise ValueError(f"delimiter={value!r} must be one ASCII character, no letter, digit, quote or line end")
+        return value
+
+    @field_validator("time_offset")
+    @classmethod
+    def _offset(cls, value: str) -> str:
+        if value:
+            offset_ms(value)
+        return value
+
+    @model_validator(mode="after")
+    def _columns_are_known(self) -> "Mapping":
+        if self.format == "delimited" and not self.header and not self.columns:
+            raise ValueError('format="delimited" needs columns=[...] or header=true')
+        named = [name for name in self.columns if name]
+        if len(named) != len(set(named)):
+            raise ValueError(f"columns={list(self.columns)} must differ")
+        heads = [self.subscriber_field, self.time_field]
+        heads += [] if self.type else [self.type_field]
+        heads += [self.id_field] if self.id_field else []
+        if len(heads) != len(set(heads)):
+            raise ValueError(f"type_field, subscriber_field, time_field and id_field={heads} must differ")
+        return self
+
+
+def offset_ms(text: str) -> int:
+    """Return the milliseconds of a zone offset such as +08:00; ValueError says what is wrong."""
+    match = _OFFSET.fullmatch(text)
+    if match is None or int(match[2]) > 18 or int(match[3]) > 59:
+        raise ValueError(f"time_offset={text!r} must look like +08:00, at most 18 hours")
+    minutes = int(match[2]) * 60 + int(match[3])
+    return (minutes if match[1] == "+" else -minutes) * 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class TypePlan:
+    """How one event type travels: `code` in the schema, and slot by the name of the field in the feed."""
+
+    code: int
+    name: str
+    slots: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A mapping joined with a schema. `types` is by name in the feed; `only` is set where every line has one type."""
+
+    mapping: Mapping
+    schema: Schema
+    types: dict[str, TypePlan]
+    only: TypePlan | None
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the fields that every line has, whatever its type: type, subscriber, time, id; "" where not read."""
+        mapping = self.mapping
+        type_field = "" if mapping.type else mapping.type_field
+        return (type_field, mapping.subscriber_field, mapping.time_field, mapping.id_field)
+
+
+class MappingError(ValueError):
+    """Raised when a mapping does not fit a schema; `faults` lists every reason."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+def compile_mapping(mapping: Mapping, schema: Schema) -> Plan:
+    """Join a mapping with a schema; MappingError names every type and field that the schema lacks."""
+    faults: list[str] = []
+    offered = {kind.name for code, kind in enumerate(schema.types) if code not in INTERNAL_TYPES}
+    by_name = mapping.types or {name: name for name in sorted(offered)}
+    wire_types = {mapping.type: mapping.type} if mapping.type else by_name
+    plans: dict[str, TypePlan] = {}
+    for wire, name in wire_types.items():
+        if name not in offered:
+            faults.append(f"types: event type {name!r} is not in the book")
+            continue
+        plans[wire] = _plan_type(mapping, schema, name, faults)
+    faults += _unknown_renames(mapping, schema, offered)
+    if faults:
+        raise MappingError(faults)
+    return Plan(mapping, schema, plans, plans[mapping.type] if mapping.type else None)
+
+
+def _plan_type(mapping: Mapping, schema: Schema, name: str, faults: list[str]) -> TypePlan:
+    code = schema.code(name)
+    kind = schema.types[code]
+    renamed: dict[str, str] = {wire: field for wire, field in mapping.rename.items() if isinstance(field, str)}
+    own = mapping.rename.get(name)
+    if isinstance(own, dict):
+        renamed |= own
+    slots = {wire: kind.slots[field] for wire, field in renamed.items() if field in kind.slots}
+    taken = set(slots.values())
+    for field, slot in kind.slots.items():
+        if slot not in taken and field not in renamed:
+            slots[field] = slot
+    heads = {mapping.subscriber_field, mapping.time_field, mapping.id_field} | (
+        set() if mapping.type else {mapping.type_field}
+    )
+    for wire in sorted(heads & set(slots)):
+        hidden = kind.fields[slots.pop(wire)]
+        if hidden.required:
+            faults.append(f"rename: {name}.{hidden.name} is required, but {wire!r} is read as a head field of the line")
+    return TypePlan(code, name, slots)
+
+
+def _unknown_renames(mapping: Mapping, schema: Schema, offered: set[str]) -> list[str]:
+    faults = []
+    everywhere = {field for name in offered for field in schema.types[schema.code(name)].slots}
+    for wire, target in mapping.rename.items():
+        if isinstance(target, str):
+            if target not in everywhere:
+                faults.append(f"rename: no event type has a field {target!r} (for {wire!r})")
+        elif wire not in offered:
+            faults.append(f"rename: event type {wire!r} is not in the book")
+        else:
+            slots = schema.types[schema.code(wire)].slots
+            faults += [f"rename: {wire} has no field {field!r}" for field in target.values() if field not in slots]
+    return faults

@@ -1,0 +1,1 @@
+"""The fast scanner: tables made from a plan, and the kernels that run over them."""

@@ -1,0 +1,364 @@
+"""The strict path: it alone decides whether a line is an event, and says why when it is not.
+
+The fast scanner takes the lines that it is sure of; every other line comes here, one at a time. What is accepted:
+
+- NDJSON: one object a line, valid JSON in UTF-8. Keys that the book does not know are ignored, whatever their value. A
+  key that is read may stand only once. `null` is the same as no value.
+- Delimited: as many values as columns; an empty value is no value.
+- The subscriber is an MSISDN: 1 to 15 digits, no leading zero, as a number or as a text with an optional `+`.
+- The time is of the mapping's format, not before 2000 and not after the bound that the caller gives.
+- The id is a text or a whole number; "" is no id.
+- A field has its declared kind: no number for a text, no text for a number, no 1.0 for a whole number. A set is an
+  array of texts; members that the book does not declare are ignored.
+
+Faults are looked for in this order: line, type, subscriber, time, id, fields as declared; the first one is told.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
+
+from connectors.sources.contract import Chunk, Decoded
+from connectors.sources.dead_letter import RAW_BYTES_MAX, VALUE_CHARS_MAX, Code, DeadLetter
+from connectors.sources.delimited import BadQuotesError, split_line, typed
+from connectors.sources.mapping import Plan, TypePlan, offset_ms
+from connectors.sources.times import BadTimeError, parse_time
+from state.batch import Batch, empty, to_cell
+from state.hashing import hash_text
+from state.schema import Kind
+
+AT_MS_MIN = 946_684_800_000
+"""2000-01-01: an event cannot be older."""
+MSISDN_DIGITS_MAX = 15
+_INT_MIN, _INT_MAX = -(1 << 63), (1 << 63) - 1
+_BLANKS = b" \t\r\n\x0b\x0c"
+_BOM = b"\xef\xbb\xbf"
+_CODES = {
+    "missing": Code.MISSING_FIELD,
+    "greater_than_equal": Code.OUT_OF_RANGE,
+    "less_than_equal": Code.OUT_OF_RANGE,
+    "finite_number": Code.OUT_OF_RANGE,
+    "bad_time": Code.BAD_TIME,
+}
+
+
+class RefusedError(Exception):
+    """Raised when a line is no event."""
+
+    def __init__(self, code: Code, name: str, value: object, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.field, self.reason = code, name, reason
+        text = value if isinstance(value, str) else "" if value is None else repr(value)
+        self.value = text.encode("utf-8", "replace").decode()[:VALUE_CHARS_MAX]
+
+
+@dataclass(slots=True)
+class Event:
+    """An accepted line: the cells of the slots that it names, and the texts behind them."""
+
+    code: int
+    subscriber: int
+    at_ms: int
+    id: int
+    cells: dict[int, int]
+    strings: dict[int, bytes] = field(default_factory=dict)
+
+
+class _Decimal(float):
+    """A JSON number with a fraction or an exponent, and how it was written."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "_Decimal":
+        self = super().__new__(cls, text)
+        self.text = text
+        return self
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The members of a JSON object in order, doubles included."""
+
+
+class Judge:
+    """Judges the lines of one source under one schema."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        mapping = plan.mapping
+        self._mapping = mapping
+        self._type_field, self._subscriber_field, self._time_field, self._id_field = plan.heads
+        self._offset_ms = offset_ms(mapping.time_offset) if mapping.time_offset else None
+        self._validators = {wire: self._validator(kind) for wire, kind in plan.types.items()}
+        self._members = {
+            wire: [frozenset(item.members) for item in plan.schema.types[kind.code].fields]
+            for wire, kind in plan.types.items()
+        }
+
+    def judge(self, raw: bytes, at_ms_max: int, columns: tuple[str, ...] = ()) -> Event:
+        """Return the event that `raw` (a line without its end) holds; RefusedError says why there is none."""
+        limit = self._mapping.line_bytes_max
+        if len(raw) > limit:
+            raise RefusedError(Code.LINE_TOO_LONG, "", f"{len(raw)} bytes", f"line must be <= {limit} bytes")
+        raw = raw.removeprefix(_BOM)
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError as fault:
+            raise RefusedError(Code.INVALID_UTF8, "", raw[fault.start : fault.start + 8].hex(), str(fault)) from fault
+        if self._mapping.format == "delimited":
+            return self._event(self._split(text, columns), at_ms_max, delimited=True)
+        return self._event(_members_of(raw, text), at_ms_max, delimited=False)
+
+    def _split(self, text: str, columns: tuple[str, ...]) -> list[tuple[str, Any]]:
+        try:
+            values = split_line(text, self._mapping.delimiter)
+        except BadQuotesError as fault:
+            raise RefusedError(Code.BAD_SYNTAX, "", text, str(fault)) from fault
+        if len(values) != len(columns):
+            reason = f"line must have {len(columns)} values, one a column"
+            raise RefusedError(Code.COLUMN_COUNT, "", f"{len(values)} values", reason)
+        return [(name, value or None) for name, value in zip(columns, values, strict=True) if name]
+
+    def _event(self, pairs: Iterable[tuple[str, Any]], at_ms_max: int, *, delimited: bool) -> Event:
+        pairs = list(pairs)
+        heads = self._heads(pairs)
+        wire, kind = self._type(heads)
+        subscriber = self._subscriber(heads.get(self._subscriber_field))
+        at_ms = self._time(heads.get(self._time_field), at_ms_max)
+        id_ = self._id(heads.get(self._id_field)) if self._id_field else 0
+        values: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in kind.slots:
+                if name in values:
+                    raise RefusedError(Code.DUPLICATE_KEY, name, value, f"{name!r} stands more than once")
+                values[name] = value
+        return self._fields(Event(kind.code, subscriber, at_ms, id_, {}), wire, kind, values, delimited)
+
+    def _heads(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        heads: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in self._plan.heads and name:
+                if name in heads:
+                    raise RefusedError(Code.DUPLICATE_KEY, name, value, f"{name!r} stands more than once")
+                heads[name] = value
+        return heads
+
+    def _type(self, heads: dict[str, Any]) -> tuple[str, TypePlan]:
+        if self._plan.only is not None:
+            return self._mapping.type, self._plan.only
+        wire = heads.get(self._type_field)
+        if wire is None:
+            raise RefusedError(Code.MISSING_TYPE, self._type_field, None, f"line has no {self._type_field!r}")
+        if not isinstance(wire, str) or wire not in self._plan.types:
+            raise RefusedError(Code.UNKNOWN_TYPE, self._type_field, wire, "neither book nor mapping knows this type")
+        return wire, self._plan.types[wire]
+
+    def _subscriber(self, value: object) -> int:
+        if value is None:
+            raise RefusedError(
+                Code.MISSING_SUBSCRIBER, self._subscriber_field, None, f"line has no {self._subscriber_field!r}"
+            )
+        digits = ""
+        if isinstance(value, str):
+            digits = value.removeprefix("+")
+        elif isinstance(value, int) and not isinstance(value, bool):
+            digits = str(value) if abs(value) < 10**MSISDN_DIGITS_MAX else ""
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= MSISDN_DIGITS_MAX and digits[0] != "0"):
+            raise RefusedError(
+                Code.BAD_SUBSCRIBER, self._subscriber_field, value, "must be 1 to 15 digits, the first one not 0"
+            )
+        return int(digits)
+
+    def _time(self, value: object, at_ms_max: int) -> int:
+        name = self._time_field
+        if value is None:
+            raise RefusedError(Code.MISSING_TIME, name, None, f"line has no {name!r}")
+        try:
+            at_ms = self._parse_time(value)
+        except BadTimeError as fault:
+            raise RefusedError(Code.BAD_TIME, name, value, str(fault)) from fault
+        if not AT_MS_MIN <= at_ms <= at_ms_max:
+            reason = f"{at_ms} ms must be >= {AT_MS_MIN} (year 2000) and <= {at_ms_max}"
+            raise RefusedError(Code.TIME_OUT_OF_RANGE, name, value, reason)
+        return at_ms
+
+    def _parse_time(self, value: object) -> int:
+        time_format = self._mapping.time_format
+        if isinstance(value, bool) or not isinstance(value, str | int | _Decimal):
+            raise BadTimeError("is neither a text nor a number")
+        if not isinstance(value, str) and time_format == "iso8601":
+            raise BadTimeError("is a number, but time_format is iso8601")
+        text = value if isinstance(value, str) else value.text if isinstance(value, _Decimal) else _digits(value)
+        return parse_time(text, time_format, self._offset_ms)
+
+    def _id(self, value: object) -> int:
+        if value is None or value == "":
+            return 0
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise RefusedError(Code.BAD_ID, self._id_field, value, "must be a text or a whole number")
+        return hash_text(value.encode() if isinstance(value, str) else _digits(value).encode())
+
+    def _fields(self, event: Event, wire: str, kind: TypePlan, values: dict[str, Any], delimited: bool) -> Event:
+        described = self._plan.schema.types[kind.code].fields
+        known: dict[str, Any] = {}
+        for name, value in values.items():
+            item = described[kind.slots[name]]
+            if delimited and value is not None:
+                value = typed(value, item.kind, self._mapping.set_delimiter)  # noqa: PLW2901  a text becomes its value
+            if value is not None:
+                known[name] = value
+        try:
+            accepted = self._validators[wire].validate_python(known)
+        except ValidationError as fault:
+            raise _refusal(fault) from fault
+        for name, value in accepted.items():
+            slot = kind.slots[name]
+            item = described[slot]
+            if item.kind == Kind.SET:
+                value = [member for member in value if member in self._members[wire][slot]]  # noqa: PLW2901  the same
+            event.cells[slot] = to_cell(item.kind, item.members, value, event.strings)
+        return event
+
+    def _validator(self, kind: TypePlan) -> SchemaValidator:
+        described = self._plan.schema.types[kind.code].fields
+        by_slot = sorted(kind.slots.items(), key=lambda pair: pair[1])
+        fields = {
+            wire: core_schema.typed_dict_field(self._value_schema(described[slot].kind), required=False)
+            for wire, slot in by_slot
+        }
+        for wire, slot in by_slot:
+            fields[wire]["required"] = described[slot].required
+        return SchemaValidator(core_schema.typed_dict_schema(fields))
+
+    def _value_schema(self, kind: Kind) -> core_schema.CoreSchema:
+        made: dict[Kind, Callable[[], core_schema.CoreSchema]] = {
+            Kind.INT: lambda: core_schema.int_schema(strict=True, ge=_INT_MIN, le=_INT_MAX),
+            Kind.FLOAT: lambda: core_schema.float_schema(strict=True, allow_inf_nan=False),
+            Kind.BOOL: lambda: core_schema.bool_schema(strict=True),
+            Kind.STRING: lambda: core_schema.str_schema(strict=True),
+            Kind.TIME: lambda: core_schema.no_info_plain_validator_function(self._time_value),
+            Kind.SET: lambda: core_schema.list_schema(core_schema.str_schema(strict=True), strict=True),
+        }
+        return made[kind]()
+
+    def _time_value(self, value: object) -> int:
+        try:
+            return self._parse_time(value)
+        except BadTimeError as fault:
+            raise PydanticCustomError("bad_time", "{reason}", {"reason": str(fault)}) from fault
+
+
+def _digits(value: int) -> str:
+    """Return the digits of a whole number; one beyond all bounds is cut to a form that every reader refuses."""
+    return str(value) if value.bit_length() < 4096 else "9" * 1300
+
+
+def _members_of(raw: bytes, text: str) -> _Pairs:
+    """Return the members of the one object in a line."""
+    try:
+        orjson.loads(raw)
+        value = json.loads(text, object_pairs_hook=_Pairs, parse_float=_Decimal, parse_int=_whole)
+    except RecursionError as fault:
+        raise RefusedError(Code.TOO_DEEP, "", text, "values are nested too deep") from fault
+    except ValueError as fault:
+        reason = str(fault)
+        code = Code.TOO_DEEP if "ecursion" in reason else Code.BAD_SYNTAX
+        code = Code.OUT_OF_RANGE if "infinity" in reason else code
+        raise RefusedError(code, "", text, reason) from fault
+    if not isinstance(value, _Pairs):
+        raise RefusedError(Code.NOT_AN_OBJECT, "", text, "line must be one JSON object")
+    return value
+
+
+def _whole(text: str) -> int:
+    """Read a whole number; Python refuses one of more than 4,300 digits, which is out of every range anyway."""
+    return int(text) if len(text) <= 4000 else int(text[:4000])
+
+
+def _refusal(fault: ValidationError) -> RefusedError:
+    first = fault.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    code = _CODES.get(first["type"], Code.WRONG_TYPE)
+    value = None if code == Code.MISSING_FIELD else first["input"]
+    return RefusedError(code, name, value, first["msg"])
+
+
+def dead_letter(chunk: Chunk, fault: RefusedError, raw: bytes, at: int, line: int) -> DeadLetter:
+    """Return the record of a refused line that begins at byte `at` of the chunk."""
+    return DeadLetter(
+        chunk.source,
+        chunk.key,
+        chunk.start + at,
+        line,
+        fault.code,
+        fault.field,
+        fault.value,
+        fault.reason,
+        raw[:RAW_BYTES_MAX],
+        len(raw),
+        chunk.received_ns // 1_000_000,
+    )
+
+
+def is_blank(raw: bytes) -> bool:
+    """Tell whether a line holds nothing."""
+    return not raw.strip(_BLANKS)
+
+
+def columns_of(plan: Plan, chunk: Chunk) -> tuple[str, ...]:
+    """Return the names of the columns: from the chunk's header where there is one, else from the mapping."""
+    mapping = plan.mapping
+    if mapping.format != "delimited" or mapping.columns or not chunk.header:
+        return mapping.columns
+    header = chunk.header.removeprefix(_BOM).decode("utf-8", "replace").strip("\r\n")
+    return tuple(split_line(header, mapping.delimiter))
+
+
+def decode_strictly(plan: Plan, chunk: Chunk, at_ms_max: int) -> Decoded:
+    """Decode a chunk line by line, with nothing but the strict path: what the fast decoder is measured against."""
+    judge = Judge(plan)
+    columns = columns_of(plan, chunk)
+    events: list[Event] = []
+    offsets: list[int] = []
+    dead: list[DeadLetter] = []
+    at = 0
+    for number, whole in enumerate(chunk.data[: chunk.length].tobytes().split(b"\n"), chunk.line):
+        raw = whole.removesuffix(b"\r")
+        if not is_blank(raw):
+            try:
+                events.append(judge.judge(raw, at_ms_max, columns))
+                offsets.append(chunk.start + at)
+            except RefusedError as fault:
+                dead.append(dead_letter(chunk, fault, raw, at, number))
+        at += len(whole) + 1
+    lines = len(events) + len(dead)
+    return Decoded(batch_of(plan, events), np.array(offsets, np.int64), dead, lines, lines)
+
+
+def batch_of(plan: Plan, events: list[Event]) -> Batch:
+    """Return the events as columns."""
+    batch = empty(plan.schema, len(events))
+    strings: dict[int, bytes] = {}
+    for row, event in enumerate(events):
+        put(batch, row, event)
+        strings |= event.strings
+    batch.strings = list(strings.items())
+    return batch
+
+
+def put(batch: Batch, row: int, event: Event) -> None:
+    """Write an event over a row of a batch."""
+    batch.subscriber[row] = event.subscriber
+    batch.at_ms[row] = event.at_ms
+    batch.type[row] = event.code
+    batch.id[row] = event.id
+    present = 0
+    batch.cells[:, row] = 0
+    for slot, cell in event.cells.items():
+        batch.cells[slot, row] = cell
+        present |= 1 << slot
+    batch.present[row] = present

@@ -1,0 +1,40 @@
+"""Settings of a TCP listener.
+
+Nothing here opens a socket.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from connectors.sources.mapping import Mapping
+
+
+class TcpConfig(BaseModel):
+    """One port on which events come as lines."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(description="Name of the source, in metrics and dead letters.", min_length=1)]
+    host: Annotated[str, Field(description="Address to listen on; lines carry no password, so keep it inside.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Field(description="Port to listen on; 0 takes a free one.", ge=0, le=65_535)] = 7100
+    connections_max: Annotated[int, Field(description="Connections at a time; more are closed.", ge=1, le=65_536)] = 256
+    tick_ms: Annotated[
+        int, Field(description="Milliseconds that lines are collected before they are handed on.", ge=1, le=1_000)
+    ] = 4
+    buffer_bytes: Annotated[
+        int, Field(description="Bytes read at a time for one connection.", ge=4_096, le=16 << 20)
+    ] = 262_144
+    acknowledge: Annotated[
+        bool,
+        Field(description="Answer with a line each time more lines are durable: how many of this connection so far."),
+    ] = False
+    mapping: Annotated[Mapping, Field(description="How its lines are read.")] = Mapping()
+
+    @model_validator(mode="after")
+    def _columns_are_given(self) -> Self:
+        if self.mapping.header:
+            raise ValueError("header=true needs a file or a request body; give columns=[...] to a TCP source")
+        return self
