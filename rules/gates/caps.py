@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from state.contacts import SERVICE, ContactArrays
 from state.jit import kernel
-from state.zone import local_day, local_month
+from state.zone import local_day, local_month, local_week
 
 RULE, CAMPAIGN, CHANNEL, ALL = range(4)
 ROLLING, DAY, WEEK, MONTH = range(4)
@@ -33,11 +33,11 @@ def in_scope(arrays: ContactArrays, block: int, entry: int, scope: int, scope_id
 
 @kernel
 def period(at_ms: int, kind: int, transitions: NDArray[np.int64]) -> int:
-    """Return the number of the local day, week or month of a time; 1970-01-01 was a Thursday."""
+    """Return the number of the local day, week or month of a time."""
     if kind == DAY:
         return local_day(at_ms, transitions)
     if kind == WEEK:
-        return (local_day(at_ms, transitions) + 3) // 7
+        return local_week(at_ms, transitions)
     return local_month(at_ms, transitions)
 
 

@@ -1,0 +1,99 @@
+"""Which rows a step looks at, and the values that candidates leave behind: small kernels over a batch's columns.
+
+The decider calls them between the features, the rules and the gates. They know types and slots, not what they mean.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.jit import kernel
+
+CELL, BUILTIN, FEATURE = range(3)
+"""Where an operand's value stands: the event's own cells, the event's head, the features as of the event."""
+
+AT, LOGGED = range(2)
+"""Builtins: when the event happened, when its frame was appended."""
+
+
+@kernel
+def rows_of_types(type_: NDArray[np.uint8], wanted: NDArray[np.uint8], rows: NDArray[np.int32]) -> int:
+    """Write the rows whose type is marked in `wanted` uint8[256], ascending, to `rows`; return how many."""
+    count = 0
+    for row in range(type_.shape[0]):
+        rows[count] = row
+        count += wanted[type_[row]]
+    return int(count)
+
+
+@kernel
+def mark_updates(
+    rows: NDArray[np.int32],
+    type_: NDArray[np.uint8],
+    source_type: int,
+    present: NDArray[np.int64],
+    slot: int,
+    updates: NDArray[np.uint8],
+) -> None:
+    """Set `updates[row]` for each of `rows` to whether it is of the source type and knows `slot` (-1: any)."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        hit = type_[row] == source_type
+        if slot >= 0:
+            hit = hit and (present[row] >> slot) & 1 == 1
+        updates[row] = hit
+
+
+@kernel
+def narrow_updates(rows: NDArray[np.int32], mask: NDArray[np.uint8], updates: NDArray[np.uint8]) -> None:
+    """Clear `updates[row]` where `mask[row]` is not set, for each of `rows`."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        updates[row] = updates[row] & mask[row]
+
+
+@kernel
+def count_facts(candidate_rule: NDArray[np.int32], fact_start: NDArray[np.int32], starts: NDArray[np.int32]) -> int:
+    """Write where each candidate's facts start, `starts` int32[m + 1]; return how many there are."""
+    total = 0
+    for i in range(candidate_rule.shape[0]):
+        starts[i] = total
+        rule = candidate_rule[i]
+        total += fact_start[rule + 1] - fact_start[rule]
+    starts[candidate_rule.shape[0]] = total
+    return int(total)
+
+
+@kernel
+def gather_facts(
+    candidate_row: NDArray[np.int32],
+    candidate_rule: NDArray[np.int32],
+    fact_start: NDArray[np.int32],
+    fact_source: NDArray[np.uint8],
+    fact_index: NDArray[np.int32],
+    at_ms: NDArray[np.int64],
+    append_ms: int,
+    present: NDArray[np.int64],
+    cells: NDArray[np.int64],
+    outs: NDArray[np.int64],
+    outs_known: NDArray[np.uint8],
+    starts: NDArray[np.int32],
+    facts: NDArray[np.int64],
+    known: NDArray[np.uint8],
+) -> None:
+    """Copy what each candidate's rule read on its row; an unknown value reads 0."""
+    for i in range(candidate_row.shape[0]):
+        row = candidate_row[i]
+        rule = candidate_rule[i]
+        to = starts[i]
+        for fact in range(fact_start[rule], fact_start[rule + 1]):
+            index = fact_index[fact]
+            if fact_source[fact] == CELL:
+                known[to] = (present[row] >> index) & 1
+                facts[to] = cells[index, row] if known[to] != 0 else 0
+            elif fact_source[fact] == FEATURE:
+                known[to] = outs_known[index, row]
+                facts[to] = outs[index, row] if known[to] != 0 else 0
+            else:
+                known[to] = 1
+                facts[to] = at_ms[row] if index == AT else append_ms
+            to += 1
