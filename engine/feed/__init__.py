@@ -1,0 +1,9 @@
+"""A seeded operator's day: who the subscribers are, what they do, and how their events reach us.
+
+Read in this order: `places` (cities, cells, handsets: plain tables), `population` (one column per trait of the
+subscribers), `day` (columns of events in time order), `lines` (columns to NDJSON), `faults` (late, doubled and broken
+lines), `send` (into files, a TCP socket or HTTP posts), `command` (the options of `opportune feed`).
+
+The same seed, sizes and date make the same bytes, on every machine. The wire names are those that the shipped
+config.toml maps and the shipped book declares; a test holds the three together. Nothing here knows rules or state.
+"""
