@@ -155,3 +155,60 @@ def address_of(typingctx: Any, array: Any) -> tuple[Any, Codegen]:
         return builder.ptrtoint(view.data, _I64)
 
     return types.int64(array), codegen
+
+
+@machine
+def load_i32(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
+    """Load four bytes at `address` (little-endian, unaligned), sign-extended to int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.sext(builder.load(builder.inttoptr(args[0], _I32.as_pointer()), align=1), _I64)
+
+    return types.int64(types.int64), codegen
+
+
+@machine
+def store_i32(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
+    """Store the low four bytes of `value` at `address` (little-endian, unaligned)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(builder.trunc(args[1], _I32), builder.inttoptr(args[0], _I32.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), codegen
+
+
+@machine
+def add_saturated(typingctx: Any, left: Any, right: Any) -> tuple[Any, Codegen]:
+    """Add; where the sum leaves 64 bits, return the nearest number that does not."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        name = "llvm.sadd.sat.i64"
+        function = builder.module.globals.get(name)
+        if function is None:
+            function = ir.Function(builder.module, ir.FunctionType(_I64, [_I64, _I64]), name)
+        return builder.call(function, args)
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def _float_of_bits(typingctx: Any, bits: Any) -> tuple[Any, Codegen]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.int64), codegen
+
+
+@intrinsic
+def _bits_of_float(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], _I64)
+
+    return types.int64(types.float64), codegen
+
+
+float_of_bits = cast("Callable[[int], float]", _float_of_bits)
+"""Read 64 bits as a float."""
+bits_of_float = cast("Callable[[float], int]", _bits_of_float)
+"""Return the 64 bits of a float."""

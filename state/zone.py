@@ -2,7 +2,8 @@
 
 A zone is `transitions`, int64[k, 2]: from `transitions[i, 0]` (UTC milliseconds, ascending) on, local time is UTC plus
 `transitions[i, 1]` milliseconds. The first row also holds for everything before it. Days, weeks (from Monday) and
-months are counted from the civil calendar's 1 January 1970, so two instants lie in the same one where the numbers agree.
+months are counted from 1 January 1970 of the civil calendar: two instants lie in the same one where the numbers
+agree.
 
 `rules.calendar` makes the tables from the zone database; nothing here reads it, or a clock.
 """

@@ -1,0 +1,70 @@
+"""Rolling state per subscriber, one kind of feature a module.
+
+    arrays = [np.zeros((capacity, c.width), c.dtype) for c in columns_of(spec)]
+    fold(spec, arrays, slots, rows, updates, at_ms, cells, out, known)
+
+`fold` walks `rows` in order. Where `updates[row]` is set the row's event is applied; then, for every row, `out[row]`
+and `known[row]` become the feature's value as of that moment, the row's own event included ("since" looks before it).
+State is a function of the updating rows in their order, and of nothing else: reading changes nothing.
+
+Time is event time. *Now* is the newer of the row's own time and the newest event folded for that subscriber and
+feature, so a late row sees what is current, not what was. A rolling window of `count sum min max first distinct` is a
+ring of panes: it covers the pane of now and the `panes - 1` before it, so it reaches back at least one pane less than
+the window and at most the window. A late event lands in its pane while the ring still holds it, and changes nothing
+later. `last previous since` keep exact times: an event counts while it is younger than the window. Values are the
+cells of `state.batch`; the bits of a float where the source is a float.
+
+A new kind is a new module here and a line in `_MODULES`.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.features import count, distinct, first, last, lists, min_max, previous, since, sum_
+from state.features.spec import (
+    PANE_MS_MIN,
+    PANES_DEFAULT,
+    PANES_MAX,
+    Arrays,
+    ColumnSpec,
+    FeatureKind,
+    FeatureSpec,
+    Int64s,
+)
+
+__all__ = [
+    "KINDS",
+    "PANES_DEFAULT",
+    "PANES_MAX",
+    "PANE_MS_MIN",
+    "ColumnSpec",
+    "FeatureKind",
+    "FeatureSpec",
+    "columns_of",
+    "fold",
+]
+
+_MODULES = (count, sum_, min_max, last, previous, first, distinct, since, lists)
+
+KINDS: dict[str, FeatureKind] = {kind.name: kind for module in _MODULES for kind in module.KINDS}
+"""Every kind by the name that rule books use."""
+
+
+def columns_of(spec: FeatureSpec) -> list[ColumnSpec]:
+    """Return the arrays that a feature's state consists of."""
+    return KINDS[spec.kind].columns(spec)
+
+
+def fold(
+    spec: FeatureSpec,
+    arrays: Arrays,
+    slots: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    updates: NDArray[np.uint8],
+    at_ms: Int64s,
+    cells: Int64s,
+    out: Int64s,
+    known: NDArray[np.uint8],
+) -> None:
+    """Apply the updating rows to `arrays` and leave each row's value in `out` and `known`."""
+    KINDS[spec.kind].fold(spec, arrays, slots, rows, updates, at_ms, cells, out, known)

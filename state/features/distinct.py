@@ -1,0 +1,133 @@
+"""distinct: how many different values a field took in the window; exact up to 16, where it stops. 0 before the first.
+
+A row keeps the sixteen most recently seen values, each with the newest pane it was seen in. If a window holds sixteen
+values or fewer they are all among them, so the count is exact again as soon as the window holds fewer.
+
+Columns: head (newest pane << 32 | number of values) and the values; then the low byte of each value's pane. Panes more
+than `ring` apart never stand together in a row, so the byte tells them apart.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.features.panes import AHEAD, pane_of
+from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
+from state.jit import kernel
+from state.raw import address_of, load_i64, load_u8, prefetch, shift_right, store_i64, store_u8
+from state.zone import Transitions
+
+VALUES_MAX = 16
+
+_LOW32 = (1 << 32) - 1
+_STRIDE = 8 * (1 + VALUES_MAX)
+_MINUS_ZERO = -(1 << 63)  # the bits of -0.0, which equals 0.0
+
+
+def _columns(_spec: FeatureSpec) -> list[ColumnSpec]:
+    return [ColumnSpec("int64", 1 + VALUES_MAX), ColumnSpec("uint8", VALUES_MAX)]
+
+
+def _fold(
+    spec: FeatureSpec,
+    arrays: Arrays,
+    slots: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    updates: NDArray[np.uint8],
+    at_ms: Int64s,
+    cells: Int64s,
+    out: Int64s,
+    known: NDArray[np.uint8],
+) -> None:
+    fold_distinct(
+        arrays[0], arrays[1], spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions,
+        slots, rows, updates, at_ms, cells, out, known,
+    )  # fmt: skip
+
+
+@kernel
+def count_live(ages: int, newest: int, pane: int, count: int, ring: int) -> int:
+    """Return how many values were seen in the window that ends with `pane`."""
+    if pane <= newest:
+        return count
+    later = pane - newest
+    live = 0
+    for i in range(count):
+        if ((newest - load_u8(ages + i)) & 255) + later < ring:
+            live += 1
+    return live
+
+
+@kernel
+def expire(values: int, ages: int, newest: int, pane: int, count: int, ring: int) -> int:
+    """Forget the values that are out of the window that ends with `pane`; return how many stay."""
+    if pane - newest >= ring:
+        return 0
+    stay = 0
+    for i in range(count):
+        age = load_u8(ages + i)
+        if ((newest - age) & 255) + pane - newest < ring:
+            store_u8(ages + stay, age)
+            store_i64(values + 8 * stay, load_i64(values + 8 * i))
+            stay += 1
+    return stay
+
+
+@kernel
+def sight(values: int, ages: int, newest: int, pane: int, count: int, value: int) -> int:
+    """Note that `value` was seen in `pane`, in place of the value unseen for longest if all are taken."""
+    place = 0
+    while place < count and load_i64(values + 8 * place) != value:
+        place += 1
+    if place == VALUES_MAX:
+        place = 0
+        for i in range(1, VALUES_MAX):
+            if ((newest - load_u8(ages + i)) & 255) > ((newest - load_u8(ages + place)) & 255):
+                place = i
+    if place == count or newest - pane < ((newest - load_u8(ages + place)) & 255):
+        store_i64(values + 8 * place, value)
+        store_u8(ages + place, pane & 255)
+    return max(count, place + 1)
+
+
+@kernel
+def fold_distinct(
+    state: NDArray[np.int64], panes: NDArray[np.uint8],
+    ring: int, grid: int, pane_ms: int, anchor_ms: int,
+    transitions: Transitions, slots: NDArray[np.int32], rows: NDArray[np.int32], updates: NDArray[np.uint8],
+    at_ms: Int64s, cells: Int64s, out: Int64s, known: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Fold the rows in order (see `state.features`)."""
+    base = address_of(state)
+    pane_base = address_of(panes)
+    n = rows.shape[0]
+    pane, low, high = 0, 0, 0
+    for i in range(n):
+        if i + AHEAD < n:
+            ahead = slots[rows[i + AHEAD]]
+            prefetch(base + ahead * _STRIDE)
+            prefetch(pane_base + ahead * VALUES_MAX)
+        row = rows[i]
+        ms = at_ms[row]
+        if ms < low or ms >= high:
+            pane, low, high = pane_of(ms, grid, pane_ms, anchor_ms, transitions)
+        slot = slots[row]
+        out[row] = 0
+        known[row] = 1
+        if slot < 0:
+            continue
+        address = base + slot * _STRIDE
+        ages = pane_base + slot * VALUES_MAX
+        head = load_i64(address)
+        newest = shift_right(head, 32)
+        count = head & _LOW32
+        if updates[row] and newest - pane < ring:
+            value = cells[row] if cells[row] != _MINUS_ZERO else 0
+            if pane > newest:
+                count = expire(address + 8, ages, newest, pane, count, ring)
+                newest = pane
+            count = sight(address + 8, ages, newest, pane, count, value)
+            store_i64(address, (newest << 32) | count)
+        out[row] = count_live(ages, newest, pane, count, ring)
+
+
+KINDS = (FeatureKind("distinct", _columns, _fold, needs_source=True),)

@@ -1,0 +1,107 @@
+"""first: the value of a field in the earliest matching event of the window, by event time; unknown before the first.
+
+A row of the column: the head of `state.features.panes`, then for each pane the time of its earliest event and the
+value.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.features.panes import AHEAD, live_bits, pane_of
+from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
+from state.jit import kernel
+from state.raw import address_of, load_i64, prefetch, shift_right, store_i64
+from state.zone import Transitions
+
+_LOW32 = (1 << 32) - 1
+
+
+def _columns(spec: FeatureSpec) -> list[ColumnSpec]:
+    return [ColumnSpec("int64", 1 + 2 * spec.ring)]
+
+
+def _fold(
+    spec: FeatureSpec,
+    arrays: Arrays,
+    slots: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    updates: NDArray[np.uint8],
+    at_ms: Int64s,
+    cells: Int64s,
+    out: Int64s,
+    known: NDArray[np.uint8],
+) -> None:
+    fold_first(
+        arrays[0], spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions,
+        slots, rows, updates, at_ms, cells, out, known,
+    )  # fmt: skip
+
+
+@kernel
+def add_first(address: int, pane: int, ms: int, value: int, ring: int) -> None:
+    """Let an event into its pane, if the ring reaches back to it."""
+    head = load_i64(address)
+    newest = shift_right(head, 32)
+    bits = head & _LOW32
+    if pane > newest:
+        bits = live_bits(bits, pane - newest, ring)
+        newest = pane
+    back = newest - pane
+    if back >= ring:
+        return
+    at = address + 8 + pane % ring * 16
+    if (bits >> back) & 1 == 0 or ms < load_i64(at):
+        store_i64(at, ms)
+        store_i64(at + 8, value)
+    store_i64(address, (newest << 32) | bits | (1 << back))
+
+
+@kernel
+def oldest_place(address: int, pane: int, ring: int) -> int:
+    """Return the address of the oldest live pane as of `pane`, or of the newest where that is later; 0 for none."""
+    head = load_i64(address)
+    newest = shift_right(head, 32)
+    bits = head & _LOW32
+    if pane > newest:
+        bits = live_bits(bits, pane - newest, ring)
+        newest = pane
+    for back in range(ring - 1, -1, -1):
+        if (bits >> back) & 1:
+            return address + 8 + (newest - back) % ring * 16
+    return 0
+
+
+@kernel
+def fold_first(
+    state: NDArray[np.int64],
+    ring: int, grid: int, pane_ms: int, anchor_ms: int,
+    transitions: Transitions, slots: NDArray[np.int32], rows: NDArray[np.int32], updates: NDArray[np.uint8],
+    at_ms: Int64s, cells: Int64s, out: Int64s, known: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Fold the rows in order (see `state.features`)."""
+    stride = state.shape[1] * 8
+    base = address_of(state)
+    n = rows.shape[0]
+    pane, low, high = 0, 0, 0
+    for i in range(n):
+        if i + AHEAD < n:
+            prefetch(base + slots[rows[i + AHEAD]] * stride)
+        row = rows[i]
+        ms = at_ms[row]
+        if ms < low or ms >= high:
+            pane, low, high = pane_of(ms, grid, pane_ms, anchor_ms, transitions)
+        slot = slots[row]
+        out[row] = 0
+        known[row] = 0
+        if slot < 0:
+            continue
+        address = base + slot * stride
+        if updates[row]:
+            add_first(address, pane, ms, cells[row], ring)
+        place = oldest_place(address, pane, ring)
+        if place != 0:
+            out[row] = load_i64(place + 8)
+            known[row] = 1
+
+
+KINDS = (FeatureKind("first", _columns, _fold, needs_source=True),)

@@ -1,0 +1,71 @@
+"""last: the value of a field in the latest matching event of the window, by event time; unknown before the first.
+
+A row of the column: time of that event, its value.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.features.moments import mode_of, within
+from state.features.panes import AHEAD
+from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
+from state.jit import kernel
+from state.raw import address_of, load_i64, prefetch, store_i64
+from state.zone import Transitions
+
+_STRIDE = 16
+
+
+def _columns(_spec: FeatureSpec) -> list[ColumnSpec]:
+    return [ColumnSpec("int64", 2)]
+
+
+def _fold(
+    spec: FeatureSpec,
+    arrays: Arrays,
+    slots: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    updates: NDArray[np.uint8],
+    at_ms: Int64s,
+    cells: Int64s,
+    out: Int64s,
+    known: NDArray[np.uint8],
+) -> None:
+    fold_last(
+        arrays[0], mode_of(spec), spec.window_ms, spec.transitions, slots, rows, updates, at_ms, cells, out, known
+    )  # fmt: skip
+
+
+@kernel
+def fold_last(
+    state: NDArray[np.int64], mode: int, window_ms: int, transitions: Transitions, slots: NDArray[np.int32],
+    rows: NDArray[np.int32], updates: NDArray[np.uint8], at_ms: Int64s, cells: Int64s, out: Int64s,
+    known: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Fold the rows in order (see `state.features`)."""
+    base = address_of(state)
+    n = rows.shape[0]
+    for i in range(n):
+        if i + AHEAD < n:
+            prefetch(base + slots[rows[i + AHEAD]] * _STRIDE)
+        row = rows[i]
+        slot = slots[row]
+        out[row] = 0
+        known[row] = 0
+        if slot < 0:
+            continue
+        address = base + slot * _STRIDE
+        now = max(at_ms[row], 1)
+        at = load_i64(address)
+        value = load_i64(address + 8)
+        if updates[row] and now >= at:
+            at = now
+            value = cells[row]
+            store_i64(address, at)
+            store_i64(address + 8, value)
+        if at != 0 and within(at, max(now, at), mode, window_ms, transitions):
+            out[row] = value
+            known[row] = 1
+
+
+KINDS = (FeatureKind("last", _columns, _fold, needs_source=True),)

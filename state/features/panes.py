@@ -1,0 +1,244 @@
+"""Windows as rings of panes, for kinds whose values can be combined pane by pane: count, sum, min, max.
+
+A row of the column, in elements of 4 (count) or 8 bytes:
+
+    head, always 8 bytes: number of the newest pane << 32 | bit j: pane `newest - j` is in use
+    older, one element, only where the ring has more than one pane: the panes behind the newest, combined
+    panes, `ring` elements: pane p lives at p mod ring
+
+Nothing is ever cleared: what the bits do not name is not there. The common step touches the head and one pane. Values
+are combined oldest pane first, so a float total is the same however its panes were reached.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.features.spec import EVER, FIXED, LOCAL, Arrays, ColumnSpec, FeatureSpec, Int64s
+from state.jit import kernel
+from state.raw import (
+    add_saturated,
+    address_of,
+    bits_of_float,
+    float_of_bits,
+    load_i32,
+    load_i64,
+    prefetch,
+    shift_right,
+    store_i32,
+    store_i64,
+)
+from state.zone import DAY_MS, Transitions, interval_at, month_of_day
+
+COUNT, ADD_INT, ADD_FLOAT, MIN_INT, MAX_INT, MIN_FLOAT, MAX_FLOAT = range(7)
+"""How two values become one."""
+
+COUNT_MAX = (1 << 31) - 1
+"""Where a count stops."""
+
+AHEAD = 24
+"""Rows between a prefetch and its use."""
+
+PANE_MAX = (1 << 32) - 1
+_LOW32 = (1 << 32) - 1
+_FAR_PAST = -(1 << 62)
+_FAR_FUTURE = 1 << 62
+
+
+def pane_columns(spec: FeatureSpec, wide: bool) -> list[ColumnSpec]:
+    """Return the one column of a ring with elements of 8 bytes, or of 4."""
+    elements = spec.ring + (1 if spec.ring > 1 else 0)
+    return [ColumnSpec("int64", 1 + elements) if wide else ColumnSpec("int32", 2 + elements)]
+
+
+def fold_with(
+    operation: int,
+    spec: FeatureSpec,
+    arrays: Arrays,
+    slots: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    updates: NDArray[np.uint8],
+    at_ms: Int64s,
+    cells: Int64s,
+    out: Int64s,
+    known: NDArray[np.uint8],
+) -> None:
+    """Fold a batch with one operation."""
+    fold_panes(
+        arrays[0], operation, spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions,
+        slots, rows, updates, at_ms, cells, out, known,
+    )  # fmt: skip
+
+
+@kernel
+def pane_of(ms: int, grid: int, pane_ms: int, anchor_ms: int, transitions: Transitions) -> tuple[int, int, int]:
+    """Return the pane of an instant, 1 or more, and bounds (from, before) of instants around it in the same pane."""
+    if grid == EVER:
+        return 1, _FAR_PAST, _FAR_FUTURE
+    ms = min(max(ms, 0), _FAR_FUTURE)
+    if grid == FIXED:
+        pane = (ms + anchor_ms) // pane_ms
+        low = pane * pane_ms - anchor_ms
+        return min(max(pane, 1), PANE_MAX), low, low + pane_ms
+    index = interval_at(ms, transitions)
+    offset = transitions[index, 1]
+    length = pane_ms if grid == LOCAL else DAY_MS
+    pane = (ms + offset) // length
+    low = pane * length - offset
+    high = low + length
+    if index > 0:
+        low = max(low, transitions[index, 0])
+    if index + 1 < transitions.shape[0]:
+        high = min(high, transitions[index + 1, 0])
+    if grid != LOCAL:
+        pane = month_of_day(pane)
+    return min(max(pane, 1), PANE_MAX), low, high
+
+
+@kernel
+def combine(operation: int, left: int, right: int) -> int:
+    """Return two values as one; `left` is the older."""
+    if operation <= ADD_INT:
+        total = add_saturated(left, right)
+        return min(total, COUNT_MAX) if operation == COUNT else total
+    if operation == ADD_FLOAT:
+        return bits_of_float(float_of_bits(left) + float_of_bits(right))
+    if operation == MIN_INT:
+        return min(left, right)
+    if operation == MAX_INT:
+        return max(left, right)
+    if operation == MIN_FLOAT:
+        return right if float_of_bits(right) < float_of_bits(left) else left
+    return right if float_of_bits(right) > float_of_bits(left) else left
+
+
+@kernel
+def load(address: int, wide: bool) -> int:
+    """Load one element."""
+    return load_i64(address) if wide else load_i32(address)
+
+
+@kernel
+def store(address: int, value: int, wide: bool) -> None:
+    """Store one element."""
+    if wide:
+        store_i64(address, value)
+    else:
+        store_i32(address, value)
+
+
+@kernel
+def combined(address: int, bits: int, place: int, ring: int, operation: int, wide: bool) -> int:
+    """Combine the panes named in `bits`, oldest first; bit j stands for the pane j places before `place`."""
+    size = 8 if wide else 4
+    total = 0
+    empty = True
+    for j in range(ring - 1, -1, -1):
+        if (bits >> j) & 1:
+            at = place - j
+            value = load(address + (at if at >= 0 else at + ring) * size, wide)
+            total = value if empty else combine(operation, total, value)
+            empty = False
+    return total
+
+
+@kernel
+def add_late(
+    address: int, panes: int, newest: int, bits: int, back: int, value: int, ring: int, operation: int, wide: bool
+) -> None:
+    """Put a value into the pane `back` panes before the newest, and combine the older ones anew."""
+    size = 8 if wide else 4
+    at = panes + (newest - back) % ring * size
+    if (bits >> back) & 1:
+        value = combine(operation, load(at, wide), value)
+    store(at, value, wide)
+    bits |= 1 << back
+    store_i64(address, (newest << 32) | bits)
+    store(address + 8, combined(panes, bits & ~1, newest % ring, ring, operation, wide), wide)
+
+
+@kernel
+def add_newest(
+    address: int, panes: int, pane: int, place: int, value: int, ring: int, operation: int, wide: bool
+) -> int:
+    """Put a value into the pane `pane`, at `place`, which becomes the newest or is; return all panes combined."""
+    at = panes + place * (8 if wide else 4)
+    head = load_i64(address)
+    newest = shift_right(head, 32)
+    bits = head & _LOW32
+    if newest == pane:
+        value = combine(operation, load(at, wide), value)
+        store(at, value, wide)
+        return value if bits == 1 else combine(operation, load(address + 8, wide), value)
+    bits = live_bits(bits, pane - newest, ring)
+    store(at, value, wide)
+    store_i64(address, (pane << 32) | bits | 1)
+    if bits == 0:
+        return value
+    older = combined(panes, bits, place, ring, operation, wide)
+    store(address + 8, older, wide)
+    return combine(operation, older, value)
+
+
+@kernel
+def live_bits(bits: int, later: int, ring: int) -> int:
+    """Return the bits of the panes still in a ring whose newest pane comes `later` panes after."""
+    return (bits << later) & ((1 << ring) - 1) if later < ring else 0
+
+
+@kernel
+def current(address: int, panes: int, pane: int, place: int, ring: int, operation: int, wide: bool) -> tuple[int, bool]:
+    """Return the panes combined as of `pane`, or of the newest where that is later, and whether there are any."""
+    head = load_i64(address)
+    newest = shift_right(head, 32)
+    bits = head & _LOW32
+    if pane > newest:
+        bits = live_bits(bits, pane - newest, ring)
+        return combined(panes, bits, place, ring, operation, wide), bits != 0
+    value = load(panes + (place if pane == newest else newest % ring) * (8 if wide else 4), wide)
+    return (value if bits == 1 else combine(operation, load(address + 8, wide), value)), True
+
+
+@kernel
+def fold_panes(
+    state: NDArray[np.generic], operation: int, ring: int, grid: int, pane_ms: int, anchor_ms: int,
+    transitions: Transitions, slots: NDArray[np.int32], rows: NDArray[np.int32], updates: NDArray[np.uint8],
+    at_ms: Int64s, cells: Int64s, out: Int64s, known: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Fold the rows in order (see `state.features`)."""
+    wide = state.itemsize == 8
+    stride = state.shape[1] * state.itemsize
+    base = address_of(state)
+    first = 8 if ring == 1 else 8 + state.itemsize
+    n = rows.shape[0]
+    pane, place, low, high = 0, 0, 0, 0
+    for i in range(n):
+        if i + AHEAD < n:
+            ahead = base + slots[rows[i + AHEAD]] * stride
+            prefetch(ahead)
+            prefetch(ahead + first + place * state.itemsize)
+        row = rows[i]
+        ms = at_ms[row]
+        if ms < low or ms >= high:
+            pane, low, high = pane_of(ms, grid, pane_ms, anchor_ms, transitions)
+            place = pane % ring
+        slot = slots[row]
+        out[row] = 0
+        known[row] = operation <= ADD_FLOAT
+        if slot < 0:
+            continue
+        address = base + slot * stride
+        panes = address + first
+        value = 1 if operation == COUNT else cells[row]
+        newest = shift_right(load_i64(address), 32)
+        if updates[row]:
+            if pane >= newest:
+                out[row] = add_newest(address, panes, pane, place, value, ring, operation, wide)
+                known[row] = 1
+                continue
+            if newest - pane < ring:
+                bits = load_i64(address) & _LOW32
+                add_late(address, panes, newest, bits, newest - pane, value, ring, operation, wide)
+        total, some = current(address, panes, pane, place, ring, operation, wide)
+        if some:
+            out[row] = total
+            known[row] = 1

@@ -1,0 +1,67 @@
+"""since: milliseconds from the latest earlier matching event to this row, not counting the row's own event.
+
+Unknown before the first match, once it has left the window, and for a row older than the latest match, since the match
+before such a row is no longer kept. A row of the column: the time of the latest match.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.features.moments import mode_of, within
+from state.features.panes import AHEAD
+from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
+from state.jit import kernel
+from state.raw import address_of, load_i64, prefetch, store_i64
+from state.zone import Transitions
+
+_STRIDE = 8
+
+
+def _columns(_spec: FeatureSpec) -> list[ColumnSpec]:
+    return [ColumnSpec("int64", 1)]
+
+
+def _fold(
+    spec: FeatureSpec,
+    arrays: Arrays,
+    slots: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    updates: NDArray[np.uint8],
+    at_ms: Int64s,
+    _cells: Int64s,
+    out: Int64s,
+    known: NDArray[np.uint8],
+) -> None:
+    fold_since(
+        arrays[0], mode_of(spec), spec.window_ms, spec.transitions, slots, rows, updates, at_ms, out, known
+    )  # fmt: skip
+
+
+@kernel
+def fold_since(
+    state: NDArray[np.int64], mode: int, window_ms: int, transitions: Transitions, slots: NDArray[np.int32],
+    rows: NDArray[np.int32], updates: NDArray[np.uint8], at_ms: Int64s, out: Int64s, known: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Fold the rows in order (see `state.features`)."""
+    base = address_of(state)
+    n = rows.shape[0]
+    for i in range(n):
+        if i + AHEAD < n:
+            prefetch(base + slots[rows[i + AHEAD]] * _STRIDE)
+        row = rows[i]
+        slot = slots[row]
+        out[row] = 0
+        known[row] = 0
+        if slot < 0:
+            continue
+        address = base + slot * _STRIDE
+        now = max(at_ms[row], 1)
+        at = load_i64(address)
+        if at != 0 and now >= at and within(at, now, mode, window_ms, transitions):
+            out[row] = now - at
+            known[row] = 1
+        if updates[row] and now > at:
+            store_i64(address, now)
+
+
+KINDS = (FeatureKind("since", _columns, _fold, needs_source=False),)

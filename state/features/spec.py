@@ -1,0 +1,128 @@
+"""What every kind of feature shares: its specification, the columns it asks for, and the shape of a kind.
+
+A kind is a module of this folder with a `FeatureKind`: `columns` says which arrays a feature needs, `fold` applies a
+batch to them. A row of every array is all zero for a subscriber who was never seen.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.schema import Kind
+from state.zone import HOUR_MS, Transitions, fixed_zone, offset_at
+
+PANES_DEFAULT = 12
+PANES_MAX = 32
+PANE_MS_MIN = 1000
+"""A pane's number must fit 32 bits: at one second a pane it does until 2106."""
+
+EVER, FIXED, LOCAL, MONTH = range(4)
+"""How instants are grouped into panes; see `FeatureSpec.grid`."""
+
+_YEAR_2000_MS = 946_684_800_000
+
+Int64s = NDArray[np.int64]
+Arrays = list[NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """One array of shape (capacity, width)."""
+
+    dtype: str
+    width: int
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one subscriber's row."""
+        return np.dtype(self.dtype).itemsize * self.width
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSpec:
+    """What a feature computes, as far as its state depends on it.
+
+    `kind` names a module of this folder. `value_kind` is the kind of the source cells. `window` is "ever", "rolling"
+    (then `window_ms`, cut into `panes`), "day" or "month" (of the zone in `transitions`). `members` are the text hashes
+    of the declared lists, for kind "lists".
+    """
+
+    kind: str
+    value_kind: Kind = Kind.INT
+    window: str = "ever"
+    window_ms: int = 0
+    panes: int = PANES_DEFAULT
+    transitions: Transitions = field(default_factory=lambda: fixed_zone(0))
+    members: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.window not in {"ever", "rolling", "day", "month"}:
+            raise ValueError(f"window={self.window!r} must be one of ever, rolling, day, month")
+        if self.window != "rolling":
+            return
+        if not 1 <= self.panes <= PANES_MAX:
+            raise ValueError(f"panes={self.panes} must be >= 1 and <= {PANES_MAX}")
+        if self.pane_ms < PANE_MS_MIN:
+            raise ValueError(
+                f"window_ms={self.window_ms} in panes={self.panes} makes panes of {self.pane_ms} ms,"
+                f" must be >= {PANE_MS_MIN} ms"
+            )
+
+    @cached_property
+    def pane_ms(self) -> int:
+        """Length of one pane of a rolling window; of a day, for "day"; else 0."""
+        if self.window == "rolling":
+            return -(-self.window_ms // self.panes)
+        return 24 * HOUR_MS if self.window == "day" else 0
+
+    @cached_property
+    def ring(self) -> int:
+        """Number of panes kept."""
+        return self.panes if self.window == "rolling" else 1
+
+    @cached_property
+    def grid(self) -> int:
+        """How instants are grouped into panes.
+
+        EVER: one pane. MONTH: local months. LOCAL: local time cut at midnight into `pane_ms`. FIXED, for panes under
+        an hour: the same at the zone's offset of 1 January 2000, because local time that jumps back an hour in autumn
+        would put an hour of events behind a short window.
+        """
+        if self.window == "rolling":
+            return LOCAL if self.pane_ms >= HOUR_MS else FIXED
+        return {"ever": EVER, "day": LOCAL, "month": MONTH}[self.window]
+
+    @cached_property
+    def anchor_ms(self) -> int:
+        """The offset of the FIXED grid."""
+        return offset_at(_YEAR_2000_MS, self.transitions)
+
+
+Fold = Callable[
+    [
+        FeatureSpec,
+        Arrays,
+        NDArray[np.int32],  # slots[n], -1: no subscriber
+        NDArray[np.int32],  # rows[m], the rows to look at, ascending
+        NDArray[np.uint8],  # updates[n], 1: this row's event counts
+        Int64s,  # at_ms[n]
+        Int64s,  # source cells[n]
+        Int64s,  # out[n]
+        NDArray[np.uint8],  # known[n]
+    ],
+    None,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureKind:
+    """A kind of feature: the name rule books use, its arrays, its fold, and whether it needs a source field."""
+
+    name: str
+    columns: Callable[[FeatureSpec], list[ColumnSpec]]
+    fold: Fold
+    needs_source: bool
