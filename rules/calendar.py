@@ -1,8 +1,9 @@
 """The operator's time zone as a table that kernels can read.
 
-`transitions(zone)` is int64[k, 2]: from `utc_ms` (inclusive) on, local time is UTC plus `offset_ms`. The first row begins
-before every event, so a lookup never misses. The table spans 1970 to 2100, the years an event may carry; it comes from
-the system's or tzdata's database through `zoneinfo` and is the same for every process with the same database.
+`transitions(zone)` is int64[k, 2]: from `utc_ms` (inclusive) on, local time is UTC plus `offset_ms`. The first row
+begins before every event, so a lookup never misses. The table spans 1970 to 2100, the years an event
+may carry; it comes from the system's or tzdata's database through `zoneinfo` and is the same for every process with
+the same database.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -1,8 +1,8 @@
 """Caps as a rule author writes them: "1 per 30d", "3 per week".
 
 A duration makes the cap rolling, exact to the millisecond: any stretch of that length holds at most N contacts.
-`day`, `week` (from Monday) and `month` are the calendar's, in the operator's time zone. Whether a contact fits is decided
-by `state.contacts`; here a cap is only read.
+`day`, `week` (from Monday) and `month` are the calendar's, in the operator's time zone. Whether a contact fits is
+decided by `rules.gates.caps`; here a cap is only read.
 
     >>> cap("1 per 30d", "rule", 7).window_ms
     2592000000

@@ -64,6 +64,6 @@ class Code(StrEnum):
     CAP_OUT_OF_BOUNDS = "R402"
 
     # R5xx: tests in the book
-    TEST_ORDER = "R501"
+    TEST_EVENT = "R501"
     TEST_VALUE = "R502"
     TEST_EXPECTATION = "R503"

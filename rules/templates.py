@@ -1,7 +1,8 @@
 """Texts with named gaps: `尊敬的{name}用户，本月已用{spend:.2f}元`.
 
-A gap is `{name}` or `{name:format}`; `{{` and `}}` are plain braces. There is no code in a text: a name is looked up, never
-evaluated. Names are the event's fields, attributes, features, `at`, and `offer.title`, `offer.script`, `offer.link`.
+A gap is `{name}` or `{name:format}`; `{{` and `}}` are plain braces. There is no code in a text: a name is looked up,
+never evaluated. Names are the event's fields, attributes, features, `at`, `logged`, and `offer.title`, `offer.script`,
+`offer.link`.
 
     kind            format            shown
     number          d  .0f ... .6f    whole, or with that many decimals; a comma before them groups thousands
@@ -78,7 +79,7 @@ class Template:
         return tuple(dict.fromkeys(gap.name for gap in self.gaps))
 
     def render(self, values: Mapping[str, Shown], zone: tzinfo = UTC) -> str:
-        """Fill the gaps: times are epoch milliseconds, sets sequences of members; a missing or None value shows nothing."""
+        """Fill the gaps. Times are epoch milliseconds, sets their members; a missing or None value shows nothing."""
         kinds = {name: (kind, duration) for name, kind, duration in self.kinds}
         shown = []
         for part in self.parts:
@@ -132,21 +133,18 @@ def check_format(form: str, kind: Kind, duration: bool) -> str:
 def _show(value: Shown, form: str, kind: Kind, duration: bool, zone: tzinfo) -> str:
     if isinstance(value, bool):
         return "是" if value else "否"
-    if isinstance(value, int | float):
-        if duration:
-            return str(int(value) // _DURATIONS[form or "s"])
-        if kind is Kind.TIME:
-            at = (_EPOCH + timedelta(milliseconds=int(value))).astimezone(zone)
-            return _time(at, form or TIME_FORMAT)
-        if form.endswith("d"):
-            return format(round(value), form)
-        return format(float(value), form) if form else _number(value)
     if isinstance(value, str):
         return value[: int(form[1:])] if form else value
-    return "、".join(value) if value is not None else ""
+    if not isinstance(value, int | float):
+        return "、".join(value or ())
+    if kind is Kind.TIME:
+        return _time((_EPOCH + timedelta(milliseconds=int(value))).astimezone(zone), form or TIME_FORMAT)
+    return str(int(value) // _DURATIONS[form or "s"]) if duration else _number(value, form)
 
 
-def _number(value: int | float) -> str:
+def _number(value: int | float, form: str) -> str:
+    if form:
+        return format(round(value), form) if form.endswith("d") else format(float(value), form)
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value) if isinstance(value, int) else format(value, ".6g")

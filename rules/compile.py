@@ -1,0 +1,272 @@
+"""Rules: from a `[[rule]]` to a `Rule` with every name resolved.
+
+A rule is compiled from its own block, its file's campaign and the names of the book. Compiled rules are remembered by
+exactly these three, so a reload pays only for what changed. A rule with a fault is reported and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from rules.catalogue import Catalogue, read_caps, read_duration, read_percentage
+from rules.codes import Code
+from rules.diagnostics import Diagnostic, nearest
+from rules.expressions import BUILTINS, Expr, Operand, Scope, operands, read
+from rules.features import Names, words_of
+from rules.model import Channel, Rule
+from rules.shape import Faults, RuleShape, read_shape, shown
+from rules.templates import Gap, Template, TemplateFault, check_format, parse
+from rules.toml import Block, Document, Path
+from state.hashing import stable_id
+from state.schema import Kind
+
+__all__ = ["RULES_MAX", "compile_rules"]
+
+RULES_MAX = 20_000
+OFFER_GAPS = ("offer.title", "offer.script", "offer.link")
+
+Cache = dict[tuple[str, str, str, str], Rule]
+
+_remembered: list[Cache] = [{}, {}]
+
+
+def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tuple[Rule, ...]:
+    """All rules of a book, best priority first, then by id."""
+    known, fresh = {**_remembered[1], **_remembered[0]}, Cache()
+    key = rules_key(names)
+    found: dict[str, Rule] = {}
+    for document in documents:
+        campaign = document.head.get("campaign", document.file.removesuffix(".toml"))
+        for index, block in enumerate(document.rules):
+            at = (document.file, block.key, str(campaign), key)
+            rule = known.get(at) or _Compiler(document, ("rule", index), names, faults).rule(block, campaign)
+            if rule is None:
+                continue
+            fresh[at] = rule
+            line = block.line or document.place(("rule", index), key=True).line
+            _enter(found, replace(rule, line=line) if rule.line != line else rule, document, index, faults)
+    _remembered[:] = [fresh, _remembered[0]]
+    if len(found) > RULES_MAX:
+        message = f"rules={len(found)} must be <= {RULES_MAX}"
+        faults.add(Code.OUT_OF_BOUNDS, documents[-1], (), message, key=True)
+    return tuple(sorted(found.values(), key=lambda rule: (-rule.priority, rule.id)))
+
+
+def rules_key(names: Names) -> str:
+    """Equal where everything a rule may name is equal."""
+    catalogue = names.catalogue
+    parts = (catalogue.lists, catalogue.channels, catalogue.campaigns, catalogue.offers)
+    limits = (catalogue.max_age_ms, catalogue.shelf_life_ms, sorted(names.broken), sorted(catalogue.broken))
+    return names.key + repr((parts, limits))
+
+
+def _enter(found: dict[str, Rule], rule: Rule, document: Document, index: int, faults: Faults) -> None:
+    path: Path = ("rule", index, "id")
+    twin = found.get(rule.id)
+    if twin is not None:
+        label = f"first at {twin.file}:{twin.line}"
+        faults.add(Code.DECLARED_TWICE, document, path, f"rule `{rule.id}` is declared twice", label=label)
+        return
+    found[rule.id] = rule
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """Compiles one rule; every method reports to the same faults."""
+
+    document: Document
+    path: Path
+    names: Names
+    faults: Faults
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.names.catalogue
+
+    def fault(self, code: Code, path: Path, message: str, *, hint: str = "", key: bool = False) -> None:
+        self.faults.add(code, self.document, (*self.path, *path), message, hint=hint, key=key)
+
+    def rule(self, block: Block, campaign: Any) -> Rule | None:
+        """The rule, or None when anything about it is wrong."""
+        before = len(self.faults.found)
+        shape = read_shape(RuleShape, block.data, self.document, self.path, self.faults)
+        if shape is None:
+            return None
+        channels = [found for index, name in enumerate(shape.channels) if (found := self._channel(index, name))]
+        self._once(shape.channels, "channels")
+        campaign = self._campaign(shape.campaign, campaign)
+        offer = self._named(shape.offer, "offer", Code.UNKNOWN_OFFER, self.catalogue.offers)
+        klass = self._klass(shape, channels)
+        number = stable_id(shape.id)
+        code = self.catalogue.schema.codes.get(shape.on)
+        if code is None:
+            self._unknown_event(shape.on)
+            return None
+        scope = self.names.rule_scope(code)
+        when = self._when(shape.when, scope)
+        reason = self._text(shape.reason if shape.reason is not None else shape.id, ("reason",), scope, offer)
+        texts = {name: self._text(text, ("text", name), scope, offer) for name, text in shape.text.items()}
+        self._texts_fit(shape, channels)
+        rule = self._numbers(shape, number, klass)
+        if len(self.faults.found) > before or when is None or campaign is None or len(channels) < len(shape.channels):
+            return None
+        return Rule(
+            id=shape.id,
+            stable_id=number,
+            campaign=campaign,
+            campaign_id=stable_id(campaign),
+            on=code,
+            when=when,
+            channels=tuple(channel.name for channel in channels),
+            channel_ids=tuple(channel.channel_id for channel in channels),
+            offer=offer,
+            priority=shape.priority,
+            reason=reason,
+            texts=texts,
+            klass=klass,
+            facts=_facts(when, (reason, *texts.values()), scope),
+            enabled=shape.enabled,
+            file=self.document.file,
+            line=block.line or self.document.place(self.path, key=True).line,
+            **rule,
+        )
+
+    def _numbers(self, shape: RuleShape, number: int, klass: str) -> dict[str, Any]:
+        """Caps, times, lists and holdout: what depends on no other part."""
+        exclude = [name for index, name in enumerate(shape.exclude) if self._list(index, name)]
+        always = [one.name for one in self.catalogue.lists.values() if one.excludes in ("all", klass)]
+        return {
+            "caps": read_caps(shape.cap, "rule", number, self.document, self.path, self.faults),
+            "max_age_ms": self._duration(shape.max_age, "max_age", self.catalogue.max_age_ms),
+            "shelf_life_ms": self._duration(shape.shelf_life, "shelf_life", self.catalogue.shelf_life_ms),
+            "exclude": tuple(dict.fromkeys((*exclude, *always))),
+            "holdout_ppm": self._percentage(shape.holdout),
+        }
+
+    def _duration(self, text: str | None, name: str, default_ms: int) -> int:
+        if text is None:
+            return default_ms
+        return read_duration(text, name, self.document, (*self.path, name), self.faults)
+
+    def _percentage(self, text: str | None) -> int:
+        if text is None:
+            return 0
+        return read_percentage(text, "holdout", self.document, (*self.path, "holdout"), self.faults)
+
+    def _unknown_event(self, name: str) -> None:
+        if name not in self.names.broken:
+            hint = nearest(name, self.catalogue.schema.codes)
+            self.fault(Code.UNKNOWN_EVENT, ("on",), f"unknown event type `{name}`", hint=hint)
+
+    def _channel(self, index: int, name: str) -> Channel | None:
+        if self._named(name, "channel", Code.UNKNOWN_CHANNEL, self.catalogue.channels, ("channels", index)) is None:
+            return None
+        return self.catalogue.channels.get(name)
+
+    def _list(self, index: int, name: str) -> bool:
+        path: Path = ("exclude", index)
+        return self._named(name, "list", Code.UNKNOWN_LIST, self.catalogue.lists, path) is not None
+
+    def _campaign(self, own: str | None, of_file: Any) -> str | None:
+        if own is None:
+            return of_file if isinstance(of_file, str) else None
+        return self._named(own, "campaign", Code.UNKNOWN_CAMPAIGN, self.catalogue.campaigns)
+
+    def _named(
+        self, name: str | None, what: str, code: Code, known: Mapping[str, object], path: Path = ()
+    ) -> str | None:
+        if name is None or name in known:
+            return name
+        if name not in self.catalogue.broken:
+            self.fault(code, path or (what,), f"unknown {what} `{name}`", hint=nearest(name, known))
+        return None
+
+    def _once(self, given: list[str], key: str) -> None:
+        for index, name in enumerate(given):
+            if name in given[:index]:
+                self.fault(Code.DECLARED_TWICE, (key, index), f"`{name}` stands twice in `{key}`")
+
+    def _klass(self, shape: RuleShape, channels: list[Channel]) -> Literal["commercial", "service"]:
+        return shape.klass or next((channel.klass for channel in channels if channel.klass), None) or "commercial"
+
+    def _when(self, text: str, scope: Scope) -> Expr | None:
+        if self.names.broken & words_of(text):
+            return None
+        found = read(text, self.document.origin((*self.path, "when")), scope)
+        if isinstance(found, list):
+            self.faults.extend(found)
+            return None
+        return found
+
+    def _text(self, text: str, path: Path, scope: Scope, offer: str | None) -> Template:
+        """A text whose gaps are checked; faults are reported where they stand."""
+        found = parse(text)
+        if isinstance(found, TemplateFault):
+            faults = [_GapFault(Code.BAD_TEMPLATE, found.message, found.start, found.end)]
+            found = Template(text, (text,))
+        else:
+            faults = [
+                fault
+                for gap in found.gaps
+                if gap.name not in self.names.broken and (fault := _gap_fault(gap, scope, offer)) is not None
+            ]
+        if faults:
+            origin = self.document.origin((*self.path, *path))
+            places = [origin.place(fault.start, fault.end) for fault in faults]
+            found_faults = zip(faults, places, strict=True)
+            self.faults.extend(Diagnostic(f.code, f.message, place, "", f.hint) for f, place in found_faults)
+            return found
+        operands_ = (_gap_operand(gap.name, scope) for gap in found.gaps)
+        kinds = {one.name: (one.name, one.kind, one.duration) for one in operands_ if one is not None}
+        return replace(found, kinds=tuple(kinds.values()))
+
+    def _texts_fit(self, shape: RuleShape, channels: list[Channel]) -> None:
+        """Every SMS channel has its text; no text is for a channel that the rule does not use."""
+        for channel in channels:
+            if channel.kind == "sms" and not shape.text.get(channel.name):
+                message = f"`text.{channel.name}` is missing: channel `{channel.name}` sends a text"
+                self.fault(Code.MISSING_TEXT, (), message, key=True)
+        for name in shape.text:
+            if name not in shape.channels:
+                message = f"`text.{name}` is never sent: {shown(name)} is not among the rule's channels"
+                self.fault(Code.UNUSED_TEXT, ("text", name), message, hint=nearest(name, shape.channels), key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _GapFault:
+    code: Code
+    message: str
+    start: int
+    end: int
+    hint: str = ""
+
+
+def _gap_operand(name: str, scope: Scope) -> Operand | None:
+    if name in OFFER_GAPS:
+        return Operand(name, "builtin", -1, Kind.STRING)
+    return scope.names.get(name) or BUILTINS.get(name)
+
+
+def _gap_fault(gap: Gap, scope: Scope, offer: str | None) -> _GapFault | None:
+    """What is wrong with a gap: its name or its format."""
+    name = gap.name
+    if name in OFFER_GAPS and offer is None:
+        return _GapFault(Code.UNKNOWN_NAME, f"`{name}` is used, but the rule has no offer", gap.start, gap.end)
+    operand = _gap_operand(name, scope)
+    if operand is None:
+        known = [*scope.names, *BUILTINS, *(OFFER_GAPS if offer is not None else ())]
+        hint = f"`{name}` is {scope.elsewhere[name]}" if name in scope.elsewhere else nearest(name, known)
+        return _GapFault(Code.UNKNOWN_NAME, f"unknown name `{name}` in a text", gap.start, gap.end, hint)
+    wrong = check_format(gap.format, operand.kind, operand.duration)
+    if not wrong:
+        return None
+    start = gap.end + 1
+    return _GapFault(Code.BAD_FORMAT, f"format of `{name}`: {wrong}", start, start + len(gap.format))
+
+
+def _facts(when: Expr, texts: tuple[Template, ...], scope: Scope) -> tuple[Operand, ...]:
+    """What the condition and the texts read, each once, in order of first use."""
+    gaps = (_gap_operand(name, scope) for text in texts for name in text.names if name not in OFFER_GAPS)
+    return tuple(dict.fromkeys((*operands(when), *(one for one in gaps if one is not None))))

@@ -1,0 +1,264 @@
+"""Features: what a book keeps per subscriber, and the names that expressions may use.
+
+Attributes come first (kind `last` of a field of `profile`, ever), then the built-in set `lists`, then the book's
+features in the order of files and lines. A feature's `where` sees the event's fields and the attributes, never another
+feature, so features depend on nothing but the event and what stands before them.
+
+A fingerprint covers what gives the history its meaning: kind, names of event and field, kind of value, predicate in
+canonical form (areas spelt out), window, panes, and the zone where panes, days or hours depend on it. It does not cover
+the feature's own name, codes, slots or the bits of a set, so renaming and reordering keep the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from rules.catalogue import Catalogue, Declared, identifier_fault, sections
+from rules.codes import Code
+from rules.diagnostics import Origin, nearest
+from rules.expressions import Expr, Operand, Scope, canonical, read
+from rules.expressions.tree import Call, walk
+from rules.model import Feature, Window
+from rules.shape import FEATURE_KINDS, Faults, FeatureShape
+from rules.toml import Document
+from rules.windows import window, window_fault
+from state.schema import LIST, PROFILE, EventType, Kind
+
+__all__ = ["FEATURES_MAX", "Names", "compile_features", "words_of"]
+
+FEATURES_MAX = 4_096
+EVER = Window("ever")
+NUMBERS = (Kind.INT, Kind.FLOAT)
+ORDERED = (Kind.INT, Kind.FLOAT, Kind.TIME)
+
+
+@dataclass(slots=True)
+class Names:
+    """What the names of a book stand for, per event type; `key` is equal where all of them are."""
+
+    catalogue: Catalogue
+    subscriber: dict[str, Operand] = field(default_factory=dict)
+    features: dict[str, Operand] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
+    key: str = ""
+    _rule_scopes: dict[int, Scope] = field(default_factory=dict)
+
+    def rule_scope(self, code: int) -> Scope:
+        """What a rule on an event type may use: its fields, the attributes, the features."""
+        if code not in self._rule_scopes:
+            self._rule_scopes[code] = self._scope(code, {**self.subscriber, **self.features}, {})
+        return self._rule_scopes[code]
+
+    def where_scope(self, code: int) -> Scope:
+        """What a feature's `where` may use: the fields of its event and the attributes."""
+        why = "a feature, and `where` sees only the event and the attributes"
+        return self._scope(code, self.subscriber, dict.fromkeys(self.features, why))
+
+    def _scope(self, code: int, others: Mapping[str, Operand], elsewhere: Mapping[str, str]) -> Scope:
+        types = self.catalogue.schema.types
+        own = {f"{types[code].name}.{name}": operand for name, operand in _cells(types[code]).items()}
+        plain = _cells(types[code]) if code != PROFILE else {}
+        foreign = {
+            name: f"a field of `{kind.name}`, and this is on `{types[code].name}`"
+            for other, kind in enumerate(types)
+            if other not in (code, PROFILE)
+            for name in kind.slots
+        }
+        areas = {area.name: area.cells for area in self.catalogue.areas.values()}
+        return Scope({**others, **own, **plain}, areas, {**foreign, **elsewhere})
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    code: int
+    event: EventType
+    slot: int
+    kind: Kind | None
+
+
+def compile_features(
+    catalogue: Catalogue, documents: list[Document], faults: Faults
+) -> tuple[tuple[Feature, ...], Names]:
+    """All features of a book in their order, and the names that rules may use."""
+    features = [*_attributes(catalogue), _lists(catalogue)]
+    names = Names(catalogue)
+    for index, one in enumerate(features):
+        live = catalogue.live_members.get(one.name, frozenset())
+        members = tuple(member if member in live else "" for member in one.members)
+        names.subscriber[one.name] = Operand(one.name, "feature", index, one.value_kind, members)
+    broken: set[str] = set(catalogue.broken)
+    declared = list(sections("features", FeatureShape, documents, faults, broken, identifier_fault))
+    names.features = {one.name: Operand(one.name, "feature", 0, Kind.INT) for one in declared}
+    names.broken = frozenset(broken)
+    history = {one.fingerprint: one.name for one in features}
+    for entry in declared:
+        made = _feature(entry, names, faults)
+        if made is None or not _is_own(entry, made, names, history, faults):
+            broken.add(entry.name)
+            continue
+        name, is_duration = entry.name, made.kind == "since"
+        history[made.fingerprint] = name
+        names.features[name] = Operand(name, "feature", len(features), made.value_kind, (), is_duration)
+        features.append(made)
+    _finish(names, broken, features, documents, faults)
+    return tuple(features), names
+
+
+def _finish(names: Names, broken: set[str], features: list[Feature], documents: list[Document], faults: Faults) -> None:
+    """Drop what broke, so that a use of it stays silent, and seal the names with their key."""
+    for name in broken:
+        names.features.pop(name, None)
+    names.broken = frozenset(broken)
+    if len(features) > FEATURES_MAX:
+        document = next(document for document in documents if "features" in document.head)
+        message = f"features={len(features)} must be <= {FEATURES_MAX}, attributes included"
+        faults.add(Code.OUT_OF_BOUNDS, document, ("features",), message, key=True)
+    catalogue = names.catalogue
+    parts = (catalogue.schema, catalogue.areas, names.subscriber, names.features)
+    names.key = blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def words_of(text: str) -> set[str]:
+    """The words of a text that could be names."""
+    return set("".join(sign if sign.isalnum() or sign in "_." else " " for sign in text).replace(".", " ").split())
+
+
+def _attributes(catalogue: Catalogue) -> list[Feature]:
+    found = []
+    for slot, one in enumerate(catalogue.attributes):
+        print_ = _fingerprint("last", "profile", one.name, one.kind, "", EVER, "")
+        found.append(
+            Feature(one.name, "last", PROFILE, slot, None, EVER, one.kind, print_, one.members, attribute=True)
+        )
+    return found
+
+
+def _lists(catalogue: Catalogue) -> Feature:
+    print_ = _fingerprint("lists", "list", "", Kind.SET, "", EVER, "")
+    return Feature("lists", "lists", LIST, -1, None, EVER, Kind.SET, print_, catalogue.list_members)
+
+
+def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> Feature | None:
+    before = len(faults.found)
+    kind = _kind(one, faults)
+    span = _window(one, faults)
+    if kind is None:
+        return None
+    source = _source(one, kind, names, faults)
+    if source is None or span is None:
+        return None
+    value_kind = _value_kind(one, kind, source, faults)
+    where = _where(one, source, names, faults) if one.shape.where is not None else None
+    if len(faults.found) > before or value_kind is None or (where is None and one.shape.where is not None):
+        return None
+    text = canonical(where) if where is not None else ""
+    local = span.kind != "ever" or (where is not None and _is_local(where))
+    zone = names.catalogue.zone if local else ""
+    field_name = source.event.fields[source.slot].name if source.slot >= 0 else ""
+    print_ = _fingerprint(kind, source.event.name, field_name, value_kind, text, span, zone)
+    return Feature(one.name, kind, source.code, source.slot, where, span, value_kind, print_)  # type: ignore[arg-type]  # kind is one of FEATURE_KINDS
+
+
+def _kind(one: Declared[FeatureShape], faults: Faults) -> str | None:
+    given = [kind for kind in FEATURE_KINDS if getattr(one.shape, kind) is not None]
+    if len(given) == 1:
+        return given[0]
+    what = f"has {' and '.join(f'`{kind}`' for kind in given)}" if given else "counts nothing"
+    path = (*one.path, given[1]) if given else one.path
+    message = f"feature `{one.name}` {what}: choose one of {', '.join(FEATURE_KINDS)}"
+    faults.add(Code.CHOOSE_ONE, one.document, path, message, key=True)
+    return None
+
+
+def _window(one: Declared[FeatureShape], faults: Faults) -> Window | None:
+    fault = window_fault(one.shape.over, one.shape.panes)
+    if not fault:
+        return window(one.shape.over, one.shape.panes)
+    path = (*one.path, "panes" if fault.startswith("panes") else "over")
+    hint = nearest(one.shape.over, ("today", "this month", "ever")) if path[-1] == "over" else ""
+    faults.add(Code.BAD_WINDOW, one.document, path, fault, hint=hint)
+    return None
+
+
+def _source(one: Declared[FeatureShape], kind: str, names: Names, faults: Faults) -> _Source | None:
+    schema = names.catalogue.schema
+    path = (*one.path, kind)
+    event, _, field_name = getattr(one.shape, kind).partition(".")
+    if event not in schema.codes:
+        if event not in names.broken:
+            message = f"unknown event type `{event}`"
+            faults.add(Code.UNKNOWN_EVENT, one.document, path, message, hint=nearest(event, schema.codes))
+        return None
+    code = schema.code(event)
+    if not field_name:
+        return _Source(code, schema.types[code], -1, None)
+    slots = schema.types[code].slots
+    if field_name not in slots:
+        if f"{event}.{field_name}" not in names.broken:
+            message = f"event `{event}` has no field `{field_name}`"
+            faults.add(Code.UNKNOWN_FIELD, one.document, path, message, hint=nearest(field_name, slots))
+        return None
+    slot = slots[field_name]
+    return _Source(code, schema.types[code], slot, schema.types[code].fields[slot].kind)
+
+
+def _value_kind(one: Declared[FeatureShape], kind: str, source: _Source, faults: Faults) -> Kind | None:
+    if kind in ("count", "since", "distinct") and (kind != "distinct" or source.kind not in (None, Kind.SET)):
+        return Kind.INT
+    if kind in ("last", "previous", "first"):
+        return source.kind if source.kind is not None else Kind.TIME
+    allowed = {"sum": NUMBERS, "min": ORDERED, "max": ORDERED}.get(kind, ())
+    if source.kind in allowed:
+        return source.kind
+    words = {"sum": "a number", "distinct": "a single value"}.get(kind, "a number or a time")
+    what = "the event itself" if source.kind is None else f"a {source.kind.name.lower()}"
+    message = f"`{kind}` needs a field that holds {words}, not {what}"
+    faults.add(Code.BAD_FEATURE_TYPE, one.document, (*one.path, kind), message)
+    return None
+
+
+def _where(one: Declared[FeatureShape], source: _Source, names: Names, faults: Faults) -> Expr | None:
+    text = one.shape.where or ""
+    origin: Origin = one.document.origin((*one.path, "where"))
+    if names.broken & words_of(text):
+        return None
+    found = read(text, origin, names.where_scope(source.code))
+    if isinstance(found, list):
+        faults.extend(found)
+        return None
+    return found
+
+
+def _is_own(
+    one: Declared[FeatureShape], made: Feature, names: Names, history: Mapping[str, str], faults: Faults
+) -> bool:
+    """Whether neither the name nor the history belongs to something else."""
+    clash = "an attribute" if one.name in names.subscriber else ""
+    owner = next((kind.name for kind in names.catalogue.schema.types[1:] if one.name in kind.slots), None)
+    if owner is not None:
+        clash = f"a field of `{owner}`"
+    if clash:
+        message = f"feature `{one.name}` has the name of {clash}: a rule could not tell them apart"
+        faults.add(Code.NAME_CLASH, one.document, one.path, message, key=True)
+        return False
+    twin = history.get(made.fingerprint)
+    if twin is not None:
+        message = f"feature `{one.name}` keeps the same history as `{twin}`"
+        hint = f"use `{twin}` in its place"
+        faults.add(Code.DECLARED_TWICE, one.document, one.path, message, hint=hint, key=True)
+    return twin is None
+
+
+def _cells(event: EventType) -> dict[str, Operand]:
+    return {one.name: Operand(one.name, "cell", slot, one.kind, one.members) for slot, one in enumerate(event.fields)}
+
+
+def _is_local(where: Expr) -> bool:
+    return any(isinstance(node, Call) and node.name in ("hour", "weekday") for node in walk(where))
+
+
+def _fingerprint(kind: str, event: str, name: str, value: Kind, where: str, span: Window, zone: str) -> str:
+    parts = (kind, event, name, value.name, where, span.kind, span.ms, span.panes, zone)
+    return blake2b(repr(parts).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,197 @@
+"""Tests beside the rules: from a `[[test]]` to a `Scenario` whose every value fits the book.
+
+Nothing is run here (`rules.testing` does that); names, kinds of values and times are checked, so that a test cannot
+pass by a slip of the pen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from rules.calendar import epoch_ms
+from rules.codes import Code
+from rules.diagnostics import nearest
+from rules.features import Names
+from rules.gates import Gate
+from rules.model import Expectation, Rule, Scenario, ScenarioEvent
+from rules.shape import ExpectShape, Faults, TestShape, read_shape, shown, type_word
+from rules.toml import Block, Document, Path
+from rules.windows import duration_ms
+from state.schema import PROFILE, Field, Kind
+
+__all__ = ["compile_scenarios"]
+
+EVENT_KEYS = ("at", "subscriber")
+GATES = tuple(gate.word for gate in Gate if gate is not Gate.NONE)
+KIND_WORDS = {
+    Kind.INT: "a whole number",
+    Kind.FLOAT: "a number",
+    Kind.BOOL: "true or false",
+    Kind.STRING: "a text",
+    Kind.TIME: "a time",
+    Kind.SET: "an array of members",
+}
+
+
+def compile_scenarios(
+    documents: list[Document], names: Names, rules: tuple[Rule, ...], faults: Faults
+) -> tuple[Scenario, ...]:
+    """All tests of a book, in the order of files and lines."""
+    by_id = {rule.id: rule for rule in rules}
+    found = []
+    for document in documents:
+        for index, block in enumerate(document.tests):
+            maker = _Maker(document, ("test", index), names, by_id, faults)
+            scenario = maker.scenario(block)
+            if scenario is not None:
+                found.append(scenario)
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes one scenario; every method reports to the same faults."""
+
+    document: Document
+    path: Path
+    names: Names
+    rules: Mapping[str, Rule]
+    faults: Faults
+
+    def fault(self, code: Code, path: Path, message: str, *, hint: str = "", key: bool = False) -> None:
+        self.faults.add(code, self.document, (*self.path, *path), message, hint=hint, key=key)
+
+    def scenario(self, block: Block) -> Scenario | None:
+        """The scenario, or None when anything about it is wrong."""
+        before = len(self.faults.found)
+        shape = read_shape(TestShape, block.data, self.document, self.path, self.faults)
+        if shape is None:
+            return None
+        given = self._given(shape.given)
+        events: list[ScenarioEvent] = []
+        for index, data in enumerate(shape.events):
+            event = self._event(data, ("events", index), shape, events[-1].at_ms if events else None)
+            if event is not None:
+                events.append(event)
+        expect = [self._expectation(data, ("expect", index), shape) for index, data in enumerate(shape.expect)]
+        if len(self.faults.found) > before:
+            return None
+        line = block.line or self.document.place(self.path, key=True).line
+        wanted = tuple(one for one in expect if one is not None)
+        return Scenario(shape.name, given, tuple(events), wanted, self.document.file, line)
+
+    def _given(self, data: Mapping[str, Any]) -> Mapping[str, object]:
+        profile = self.names.catalogue.schema.types[PROFILE]
+        fields = {one.name: one for one in profile.fields}
+        fields["lists"] = Field("lists", Kind.SET, members=self.names.catalogue.list_members)
+        return self._values(data, fields, ("given",), "attribute")
+
+    def _event(
+        self, data: Mapping[str, Any], path: Path, shape: TestShape, before_ms: int | None
+    ) -> ScenarioEvent | None:
+        at_ms = self._time(data.get("at"), (*path, "at"), before_ms)
+        kinds = [name for name in data if name not in EVENT_KEYS]
+        if len(kinds) != 1:
+            message = f"an event names one event type, this one {len(kinds)}"
+            self.fault(Code.TEST_EVENT, path, message, hint="as in { at = 2026-01-05T08:00:00Z, call = { ... } }")
+            return None
+        name = kinds[0]
+        schema = self.names.catalogue.schema
+        if name not in schema.codes:
+            if name not in self.names.broken:
+                hint = nearest(name, schema.codes)
+                self.fault(Code.UNKNOWN_EVENT, (*path, name), f"unknown event type `{name}`", hint=hint, key=True)
+            return None
+        code = schema.code(name)
+        if not isinstance(data[name], dict):
+            self.fault(Code.TEST_VALUE, (*path, name), f"`{name}` must be a table, not {type_word(data[name])}")
+            return None
+        fields = {one.name: one for one in schema.types[code].fields}
+        values = self._values(data[name], fields, (*path, name), "field")
+        for field in fields.values():
+            if field.required and field.name not in data[name]:
+                self.fault(Code.TEST_VALUE, (*path, name), f"required field `{field.name}` is missing", key=True)
+        subscriber = self._subscriber(data.get("subscriber", shape.subscriber), (*path, "subscriber"))
+        return ScenarioEvent(at_ms or 0, code, values, subscriber)
+
+    def _expectation(self, data: Mapping[str, Any], path: Path, shape: TestShape) -> Expectation | None:
+        wanted = read_shape(ExpectShape, data, self.document, (*self.path, *path), self.faults)
+        if wanted is None:
+            return None
+        at_ms = self._time(wanted.at, (*path, "at"), None)
+        rule = self.rules.get(wanted.rule)
+        if rule is None:
+            hint = nearest(wanted.rule, self.rules)
+            self.fault(Code.UNKNOWN_RULE, (*path, "rule"), f"unknown rule `{wanted.rule}`", hint=hint)
+        if (wanted.channel is None) == (wanted.gate is None):
+            message = "expect either the `channel` that carries the decision or the `gate` that stops it"
+            self.fault(Code.TEST_EXPECTATION, path, message)
+        elif rule is not None and wanted.channel is not None and wanted.channel not in rule.channels:
+            message = f"rule `{rule.id}` has no channel `{wanted.channel}`"
+            hint = nearest(wanted.channel, rule.channels)
+            self.fault(Code.UNKNOWN_CHANNEL, (*path, "channel"), message, hint=hint)
+        elif wanted.gate is not None and wanted.gate not in GATES:
+            message = f'gate="{wanted.gate}" must be one of {", ".join(GATES)}'
+            self.fault(Code.TEST_EXPECTATION, (*path, "gate"), message, hint=nearest(wanted.gate, GATES))
+        subscriber = wanted.subscriber or shape.subscriber
+        return Expectation(at_ms or 0, wanted.rule, wanted.channel, wanted.gate, subscriber)
+
+    def _values(
+        self, data: Mapping[str, Any], fields: Mapping[str, Field], path: Path, what: str
+    ) -> Mapping[str, object]:
+        """Values by name, times as epoch milliseconds and sets as tuples."""
+        found: dict[str, object] = {}
+        for name, value in data.items():
+            if name not in fields:
+                if name not in self.names.broken:
+                    message = f"unknown {what} `{name}`"
+                    self.fault(Code.UNKNOWN_FIELD, (*path, name), message, hint=nearest(name, fields), key=True)
+                continue
+            found[name] = self._value(value, fields[name], (*path, name))
+        return MappingProxyType(found)
+
+    def _value(self, value: Any, field: Field, path: Path) -> object:
+        if field.kind is Kind.TIME:
+            return self._time(value, path, None)
+        if field.kind is Kind.SET and isinstance(value, list):
+            return self._members(value, field, path)
+        types = {Kind.INT: (int,), Kind.FLOAT: (int, float), Kind.BOOL: (bool,), Kind.STRING: (str,)}
+        fits = type(value) in types.get(field.kind, ())
+        if not fits:
+            message = f"{field.name}={shown(value)} must be {KIND_WORDS[field.kind]}, not {type_word(value)}"
+            self.fault(Code.TEST_VALUE, path, message)
+        return float(value) if fits and field.kind is Kind.FLOAT else value
+
+    def _members(self, value: list[Any], field: Field, path: Path) -> tuple[Any, ...]:
+        live = self.names.catalogue.live_members.get(field.name, frozenset())
+        for index, member in enumerate(value):
+            if member not in live:
+                message = f"{shown(member)} is not a member of `{field.name}`"
+                hint = nearest(member, live) if isinstance(member, str) else ""
+                self.fault(Code.UNKNOWN_MEMBER, (*path, index), message, hint=hint)
+        return tuple(value)
+
+    def _time(self, value: Any, path: Path, before_ms: int | None) -> int | None:
+        """Epoch milliseconds of a time, or of "+10m" after the event before."""
+        if isinstance(value, datetime):
+            return epoch_ms(value, self.names.catalogue.zone)
+        if isinstance(value, str) and value.startswith("+"):
+            ms = duration_ms(value[1:])
+            if ms is not None and before_ms is not None:
+                return before_ms + ms
+        if value is None:
+            self.fault(Code.MISSING_KEY, path, f"`{path[-1]}` is missing", key=True)
+            return None
+        message = f'{path[-1]}={shown(value)} must be a time, or "+10m" after the event before'
+        self.fault(Code.TEST_VALUE, path, message)
+        return None
+
+    def _subscriber(self, value: Any, path: Path) -> int:
+        if type(value) is int and 0 < value < 1 << 63:
+            return value
+        self.fault(Code.TEST_VALUE, path, f"subscriber={shown(value)} must be a whole number > 0")
+        return 1

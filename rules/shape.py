@@ -1,0 +1,287 @@
+"""The shape of a book's sections: keys, types, defaults and bounds, before any name is looked up.
+
+One pydantic model per section, strict and closed: an unknown key is a fault, a number is never made of a text.
+`read_shape` turns pydantic's findings into diagnostics with a place. What the keys mean is told in `rules.load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from rules.codes import Code
+from rules.diagnostics import Diagnostic, nearest
+from rules.toml import Document, Path
+from rules.windows import PANES_MAX
+
+__all__ = [
+    "FEATURE_KINDS",
+    "AreaShape",
+    "BookShape",
+    "CampaignShape",
+    "ChannelShape",
+    "EventShape",
+    "ExpectShape",
+    "Faults",
+    "FeatureShape",
+    "ListShape",
+    "OfferShape",
+    "RuleShape",
+    "TestShape",
+    "check_keys",
+    "read_shape",
+]
+
+FEATURE_KINDS = ("count", "sum", "min", "max", "last", "previous", "first", "distinct", "since")
+
+Id = Annotated[str, Field(pattern=r"^[^\W_][\w.-]{0,63}$")]
+Ids = Annotated[list[Id], Field(max_length=64)]
+Text = Annotated[str, Field(max_length=1_000)]
+Caps = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Klass = Literal["commercial", "service"]
+Decisions = Annotated[int, Field(ge=1, le=16)]
+
+
+class Shape(BaseModel):
+    """What all sections share."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+
+class BookShape(Shape):
+    """`[book]`, once in a book."""
+
+    zone: str = "UTC"
+    cap: Caps = []
+    decisions_per_event: Decisions = 1
+    holdout: str = "0%"
+    max_age: str = "1h"
+    shelf_life: str = "1d"
+
+
+class EventShape(Shape):
+    """`[events.NAME]`."""
+
+    fields: dict[str, str] = {}
+    decisions_max: Decisions | None = None
+
+
+class ListShape(Shape):
+    """`[lists.NAME]`."""
+
+    title: Text = ""
+    excludes: Literal["", "commercial", "all"] = ""
+
+
+class ChannelShape(Shape):
+    """`[channels.NAME]`."""
+
+    kind: Literal["sms", "desk", "alert"] | None = None
+    title: Text = ""
+    klass: Klass | None = Field(None, alias="class")
+    cap: Caps = []
+    per_event_max: Decisions | None = None
+
+
+class CampaignShape(Shape):
+    """`[campaigns.NAME]`."""
+
+    title: Text = ""
+    cap: Caps = []
+    holdout: str = "0%"
+
+
+class OfferShape(Shape):
+    """`[offers.NAME]`."""
+
+    title: Text = ""
+    script: Text = ""
+    link: Text = ""
+    needs: dict[str, list[str]] = {}
+    unless: dict[str, list[str]] = {}
+
+
+class AreaShape(Shape):
+    """`[areas.NAME]`."""
+
+    title: Text = ""
+    cells: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=50_000)]
+
+
+class FeatureShape(Shape):
+    """`[features.NAME]`."""
+
+    count: str | None = None
+    sum: str | None = None
+    min: str | None = None
+    max: str | None = None
+    last: str | None = None
+    previous: str | None = None
+    first: str | None = None
+    distinct: str | None = None
+    since: str | None = None
+    where: str | None = None
+    over: str = "ever"
+    panes: Annotated[int, Field(ge=1, le=PANES_MAX)] | None = None
+
+
+class RuleShape(Shape):
+    """`[[rule]]`."""
+
+    id: Id
+    on: str
+    when: str = "true"
+    channels: Annotated[Ids, Field(min_length=1)]
+    offer: Id | None = None
+    campaign: Id | None = None
+    klass: Klass | None = Field(None, alias="class")
+    priority: Annotated[int, Field(ge=0, le=1_000)] = 50
+    cap: Caps = []
+    max_age: str | None = None
+    shelf_life: str | None = None
+    exclude: Ids = []
+    holdout: str | None = None
+    reason: Text | None = None
+    text: dict[str, Text] = {}
+    enabled: bool = True
+
+
+class TestShape(Shape):
+    """`[[test]]`."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    given: dict[str, Any] = {}
+    subscriber: Annotated[int, Field(gt=0, lt=1 << 63)] = 8_613_800_000_001
+    events: list[dict[str, Any]]
+    expect: list[dict[str, Any]] = []
+
+
+class ExpectShape(Shape):
+    """One entry of a test's `expect`."""
+
+    at: Any
+    rule: Id
+    channel: Id | None = None
+    gate: str | None = None
+    subscriber: Annotated[int, Field(gt=0, lt=1 << 63)] | None = None
+
+
+S = TypeVar("S", bound=Shape)
+
+
+class Faults:
+    """Gathers what is wrong while a book is read."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+
+    def add(
+        self,
+        code: Code,
+        document: Document,
+        path: Path,
+        message: str,
+        *,
+        label: str = "",
+        hint: str = "",
+        key: bool = False,
+    ) -> None:
+        """Report a fault of the value (or the key) at a path."""
+        self.found.append(Diagnostic(code, message, document.place(path, key=key), label, hint))
+
+    def extend(self, found: Iterable[Diagnostic]) -> None:
+        """Report faults that others found."""
+        self.found.extend(found)
+
+
+def read_shape(model: type[S], data: Any, document: Document, path: Path, faults: Faults) -> S | None:
+    """The section at a path as its model; None when its shape is wrong, every fault reported."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        for finding in error.errors(include_url=False):
+            _report(model, finding, document, path, faults)
+        return None
+
+
+def check_keys(table: Mapping[str, Any], known: Iterable[str], document: Document, path: Path, faults: Faults) -> None:
+    """Report keys that mean nothing in a table without a model."""
+    names = tuple(known)
+    for name in table:
+        if name not in names:
+            _unknown_key(name, names, document, (*path, name), faults)
+
+
+def _unknown_key(name: str, known: Iterable[str], document: Document, path: Path, faults: Faults) -> None:
+    names = list(known)
+    hint = nearest(name, names) or f"known here: {', '.join(names)}"
+    faults.add(Code.UNKNOWN_KEY, document, path, f"unknown key `{name}`", hint=hint, key=True)
+
+
+def _report(model: type[Shape], finding: Any, document: Document, path: Path, faults: Faults) -> None:
+    kind, value, context = finding["type"], finding["input"], finding.get("ctx", {})
+    loc: Path = finding["loc"]
+    name = next((part for part in reversed(loc) if isinstance(part, str)), "value")
+    if kind == "extra_forbidden":
+        known = [field.alias or key for key, field in model.model_fields.items()]
+        _unknown_key(name, known, document, (*path, *loc), faults)
+    elif kind == "missing":
+        faults.add(Code.MISSING_KEY, document, path, f"`{name}` is missing", key=True)
+    elif kind == "string_pattern_mismatch":
+        message = f"`{value}` is not a name: letters, digits, `_`, `.` and `-`, at most 64"
+        faults.add(Code.BAD_NAME, document, (*path, *loc), message)
+    elif kind == "literal_error":
+        choices = context["expected"].replace("'", '"')
+        hint = nearest(value, choices.replace('"', "").split(" or ")) if isinstance(value, str) else ""
+        code = Code.OUT_OF_BOUNDS if isinstance(value, str) else Code.WRONG_SHAPE
+        faults.add(code, document, (*path, *loc), f"{name}={shown(value)} must be {choices}", hint=hint)
+    elif bound := _bound(kind, context):
+        length = kind.startswith(("too_", "string_too_"))
+        amount = f"length of {name}={len(value)}" if length else f"{name}={shown(value)}"
+        faults.add(Code.OUT_OF_BOUNDS, document, (*path, *loc), f"{amount} must be {bound}")
+    else:
+        wanted = WANTED.get(kind, "something else")
+        faults.add(Code.WRONG_SHAPE, document, (*path, *loc), f"`{name}` must be {wanted}, not {type_word(value)}")
+
+
+WANTED = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "an array",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+
+
+def _bound(kind: str, context: Mapping[str, Any]) -> str:
+    signs = {
+        "greater_than_equal": (">=", "ge"),
+        "less_than_equal": ("<=", "le"),
+        "greater_than": (">", "gt"),
+        "less_than": ("<", "lt"),
+        "too_short": (">=", "min_length"),
+        "too_long": ("<=", "max_length"),
+        "string_too_short": (">=", "min_length"),
+        "string_too_long": ("<=", "max_length"),
+    }
+    if kind not in signs:
+        return ""
+    sign, name = signs[kind]
+    return f"{sign} {context[name]}"
+
+
+def shown(value: Any) -> str:
+    """A value as a book would write it, cut where it is long."""
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def type_word(value: Any) -> str:
+    """The kind of a TOML value, in the words of these messages."""
+    words = {bool: "true or false", int: "a whole number", float: "a number with a fraction", str: "a text"}
+    words |= {list: "an array", dict: "a table"}
+    return words.get(type(value), "a time")

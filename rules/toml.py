@@ -1,0 +1,290 @@
+"""A TOML file of the book: its values, and for every value the place where it stands.
+
+Values come from `tomllib`; places come from tree-sitter, which is asked only when a fault is reported. A file is cut at
+its `[[rule]]` and `[[test]]` lines and every block is parsed, and remembered, by its own text: after one rule is
+edited, one block is parsed again. Cutting cannot change what a file means, because a cut inside a string or an array
+leaves a block that does not parse; then the file is parsed whole.
+
+Parsed values are shared between readings and must not be changed. Nothing here knows what a rule is.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import tree_sitter
+import tree_sitter_toml
+
+from rules.codes import Code
+from rules.diagnostics import Diagnostic, Place
+
+__all__ = ["Block", "Document", "Path", "TextOrigin", "read_document"]
+
+Path = tuple[str | int, ...]
+Table = Mapping[str, Any]
+
+REPEATED = ("rule", "test")
+
+_HEADER = re.compile(r"^[ \t]*(\[\[?)[ \t]*([A-Za-z0-9_-]+)[ \t]*(\]\])?", re.MULTILINE)
+_WHERE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+_ESCAPES = {"b": 1, "t": 1, "n": 1, "f": 1, "r": 1, '"': 1, "\\": 1, "u": 5, "U": 9}
+_NOT_VALUES = frozenset({"[", "]", ",", "{", "}", "comment", "line_comment", "="})
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One `[[rule]]` or `[[test]]`: `key` is equal where the text is; `line` is 0 where it must be asked of `place`."""
+
+    key: str
+    data: Table
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file of the book. `head` holds everything but rules and tests; `faults` says why there is nothing."""
+
+    file: str
+    text: str
+    head: Table
+    rules: tuple[Block, ...]
+    tests: tuple[Block, ...]
+    faults: tuple[Diagnostic, ...] = ()
+
+    @cached_property
+    def spans(self) -> _Spans:
+        """Where everything stands; made at the first fault."""
+        return _Spans(self.text)
+
+    def place(self, path: Path, *, key: bool = False) -> Place:
+        """The place of a value, or of its key; of the nearest thing around it where it is not written out."""
+        return self._place(*self.spans.extent(path, key=key))
+
+    def origin(self, path: Path) -> TextOrigin:
+        """How to find characters of the string at `path`."""
+        return TextOrigin(self, path)
+
+    def _place(self, start: int, end: int) -> Place:
+        """The place of characters `start` to `end` of the file, cut at the end of its first line."""
+        begin = self.text.rfind("\n", 0, start) + 1
+        stop = self.text.find("\n", start)
+        excerpt = self.text[begin : stop if stop >= 0 else None].removesuffix("\r")
+        width = max(1, min(end, begin + len(excerpt)) - start)
+        return Place(self.file, self.text.count("\n", 0, start) + 1, start - begin + 1, width, excerpt)
+
+
+@dataclass(frozen=True, slots=True)
+class TextOrigin:
+    """Maps characters of a string value to the file, through quotes, escapes and line ends."""
+
+    document: Document
+    path: Path
+
+    def place(self, start: int, end: int) -> Place:
+        """The place of the characters `start` to `end` (exclusive) of the string."""
+        at, stop = self.document.spans.extent(self.path)
+        offsets = list(_offsets(self.document.text[at:stop]))
+        if not offsets or start >= len(offsets):
+            return self.document._place(max(at, stop - 1), stop)
+        last = offsets[min(max(end, start + 1), len(offsets)) - 1]
+        return self.document._place(at + offsets[start][0], at + last[1])
+
+
+def read_document(file: str, text: str) -> Document:
+    """The file's values; a file that is not TOML becomes a document with one fault and nothing else."""
+    return _read(file, text)
+
+
+@lru_cache(maxsize=2_048)
+def _read(file: str, text: str) -> Document:
+    cut = _cut(text)
+    if cut is not None:
+        head, rules, tests = cut
+        return Document(file, text, head, rules, tests)
+    try:
+        whole = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return Document(file, text, {}, (), (), (_syntax_fault(file, text, str(error)),))
+    head = {name: value for name, value in whole.items() if name not in REPEATED}
+    return Document(file, text, head, _blocks(whole.get("rule", [])), _blocks(whole.get("test", [])))
+
+
+def _cut(text: str) -> tuple[Table, tuple[Block, ...], tuple[Block, ...]] | None:
+    """Head, rules and tests parsed block by block; None where the file must be parsed whole."""
+    pieces = _pieces(text)
+    if pieces is None:
+        return None
+    head_text, block_texts = pieces
+    try:
+        head = tomllib.loads(head_text)
+        blocks = [(word, Block(piece, _parse_block(word, piece), line)) for word, piece, line in block_texts]
+    except (tomllib.TOMLDecodeError, RecursionError, _NotOneBlockError):
+        return None
+    if any(word in head for word in REPEATED):
+        return None
+    rules = tuple(block for word, block in blocks if word == "rule")
+    return head, rules, tuple(block for word, block in blocks if word == "test")
+
+
+def _pieces(text: str) -> tuple[str, list[tuple[str, str, int]]] | None:
+    """The text of the head, and word, text and line of each block; None where a block's table stands apart from it."""
+    starts = [(match.start(), match[2], match[1] == "[[" and match[3] == "]]") for match in _HEADER.finditer(text)]
+    head = [text[: starts[0][0]] if starts else text]
+    blocks: list[tuple[str, list[str], int]] = []
+    word, line = "", 1 + head[0].count("\n")
+    for number, (start, name, opens) in enumerate(starts):
+        piece = text[start : starts[number + 1][0] if number + 1 < len(starts) else None]
+        if name not in REPEATED:
+            head.append(piece)
+        elif opens:
+            blocks.append((name, [piece], line))
+        elif name == word:
+            blocks[-1][1].append(piece)
+        else:
+            return None
+        word = name
+        line += piece.count("\n")
+    return "".join(head), [(name, "".join(parts), at) for name, parts, at in blocks]
+
+
+class _NotOneBlockError(ValueError):
+    """A piece of text holds more, or other, than one block."""
+
+
+@lru_cache(maxsize=65_536)
+def _parse_block(word: str, text: str) -> Table:
+    parsed = tomllib.loads(text)
+    if list(parsed) != [word] or len(parsed[word]) != 1:
+        raise _NotOneBlockError
+    table: Table = parsed[word][0]
+    return table
+
+
+def _blocks(tables: Any) -> tuple[Block, ...]:
+    """Blocks of a file parsed whole; anything but an array of tables is kept, for the shape to refuse."""
+    return tuple(Block(repr(table), table) for table in (tables if isinstance(tables, list) else [tables]))
+
+
+def _syntax_fault(file: str, text: str, message: str) -> Diagnostic:
+    lines = text.split("\n")
+    match = _WHERE.fullmatch(message)
+    what = match[1] if match else message
+    if match and match[2]:
+        line, column = int(match[2]), int(match[3])
+    else:
+        line = max((number for number, one in enumerate(lines, 1) if one.strip()), default=1)
+        column = len(lines[line - 1].rstrip()) + 1
+    excerpt = lines[line - 1].removesuffix("\r") if line <= len(lines) else ""
+    return Diagnostic(Code.NOT_TOML, f"this is not TOML: {what}", Place(file, line, column, 1, excerpt), "here")
+
+
+class _Spans:
+    """Extents, in characters of the text, of every key and value, by path."""
+
+    def __init__(self, text: str) -> None:
+        self.data = text.encode()
+        self.keys: dict[Path, tree_sitter.Node] = {}
+        self.values: dict[Path, tree_sitter.Node] = {}
+        self.counts: dict[Path, int] = {}
+        parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
+        self.tree = parser.parse(self.data)
+        self._walk_tables()
+
+    def extent(self, path: Path, *, key: bool = False) -> tuple[int, int]:
+        """First and last-plus-one character of the value (or key) at `path` or, failing that, of what is around it."""
+        if not key and path in self.values:
+            return self._characters(self.values[path])
+        while path:
+            node = self.keys.get(path) or self.values.get(path)
+            if node is not None:
+                return self._characters(node)
+            path = path[:-1]
+        return 0, 1
+
+    def _characters(self, node: tree_sitter.Node) -> tuple[int, int]:
+        start = len(self.data[: node.start_byte].decode())
+        return start, start + len(self.data[node.start_byte : node.end_byte].decode())
+
+    def _walk_tables(self) -> None:
+        for node in self.tree.root_node.children:
+            if node.type == "pair":
+                self._pair(node, ())
+            elif node.type in ("table", "table_array_element"):
+                header = next(child for child in node.children if child.type.endswith("key"))
+                path = self._resolve(_key_path(header), opens=node.type == "table_array_element")
+                self.keys.setdefault(path, header)
+                for child in node.children:
+                    if child.type == "pair":
+                        self._pair(child, path)
+
+    def _resolve(self, names: tuple[str, ...], *, opens: bool) -> Path:
+        """The path of a header: every array of tables on the way stands for its last element."""
+        path: Path = ()
+        for depth, name in enumerate(names):
+            path = (*path, name)
+            if opens and depth == len(names) - 1:
+                self.counts[path] = self.counts.get(path, 0) + 1
+            if path in self.counts:
+                path = (*path, self.counts[path] - 1)
+        return path
+
+    def _pair(self, node: tree_sitter.Node, parent: Path) -> None:
+        key = node.children[0]
+        names = _key_path(key)
+        for depth in range(1, len(names)):
+            self.keys.setdefault((*parent, *names[:depth]), key)
+        path: Path = (*parent, *names)
+        self.keys[path] = key
+        value = next((child for child in node.children[1:] if child.type not in _NOT_VALUES), None)
+        if value is not None:
+            self._value(value, path)
+
+    def _value(self, node: tree_sitter.Node, path: Path) -> None:
+        self.values[path] = node
+        if node.type == "array":
+            items = [child for child in node.children if child.type not in _NOT_VALUES]
+            for index, child in enumerate(items):
+                self._value(child, (*path, index))
+        elif node.type == "inline_table":
+            for child in node.children:
+                if child.type == "pair":
+                    self._pair(child, path)
+
+
+def _key_path(node: tree_sitter.Node) -> tuple[str, ...]:
+    if node.type == "dotted_key":
+        return tuple(name for child in node.children if child.type.endswith("key") for name in _key_path(child))
+    text = (node.text or b"").decode()
+    if node.type == "quoted_key":
+        return (next(iter(tomllib.loads(f"{text} = 0")), text),)
+    return (text,)
+
+
+def _offsets(source: str) -> Iterator[tuple[int, int]]:
+    """For each character of a TOML string's value, where its source begins and ends, counted from the first quote."""
+    quote = source[:1]
+    if quote not in ("'", '"'):
+        return
+    long = source[:3] == quote * 3 and len(source) >= 6
+    at, stop = (3, len(source) - 3) if long else (1, len(source) - 1)
+    if long:
+        at += 2 if source.startswith("\r\n", at) else source.startswith("\n", at)
+    while at < stop:
+        size = 1
+        if quote == '"' and source[at] == "\\":
+            folded = re.compile(r"\\[ \t]*\r?\n\s*").match(source, at, stop)
+            if folded:
+                at = folded.end()
+                continue
+            size += _ESCAPES.get(source[at + 1 : at + 2], 1)
+        elif source.startswith("\r\n", at):
+            yield at, at + 2
+            at += 2
+            continue
+        yield at, at + size
+        at += size
