@@ -1,47 +1,124 @@
-"""The journal of one partition: decisions and the log position they reach. (Surface first; bodies follow.)"""
+"""The journal of one partition: what was decided, and up to which log position.
 
-from collections.abc import Iterator
+An entry is a log position (`reached`) and the decisions of the frames behind the entry before. An entry without
+decisions is written too: pages may reach the store only up to the journal's durable position, and a replay emits
+nothing at or below it.
+
+The journal must never know more than the log. The runtime syncs the log first; and because bytes that were not synced
+may survive a crash all the same, it calls `forget_after` with the log's last position at every start.
+
+What a decision is made of is not known here: see `state.decisions`.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from state.disk import Disk
-from state.segments import Buffer
+from state.disk import Buffer, Disk
+from state.segments import SEGMENT_BYTES, Record, Segments
+
+_REACHED = struct.Struct("<q")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    position: int  # the entry's own dense number
+    """One entry: its own dense position, when it was written, the log position reached, the decisions' bytes."""
+
+    position: int
     at_ms: int
-    reached: int  # log position whose decisions, and all before, are in the journal
-    payload: memoryview  # DecisionBatch bytes
+    reached: int
+    payload: memoryview
 
 
 class Journal:
-    def __init__(self, folder: Path, disk: Disk | None = None, *, segment_bytes: int = 64 << 20, read_only: bool = False) -> None: ...
+    """Entries of one partition; one appender, one syncing thread, any number of readers.
 
-    next_position: int
-    first_position: int
-    reached: int  # log position of the last entry appended; -1: none
-    durable: int  # log position of the last entry on disk; -1: none
+    Raises:
+        LockedError: another process appends here.
+        DamagedError: durable entries do not check.
+    """
 
-    def append(self, reached: int, payload: list[Buffer], at_ms: int) -> int:
-        """Write an entry, no sync; `reached` must grow."""
-        ...
+    def __init__(
+        self, folder: Path, disk: Disk | None = None, *, segment_bytes: int = SEGMENT_BYTES, read_only: bool = False
+    ) -> None:
+        self._segments = Segments(folder, disk, segment_bytes=segment_bytes, read_only=read_only)
+        self.reached = self._last_reached()
+        self.durable = -1 if read_only else self.reached
+
+    @property
+    def next_position(self) -> int:
+        """Position that the next entry will have."""
+        return self._segments.next_position
+
+    @property
+    def first_position(self) -> int:
+        """Oldest entry kept."""
+        return self._segments.first_position
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of all entries kept."""
+        return self._segments.kept_bytes
+
+    def append(self, reached: int, payload: Sequence[Buffer], at_ms: int) -> int:
+        """Write an entry, without sync, and return its position; `reached` must be above the entry before."""
+        if reached <= self.reached:
+            raise ValueError(f"reached={reached} must be > {self.reached}")
+        position = self._segments.append([_REACHED.pack(reached), *payload], at_ms)
+        self.reached = reached
+        return position
 
     def sync(self) -> int:
-        """fdatasync; return the durable log position reached."""
-        ...
+        """Make every entry appended before the call durable; return the log position that is safe."""
+        reached = self.reached
+        self._segments.sync()
+        self.durable = max(self.durable, reached)
+        return self.durable
 
-    def read(self, start: int = 0) -> Iterator[Entry]: ...
+    def read(self, start: int = 0) -> Iterator[Entry]:
+        """Yield the entries from position `start` to the present end; GoneError when `start` is not kept."""
+        for record in self._segments.read(start):
+            yield _entry(record)
 
-    def position_of(self, reached: int) -> int:
-        """Return the position of the first entry whose `reached` is >= the given log position."""
-        ...
+    def position_of(self, log_position: int) -> int:
+        """Return the first entry that reaches `log_position`; `next_position` when there is none."""
+        low, high = self.first_position, self.next_position
+        while low < high:
+            middle = (low + high) // 2
+            if next(self.read(middle)).reached >= log_position:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
-    def position_at(self, at_ms: int) -> int: ...
+    def position_at(self, at_ms: int) -> int:
+        """Return the first entry written at or after `at_ms`; `next_position` when there is none."""
+        return self._segments.position_at(at_ms)
+
+    def forget_after(self, log_position: int) -> int:
+        """Forget, durably, the entries that reach beyond `log_position`; return how many."""
+        if self.reached <= log_position:
+            return 0
+        keep = self.position_of(log_position + 1)
+        forgotten = self.next_position - keep
+        self._segments.cut(keep)
+        self.reached = self.durable = self._last_reached()
+        return forgotten
 
     def retain(self, keep_from: int, *, bytes_max: int | None = None, older_than_ms: int | None = None) -> int:
-        """As Segments.retain; `keep_from` is an entry position (e.g. where dispatch stands)."""
-        ...
+        """Remove old files as `Segments.retain` does; `keep_from` is an entry's position."""
+        return self._segments.retain(keep_from, bytes_max=bytes_max, older_than_ms=older_than_ms)
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close; nothing is synced."""
+        self._segments.close()
+
+    def _last_reached(self) -> int:
+        last = self.next_position - 1
+        return next((entry.reached for entry in self.read(last)), -1) if last >= self.first_position else -1
+
+
+def _entry(record: Record) -> Entry:
+    (reached,) = _REACHED.unpack_from(record.payload)
+    return Entry(record.position, record.at_ms, reached, record.payload[_REACHED.size :])

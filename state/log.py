@@ -1,33 +1,141 @@
-"""The log of one partition: frames with dense positions. (Surface first; bodies follow.)"""
+"""The log of one partition: frames with dense positions, and the schemas that they were written under.
+
+A frame names its schema by fingerprint. The schema itself is a small file in the same folder, durable before the first
+frame that uses it is written, so a log can be read without the rule book that made it.
+
+How a frame becomes bytes is not known here: see `state.frame`.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from state.disk import Disk
-from state.frame import Frame
+import orjson
+
+from state.disk import DamagedError, Disk, RealDisk, read_whole, write_whole
+from state.frame import Encoder, Frame, decode
+from state.schema import EventType, Field, Kind, Schema
+from state.segments import SEGMENT_BYTES, Segments
+
+_SUFFIX = ".schema"
 
 
 class Log:
-    """Frames of one partition; their schemas are kept beside them, written before the first frame that uses them."""
+    """Frames of one partition; one appender, one syncing thread, any number of readers.
 
-    def __init__(self, folder: Path, disk: Disk | None = None, *, segment_bytes: int = 64 << 20, read_only: bool = False) -> None: ...
+    Raises:
+        LockedError: another process appends here.
+        DamagedError: durable frames do not check.
+    """
 
-    next_position: int
-    first_position: int
-    durable: int
+    def __init__(
+        self, folder: Path, disk: Disk | None = None, *, segment_bytes: int = SEGMENT_BYTES, read_only: bool = False
+    ) -> None:
+        self._disk = disk if disk is not None else RealDisk()
+        self._folder = folder
+        self._schemas: dict[str, Schema] = {}
+        self._encoder = Encoder()
+        self._segments = Segments(folder, self._disk, segment_bytes=segment_bytes, read_only=read_only)
+
+    @property
+    def next_position(self) -> int:
+        """Position that the next frame will have."""
+        return self._segments.next_position
+
+    @property
+    def first_position(self) -> int:
+        """Oldest frame kept."""
+        return self._segments.first_position
+
+    @property
+    def durable(self) -> int:
+        """Highest position on disk; -1: none."""
+        return self._segments.durable
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of all frames kept."""
+        return self._segments.kept_bytes
 
     def append(self, frame: Frame) -> int:
-        """Encode and write a frame, no sync; return its position."""
-        ...
+        """Write a frame, without sync, and return its position; DiskFullError leaves the log as it was."""
+        if frame.batch is not None:
+            self._keep_schema(frame.batch.schema)
+        return self._segments.append([self._encoder.encode(frame)], frame.append_ms)
+
+    def append_encoded(self, data: memoryview, append_ms: int, schema: Schema | None) -> int:
+        """Write a frame that a caller's own `Encoder` made, perhaps in another thread."""
+        if schema is not None:
+            self._keep_schema(schema)
+        return self._segments.append([data], append_ms)
 
     def sync(self) -> int:
-        """Return the highest durable position (may run in another thread than append)."""
-        ...
+        """Make every frame appended before the call durable; return the highest durable position."""
+        return self._segments.sync()
 
-    def read(self, start: int) -> Iterator[tuple[int, Frame]]: ...
+    def read(self, start: int) -> Iterator[tuple[int, Frame]]:
+        """Yield (position, frame) from `start` to the present end.
 
-    def position_at(self, at_ms: int) -> int: ...
+        Raises:
+            GoneError: `start` is older than what is kept.
+            DamagedError: a frame does not read back as it was written.
+        """
+        for record in self._segments.read(start):
+            yield record.position, decode(record.payload, self.schema)
 
-    def retain(self, keep_from: int, *, bytes_max: int | None = None, older_than_ms: int | None = None) -> int: ...
+    def schema(self, fingerprint: str) -> Schema:
+        """Return the schema with this fingerprint; DamagedError when the log does not have it."""
+        if fingerprint not in self._schemas:
+            path = self._path(fingerprint)
+            if path.name not in self._disk.names(self._folder):
+                raise DamagedError(f"{path} is missing: frames name this schema")
+            schema = schema_from_json(read_whole(self._disk, path))
+            if schema.fingerprint != fingerprint:
+                raise DamagedError(f"{path} has fingerprint={schema.fingerprint}: it does not read back as written")
+            self._schemas[fingerprint] = schema
+        return self._schemas[fingerprint]
 
-    def close(self) -> None: ...
+    def position_at(self, at_ms: int) -> int:
+        """Return the first position appended at or after `at_ms`; `next_position` when there is none."""
+        return self._segments.position_at(at_ms)
+
+    def retain(self, keep_from: int, *, bytes_max: int | None = None, older_than_ms: int | None = None) -> int:
+        """Remove old files as `Segments.retain` does; schemas are kept."""
+        return self._segments.retain(keep_from, bytes_max=bytes_max, older_than_ms=older_than_ms)
+
+    def close(self) -> None:
+        """Close; nothing is synced."""
+        self._segments.close()
+
+    def _keep_schema(self, schema: Schema) -> None:
+        """Make the schema durable before its first frame."""
+        if schema.fingerprint in self._schemas:
+            return
+        path = self._path(schema.fingerprint)
+        if path.name not in self._disk.names(self._folder):
+            write_whole(self._disk, path, schema_to_json(schema))
+        self._schemas[schema.fingerprint] = schema
+
+    def _path(self, fingerprint: str) -> Path:
+        return self._folder / f"{fingerprint}{_SUFFIX}"
+
+
+def schema_to_json(schema: Schema) -> bytes:
+    """Return the schema as JSON: a list of [type name, [[field, kind, required, members]...]]."""
+    return orjson.dumps(
+        [
+            [kind.name, [[f.name, int(f.kind), f.required, list(f.members)] for f in kind.fields]]
+            for kind in schema.types
+        ]
+    )
+
+
+def schema_from_json(data: bytes) -> Schema:
+    """Return the schema that `schema_to_json` wrote."""
+    return Schema(
+        tuple(
+            EventType(
+                name, tuple(Field(n, Kind(kind), required, tuple(members)) for n, kind, required, members in fields)
+            )
+            for name, fields in orjson.loads(data)
+        )
+    )
