@@ -1,0 +1,9 @@
+"""SMPP 3.4: texts through a message centre, receipts and replies back.
+
+`config` the account, `codec` the bytes, `link` one connection, `client` the gateway, `simulator` a message centre.
+"""
+
+from connectors.gateways.smpp.client import SmppGateway as Gateway
+from connectors.gateways.smpp.config import SmppConfig as Config
+
+__all__ = ["Config", "Gateway"]

@@ -1,0 +1,230 @@
+"""One connection to an SMSC: bind, window, timers, and the answers to what was asked.
+
+A `Link` is an asyncio protocol. Requests wait for a place in the window, are written together at the end of the event
+loop's turn, and are answered by sequence number in any order. `watch` is called a few times a second: it gives up
+requests that got no answer in time and asks an idle link whether it lives.
+
+What a lost request means is the caller's to say: `request` raises `LinkLost` with `written`. Reconnecting and choosing
+between links are not here either: see `client`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from connectors.gateways.smpp import codec
+from connectors.gateways.smpp.codec import Pdu
+
+OnDelivery = Callable[[bytes], Awaitable[int]]
+"""Takes the body of a deliver_sm, returns the command status to answer it with."""
+
+
+class LinkLost(Exception):  # noqa: N818 - an event of the network, not a fault of the program
+    """A request will get no answer; `written` tells whether it may have reached the SMSC."""
+
+    def __init__(self, code: str, *, written: bool) -> None:
+        super().__init__(code)
+        self.code = code
+        self.written = written
+
+
+class LinkTimes(NamedTuple):
+    """Timers of a link, in seconds."""
+
+    response_s: float
+    enquire_s: float
+
+
+class _Asked(NamedTuple):
+    answer: asyncio.Future[Pdu]
+    deadline_s: float
+
+
+class Link(asyncio.Protocol):
+    """A connection; usable for submits once `bind` has returned."""
+
+    def __init__(self, window: int, times: LinkTimes, on_delivery: OnDelivery, deliveries_max: int) -> None:
+        self._window = window
+        self._times = times
+        self._on_delivery = on_delivery
+        self._deliveries_max = deliveries_max
+        self._loop = asyncio.get_running_loop()
+        self._framer = codec.Framer()
+        self._transport: asyncio.Transport | None = None
+        self._asked: dict[int, _Asked] = {}
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._out: list[bytes] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sequence = 0
+        self._heard_s = self._loop.time()
+        self._lost_code = ""
+        self.bound = False
+        self.closed: asyncio.Future[str] = self._loop.create_future()
+
+    @property
+    def free(self) -> int:
+        """Places left in the window; 0 when the link is not bound."""
+        return max(0, self._window - len(self._asked) - len(self._waiting)) if self.bound else 0
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without an answer."""
+        return len(self._asked)
+
+    async def bind(self, body: bytes) -> int:
+        """Bind as transceiver; return the SMSC's status, 0 when the link is ready."""
+        answer = await self._ask(codec.BIND_TRANSCEIVER, body)
+        self.bound = answer.status == codec.OK
+        return answer.status
+
+    async def request(self, body: bytes) -> Pdu:
+        """Send a submit_sm and return its answer; LinkLost when there will be none."""
+        while self.bound and len(self._asked) >= self._window:
+            place = self._loop.create_future()
+            self._waiting.append(place)
+            try:
+                await place
+            except asyncio.CancelledError:
+                if not place.cancelled():
+                    self._free_place()
+                raise
+        if not self.bound:
+            raise LinkLost("LINK_DOWN", written=False)
+        return await self._ask(codec.SUBMIT_SM, body)
+
+    def _ask(self, command: int, body: bytes) -> asyncio.Future[Pdu]:
+        sequence = self._sequence = self._sequence % codec.SEQUENCE_MAX + 1
+        answer: asyncio.Future[Pdu] = self._loop.create_future()
+        self._asked[sequence] = _Asked(answer, self._loop.time() + self._times.response_s)
+        self._write(codec.encode(command, codec.OK, sequence, body))
+        return answer
+
+    def _write(self, data: bytes) -> None:
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(data)
+
+    def _flush(self) -> None:
+        data, self._out = b"".join(self._out), []
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def watch(self) -> None:
+        """Give up what got no answer in time; ask an idle link whether it lives."""
+        now = self._loop.time()
+        enquiry_lost = False
+        for sequence, asked in list(self._asked.items()):
+            if asked.deadline_s > now:
+                break
+            del self._asked[sequence]
+            enquiry_lost |= self._heard_s < asked.deadline_s - self._times.response_s
+            if not asked.answer.done():
+                asked.answer.set_exception(LinkLost("TIMEOUT", written=True))
+            self._free_place()
+        if enquiry_lost:
+            self.close("SILENT")
+        elif self.bound and not self._asked and now - self._heard_s >= self._times.enquire_s:
+            self._ask(codec.ENQUIRE_LINK, b"").add_done_callback(_ignore)
+
+    async def unbind(self, wait_s: float) -> None:
+        """Wait for answers at most `wait_s`, say good-bye, close."""
+        open_answers = [asked.answer for asked in self._asked.values()]
+        self.bound, was_bound = False, self.bound
+        self._release_waiting()
+        if open_answers and wait_s > 0:
+            await asyncio.wait(open_answers, timeout=wait_s)
+        if was_bound and not self.closed.done():
+            self._write(codec.encode(codec.UNBIND, codec.OK, self._sequence % codec.SEQUENCE_MAX + 1))
+            self._flush()
+        self.close("STOPPED")
+
+    def close(self, code: str) -> None:
+        """Drop the connection; what was asked is lost with `code`."""
+        self._lost_code = self._lost_code or code
+        if self._transport is not None:
+            self._transport.abort() if code == "SILENT" else self._transport.close()
+        self.connection_lost(None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio; also called by `close`, so that nobody waits for the socket."""
+        self.bound = False
+        code = self._lost_code or (type(exc).__name__ if exc else "CLOSED")
+        asked, self._asked = self._asked, {}
+        for one in asked.values():
+            if not one.answer.done():
+                one.answer.set_exception(LinkLost(code, written=True))
+        self._release_waiting()
+        if not self.closed.done():
+            self.closed.set_result(code)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        self._heard_s = self._loop.time()
+        try:
+            pdus = self._framer.feed(data)
+        except codec.CodecError:
+            self.close("NOT_SMPP")
+            return
+        for pdu in pdus:
+            if pdu.command & codec.RESPONSE:
+                self._answered(pdu)
+            else:
+                self._asked_by_smsc(pdu)
+
+    def _answered(self, pdu: Pdu) -> None:
+        asked = self._asked.pop(pdu.sequence, None)
+        if asked is None:
+            return
+        if not asked.answer.done():
+            asked.answer.set_result(pdu)
+        self._free_place()
+
+    def _asked_by_smsc(self, pdu: Pdu) -> None:
+        if pdu.command == codec.DELIVER_SM:
+            self._deliver(pdu)
+        elif pdu.command == codec.ENQUIRE_LINK:
+            self._respond(pdu, codec.OK)
+        elif pdu.command == codec.UNBIND:
+            self._respond(pdu, codec.OK)
+            self._flush()
+            self.close("UNBOUND")
+        else:
+            self._write(codec.encode(codec.GENERIC_NACK, codec.INVALID_COMMAND, pdu.sequence))
+
+    def _deliver(self, pdu: Pdu) -> None:
+        if len(self._tasks) >= self._deliveries_max:
+            self._respond(pdu, codec.QUEUE_FULL, b"\0")
+            return
+        task = self._loop.create_task(self._store(pdu))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _store(self, pdu: Pdu) -> None:
+        self._respond(pdu, await self._on_delivery(pdu.body), b"\0")
+
+    def _respond(self, pdu: Pdu, status: int, body: bytes = b"") -> None:
+        self._write(codec.encode(pdu.command | codec.RESPONSE, status, pdu.sequence, body))
+
+    def _free_place(self) -> None:
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+
+    def _release_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for place in waiting:
+            if not place.done():
+                place.set_result(None)
+
+
+def _ignore(answer: asyncio.Future[Pdu]) -> None:
+    if not answer.cancelled():
+        answer.exception()

@@ -1,0 +1,225 @@
+"""A gateway that writes messages to a file: the default door, and the way to systems that read files.
+
+Messages given at about the same time are written and synced together; a message is accepted when its line is on disk.
+A line is written whole or taken back, also after a crash. `in.ndjson` is followed for receipts and replies; how far it
+was read is kept beside it, so a line is handled at least once, and receipts may come twice, as they may everywhere.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+
+from connectors.contract import (
+    GatewayError,
+    Message,
+    NowMs,
+    OnMobileOriginated,
+    OnReceipt,
+    Outcome,
+    Receipt,
+    State,
+)
+from connectors.gateways.spool import codec
+from connectors.gateways.spool.config import SpoolConfig
+
+_READ_BYTES = 1 << 20
+_RETRY_AFTER_MS = 5_000
+
+_Waiting = tuple[bytes, str, asyncio.Future[Outcome]]
+
+
+class SpoolGateway:
+    """A `connectors.contract.Gateway` that writes lines; receipts and replies are optional."""
+
+    def __init__(self, name: str, config: SpoolConfig, now_ms: NowMs) -> None:
+        self.name = name
+        self._config = config
+        self._now_ms = now_ms
+        self._queue: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._fd = -1
+        self._size = 0
+        self._files = 0
+        self._written = self._bad_lines = 0
+        self._batch: list[_Waiting] = []
+        self._last_fault = ""
+
+    async def start(self, on_receipt: OnReceipt, on_mo: OnMobileOriginated) -> None:
+        """Open the file; see the contract."""
+        try:
+            self._config.folder.mkdir(parents=True, exist_ok=True)
+            self._open()
+        except OSError as fault:
+            raise GatewayError(f"gateway {self.name}: folder {self._config.folder}: {fault.strerror}") from fault
+        self._on_receipt, self._on_mo = on_receipt, on_mo
+        self._tasks = [asyncio.create_task(self._write_batches()), asyncio.create_task(self._follow())]
+
+    async def stop(self) -> None:
+        """Write what is waiting and close the file; see the contract."""
+        if not self._tasks:
+            return
+        writer, follower = self._tasks
+        self._tasks = []
+        follower.cancel()
+        unanswered = [outcome for _, _, outcome in self._batch + self._queue]
+        if unanswered:
+            await asyncio.wait(unanswered)
+        writer.cancel()
+        await asyncio.gather(writer, follower, return_exceptions=True)
+        os.close(self._fd)
+        self._fd = -1
+
+    @property
+    def up(self) -> bool:
+        """Whether the file is open."""
+        return bool(self._tasks)
+
+    def room(self) -> int:
+        """Return the lines that the next batch can still take."""
+        return self._config.batch_max - len(self._queue) if self.up else 0
+
+    async def send(self, message: Message) -> Outcome:
+        """Write one line; see the contract."""
+        if not self.up:
+            return Outcome(State.LINK_DOWN, "CLOSED")
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        line = codec.encode(message, "", self._now_ms())
+        self._queue.append((line, message.decision_id, outcome))
+        self._wake.set()
+        return await outcome
+
+    def status(self) -> dict[str, int | str]:
+        """Return figures for the status table."""
+        return {
+            "links": 1,
+            "links_up": int(self.up),
+            "in_flight": len(self._queue) + len(self._batch),
+            "sent": self._written,
+            "bad_lines": self._bad_lines,
+            "last_fault": self._last_fault,
+        }
+
+    # Out.
+
+    @property
+    def _out(self) -> Path:
+        return self._config.folder / "out.ndjson"
+
+    def _open(self) -> None:
+        """Open `out.ndjson` at its end, without the half line that a crash may have left."""
+        self._fd = os.open(self._out, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self._size = _whole_lines(self._fd, os.fstat(self._fd).st_size)
+        os.ftruncate(self._fd, self._size)
+        numbers = [int(path.stem[4:]) for path in self._config.folder.glob("out-*.ndjson") if path.stem[4:].isdigit()]
+        self._files = max(numbers, default=0)
+
+    async def _write_batches(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                batch, self._queue = self._queue[: self._config.batch_max], self._queue[self._config.batch_max :]
+                self._batch = batch
+                state, code = await loop.run_in_executor(None, self._write, b"".join(line for line, _, _ in batch))
+                self._settle(batch, state, code)
+                self._batch = []
+
+    def _settle(self, batch: list[_Waiting], state: State, code: str) -> None:
+        good = state is State.ACCEPTED
+        self._written += len(batch) if good else 0
+        self._last_fault = code
+        for _, message_id, outcome in batch:
+            if not outcome.done():
+                ids = (message_id,) if good else ()
+                outcome.set_result(Outcome(state, code, ids, None if good else _RETRY_AFTER_MS))
+
+    def _write(self, data: bytes) -> tuple[State, str]:
+        """Write whole lines; runs on a worker thread."""
+        try:
+            if self._size and self._size + len(data) > self._config.file_bytes_max:
+                self._rotate()
+            at = 0
+            while at < len(data):
+                at += os.write(self._fd, data[at:])
+        except OSError as fault:
+            return self._take_back(fault)
+        self._size += len(data)
+        if self._config.sync:
+            try:
+                os.fdatasync(self._fd)
+            except OSError as fault:
+                return State.UNKNOWN, f"SYNC {fault.strerror}"
+        return State.ACCEPTED, ""
+
+    def _take_back(self, fault: OSError) -> tuple[State, str]:
+        try:
+            os.ftruncate(self._fd, self._size)
+        except OSError:
+            return State.UNKNOWN, f"WRITE {fault.strerror}"
+        return State.RETRY, f"WRITE {fault.strerror}"
+
+    def _rotate(self) -> None:
+        os.fdatasync(self._fd)
+        self._files += 1
+        self._out.rename(self._config.folder / f"out-{self._files:06d}.ndjson")
+        os.close(self._fd)
+        self._open()
+
+    # In.
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                more = await self._read_some()
+            except OSError as fault:
+                self._last_fault = f"in.ndjson: {fault.strerror}"
+                more = False
+            if not more:
+                await asyncio.sleep(self._config.poll_ms / 1000)
+
+    async def _read_some(self) -> bool:
+        """Handle the next lines of `in.ndjson`; return whether there may be more at once."""
+        path, mark = self._config.folder / "in.ndjson", self._config.folder / "in.position"
+        if not path.exists():
+            return False
+        position = int(mark.read_text() or 0) if mark.exists() else 0
+        with path.open("rb") as file:
+            position = position if position <= os.fstat(file.fileno()).st_size else 0
+            file.seek(position)
+            data = file.read(_READ_BYTES)
+        lines = data[: data.rfind(b"\n") + 1]
+        if not lines:
+            return False
+        for line in lines.splitlines():
+            await self._handle(line)
+        fresh = mark.with_suffix(".new")
+        fresh.write_text(str(position + len(lines)))
+        fresh.replace(mark)
+        return True
+
+    async def _handle(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        try:
+            said = codec.decode(self.name, line, self._now_ms())
+        except codec.SpoolLineError as fault:
+            self._bad_lines += 1
+            self._last_fault = str(fault)
+            return
+        if isinstance(said, Receipt):
+            await self._on_receipt(said)
+        else:
+            await self._on_mo(said)
+
+
+def _whole_lines(fd: int, size: int) -> int:
+    """Return the size of a file without the half line at its end."""
+    while size:
+        start = max(0, size - 65536)
+        cut = os.pread(fd, size - start, start).rfind(b"\n")
+        if cut >= 0:
+            return start + cut + 1
+        size = start
+    return 0
