@@ -1,0 +1,150 @@
+"""A frame reads back as it was written, whatever its values, and no bytes make the reader fall."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.batch import Batch, empty
+from state.frame import ROWS_MAX, Encoder, Frame, FrameError, FrameKind, decode, encode
+from state.schema import EventType, Field, Kind, make_schema
+
+SCHEMA = make_schema(
+    (Field("name", Kind.STRING), Field("age", Kind.INT)),
+    (
+        EventType("call", (Field("kind", Kind.STRING), Field("seconds", Kind.INT), Field("cost", Kind.FLOAT))),
+        EventType("blank", ()),
+        EventType("wide", tuple(Field(f"f{i}", Kind(i % 6)) for i in range(62))),
+    ),
+)
+ENDS = (0, 1, -1, 255, 256, 2**62, -(2**62), 2**63 - 1, -(2**63), 1_700_000_000_000)
+COLUMNS = ("subscriber", "at_ms", "type", "id", "present", "cells")
+
+
+def random_batch(seed: int, n: int) -> Batch:
+    """Rows of every type; values from ranges that need 0 to 8 bytes; some slots unknown to some rows."""
+    rng = np.random.default_rng(seed)
+    batch = empty(SCHEMA, n)
+
+    def values(count: int) -> np.ndarray:
+        low, span = int(rng.choice(np.array(ENDS))), 1 << int(rng.integers(0, 64))
+        spread = rng.integers(0, span, count, dtype=np.uint64).view(np.int64) << int(rng.integers(0, 4))
+        few = rng.choice(spread, count) if count and rng.random() < 0.3 else spread
+        return few + np.int64(low)
+
+    batch.type[:] = rng.choice(rng.integers(0, len(SCHEMA.types), 3), n)
+    for name in ("subscriber", "at_ms", "id"):
+        getattr(batch, name)[:] = values(n)
+    for code, kind in enumerate(SCHEMA.types):
+        rows = np.flatnonzero(batch.type == code)
+        for slot in range(len(kind.fields)):
+            known = rows if rng.random() < 0.5 else rows[rng.random(len(rows)) < rng.random()]
+            batch.present[known] |= 1 << slot
+            batch.cells[slot, known] = values(len(known))
+    batch.strings = [(int(h), rng.bytes(int(h) % 40)) for h in rng.integers(0, 2**40, rng.integers(0, 5))]
+    return batch
+
+
+def assert_same(left: Batch | None, right: Batch | None) -> None:
+    assert left is not None
+    assert right is not None
+    for name in COLUMNS:
+        a, b = getattr(left, name), getattr(right, name)
+        assert a.dtype == b.dtype
+        assert np.array_equal(a, b), name
+    assert left.strings == right.strings
+
+
+def schema_of(fingerprint: str):
+    assert fingerprint == SCHEMA.fingerprint
+    return SCHEMA
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 2**32), n=st.one_of(st.integers(0, 40), st.sampled_from([300, 5000])))
+def test_every_batch_reads_back_as_it_was_written(seed, n):
+    batch = random_batch(seed, n)
+    frame = Frame(FrameKind.EVENTS, 17 + seed, batch, {"file:日": seed, "b": 0}, dedupe=bool(seed & 1))
+    back = decode(encode(frame), schema_of)
+    assert_same(batch, back.batch)
+    assert (back.kind, back.append_ms, back.sources, back.dedupe, back.payload) == (
+        FrameKind.EVENTS, 17 + seed, {"file:日": seed, "b": 0}, bool(seed & 1), b"",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [FrameKind.TICK, FrameKind.ACTIVATION, FrameKind.CONTROL])
+def test_frames_without_events_carry_their_payload(kind):
+    back = decode(encode(Frame(kind, -5, payload=b'{"a":1}\0\xff')), schema_of)
+    assert (back.kind, back.append_ms, back.batch, back.sources, back.payload) == (kind, -5, None, {}, b'{"a":1}\0\xff')
+
+
+def test_one_encoder_serves_frames_of_every_size_one_after_the_other():
+    encoder = Encoder()
+    for seed, n in enumerate([5, 20_000, 0, 1, 300, 20_001]):
+        batch = random_batch(seed, n)
+        assert_same(batch, decode(bytes(encoder.encode(Frame(FrameKind.EVENTS, 0, batch))), schema_of).batch)
+
+
+def test_cells_that_a_row_does_not_know_read_back_as_zero():
+    batch = random_batch(3, 50)
+    batch.cells[:] = 77
+    batch.present[:] = 0
+    back = decode(encode(Frame(FrameKind.EVENTS, 0, batch)), schema_of).batch
+    assert back is not None
+    assert not back.cells.any()
+
+
+def test_known_bits_beyond_a_types_fields_are_left_out():
+    batch = random_batch(3, 50)
+    batch.type[:] = SCHEMA.code("blank")
+    batch.present[:] = 0b1011
+    back = decode(encode(Frame(FrameKind.EVENTS, 0, batch)), schema_of).batch
+    assert back is not None
+    assert not back.present.any()
+
+
+def test_an_operators_batch_takes_less_than_25_bytes_an_event():
+    rng = np.random.default_rng(1)
+    batch = empty(SCHEMA, 8000)
+    batch.type[:] = SCHEMA.code("call")
+    batch.subscriber[:] = 8613800000000 + rng.integers(0, 1_000_000, 8000)
+    batch.at_ms[:] = 1_700_000_000_000 + np.sort(rng.integers(0, 5000, 8000))
+    batch.id[:] = rng.integers(-(2**63), 2**63 - 1, 8000)
+    batch.present[:] = 7
+    batch.cells[0] = rng.integers(-(2**63), 2**63 - 1, 5)[rng.integers(0, 5, 8000)]
+    batch.cells[1] = rng.integers(1, 7200, 8000)
+    batch.cells[2] = (rng.integers(0, 400, 8000) / 4).view(np.int64)
+    assert len(encode(Frame(FrameKind.EVENTS, 0, batch))) < 25 * 8000
+
+
+def test_a_row_of_an_unknown_type_or_too_many_rows_are_refused():
+    batch = random_batch(1, 3)
+    batch.type[1] = 200
+    with pytest.raises(ValueError, match="type of a row=200 must be < 8"):
+        encode(Frame(FrameKind.EVENTS, 0, batch))
+    batch.subscriber = np.zeros(ROWS_MAX + 1, np.int64)
+    with pytest.raises(ValueError, match=f"rows of a frame={ROWS_MAX + 1} must be <= {ROWS_MAX}"):
+        encode(Frame(FrameKind.EVENTS, 0, batch))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    flips=st.lists(st.tuples(st.integers(0, 1 << 30), st.integers(1, 255)), min_size=1, max_size=8),
+    cut=st.integers(0, 40),
+)
+def test_broken_bytes_are_refused_or_read_as_some_frame_but_never_fall(seed, flips, cut):
+    data = bytearray(encode(Frame(FrameKind.EVENTS, 1, random_batch(seed, seed % 60), {"a": 1})))
+    for place, bits in flips:
+        data[place % len(data)] ^= bits
+    try:
+        frame = decode(bytes(data[: len(data) - cut]), lambda _: SCHEMA)
+    except FrameError:
+        return
+    assert frame.batch is None or frame.batch.n <= ROWS_MAX
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_that_are_no_frame_are_refused(data):
+    with pytest.raises(FrameError):
+        decode(data, schema_of)
