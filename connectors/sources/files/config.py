@@ -27,7 +27,7 @@ class FilesConfig(BaseModel):
     settle_ms: Annotated[
         int,
         Field(
-            description="Milliseconds without a change until a last line without a line end, or a broken .gz, is final.",
+            description="Milliseconds without a change until a last line without its end, or a cut .gz, is final.",
             ge=0,
             le=86_400_000,
         ),
