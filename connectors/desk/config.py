@@ -1,0 +1,79 @@
+"""Settings of the front desk: how long a visit lasts, where panels are kept, who may write.
+
+Every field carries unit, default and bound; `config.toml` repeats these words. Secrets are named by place, not by
+value. Nothing here opens a connection: checking a configuration needs neither Redis nor the secrets.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.secret import Secret
+
+
+class RedisConfig(BaseModel):
+    """Where Redis is, when the desk's panels are shared between processes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[
+        str, Field(description="Address, redis://host:port/database or rediss:// for TLS.", pattern=r"^rediss?://")
+    ] = "redis://127.0.0.1:6379/0"
+    password: Annotated[Secret | None, Field(description="Password, by reference.")] = None
+    prefix: Annotated[
+        str, Field(description="First part of every key, so that two installations can share a server.", min_length=1)
+    ] = "opportune:desk"
+    timeout_ms: Annotated[
+        int, Field(ge=50, le=60_000, description="Milliseconds until a silent server counts as lost.")
+    ] = 1_000
+    stream_entries_max: Annotated[
+        int, Field(ge=1, le=10_000, description="Entries kept in the stream of one terminal.")
+    ] = 64
+    terminals_per_reader: Annotated[
+        int, Field(ge=1, le=4_096, description="Terminals that share one blocking connection to Redis.")
+    ] = 256
+
+
+class DeskConfig(BaseModel):
+    """The front desk as a whole."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: Annotated[bool, Field(description="Whether visits, cards and the page are served.")] = True
+    queue: Annotated[
+        Literal["memory", "redis"],
+        Field(description="Where panels are kept: in this process, or in Redis for several processes."),
+    ] = "memory"
+    redis: Annotated[RedisConfig, Field(description="Used when queue is redis.")] = RedisConfig()
+    cards_max: Annotated[int, Field(ge=1, le=3, description="Cards on one screen.")] = 3
+    visit_idle_ms: Annotated[
+        int, Field(ge=1_000, le=86_400_000, description="Milliseconds without activity until a visit is closed.")
+    ] = 300_000
+    card_life_ms: Annotated[
+        int, Field(ge=1_000, le=86_400_000, description="Milliseconds a card lives when it names no end of its own.")
+    ] = 300_000
+    heartbeat_ms: Annotated[
+        int, Field(ge=100, le=60_000, description="Milliseconds between signs of life to a page; two missed drop it.")
+    ] = 15_000
+    sweep_ms: Annotated[
+        int, Field(ge=10, le=60_000, description="Milliseconds between searches for what has run out.")
+    ] = 500
+    retry_ms: Annotated[
+        int, Field(ge=10, le=600_000, description="Milliseconds until an answer that the log refused is offered again.")
+    ] = 2_000
+    number_prefix: Annotated[
+        str, Field(description="Digits put before an eleven-digit number that a clerk types.", pattern=r"^[0-9]{0,4}$")
+    ] = ""
+    country_code: Annotated[
+        str, Field(description="Country code left out where a number is shown.", pattern=r"^[0-9]{0,4}$")
+    ] = "86"
+    clerk_opens_visits: Annotated[
+        bool, Field(description="Whether the page lets a clerk type a number to open a visit.")
+    ] = True
+    token: Annotated[
+        Secret | None,
+        Field(description="Bearer token of systems that open visits. Without it only this machine may use the desk."),
+    ] = None
+    session_ms: Annotated[
+        int, Field(ge=60_000, le=604_800_000, description="Milliseconds a signed-in terminal stays signed in.")
+    ] = 43_200_000

@@ -1,0 +1,256 @@
+"""Who keeps the panels: the contract, and the keeper in this process.
+
+A keeper stores whole panels and replaces them by compare-and-set: `write` takes pairs (before, after) and stores all or
+none, only while every stored panel still has the version it was read at, and every subscriber still stands where the
+writer thought. All meaning is in `model`; two keepers differ in storage only, and one contract suite runs over both.
+
+`watch` yields a terminal's panel at once and after every change, the newest only: a slow reader skips, it never lags
+behind. It yields None when the keeper is out of reach, and the panel again when it is back.
+
+`MemoryQueue` belongs to one event loop. Nothing of it survives the process; the engine reopens visits from the log.
+"""
+
+import asyncio
+import heapq
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+from connectors.desk.model import Card, Panel
+
+V = TypeVar("V")
+
+CARDS_REMEMBERED_MAX = 50_000
+FORGET_MS = 3_600_000
+
+Pointer = Literal["subscriber", "card", "visit"]
+
+
+class QueueLost(Exception):  # noqa: N818 - what happened, not whose fault
+    """The keeper of the panels is out of reach; nothing was changed that a repetition would double."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Panels to replace together. `stands` says where the writer read each subscriber to be ("" = nowhere)."""
+
+    pairs: tuple[tuple[Panel, Panel], ...]
+    stands: Mapping[int, str] = field(default_factory=dict)
+
+    def moves(self) -> dict[int, str]:
+        """Return where subscribers stand afterwards: terminals of open visits; "" for those that leave."""
+        left = {b.open_visit.subscriber: "" for b, _ in self.pairs if b.open_visit is not None}
+        return left | {a.open_visit.subscriber: a.terminal for _, a in self.pairs if a.open_visit is not None}
+
+    def cards(self) -> list[tuple[Card, str]]:
+        """Return each card that this change touched, with its terminal."""
+        return [
+            (card, after.terminal) for before, after in self.pairs for card in after.cards if card not in before.cards
+        ]
+
+
+class Queue(ABC):
+    """Keeps panels. `idle_ms` and `retry_ms` tell it when a panel is due."""
+
+    def __init__(self, idle_ms: int, retry_ms: int) -> None:
+        self.idle_ms = idle_ms
+        self.retry_ms = retry_ms
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Open what must be open; a keeper out of reach is no error here, it may come."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """End every watch and close what is open."""
+
+    @property
+    @abstractmethod
+    def within_reach(self) -> bool:
+        """Whether the keeper answered when last asked."""
+
+    @abstractmethod
+    async def read(self, terminal: str) -> Panel:
+        """Return a terminal's panel, an empty one when it was never heard of."""
+
+    @abstractmethod
+    async def find(self, kind: Pointer, key: int | str) -> str:
+        """Return the terminal where a subscriber stands, or a card or visit was last; "" for nowhere."""
+
+    @abstractmethod
+    async def card(self, decision_id: str) -> Card | None:
+        """Return a card as it last was, also after it left the panel."""
+
+    @abstractmethod
+    async def write(self, change: Change) -> bool:
+        """Replace panels, all or none; False when one of them was replaced meanwhile."""
+
+    @abstractmethod
+    def watch(self, terminal: str) -> AsyncIterator[Panel | None]:
+        """Yield the panel now and after every change; None while the keeper is out of reach."""
+
+    @abstractmethod
+    async def due(self, now_ms: int, count_max: int) -> list[str]:
+        """Return terminals whose time has come, and put each off by `retry_ms` so that one process takes it."""
+
+    @abstractmethod
+    async def holding(self, field_name: Literal["rule", "campaign", "decision_id"], value: str) -> list[str]:
+        """Return terminals with a live card of this rule, campaign or decision."""
+
+
+class Mailbox:
+    """The newest panel for one watcher, and a bell."""
+
+    def __init__(self) -> None:
+        self._bell = asyncio.Event()
+        self._newest: Panel | None = None
+        self._closed = False
+
+    def put(self, panel: Panel | None) -> None:
+        """Leave the newest panel, or None for lost contact; what was not fetched is forgotten."""
+        self._newest = panel
+        self._bell.set()
+
+    def close(self) -> None:
+        """End the watch once the bell is heard."""
+        self._closed = True
+        self._bell.set()
+
+    async def panels(self) -> AsyncIterator[Panel | None]:
+        """Yield what is left here until closed."""
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            if self._closed:
+                return
+            yield self._newest
+
+
+class MemoryQueue(Queue):
+    """Panels in this process."""
+
+    def __init__(self, idle_ms: int, retry_ms: int) -> None:
+        super().__init__(idle_ms, retry_ms)
+        self._panels: dict[str, Panel] = {}
+        self._subscribers: dict[int, str] = {}
+        self._visits: OrderedDict[str, str] = OrderedDict()
+        self._cards: OrderedDict[str, tuple[Card, str]] = OrderedDict()
+        self._clock: list[tuple[int, str]] = []
+        self._rings_ms: dict[str, int] = {}
+        self._watchers: dict[str, set[Mailbox]] = {}
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def stop(self) -> None:
+        """End every watch."""
+        for boxes in self._watchers.values():
+            for box in boxes:
+                box.close()
+
+    @property
+    def within_reach(self) -> bool:
+        """Always: it is this process."""
+        return True
+
+    async def read(self, terminal: str) -> Panel:
+        """Return the panel kept for this terminal."""
+        return self._panels.get(terminal) or Panel(terminal=terminal)
+
+    async def find(self, kind: Pointer, key: int | str) -> str:
+        """Look up a terminal."""
+        if kind == "subscriber":
+            return self._subscribers.get(int(key), "")
+        if kind == "visit":
+            return self._visits.get(str(key), "")
+        known = self._cards.get(str(key))
+        return known[1] if known else ""
+
+    async def card(self, decision_id: str) -> Card | None:
+        """Return the card as it last was."""
+        known = self._cards.get(decision_id)
+        return known[0] if known else None
+
+    async def write(self, change: Change) -> bool:
+        """Compare, then set; nothing awaits in between."""
+        for before, _ in change.pairs:
+            kept = self._panels.get(before.terminal)
+            if (kept.version if kept else 0) != before.version:
+                return False
+        if any(self._subscribers.get(number, "") != terminal for number, terminal in change.stands.items()):
+            return False
+        for number, terminal in change.moves().items():
+            if terminal:
+                self._subscribers[number] = terminal
+            else:
+                self._subscribers.pop(number, None)
+        for card, terminal in change.cards():
+            self._remember(self._cards, card.decision_id, (card, terminal))
+        for _, after in change.pairs:
+            self._panels[after.terminal] = after
+            self._ring(after.terminal, self._moment(after))
+            if after.visit is not None:
+                self._remember(self._visits, after.visit.id, after.terminal)
+            for box in self._watchers.get(after.terminal, ()):
+                box.put(after)
+        return True
+
+    @staticmethod
+    def _remember(kept: OrderedDict[str, V], key: str, value: V) -> None:
+        kept[key] = value
+        kept.move_to_end(key)
+        if len(kept) > CARDS_REMEMBERED_MAX:
+            kept.popitem(last=False)
+
+    async def watch(self, terminal: str) -> AsyncIterator[Panel | None]:
+        """Yield the panel now and after every change."""
+        box = Mailbox()
+        box.put(await self.read(terminal))
+        self._watchers.setdefault(terminal, set()).add(box)
+        try:
+            async for panel in box.panels():
+                yield panel
+        finally:
+            boxes = self._watchers[terminal]
+            boxes.discard(box)
+            if not boxes:
+                del self._watchers[terminal]
+
+    def _moment(self, panel: Panel) -> int:
+        moment = panel.due_ms(self.idle_ms, self.retry_ms)
+        return panel.changed_ms + FORGET_MS if moment is None else moment
+
+    def _ring(self, terminal: str, moment_ms: int) -> None:
+        """Keep one entry a terminal: a later moment waits until the earlier one is looked at."""
+        if moment_ms < self._rings_ms.get(terminal, moment_ms + 1):
+            self._rings_ms[terminal] = moment_ms
+            heapq.heappush(self._clock, (moment_ms, terminal))
+
+    async def due(self, now_ms: int, count_max: int) -> list[str]:
+        """Return terminals whose time has come; forget those long without a visit."""
+        found: list[str] = []
+        while self._clock and self._clock[0][0] <= now_ms and len(found) < count_max:
+            rang_ms, terminal = heapq.heappop(self._clock)
+            if self._rings_ms.get(terminal) != rang_ms:
+                continue
+            del self._rings_ms[terminal]
+            panel = self._panels[terminal]
+            moment = self._moment(panel)
+            if moment > now_ms:
+                self._ring(terminal, moment)
+            elif panel.due_ms(self.idle_ms, self.retry_ms) is None:
+                del self._panels[terminal]
+            else:
+                found.append(terminal)
+                self._ring(terminal, now_ms + self.retry_ms)
+        return found
+
+    async def holding(self, field_name: Literal["rule", "campaign", "decision_id"], value: str) -> list[str]:
+        """Look at every panel."""
+        return [
+            terminal
+            for terminal, panel in self._panels.items()
+            if any(getattr(card, field_name) == value for card in panel.live)
+        ]

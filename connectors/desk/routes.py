@@ -1,0 +1,370 @@
+"""The desk over HTTP: visits opened and closed by systems or clerks, the page, its event stream, and answers.
+
+    POST   /desk/visits                  {terminal, subscriber, visit?, customer?}   201, or 200 when it stood already
+    DELETE /desk/visits/{visit}?cause=   done | logout                               200 with the visit as it closed
+    POST   /desk/visits/{visit}/keep     the clerk is still there                    204, or 409 when it has closed
+    POST   /desk/cards/{card}/answer     {answer, note?}     200; 409 with the card's state when it came too late
+    POST   /desk/{terminal}/session      {token}             204 and a cookie
+    GET    /desk/{terminal}              the page
+    GET    /desk/{terminal}/events       server-sent events: hello, panel, link, beat
+
+A write is confirmed once the log has it: 503 with Retry-After means "not yet, say it again", and saying it again is always safe.
+The stream sends the current panel only, whatever was missed; `Last-Event-ID` spares a page what it holds already. Bodies are
+JSON by content type, so no form of another site can make one. Nothing dynamic is ever written into the page's HTML.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.resources import files
+from typing import TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from connectors.desk.desk import Behind, Desk, NotDurable
+from connectors.desk.model import Card, Cause, Customer, DeclineReason, Id, Msisdn, Name, Panel, Reply, Ruling
+from connectors.desk.queue import QueueLost
+from connectors.desk.session import Sessions
+from connectors.desk.view import sight
+
+BODY_BYTES_MAX = 16_384
+RESERVED = frozenset({"visits", "cards", "static"})
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+STATIC = {
+    "page.js": "text/javascript",
+    "page.css": "text/css",
+    "icon.svg": "image/svg+xml",
+}
+
+Body = TypeVar("Body", bound=BaseModel)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class VisitBody(_Body):
+    """What opens a visit. A clerk's `number` is as typed; a system's `subscriber` is complete."""
+
+    terminal: Name
+    subscriber: Msisdn | None = None
+    number: str = Field(default="", pattern=r"^[0-9]{0,15}$")
+    visit: Id | None = None
+    customer: Customer = Customer()
+
+
+class AnswerBody(_Body):
+    """A clerk's answer; `note` is the reason of a decline."""
+
+    answer: Reply
+    note: DeclineReason | None = None
+
+
+class SessionBody(_Body):
+    """A terminal's token."""
+
+    token: str = Field(max_length=128)
+
+
+def add_routes(app: web.Application, desk: Desk) -> Sessions:
+    """Serve a desk in an application; return what signs terminals in. The secret is read here."""
+    token = desk.config.token.read() if desk.config.token is not None else None
+    sessions = Sessions(token, desk.config.session_ms)
+    door = _Door(desk, sessions)
+    app.on_shutdown.append(door.close)
+    app.router.add_routes(
+        [
+            web.post("/desk/visits", door.open_visit),
+            web.delete("/desk/visits/{visit}", door.close_visit),
+            web.post("/desk/visits/{visit}/keep", door.keep_visit),
+            web.post("/desk/cards/{card}/answer", door.answer),
+            web.get("/desk/static/{name}", door.static),
+            web.post("/desk/{terminal}/session", door.session),
+            web.get("/desk/{terminal}/events", door.events),
+            web.get("/desk/{terminal}", door.page),
+        ]
+    )
+    return sessions
+
+
+def _refusal(status: int, code: str, text: str, **more: object) -> web.Response:
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    return _json({"error": code, "text": text, **more}, status, headers)
+
+
+def _json(body: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(body),
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})},
+    )
+
+
+class _Refused(Exception):  # noqa: N818 - carries the answer, not a fault
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(text)
+        self.response = _refusal(status, code, text)
+
+
+def _answering(
+    handler: Callable[["_Door", web.Request], Awaitable[web.Response]],
+) -> Callable[..., Awaitable[web.Response]]:
+    async def answer(door: "_Door", request: web.Request) -> web.Response:
+        try:
+            return await handler(door, request)
+        except _Refused as refused:
+            return refused.response
+        except QueueLost:
+            return _refusal(503, "queue_lost", "the desk's queue is out of reach; say it again")
+        except NotDurable:
+            return _refusal(503, "not_durable", "the log has not taken it yet; say it again")
+        except Behind as behind:
+            return _refusal(503, "behind", str(behind))
+
+    return answer
+
+
+async def _body(request: web.Request, kind: type[Body]) -> Body:
+    if request.content_type != "application/json":
+        raise _Refused(415, "not_json", f"Content-Type is {request.content_type}, must be application/json")
+    raw = bytearray()
+    async for piece in request.content.iter_any():
+        raw += piece
+        if len(raw) > BODY_BYTES_MAX:
+            raise _Refused(413, "too_large", f"body must be <= {BODY_BYTES_MAX} bytes")
+    try:
+        return kind.model_validate_json(bytes(raw))
+    except ValidationError as fault:
+        first = fault.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(str(step) for step in first["loc"]) or "body"
+        raise _Refused(400, "invalid", f"{place}: {first['msg']}") from fault
+
+
+class _Door:
+    """The handlers. Every one says first who may ask."""
+
+    def __init__(self, desk: Desk, sessions: Sessions) -> None:
+        self._desk = desk
+        self._sessions = sessions
+        self._closing = asyncio.Event()
+        folder = files(__package__)
+        self._page = folder.joinpath("page.html").read_bytes()
+        self._static = {name: folder.joinpath(name).read_bytes() for name in STATIC}
+
+    async def close(self, _app: web.Application) -> None:
+        """End the event streams so that the server can stop."""
+        self._closing.set()
+
+    def _let_in(self, request: web.Request, terminal: str) -> bool:
+        """Refuse whoever is neither a system nor this terminal; return whether it is a system."""
+        if self._sessions.is_system(request):
+            return True
+        if terminal and self._sessions.is_terminal(request, terminal, self._desk.clock()):
+            return False
+        raise _Refused(401, "not_signed_in", "a bearer token or this terminal's session is needed")
+
+    # Visits
+
+    @_answering
+    async def open_visit(self, request: web.Request) -> web.Response:
+        """Open a visit at a terminal."""
+        if not self._sessions.is_system(request) and not request.cookies:
+            raise _Refused(401, "not_signed_in", "a bearer token or this terminal's session is needed")
+        body = await _body(request, VisitBody)
+        self._let_in(request, body.terminal)
+        if body.terminal in RESERVED:
+            raise _Refused(400, "invalid", f"terminal: {body.terminal} is reserved")
+        subscriber = self._subscriber(body)
+        visit_id = body.visit or f"v-{uuid.uuid4().hex}"
+        stood = bool(body.visit) and await self._desk.queue.find("visit", visit_id) == body.terminal
+        visit = await self._desk.open_visit(body.terminal, subscriber, visit_id, body.customer)
+        answer: dict[str, object] = {"visit": visit.id, "terminal": visit.terminal, "open": visit.open}
+        if self._sessions.is_system(request):
+            answer["page"] = self._sessions.page_path(visit.terminal)
+        return _json(answer, 200 if stood else 201)
+
+    def _subscriber(self, body: VisitBody) -> int:
+        if body.subscriber is not None:
+            return body.subscriber
+        if not self._desk.config.clerk_opens_visits:
+            raise _Refused(403, "not_here", "clerks do not open visits here: desk.clerk_opens_visits is false")
+        digits = body.number
+        if len(digits) == 11:
+            digits = self._desk.config.number_prefix + digits
+        if not 5 <= len(digits) <= 18 or not int(digits):
+            raise _Refused(400, "invalid", f"number: {len(body.number)} digits, must be 5 to 15")
+        return int(digits)
+
+    @_answering
+    async def close_visit(self, request: web.Request) -> web.Response:
+        """Close a visit."""
+        visit_id = request.match_info["visit"]
+        self._let_in(request, await self._desk.queue.find("visit", visit_id))
+        cause = request.query.get("cause", Cause.DONE.value)
+        if cause not in {Cause.DONE.value, Cause.LOGOUT.value}:
+            raise _Refused(400, "invalid", "cause: must be done or logout")
+        visit = await self._desk.close_visit(visit_id, Cause(cause))
+        if visit is None:
+            return _refusal(404, "unknown", "no such visit stands at a terminal")
+        return _json({"visit": visit.id, "terminal": visit.terminal, "open": False, "cause": visit.cause})
+
+    @_answering
+    async def keep_visit(self, request: web.Request) -> web.Response:
+        """Start the idle time anew."""
+        visit_id = request.match_info["visit"]
+        self._let_in(request, await self._desk.queue.find("visit", visit_id))
+        if not await self._desk.keep_visit(visit_id):
+            return _refusal(409, "closed", "the visit has closed")
+        return web.Response(status=204)
+
+    # Cards
+
+    @_answering
+    async def answer(self, request: web.Request) -> web.Response:
+        """Record a clerk's answer."""
+        card_id = request.match_info["card"]
+        self._let_in(request, await self._desk.queue.find("card", card_id))
+        body = await _body(request, AnswerBody)
+        if body.note is not None and body.answer is not Reply.DECLINE:
+            raise _Refused(400, "invalid", f"note: only a decline has a reason, not {body.answer.value}")
+        ruling, card = await self._desk.answer(card_id, body.answer, body.note.value if body.note else "")
+        if card is None:
+            return _refusal(404, "unknown", "no such card")
+        state = _card_state(card)
+        if ruling is Ruling.LATE:
+            return _refusal(409, "late", "the card had ended before this answer", **state)
+        return _json({"ruling": ruling.value, **state})
+
+    # The page
+
+    @_answering
+    async def session(self, request: web.Request) -> web.Response:
+        """Sign a terminal's page in."""
+        terminal = request.match_info["terminal"]
+        body = await _body(request, SessionBody)
+        response = web.Response(status=204, headers={"Cache-Control": "no-store"})
+        if not self._sessions.sign_in(response, request, terminal, body.token, self._desk.clock()):
+            return _refusal(401, "wrong_token", "this is not the terminal's token")
+        return response
+
+    async def page(self, request: web.Request) -> web.Response:
+        """Serve the page: the same bytes for every terminal."""
+        terminal = request.match_info["terminal"]
+        if terminal in RESERVED:
+            return _refusal(404, "unknown", "no such page")
+        headers = {
+            "Content-Security-Policy": CONTENT_POLICY,
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-cache",
+        }
+        return web.Response(body=self._page, content_type="text/html", charset="utf-8", headers=headers)
+
+    async def static(self, request: web.Request) -> web.Response:
+        """Serve what the page loads."""
+        name = request.match_info["name"]
+        if name not in STATIC:
+            return _refusal(404, "unknown", "no such file")
+        headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=self._static[name], content_type=STATIC[name], charset="utf-8", headers=headers)
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Stream a terminal's panel until the page goes or the server stops."""
+        terminal = request.match_info["terminal"]
+        try:
+            self._let_in(request, terminal)
+        except _Refused as refused:
+            return refused.response
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream; charset=utf-8",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+                "X-Content-Type-Options": "nosniff",
+            }
+        )
+        await response.prepare(request)
+        stream = _Stream(self._desk, response, request.headers.get("Last-Event-ID", ""))
+        self._desk.pages += 1
+        try:
+            async with contextlib.aclosing(_closing(self._desk.watch(terminal))) as panels:
+                await stream.run(panels, self._closing)
+        except (ConnectionError, TimeoutError):
+            pass  # the page went, or stopped reading for two heartbeats: it comes back by itself
+        finally:
+            self._desk.pages -= 1
+        return response
+
+
+def _card_state(card: Card) -> dict[str, object]:
+    return {"card": card.decision_id, "state": card.state.value, "note": card.note}
+
+
+async def _closing(panels: AsyncIterator[Panel | None]) -> "AsyncIterator[Panel | None]":
+    async for panel in panels:
+        yield panel
+
+
+class _Stream:
+    """One page's event stream."""
+
+    def __init__(self, desk: Desk, response: web.StreamResponse, held_id: str) -> None:
+        self._desk = desk
+        self._response = response
+        self._held_id = held_id
+        self._linked = True
+
+    async def run(self, panels: AsyncIterator[Panel | None], closing: asyncio.Event) -> None:
+        """Write panels as they change, and a beat where nothing changes."""
+        config = self._desk.config
+        hello = {"heartbeat_ms": config.heartbeat_ms, "clerk_opens": config.clerk_opens_visits}
+        await self._write(b"retry: 1000\nevent: hello\ndata: " + orjson.dumps(hello) + b"\n\n")
+        stopped = asyncio.ensure_future(closing.wait())
+        following = asyncio.ensure_future(anext(panels, StopAsyncIteration))
+        try:
+            while True:
+                done, _ = await asyncio.wait(
+                    {following, stopped}, timeout=config.heartbeat_ms / 1_000, return_when=asyncio.FIRST_COMPLETED
+                )
+                if stopped in done:
+                    return
+                if following not in done:
+                    await self._write(b"event: beat\ndata: 1\n\n")
+                    continue
+                panel = following.result()
+                if panel is StopAsyncIteration:
+                    return
+                following = asyncio.ensure_future(anext(panels, StopAsyncIteration))
+                await self._show(panel)
+        finally:
+            for task in (stopped, following):
+                task.cancel()
+            await asyncio.gather(stopped, following, return_exceptions=True)
+
+    async def _show(self, panel: Panel | None) -> None:
+        if panel is None:
+            self._linked = False
+            await self._write(b'event: link\ndata: {"state":"lost"}\n\n')
+            return
+        config = self._desk.config
+        seen = sight(panel, self._desk.clock(), config.visit_idle_ms, config.country_code)
+        if not self._linked:
+            self._linked = True
+            await self._write(b'event: link\ndata: {"state":"ok"}\n\n')
+        if seen.id != self._held_id:
+            self._held_id = seen.id
+            await self._write(b"id: " + seen.id.encode() + b"\nevent: panel\ndata: " + seen.json + b"\n\n")
+        if seen.fresh:
+            with contextlib.suppress(QueueLost, Behind):
+                await self._desk.drawn(panel.terminal, seen.fresh)
+
+    async def _write(self, data: bytes) -> None:
+        await asyncio.wait_for(self._response.write(data), 2 * self._desk.config.heartbeat_ms / 1_000)

@@ -1,0 +1,99 @@
+"""Who may do what at the desk: a bearer token for systems, a signed session for a terminal's page.
+
+    system      Authorization: Bearer TOKEN                 opens and closes any visit, answers any card
+    terminal    /desk/{terminal}#token=TERMINAL_TOKEN       the page trades it for a cookie; only its own terminal
+
+A terminal's token is derived from the system's (HMAC of its name), so nothing is stored and every process knows it. It travels in
+the address' fragment, which browsers do not send, and becomes a cookie that scripts cannot read and other sites cannot use.
+
+Without a configured token only this machine is let in: peer and Host must be loopback (a page of another site that points its
+own name at this address is refused), and a request that carries an Origin must carry this one. Behind a proxy, set a token.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import json
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+
+class Sessions:
+    """Checks requests and signs cookies; `token` None means this machine only."""
+
+    def __init__(self, token: str | None, session_ms: int) -> None:
+        self._token = token.encode() if token else None
+        self._session_ms = session_ms
+
+    def _sign(self, *parts: str) -> str:
+        assert self._token is not None
+        return hmac.digest(self._token, json.dumps(parts).encode(), hashlib.sha256).hex()
+
+    def terminal_token(self, terminal: str) -> str:
+        """Return the token of one terminal; "" when none is needed."""
+        return self._sign("terminal", terminal)[:32] if self._token else ""
+
+    def page_path(self, terminal: str) -> str:
+        """Return the page's address on this server, with what signs it in."""
+        token = self.terminal_token(terminal)
+        return f"/desk/{terminal}#token={token}" if token else f"/desk/{terminal}"
+
+    def is_system(self, request: web.Request) -> bool:
+        """Whether a system with the token asks, or anyone on this machine when there is none."""
+        if self._token is None:
+            return _from_here(request)
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode(), self._token)
+
+    def is_terminal(self, request: web.Request, terminal: str, now_ms: int) -> bool:
+        """Whether this terminal's page asks."""
+        if self._token is None:
+            return _from_here(request)
+        end_ms, _, signature = request.cookies.get(_cookie(terminal), "").partition(".")
+        wanted = self._sign("session", terminal, end_ms)
+        return hmac.compare_digest(signature.encode(), wanted.encode()) and now_ms < int(end_ms) and _same_site(request)
+
+    def sign_in(
+        self, response: web.StreamResponse, request: web.Request, terminal: str, token: str, now_ms: int
+    ) -> bool:
+        """Trade a terminal's token for its cookie."""
+        if self._token is None:
+            return _from_here(request)
+        if not hmac.compare_digest(token.encode(), self.terminal_token(terminal).encode()) or not _same_site(request):
+            return False
+        end_ms = str(now_ms + self._session_ms)
+        response.set_cookie(
+            _cookie(terminal),
+            f"{end_ms}.{self._sign('session', terminal, end_ms)}",
+            path="/desk",
+            max_age=self._session_ms // 1_000,
+            httponly=True,
+            samesite="Strict",
+            secure=request.secure,
+        )
+        return True
+
+
+def _cookie(terminal: str) -> str:
+    return f"opportune_desk_{terminal}"
+
+
+def _same_site(request: web.Request) -> bool:
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _from_here(request: web.Request) -> bool:
+    try:
+        host = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return False
+    return _is_loopback(request.remote or "") and _is_loopback(host) and _same_site(request)
