@@ -255,7 +255,7 @@ def _recharge(draw: Draw, who: Column) -> Filled:
 
 def _complaint(draw: Draw, who: Column) -> Filled:
     n = len(who)
-    return who, {"class": _pick(draw.rng, ("A", "B", "C", "D"), n), "about": _pick(draw.rng, COMPLAINTS, n)}
+    return who, {"grade": _pick(draw.rng, ("A", "B", "C", "D"), n), "about": _pick(draw.rng, COMPLAINTS, n)}
 
 
 def _visit(draw: Draw, who: Column) -> Filled:

@@ -23,12 +23,12 @@ _BODY = {
     "charge": '"amount_fen":%d,"sp":"%s","service":"%s","currency":"CNY","settled":false}',
     "handset": '"imei_tac":"%s","model":"%s","gprs":%s,"mms":%s,"cell":"%s"}',
     "recharge": '"amount_fen":%d,"paid_at":"%s","currency":"CNY"}',
-    "complaint": '"class":"%s","about":"%s"}',
+    "complaint": '"grade":"%s","about":"%s"}',
     "visit": '"terminal":"%s","visit":"%s","open":true}',
 }
 FORMATS = {kind: _HEAD % kind + body for kind, body in _BODY.items()}
 _PROFILE = (
-    '{"type":"profile","msisdn":%d,"time":"%s","name":"%s","brand":"%s","city":"%s","services":[%s],'
+    '{"type":"profile","msisdn":%d,"time":"%s","name":"%s","brand":"%s","home_city":"%s","services":[%s],'
     '"package_mb":%d,"tenure_months":%d,"handset_tac":"%s"}'
 )
 _LISTED = '{"type":"list","msisdn":%d,"time":"%s","list":"do-not-disturb","member":true}'
