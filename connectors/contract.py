@@ -118,8 +118,14 @@ class Gateway(Protocol):
     name: str
 
     @property
-    def capacity(self) -> int:
-        """Messages worth having in `send` at the same time."""
+    def up(self) -> bool:
+        """Whether anything could be sent: dispatch goes to the next gateway of a route only when this one is down."""
+
+    def room(self) -> int:
+        """Return how many messages `send` would put on the wire at once; 0 while busy, throttled or down.
+
+        Dispatch offers no more than that, so a message waits where it can still be killed.
+        """
 
     async def start(self, on_receipt: OnReceipt, on_mo: OnMobileOriginated) -> None:
         """Open the door and return at once; links that are not up yet keep trying.
