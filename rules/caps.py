@@ -11,6 +11,7 @@ decided by `rules.gates.caps`; here a cap is only read.
 """
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from rules.model import Cap
@@ -39,6 +40,7 @@ def cap(text: str, scope: Scope, scope_id: int) -> Cap:
     return Cap(scope, scope_id, int(count), "rolling", duration_ms(period) or 0)
 
 
+@lru_cache(maxsize=1_024)
 def cap_fault(text: str) -> str:
     """What is wrong with a cap, with name, value and bound; empty when nothing is."""
     match = _CAP.fullmatch(text)

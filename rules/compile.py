@@ -1,11 +1,13 @@
 """Rules: from a `[[rule]]` to a `Rule` with every name resolved.
 
-A rule is compiled from its own block, its file's campaign and the names of the book. Compiled rules are remembered by
-exactly these three, so a reload pays only for what changed. A rule with a fault is reported and left out.
+A rule is compiled from its own block, its file's campaign and the names of the book. Compiled rules are remembered, for
+two readings, by exactly these: a rule is compiled again when its text changed, or what one of its words means. A rule
+with a fault is reported and left out.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -13,10 +15,11 @@ from typing import Any, Literal
 from rules.catalogue import Catalogue, read_caps, read_duration, read_percentage
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, nearest
-from rules.expressions import BUILTINS, Expr, Operand, Scope, operands, read
-from rules.features import Names, words_of
+from rules.expressions import BUILTINS, Expr, Operand, Scope
+from rules.expressions.tree import Use, walk
+from rules.features import Names, read_expression, uses
 from rules.model import Channel, Rule
-from rules.shape import Faults, RuleShape, read_shape, shown
+from rules.shape import Faults, RuleShape, read_block, shown
 from rules.templates import Gap, Template, TemplateFault, check_format, parse
 from rules.toml import Block, Document, Path
 from state.hashing import stable_id
@@ -27,49 +30,81 @@ __all__ = ["RULES_MAX", "compile_rules"]
 RULES_MAX = 20_000
 OFFER_GAPS = ("offer.title", "offer.script", "offer.link")
 
-Cache = dict[tuple[str, str, str, str], Rule]
-
-_remembered: list[Cache] = [{}, {}]
+_WORD = re.compile(r"[\w.]+")
 
 
-def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tuple[Rule, ...]:
-    """All rules of a book, best priority first, then by id."""
-    known, fresh = {**_remembered[1], **_remembered[0]}, Cache()
-    key = rules_key(names)
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """A compiled rule, and what every word of it meant."""
+
+    rule: Rule
+    on: str
+    words: tuple[tuple[str, Operand | None], ...]
+
+    def holds(self, names: Names) -> bool:
+        """Whether all of its words still mean the same."""
+        if names.catalogue.schema.codes.get(self.on) != self.rule.on:
+            return False
+        meaning = names.rule_scope(self.rule.on).names
+        return all(meaning.get(word) == operand for word, operand in self.words)
+
+
+Cache = dict[tuple[str, str, str, str], _Remembered]
+
+_generations: list[Cache] = [{}, {}]
+
+
+def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tuple[tuple[Rule, ...], frozenset[str]]:
+    """All rules of a book, best priority first, then by id; and the ids of those that are broken."""
+    known, fresh = {**_generations[1], **_generations[0]}, Cache()
+    key = _shared_key(names.catalogue, names.broken)
     found: dict[str, Rule] = {}
+    broken: set[str] = set()
     for document in documents:
         campaign = document.head.get("campaign", document.file.removesuffix(".toml"))
         for index, block in enumerate(document.rules):
             at = (document.file, block.key, str(campaign), key)
-            rule = known.get(at) or _Compiler(document, ("rule", index), names, faults).rule(block, campaign)
-            if rule is None:
+            kept = known.get(at)
+            if kept is None or not kept.holds(names):
+                kept = _compile(_Compiler(document, ("rule", index), names, faults), block, campaign)
+            if kept is None:
+                broken.add(str(block.data.get("id")))
                 continue
-            fresh[at] = rule
-            line = block.line or document.place(("rule", index), key=True).line
-            _enter(found, replace(rule, line=line) if rule.line != line else rule, document, index, faults)
-    _remembered[:] = [fresh, _remembered[0]]
+            fresh[at] = kept
+            _enter(found, kept.rule, block, document, index, faults)
+    _generations[:] = [fresh, _generations[0]]
     if len(found) > RULES_MAX:
         message = f"rules={len(found)} must be <= {RULES_MAX}"
         faults.add(Code.OUT_OF_BOUNDS, documents[-1], (), message, key=True)
-    return tuple(sorted(found.values(), key=lambda rule: (-rule.priority, rule.id)))
+    return tuple(sorted(found.values(), key=lambda rule: (-rule.priority, rule.id))), frozenset(broken)
 
 
-def rules_key(names: Names) -> str:
-    """Equal where everything a rule may name is equal."""
-    catalogue = names.catalogue
-    parts = (catalogue.lists, catalogue.channels, catalogue.campaigns, catalogue.offers)
-    limits = (catalogue.max_age_ms, catalogue.shelf_life_ms, sorted(names.broken), sorted(catalogue.broken))
-    return names.key + repr((parts, limits))
+def _shared_key(catalogue: Catalogue, broken: frozenset[str]) -> str:
+    """Equal where all that a rule may name, other than fields, attributes and features, is equal."""
+    parts = (catalogue.lists, catalogue.channels, catalogue.campaigns, catalogue.offers, catalogue.areas)
+    return repr((parts, catalogue.max_age_ms, catalogue.shelf_life_ms, sorted(broken)))
 
 
-def _enter(found: dict[str, Rule], rule: Rule, document: Document, index: int, faults: Faults) -> None:
-    path: Path = ("rule", index, "id")
+def _compile(compiler: _Compiler, block: Block, campaign: Any) -> _Remembered | None:
+    rule = compiler.rule(block, campaign)
+    if rule is None:
+        return None
+    words = set(_WORD.findall(block.data.get("when", "")))
+    words.update(("lists", "services"), (name for text in (rule.reason, *rule.texts.values()) for name in text.names))
+    meaning = compiler.names.rule_scope(rule.on).names
+    return _Remembered(rule, block.data["on"], tuple((word, meaning.get(word)) for word in sorted(words)))
+
+
+def _enter(found: dict[str, Rule], rule: Rule, block: Block, document: Document, index: int, faults: Faults) -> None:
+    """Put a rule among the others, at its line in this file."""
     twin = found.get(rule.id)
     if twin is not None:
         label = f"first at {twin.file}:{twin.line}"
-        faults.add(Code.DECLARED_TWICE, document, path, f"rule `{rule.id}` is declared twice", label=label)
+        message = f"rule `{rule.id}` is declared twice"
+        faults.add(Code.DECLARED_TWICE, document, ("rule", index, "id"), message, label=label)
         return
-    found[rule.id] = rule
+    line = block.line or document.place(("rule", index), key=True).line
+    found[rule.id] = rule if rule.line == line else replace(rule, line=line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +126,7 @@ class _Compiler:
     def rule(self, block: Block, campaign: Any) -> Rule | None:
         """The rule, or None when anything about it is wrong."""
         before = len(self.faults.found)
-        shape = read_shape(RuleShape, block.data, self.document, self.path, self.faults)
+        shape = read_block(RuleShape, block, self.document, self.path, self.faults)
         if shape is None:
             return None
         channels = [found for index, name in enumerate(shape.channels) if (found := self._channel(index, name))]
@@ -129,7 +164,7 @@ class _Compiler:
             facts=_facts(when, (reason, *texts.values()), scope),
             enabled=shape.enabled,
             file=self.document.file,
-            line=block.line or self.document.place(self.path, key=True).line,
+            line=block.line,
             **rule,
         )
 
@@ -192,9 +227,9 @@ class _Compiler:
         return shape.klass or next((channel.klass for channel in channels if channel.klass), None) or "commercial"
 
     def _when(self, text: str, scope: Scope) -> Expr | None:
-        if self.names.broken & words_of(text):
+        if uses(text, self.names.broken):
             return None
-        found = read(text, self.document.origin((*self.path, "when")), scope)
+        found = read_expression(text, self.document.origin((*self.path, "when")), scope)
         if isinstance(found, list):
             self.faults.extend(found)
             return None
@@ -218,9 +253,11 @@ class _Compiler:
             found_faults = zip(faults, places, strict=True)
             self.faults.extend(Diagnostic(f.code, f.message, place, "", f.hint) for f, place in found_faults)
             return found
-        operands_ = (_gap_operand(gap.name, scope) for gap in found.gaps)
-        kinds = {one.name: (one.name, one.kind, one.duration) for one in operands_ if one is not None}
-        return replace(found, kinds=tuple(kinds.values()))
+        if not found.gaps:
+            return found
+        known = ((name, _gap_operand(name, scope)) for name in found.names)
+        kinds = tuple((name, one.kind, one.duration) for name, one in known if one is not None)
+        return Template(found.text, found.parts, kinds)
 
     def _texts_fit(self, shape: RuleShape, channels: list[Channel]) -> None:
         """Every SMS channel has its text; no text is for a channel that the rule does not use."""
@@ -268,5 +305,10 @@ def _gap_fault(gap: Gap, scope: Scope, offer: str | None) -> _GapFault | None:
 
 def _facts(when: Expr, texts: tuple[Template, ...], scope: Scope) -> tuple[Operand, ...]:
     """What the condition and the texts read, each once, in order of first use."""
-    gaps = (_gap_operand(name, scope) for text in texts for name in text.names if name not in OFFER_GAPS)
-    return tuple(dict.fromkeys((*operands(when), *(one for one in gaps if one is not None))))
+    found = {node.operand.name: node.operand for node in walk(when) if isinstance(node, Use)}
+    for text in texts:
+        for name, _, _ in text.kinds:
+            operand = _gap_operand(name, scope)
+            if operand is not None and name not in OFFER_GAPS:
+                found.setdefault(name, operand)
+    return tuple(found.values())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["BookErrors", "Diagnostic", "Origin", "Place", "PlainOrigin", "nearest"]
 
 NEAR_CUTOFF = 0.75
+SHOWN_MAX = 50
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,9 +86,11 @@ class BookErrors(ValueError):  # noqa: N818 - it carries many errors, and its na
         super().__init__(self.render())
 
     def render(self) -> str:
-        """All faults, printed one below the other, and their number."""
+        """The first faults, printed one below the other, and the number of all."""
         count = len(self.diagnostics)
-        return "\n\n".join([*map(str, self.diagnostics), f"{count} fault{'s' if count != 1 else ''} in the book"])
+        shown = [*map(str, self.diagnostics[:SHOWN_MAX])]
+        more = f", the first {SHOWN_MAX} shown" if count > SHOWN_MAX else ""
+        return "\n\n".join([*shown, f"{count} fault{'s' if count != 1 else ''} in the book{more}"])
 
 
 class Origin(Protocol):

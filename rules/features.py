@@ -11,14 +11,16 @@ the feature's own name, codes, slots or the bits of a set, so renaming and reord
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 
 from rules.catalogue import Catalogue, Declared, identifier_fault, sections
 from rules.codes import Code
-from rules.diagnostics import Origin, nearest
-from rules.expressions import Expr, Operand, Scope, canonical, read
+from rules.diagnostics import Diagnostic, Origin, PlainOrigin, nearest
+from rules.expressions import Expr, Operand, Parsed, Scope, canonical, check, parse, read
 from rules.expressions.tree import Call, walk
 from rules.model import Feature, Window
 from rules.shape import FEATURE_KINDS, Faults, FeatureShape
@@ -26,23 +28,24 @@ from rules.toml import Document
 from rules.windows import window, window_fault
 from state.schema import LIST, PROFILE, EventType, Kind
 
-__all__ = ["FEATURES_MAX", "Names", "compile_features", "words_of"]
+__all__ = ["FEATURES_MAX", "Names", "compile_features", "read_expression", "uses"]
 
 FEATURES_MAX = 4_096
 EVER = Window("ever")
 NUMBERS = (Kind.INT, Kind.FLOAT)
 ORDERED = (Kind.INT, Kind.FLOAT, Kind.TIME)
 
+_WORD = re.compile(r"\w+")
+
 
 @dataclass(slots=True)
 class Names:
-    """What the names of a book stand for, per event type; `key` is equal where all of them are."""
+    """What the names of a book stand for, per event type. `broken` names are declared, but not well."""
 
     catalogue: Catalogue
     subscriber: dict[str, Operand] = field(default_factory=dict)
     features: dict[str, Operand] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
-    key: str = ""
     _rule_scopes: dict[int, Scope] = field(default_factory=dict)
 
     def rule_scope(self, code: int) -> Scope:
@@ -107,7 +110,7 @@ def compile_features(
 
 
 def _finish(names: Names, broken: set[str], features: list[Feature], documents: list[Document], faults: Faults) -> None:
-    """Drop what broke, so that a use of it stays silent, and seal the names with their key."""
+    """Drop what broke, so that a use of it stays silent."""
     for name in broken:
         names.features.pop(name, None)
     names.broken = frozenset(broken)
@@ -115,14 +118,25 @@ def _finish(names: Names, broken: set[str], features: list[Feature], documents: 
         document = next(document for document in documents if "features" in document.head)
         message = f"features={len(features)} must be <= {FEATURES_MAX}, attributes included"
         faults.add(Code.OUT_OF_BOUNDS, document, ("features",), message, key=True)
-    catalogue = names.catalogue
-    parts = (catalogue.schema, catalogue.areas, names.subscriber, names.features)
-    names.key = blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
-def words_of(text: str) -> set[str]:
-    """The words of a text that could be names."""
-    return set("".join(sign if sign.isalnum() or sign in "_." else " " for sign in text).replace(".", " ").split())
+def uses(text: str, broken: frozenset[str]) -> bool:
+    """Whether a text uses a name that is broken, so that nothing new can be said of it."""
+    if not broken:
+        return False
+    return not broken.isdisjoint(_WORD.findall(text)) or any(name in text for name in broken if not name.isidentifier())
+
+
+def read_expression(text: str, origin: Origin, scope: Scope) -> Expr | list[Diagnostic]:
+    """A condition, its syntax remembered by its text."""
+    parsed = _parsed(text)
+    return check(Parsed(text, origin, parsed.body), scope) if parsed is not None else read(text, origin, scope)
+
+
+@lru_cache(maxsize=65_536)
+def _parsed(text: str) -> Parsed | None:
+    parsed = parse(text, PlainOrigin("", text))
+    return parsed if isinstance(parsed, Parsed) else None
 
 
 def _attributes(catalogue: Catalogue) -> list[Feature]:
@@ -222,9 +236,9 @@ def _value_kind(one: Declared[FeatureShape], kind: str, source: _Source, faults:
 def _where(one: Declared[FeatureShape], source: _Source, names: Names, faults: Faults) -> Expr | None:
     text = one.shape.where or ""
     origin: Origin = one.document.origin((*one.path, "where"))
-    if names.broken & words_of(text):
+    if uses(text, names.broken):
         return None
-    found = read(text, origin, names.where_scope(source.code))
+    found = read_expression(text, origin, names.where_scope(source.code))
     if isinstance(found, list):
         faults.extend(found)
         return None

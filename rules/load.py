@@ -59,8 +59,8 @@ def load_text(sources: Mapping[str, str], before: Book | None = None) -> Book:
     lineage = Lineage.read((before.sources if before is not None else sources).get(LOCK_FILE, ""))
     catalogue = declare(documents, lineage, faults)
     features, names = compile_features(catalogue, documents, faults)
-    rules = compile_rules(documents, names, faults)
-    tests = compile_scenarios(documents, names, rules, faults)
+    rules, broken = compile_rules(documents, names, faults)
+    tests = compile_scenarios(documents, names, rules, broken, faults)
     if faults.found:
         raise BookErrors(faults.found)
     return Book(

@@ -18,7 +18,7 @@ from rules.diagnostics import nearest
 from rules.features import Names
 from rules.gates import Gate
 from rules.model import Expectation, Rule, Scenario, ScenarioEvent
-from rules.shape import ExpectShape, Faults, TestShape, read_shape, shown, type_word
+from rules.shape import ExpectShape, Faults, TestShape, read_block, read_shape, shown, type_word
 from rules.toml import Block, Document, Path
 from rules.windows import duration_ms
 from state.schema import PROFILE, Field, Kind
@@ -38,14 +38,14 @@ KIND_WORDS = {
 
 
 def compile_scenarios(
-    documents: list[Document], names: Names, rules: tuple[Rule, ...], faults: Faults
+    documents: list[Document], names: Names, rules: tuple[Rule, ...], broken: frozenset[str], faults: Faults
 ) -> tuple[Scenario, ...]:
-    """All tests of a book, in the order of files and lines."""
+    """All tests of a book, in the order of files and lines; of `broken` rules nothing more is said."""
     by_id = {rule.id: rule for rule in rules}
     found = []
     for document in documents:
         for index, block in enumerate(document.tests):
-            maker = _Maker(document, ("test", index), names, by_id, faults)
+            maker = _Maker(document, ("test", index), names, by_id, broken, faults)
             scenario = maker.scenario(block)
             if scenario is not None:
                 found.append(scenario)
@@ -60,6 +60,7 @@ class _Maker:
     path: Path
     names: Names
     rules: Mapping[str, Rule]
+    broken: frozenset[str]
     faults: Faults
 
     def fault(self, code: Code, path: Path, message: str, *, hint: str = "", key: bool = False) -> None:
@@ -68,7 +69,7 @@ class _Maker:
     def scenario(self, block: Block) -> Scenario | None:
         """The scenario, or None when anything about it is wrong."""
         before = len(self.faults.found)
-        shape = read_shape(TestShape, block.data, self.document, self.path, self.faults)
+        shape = read_block(TestShape, block, self.document, self.path, self.faults)
         if shape is None:
             return None
         given = self._given(shape.given)
@@ -124,7 +125,7 @@ class _Maker:
             return None
         at_ms = self._time(wanted.at, (*path, "at"), None)
         rule = self.rules.get(wanted.rule)
-        if rule is None:
+        if rule is None and wanted.rule not in self.broken:
             hint = nearest(wanted.rule, self.rules)
             self.fault(Code.UNKNOWN_RULE, (*path, "rule"), f"unknown rule `{wanted.rule}`", hint=hint)
         if (wanted.channel is None) == (wanted.gate is None):

@@ -7,13 +7,14 @@ One pydantic model per section, strict and closed: an unknown key is a fault, a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from functools import lru_cache
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, nearest
-from rules.toml import Document, Path
+from rules.toml import Block, Document, Path
 from rules.windows import PANES_MAX
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "RuleShape",
     "TestShape",
     "check_keys",
+    "read_block",
     "read_shape",
 ]
 
@@ -204,6 +206,19 @@ def read_shape(model: type[S], data: Any, document: Document, path: Path, faults
         for finding in error.errors(include_url=False):
             _report(model, finding, document, path, faults)
         return None
+
+
+@lru_cache(maxsize=65_536)
+def _shaped(model: type[Shape], block: Block) -> Shape:
+    return model.model_validate(block.data)
+
+
+def read_block(model: type[S], block: Block, document: Document, path: Path, faults: Faults) -> S | None:
+    """`read_shape` of a block, remembered by the block's text."""
+    try:
+        return cast(S, _shaped(model, block))
+    except ValidationError:
+        return read_shape(model, block.data, document, path, faults)
 
 
 def check_keys(table: Mapping[str, Any], known: Iterable[str], document: Document, path: Path, faults: Faults) -> None:

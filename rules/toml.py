@@ -31,18 +31,39 @@ Table = Mapping[str, Any]
 REPEATED = ("rule", "test")
 
 _HEADER = re.compile(r"^[ \t]*(\[\[?)[ \t]*([A-Za-z0-9_-]+)[ \t]*(\]\])?", re.MULTILINE)
+_SIMPLE_HEADER = re.compile(r"[ \t]*\[\[[ \t]*[a-z]+[ \t]*\]\][ \t]*")
+_SIMPLE_TEXT = re.compile(r'"([^"\\\x00-\x08\x0a-\x1f\x7f]*)"')
+_SIMPLE_LINE = re.compile(
+    r"""[ \t]*(?:
+        ([A-Za-z0-9_-]+)(?:\.([A-Za-z0-9_-]+))?[ \t]*=[ \t]*    # a key of one or two parts
+        (?:"([^"\\\x00-\x08\x0a-\x1f\x7f]*)"                  # a text without escapes
+        |(true|false|-?(?:0|[1-9][0-9]{0,17}))                 # a truth or a whole number
+        |(\[[ \t]*(?:"[^"\\\x00-\x08\x0a-\x1f\x7f]*"[ \t]*(?:,[ \t]*"[^"\\\x00-\x08\x0a-\x1f\x7f]*"[ \t]*)*,?[ \t]*)?\])
+        )[ \t]*)?(?:\#[^\x00-\x08\x0a-\x1f\x7f]*)?(?:\n|\Z)""",
+    re.VERBOSE,
+)
+_TRUTHS = {"true": True, "false": False}
 _WHERE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _ESCAPES = {"b": 1, "t": 1, "n": 1, "f": 1, "r": 1, '"': 1, "\\": 1, "u": 5, "U": 9}
 _NOT_VALUES = frozenset({"[", "]", ",", "{", "}", "comment", "line_comment", "="})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """One `[[rule]]` or `[[test]]`: `key` is equal where the text is; `line` is 0 where it must be asked of `place`."""
+    """One `[[rule]]` or `[[test]]`, equal to another of the same `key`, wherever they stand.
+
+    `key` is the block's text; `line` is 0 where it must be asked of `Document.place`.
+    """
 
     key: str
     data: Table
     line: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Block) and other.key == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
 
 @dataclass(frozen=True)
@@ -158,10 +179,45 @@ class _NotOneBlockError(ValueError):
 
 @lru_cache(maxsize=65_536)
 def _parse_block(word: str, text: str) -> Table:
+    simple = _parse_simple(text)
+    if simple is not None:
+        return simple
     parsed = tomllib.loads(text)
     if list(parsed) != [word] or len(parsed[word]) != 1:
         raise _NotOneBlockError
     table: Table = parsed[word][0]
+    return table
+
+
+def _parse_simple(text: str) -> Table | None:
+    """A block of one-line texts, whole numbers, truths and arrays of texts, in a quarter of `tomllib`'s time.
+
+    None where there is anything else in the block: `tomllib` then has the only say.
+    """
+    table: dict[str, Any] = {}
+    header, _, body = text.partition("\n")
+    if not _SIMPLE_HEADER.fullmatch(header):
+        return None
+    at = 0
+    while at < len(body):
+        match = _SIMPLE_LINE.match(body, at)
+        if match is None:
+            return None
+        at = match.end()
+        key, inner, plain, number, array = match.group(1, 2, 3, 4, 5)
+        if key is None:
+            continue
+        home: Any = table
+        if inner is not None:
+            home, key = table.setdefault(key, {}), inner
+        if not isinstance(home, dict) or key in home:
+            return None
+        if plain is not None:
+            home[key] = plain
+        elif array is not None:
+            home[key] = _SIMPLE_TEXT.findall(array)
+        else:
+            home[key] = _TRUTHS[number] if number in _TRUTHS else int(number)
     return table
 
 
