@@ -1,8 +1,8 @@
 """Where the lines go: files in a folder, a TCP socket, or HTTP posts; at full speed or at a steady rate.
 
-`Files` writes under a hidden name and renames, so that a watcher never sees half a file; a file that is already there
-holds the same bytes (its name tells seed and sizes) and is kept. `Http` obeys 429 with Retry-After and gives up on any
-other refusal. `paced` cuts lines into slices and waits before each until it is due.
+`Files` writes under hidden names and renames all parts at the end, so that a watcher never sees half a file; a day is
+whole when its first part shows and no hidden one is left. `Http` obeys 429 with Retry-After and gives up on any other
+refusal. `paced` cuts lines into slices and waits before each until it is due.
 """
 
 import gzip
@@ -43,33 +43,37 @@ class Files:
         self.folder, self.name, self.rows_max, self.packed = folder, name, rows_max, packed
         self.written: list[Path] = []
         self._buffer: list[str] = []
-        self._rows = 0
         folder.mkdir(parents=True, exist_ok=True)
+
+    def exists(self) -> bool:
+        """Tell whether this day lies there already."""
+        return self.path(0).exists() and not any(self.folder.glob(f".{self.name}.part*"))
 
     def path(self, part: int) -> Path:
         """The path of a part."""
         return self.folder / f"{self.name}.part{part:03d}.ndjson{'.gz' if self.packed else ''}"
 
     def write(self, lines: list[str]) -> None:
-        """Gather lines; a full part is written at once."""
+        """Gather lines; a full part is written at once, under its hidden name."""
         self._buffer += lines
         while len(self._buffer) >= self.rows_max:
             self._flush(self._buffer[: self.rows_max])
             del self._buffer[: self.rows_max]
 
     def close(self) -> None:
-        """Write the last part."""
+        """Write the last part and show them all."""
         if self._buffer:
             self._flush(self._buffer)
             self._buffer = []
+        for part in range(len(self.written)):
+            self.written[part].replace(self.path(part))
+            self.written[part] = self.path(part)
 
     def _flush(self, lines: list[str]) -> None:
-        path = self.path(len(self.written))
-        hidden = path.with_name(f".{self.name}.part{len(self.written):03d}")
+        hidden = self.folder / f".{self.name}.part{len(self.written):03d}"
         data = encode(lines)
         hidden.write_bytes(gzip.compress(data, 6, mtime=0) if self.packed else data)
-        hidden.replace(path)
-        self.written.append(path)
+        self.written.append(hidden)
 
 
 class Tcp:

@@ -1,0 +1,114 @@
+"""Feed: generate an operator's day and send it into files, a TCP port or an HTTP route.
+
+Equal options make equal bytes. A day that already lies in the folder, under a name that tells its options, is kept.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from engine.commands import CommandError
+from engine.feed.day import DayPlan
+from engine.feed.faults import FaultShares
+from engine.feed.run import FeedReport, feed
+from engine.feed.send import FeedError, Files, Http, Target, Tcp
+
+HELP = "Generate a seeded operator's day and send it into files, a TCP port or an HTTP route."
+DESTINATIONS = ("files", "tcp", "http")
+PROGRESS_S = 0.5
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add sizes, seed, destination, rate and faults."""
+    add = parser.add_argument
+    add("--to", nargs=2, required=True, metavar=("KIND", "TARGET"), help="files FOLDER, tcp HOST:PORT or http URL")
+    add("--subscribers", type=int, default=100_000, help="how many subscribers (default: %(default)s)")
+    add("--events", type=int, default=1_000_000, help="how many events (default: %(default)s)")
+    add("--seed", type=int, default=1, help="another seed is another day (default: %(default)s)")
+    add("--day", type=date.fromisoformat, default=date(2008, 11, 4), help="its date (default: %(default)s)")
+    add("--rate", type=float, default=0.0, help="events a second; 0 sends as fast as they are taken")
+    add("--live", action="store_true", help="stamp events from now on at --rate in place of the day's curve")
+    add("--late", type=float, default=0.0, help="share of events that come late, 0 to 1")
+    add("--doubled", type=float, default=0.0, help="share of events that come twice, 0 to 1")
+    add("--broken", type=float, default=0.0, help="share of lines that are broken, 0 to 1")
+    add("--no-profiles", action="store_true", help="leave out the subscribers' profiles and lists")
+    add("--rows-per-file", type=int, default=1_000_000, help="lines in a file (default: %(default)s)")
+    add("--gzip", action="store_true", help="pack the files")
+    add("--token-env", metavar="NAME", help="environment variable with the token of the HTTP route")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Send the day and tell what was sent."""
+    try:
+        plan, shares = _plan(args), FaultShares(args.late, args.doubled, args.broken)
+        target = _target(args)
+        if isinstance(target, Files) and target.exists():
+            sys.stdout.write(f"feed: {target.path(0)} is there already and holds this day; kept\n")
+            return 0
+        report = feed(plan, target, shares, args.rate, not args.no_profiles, _progress(args.events))
+    except (ValueError, FeedError) as fault:
+        raise CommandError(str(fault)) from fault
+    sys.stdout.write(_summary(args, report))
+    return 0
+
+
+def _plan(args: argparse.Namespace) -> DayPlan:
+    if args.live and args.rate <= 0:
+        raise ValueError(f"rate={args.rate} must be > 0 with --live")
+    live_rate = args.rate if args.live else 0.0
+    now_ms = time.time_ns() // 1_000_000
+    return DayPlan(args.subscribers, args.events, args.seed, args.day, live_rate=live_rate, start_ms=now_ms)
+
+
+def _target(args: argparse.Namespace) -> Target:
+    kind, where = args.to
+    if kind == "files":
+        faults = "".join(
+            f".{name}{getattr(args, name)}" for name in ("late", "doubled", "broken") if getattr(args, name)
+        )
+        when = f"live{time.time_ns() // 1_000_000}" if args.live else args.day.isoformat()
+        profiles = ".bare" if args.no_profiles else ""
+        name = f"{when}.seed{args.seed}.{args.subscribers}x{args.events}{profiles}{faults}"
+        if args.rows_per_file < 1:
+            raise ValueError(f"rows_per_file={args.rows_per_file} must be >= 1")
+        return Files(Path(where), name, args.rows_per_file, args.gzip)
+    if kind == "tcp":
+        return Tcp(where)
+    if kind == "http":
+        return Http(where, _token(args.token_env))
+    raise ValueError(f"kind={kind!r} must be one of {', '.join(DESTINATIONS)}")
+
+
+def _token(name: str | None) -> str | None:
+    if name is not None and name not in os.environ:
+        raise ValueError(f"environment variable {name} is not set")
+    return os.environ[name] if name is not None else None
+
+
+def _progress(events: int) -> Callable[[int], None]:
+    """Show a line that counts, on a terminal only."""
+    shown = [time.monotonic()]
+
+    def show(lines: int) -> None:
+        if sys.stderr.isatty() and time.monotonic() - shown[0] > PROGRESS_S:
+            shown[0] = time.monotonic()
+            sys.stderr.write(f"\rfeed: {lines:,} of {events:,} lines")
+            sys.stderr.flush()
+
+    return show
+
+
+def _summary(args: argparse.Namespace, report: FeedReport) -> str:
+    kinds = ", ".join(f"{name} {count:,}" for name, count in sorted(report.kinds.items(), key=lambda item: -item[1]))
+    faults = [f"{getattr(report, name):,} {name}" for name in ("late", "doubled", "broken") if getattr(report, name)]
+    rate = report.lines / max(report.seconds, 1e-9)
+    lines = [
+        f"feed: {report.lines:,} event lines and {report.profiles:,} profiles to {' '.join(args.to)}",
+        f"      in {report.seconds:.1f} s, {rate:,.0f} a second, from {report.first} to {report.last}",
+        f"      {kinds}",
+    ]
+    return "\n".join([*lines, *([f"      of these {', '.join(faults)}"] if faults else [])]) + "\n"
