@@ -1,0 +1,212 @@
+"""Sixty-four rows at once: compares that answer with one bit a row.
+
+A lane is one row of a block; a register of a block holds 64-bit values, 64 of them in a row are a word of lanes. Each
+function here reads one word of lanes at an address and returns an int64 whose bit i speaks of lane i. The compares
+are the widest that the machine has. As in `state.raw`, memory safety rests on the caller: 512 readable bytes.
+"""
+
+# ruff: noqa: ARG001 numba gives a lowering all of its arguments by name
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from state.jit import kernel
+from state.raw import Codegen, bits_of_float, float_of_bits, load_i64, machine, store_i64
+
+LANES = 64
+
+# Opcodes that this module gives a meaning; `kernel` has those of whole registers. Conditions on a value and a constant,
+EQ, LT, GT, FEQ, FLT, FGT, COVERS = range(7)
+# conditions on two values,
+EQ_PAIR, LT_PAIR, FEQ_PAIR, FLT_PAIR = range(11, 15)
+# whole numbers made of whole numbers,
+ADD, SUB, MUL, FLOOR, REM, NEG, ABS, MIN, MAX = range(20, 29)
+# floats made of floats, the last one of whole numbers.
+FADD, FSUB, FMUL, FDIV, FNEG, FABS, FMIN, FMAX, TO_FLOAT = range(29, 38)
+
+INFINITE = 0x7FF0000000000000
+"""The exponent bits of a float that is no number."""
+SIGN = -(1 << 63)
+
+_I1 = ir.IntType(1)
+_I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
+_INTS = ir.VectorType(_I64, LANES)
+_FLOATS = ir.VectorType(ir.DoubleType(), LANES)
+
+
+def _load(builder: Any, address: Any) -> Any:
+    return builder.load(builder.inttoptr(address, _INTS.as_pointer()), align=8)
+
+
+def _spread(builder: Any, value: Any) -> Any:
+    """A vector that holds one value in every lane."""
+    nothing = ir.Constant(_INTS, ir.Undefined)
+    first = builder.insert_element(nothing, value, _I32(0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
+
+
+def _compare(predicate: str, other_of: Callable[[Any, Any], Any], *, floats: bool) -> Callable[..., int]:
+    """Make `f(address, other)`: bit i is `lane[i] predicate other[i]`; `other_of` makes the other vector."""
+
+    def compare(typingctx: Any, address: Any, other: Any) -> tuple[Any, Codegen]:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            left, right = _load(builder, args[0]), other_of(builder, args[1])
+            if floats:
+                left, right = builder.bitcast(left, _FLOATS), builder.bitcast(right, _FLOATS)
+                bits = builder.fcmp_ordered(predicate, left, right)
+            else:
+                bits = builder.icmp_signed(predicate, left, right)
+            return builder.bitcast(bits, _I64)
+
+        return types.int64(types.int64, types.int64), codegen
+
+    return machine(compare)
+
+
+equal = _compare("==", _spread, floats=False)
+"""Bit i: lane i equals a number."""
+below = _compare("<", _spread, floats=False)
+"""Bit i: lane i is less than a number."""
+above = _compare(">", _spread, floats=False)
+"""Bit i: lane i is greater than a number."""
+equal_float = _compare("==", _spread, floats=True)
+"""Bit i: lane i, a float, equals a float given by its bits."""
+below_float = _compare("<", _spread, floats=True)
+"""Bit i: lane i, a float, is less than a float given by its bits."""
+above_float = _compare(">", _spread, floats=True)
+"""Bit i: lane i, a float, is greater than a float given by its bits."""
+equal_pair = _compare("==", _load, floats=False)
+"""Bit i: lane i equals lane i of the word at another address."""
+below_pair = _compare("<", _load, floats=False)
+"""Bit i: lane i is less than lane i of the word at another address."""
+equal_float_pair = _compare("==", _load, floats=True)
+"""Bit i: lane i, a float, equals lane i of the word at another address."""
+below_float_pair = _compare("<", _load, floats=True)
+"""Bit i: lane i, a float, is less than lane i of the word at another address."""
+
+
+@machine
+def covers(typingctx: Any, address: Any, mask: Any) -> tuple[Any, Codegen]:
+    """Bit i: lane i has every bit of `mask`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wanted = _spread(builder, args[1])
+        shared = builder.and_(_load(builder, args[0]), wanted)
+        return builder.bitcast(builder.icmp_signed("==", shared, wanted), _I64)
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@machine
+def product_overflows(typingctx: Any, left: Any, right: Any) -> tuple[Any, Codegen]:
+    """Return 1 where the product of two numbers leaves 64 bits, else 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pair = builder.smul_with_overflow(args[0], args[1])
+        return builder.zext(builder.extract_value(pair, 1), _I64)
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@kernel
+def lane_bits(code: int, address: int, other: int) -> int:  # noqa: PLR0911 one return a compare
+    """Bits of one word: a condition on a value and a constant, or on two values."""
+    if code == EQ:
+        return equal(address, other)
+    if code == LT:
+        return below(address, other)
+    if code == GT:
+        return above(address, other)
+    if code == FEQ:
+        return equal_float(address, other)
+    if code == FLT:
+        return below_float(address, other)
+    if code == FGT:
+        return above_float(address, other)
+    if code == COVERS:
+        return covers(address, other)
+    if code == EQ_PAIR:
+        return equal_pair(address, other)
+    if code == LT_PAIR:
+        return below_pair(address, other)
+    if code == FEQ_PAIR:
+        return equal_float_pair(address, other)
+    return below_float_pair(address, other)
+
+
+@kernel
+def int_lanes(code: int, x: int, y: int, target: int) -> int:
+    """Whole numbers made of whole numbers; return the bits of the results that fit 64 bits."""
+    good = 0
+    for lane in range(64):
+        left, right = load_i64(x + lane * 8), load_i64(y + lane * 8)
+        result = 0
+        fits = True
+        if code == ADD:
+            result = left + right
+            fits = ((left ^ result) & (right ^ result)) >= 0
+        elif code == SUB:
+            result = left - right
+            fits = ((left ^ right) & (left ^ result)) >= 0
+        elif code == MUL:
+            result = left * right
+            fits = product_overflows(left, right) == 0
+        elif code == MIN:
+            result = min(left, right)
+        elif code == MAX:
+            result = max(left, right)
+        elif code == NEG:
+            result = -left
+            fits = left != SIGN
+        elif code == ABS:
+            result = abs(left)
+            fits = left != SIGN
+        elif right == 0:
+            fits = False
+        elif right == -1:
+            result = -left if code == FLOOR else 0
+            fits = code == REM or left != SIGN
+        else:
+            result = left // right if code == FLOOR else left % right
+        store_i64(target + lane * 8, result)
+        good |= (1 if fits else 0) << lane
+    return good
+
+
+@kernel
+def float_lanes(code: int, x: int, y: int, target: int) -> int:
+    """Floats made of floats (of whole numbers for TO_FLOAT); return the bits of the results that are numbers."""
+    for lane in range(64):
+        left, right = float_of_bits(load_i64(x + lane * 8)), float_of_bits(load_i64(y + lane * 8))
+        if code == FADD:
+            result = left + right
+        elif code == FSUB:
+            result = left - right
+        elif code == FMUL:
+            result = left * right
+        elif code == FDIV:
+            result = left / right
+        elif code == FMIN:
+            result = min(right, left)
+        elif code == FMAX:
+            result = max(right, left)
+        elif code == FNEG:
+            result = -left
+        elif code == FABS:
+            result = abs(left)
+        else:
+            result = float(load_i64(x + lane * 8))
+        store_i64(target + lane * 8, bits_of_float(result))
+    return ~covers(target, INFINITE)
+
+
+@kernel
+def choose_lanes(left_known: int, x: int, y: int, target: int) -> None:
+    """The left value where it is known, else the right one."""
+    for lane in range(64):
+        source = x if (left_known >> lane) & 1 == 1 else y
+        store_i64(target + lane * 8, load_i64(source + lane * 8))

@@ -1,0 +1,188 @@
+"""A compiled program, and what a thread needs to run it: addresses, room to work in, room for the answers.
+
+    program = compile_program(rules, types, transitions)      # once a book, shared
+    workspace = Workspace(program, rows_max)                  # once a thread
+    count = workspace.run(batch, append_ms, outs, known)
+    workspace.rows[:count], workspace.exprs[:count]           # log order; on one row, in the program's order
+
+A program made with `masks=True` is run by `run_masks`, which returns uint8[exprs, rows].
+
+This is the only caller of `rules.expressions.kernel.run`, and where its memory safety is checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.expressions import kernel as k
+
+__all__ = ["Columns", "Program", "Workspace"]
+
+Int64s = NDArray[np.int64]
+
+
+class Columns(Protocol):
+    """The part of a batch that conditions read; `state.batch.Batch` is one."""
+
+    at_ms: Int64s
+    type: NDArray[np.uint8]
+    present: Int64s
+    cells: Int64s
+
+
+@dataclass(frozen=True)
+class Program:
+    """Instructions, columns and constants of many expressions.
+
+    `slots` and `features` say how many rows `cells` and `outs` must have.
+    """
+
+    code: Int64s
+    code_starts: Int64s
+    columns: Int64s
+    column_starts: Int64s
+    sets: Int64s
+    transitions: Int64s
+    exprs: int
+    types: int
+    masks: bool
+    bit_registers: int
+    value_registers: int
+    slots: int
+    features: int
+
+
+class Workspace:
+    """One thread's runs of one program, over batches of up to `rows_max` rows.
+
+    `rows` and `exprs`, int32, hold the hits of the last `run`, valid up to the number that it returned.
+    """
+
+    def __init__(self, program: Program, rows_max: int) -> None:
+        self.program = program
+        self.rows_max = rows_max
+        self._starts = np.zeros(257, np.int64)
+        self._by_type = np.zeros(max(rows_max, 1), np.int32)
+        self._sort_starts = np.zeros(rows_max + 1, np.int32)
+        self._call = np.zeros(k.CALL_FIELDS, np.int64)
+        self._call_address = _address(self._call)
+        self._lay_out()
+        self._masks = np.zeros((program.exprs if program.masks else 0, rows_max), np.uint8)
+        self._call[k.MASK_BASE], self._call[k.MASK_STRIDE] = _address(self._masks), self._masks.strides[0]
+        self._grow(0 if program.masks else max(rows_max // 8, 256))
+
+    def run(self, columns: Columns, append_ms: int, outs: Int64s, outs_known: NDArray[np.uint8]) -> int:
+        """Answer every expression for the rows of its type; return the number of hits.
+
+        Args:
+            columns: the rows.
+            append_ms: when their frame was appended to the log.
+            outs: features as of each row, int64[features, >= n]; rows contiguous.
+            outs_known: which of these are known, uint8 of the same shape.
+        """
+        if self.program.masks:
+            raise ValueError("a program with masks=True is run by run_masks")
+        n = self._prepare(columns, append_ms, outs, outs_known)
+        if n == 0:
+            return 0
+        count = k.run(self._call_address, self.program.transitions)
+        if count > self._found_rows.shape[0]:
+            self._grow(count + count // 2)
+            count = k.run(self._call_address, self.program.transitions)
+        if count:
+            k.sort_hits(
+                count, n, self._found_rows, self._found_exprs, self._sort_starts, self.rows, self.exprs
+            )  # fmt: skip
+        return count
+
+    def run_masks(
+        self, columns: Columns, append_ms: int, outs: Int64s, outs_known: NDArray[np.uint8]
+    ) -> NDArray[np.uint8]:
+        """Return uint8[exprs, n]: 1 where an expression holds on a row of its type, else 0.
+
+        The array is overwritten by the next run; the arguments are those of `run`.
+        """
+        if not self.program.masks:
+            raise ValueError("a program with masks=False is run by run")
+        n = self._prepare(columns, append_ms, outs, outs_known)
+        masks = self._masks[:, :n]
+        if n:
+            masks[:] = 0
+            k.run(self._call_address, self.program.transitions)
+        return masks
+
+    def _prepare(self, columns: Columns, append_ms: int, outs: Int64s, outs_known: NDArray[np.uint8]) -> int:
+        """Sort the rows by type and set the call's addresses; return how many rows there are to look at."""
+        n = int(columns.type.shape[0])
+        if n == 0 or self.program.exprs == 0:
+            return 0
+        if n > self.rows_max:
+            raise ValueError(f"rows={n} must be <= rows_max={self.rows_max}")
+        self._check(columns, outs, outs_known, n)
+        k.rows_by_type(columns.type, self._starts, self._by_type)
+        call = self._call
+        call[k.AT_MS] = _address(columns.at_ms)
+        call[k.LOGGED_MS] = append_ms
+        call[k.CELL_BASE], call[k.CELL_STRIDE] = _address(columns.cells), columns.cells.strides[0]
+        call[k.PRESENT_BASE] = _address(columns.present)
+        call[k.OUT_BASE], call[k.OUT_STRIDE] = _address(outs), outs.strides[0]
+        call[k.OUT_KNOWN_BASE], call[k.OUT_KNOWN_STRIDE] = _address(outs_known), outs_known.strides[0]
+        return n
+
+    def _check(self, columns: Columns, outs: Int64s, outs_known: NDArray[np.uint8], n: int) -> None:
+        """Hold every array against what the kernel will read of it."""
+        program = self.program
+        for name, array, rows, size in (
+            ("at_ms", columns.at_ms, -1, 8),
+            ("present", columns.present, -1, 8),
+            ("cells", columns.cells, program.slots, 8),
+            ("outs", outs, program.features, 8),
+            ("outs_known", outs_known, program.features, 1),
+        ):
+            enough = array.shape[-1] >= n and (rows < 0 or array.shape[0] >= rows)
+            if rows != 0 and not (enough and array.strides[-1] == size == array.itemsize):
+                wanted = f"[{n}]" if rows < 0 else f"[{rows}, {n}]"
+                raise ValueError(f"{name}, {array.dtype}{list(array.shape)}, must hold {wanted} items of {size} bytes")
+
+    def _lay_out(self) -> None:
+        """Give every register its place, on cache lines, and tell the call where the program stands."""
+        program = self.program
+        sizes = {
+            k.BITS: program.bit_registers * k.WORDS,
+            k.VALUES: program.value_registers * k.BLOCK,
+            k.KNOWNS: program.value_registers * k.WORDS,
+            k.LOADED: program.value_registers,
+            k.BLOCK_ROWS: k.BLOCK,
+            k.SPARE: 8,
+        }
+        self._registers = np.zeros(sum(-(-size // 8) * 8 for size in sizes.values()) + 8, np.int64)
+        at = -(-_address(self._registers) // 64) * 64
+        for field, size in sizes.items():
+            self._call[field] = at
+            at += -(-size // 8) * 64
+        for field, array in (
+            (k.CODE, program.code),
+            (k.CODE_STARTS, program.code_starts),
+            (k.COLUMNS, program.columns),
+            (k.COLUMN_STARTS, program.column_starts),
+            (k.SETS, program.sets),
+            (k.ROW_STARTS, self._starts),
+            (k.ROWS, self._by_type),
+        ):
+            self._call[field] = _address(array)
+        self._call[k.TYPES] = program.types
+        self._call[k.VALUE_REGISTERS] = program.value_registers
+
+    def _grow(self, size: int) -> None:
+        self.rows, self.exprs = np.zeros(size, np.int32), np.zeros(size, np.int32)
+        self._found_rows, self._found_exprs = np.zeros(size, np.int32), np.zeros(size, np.int32)
+        self._call[k.HIT_ROWS], self._call[k.HIT_EXPRS] = _address(self._found_rows), _address(self._found_exprs)
+        self._call[k.HITS_MAX] = size
+
+
+def _address(array: NDArray[np.int64] | NDArray[np.int32] | NDArray[np.uint8]) -> int:
+    return int(array.__array_interface__["data"][0])
