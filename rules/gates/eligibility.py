@@ -1,9 +1,12 @@
-"""Eligibility: an offer may need services that the subscriber holds, and is not made to who holds it already."""
+"""Eligibility: an offer may need what the subscriber must hold, and is not made to who holds it already.
+
+What a subscriber holds are the bits of SET attributes, as of the event; an unknown set holds nothing.
+"""
 
 from state.jit import kernel
 
 
 @kernel
-def not_eligible(services: int, requires: int, unless_holds: int) -> bool:
-    """Return whether a service in `requires` is missing from, or one in `unless_holds` is in, the `services` bits."""
-    return (services & requires) != requires or (services & unless_holds) != 0
+def not_eligible(held: int, needed: int, refused: int) -> bool:
+    """Return whether a bit of `needed` is missing from, or one of `refused` is in, the `held` bits."""
+    return (held & needed) != needed or (held & refused) != 0

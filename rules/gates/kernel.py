@@ -30,7 +30,8 @@ STATE_COMMITTED, STATE_REFUNDED = 1, 2
 class Rows(NamedTuple):
     """Columns of the batch, for kernels: `number` int32[n] is each row's index in its frame; `slot` int32[n].
 
-    `lists` and `services` are the bits as of each event, int64[n]; `visit_ms` int64[slots] is state.
+    `outs` int64[features, >= n] and `known` uint8 are the features as of each event, `lists` int64[n] the bits of the
+    lists; `visit_ms` int64[slots] is state.
     """
 
     number: NDArray[np.int32]
@@ -40,8 +41,9 @@ class Rows(NamedTuple):
     at_ms: NDArray[np.int64]
     present: NDArray[np.int64]
     cells: NDArray[np.int64]
+    outs: NDArray[np.int64]
+    known: NDArray[np.uint8]
     lists: NDArray[np.int64]
-    services: NDArray[np.int64]
     visit_ms: NDArray[np.int64]
 
 
@@ -132,8 +134,11 @@ def before_arbitration(
         return PAUSED, 0
     if too_old(rows.at_ms[row], append_ms, table.max_age_ms[rule]):
         return STALE, 0
-    if not_eligible(rows.services[row], table.requires[rule], table.unless_holds[rule]):
-        return ELIGIBILITY, 0
+    for i in range(table.holding_start[rule], table.holding_start[rule + 1]):
+        feature = table.holding_feature[i]
+        held = rows.outs[feature, row] if rows.known[feature, row] != 0 else 0
+        if not_eligible(held, table.holding_needed[i], table.holding_refused[i]):
+            return ELIGIBILITY, i - table.holding_start[rule]
     hit = on_list(rows.lists[row], table.exclude[rule])
     if hit >= 0:
         return LIST, hit

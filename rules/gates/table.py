@@ -1,7 +1,8 @@
 """A book's gates as arrays: what `kernel.decide` reads for each rule, and for each of its channels.
 
 Rules stand in the order of `Book.rules`, which is the order of arbitration. A rule's channels are the rows
-`pair_start[r]:pair_start[r + 1]`, a pair's caps the rows `cap_start[p]:cap_start[p + 1]`.
+`pair_start[r]:pair_start[r + 1]`, a pair's caps the rows `cap_start[p]:cap_start[p + 1]`; what its offer asks about
+holdings stands in the rows `holding_start[r]:holding_start[r + 1]`.
 """
 
 from collections.abc import Iterable
@@ -16,8 +17,6 @@ from state.hashing import stable_id
 
 _SCOPES = {"rule": RULE, "campaign": CAMPAIGN, "channel": CHANNEL, "all": ALL}
 _KINDS = {"rolling": ROLLING, "day": DAY, "week": WEEK, "month": MONTH}
-SERVICES = "services"
-"""The attribute that says which services a subscriber holds."""
 
 
 class GateTable(NamedTuple):
@@ -28,8 +27,10 @@ class GateTable(NamedTuple):
     service: NDArray[np.uint8]
     max_age_ms: NDArray[np.int64]
     exclude: NDArray[np.int64]
-    requires: NDArray[np.int64]
-    unless_holds: NDArray[np.int64]
+    holding_start: NDArray[np.int32]
+    holding_feature: NDArray[np.int32]
+    holding_needed: NDArray[np.int64]
+    holding_refused: NDArray[np.int64]
     holdout_ppm: NDArray[np.int64]
     holdout_salt: NDArray[np.int64]
     pair_start: NDArray[np.int32]
@@ -52,6 +53,7 @@ def gate_table(book: Book) -> GateTable:
     pairs = [(rule, channel) for rule in book.rules for channel in rule.channels]
     caps = [caps_that_hold(book, rule, channel) for rule, channel in pairs]
     flat = [cap for some in caps for cap in some]
+    holdings = [holdings_of(book, rule) for rule in book.rules]
     channel_index = {name: index for index, name in enumerate(book.channels)}
     return GateTable(
         stable=_int32(rule.stable_id for rule in book.rules),
@@ -59,8 +61,10 @@ def gate_table(book: Book) -> GateTable:
         service=np.array([rule.klass == "service" for rule in book.rules], np.uint8),
         max_age_ms=_int64(rule.max_age_ms for rule in book.rules),
         exclude=_int64(_excluding_lists(book, rule) for rule in book.rules),
-        requires=_int64(_services(book, rule, "requires") for rule in book.rules),
-        unless_holds=_int64(_services(book, rule, "unless_holds") for rule in book.rules),
+        holding_start=_starts(len(some) for some in holdings),
+        holding_feature=_int32(feature for some in holdings for feature, _, _ in some),
+        holding_needed=_int64(needed for some in holdings for _, needed, _ in some),
+        holding_refused=_int64(refused for some in holdings for _, _, refused in some),
         holdout_ppm=_holdouts(book, "ppm"),
         holdout_salt=_holdouts(book, "salt"),
         pair_start=_starts(len(rule.channels) for rule in book.rules),
@@ -85,6 +89,15 @@ def caps_that_hold(book: Book, rule: Rule, channel: str) -> tuple[Cap, ...]:
     return tuple(cap for cap in caps if rule.klass != "service" or cap.scope in {"rule", "campaign"})
 
 
+def holdings_of(book: Book, rule: Rule) -> list[tuple[int, int, int]]:
+    """Return (feature, bits needed, bits refused) for each SET that the rule's offer asks about."""
+    if rule.offer is None:
+        return []
+    offer = book.offers[rule.offer]
+    needed = [(holding.feature, holding.mask, 0) for holding in offer.needs]
+    return needed + [(holding.feature, 0, holding.mask) for holding in offer.unless]
+
+
 def horizon_ms(caps: Iterable[Cap]) -> int:
     """Return how far back any of `caps` can count a contact."""
     return max((cap.window_ms if cap.kind == "rolling" else LONGEST_CALENDAR_MS for cap in caps), default=0)
@@ -96,16 +109,6 @@ def _excluding_lists(book: Book, rule: Rule) -> int:
         if name in rule.exclude or one.excludes in {"all", rule.klass}:
             mask |= 1 << one.index
     return mask
-
-
-def _services(book: Book, rule: Rule, field: str) -> int:
-    if rule.offer is None:
-        return 0
-    wanted = getattr(book.offers[rule.offer], field)
-    if not wanted:
-        return 0
-    members = book.features[book.feature_index(SERVICES)].members
-    return sum(1 << members.index(name) for name in wanted)
 
 
 def _holdouts(book: Book, what: str) -> NDArray[np.int64]:

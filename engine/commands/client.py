@@ -1,0 +1,61 @@
+"""Ask the engine that runs on a data directory: its address stands in `http.json` there."""
+
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from engine.commands import CommandError
+from engine.config import Config
+
+ADDRESS_FILE = "http.json"
+WAIT_S = 10
+
+
+def ask(config: Config, path: str, body: dict[str, Any] | None = None) -> Any:
+    """Return the JSON answer of the running engine; with a body it is a POST.
+
+    Raises:
+        CommandError: when no engine runs, or it refuses.
+    """
+    request = urllib.request.Request(address(config) + path)  # noqa: S310 the scheme is ours
+    if body is not None:
+        request.data = orjson.dumps(body)
+        request.add_header("Content-Type", "application/json")
+    if config.http.token is not None:
+        request.add_header("Authorization", f"Bearer {config.http.token.read()}")
+    try:
+        with urllib.request.urlopen(request, timeout=WAIT_S) as answer:  # noqa: S310 the scheme is ours
+            return orjson.loads(answer.read())
+    except urllib.error.HTTPError as fault:
+        raise CommandError(f"the engine refused: {_reason(fault)}") from fault
+    except (urllib.error.URLError, OSError) as fault:
+        raise CommandError(f"no engine answers at {address(config)}: {fault}") from fault
+
+
+def running(config: Config) -> bool:
+    """Tell whether an engine answers for the data directory."""
+    try:
+        ask(config, "/health")
+    except CommandError:
+        return False
+    return True
+
+
+def address(config: Config) -> str:
+    """Return the base URL of the engine on the data directory; CommandError when none has been started."""
+    path = Path(config.data.directory) / ADDRESS_FILE
+    try:
+        record = orjson.loads(path.read_bytes())
+    except OSError as fault:
+        raise CommandError(f"no engine runs on {config.data.directory}") from fault
+    return f"http://{record['host']}:{record['port']}"
+
+
+def _reason(fault: urllib.error.HTTPError) -> str:
+    try:
+        return str(orjson.loads(fault.read())["error"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return f"{fault.code} {fault.reason}"

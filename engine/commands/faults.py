@@ -1,0 +1,20 @@
+"""The faults that a user can mend, and how they are said."""
+
+from connectors.contract import GatewayError
+from connectors.secret import SecretError
+from engine.commands import CommandError
+from engine.config import ConfigErrors
+from engine.datadir import DataDirError
+from rules.diagnostics import BookErrors
+from state.disk import DiskError
+
+FAULTS = (CommandError, ConfigErrors, BookErrors, DataDirError, DiskError, GatewayError, SecretError, OSError)
+
+
+def say(fault: BaseException) -> str:
+    """Return what to print for a fault: one line, but for files with several faults, which are told all."""
+    if isinstance(fault, ConfigErrors | BookErrors):
+        return f"\n{fault}"
+    if isinstance(fault, OSError) and fault.filename is not None:
+        return f"{fault.filename}: {fault.strerror}"
+    return str(fault) or type(fault).__name__

@@ -1,0 +1,17 @@
+"""Pause: candidates are recorded with the gate `paused`, queued sends are held until `resume`."""
+
+import argparse
+
+from engine.commands import control
+
+HELP = "Stop a rule, campaign or channel from deciding and sending; queued sends wait."
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what to pause."""
+    control.arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask the running engine; returns when the log has it."""
+    return control.ask_for("pause", args)

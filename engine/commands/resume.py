@@ -1,0 +1,17 @@
+"""Resume: the opposite of pause and kill; sends that were held go on, sends that were killed stay killed."""
+
+import argparse
+
+from engine.commands import control
+
+HELP = "Let a paused or killed rule, campaign or channel go on."
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what to resume."""
+    control.arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask the running engine; returns when the log has it."""
+    return control.ask_for("resume", args)

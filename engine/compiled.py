@@ -1,0 +1,142 @@
+"""A book made ready to run: programs, feature specifications, gates and facts as arrays, once for all partitions.
+
+Compiling makes arrays only; no machine code is made, so a reload costs milliseconds. Nothing here changes after it is
+made, so partitions and threads share it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.expressions.program import compile_program
+from rules.expressions.run import Program
+from rules.expressions.tree import Expr, operands
+from rules.gates.table import GateTable, gate_table, holdings_of
+from rules.model import Book, Feature, Rule
+from state.features import FeatureSpec
+from state.hashing import hash_text
+from state.selection import BUILTIN, CELL, FEATURE
+
+_SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE}
+LISTS = "lists"
+Types = frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturePlan:
+    """How one feature is folded.
+
+    `types` are the event types whose rows update or read it; `where` is the index of its condition in
+    `CompiledBook.wheres`, -1 for none.
+    """
+
+    spec: FeatureSpec
+    source_type: int
+    source_slot: int
+    where: int
+    types: Types
+
+
+@dataclass(frozen=True)
+class CompiledBook:
+    """A book and everything the decider reads of it.
+
+    `fact_start` int32[rules + 1], `fact_source` uint8[facts], `fact_index` int32[facts]: what each rule's candidates
+    leave in their records. `lists`: index of the feature with the bits of lists, -1 where the book has none.
+    """
+
+    book: Book
+    plans: tuple[FeaturePlan, ...]
+    rules: Program
+    wheres: Program
+    gates: GateTable
+    fact_start: NDArray[np.int32]
+    fact_source: NDArray[np.uint8]
+    fact_index: NDArray[np.int32]
+    lists: int
+
+
+def compile_book(book: Book) -> CompiledBook:
+    """Compile a checked book."""
+    wheres = [(feature.source_type, feature.where) for feature in book.features if feature.where is not None]
+    types = len(book.schema.types)
+    facts = [operand for rule in book.rules for operand in rule.facts]
+    return CompiledBook(
+        book=book,
+        plans=_plans(book),
+        rules=compile_program([(rule.on, rule.when) for rule in book.rules], types, book.transitions),
+        wheres=compile_program(wheres, types, book.transitions, masks=True),
+        gates=gate_table(book),
+        fact_start=np.cumsum([0, *(len(rule.facts) for rule in book.rules)]).astype(np.int32),
+        fact_source=np.array([_SOURCES[operand.source] for operand in facts], np.uint8),
+        fact_index=np.array([operand.index for operand in facts], np.int32),
+        lists=_index_of(book, LISTS),
+    )
+
+
+def spec_of(feature: Feature, book: Book) -> FeatureSpec:
+    """Return what `state.features` needs to know of a feature."""
+    return FeatureSpec(
+        kind=feature.kind,
+        value_kind=feature.value_kind,
+        window=feature.window.kind,
+        window_ms=feature.window.ms,
+        panes=feature.window.panes,
+        transitions=book.transitions,
+        members=tuple(hash_text(name.encode()) for name in feature.members) if feature.kind == LISTS else (),
+    )
+
+
+def _plans(book: Book) -> tuple[FeaturePlan, ...]:
+    read_by = _readers(book)
+    plans = []
+    wheres = 0
+    for index, feature in enumerate(book.features):
+        where = -1
+        if feature.where is not None:
+            where, wheres = wheres, wheres + 1
+        plans.append(
+            FeaturePlan(
+                spec=spec_of(feature, book),
+                source_type=feature.source_type,
+                source_slot=feature.source_slot,
+                where=where,
+                types=frozenset({feature.source_type}) | read_by[index],
+            )
+        )
+    return tuple(plans)
+
+
+def _readers(book: Book) -> Sequence[Types]:
+    """Return, for each feature, the event types whose rules, features, texts or gates look at it."""
+    readers: list[set[int]] = [set() for _ in book.features]
+    for rule in book.rules:
+        for index in (*_features_in(rule.when), *_features_of_facts(rule), *_features_of_gates(book, rule)):
+            readers[index].add(rule.on)
+    for feature in book.features:
+        if feature.where is not None:
+            for index in _features_in(feature.where):
+                readers[index].add(feature.source_type)
+    return [frozenset(some) for some in readers]
+
+
+def _features_in(expr: Expr) -> list[int]:
+    return [operand.index for operand in operands(expr) if operand.source == "feature"]
+
+
+def _features_of_facts(rule: Rule) -> list[int]:
+    return [operand.index for operand in rule.facts if operand.source == "feature"]
+
+
+def _features_of_gates(book: Book, rule: Rule) -> list[int]:
+    asked = [feature for feature, _, _ in holdings_of(book, rule)]
+    return [*asked, book.feature_index(LISTS)] if book.lists else asked
+
+
+def _index_of(book: Book, name: str) -> int:
+    try:
+        return book.feature_index(name)
+    except KeyError:
+        return -1

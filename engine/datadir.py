@@ -1,0 +1,114 @@
+"""The data directory: what lies where, who holds it, and what may never change in it.
+
+    opportune.json   partitions and contacts_max, fixed at the first start
+    lock             held by the process that runs the engine
+    log/P, journal/P log and journal of partition P
+    pages            the store of pages and sleeping subscribers
+    books            every rule book that was active
+    strings          texts behind hashes
+    dead             dead letters;  replay  lines put back by `opportune dead replay`
+    outbox           what dispatch has tried and how it ended
+
+Readers (`decisions`, `why`, `dead`) open the same folders without the lock, beside a running engine.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from state.disk import Disk, DiskError, Lock, RealDisk, read_whole, write_whole
+
+FORMAT = 1
+
+
+class DataDirError(Exception):
+    """The data directory cannot be used as configured; the text names setting, value and bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What a data directory was made with."""
+
+    partitions: int
+    contacts_max: int
+
+
+class DataDir:
+    """Paths and the lock of one data directory."""
+
+    def __init__(self, root: Path, disk: Disk | None = None) -> None:
+        self.root = root
+        self.disk = disk or RealDisk()
+        self._lock: Lock | None = None
+
+    def hold(self) -> None:
+        """Create the directory where missing and take its lock; LockedError names who has it."""
+        self.disk.make_folder(self.root)
+        self._lock = self.disk.lock(self.root / "lock")
+
+    def release(self) -> None:
+        """Let another process have it."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def fix(self, wanted: Fixed) -> None:
+        """Write what is fixed at the first start; later, hold the configuration against it."""
+        if "opportune.json" not in self.disk.names(self.root):
+            record = {"format": FORMAT, "partitions": wanted.partitions, "contacts_max": wanted.contacts_max}
+            write_whole(self.disk, self.root / "opportune.json", orjson.dumps(record))
+            return
+        fixed = self.fixed()
+        for name in ("partitions", "contacts_max"):
+            have, want = getattr(fixed, name), getattr(wanted, name)
+            if have != want:
+                raise DataDirError(f"{name}={want} must be {have}, as {self.root} was made")
+
+    def fixed(self) -> Fixed:
+        """Return what the directory was made with; DataDirError when it holds no data."""
+        try:
+            record = orjson.loads(read_whole(self.disk, self.root / "opportune.json"))
+        except DiskError as fault:
+            raise DataDirError(f"{self.root} holds no data: {fault}") from fault
+        if record["format"] != FORMAT:
+            raise DataDirError(f"format={record['format']} of {self.root} must be {FORMAT}")
+        return Fixed(record["partitions"], record["contacts_max"])
+
+    def log(self, partition: int) -> Path:
+        """Return the folder of a partition's log."""
+        return self.root / "log" / str(partition)
+
+    def journal(self, partition: int) -> Path:
+        """Return the folder of a partition's journal."""
+        return self.root / "journal" / str(partition)
+
+    @property
+    def pages(self) -> Path:
+        """The store's folder."""
+        return self.root / "pages"
+
+    @property
+    def books(self) -> Path:
+        """The shelf's folder."""
+        return self.root / "books"
+
+    @property
+    def strings(self) -> Path:
+        """The folder of texts."""
+        return self.root / "strings"
+
+    @property
+    def dead(self) -> Path:
+        """The folder of dead letters."""
+        return self.root / "dead"
+
+    @property
+    def replay(self) -> Path:
+        """The folder of lines put back."""
+        return self.root / "replay"
+
+    @property
+    def outbox(self) -> Path:
+        """The folder of the outbox."""
+        return self.root / "outbox"

@@ -1,0 +1,106 @@
+"""The dead-letter log: lines that are no events, kept with their reason until somebody has looked at them.
+
+Letters of a source with positions are written before the frame that moves its position past them. After a crash between
+the two the lines are read again; a letter whose place (key and offset) stands in the log already is not written twice,
+nor one that lies before the position which partition 0 has reached.
+
+A letter that was replayed is marked by a record in the log that names its number; `read` leaves such letters out unless
+asked.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from connectors.sources.dead_letter import DeadLetter, from_json
+from state.disk import Disk
+from state.segments import Segments
+
+RECORDS_BYTES_MAX = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A letter in the log: its number, for `replay`, and whether it was replayed."""
+
+    number: str
+    letter: DeadLetter
+    replayed: bool
+
+
+class DeadLetters:
+    """Appends letters durably; used by the pipeline's workers."""
+
+    def __init__(self, folder: Path, disk: Disk, bytes_max: int, reached: Mapping[str, int]) -> None:
+        self._segments = Segments(folder, disk, segment_bytes=16 << 20)
+        self._bytes_max = bytes_max
+        self._reached = dict(reached)
+        self._lock = threading.Lock()
+        self._known = {
+            (kept.letter.key, kept.letter.offset)
+            for kept in _letters(self._segments, 0, frozenset())
+            if kept.letter.key and kept.letter.offset >= self._reached.get(kept.letter.key, 0)
+        }
+
+    def write(self, letters: Sequence[DeadLetter]) -> int:
+        """Append letters and sync; return how many were new."""
+        with self._lock:
+            new = [letter for letter in letters if self._is_new(letter)]
+            for start in range(0, len(new), 256):
+                lines = b"\n".join(letter.to_json() for letter in new[start : start + 256])
+                self._segments.append([lines], new[start].received_ms)
+            if new:
+                self._segments.sync()
+                self._segments.retain(self._segments.next_position, bytes_max=self._bytes_max)
+            return len(new)
+
+    def mark_replayed(self, numbers: Sequence[str], now_ms: int) -> None:
+        """Remember that letters were put back."""
+        with self._lock:
+            self._segments.append([orjson.dumps({"replayed": list(numbers)})], now_ms)
+            self._segments.sync()
+
+    def close(self) -> None:
+        """Close the log."""
+        self._segments.close()
+
+    def _is_new(self, letter: DeadLetter) -> bool:
+        if not letter.key:
+            return True
+        if letter.offset < self._reached.get(letter.key, 0):
+            return False
+        place = (letter.key, letter.offset)
+        if place in self._known:
+            self._known.discard(place)
+            return False
+        return True
+
+
+def read_letters(folder: Path, disk: Disk, *, also_replayed: bool = False) -> Iterator[Kept]:
+    """Yield the letters of a data directory, oldest first, beside a running engine or without one."""
+    segments = Segments(folder, disk, read_only=True)
+    try:
+        replayed = frozenset(_replayed(segments))
+        for kept in _letters(segments, segments.first_position, replayed):
+            if also_replayed or not kept.replayed:
+                yield kept
+    finally:
+        segments.close()
+
+
+def _replayed(segments: Segments) -> Iterator[str]:
+    for _, _, payload in segments.read(segments.first_position):
+        if bytes(payload[:12]) == b'{"replayed":':
+            yield from orjson.loads(payload)["replayed"]
+
+
+def _letters(segments: Segments, start: int, replayed: frozenset[str]) -> Iterator[Kept]:
+    for position, _, payload in segments.read(max(start, segments.first_position)):
+        if bytes(payload[:12]) == b'{"replayed":':
+            continue
+        for index, line in enumerate(bytes(payload).split(b"\n")):
+            number = f"{position}.{index}"
+            yield Kept(number, from_json(line), number in replayed)

@@ -1,0 +1,292 @@
+"""The decider: the deterministic fold of one partition, columns in, decision records out.
+
+The steps of `fold`, for the rows of one frame:
+
+1. attributes and features: each kind's kernel over the rows that update or read it, in log order;
+2. conditions: every rule of the active book over the rows of its event type, in one call;
+3. facts: what each candidate's rule read;
+4. gates: candidates and outcomes in log order, contacts reserved.
+
+It sees no clock, no random source, no network: its inputs are the frame, its position and append time, and the state.
+`activate` switches the book at an exact position: a feature whose fingerprint the old book had keeps its columns, a new
+one starts empty, a dropped one is freed; contacts are kept by stable ids.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.compiled import CompiledBook, Types
+from rules.gates.kernel import Rows, Verdicts, decide
+from rules.gates.pause import Paused, paused_arrays
+from state.batch import Batch
+from state.columns import Key, Table
+from state.contacts import Contacts
+from state.decisions import DecisionBatch, Outcome
+from state.features import ColumnSpec, columns_of, fold
+from state.schema import OUTCOME, VISIT, Schema, make_schema
+from state.selection import count_facts, gather_facts, mark_updates, narrow_updates, rows_of_types
+
+VISIT_KEY: Key = ("visit", 0)
+"""The column that says since when a subscriber stands at a desk."""
+
+ASIDE_TYPES: Types = frozenset({OUTCOME, VISIT})
+"""Event types that the gates fold into contacts and visits."""
+
+Snapshot = dict[str, Any]
+
+
+class Decider:
+    """The fold of one partition; owned by the partition, used by one thread at a time.
+
+    Args:
+        table: the partition's subscribers.
+        contacts: their contacts, by the same slots.
+        rows_max: rows of the largest batch that `fold` is given.
+    """
+
+    def __init__(self, table: Table, contacts: Contacts, rows_max: int) -> None:
+        self.table = table
+        self.contacts = contacts
+        self.compiled: CompiledBook | None = None
+        self.schema: Schema = make_schema((), ())
+        self.paused: set[tuple[str, str]] = set()
+        self._born: dict[str, int] = {}
+        self._rows_max = rows_max
+        self._updates = np.zeros(rows_max, np.uint8)
+        self._outs = np.zeros((0, rows_max), np.int64)
+        self._known = np.zeros((0, rows_max), np.uint8)
+        self._rows = _RowLists(rows_max)
+        self._visit_ms = self._visit_column()
+
+    def snapshot(self) -> Snapshot:
+        """Return the active book, the births of its columns and the pauses, as plain data."""
+        return {
+            "book": self.compiled.book.version if self.compiled else None,
+            "born": dict(self._born),
+            "paused": sorted(self.paused),
+        }
+
+    def restore(self, snapshot: Snapshot, books: Callable[[str], CompiledBook]) -> None:
+        """Take up what `snapshot` returned, before the log is folded again from there."""
+        self.paused = {(kind, name) for kind, name in snapshot["paused"]}
+        if snapshot["book"] is not None:
+            self._adopt(books(snapshot["book"]), dict(snapshot["born"]))
+
+    def activate(self, compiled: CompiledBook, position: int, *, redo: bool = False) -> None:
+        """Make a book the active one from `position` on.
+
+        A column's key holds the position at which it was born, so one that is dropped and comes back later is another
+        column. In redo the columns of later books may stand in the table already, and are dropped only when it ends.
+        """
+        fingerprints = (feature.fingerprint for feature in compiled.book.features)
+        self._adopt(compiled, {one: self._born.get(one, position) for one in fingerprints})
+        if not redo:
+            self._drop_unused()
+
+    def control(self, record: dict[str, str]) -> None:
+        """Pause, resume or kill a rule, a campaign or a channel."""
+        name = (record["kind"], record["name"])
+        if record["action"] == "resume":
+            self.paused.discard(name)
+        else:
+            self.paused.add(name)
+        if self.compiled is not None:
+            self._paused = paused_arrays(self.compiled.book, self.paused)
+
+    def redo_done(self) -> None:
+        """Free the columns that only earlier books used."""
+        self._drop_unused()
+
+    def fold(
+        self, position: int, append_ms: int, batch: Batch, number: NDArray[np.int32], slots: NDArray[np.int32]
+    ) -> DecisionBatch | None:
+        """Fold rows into the state; return the records of their candidates, None when there are none.
+
+        `number` int32[n] is each row's index in its frame, `slots` int32[n] its subscriber's slot.
+        """
+        compiled = self.compiled
+        if compiled is None:
+            return None
+        self._reserve(batch.n)
+        self._rows.begin(batch.type)
+        self._fold_features(compiled, batch, slots, append_ms)
+        hits = compiled.rules.run(batch, append_ms, self._outs, self._known, self._hits)
+        asides = self._rows(ASIDE_TYPES)
+        if hits == 0 and asides.shape[0] == 0:
+            return None
+        row, rule = self._hits.row[:hits], self._hits.rule[:hits]
+        facts = self._facts(compiled, batch, append_ms, row, rule)
+        verdicts = self._judge(compiled, position, append_ms, batch, number, slots, asides, row, rule)
+        if hits == 0:
+            return None
+        decided = verdicts.gate == 0
+        channel_ids = np.concatenate([np.zeros(1, np.int32), compiled.gates.channel_id])
+        return DecisionBatch(
+            position=position,
+            append_ms=append_ms,
+            book=compiled.book.version,
+            row=number[row],
+            rule=compiled.gates.stable[rule],
+            channel=channel_ids[verdicts.channel],
+            detail=verdicts.detail,
+            subscriber=batch.subscriber[row],
+            at_ms=batch.at_ms[row],
+            outcome=np.where(decided, Outcome.DECIDED, Outcome.SUPPRESSED).astype(np.uint8),
+            gate=verdicts.gate,
+            fact_start=facts[0],
+            facts=facts[1],
+            facts_known=facts[2],
+        )
+
+    def _visit_column(self) -> NDArray[np.int64]:
+        return self.table.ensure(VISIT_KEY, [ColumnSpec("int64", 1)])[0].reshape(-1)  # type: ignore[return-value]  # int64 by its spec
+
+    def _adopt(self, compiled: CompiledBook, born: dict[str, int]) -> None:
+        book = compiled.book
+        self.compiled = compiled
+        self.schema = book.schema
+        self._born = born
+        self._arrays = [
+            self.table.ensure((feature.fingerprint, born[feature.fingerprint]), columns_of(plan.spec))
+            for feature, plan in zip(book.features, compiled.plans, strict=True)
+        ]
+        self._paused: Paused = paused_arrays(book, self.paused)
+        if self._outs.shape[0] < len(book.features) or self._outs.shape[1] < self._rows_max:
+            self._outs = np.zeros((len(book.features), self._rows_max), np.int64)
+            self._known = np.zeros((len(book.features), self._rows_max), np.uint8)
+        self._hits = compiled.rules.hits(self._rows_max)
+        self._masks = compiled.wheres.masks(self._rows_max)
+
+    def _reserve(self, rows: int) -> None:
+        """Make room for a batch larger than any before."""
+        if rows > self._rows_max:
+            self._rows_max = rows
+            self._updates = np.zeros(rows, np.uint8)
+            self._outs = np.zeros((0, rows), np.int64)
+            self._rows = _RowLists(rows)
+            if self.compiled is not None:
+                self._adopt(self.compiled, self._born)
+
+    def _drop_unused(self) -> None:
+        used = {VISIT_KEY, *self._born.items()}
+        for key in self.table.keys():  # noqa: SIM118 a method of Table, not a dict's
+            if key not in used:
+                self.table.drop(key)
+
+    def _fold_features(self, compiled: CompiledBook, batch: Batch, slots: NDArray[np.int32], append_ms: int) -> None:
+        """Fold features in order; a `where` reads attributes, which come first, so all are run before the first."""
+        n = batch.n
+        updates = self._updates[:n]
+        masked = False
+        for index, plan in enumerate(compiled.plans):
+            rows = self._rows(plan.types)
+            if rows.shape[0] == 0:
+                continue
+            mark_updates(rows, batch.type, plan.source_type, batch.present, plan.source_slot, updates)
+            if plan.where >= 0:
+                if not masked:
+                    compiled.wheres.run(batch, append_ms, self._outs, self._known, self._masks)
+                    masked = True
+                narrow_updates(rows, self._masks.array[plan.where], updates)
+            cells = batch.cells[max(plan.source_slot, 0)]
+            out, known = self._outs[index, :n], self._known[index, :n]
+            fold(plan.spec, self._arrays[index], slots, rows, updates, batch.at_ms, cells, out, known)
+
+    def _facts(
+        self,
+        compiled: CompiledBook,
+        batch: Batch,
+        append_ms: int,
+        row: NDArray[np.int32],
+        rule: NDArray[np.int32],
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]]:
+        """Return starts, cells and known flags of what the candidates read."""
+        starts = np.empty(row.shape[0] + 1, np.int32)
+        total = count_facts(rule, compiled.fact_start, starts)
+        facts, known = np.empty(total, np.int64), np.empty(total, np.uint8)
+        gather_facts(
+            row, rule, compiled.fact_start, compiled.fact_source, compiled.fact_index,
+            batch.at_ms, append_ms, batch.present, batch.cells, self._outs, self._known, starts, facts, known,
+        )  # fmt: skip
+        return starts, facts, known
+
+    def _judge(
+        self,
+        compiled: CompiledBook,
+        position: int,
+        append_ms: int,
+        batch: Batch,
+        number: NDArray[np.int32],
+        slots: NDArray[np.int32],
+        asides: NDArray[np.int32],
+        row: NDArray[np.int32],
+        rule: NDArray[np.int32],
+    ) -> Verdicts:
+        """Run the gates over candidates and asides, in log order."""
+        m = row.shape[0]
+        verdicts = Verdicts(np.zeros(m, np.uint8), np.zeros(m, np.int32), np.zeros(m, np.int32))
+        rows = Rows(
+            number,
+            slots,
+            batch.type,
+            batch.subscriber,
+            batch.at_ms,
+            batch.present,
+            batch.cells,
+            self._outs,
+            self._known,
+            self._bits(compiled.lists, batch.n),
+            self._visit_ms,
+        )
+        decide(
+            compiled.gates,
+            self._paused,
+            self.contacts.arrays,
+            compiled.book.transitions,
+            position,
+            append_ms,
+            rows,
+            asides,
+            row,
+            rule,
+            verdicts,
+        )
+        return verdicts
+
+    def _bits(self, feature: int, n: int) -> NDArray[np.int64]:
+        """Return a SET as of each row; unknown has no bits. Rows of types that no rule is on hold nothing of use."""
+        if feature < 0:
+            return np.zeros(n, np.int64)
+        return self._outs[feature, :n] * self._known[feature, :n]
+
+
+class _RowLists:
+    """The rows of sets of event types, each made once a batch."""
+
+    def __init__(self, rows_max: int) -> None:
+        self._rows_max = rows_max
+        self._wanted: dict[Types, NDArray[np.uint8]] = {}
+        self._found: dict[Types, NDArray[np.int32]] = {}
+        self._type = np.zeros(0, np.uint8)
+
+    def begin(self, type_: NDArray[np.uint8]) -> None:
+        """Take the types of a new batch."""
+        self._type = type_
+        self._found.clear()
+
+    def __call__(self, types: Types) -> NDArray[np.int32]:
+        """Return the rows of the given types, ascending."""
+        found = self._found.get(types)
+        if found is None:
+            wanted = self._wanted.get(types)
+            if wanted is None:
+                wanted = np.zeros(256, np.uint8)
+                wanted[list(types)] = 1
+                self._wanted[types] = wanted
+            room = np.empty(self._type.shape[0] + 1, np.int32)
+            found = room[: rows_of_types(self._type, wanted, room)]
+            self._found[types] = found
+        return found

@@ -1,0 +1,94 @@
+"""What comes back from the doors, written into the log as events: outcomes, visits, answers, list changes.
+
+Everything that can change a decision must be in the log, so the doors wait for these calls before they go on. The rows
+are built under the schema of the active book; built-in event types are the same in every book.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from engine.pipeline import Pipeline
+from state.batch import Row, from_rows
+from state.decisions import OutcomeState, parse_decision_id
+from state.schema import Schema
+
+
+class Appender(Protocol):
+    """Where rows go; returns when they are durable."""
+
+    async def append(self, rows: Sequence[Row]) -> None:
+        """Append rows to the log of their subscribers' partitions."""
+
+
+class LogAppender:
+    """Appends through the pipeline, joining what is said in the same turn of the event loop."""
+
+    def __init__(self, pipeline: Pipeline, schema: Callable[[], Schema]) -> None:
+        self._pipeline = pipeline
+        self._schema = schema
+
+    async def append(self, rows: Sequence[Row]) -> None:
+        """Append rows; returns when they are durable."""
+        await asyncio.wrap_future(self._pipeline.append(from_rows(self._schema(), rows)))
+
+
+class Feedback:
+    """The events that the product itself makes.
+
+    Args:
+        appender: the log.
+        now_ms: wall clock, for the time of the event; the decider only ever sees it as a value in the log.
+    """
+
+    def __init__(self, appender: Appender, now_ms: Callable[[], int]) -> None:
+        self._appender = appender
+        self._now_ms = now_ms
+
+    async def outcome(
+        self, decision_id: str, subscriber: int, state: OutcomeState, gateway: str, error: str = ""
+    ) -> None:
+        """Say what became of a decision; returns when it is durable."""
+        await self.outcomes([(decision_id, subscriber, state, gateway, error)])
+
+    async def outcomes(self, said: Sequence[tuple[str, int, OutcomeState, str, str]]) -> None:
+        """Say what became of several decisions: (decision id, subscriber, state, gateway, error) each."""
+        at_ms = self._now_ms()
+        rows = []
+        for decision_id, subscriber, state, gateway, error in said:
+            partition, position, row, rule = parse_decision_id(decision_id)
+            values = {
+                "partition": partition,
+                "position": position,
+                "row": row,
+                "rule": rule,
+                "state": int(state),
+                "gateway": gateway,
+                "error": error,
+            }
+            rows.append(Row("outcome", subscriber, at_ms, values))
+        await self._appender.append(rows)
+
+    async def visit(self, subscriber: int, terminal: str, visit: str, *, opened: bool, cause: str = "") -> None:
+        """Say that a subscriber came to, or left, a terminal."""
+        values = {"terminal": terminal, "visit": visit, "open": opened, "cause": cause}
+        await self._appender.append([Row("visit", subscriber, self._now_ms(), values)])
+
+    async def answer(self, decision_id: str, subscriber: int, card: str, answer: str, note: str = "") -> None:
+        """Say how a clerk's customer answered a card."""
+        partition, position, row, rule = parse_decision_id(decision_id)
+        values = {
+            "partition": partition,
+            "position": position,
+            "row": row,
+            "rule": rule,
+            "card": card,
+            "answer": answer,
+            "note": note,
+        }
+        await self._appender.append([Row("answer", subscriber, self._now_ms(), values)])
+
+    async def member(self, subscriber: int, name: str, *, member: bool) -> None:
+        """Put a subscriber on a list, or take one off it."""
+        values = {"list": name, "member": member}
+        await self._appender.append([Row("list", subscriber, self._now_ms(), values)])

@@ -1,0 +1,132 @@
+"""What Prometheus sees: counts, gauges and latency histograms, named `opportune_<what>_<unit>`.
+
+Counters are raised once a frame, by numbers and not by events; histograms take a weight, because a frame's events share
+their latency. Subscribers never appear in a label.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from rules.gates import Gate
+from rules.model import Book
+from state.decisions import DecisionBatch
+
+LATENCY_BOUNDS_S = (
+    0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.011, 0.015, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2,
+    5, 10, 30, 60, 300,
+)  # fmt: skip
+
+GaugeReader = Callable[[], Iterable[tuple[dict[str, str], float]]]
+
+
+class Latency(Collector):
+    """A histogram of seconds with weights."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+        self._counts = [0] * (len(LATENCY_BOUNDS_S) + 1)
+        self._sum = 0.0
+        self._lock = threading.Lock()
+
+    def observe(self, seconds: float, weight: int = 1) -> None:
+        """Count `weight` things that took `seconds` each."""
+        with self._lock:
+            self._counts[bisect_left(LATENCY_BOUNDS_S, seconds)] += weight
+            self._sum += seconds * weight
+
+    def quantile(self, share: float) -> float:
+        """Return the upper bound below which `share` of the observations lie; 0 without any."""
+        with self._lock:
+            counts = list(self._counts)
+        total = sum(counts)
+        seen = 0
+        for bound, count in zip((*LATENCY_BOUNDS_S, float("inf")), counts, strict=True):
+            seen += count
+            if total and seen >= share * total:
+                return bound
+        return 0.0
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the histogram."""
+        with self._lock:
+            counts, total = list(self._counts), self._sum
+        running = np.cumsum(counts)
+        bounds = [*(repr(float(bound)) for bound in LATENCY_BOUNDS_S), "+Inf"]
+        buckets = [(bound, float(count)) for bound, count in zip(bounds, running, strict=True)]
+        family = HistogramMetricFamily(self.name, self.text)
+        family.add_metric([], buckets=buckets, sum_value=total)
+        yield family
+
+
+class Gauges(Collector):
+    """Gauges that are read when somebody asks."""
+
+    def __init__(self) -> None:
+        self._readers: list[tuple[str, str, Sequence[str], GaugeReader]] = []
+        self._info: Callable[[], dict[str, str]] | None = None
+
+    def add(self, name: str, text: str, labels: Sequence[str], reader: GaugeReader) -> None:
+        """Add a gauge; `reader` yields (labels, value)."""
+        self._readers.append((name, text, labels, reader))
+
+    def book(self, reader: Callable[[], dict[str, str]]) -> None:
+        """Say which book is active."""
+        self._info = reader
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every gauge as it is now."""
+        for name, text, labels, reader in self._readers:
+            family = GaugeMetricFamily(name, text, labels=labels)
+            for values, value in reader():
+                family.add_metric([values[label] for label in labels], value)
+            yield family
+        if self._info is not None:
+            yield InfoMetricFamily("opportune_book", "The rule book in force.", value=self._info())
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.gauges = Gauges()
+        self.to_decision = Latency(
+            "opportune_event_to_decision_seconds", "From a chunk's arrival to its decisions being durable."
+        )
+        self.to_gateway = Latency(
+            "opportune_event_to_gateway_seconds",
+            "From the frame of an event to the gateway's answer about its message.",
+        )
+        for collector in (self.gauges, self.to_decision, self.to_gateway):
+            self.registry.register(collector)
+        self.events = self._counter("opportune_events", "Lines decoded to events.", "source")
+        self.slow = self._counter("opportune_strict_lines", "Lines that the strict path had to judge.", "source")
+        self.dead = self._counter("opportune_dead_letters", "Lines that are no events.", "source", "code")
+        self.folded = self._counter("opportune_folded_events", "Events folded into the state.")
+        self.decisions = self._counter(
+            "opportune_decisions", "Candidates by rule and by what became of them.", "rule", "gate"
+        )
+        self.sends = self._counter("opportune_sends", "Messages by gateway and outcome.", "gateway", "outcome")
+        self.cards = self._counter("opportune_cards", "Desk cards by what became of them.", "outcome")
+        self.reloads = self._counter("opportune_book_reloads", "Attempts to activate a book.", "result")
+
+    def count_decisions(self, book: Book, batch: DecisionBatch) -> None:
+        """Count a frame's records by rule and gate ("decided" where none stopped it)."""
+        keys, counts = np.unique(batch.rule.astype(np.int64) << 8 | batch.gate, return_counts=True)
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+            rule, gate = book.by_stable_id[key >> 8], Gate(key & 255)
+            self.decisions.labels(rule.id, "decided" if gate == Gate.NONE else gate.word).inc(count)
+
+    def page(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)

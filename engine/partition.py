@@ -1,0 +1,289 @@
+"""One partition: its log, its state, its journal; live and in redo the same fold.
+
+    items ─► frame ─► log.append ─► apply ─► decisions ─► (commit thread) log.sync, journal, journal.sync
+
+`process` is called by one worker at a time and does no sync. `apply` is the fold: what it does to the state and what it
+returns depend on the frame and the state alone, so `recover` may run it again over the log. Rows that a page already
+holds (its stamp is at or above the frame's position) are left out in redo; their decisions are in the journal.
+
+What belongs to the partition and not to a subscriber (positions of sources, paused names, the active book, dedupe)
+travels in the snapshot that the flusher writes with `redo_from`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from engine.compiled import CompiledBook
+from engine.decider import Decider
+from engine.tickets import Ticket
+from state.batch import Batch, concat, remap, select
+from state.columns import Table
+from state.contacts import Contacts
+from state.decisions import DecisionBatch
+from state.dedupe import Dedupe
+from state.flusher import Flusher, Snapshot
+from state.frame import Frame, FrameKind
+from state.journal import Journal
+from state.log import Log
+
+Books = Callable[[str], CompiledBook]
+"""Finds a compiled book by its version; raises KeyError when the data directory does not hold it."""
+
+
+@dataclass(slots=True)
+class Item:
+    """Something for one partition to append: rows of a chunk, or a whole frame (activation, control, tick).
+
+    `start` and `offsets` are positions in `key`; rows before the partition's own position of that key were appended
+    before a crash and are left out.
+    """
+
+    ticket: Ticket
+    batch: Batch | None = None
+    offsets: NDArray[np.int64] | None = None
+    key: str = ""
+    start: int = 0
+    end: int = 0
+    dedupe: bool = False
+    kind: FrameKind = FrameKind.EVENTS
+    payload: bytes = b""
+
+
+@dataclass(slots=True)
+class Appended:
+    """A frame in the log, folded, not yet durable."""
+
+    position: int
+    append_ms: int
+    rows: int
+    decisions: DecisionBatch | None
+    tickets: list[Ticket] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened in this partition since start."""
+
+    events: int = 0
+    doubled: int = 0
+    repeated: int = 0
+    unfolded: int = 0
+
+
+class Partition:
+    """The state machine of one partition; used by one thread at a time."""
+
+    def __init__(
+        self,
+        number: int,
+        log: Log,
+        journal: Journal,
+        table: Table,
+        contacts: Contacts,
+        flusher_of: Callable[[Callable[[], Snapshot]], Flusher],
+        dedupe: Dedupe,
+        books: Books,
+        *,
+        memory_subscribers: int,
+        batch_rows_max: int,
+        events_clock: bool = False,
+    ) -> None:
+        self.number = number
+        self.log = log
+        self.journal = journal
+        self.table = table
+        self.contacts = contacts
+        self.dedupe = dedupe
+        self.books = books
+        self.memory_subscribers = memory_subscribers
+        self.batch_rows_max = batch_rows_max
+        self.events_clock = events_clock
+        self.decider = Decider(table, contacts, batch_rows_max)
+        self.sources: dict[str, int] = {}
+        self.clock_ms = 0
+        self.counts = Counts()
+        self._stamps: NDArray[np.int64] | None = None
+        self.flusher = flusher_of(self.snapshot)
+
+    def snapshot(self) -> Snapshot:
+        """Return what belongs to the partition as of the last folded frame, as plain data."""
+        return {
+            "sources": dict(self.sources),
+            "clock_ms": self.clock_ms,
+            "decider": self.decider.snapshot(),
+        }
+
+    def recover(self, redo: Callable[[Appended], None]) -> int:
+        """Load pages, fold the log again from where they end; return how many events were folded.
+
+        `redo` gets every frame whose decisions the journal does not hold yet, to be made durable like a live one.
+        """
+        recovered = self.flusher.recover()
+        if recovered.snapshot is not None:
+            self.sources = dict(recovered.snapshot["sources"])
+            self.clock_ms = recovered.snapshot["clock_ms"]
+            self.decider.restore(recovered.snapshot["decider"], self.books)
+        self._rebuild_dedupe(recovered.redo_from)
+        self._stamps = recovered.slot_stamps
+        folded = 0
+        for position, frame in self.log.read(max(recovered.redo_from, self.log.first_position)):
+            decisions = self.apply(position, frame)
+            folded += frame.batch.n if frame.batch is not None else 0
+            if position > self.journal.reached and decisions is not None:
+                redo(Appended(position, frame.append_ms, 0, decisions))
+        self._stamps = None
+        self.decider.redo_done()
+        self.flusher.redo_done()
+        return folded
+
+    def process(self, items: Sequence[Item], now_ms: int) -> Iterator[Appended]:
+        """Append the items as few frames and fold them; yields each frame as soon as it is folded."""
+        for frame, tickets in self._frames(items, now_ms):
+            position = self.log.append(frame)
+            decisions = self.apply(position, frame)
+            rows = frame.batch.n if frame.batch is not None else 0
+            self.flusher.step(position, self.flusher.pages_due(position))
+            yield Appended(position, frame.append_ms, rows, decisions, tickets)
+
+    def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
+        """Fold one frame into the state; return its decision records, None when it has no candidate."""
+        self.clock_ms = max(self.clock_ms, frame.append_ms)
+        self.sources.update(frame.sources)
+        if frame.kind == FrameKind.ACTIVATION:
+            book = self.books(orjson.loads(frame.payload)["version"])
+            self.decider.activate(book, position, redo=self._stamps is not None)
+        elif frame.kind == FrameKind.CONTROL:
+            self.decider.control(orjson.loads(frame.payload))
+        if frame.batch is None or frame.batch.n == 0:
+            return None
+        return self._fold(position, frame)
+
+    def _fold(self, position: int, frame: Frame) -> DecisionBatch | None:
+        batch, number = self._rows_to_fold(frame)
+        if batch.n == 0:
+            return None
+        self._make_room(batch.n, position)
+        slots = np.empty(batch.n, np.int32)
+        fresh = self.table.lookup(batch.subscriber, slots, position)
+        if fresh.shape[0]:
+            self._wake(batch, slots, fresh, position)
+        if self._stamps is not None:
+            keep = np.flatnonzero(self._stamps[slots] < position).astype(np.int32)
+            if keep.shape[0] < batch.n:
+                batch, number, slots = select(batch, keep), number[keep], slots[keep]
+        self.counts.events += batch.n
+        return self.decider.fold(position, frame.append_ms, batch, number, slots)
+
+    def _rows_to_fold(self, frame: Frame) -> tuple[Batch, NDArray[np.int32]]:
+        """Return the rows of the frame that count, under the active schema, with their row numbers."""
+        batch = frame.batch
+        assert batch is not None
+        keep = np.ones(batch.n, np.bool_)
+        if frame.dedupe:
+            doubled = np.empty(batch.n, np.uint8)
+            self.counts.doubled += self.dedupe.mark(batch.id, frame.append_ms, doubled)
+            keep &= doubled == 0
+        schema = self.decider.schema
+        if batch.schema is not schema and batch.schema.fingerprint != schema.fingerprint:
+            known = np.array([kind.name in schema.codes for kind in batch.schema.types], np.bool_)
+            keep &= known[batch.type]
+        if keep.all():
+            return remap(batch, schema), np.arange(batch.n, dtype=np.int32)
+        number = np.flatnonzero(keep).astype(np.int32)
+        return remap(select(batch, number), schema), number
+
+    def _make_room(self, rows: int, position: int) -> None:
+        """Put the subscribers longest unseen to sleep until `rows` new ones fit into memory."""
+        excess = self.table.count + rows - self.memory_subscribers
+        if excess > 0 and self.table.count > self.batch_rows_max:
+            self.flusher.put_to_sleep(self.table.coldest(excess + self.batch_rows_max // 4), position - 1)
+
+    def _wake(self, batch: Batch, slots: NDArray[np.int32], fresh: NDArray[np.int32], position: int) -> None:
+        stamps = self.flusher.wake(batch.subscriber[fresh], slots[fresh], position)
+        if self._stamps is not None:
+            self._stamps[slots[fresh]] = stamps
+
+    def _rebuild_dedupe(self, redo_from: int) -> None:
+        """Mark the ids of the frames before `redo_from` that may still double."""
+        start = max(self.log.position_at(self.clock_ms - self.dedupe.window_ms), self.log.first_position)
+        if start >= redo_from:
+            return
+        for position, frame in self.log.read(start):
+            if position >= redo_from:
+                break
+            if frame.dedupe and frame.batch is not None and frame.batch.n:
+                self.dedupe.mark(frame.batch.id, frame.append_ms, np.zeros(frame.batch.n, np.uint8))
+
+    def _frames(self, items: Sequence[Item], now_ms: int) -> Iterator[tuple[Frame, list[Ticket]]]:
+        """Join neighbouring items that may share a frame."""
+        group: list[Item] = []
+        rows = 0
+        for item in (part for whole in items for part in self._parts(whole)):
+            size = item.batch.n if item.batch is not None else 0
+            if group and (not _joinable(group[-1], item) or rows + size > self.batch_rows_max):
+                yield self._frame(group, now_ms)
+                group, rows = [], 0
+            group.append(item)
+            rows += size
+        if group:
+            yield self._frame(group, now_ms)
+
+    def _frame(self, group: list[Item], now_ms: int) -> tuple[Frame, list[Ticket]]:
+        batch = _join(item.batch for item in group if item.batch is not None)
+        frame = Frame(
+            kind=group[0].kind,
+            append_ms=self._append_ms(batch, now_ms),
+            batch=batch,
+            sources={item.key: max(item.end, self.sources.get(item.key, 0)) for item in group if item.key},
+            dedupe=group[0].dedupe,
+            payload=group[0].payload,
+        )
+        return frame, [item.ticket for item in group]
+
+    def _parts(self, item: Item) -> Iterator[Item]:
+        """Cut an item into parts that fit a frame; each carries the position of the row that follows it."""
+        item = self._unseen(item)
+        batch, offsets, rows_max = item.batch, item.offsets, self.batch_rows_max
+        if batch is None or batch.n <= rows_max:
+            yield item
+            return
+        item.ticket.expect_more(-(-batch.n // rows_max) - 1)
+        for start in range(0, batch.n, rows_max):
+            end = min(start + rows_max, batch.n)
+            behind = item.end if end == batch.n or offsets is None else int(offsets[end])
+            rows = np.arange(start, end, dtype=np.int32)
+            yield replace(item, batch=select(batch, rows), end=behind)
+
+    def _append_ms(self, batch: Batch | None, now_ms: int) -> int:
+        """Return the time to stamp a frame with; it never goes back.
+
+        On the events' own clock it is the median of the frame's event times, which one event from the future cannot
+        move, and an empty frame leaves the clock where it is.
+        """
+        if not self.events_clock:
+            return max(self.clock_ms, now_ms)
+        return max(self.clock_ms, int(np.median(batch.at_ms))) if batch is not None else self.clock_ms
+
+    def _unseen(self, item: Item) -> Item:
+        """Leave out the rows that this partition appended before a crash."""
+        reached = self.sources.get(item.key, 0) if item.key else 0
+        if item.batch is None or item.offsets is None or item.start >= reached:
+            return item
+        keep = np.flatnonzero(item.offsets >= reached).astype(np.int32)
+        self.counts.repeated += item.batch.n - keep.shape[0]
+        return replace(item, batch=select(item.batch, keep), offsets=item.offsets[keep])
+
+
+def _joinable(left: Item, right: Item) -> bool:
+    if left.kind != FrameKind.EVENTS or right.kind != FrameKind.EVENTS or left.dedupe != right.dedupe:
+        return False
+    return left.batch is None or right.batch is None or left.batch.schema is right.batch.schema
+
+
+def _join(batches: Iterable[Batch]) -> Batch | None:
+    some = [batch for batch in batches if batch.n]
+    return concat(some) if some else None

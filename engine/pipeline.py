@@ -1,0 +1,426 @@
+"""The flow, in the order in which an event takes it.
+
+    1. sources     push chunks of whole lines (`offer`), or are asked for their next one (`PullSource`)
+    2. decode      a worker turns a chunk into columns; what is no event becomes a dead letter
+    3. split       rows go to their subscribers' partitions, in the order of the chunks
+    4. log         a worker appends a partition's waiting rows as one frame
+    5. decide      and folds them: features, conditions, gates (`engine.decider`)
+    6. commit      one thread syncs logs, then writes and syncs journals: now it is durable
+    7. acknowledge the source; hand the decisions to dispatch; let the flusher write pages up to here
+
+N worker threads share stages 2 to 5. Chunks are decoded by several workers at once and released in the order in which
+they were taken; a partition is folded by one worker at a time. Kernels run without the interpreter lock, so two workers
+use two cores. The intake is bounded in bytes: `room` says no before memory does, and sources slow down.
+
+A fault in any stage stops the pipeline: tickets carry it to the sources, `failure` to the runtime. Nothing is retried
+here, because whatever was not acknowledged comes again after a restart.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+import numpy as np
+
+from connectors.sources.contract import Chunk, Decoded
+from connectors.sources.dead_letter import DeadLetter
+from engine.partition import Appended, Item, Partition
+from engine.tickets import Ticket
+from state.batch import Batch, select
+from state.frame import FrameKind
+from state.hashing import split_by_partition
+
+IDLE_WAIT_S = 0.05
+UNFOLDED_ROWS_MAX = 400_000
+UNCOMMITTED_FRAMES_MAX = 64
+
+
+class PullSource(Protocol):
+    """A source that is asked: files."""
+
+    name: str
+
+    def next_chunk(self, bytes_max: int) -> Chunk | None:
+        """Return the next chunk; None when there is none just now."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether everything that was there has been returned."""
+
+
+class Observer(Protocol):
+    """Who is told what happened: metrics, dead letters, dispatch. Called from the pipeline's threads."""
+
+    def decoded(self, chunk: Chunk, decoded: Decoded) -> None:
+        """A chunk was decoded."""
+
+    def dead(self, letters: Sequence[DeadLetter]) -> None:
+        """Lines were given up; returns when they are safe."""
+
+    def committed(self, partition: Partition, appended: Sequence[Appended], now_ns: int) -> None:
+        """Frames of a partition are durable, with their decisions."""
+
+
+Decode = Callable[[Chunk], Decoded]
+"""Decodes a chunk under the schema of the book now active; called by several threads at once."""
+
+
+class Pipeline:
+    """Threads and queues between sources and journals.
+
+    Args:
+        partitions: recovered partitions.
+        decode: turns chunks into columns.
+        observer: who is told.
+        threads: workers, >= 1.
+        queue_bytes_max: bytes of chunks taken and not yet durable.
+        chunk_bytes: size of the chunks that pull sources are asked for.
+        wall_ns: wall clock, epoch nanoseconds.
+    """
+
+    def __init__(
+        self,
+        partitions: Sequence[Partition],
+        decode: Decode,
+        observer: Observer,
+        *,
+        threads: int,
+        queue_bytes_max: int,
+        chunk_bytes: int,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.partitions = partitions
+        self.failure: BaseException | None = None
+        self._decode = decode
+        self._observer = observer
+        self._queue_bytes_max = queue_bytes_max
+        self._chunk_bytes = chunk_bytes
+        self._wall_ns = wall_ns
+        self._changed = threading.Condition()
+        self._pushed: deque[tuple[Chunk, Ticket]] = deque()
+        self._pulled: list[PullSource] = []
+        self._reading: set[str] = set()
+        self._resting: dict[str, float] = {}
+        self._queued_bytes = 0
+        self._sequence = 0
+        self._released = 0
+        self._decoded: dict[int, list[list[Item]]] = {}
+        self._waiting: list[deque[Item]] = [deque() for _ in partitions]
+        self._waiting_rows = 0
+        self._folding = [False] * len(partitions)
+        self._uncommitted: list[list[Appended]] = [[] for _ in partitions]
+        self._committing = False
+        self._stopping = False
+        self._last_frame_s = [time.monotonic()] * len(partitions)
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(self._work,), name=f"worker-{i}", daemon=True)
+            for i in range(threads)
+        ]
+        self._threads.append(
+            threading.Thread(target=self._guarded, args=(self._commit_forever,), name="commit", daemon=True)
+        )
+
+    # ---- the surface
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish what was taken in, make it durable, end the threads."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def add_source(self, source: PullSource) -> None:
+        """Ask `source` for chunks from now on."""
+        with self._changed:
+            self._pulled.append(source)
+            self._changed.notify_all()
+
+    def room(self, length: int) -> bool:
+        """Tell whether `length` more bytes may be offered now."""
+        return self._queued_bytes + length <= self._queue_bytes_max and self.failure is None
+
+    def offer(self, chunk: Chunk) -> "Future[None]":
+        """Take a chunk; the future is done when its events are durable. Thread-safe."""
+        ticket = Ticket(chunk.length, chunk.received_ns)
+        if self.failure is not None:
+            ticket.fail(self.failure)
+            return ticket.future
+        with self._changed:
+            self._queued_bytes += chunk.length
+            self._pushed.append((chunk, ticket))
+            self._changed.notify()
+        return ticket.future
+
+    def append(self, batch: Batch) -> "Future[None]":
+        """Append rows that the engine itself makes (outcomes, visits, answers, lists). Thread-safe, never refused."""
+        ticket = Ticket()
+        parts = _split(batch, len(self.partitions))
+        items = [Item(ticket, part) for part in parts]
+        with self._changed:
+            ticket.expect(sum(item.batch is not None and item.batch.n > 0 for item in items))
+            for waiting, item in zip(self._waiting, items, strict=True):
+                if item.batch is not None and item.batch.n:
+                    waiting.append(item)
+                    self._waiting_rows += item.batch.n
+            self._changed.notify_all()
+        return ticket.future
+
+    def broadcast(self, kind: FrameKind, payload: bytes) -> "Future[None]":
+        """Append a frame to every partition: a book's activation, a pause. Thread-safe."""
+        ticket = Ticket()
+        ticket.expect(len(self.partitions))
+        with self._changed:
+            for waiting in self._waiting:
+                waiting.append(Item(ticket, kind=kind, payload=payload))
+            self._changed.notify_all()
+        return ticket.future
+
+    @property
+    def idle(self) -> bool:
+        """Whether every pull source is exhausted and all that was taken is durable."""
+        with self._changed:
+            return (
+                all(source.exhausted for source in self._pulled)
+                and not self._pushed
+                and not self._reading
+                and self._released == self._sequence
+                and not any(self._waiting)
+                and not any(self._folding)
+                and not any(self._uncommitted)
+                and not self._committing
+            )
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes taken and not yet durable."""
+        return self._queued_bytes
+
+    # ---- workers
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except BaseException as fault:  # noqa: BLE001 every fault must stop the flow and reach the runtime
+            self._fail(fault)
+
+    def _fail(self, fault: BaseException) -> None:
+        with self._changed:
+            if self.failure is None:
+                self.failure = fault
+            self._stopping = True
+            tickets = [ticket for _, ticket in self._pushed]
+            tickets += [item.ticket for waiting in self._waiting for item in waiting]
+            tickets += [ticket for frames in self._uncommitted for frame in frames for ticket in frame.tickets]
+            self._changed.notify_all()
+        for ticket in tickets:
+            ticket.fail(fault)
+
+    def _work(self) -> None:
+        while True:
+            task = self._next_task()
+            if task is None:
+                return
+            task()
+
+    def _next_task(self) -> Callable[[], None] | None:
+        """Wait for something to do: fold first, then decode what was pushed, then read a pull source."""
+        with self._changed:
+            while self.failure is None:
+                task = self._fold_task() or self._decode_task() or self._read_task() or self._tick_task()
+                if task is not None:
+                    return task
+                if self._stopping and self._drained():
+                    return None
+                self._changed.wait(IDLE_WAIT_S)
+        return None
+
+    def _drained(self) -> bool:
+        return not self._pushed and not any(self._waiting) and self._released == self._sequence
+
+    def _fold_task(self) -> Callable[[], None] | None:
+        for number, waiting in enumerate(self._waiting):
+            if waiting and not self._folding[number] and len(self._uncommitted[number]) < UNCOMMITTED_FRAMES_MAX:
+                self._folding[number] = True
+                return lambda: self._fold(number)
+        return None
+
+    def _decode_task(self) -> Callable[[], None] | None:
+        if not self._pushed or self._waiting_rows > UNFOLDED_ROWS_MAX:
+            return None
+        chunk, ticket = self._pushed.popleft()
+        sequence = self._take_sequence()
+        return lambda: self._decode_and_release(sequence, chunk, ticket)
+
+    def _read_task(self) -> Callable[[], None] | None:
+        if self._stopping or self._waiting_rows > UNFOLDED_ROWS_MAX or not self.room(self._chunk_bytes):
+            return None
+        now = time.monotonic()
+        for source in self._pulled:
+            if source.name in self._reading or self._resting.get(source.name, 0.0) > now:
+                continue
+            self._reading.add(source.name)
+            sequence = self._take_sequence()
+            return lambda: self._read(sequence, source)
+        return None
+
+    def _tick_task(self) -> Callable[[], None] | None:
+        """Move the clock of a partition that had no frame for a second."""
+        if self._stopping:
+            return None
+        now = time.monotonic()
+        for number, last in enumerate(self._last_frame_s):
+            if now - last > 1.0 and not self._folding[number]:
+                self._last_frame_s[number] = now
+                ticket = Ticket()
+                ticket.expect(1)
+                self._waiting[number].append(Item(ticket, kind=FrameKind.TICK))
+                return self._fold_task()
+        return None
+
+    def _take_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence - 1
+
+    def _read(self, sequence: int, source: PullSource) -> None:
+        chunk = source.next_chunk(self._chunk_bytes)
+        with self._changed:
+            self._reading.discard(source.name)
+            if chunk is None:
+                self._resting[source.name] = time.monotonic() + IDLE_WAIT_S
+            else:
+                self._queued_bytes += chunk.length
+            self._changed.notify()
+        if chunk is None:
+            self._release(sequence, [])
+            return
+        self._decode_and_release(sequence, chunk, Ticket(chunk.length, chunk.received_ns))
+
+    def _decode_and_release(self, sequence: int, chunk: Chunk, ticket: Ticket) -> None:
+        decoded = self._decode(chunk)
+        self._observer.decoded(chunk, decoded)
+        if decoded.dead:
+            self._observer.dead(decoded.dead)
+        count = len(self.partitions)
+        ticket.expect(count)
+        self._release(sequence, items_of(chunk, decoded, ticket, count))
+
+    def _release(self, sequence: int, items: list[Item]) -> None:
+        """Give decoded chunks to the partitions in the order in which they were taken."""
+        with self._changed:
+            self._decoded[sequence] = [items]
+            while self._released in self._decoded:
+                (ready,) = self._decoded.pop(self._released)
+                for waiting, item in zip(self._waiting, ready, strict=False):
+                    waiting.append(item)
+                    self._waiting_rows += item.batch.n if item.batch is not None else 0
+                self._released += 1
+            self._changed.notify_all()
+
+    def _fold(self, number: int) -> None:
+        partition = self.partitions[number]
+        with self._changed:
+            items = self._take_items(number, partition.batch_rows_max)
+        for appended in partition.process(items, self._wall_ns() // 1_000_000):
+            with self._changed:
+                self._uncommitted[number].append(appended)
+                self._changed.notify_all()
+        with self._changed:
+            self._folding[number] = False
+            self._last_frame_s[number] = time.monotonic()
+            self._waiting_rows -= sum(item.batch.n for item in items if item.batch is not None)
+            self._changed.notify_all()
+
+    def _take_items(self, number: int, rows_max: int) -> list[Item]:
+        waiting = self._waiting[number]
+        items = [waiting.popleft()]
+        rows = items[0].batch.n if items[0].batch is not None else 0
+        while waiting:
+            size = waiting[0].batch.n if waiting[0].batch is not None else 0
+            if rows + size > rows_max:
+                break
+            items.append(waiting.popleft())
+            rows += size
+        return items
+
+    # ---- commit
+
+    def _commit_forever(self) -> None:
+        while True:
+            with self._changed:
+                while not any(self._uncommitted):
+                    if self._stopping and (self.failure is not None or self._all_folded()):
+                        return
+                    self._changed.wait(IDLE_WAIT_S)
+                taken = self._uncommitted
+                self._uncommitted = [[] for _ in self.partitions]
+                self._committing = True
+                self._changed.notify_all()
+            for partition, appended in zip(self.partitions, taken, strict=True):
+                if appended:
+                    self._commit(partition, appended)
+            with self._changed:
+                self._committing = False
+
+    def _all_folded(self) -> bool:
+        return self._drained() and not any(self._folding)
+
+    def _commit(self, partition: Partition, appended: list[Appended]) -> None:
+        """Make frames and decisions durable, in this order, then tell everybody."""
+        commit(partition, appended)
+        now_ns = self._wall_ns()
+        self._observer.committed(partition, appended, now_ns)
+        given_back = 0
+        for frame in appended:
+            for ticket in frame.tickets:
+                if ticket.done():
+                    given_back += ticket.length
+        if given_back:
+            with self._changed:
+                self._queued_bytes -= given_back
+                self._changed.notify_all()
+
+
+def commit(partition: Partition, appended: Sequence[Appended]) -> None:
+    """Sync the log, write and sync the journal, let the flusher know.
+
+    The journal is written after the log is durable, so it never speaks of a frame that a crash can take away.
+    """
+    durable = partition.log.sync()
+    journaled = False
+    for frame in appended:
+        if frame.decisions is not None:
+            partition.journal.append(frame.position, [frame.decisions.encode()], frame.append_ms)
+            journaled = True
+    if journaled:
+        partition.journal.sync()
+    partition.flusher.durable(min(durable, appended[-1].position))
+
+
+def items_of(chunk: Chunk, decoded: Decoded, ticket: Ticket, partitions: int) -> list[Item]:
+    """Split a decoded chunk into one item a partition; also the empty ones, because they carry the position."""
+    batch, offsets = decoded.batch, decoded.offsets
+    if partitions == 1:
+        parts = [(batch, offsets)]
+    else:
+        starts = np.zeros(partitions + 1, np.int64)
+        rows = np.empty(batch.n, np.int32)
+        split_by_partition(batch.subscriber, partitions, starts, rows)
+        slices = [rows[starts[p] : starts[p + 1]] for p in range(partitions)]
+        parts = [(select(batch, some), offsets[some]) for some in slices]
+    return [Item(ticket, part, where, chunk.key, chunk.start, chunk.end, chunk.dedupe) for part, where in parts]
+
+
+def _split(batch: Batch, partitions: int) -> list[Batch]:
+    starts = np.zeros(partitions + 1, np.int64)
+    rows = np.empty(batch.n, np.int32)
+    split_by_partition(batch.subscriber, partitions, starts, rows)
+    return [select(batch, rows[starts[p] : starts[p + 1]]) for p in range(partitions)]

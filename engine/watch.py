@@ -1,0 +1,81 @@
+"""Watch the folder of the rule book and hand over every good change, whole.
+
+The folder is looked at several times a second; a change is read once it has stood still for one look, so that a half
+written file is not judged. A bad book leaves the running one serving: its faults are kept for status and said in the
+log, and the folder is not read again until it changes.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from rules.diagnostics import BookErrors
+from rules.load import load_book
+from rules.model import Book
+
+LOOK_S = 0.2
+
+log = logging.getLogger("opportune.book")
+
+Signature = tuple[tuple[str, int, int, int], ...]
+
+
+class BookWatcher:
+    """Turns changes of a folder into books.
+
+    Args:
+        folder: the book's folder.
+        activate: called with every good book that differs from the last one.
+        told: called with "ok" or "error" after every attempt.
+    """
+
+    def __init__(self, folder: Path, activate: Callable[[Book], None], told: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.fault = ""
+        self._activate = activate
+        self._told = told
+        self._seen: Signature | None = None
+        self._read: Signature | None = None
+        self._version = ""
+
+    def begin(self, version: str) -> None:
+        """Take the folder as it stands for read; `version` is the active book's."""
+        self._version = version
+        self._seen = self._read = signature(self.folder)
+
+    def look(self) -> None:
+        """Look at the folder once; read it when it changed and stood still since the last look."""
+        now = signature(self.folder)
+        settled, self._seen = now == self._seen, now
+        if now == self._read or not settled:
+            return
+        self._read = now
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the book and activate it when it is good and new."""
+        try:
+            book = load_book(self.folder)
+        except BookErrors as errors:
+            self.fault = str(errors)
+            self._told("error")
+            log.error("the changed book is not used, the running one keeps serving:\n%s", errors)
+            return
+        self.fault = ""
+        if book.version != self._version:
+            self._version = book.version
+            self._activate(book)
+            log.info("book %s with %d rules is in force", book.version, len(book.rules))
+        self._told("ok")
+
+
+def signature(folder: Path) -> Signature:
+    """Return what tells one state of the folder from another: names, sizes, times, file numbers."""
+    found = []
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue
+        found.append((path.name, stat.st_size, stat.st_mtime_ns, stat.st_ino))
+    return tuple(found)
