@@ -1,1 +1,162 @@
-"""Opportune: the rules package."""
+"""The questions: rule books, from TOML to decisions.
+
+Start with `rules.load` (files to a `Book`), `rules.model` (what a book is), `rules.expressions` (conditions) and
+`rules.gates` (what may stop a decision). Nothing here reads events, clocks or networks.
+
+# The grammar of a book
+
+A book is all `*.toml` files of one folder (sub-folders and hidden files are not read). Every section may stand in every
+file; a name is declared once in the whole book. Unknown keys are faults, and so are numbers where texts belong.
+
+Words used below:
+
+    NAME        a letter, then letters, digits, `_`; at most 64. What expressions use: events, fields, attributes,
+                features.
+    ID          letters (of any language), digits, `_` `.` `-`; at most 64. Rules, campaigns, channels, lists, offers,
+                areas.
+    DURATION    a whole number and a unit: ms s m h d w. "30s" "10m" "12h" "30d"
+    CAP         "N per DURATION" (rolling, to the millisecond), "N per day", "N per week" (from Monday), "N per month"
+                (the operator's calendar). N 0 to 1000, duration 1s to 366d. One text, or an array of them.
+    PERCENT     "2.5%", 0% to 100%, four decimals at most
+    EXPRESSION  see `rules.expressions.check`
+    TEXT        a text with gaps `{name}` or `{name:format}`, see `rules.templates`
+
+## Of the file
+
+    campaign = ID           The campaign of the file's rules; need not be declared. Default: the file's name without
+                            `.toml`.
+
+## [book]                   once in a book
+
+    zone = "Asia/Shanghai"  The operator's time zone: days, weeks, months, `hour()`, times in texts. Default "UTC".
+    cap = CAP               Over all commercial contacts of a subscriber. Default: none.
+    decisions_per_event = 1 Commercial decisions one event may yield, 1 to 16. Default 1.
+    holdout = PERCENT       Subscribers who get nothing commercial. Default "0%".
+    max_age = DURATION      Default for rules. Default "1h".
+    shelf_life = DURATION   Default for rules. Default "1d".
+
+## [events.NAME]            what the network reports; at most 245 types
+
+    fields = { NAME = "string", ... }
+                            Kinds: "int" "float" "bool" "string" "time"; with `!` behind it the field is required.
+                            At most 62.
+    decisions_max = 1       As `decisions_per_event`, for this type. Default: the book's; for `visit` at least 3.
+
+Built-in types, always there; of them only `decisions_max` can be set: `profile` (fields: the attributes), `list`
+(list, member), `outcome` (partition, position, row, rule, state, gateway, error), `visit` (terminal, visit, open,
+cause), `answer` (partition, position, row, rule, card, answer, note). No attribute or feature may take a field's name.
+
+## [attributes]             what is known of a subscriber, from `profile` events; at most 62
+
+    NAME = "string"         Kinds as for fields.
+    NAME = { set = ["12593", "mms"] }
+                            Any of these members at a time; at most 62 over the life of the book, because a member
+                            keeps its bit for ever. `holds('x')` asks the set named `services`.
+
+## [lists.ID]               named lists of subscribers, changed by `list` events; at most 62
+
+    title = ""
+    excludes = ""           "commercial": no commercial rule for who is on the list; "all": no rule at all; "": only
+                            where a rule says so.
+
+## [channels.ID]
+
+    kind = "sms"            "sms", "desk" or "alert". Default: the channel's own name, where it is one of these.
+    title = ID
+    class = "commercial"    Default class of rules that name this channel first. Default: none; "service" for alerts.
+    cap = CAP               Over this channel.
+    per_event_max = 1       Decisions of one event on this channel, 1 to 16. Default 1; desk 3; alert 16.
+
+## [campaigns.ID]
+
+    title = ID
+    cap = CAP               Over all rules of the campaign.
+    holdout = PERCENT       Subscribers who get nothing of this campaign. Default "0%".
+
+## [offers.ID]
+
+    title = ID              What a clerk or a text calls it: `{offer.title}`.
+    script = ""             What a clerk may say: `{offer.script}`.
+    link = ""               `{offer.link}`
+    requires = ["gprs"]     Members of the attribute `services`; who lacks one is not eligible.
+    unless_holds = ["12593"]
+                            Who holds one is not eligible. An unknown set holds nothing.
+
+## [areas.ID]
+
+    title = ""
+    cells = ["460-00-9871-30561", ...]
+                            1 to 50,000. Used as `cell in areas.ID`, or `in_area(cell, 'ID')`.
+
+## [features.NAME]          what is kept per subscriber; at most 4,096 with the attributes
+
+Exactly one of these, each "EVENT" or "EVENT.FIELD":
+
+    count                   How many events (that have the field, if one is named).
+    sum, min, max           Of a number (min, max: also of a time).
+    last, previous, first   The latest value, the one before it, the first. Without a field: the event's time.
+    distinct                How many different values.
+    since                   Milliseconds since the latest earlier such event; compares with DURATION.
+
+and then:
+
+    where = EXPRESSION      Only events for which this is true. Sees the event's fields and the attributes. Default:
+                            all events.
+    over = "ever"           DURATION from 1m to 366d (rolling), "today", "this month", or "ever". Default "ever".
+    panes = 12              Parts of a rolling window, 1 to 60; the window's far edge is exact to one part.
+
+An event is folded into the features before rules see it, so the first call makes `count` 1. Count, sum and distinct
+begin at 0, all others are unknown until first seen.
+
+## [[rule]]
+
+    id = ID                 Once in the book. Required.
+    on = NAME               The event type that asks the question. Required.
+    when = EXPRESSION       Sees the event's fields, the attributes, `lists` and the features. Default "true".
+    channels = [ID, ...]    In order of preference. Required.
+    offer = ID              Default: none.
+    campaign = ID           Default: the file's.
+    class = "commercial"    or "service": not held by the caps of channels and of the book. Default: the first class
+                            that one of its channels has, else "commercial".
+    priority = 50           0 to 1000; the highest first, then by id.
+    cap = CAP               Over this rule.
+    max_age = DURATION      An event that is logged later than this after it happened is not acted upon. Default: the
+                            book's.
+    shelf_life = DURATION   What is not sent after this is dropped. Default: the book's.
+    exclude = [ID, ...]     Lists whose members never get this.
+    holdout = PERCENT       Subscribers who never get this. Default "0%".
+    reason = TEXT           Why, for the clerk and for `why`. Default: the rule's id.
+    text.CHANNEL = TEXT     What the channel says. Required for every SMS channel of the rule.
+    enabled = true          false: checked, never asked.
+
+## [[test]]
+
+    name = ""               What is promised. Required.
+    subscriber = 8613800000001
+    given = { ATTRIBUTE = value, lists = [ID, ...] }
+                            What is known before the first event.
+    events = [{ at = TIME, EVENT = { FIELD = value, ... }, subscriber = ... }, ...]
+                            TIME: 2008-11-04T09:00:00+08:00; without offset in the operator's zone; "+10m" after the
+                            event before. In the order in which they arrive. Required.
+    expect = [{ at = TIME, rule = ID, channel = ID }, { at = TIME, rule = ID, gate = "cap" }, ...]
+                            All decisions that must come, and no others; a `gate` says what must have stopped a rule.
+                            Default: nothing.
+
+# Example
+
+    campaign = "12593-care"
+
+    [features.long_calls]
+    count = "call"
+    where = "kind == 'long_distance'"
+
+    [[rule]]
+    id       = "first-long-distance"
+    on       = "call"
+    when     = "kind == 'long_distance' and long_calls == 1 and not holds('12593')"
+    offer    = "12593"
+    channels = ["sms", "desk"]
+    cap      = "1 per 30d"
+    reason   = "first long-distance call, 12593 never used"
+    text.sms = "尊敬的{name}用户，您正在拨打长途，加拨12593更优惠。回复TD退订"
+"""

@@ -25,7 +25,7 @@ from rules.codes import Code
 from rules.diagnostics import nearest
 from rules.expressions.check import FUNCTIONS
 from rules.expressions.tree import BUILTINS
-from rules.model import Area, Campaign, Cap, Channel, Holding, ListDef, Offer
+from rules.model import Area, Campaign, Cap, Channel, ListDef, Offer
 from rules.shape import (
     AreaShape,
     BookShape,
@@ -49,6 +49,7 @@ from state.schema import FIELDS_MAX, MEMBERS_MAX, TYPES_MAX, VISIT, EventType, F
 __all__ = ["LOCK_FILE", "Catalogue", "Declared", "Lineage", "declare", "read_caps", "read_duration", "read_percentage"]
 
 LOCK_FILE = "members.lock"
+SERVICES = "services"
 SECTIONS = ("book", "events", "attributes", "lists", "channels", "campaigns", "offers", "areas", "features")
 FIELD_KINDS = {"int": Kind.INT, "float": Kind.FLOAT, "bool": Kind.BOOL, "string": Kind.STRING, "time": Kind.TIME}
 CHANNEL_KINDS: tuple[Literal["sms", "desk", "alert"], ...] = ("sms", "desk", "alert")
@@ -442,34 +443,25 @@ def _collision(what: str, document: Document, path: Path, faults: Faults) -> Non
 
 def _offer(catalogue: Catalogue, offer: Declared[OfferShape], faults: Faults) -> Offer:
     shape = offer.shape
-    needs = _holdings(catalogue, offer, "needs", shape.needs, faults)
-    unless = _holdings(catalogue, offer, "unless", shape.unless, faults)
-    return Offer(offer.name, shape.title or offer.name, shape.script, shape.link, needs, unless)
+    requires = _services(catalogue, offer, "requires", shape.requires, faults)
+    unless_holds = _services(catalogue, offer, "unless_holds", shape.unless_holds, faults)
+    return Offer(offer.name, shape.title or offer.name, shape.script, shape.link, requires, unless_holds)
 
 
-def _holdings(
-    catalogue: Catalogue, offer: Declared[OfferShape], key: str, wanted: Mapping[str, list[str]], faults: Faults
-) -> tuple[Holding, ...]:
-    sets = {one.name: (index, one) for index, one in enumerate(catalogue.attributes) if one.kind is Kind.SET}
-    found = []
-    for name, members in wanted.items():
-        path = (*offer.path, key, name)
-        if name not in sets:
-            if name not in catalogue.broken:
-                message = f"`{name}` is not an attribute that is a set"
-                faults.add(Code.UNKNOWN_NAME, offer.document, path, message, hint=nearest(name, sets), key=True)
-            continue
-        index, attribute = sets[name]
-        mask = 0
-        for at, member in enumerate(members):
-            if member in catalogue.live_members[name]:
-                mask |= 1 << attribute.members.index(member)
-            else:
-                message = f'"{member}" is not a member of the set `{name}`'
-                hint = nearest(member, catalogue.live_members[name])
-                faults.add(Code.UNKNOWN_MEMBER, offer.document, (*path, at), message, hint=hint)
-        found.append(Holding(name, index, mask, tuple(members)))
-    return tuple(found)
+def _services(
+    catalogue: Catalogue, offer: Declared[OfferShape], key: str, wanted: list[str], faults: Faults
+) -> tuple[str, ...]:
+    live = catalogue.live_members.get(SERVICES)
+    if wanted and live is None and SERVICES not in catalogue.broken:
+        message = f"`{key}` needs an attribute `{SERVICES}` that is a set"
+        faults.add(Code.UNKNOWN_NAME, offer.document, (*offer.path, key), message)
+    elif live is not None:
+        for index, member in enumerate(wanted):
+            if member not in live:
+                message = f'"{member}" is not a member of the set `{SERVICES}`'
+                path = (*offer.path, key, index)
+                faults.add(Code.UNKNOWN_MEMBER, offer.document, path, message, hint=nearest(member, live))
+    return tuple(dict.fromkeys(wanted))
 
 
 def _quoted(text: str) -> str:

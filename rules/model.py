@@ -32,7 +32,6 @@ __all__ = [
     "Channel",
     "Expectation",
     "Feature",
-    "Holding",
     "ListDef",
     "Offer",
     "Rule",
@@ -123,28 +122,15 @@ class ListDef:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """Members of one of the subscriber's SET attributes: bit `mask` of the feature at `feature`."""
-
-    attribute: str
-    feature: int
-    mask: int
-    members: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Offer:
-    """What is offered, and to whom: every member of `needs` must be held, none of `unless`.
-
-    An unknown set holds nothing.
-    """
+    """What is offered, and to whom: by members of the attribute `services` that must, and must not, be held."""
 
     name: str
     title: str
     script: str = ""
     link: str = ""
-    needs: tuple[Holding, ...] = ()
-    unless: tuple[Holding, ...] = ()
+    requires: tuple[str, ...] = ()
+    unless_holds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

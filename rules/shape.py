@@ -101,8 +101,8 @@ class OfferShape(Shape):
     title: Text = ""
     script: Text = ""
     link: Text = ""
-    needs: dict[str, list[str]] = {}
-    unless: dict[str, list[str]] = {}
+    requires: list[str] = []
+    unless_holds: list[str] = []
 
 
 class AreaShape(Shape):
