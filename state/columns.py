@@ -67,8 +67,8 @@ class Table:
         """Write each row's slot; return the rows whose subscribers were unknown before and have a slot now.
 
         Slots found or made are stamped with `position` in `seen`, their pages marked in `dirty`. Without `insert`, and
-        for a subscriber <= 0, an unknown one gets slot -1. Raises TableFullError when slots run out: the rows left over have
-        slot -1, the others stand.
+        for a subscriber <= 0, an unknown one gets slot -1. Raises TableFullError when slots run out: the rows left over
+        have slot -1, the others stand.
         """
         fresh, refused = self._index.lookup(subscribers, slots, self.seen, self.dirty, position, insert)
         if refused:

@@ -229,23 +229,28 @@ def lookup_rows(
 
 
 @kernel
-def remove_slots(slots: Slots, subs: Int64s, entries: Int64s, free: Slots, meta: Int64s) -> None:
-    """Take live slots out of the table, moving followers back over the gap, and put them on the free list."""
+def close_gap(entries: Int64s, gap: int, shift: int) -> None:
+    """Free the entry at `gap`, moving back the followers that it kept from their homes."""
     mask = entries.shape[0] - 1
+    place = (gap + 1) & mask
+    while entries[place] != 0:
+        home = shift_right(entries[place], SLOT_BITS + shift)
+        if ((place - home) & mask) >= ((place - gap) & mask):
+            entries[gap] = entries[place]
+            gap = place
+        place = (place + 1) & mask
+    entries[gap] = 0
+
+
+@kernel
+def remove_slots(slots: Slots, subs: Int64s, entries: Int64s, free: Slots, meta: Int64s) -> None:
+    """Take live slots out of the table and put them on the free list."""
     shift = home_shift(entries)
     for i in range(slots.shape[0]):
         slot = slots[i]
         subscriber = subs[slot]
-        gap = probe(entries, subs, subscriber, mix64(subscriber) & _TAG_MASK, shift)
+        close_gap(entries, probe(entries, subs, subscriber, mix64(subscriber) & _TAG_MASK, shift), shift)
         subs[slot] = 0
-        place = (gap + 1) & mask
-        while entries[place] != 0:
-            home = shift_right(entries[place], SLOT_BITS + shift)
-            if ((place - home) & mask) >= ((place - gap) & mask):
-                entries[gap] = entries[place]
-                gap = place
-            place = (place + 1) & mask
-        entries[gap] = 0
         free[meta[_FREE]] = slot
         meta[_FREE] += 1
         meta[_COUNT] -= 1
