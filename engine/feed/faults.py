@@ -14,12 +14,12 @@ DELAY_ROWS_MAX = 20_000
 
 BREAKS: tuple[Callable[[str], str], ...] = (
     lambda line: line[: len(line) // 2],
-    lambda line: line.replace('"msisdn":86', '"msisdn":"+86 ', 1),
+    lambda line: line.replace('"msisdn":', '"msisdn":null,"was":', 1),
     lambda line: line.replace('"msisdn"', '"caller"', 1),
     lambda line: line.replace('"time":"20', '"time":"20x', 1),
     lambda line: line.replace('"type":"', '"type":"un', 1),
     lambda line: line[:-1] + ',"note":"\udcff\udcfe"}',
-    lambda line: line.replace('"id":', '"id":99999999999999999999', 1),
+    lambda line: line.replace('"msisdn":', '"msisdn":99999999999999999999', 1),
     lambda line: '{"a":' * 400 + line,
     lambda line: line.replace(",", ";"),
     lambda _: "\x00\x01\x02",
