@@ -1,17 +1,495 @@
-"""Kernels over raw bytes: line ends, JSON lines, delimited lines."""
+"""The fast scanner of flat JSON lines.
 
+One call scans many lines. A line is walked once, key by key: the key that followed the last one in the line before is
+guessed and confirmed with two masked compares of `"key":`; then its value is read by what the entry says. A line that the
+scanner is not sure of, for whatever reason, is left to the strict path: its row is marked and nothing else is said.
+
+Rows are written where they will stay, so a chunk without odd lines is never copied. Tables are laid out in
+`scan.layout`, filled in `scan.tables`. Texts that the known-set lacks are reported once (`FRESH`).
+"""
+
+from connectors.sources.scan import layout as at
+from connectors.sources.scan.values import (
+    COLON,
+    COMMA,
+    QUOTE,
+    SPACE,
+    compact_time,
+    decimal,
+    digits,
+    epoch_time,
+    skip,
+    text_end,
+    time_text,
+    whole,
+    word_end,
+)
+from state.hashing import hash_address
 from state.jit import kernel
-from state.raw import equal_mask64, ones
+from state.raw import equal_mask64, load_i64, load_u8, ones, store_i64, store_u8, trailing_zeros
+
+_LINE_END, _RETURN, _OPEN, _CLOSE, _OPEN_SET, _CLOSE_SET, _PLUS = 10, 13, 123, 125, 91, 93, 43
+_SUBSCRIBER_DIGITS_MAX = 15
 
 
 @kernel
 def count_lines(address: int, length: int) -> int:
     """Count the line ends in `length` bytes; 64 bytes behind them must be readable."""
     count = 0
-    at = 0
-    while at + 64 <= length:
-        count += ones(equal_mask64(address + at, 10))
-        at += 64
-    if at < length:
-        count += ones(equal_mask64(address + at, 10) & ((1 << (length - at)) - 1))
+    done = 0
+    while done + 64 <= length:
+        count += ones(equal_mask64(address + done, _LINE_END))
+        done += 64
+    if done < length:
+        count += ones(equal_mask64(address + done, _LINE_END) & ((1 << (length - done)) - 1))
     return count
+
+
+@kernel
+def line_end(p: int) -> int:
+    """Return the address of the next line end at or behind `p`; there must be one."""
+    while True:
+        found = equal_mask64(p, _LINE_END)
+        if found != 0:
+            return p + trailing_zeros(found)
+        p += 64
+
+
+@kernel
+def scan_json(c: int) -> int:
+    """Scan lines from `AT` to `END`, row by row from `ROW`; return the next row. The context at `c` says all the rest.
+
+    Ends early when many new texts were met: the caller takes them and calls again.
+    """
+    p = load_i64(c + at.AT)
+    end = load_i64(c + at.END)
+    row = load_i64(c + at.ROW)
+    base = load_i64(c + at.BASE)
+    while p < end and load_i64(c + at.FRESH_COUNT) <= at.FRESH_MAX - at.FRESH_ROW_MAX:
+        begin_row(c, row, p - base)
+        after = line(c, p)
+        if after != 0 and after - p <= load_i64(c + at.LINE_BYTES_MAX) + 1:
+            p = after
+            end_row(c, row)
+        else:
+            p = line_end(p) + 1
+            refuse_row(c, row)
+        row += 1
+    store_i64(c + at.AT, p)
+    store_i64(c + at.ROW, row)
+    return row
+
+
+@kernel
+def begin_row(c: int, row: int, offset: int) -> None:
+    """Forget the row before."""
+    store_i64(load_i64(c + at.OUT_OFFSETS) + row * 8, offset)
+    store_i64(c + at.CELL, load_i64(c + at.OUT_CELLS) + row * 8)
+    store_i64(c + at.STATE, load_i64(c + at.START_STATE))
+    store_i64(c + at.SEEN, 0)
+    store_i64(c + at.NULLS, 0)
+    store_i64(c + at.HEADS, 0)
+    store_i64(c + at.R_ID, 0)
+    store_i64(c + at.TYPE_AHEAD, 0)
+
+
+@kernel
+def end_row(c: int, row: int) -> None:
+    """Write what the row gathered, and zeros where it has no value."""
+    state = load_i64(c + at.STATE)
+    present = load_i64(c + at.SEEN) & ~load_i64(c + at.NULLS)
+    store_i64(load_i64(c + at.OUT_SUBSCRIBER) + row * 8, load_i64(c + at.R_SUBSCRIBER))
+    store_i64(load_i64(c + at.OUT_AT) + row * 8, load_i64(c + at.R_AT))
+    store_i64(load_i64(c + at.OUT_ID) + row * 8, load_i64(c + at.R_ID))
+    store_i64(load_i64(c + at.OUT_PRESENT) + row * 8, present)
+    store_u8(load_i64(c + at.OUT_TYPE) + row, load_i64(state + at.S_CODE))
+    store_u8(load_i64(c + at.OUT_OK) + row, 1)
+    absent = load_i64(c + at.ALL_SLOTS) & ~present
+    cell = load_i64(c + at.CELL)
+    stride = load_i64(c + at.STRIDE)
+    while absent != 0:
+        store_i64(cell + trailing_zeros(absent) * stride, 0)
+        absent &= absent - 1
+
+
+@kernel
+def refuse_row(c: int, row: int) -> None:
+    """Leave the row to the strict path."""
+    store_u8(load_i64(c + at.OUT_OK) + row, 0)
+    store_i64(c + at.REFUSED, load_i64(c + at.REFUSED) + 1)
+
+
+@kernel
+def row_is_whole(c: int) -> bool:
+    """Tell whether the row has everything it must have, and a time that can be."""
+    at_ms = load_i64(c + at.R_AT)
+    needed = load_i64(c + at.HEADS_NEEDED)
+    required = load_i64(load_i64(c + at.STATE) + at.S_REQUIRED)
+    present = load_i64(c + at.SEEN) & ~load_i64(c + at.NULLS)
+    return (
+        load_i64(c + at.HEADS) & needed == needed
+        and present & required == required
+        and load_i64(c + at.AT_MS_MIN) <= at_ms <= load_i64(c + at.AT_MS_MAX)
+        and load_i64(c + at.TYPE_AHEAD) == 0
+    )
+
+
+@kernel
+def line(c: int, p: int) -> int:
+    """Scan one line; return the address of the next one, or 0 where the strict path must judge."""
+    if load_u8(p) != _OPEN:
+        return 0
+    p += 1
+    entry = load_i64(load_i64(c + at.START_STATE) + at.S_START)
+    while True:
+        guess = load_i64(entry + at.E_NEXT)
+        if is_key(guess, p):
+            entry = guess
+            p += load_i64(entry + at.E_LENGTH)
+        else:
+            last = entry
+            if load_u8(p) == SPACE:
+                p += 1
+            state = load_i64(c + at.STATE)
+            entry, p = find_key(c, p)
+            if p == 0:
+                return 0
+            if load_i64(c + at.STATE) == state:
+                store_i64(last + at.E_NEXT, entry)
+        if load_u8(p) == SPACE:
+            p += 1
+        p = value(c, entry, p)
+        if p == 0:
+            return 0
+        if load_i64(entry + at.E_ACTION) == at.A_TYPE:
+            entry = load_i64(load_i64(c + at.STATE) + at.S_TYPE)
+        behind = load_u8(p)
+        p += 1
+        if behind == COMMA:
+            if load_u8(p) == SPACE:
+                p += 1
+            continue
+        if behind != _CLOSE or not row_is_whole(c):
+            return 0
+        if load_u8(p) == _RETURN:
+            p += 1
+        return p + 1 if load_u8(p) == _LINE_END else 0
+
+
+@kernel
+def is_key(entry: int, p: int) -> bool:
+    """Tell whether `"key":` of the entry stands at `p`."""
+    wrong = (load_i64(p) ^ load_i64(entry + at.E_WORD0)) & load_i64(entry + at.E_MASK0)
+    wrong |= (load_i64(p + 8) ^ load_i64(entry + at.E_WORD1)) & load_i64(entry + at.E_MASK1)
+    tail = load_i64(entry + at.E_TAIL)
+    return wrong == 0 and (tail == 0 or same_tail(tail, p + 16, load_i64(entry + at.E_LENGTH) - 16))
+
+
+@kernel
+def same_tail(tail: int, p: int, length: int) -> bool:
+    """Compare what of a long key stands behind its first 16 bytes."""
+    equal = True
+    for n in range(length):
+        equal = equal and load_u8(tail + n) == load_u8(p + n)
+    return equal
+
+
+@kernel
+def find_key(c: int, p: int) -> tuple[int, int]:
+    """Find the entry of the key at `p` by its hash; one for what is read past where the book does not know the key."""
+    if load_u8(p) != QUOTE:
+        return 0, 0
+    end = text_end(p + 1)
+    if end == 0 or load_u8(end + 1) != COLON:
+        return 0, 0
+    store_i64(c + at.MISSES, load_i64(c + at.MISSES) + 1)
+    state = load_i64(c + at.STATE)
+    if load_i64(state + at.S_CODE) < 0 and entry_of(state, p, end) == 0:
+        ahead = type_ahead(state, p)
+        if ahead == 0 or not take_type(c, ahead):
+            return 0, 0
+        store_i64(c + at.TYPE_AHEAD, 1)
+        state = load_i64(c + at.STATE)
+    entry = entry_of(state, p, end)
+    if entry == 0:
+        note_strange(c, state, p, end)
+        entry = load_i64(state + at.S_UNKNOWN)
+    return entry, end + 2
+
+
+@kernel
+def entry_of(state: int, p: int, end: int) -> int:
+    """Return the entry of the key between the quotes at `p` and `end` in the state; 0 for none."""
+    keys = load_i64(state + at.S_KEYS)
+    mask = load_i64(state + at.S_KEYS_MASK)
+    slot = hash_address(p + 1, end - p - 1) & mask
+    while True:
+        entry = load_i64(keys + slot * 8)
+        if entry == 0:
+            return 0
+        if load_i64(entry + at.E_LENGTH) == end + 2 - p and is_key(entry, p):
+            return entry
+        slot = (slot + 1) & mask
+
+
+@kernel
+def note_strange(c: int, state: int, p: int, end: int) -> None:
+    """Report a key that the book does not know, so that it can be guessed next time."""
+    count = load_i64(c + at.STRANGE_COUNT)
+    if count < at.STRANGE_MAX:
+        note = load_i64(c + at.STRANGE) + count * 24
+        store_i64(note, state)
+        store_i64(note + 8, p + 1)
+        store_i64(note + 16, end - p - 1)
+        store_i64(c + at.STRANGE_COUNT, count + 1)
+
+
+@kernel
+def type_ahead(state: int, p: int) -> int:
+    """Return the address of the type's value in what is left of the line, without reading any other value; or 0."""
+    entry = load_i64(state + at.S_TYPE)
+    while True:
+        if is_key(entry, p):
+            p += load_i64(entry + at.E_LENGTH)
+            return p + 1 if load_u8(p) == SPACE else p
+        if load_u8(p) != QUOTE:
+            return 0
+        end = text_end(p + 1)
+        if end == 0 or load_u8(end + 1) != COLON:
+            return 0
+        p = end + 2
+        p = skip(p + 1 if load_u8(p) == SPACE else p)
+        if p == 0 or load_u8(p) != COMMA:
+            return 0
+        p = p + 2 if load_u8(p + 1) == SPACE else p + 1
+
+
+@kernel
+def value(c: int, entry: int, p: int) -> int:
+    """Read the value of a key into the row."""
+    action = load_i64(entry + at.E_ACTION)
+    if action == at.STRING:
+        return string_value(c, entry, p)
+    if action == at.INT:
+        end, number = whole(p)
+        return put(c, entry, end, number) if end != 0 else null(c, entry, p)
+    if action == at.A_TYPE:
+        return type_value(c, p)
+    if action == at.A_SUBSCRIBER:
+        return subscriber_value(c, p)
+    if action == at.A_TIME:
+        return time_head(c, p)
+    if action == at.A_ID:
+        return id_value(c, p)
+    if action == at.FLOAT:
+        end, number = decimal(p)
+        return put(c, entry, end, number) if end != 0 else null(c, entry, p)
+    if action == at.BOOL:
+        end, number = word_end(p)
+        return put(c, entry, end, number) if end != 0 and number < 2 else null(c, entry, p)
+    if action == at.TIME:
+        end, number = time_value(c, p)
+        return put(c, entry, end, number) if end != 0 else null(c, entry, p)
+    if action == at.SET:
+        return set_value(c, entry, p)
+    return skip(p)
+
+
+@kernel
+def put(c: int, entry: int, end: int, cell: int) -> int:
+    """Write a cell of the row; 0 for a key that came before."""
+    bit = load_i64(entry + at.E_BIT)
+    seen = load_i64(c + at.SEEN)
+    if seen & bit != 0:
+        return 0
+    store_i64(c + at.SEEN, seen | bit)
+    store_i64(load_i64(c + at.CELL) + load_i64(entry + at.E_SLOT) * load_i64(c + at.STRIDE), cell)
+    return end
+
+
+@kernel
+def null(c: int, entry: int, p: int) -> int:
+    """Read a null, which is no value; 0 for anything else."""
+    end, word = word_end(p)
+    if end == 0 or word != 2:
+        return 0
+    bit = load_i64(entry + at.E_BIT)
+    store_i64(c + at.NULLS, load_i64(c + at.NULLS) | bit)
+    return put(c, entry, end, 0)
+
+
+@kernel
+def string_value(c: int, entry: int, p: int) -> int:
+    """Read a text as its hash."""
+    if load_u8(p) != QUOTE:
+        return null(c, entry, p)
+    end = text_end(p + 1)
+    if end == 0:
+        return 0
+    hashed = hash_address(p + 1, end - p - 1)
+    meet(c, hashed, p + 1, end - p - 1)
+    return put(c, entry, end + 1, hashed)
+
+
+@kernel
+def meet(c: int, hashed: int, address: int, length: int) -> None:
+    """Report a text that the known-set lacks, and put it there."""
+    known = load_i64(c + at.KNOWN)
+    mask = load_i64(c + at.KNOWN_MASK)
+    slot = hashed & mask
+    while True:
+        found = load_i64(known + slot * 8)
+        if found == hashed:
+            return
+        if found == 0:
+            break
+        slot = (slot + 1) & mask
+    store_i64(known + slot * 8, hashed)
+    store_i64(c + at.KNOWN_COUNT, load_i64(c + at.KNOWN_COUNT) + 1)
+    count = load_i64(c + at.FRESH_COUNT)
+    note = load_i64(c + at.FRESH) + count * 24
+    store_i64(note, hashed)
+    store_i64(note + 8, address)
+    store_i64(note + 16, length)
+    store_i64(c + at.FRESH_COUNT, count + 1)
+
+
+@kernel
+def head(c: int, bit: int, end: int) -> int:
+    """Mark a head as read; 0 for one that came before."""
+    heads = load_i64(c + at.HEADS)
+    store_i64(c + at.HEADS, heads | bit)
+    return 0 if heads & bit != 0 else end
+
+
+@kernel
+def type_value(c: int, p: int) -> int:
+    """Read the event type, which chooses the keys to come."""
+    if load_u8(p) != QUOTE:
+        return 0
+    if load_i64(c + at.TYPE_AHEAD) != 0:
+        store_i64(c + at.TYPE_AHEAD, 0)
+    elif not take_type(c, p):
+        return 0
+    return head(c, at.HEAD_TYPE, text_end(p + 1) + 1)
+
+
+@kernel
+def take_type(c: int, p: int) -> bool:
+    """Choose the state of the type that is written at `p`; false for one that is not known."""
+    if load_u8(p) != QUOTE:
+        return False
+    end = text_end(p + 1)
+    if end == 0:
+        return False
+    hashed = hash_address(p + 1, end - p - 1)
+    types = load_i64(c + at.TYPES)
+    mask = load_i64(c + at.TYPES_MASK)
+    slot = hashed & mask
+    while True:
+        found = load_i64(types + slot * 16)
+        if found == hashed:
+            store_i64(c + at.STATE, load_i64(types + slot * 16 + 8))
+            return True
+        if found == 0:
+            return False
+        slot = (slot + 1) & mask
+
+
+@kernel
+def subscriber_value(c: int, p: int) -> int:
+    """Read an MSISDN, a number or a text of digits with or without a plus."""
+    quoted = load_u8(p) == QUOTE
+    if quoted:
+        p += 1
+        if load_u8(p) == _PLUS:
+            p += 1
+    end, number, count = digits(p)
+    if count == 0 or count > _SUBSCRIBER_DIGITS_MAX or load_u8(p) == 48:
+        return 0
+    store_i64(c + at.R_SUBSCRIBER, number)
+    if quoted:
+        if load_u8(end) != QUOTE:
+            return 0
+        end += 1
+    return head(c, at.HEAD_SUBSCRIBER, end)
+
+
+@kernel
+def time_value(c: int, p: int) -> tuple[int, int]:
+    """Read a time in the mapping's format, as a text or, where the format is of digits, as a number."""
+    if load_u8(p) == QUOTE:
+        end, at_ms = time_text(c, p + 1)
+        if end == 0 or load_u8(end) != QUOTE:
+            return 0, 0
+        return end + 1, at_ms
+    form = load_i64(c + at.TIME_FORMAT)
+    if form == at.ISO8601 or load_u8(p) == 48:
+        return 0, 0
+    if form == at.COMPACT:
+        end, at_ms = compact_time(c, p)
+        return (end, at_ms) if end == p + 14 else (0, 0)
+    return epoch_time(c, p)
+
+
+@kernel
+def time_head(c: int, p: int) -> int:
+    """Read the event's time."""
+    end, at_ms = time_value(c, p)
+    if end == 0:
+        return 0
+    store_i64(c + at.R_AT, at_ms)
+    return head(c, at.HEAD_TIME, end)
+
+
+@kernel
+def id_value(c: int, p: int) -> int:
+    """Read the event's own id, a text or a whole number, as the hash of how it is written."""
+    first = load_u8(p)
+    if first == QUOTE:
+        end = text_end(p + 1)
+        if end == 0:
+            return 0
+        if end > p + 1:
+            store_i64(c + at.R_ID, hash_address(p + 1, end - p - 1))
+        return head(c, at.HEAD_ID, end + 1)
+    end, _, count = digits(p)
+    if count == 0 or count > 18 or (count > 1 and first == 48):
+        return 0
+    store_i64(c + at.R_ID, hash_address(p, count))
+    return head(c, at.HEAD_ID, end)
+
+
+@kernel
+def set_value(c: int, entry: int, p: int) -> int:
+    """Read an array of texts as the bits of those that the book declares."""
+    if load_u8(p) != _OPEN_SET:
+        return null(c, entry, p)
+    p += 1
+    bits = 0
+    if load_u8(p) == _CLOSE_SET:
+        return put(c, entry, p + 1, 0)
+    while True:
+        if load_u8(p) != QUOTE:
+            return 0
+        end = text_end(p + 1)
+        if end == 0:
+            return 0
+        bits |= member_bit(load_i64(entry + at.E_SET), hash_address(p + 1, end - p - 1))
+        behind = load_u8(end + 1)
+        p = end + 2
+        if behind == _CLOSE_SET:
+            return put(c, entry, p, bits)
+        if behind != COMMA:
+            return 0
+        if load_u8(p) == SPACE:
+            p += 1
+
+
+@kernel
+def member_bit(members: int, hashed: int) -> int:
+    """Return the bit of a member of a set; 0 for one that the book does not declare."""
+    for n in range(load_i64(members)):
+        if load_i64(members + 8 + n * 8) == hashed:
+            return 1 << n
+    return 0

@@ -1,0 +1,51 @@
+"""Where things lie in the tables that Python fills and the kernels read.
+
+Three kinds of block, each a run of int64 words, addressed in bytes:
+
+- the *context*: one a scanner, what a call needs and what a row gathers while it is scanned;
+- a *state*: one an event type, and one for "type not known yet";
+- an *entry*: one a key that may come in a state, and what to do with its value.
+
+Only numbers stand here, so that every module of the scanner agrees on them.
+"""
+
+# Context: what a call is given.
+AT, END, BASE, ROW = 0, 8, 16, 24
+START_STATE, TYPES, TYPES_MASK, LINE_BYTES_MAX = 32, 40, 48, 56
+OUT_SUBSCRIBER, OUT_AT, OUT_TYPE, OUT_ID, OUT_PRESENT, OUT_CELLS, OUT_OFFSETS, OUT_OK = 64, 72, 80, 88, 96, 104, 112, 120
+STRIDE, AT_MS_MIN, AT_MS_MAX, TIME_FORMAT, HAS_OFFSET, OFFSET_MS = 128, 136, 144, 152, 160, 168
+KNOWN, KNOWN_MASK, KNOWN_COUNT, FRESH, FRESH_COUNT = 176, 184, 192, 200, 208
+STRANGE, STRANGE_COUNT, MISSES, REFUSED = 216, 224, 232, 240
+HEADS_NEEDED, ALL_SLOTS = 248, 256
+# Context: what is remembered from row to row.
+DATE_A, DATE_B, DATE_MS, ZONE, ZONE_MS = 264, 272, 280, 288, 296
+# Context: what a row gathers.
+STATE, SEEN, NULLS, HEADS, CELL, R_SUBSCRIBER, R_AT, R_ID, TYPE_AHEAD = 304, 312, 320, 328, 336, 344, 352, 360, 368
+# Context: delimited lines.
+DELIMITER, COLUMNS, STARTS, SET_DELIMITER = 376, 384, 392, 400
+CONTEXT_WORDS = 51
+
+# State.
+S_CODE, S_REQUIRED, S_START, S_UNKNOWN, S_TYPE, S_KEYS, S_KEYS_MASK, S_SLOTS = 0, 8, 16, 24, 32, 40, 48, 56
+S_COLUMNS, S_COLUMNS_COUNT = 64, 72
+STATE_WORDS = 10
+
+# Entry.
+E_WORD0, E_MASK0, E_WORD1, E_MASK1, E_LENGTH, E_ACTION, E_NEXT, E_SLOT, E_BIT, E_TAIL, E_SET, E_COLUMN = (
+    0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88,
+)  # fmt: skip
+ENTRY_WORDS = 12
+
+# Actions: the kinds of field as in `state.schema.Kind`, then the heads, then what is read past.
+INT, FLOAT, BOOL, STRING, TIME, SET = range(6)
+A_TYPE, A_SUBSCRIBER, A_TIME, A_ID, A_SKIP = range(6, 11)
+HEAD_TYPE, HEAD_SUBSCRIBER, HEAD_TIME, HEAD_ID = 1, 2, 4, 8
+
+ISO8601, COMPACT, EPOCH_MS, EPOCH_S = range(4)
+
+FRESH_MAX = 4096
+"""Texts of one call that may be new; a call ends early when they are nearly used up."""
+FRESH_ROW_MAX = 128
+"""Texts that one row can add at most."""
+STRANGE_MAX = 64
+"""Keys that the book does not know which one call reports."""

@@ -1,0 +1,179 @@
+"""The scanner's memory and its calls: what stands between the kernels and `decoder`.
+
+A scanner keeps tables, guesses and the set of texts that were reported before, all its own: one scanner a thread. The set
+of known texts is only a filter; when it has grown to its bound it is emptied, and texts are reported again.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from connectors.sources.contract import Bytes
+from connectors.sources.mapping import Plan, offset_ms
+from connectors.sources.scan import layout as at
+from connectors.sources.scan.kernel import count_lines, scan_json
+from connectors.sources.scan.tables import KEYS_MAX, Tables
+from connectors.sources.strict import AT_MS_MIN
+from state.batch import Batch
+
+KNOWN_MAX = 1 << 22
+"""Texts that a scanner remembers to have reported."""
+_KNOWN_MIN = 1 << 14
+_MISSES_SHARE = 32
+_FORMATS = {"iso8601": at.ISO8601, "compact": at.COMPACT, "epoch_ms": at.EPOCH_MS, "epoch_s": at.EPOCH_S}
+
+
+@dataclass(slots=True)
+class Scanned:
+    """Every line of a chunk as a row: `ok[row]` is 0 where the strict path must judge; `offsets` are within the chunk."""
+
+    batch: Batch
+    offsets: NDArray[np.int64]
+    ok: NDArray[np.uint8]
+    refused: int
+
+
+class Scanner:
+    """Scans the chunks of one source under one schema."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._learned: dict[str, set[str]] = {}
+        self._known = np.zeros(_KNOWN_MIN, np.int64)
+        self._fresh = np.zeros((at.FRESH_MAX, 3), np.int64)
+        self._strange = np.zeros((at.STRANGE_MAX, 3), np.int64)
+        self._context = np.zeros(at.CONTEXT_WORDS, np.int64)
+        self._tables = Tables(plan, {})
+        self._columns: tuple[str, ...] = ()
+        self._prepare()
+
+    def scan(self, data: Bytes, length: int, at_ms_max: int) -> Scanned:
+        """Scan `data[:length]`; a line end, or 64 bytes that begin with one, must follow."""
+        schema = self._plan.schema
+        base = data.ctypes.data
+        rows = count_lines(base, length)
+        if length and data[length - 1] != 10:
+            rows += 1
+        batch = Batch(
+            schema,
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.uint8),
+            np.empty(rows, np.int64),
+            np.empty(rows, np.int64),
+            np.empty((schema.width, rows), np.int64),
+        )
+        offsets = np.empty(rows + 1, np.int64)
+        ok = np.empty(rows, np.uint8)
+        self._aim(batch, offsets, ok, base, length, at_ms_max)
+        self._run(data, batch, rows)
+        offsets[rows] = length if length and data[length - 1] == 10 else length + 1
+        return Scanned(batch, offsets, ok, self._word(at.REFUSED))
+
+    def _run(self, data: Bytes, batch: Batch, rows: int) -> None:
+        strings: dict[int, bytes] = {}
+        context = self._context.ctypes.data
+        while True:
+            self._make_room()
+            done = scan_json(context)
+            base = data.ctypes.data
+            for hashed, address, length in self._fresh[: self._word(at.FRESH_COUNT)].tolist():
+                strings[hashed] = data[address - base : address - base + length].tobytes()
+            self._set(at.FRESH_COUNT, 0)
+            if done >= rows:
+                break
+        batch.strings = list(strings.items())
+        if self._word(at.MISSES) * _MISSES_SHARE > rows and self._word(at.STRANGE_COUNT):
+            self._learn(data)
+
+    def _learn(self, data: Bytes) -> None:
+        """Add keys that the feed sends and the book does not know, so that they are guessed too."""
+        base = data.ctypes.data
+        before = sum(map(len, self._learned.values()))
+        for state, address, length in self._strange[: self._word(at.STRANGE_COUNT)].tolist():
+            names = self._learned.setdefault(self._tables.names.get(state, ""), set())
+            if len(names) < KEYS_MAX:
+                names.add(data[address - base : address - base + length].tobytes().decode())
+        if sum(map(len, self._learned.values())) > before:
+            self._tables = Tables(self._plan, self._learned, self._columns)
+            self._prepare()
+
+    def _make_room(self) -> None:
+        """Keep the known-set at most half full."""
+        count = self._word(at.KNOWN_COUNT)
+        if 2 * (count + at.FRESH_MAX) > len(self._known):
+            if len(self._known) >= 2 * KNOWN_MAX:
+                self._known[:] = 0
+                self._set(at.KNOWN_COUNT, 0)
+                return
+            old = self._known[self._known != 0]
+            self._known = np.zeros(2 * len(self._known), np.int64)
+            _insert(self._known, old)
+            self._set(at.KNOWN, self._known.ctypes.data)
+            self._set(at.KNOWN_MASK, len(self._known) - 1)
+
+    def _aim(
+        self, batch: Batch, offsets: NDArray[np.int64], ok: NDArray[np.uint8], base: int, length: int, at_ms_max: int
+    ) -> None:
+        """Point the context at what is read and written in this call."""
+        rows = batch.n
+        for place, value in (
+            (at.AT, base),
+            (at.END, base + length),
+            (at.BASE, base),
+            (at.ROW, 0),
+            (at.OUT_SUBSCRIBER, batch.subscriber.ctypes.data),
+            (at.OUT_AT, batch.at_ms.ctypes.data),
+            (at.OUT_TYPE, batch.type.ctypes.data),
+            (at.OUT_ID, batch.id.ctypes.data),
+            (at.OUT_PRESENT, batch.present.ctypes.data),
+            (at.OUT_CELLS, batch.cells.ctypes.data),
+            (at.OUT_OFFSETS, offsets.ctypes.data),
+            (at.OUT_OK, ok.ctypes.data),
+            (at.STRIDE, rows * 8),
+            (at.AT_MS_MAX, at_ms_max),
+            (at.MISSES, 0),
+            (at.REFUSED, 0),
+            (at.STRANGE_COUNT, 0),
+        ):
+            self._context[place // 8] = value
+
+    def _prepare(self) -> None:
+        """Write what stays the same from call to call."""
+        mapping = self._plan.mapping
+        heads = at.HEAD_SUBSCRIBER | at.HEAD_TIME | (0 if mapping.type else at.HEAD_TYPE)
+        for place, value in (
+            (at.START_STATE, self._tables.start),
+            (at.TYPES, self._tables.types),
+            (at.TYPES_MASK, self._tables.types_mask),
+            (at.LINE_BYTES_MAX, mapping.line_bytes_max),
+            (at.AT_MS_MIN, AT_MS_MIN),
+            (at.TIME_FORMAT, _FORMATS[mapping.time_format]),
+            (at.HAS_OFFSET, int(bool(mapping.time_offset))),
+            (at.OFFSET_MS, offset_ms(mapping.time_offset) if mapping.time_offset else 0),
+            (at.KNOWN, self._known.ctypes.data),
+            (at.KNOWN_MASK, len(self._known) - 1),
+            (at.FRESH, self._fresh.ctypes.data),
+            (at.STRANGE, self._strange.ctypes.data),
+            (at.HEADS_NEEDED, heads),
+            (at.ALL_SLOTS, (1 << self._plan.schema.width) - 1),
+            (at.DATE_B, -1),
+            (at.ZONE, -1),
+        ):
+            self._context[place // 8] = value
+
+    def _word(self, place: int) -> int:
+        return int(self._context[place // 8])
+
+    def _set(self, place: int, value: int) -> None:
+        self._context[place // 8] = value
+
+
+def _insert(table: NDArray[np.int64], hashes: NDArray[np.int64]) -> None:
+    mask = len(table) - 1
+    for hashed in hashes.tolist():
+        slot = hashed & mask
+        while table[slot]:
+            slot = (slot + 1) & mask
+        table[slot] = hashed

@@ -1,0 +1,195 @@
+"""The tables of the scanner, filled from a plan.
+
+All blocks lie in one array of words, whose address is fixed while the tables live; see `scan.layout`. The only words that
+change later are the guesses (`E_NEXT`), so tables belong to one thread.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from connectors.sources.mapping import Plan, TypePlan
+from connectors.sources.scan import layout as at
+from state.hashing import hash_text
+from state.schema import Kind
+
+KEYS_MAX = 512
+"""Keys of one state, with those learned while running."""
+_NO_CODE = -1
+_BACKSLASH = "\\"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a state and what is done with its value."""
+
+    name: str
+    action: int
+    slot: int = 0
+    members: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> bytes:
+        """The key as it stands in a line."""
+        return b'"' + self.name.encode() + b'":'
+
+
+@dataclass
+class _Words:
+    """An array of words that grows while blocks are laid out; references are indices of words."""
+
+    words: list[int] = field(default_factory=list)
+    references: list[int] = field(default_factory=list)
+
+    def block(self, values: list[int]) -> int:
+        start = len(self.words)
+        self.words += values
+        return start
+
+    def refer(self, place: int, target: int) -> None:
+        """Make the word at `place` the address of the word at `target`."""
+        self.words[place] = target
+        self.references.append(place)
+
+    def settle(self) -> NDArray[np.int64]:
+        """Return the array, references turned into addresses."""
+        array = np.array([_signed(word) for word in self.words], dtype=np.int64)
+        base = array.ctypes.data
+        array[self.references] = base + array[self.references] * 8
+        return array
+
+
+class Tables:
+    """The states of a plan. `learned` are keys, by name of the state, that the book does not know but the feed sends."""
+
+    def __init__(self, plan: Plan, learned: dict[str, set[str]], columns: tuple[str, ...] = ()) -> None:
+        self._words = _Words()
+        self._plan = plan
+        self._columns = columns
+        self._tails: list[bytes] = []
+        states: dict[str, int] = {}
+        for wire, kind in plan.types.items():
+            states[wire] = self._state(kind.code, keys_of(plan, kind), learned.get(wire, set()))
+        untyped = self._state(_NO_CODE, heads_of(plan), set())
+        types = self._types(states)
+        self.array = self._words.settle()
+        base = self.array.ctypes.data
+        self.names = {base + place * 8: wire for wire, place in states.items()}
+        self.start = base + (untyped if plan.only is None else states[plan.mapping.type]) * 8
+        self.types = base + types[0] * 8
+        self.types_mask = types[1]
+
+    def _types(self, states: dict[str, int]) -> tuple[int, int]:
+        mask = _mask_for(len(states))
+        block = self._words.block([0] * (2 * (mask + 1)))
+        for wire, place in states.items():
+            hashed = hash_text(wire.encode())
+            slot = hashed & mask
+            while self._words.words[block + slot * 2]:
+                slot = (slot + 1) & mask
+            self._words.words[block + slot * 2] = hashed
+            self._words.refer(block + slot * 2 + 1, place)
+        return block, mask
+
+    def _state(self, code: int, keys: list[Key], learned: set[str]) -> int:
+        words = self._words
+        state = words.block([0] * at.STATE_WORDS)
+        described = self._plan.schema.types[code].fields if code >= 0 else ()
+        required = sum(1 << slot for slot, item in enumerate(described) if item.required)
+        words.words[state : state + 2] = [code, required]
+        known = {key.name for key in keys}
+        keys = keys + [Key(name, at.A_SKIP) for name in sorted(learned - known)[: KEYS_MAX - len(keys)]]
+        start, unknown = self._entry(None), self._entry(None)
+        keys = [key for key in keys if plain(key.name)]
+        entries = [self._entry(key) for key in keys]
+        for entry in [start, unknown, *entries]:
+            words.refer(entry + at.E_NEXT // 8, unknown)
+        by_name = dict(zip((key.name for key in keys), entries, strict=True))
+        words.refer(state + at.S_START // 8, start)
+        words.refer(state + at.S_UNKNOWN // 8, unknown)
+        words.refer(state + at.S_TYPE // 8, by_name.get(self._plan.heads[0], unknown))
+        self._hash_keys(state, by_name)
+        self._column_entries(state, by_name)
+        return state
+
+    def _hash_keys(self, state: int, by_name: dict[str, int]) -> None:
+        words = self._words
+        mask = _mask_for(len(by_name))
+        block = words.block([0] * (mask + 1))
+        for name, entry in by_name.items():
+            slot = hash_text(name.encode()) & mask
+            while words.words[block + slot]:
+                slot = (slot + 1) & mask
+            words.refer(block + slot, entry)
+        words.refer(state + at.S_KEYS // 8, block)
+        words.words[state + at.S_KEYS_MASK // 8] = mask
+
+    def _column_entries(self, state: int, by_name: dict[str, int]) -> None:
+        """List the entries of the columns that the state reads, in the order of the columns."""
+        words = self._words
+        read = [(number, by_name[name]) for number, name in enumerate(self._columns) if name in by_name]
+        block = words.block([0] * len(read))
+        for place, (number, entry) in enumerate(read):
+            words.refer(block + place, entry)
+            words.words[entry + at.E_COLUMN // 8] = number
+        words.refer(state + at.S_COLUMNS // 8, block)
+        words.words[state + at.S_COLUMNS_COUNT // 8] = len(read)
+
+    def _entry(self, key: Key | None) -> int:
+        """Lay out an entry; without a key, one that no key ever equals."""
+        words = self._words
+        if key is None:
+            return words.block([-1, -1, 0, 0, 0, at.A_SKIP, *([0] * (at.ENTRY_WORDS - 6))])
+        text = key.written
+        padded = text[:16].ljust(16, b"\0")
+        masks = (b"\xff" * min(len(text), 16)).ljust(16, b"\0")
+        entry = words.block([0] * at.ENTRY_WORDS)
+        values = [padded[:8], masks[:8], padded[8:], masks[8:]]
+        words.words[entry : entry + 4] = [int.from_bytes(value, "little") for value in values]
+        words.words[entry + at.E_LENGTH // 8] = len(text)
+        words.words[entry + at.E_ACTION // 8] = key.action
+        words.words[entry + at.E_SLOT // 8] = key.slot
+        words.words[entry + at.E_BIT // 8] = 1 << key.slot if key.action < at.A_TYPE else 0
+        if len(text) > 16:
+            tail = text[16:].ljust((len(text) - 16 + 7) // 8 * 8, b"\0")
+            place = words.block([int.from_bytes(tail[n : n + 8], "little") for n in range(0, len(tail), 8)])
+            words.refer(entry + at.E_TAIL // 8, place)
+        if key.action == at.SET:
+            place = words.block([len(key.members), *(hash_text(member.encode()) for member in key.members)])
+            words.refer(entry + at.E_SET // 8, place)
+        return entry
+
+
+def plain(name: str) -> bool:
+    """Tell whether a JSON line can hold the key without an escape; a line with escapes goes to the strict path."""
+    return '"' not in name and _BACKSLASH not in name and all(letter >= " " for letter in name)
+
+
+def heads_of(plan: Plan) -> list[Key]:
+    """Return the keys that every line has."""
+    actions = (at.A_TYPE, at.A_SUBSCRIBER, at.A_TIME, at.A_ID)
+    heads = zip(plan.heads, actions, strict=True)
+    return [Key(name, action) for name, action in heads if name]
+
+
+def keys_of(plan: Plan, kind: TypePlan) -> list[Key]:
+    """Return the keys that a line of one event type may have."""
+    fields = plan.schema.types[kind.code].fields
+    own = [
+        Key(wire, int(fields[slot].kind), slot, fields[slot].members if fields[slot].kind == Kind.SET else ())
+        for wire, slot in kind.slots.items()
+    ]
+    return heads_of(plan) + own
+
+
+def _mask_for(count: int) -> int:
+    size = 4
+    while size < 3 * count:
+        size *= 2
+    return size - 1
+
+
+def _signed(word: int) -> int:
+    word &= (1 << 64) - 1
+    return word - (1 << 64) if word >> 63 else word

@@ -1,0 +1,340 @@
+"""One value at an address: digits, times, texts, words, numbers that are read past.
+
+Every function takes an address and returns the address behind what it read, or 0 where it is not sure; then the strict
+path judges the line. Nothing is read beyond a line end by more than `PADDING` bytes, because a line end stops every loop.
+"""
+
+import numpy as np
+
+from connectors.sources.scan import layout as at
+from state.jit import kernel
+from state.raw import (
+    below_mask16,
+    bits_of_float,
+    equal_mask16,
+    load_i64,
+    load_u8,
+    shift_right,
+    store_i64,
+    trailing_zeros,
+)
+
+_ZEROS = 0x3030303030303030
+_NINES = 0x7676767676767676
+_HIGHS = -0x7F7F7F7F7F7F7F80
+_PAIRS = 0x000000FF000000FF
+_TRUE, _FALSE, _NULL = 0x65757274, 0x65736C6166, 0x6C6C756E
+_WORD4, _WORD5 = 0xFFFFFFFF, 0xFFFFFFFFFF
+_POWERS = np.array([10**n for n in range(19)], dtype=np.int64)
+_FLOAT_POWERS = np.array([10.0**n for n in range(19)], dtype=np.float64)
+_MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
+
+QUOTE, BACKSLASH, COMMA, COLON, SPACE = 34, 92, 44, 58, 32
+
+
+@kernel
+def eight_digits(word: int) -> int:
+    """Return the number that eight digit values write, the first one in the lowest byte."""
+    word = word * 10 + shift_right(word, 8)
+    low = (word & _PAIRS) * (100 + (1000000 << 32))
+    high = (shift_right(word, 16) & _PAIRS) * (1 + (10000 << 32))
+    return shift_right(low + high, 32)
+
+
+@kernel
+def not_digits(word: int) -> int:
+    """Return a word whose lowest high bit stands in the first byte that is no digit value; 0 when all eight are."""
+    return ((word + _NINES) | word) & _HIGHS
+
+
+@kernel
+def digits(p: int) -> tuple[int, int, int]:
+    """Read up to 18 digits at `p`: the address behind them, their value, their number (19 where there are more)."""
+    word = load_i64(p) ^ _ZEROS
+    stop = not_digits(word)
+    if stop != 0:
+        count = trailing_zeros(stop) >> 3
+        if count == 0:
+            return p, 0, 0
+        return p + count, eight_digits(word << (64 - 8 * count)), count
+    value = eight_digits(word)
+    word = load_i64(p + 8) ^ _ZEROS
+    stop = not_digits(word)
+    if stop != 0:
+        count = trailing_zeros(stop) >> 3
+        if count == 0:
+            return p + 8, value, 8
+        return p + 8 + count, value * _POWERS[count] + eight_digits(word << (64 - 8 * count)), 8 + count
+    value = value * 100000000 + eight_digits(word)
+    count = 16
+    p += 16
+    while True:
+        digit = load_u8(p) - 48
+        if digit < 0 or digit > 9:
+            return p, value, count
+        if count == 18:
+            return p, value, 19
+        value = value * 10 + digit
+        count += 1
+        p += 1
+
+
+@kernel
+def whole(p: int) -> tuple[int, int]:
+    """Read a JSON whole number of at most 18 digits; (0, 0) where it is anything else."""
+    negative = load_u8(p) == 45
+    first = p + 1 if negative else p
+    end, value, count = digits(first)
+    if count == 0 or count > 18 or (count > 1 and load_u8(first) == 48):
+        return 0, 0
+    return end, (-value if negative else value)
+
+
+@kernel
+def decimal(p: int) -> tuple[int, int]:
+    """Read a JSON number of at most 15 digits without exponent as the bits of a float: then it is exact."""
+    negative = load_u8(p) == 45
+    first = p + 1 if negative else p
+    end, value, count = digits(first)
+    if count == 0 or count > 15 or (count > 1 and load_u8(first) == 48):
+        return 0, 0
+    number = float(value)
+    if load_u8(end) == 46:
+        end, fraction, more = digits(end + 1)
+        if more == 0 or count + more > 15:
+            return 0, 0
+        number = float(value * _POWERS[more] + fraction) / _FLOAT_POWERS[more]
+    after = load_u8(end) | 32
+    if after == 101 or (negative and number == 0.0):
+        return 0, 0
+    return end, bits_of_float(-number if negative else number)
+
+
+@kernel
+def text_end(p: int) -> int:
+    """Return the address of the quote that ends the text at `p`; 0 for an escape, a control byte or bad UTF-8."""
+    q = p
+    high = 0
+    stop = 0
+    while stop == 0:
+        quote = equal_mask16(q, QUOTE)
+        stop = quote | equal_mask16(q, BACKSLASH) | below_mask16(q, 32)
+        first = stop & -stop
+        high |= (below_mask16(q, 128) ^ 0xFFFF) & (first - 1)
+        if stop != 0 and quote & first == 0:
+            return 0
+        q += trailing_zeros(stop | 0x10000)
+    if high != 0 and not is_utf8(p, q):
+        return 0
+    return q
+
+
+@kernel
+def is_utf8(p: int, end: int) -> bool:
+    """Tell whether the bytes from `p` to `end` are UTF-8: no surrogates, nothing overlong, nothing cut."""
+    while p < end:
+        lead = load_u8(p)
+        if lead < 0x80:
+            p += 1
+            continue
+        low, high = 0x80, 0xBF
+        if 0xC2 <= lead <= 0xDF:
+            more = 1
+        elif 0xE0 <= lead <= 0xEF:
+            more = 2
+            low = 0xA0 if lead == 0xE0 else 0x80
+            high = 0x9F if lead == 0xED else 0xBF
+        elif 0xF0 <= lead <= 0xF4:
+            more = 3
+            low = 0x90 if lead == 0xF0 else 0x80
+            high = 0x8F if lead == 0xF4 else 0xBF
+        else:
+            return False
+        if p + more >= end:
+            return False
+        second = load_u8(p + 1)
+        if second < low or second > high:
+            return False
+        for n in range(2, more + 1):
+            if load_u8(p + n) & 0xC0 != 0x80:
+                return False
+        p += more + 1
+    return True
+
+
+@kernel
+def word_end(p: int) -> tuple[int, int]:
+    """Read true (1), false (0) or null (2)."""
+    word = load_i64(p)
+    if word & _WORD4 == _TRUE:
+        return p + 4, 1
+    if word & _WORD5 == _FALSE:
+        return p + 5, 0
+    if word & _WORD4 == _NULL:
+        return p + 4, 2
+    return 0, 0
+
+
+@kernel
+def skip(p: int) -> int:
+    """Read past a value that nobody asked for; 0 for arrays, objects and long or odd numbers."""
+    first = load_u8(p)
+    if first == QUOTE:
+        end = text_end(p + 1)
+        return end + 1 if end != 0 else 0
+    if first == 45 or 48 <= first <= 57:
+        end, _ = whole(p)
+        if end != 0 and load_u8(end) == 46:
+            end, _, count = digits(end + 1)
+            if count == 0 or count > 18:
+                return 0
+        if end != 0 and load_u8(end) | 32 == 101:
+            return 0
+        return end
+    end, _ = word_end(p)
+    return end
+
+
+@kernel
+def days_of(year: int, month: int, day: int) -> int:
+    """Return the days from 1970-01-01 to a date of the Gregorian calendar, 1 <= year; -1 << 40 for no such date."""
+    if year < 1 or month < 1 or month > 12 or day < 1 or day > _MONTH_DAYS[month]:
+        return -1 << 40
+    if month == 2 and day == 29 and (year % 4 != 0 or (year % 100 == 0 and year % 400 != 0)):
+        return -1 << 40
+    shifted = year - 1 if month <= 2 else year
+    era = shifted // 400
+    of_era = shifted - era * 400
+    of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
+    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+
+
+@kernel
+def remember_date(c: int, a: int, b: int, year: int, month: int, day: int) -> bool:
+    """Keep the day of the date that is written as the words `a` and `b`; false for no such date."""
+    days = days_of(year, month, day)
+    if days == -1 << 40:
+        return False
+    store_i64(c + at.DATE_A, a)
+    store_i64(c + at.DATE_B, b)
+    store_i64(c + at.DATE_MS, days * 86_400_000)
+    return True
+
+
+@kernel
+def new_iso_date(c: int, a: int, b: int) -> bool:
+    """Read `2008-11-` in `a` and the two digits of the day in `b`, and remember them."""
+    x = a ^ 0x2D30302D30303030
+    y = b ^ 0x3030
+    if not_digits(x) != 0 or not_digits(y) != 0 or shift_right(x, 56) != 0 or shift_right(x, 32) & 0xFF != 0:
+        return False
+    year = (x & 0xFF) * 1000 + (shift_right(x, 8) & 0xFF) * 100 + (shift_right(x, 16) & 0xFF) * 10
+    year += shift_right(x, 24) & 0xFF
+    month = (shift_right(x, 40) & 0xFF) * 10 + (shift_right(x, 48) & 0xFF)
+    return remember_date(c, a, b, year, month, (y & 0xFF) * 10 + shift_right(y, 8))
+
+
+@kernel
+def iso_time(c: int, p: int) -> tuple[int, int]:
+    """Read `2008-11-04T09:00:00`, a fraction or none, a zone or none; (0, 0) where it is written otherwise."""
+    a = load_i64(p)
+    b = load_i64(p + 8)
+    if (a != load_i64(c + at.DATE_A) or b & 0xFFFF != load_i64(c + at.DATE_B)) and not new_iso_date(c, a, b & 0xFFFF):
+        return 0, 0
+    # T09:00:0 in the eight bytes from the tenth on, then the last digit of the second.
+    x = shift_right(b, 16) ^ 0x30303A303054
+    y = load_i64(p + 16) ^ 0x30303A
+    if y & 0xFF != 0 or (x & 0xFF != 0 and x & 0xFF != 0x74) or shift_right(x, 24) & 0xFF != 0:
+        return 0, 0
+    clock = (shift_right(x, 8) & 0xFFFF) | ((shift_right(x, 32) & 0xFFFF) << 16) | ((shift_right(y, 8) & 0xFFFF) << 32)
+    if not_digits(clock) != 0:
+        return 0, 0
+    hour = (clock & 0xFF) * 10 + (shift_right(clock, 8) & 0xFF)
+    minute = (shift_right(clock, 16) & 0xFF) * 10 + (shift_right(clock, 24) & 0xFF)
+    second = (shift_right(clock, 32) & 0xFF) * 10 + shift_right(clock, 40)
+    if hour > 23 or minute > 59 or second > 59:
+        return 0, 0
+    value = load_i64(c + at.DATE_MS) + ((hour * 60 + minute) * 60 + second) * 1000
+    end = p + 19
+    if load_u8(end) == 46:
+        end, fraction, count = digits(end + 1)
+        if count == 0 or count > 9:
+            return 0, 0
+        value += fraction if count == 3 else fraction * 1000 // _POWERS[count]
+    return zone_end(c, end, value)
+
+
+@kernel
+def zone_end(c: int, p: int, value: int) -> tuple[int, int]:
+    """Read Z, +08:00 or nothing behind a local time, and return the time in UTC."""
+    word = load_i64(p) & 0xFFFFFFFFFFFF
+    if word == load_i64(c + at.ZONE):
+        return p + 6, value - load_i64(c + at.ZONE_MS)
+    sign = word & 0xFF
+    if sign in (43, 45):
+        x = shift_right(word, 8) ^ 0x30303A3030
+        if not_digits(x) != 0 or shift_right(x, 16) & 0xFF != 0:
+            return 0, 0
+        hours = (x & 0xFF) * 10 + (shift_right(x, 8) & 0xFF)
+        minutes = (shift_right(x, 24) & 0xFF) * 10 + (shift_right(x, 32) & 0xFF)
+        if hours > 18 or minutes > 59:
+            return 0, 0
+        offset = (hours * 60 + minutes) * 60_000
+        offset = offset if sign == 43 else -offset
+        store_i64(c + at.ZONE, word)
+        store_i64(c + at.ZONE_MS, offset)
+        return p + 6, value - offset
+    if sign | 32 == 122:
+        return p + 1, value
+    if load_i64(c + at.HAS_OFFSET) == 0:
+        return 0, 0
+    return p, value - load_i64(c + at.OFFSET_MS)
+
+
+@kernel
+def compact_time(c: int, p: int) -> tuple[int, int]:
+    """Read `20081104090000` and a zone or none."""
+    a = load_i64(p)
+    x = load_i64(p + 8) ^ _ZEROS
+    if not_digits(x << 16) != 0:
+        return 0, 0
+    if a != load_i64(c + at.DATE_A) or load_i64(c + at.DATE_B) != 0:
+        number = a ^ _ZEROS
+        if not_digits(number) != 0:
+            return 0, 0
+        number = eight_digits(number)
+        if not remember_date(c, a, 0, number // 10000, number // 100 % 100, number % 100):
+            return 0, 0
+    clock = eight_digits(x << 16)
+    hour, minute, second = clock // 10000, clock // 100 % 100, clock % 100
+    if hour > 23 or minute > 59 or second > 59:
+        return 0, 0
+    return zone_end(c, p + 14, load_i64(c + at.DATE_MS) + ((hour * 60 + minute) * 60 + second) * 1000)
+
+
+@kernel
+def epoch_time(c: int, p: int) -> tuple[int, int]:
+    """Read whole or broken seconds, or milliseconds, since 1970."""
+    end, value, count = digits(p)
+    if count == 0 or count > 15:
+        return 0, 0
+    if load_i64(c + at.TIME_FORMAT) == at.EPOCH_MS:
+        return end, value
+    value *= 1000
+    if load_u8(end) == 46:
+        end, fraction, count = digits(end + 1)
+        if count == 0 or count > 9:
+            return 0, 0
+        value += fraction if count == 3 else fraction * 1000 // _POWERS[count]
+    return end, value
+
+
+@kernel
+def time_text(c: int, p: int) -> tuple[int, int]:
+    """Read a time that is written as a text in the mapping's format."""
+    form = load_i64(c + at.TIME_FORMAT)
+    if form == at.ISO8601:
+        return iso_time(c, p)
+    if form == at.COMPACT:
+        return compact_time(c, p)
+    return epoch_time(c, p)
