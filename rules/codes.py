@@ -41,7 +41,6 @@ class Code(StrEnum):
     NAME_CLASH = "R211"
     ID_COLLISION = "R212"
     UNKNOWN_RULE = "R213"
-    CIRCULAR = "R214"
 
     # R3xx: types, units, formats
     TYPE_MISMATCH = "R301"
@@ -56,8 +55,7 @@ class Code(StrEnum):
     MISSING_TEXT = "R310"
     UNUSED_TEXT = "R311"
     BAD_PERCENTAGE = "R312"
-    BAD_MEMBER = "R313"
-    BAD_NUMBER = "R314"
+    BAD_NUMBER = "R313"
 
     # R4xx: caps
     BAD_CAP = "R401"
