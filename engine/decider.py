@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import CompiledBook, Types
+from rules.expressions.run import Workspace
 from rules.gates.kernel import Rows, Verdicts, decide
 from rules.gates.pause import Paused, paused_arrays
 from state.batch import Batch
@@ -113,11 +114,11 @@ class Decider:
         self._reserve(batch.n)
         self._rows.begin(batch.type)
         self._fold_features(compiled, batch, slots, append_ms)
-        hits = compiled.rules.run(batch, append_ms, self._outs, self._known, self._hits)
+        hits = self._rules.run(batch, append_ms, self._outs, self._known)
         asides = self._rows(ASIDE_TYPES)
         if hits == 0 and asides.shape[0] == 0:
             return None
-        row, rule = self._hits.row[:hits], self._hits.rule[:hits]
+        row, rule = self._rules.rows[:hits], self._rules.exprs[:hits]
         facts = self._facts(compiled, batch, append_ms, row, rule)
         verdicts = self._judge(compiled, position, append_ms, batch, number, slots, asides, row, rule)
         if hits == 0:
@@ -157,8 +158,8 @@ class Decider:
         if self._outs.shape[0] < len(book.features) or self._outs.shape[1] < self._rows_max:
             self._outs = np.zeros((len(book.features), self._rows_max), np.int64)
             self._known = np.zeros((len(book.features), self._rows_max), np.uint8)
-        self._hits = compiled.rules.hits(self._rows_max)
-        self._masks = compiled.wheres.masks(self._rows_max)
+        self._rules = Workspace(compiled.rules, self._rows_max)
+        self._wheres = Workspace(compiled.wheres, self._rows_max)
 
     def _reserve(self, rows: int) -> None:
         """Make room for a batch larger than any before."""
@@ -180,17 +181,16 @@ class Decider:
         """Fold features in order; a `where` reads attributes, which come first, so all are run before the first."""
         n = batch.n
         updates = self._updates[:n]
-        masked = False
+        masks: NDArray[np.uint8] | None = None
         for index, plan in enumerate(compiled.plans):
             rows = self._rows(plan.types)
             if rows.shape[0] == 0:
                 continue
             mark_updates(rows, batch.type, plan.source_type, batch.present, plan.source_slot, updates)
             if plan.where >= 0:
-                if not masked:
-                    compiled.wheres.run(batch, append_ms, self._outs, self._known, self._masks)
-                    masked = True
-                narrow_updates(rows, self._masks.array[plan.where], updates)
+                if masks is None:
+                    masks = self._wheres.run_masks(batch, append_ms, self._outs, self._known)
+                narrow_updates(rows, masks[plan.where], updates)
             cells = batch.cells[max(plan.source_slot, 0)]
             out, known = self._outs[index, :n], self._known[index, :n]
             fold(plan.spec, self._arrays[index], slots, rows, updates, batch.at_ms, cells, out, known)

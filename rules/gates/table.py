@@ -16,6 +16,8 @@ from rules.model import Book, Cap, Rule
 from state.hashing import stable_id
 
 _SCOPES = {"rule": RULE, "campaign": CAMPAIGN, "channel": CHANNEL, "all": ALL}
+SERVICES = "services"
+"""The attribute that says which services a subscriber holds."""
 _KINDS = {"rolling": ROLLING, "day": DAY, "week": WEEK, "month": MONTH}
 
 
@@ -91,11 +93,16 @@ def caps_that_hold(book: Book, rule: Rule, channel: str) -> tuple[Cap, ...]:
 
 def holdings_of(book: Book, rule: Rule) -> list[tuple[int, int, int]]:
     """Return (feature, bits needed, bits refused) for each SET that the rule's offer asks about."""
-    if rule.offer is None:
+    offer = book.offers[rule.offer] if rule.offer is not None else None
+    if offer is None or not (offer.requires or offer.unless_holds):
         return []
-    offer = book.offers[rule.offer]
-    needed = [(holding.feature, holding.mask, 0) for holding in offer.needs]
-    return needed + [(holding.feature, 0, holding.mask) for holding in offer.unless]
+    index = book.feature_index(SERVICES)
+    members = book.features[index].members
+    return [(index, _bits(members, offer.requires), _bits(members, offer.unless_holds))]
+
+
+def _bits(members: tuple[str, ...], names: Iterable[str]) -> int:
+    return sum(1 << members.index(name) for name in names)
 
 
 def horizon_ms(caps: Iterable[Cap]) -> int:
