@@ -348,7 +348,7 @@ def _message(name: str, fault: Any) -> str:
         return f"{name} must say where the secret lies, {{ env = ... }} or {{ file = ... }}, not what it is"
     bound = text.replace("Input should be a valid", "must be a").replace("Input should be", "must be")
     bound = bound.replace("Input is not a valid path for <class 'pathlib.Path'>", "must be a path")
-    bound = bound.replace("Input tag", "must be a known kind:")
+    bound = bound.replace("Input tag", "must be a known kind:").replace("a integer", "an integer")
     for words, sign in _SIGNS:
         bound = bound.replace(words, sign)
     return f"{name}={fault['input']!r} {bound}" if "must be" in bound else f"{name}={fault['input']!r}: {bound}"

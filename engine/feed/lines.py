@@ -74,8 +74,8 @@ def profile_lines(plan: DayPlan, people: Population) -> Iterator[list[str]]:
         rows = list(zip(*(column.tolist() for column in columns), strict=True))
         lines = [
             _PROFILE
-            % (number, time, names[name], BRANDS[brand], CITIES[city].code, held[mask], mb, months, HANDSETS[tac][0])
-            for number, name, brand, city, mask, mb, months, tac in rows
+            % (number, time, names[name], BRANDS[brand], CITIES[city].code, held[mask], mb, months, HANDSETS[model][0])
+            for number, name, brand, city, mask, mb, months, model in rows
         ]
         listed = [_LISTED % (row[0], time) for row in rows[-start % LISTED_EVERY :: LISTED_EVERY]]
         yield lines + listed

@@ -1,0 +1,28 @@
+"""What all tests share: how Hypothesis searches, and one seed to vary the rest by.
+
+`OPPORTUNE_SEED=n pytest` runs the seeded tests with another seed; a failure prints the one it had. CI searches from
+fixed seeds, so that a run can be repeated; a developer's machine searches further each time.
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SEED = int(os.environ.get("OPPORTUNE_SEED", "1"))
+
+_QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("local", deadline=None, print_blob=True, suppress_health_check=_QUIET)
+settings.register_profile("ci", parent=settings.get_profile("local"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    """The seed of this run."""
+    return SEED
+
+
+def pytest_report_header() -> str:
+    """Tell the seed, so that a failed run can be repeated."""
+    return f"OPPORTUNE_SEED={SEED}"
