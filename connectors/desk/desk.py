@@ -23,7 +23,7 @@ import functools
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Literal, TypeVar
 
 from connectors.desk import model
@@ -121,6 +121,7 @@ class Desk:
 
     async def restore(self, visit: Visit, cards: tuple[Card, ...] = ()) -> bool:
         """Put back a visit and its live cards that the log holds and the queue lost; False when it knows better."""
+        cards = tuple(self._timed(card) for card in cards)
         for _ in range(ATTEMPTS_MAX):
             elsewhere = await self.queue.find("subscriber", visit.subscriber)
             here = await self.queue.read(visit.terminal)
@@ -182,8 +183,7 @@ class Desk:
         terminal = await self.queue.find("subscriber", to) if isinstance(to, int) else to
         placing = Placing.NO_VISIT
         if terminal:
-            end_ms = card.expires_ms or self.clock() + self.config.card_life_ms
-            timed = card.model_copy(update={"expires_ms": end_ms})
+            timed = self._timed(card)
 
             def place(panel: Panel, now: int) -> tuple[Panel, Placing]:
                 return model.placed(panel, timed, self.config.cards_max, now)
@@ -191,6 +191,10 @@ class Desk:
             placing = (await self._change(terminal, place))[1]
         self.counts[f"offer_{placing.value}"] += 1
         return placing
+
+    def _timed(self, card: Card) -> Card:
+        end_ms = card.expires_ms or self.clock() + self.config.card_life_ms
+        return card.model_copy(update={"expires_ms": end_ms})
 
     async def answer(self, decision_id: str, reply: Reply, note: str = "") -> tuple[Ruling, Card | None]:
         """Record a clerk's answer and wait until the log has it; NotDurable when the log would not take it yet."""
@@ -230,7 +234,7 @@ class Desk:
         """Remember that these cards reached a page."""
         await self._change(terminal, lambda panel, now: (model.drawn(panel, decision_ids, now), None))
 
-    def watch(self, terminal: str) -> AsyncIterator[Panel | None]:
+    def watch(self, terminal: str) -> AsyncGenerator[Panel | None]:
         """Yield a terminal's panel now and after every change; None while the queue is out of reach."""
         return self.queue.watch(terminal)
 

@@ -287,7 +287,7 @@ def introduced(panel: Panel, customer: Customer, now_ms: int) -> Panel:
 
 def _room(cards: tuple[Card, ...], cards_max: int) -> int | None:
     """Return the lowest place without a card, else the place whose card ended first, else None."""
-    on_screen = {card.slot: card for card in cards}
+    on_screen = {card.slot: card for card in cards if card.slot}
     for slot in range(1, cards_max + 1):
         if slot not in on_screen:
             return slot

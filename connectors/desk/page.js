@@ -100,8 +100,8 @@ function draw() {
   if (state === "open") drawVisit();
   else { drawnVisit = ""; chosen = asking = ""; }
   if (state === "closed") drawClosed();
-  show(state === "open" ? "visit" : state);
   byId("number-form").hidden = !hello.clerk_opens;
+  show(state === "open" ? "visit" : state);
   drawIdle();
 }
 
@@ -122,6 +122,7 @@ function drawVisit() {
   }
   byId("no-cards").hidden = panel.cards.length > 0;
   byId("keys").hidden = !panel.cards.some(isLive);
+  byId("keys").classList.toggle("still", Boolean(asking));
   drawCards();
 }
 
@@ -164,10 +165,10 @@ function drawCards() {
 function makeCard(card) {
   const view = {
     slot: make("button", "slot"), left: make("span", "left"), title: make("h2", "title"), price: make("p", "price"),
-    reason: make("p", "reason"), scriptText: make("span", "script-text"), outcome: make("p", "outcome"),
+    reason: make("p", "reason"), scriptName: make("span", "script-name", "话术"), script: make("p", "script"),
+    outcome: make("p", "outcome"),
   };
   view.slot.type = "button";
-  view.script = make("p", "script", make("span", "script-name", "话术"), view.scriptText);
   view.actions = make("div", "actions",
     button("primary", "办理", "Y", `办理：${card.title}`, () => answer(card.id, "accept")),
     button("", "拒绝", "N", `拒绝：${card.title}`, () => askWhy(card.id)),
@@ -177,10 +178,13 @@ function makeCard(card) {
   view.why = make("div", "why",
     make("div", "why-name", "客户为什么不要？", button("quiet", "返回", "Esc", "返回", () => askWhy(""))),
     make("div", "reasons", ...reasons));
+  view.why.tabIndex = -1;
+  view.why.setAttribute("role", "group");
+  view.why.setAttribute("aria-label", "客户为什么不要？按 1 到 5 选择，Esc 返回");
   const foot = make("div", "foot", view.actions, view.why, view.outcome);
   view.element = make("li", "card arriving",
-    make("div", "card-head", view.slot, view.left),
-    make("div", "card-body", view.title, view.price, view.reason, view.script), foot);
+    make("div", "card-head", view.slot, view.title, view.price), view.reason,
+    make("div", "meta", view.scriptName, view.left), view.script, foot);
   view.element.addEventListener("click", () => choose(card.id));
   view.element.addEventListener("animationend", () => view.element.classList.remove("arriving"));
   return view;
@@ -191,9 +195,9 @@ function fillCard(view, card) {
   say(view.title, card.title);
   say(view.price, card.price);
   say(view.reason, card.reason);
-  say(view.scriptText, card.script);
+  say(view.script, card.script);
   view.price.hidden = !card.price;
-  view.script.hidden = !card.script;
+  view.script.hidden = view.scriptName.hidden = !card.script;
   view.slot.disabled = !isLive(card);
   view.slot.setAttribute("aria-label", `选择第 ${card.slot} 项：${card.title}`);
   view.slot.setAttribute("aria-pressed", String(card.id === chosen));
@@ -211,7 +215,7 @@ function outcomeOf(card) {
   if (card.state === "live") return hasRunOut(card.id) ? ["expired", OUTCOMES.expired] : ["live", ""];
   if (card.pending && card.state !== "expired" && card.state !== "withdrawn") return ["waiting", "正在记录…"];
   const reason = REASONS.find(([code]) => code === card.note);
-  return [card.state, OUTCOMES[card.state] + (reason ? ` · ${reason[1]}` : "")];
+  return [card.state, OUTCOMES[card.state] + (reason ? `：${reason[1]}` : "")];
 }
 
 function drawLeft(view, card) {
@@ -232,8 +236,7 @@ function askWhy(id) {
   if (id) chosen = id;
   asking = id;
   draw();
-  const focus = id ? cards.get(id).why.querySelector(".reasons button") : null;
-  if (focus) focus.focus({ preventScroll: true });
+  if (id) cards.get(id).why.focus({ preventScroll: true });
 }
 
 /* Answers */
@@ -369,7 +372,6 @@ function onPanel(event) {
   for (const [id, left] of Object.entries(panel.expires_in_ms ?? {})) deadlines.set(id, now + left);
   idleAt = panel.state === "open" ? now + panel.idle_in_ms : Infinity;
   closedUntil = panel.state === "closed" ? now + CLOSED_MS - panel.closed_ago_ms : 0;
-  for (const id of unsent.keys()) if (cardById(id)?.state !== "live") unsent.delete(id);
   draw();
 }
 

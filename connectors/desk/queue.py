@@ -14,7 +14,7 @@ import asyncio
 import heapq
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -88,7 +88,7 @@ class Queue(ABC):
         """Replace panels, all or none; False when one of them was replaced meanwhile."""
 
     @abstractmethod
-    def watch(self, terminal: str) -> AsyncIterator[Panel | None]:
+    def watch(self, terminal: str) -> AsyncGenerator[Panel | None]:
         """Yield the panel now and after every change; None while the keeper is out of reach."""
 
     @abstractmethod
@@ -204,7 +204,7 @@ class MemoryQueue(Queue):
         if len(kept) > CARDS_REMEMBERED_MAX:
             kept.popitem(last=False)
 
-    async def watch(self, terminal: str) -> AsyncIterator[Panel | None]:
+    async def watch(self, terminal: str) -> AsyncGenerator[Panel | None]:
         """Yield the panel now and after every change."""
         box = Mailbox()
         box.put(await self.read(terminal))

@@ -21,7 +21,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Literal, TypeVar, cast
 
 import orjson
@@ -233,7 +233,7 @@ class RedisQueue(Queue):
             found += [name.decode() for name in cast("list[bytes]", await self.ask(asked))]
         return found
 
-    async def watch(self, terminal: str) -> AsyncIterator[Panel | None]:
+    async def watch(self, terminal: str) -> AsyncGenerator[Panel | None]:
         """Join a reader with room and yield what it leaves."""
         reader = next((r for r in self._readers if r.takes(terminal)), None)
         if reader is None:

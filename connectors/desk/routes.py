@@ -4,13 +4,14 @@
     DELETE /desk/visits/{visit}?cause=   done | logout                               200 with the visit as it closed
     POST   /desk/visits/{visit}/keep     the clerk is still there                    204, or 409 when it has closed
     POST   /desk/cards/{card}/answer     {answer, note?}     200; 409 with the card's state when it came too late
-    POST   /desk/{terminal}/session      {token}             204 and a cookie
+    POST   /desk/{terminal}/session      {token}             204 and a cookie; GET tells whether it still holds
     GET    /desk/{terminal}              the page
     GET    /desk/{terminal}/events       server-sent events: hello, panel, link, beat
 
-A write is confirmed once the log has it: 503 with Retry-After means "not yet, say it again", and saying it again is always safe.
-The stream sends the current panel only, whatever was missed; `Last-Event-ID` spares a page what it holds already. Bodies are
-JSON by content type, so no form of another site can make one. Nothing dynamic is ever written into the page's HTML.
+A write is confirmed once the log has it: 503 with Retry-After means "not yet, say it again", and saying it again is
+always safe. The stream sends the current panel only, whatever was missed; `Last-Event-ID` spares a page what it holds
+already. Bodies are JSON by content type, so no form of another site can make one. Nothing dynamic is ever written into
+the page's HTML.
 """
 
 import asyncio
@@ -87,6 +88,7 @@ def add_routes(app: web.Application, desk: Desk) -> Sessions:
             web.post("/desk/cards/{card}/answer", door.answer),
             web.get("/desk/static/{name}", door.static),
             web.post("/desk/{terminal}/session", door.session),
+            web.get("/desk/{terminal}/session", door.signed_in),
             web.get("/desk/{terminal}/events", door.events),
             web.get("/desk/{terminal}", door.page),
         ]
@@ -255,6 +257,12 @@ class _Door:
             return _refusal(401, "wrong_token", "this is not the terminal's token")
         return response
 
+    @_answering
+    async def signed_in(self, request: web.Request) -> web.Response:
+        """Say whether this terminal's page may go on."""
+        self._let_in(request, request.match_info["terminal"])
+        return web.Response(status=204, headers={"Cache-Control": "no-store"})
+
     async def page(self, request: web.Request) -> web.Response:
         """Serve the page: the same bytes for every terminal."""
         terminal = request.match_info["terminal"]
@@ -295,7 +303,7 @@ class _Door:
         stream = _Stream(self._desk, response, request.headers.get("Last-Event-ID", ""))
         self._desk.pages += 1
         try:
-            async with contextlib.aclosing(_closing(self._desk.watch(terminal))) as panels:
+            async with contextlib.aclosing(self._desk.watch(terminal)) as panels:
                 await stream.run(panels, self._closing)
         except (ConnectionError, TimeoutError):
             pass  # the page went, or stopped reading for two heartbeats: it comes back by itself
@@ -308,9 +316,12 @@ def _card_state(card: Card) -> dict[str, object]:
     return {"card": card.decision_id, "state": card.state.value, "note": card.note}
 
 
-async def _closing(panels: AsyncIterator[Panel | None]) -> "AsyncIterator[Panel | None]":
-    async for panel in panels:
-        yield panel
+async def _next(panels: AsyncIterator[Panel | None]) -> tuple[bool, Panel | None]:
+    """Return whether the watch goes on, and what it yielded."""
+    try:
+        return True, await anext(panels)
+    except StopAsyncIteration:
+        return False, None
 
 
 class _Stream:
@@ -328,7 +339,7 @@ class _Stream:
         hello = {"heartbeat_ms": config.heartbeat_ms, "clerk_opens": config.clerk_opens_visits}
         await self._write(b"retry: 1000\nevent: hello\ndata: " + orjson.dumps(hello) + b"\n\n")
         stopped = asyncio.ensure_future(closing.wait())
-        following = asyncio.ensure_future(anext(panels, StopAsyncIteration))
+        following = asyncio.ensure_future(_next(panels))
         try:
             while True:
                 done, _ = await asyncio.wait(
@@ -339,10 +350,10 @@ class _Stream:
                 if following not in done:
                     await self._write(b"event: beat\ndata: 1\n\n")
                     continue
-                panel = following.result()
-                if panel is StopAsyncIteration:
+                goes_on, panel = following.result()
+                if not goes_on:
                     return
-                following = asyncio.ensure_future(anext(panels, StopAsyncIteration))
+                following = asyncio.ensure_future(_next(panels))
                 await self._show(panel)
         finally:
             for task in (stopped, following):

@@ -3,11 +3,13 @@
     system      Authorization: Bearer TOKEN                 opens and closes any visit, answers any card
     terminal    /desk/{terminal}#token=TERMINAL_TOKEN       the page trades it for a cookie; only its own terminal
 
-A terminal's token is derived from the system's (HMAC of its name), so nothing is stored and every process knows it. It travels in
-the address' fragment, which browsers do not send, and becomes a cookie that scripts cannot read and other sites cannot use.
+A terminal's token is derived from the system's (HMAC of its name), so nothing is stored and every process knows it. It
+travels in the address' fragment, which browsers do not send, and becomes a cookie that scripts cannot read and other
+sites cannot use.
 
-Without a configured token only this machine is let in: peer and Host must be loopback (a page of another site that points its
-own name at this address is refused), and a request that carries an Origin must carry this one. Behind a proxy, set a token.
+Without a configured token only this machine is let in: peer and Host must be loopback (a page of another site that
+points its own name at this address is refused), and a request that carries an Origin must carry this one. Behind a
+proxy, set a token.
 """
 
 import hashlib
@@ -44,7 +46,7 @@ class Sessions:
         if self._token is None:
             return _from_here(request)
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode(), self._token)
+        return hmac.compare_digest(given.encode(errors="surrogateescape"), self._token)
 
     def is_terminal(self, request: web.Request, terminal: str, now_ms: int) -> bool:
         """Whether this terminal's page asks."""
@@ -52,7 +54,11 @@ class Sessions:
             return _from_here(request)
         end_ms, _, signature = request.cookies.get(_cookie(terminal), "").partition(".")
         wanted = self._sign("session", terminal, end_ms)
-        return hmac.compare_digest(signature.encode(), wanted.encode()) and now_ms < int(end_ms) and _same_site(request)
+        return (
+            hmac.compare_digest(signature.encode(errors="surrogateescape"), wanted.encode())
+            and now_ms < int(end_ms)
+            and _same_site(request)
+        )
 
     def sign_in(
         self, response: web.StreamResponse, request: web.Request, terminal: str, token: str, now_ms: int
@@ -60,7 +66,9 @@ class Sessions:
         """Trade a terminal's token for its cookie."""
         if self._token is None:
             return _from_here(request)
-        if not hmac.compare_digest(token.encode(), self.terminal_token(terminal).encode()) or not _same_site(request):
+        if not hmac.compare_digest(
+            token.encode(errors="surrogatepass"), self.terminal_token(terminal).encode()
+        ) or not _same_site(request):
             return False
         end_ms = str(now_ms + self._session_ms)
         response.set_cookie(

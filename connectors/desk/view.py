@@ -1,8 +1,8 @@
 """What leaves for a browser: the panel as a clerk may see it, and nothing else.
 
-The number is masked, texts are clipped, scores, rules and campaigns stay here. Moments leave as distances ("expires in"), so a
-counter's wrong clock does no harm. `Sight.id` names the content apart from those distances: the same id draws the same page,
-and it is the event id by which a page that comes back says what it holds.
+The number is masked, texts are clipped, scores, rules and campaigns stay here. Moments leave as distances ("expires
+in"), so a wrong clock at a counter does no harm. `Sight.id` names the content apart from those distances: the same id
+draws the same page, and it is the event id by which a page that comes back says what it holds.
 """
 
 import hashlib

@@ -1,0 +1,60 @@
+"""A real redis-server on a free port, which tests may kill, pause and start again."""
+
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from tests.parts.need import program
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """One server process, without persistence: what it held is gone when it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._program = program("redis-server", package="redis-server")
+        self._folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = f"--port {self.port} --bind 127.0.0.1 --save  --appendonly no --dir {self._folder} --loglevel warning"
+        words = [word if word else "" for word in options.split(" ")]
+        self._process = subprocess.Popen([self._program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+                    probe.sendall(b"PING\r\n")
+                    if probe.recv(16).startswith(b"+PONG"):
+                        return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError(f"redis-server did not answer on port {self.port} within 10 s")
+
+    def kill(self) -> None:
+        """Kill it, with all it held."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Stop it from answering without closing a connection."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a paused server go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
