@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from llvmlite import ir
-from numba import types
+from numba import errors, types
 from numba.extending import intrinsic
 
 PADDING = 64
@@ -107,6 +107,16 @@ def trailing_zeros(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
 
 
 @machine
+def leading_zeros(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
+    """Count the zero bits above the highest one bit of `value`; 64 for zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), codegen
+
+
+@machine
 def ones(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
     """Count the one bits of `value`."""
 
@@ -146,15 +156,30 @@ below_mask64 = _byte_mask("<", 64)
 """Bit i is set where byte i of the 64 at an address is below the given byte, unsigned."""
 
 
-@machine
-def address_of(typingctx: Any, array: Any) -> tuple[Any, Codegen]:
-    """Return the address of a contiguous array's first element."""
+def _address(element: Any) -> Callable[..., int]:
+    """Make an intrinsic: the address of a contiguous array's first element, refused for other arrays when compiled."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, args[0])
-        return builder.ptrtoint(view.data, _I64)
+    def address(typingctx: Any, array: Any) -> tuple[Any, Codegen]:
+        if getattr(array, "layout", "") != "C" or element not in {None, array.dtype}:
+            raise errors.TypingError(f"array={array} must be C-contiguous{f' of {element}' if element else ''}")
 
-    return types.int64(array), codegen
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            view = context.make_array(signature.args[0])(context, builder, args[0])
+            return builder.ptrtoint(view.data, _I64)
+
+        return types.int64(array), codegen
+
+    return machine(address)
+
+
+address_of = _address(None)
+"""Return the address of a contiguous array's first element."""
+address_i64 = _address(types.int64)
+"""The same, of an int64 array and no other."""
+address_i32 = _address(types.int32)
+"""The same, of an int32 array and no other."""
+address_u8 = _address(types.uint8)
+"""The same, of a uint8 array and no other."""
 
 
 @machine

@@ -13,14 +13,26 @@ from numpy.typing import NDArray
 from state.features.panes import AHEAD, pane_of
 from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
 from state.jit import kernel
-from state.raw import address_of, load_i64, load_u8, prefetch, shift_right, store_i64, store_u8
+from state.raw import (
+    address_i32,
+    address_i64,
+    address_u8,
+    load_i32,
+    load_i64,
+    load_u8,
+    prefetch,
+    shift_right,
+    store_i64,
+    store_u8,
+)
+from state.schema import Kind
 from state.zone import Transitions
 
 VALUES_MAX = 16
 
 _LOW32 = (1 << 32) - 1
 _STRIDE = 8 * (1 + VALUES_MAX)
-_MINUS_ZERO = -(1 << 63)  # the bits of -0.0, which equals 0.0
+_MINUS_ZERO = -(1 << 63)  # the bits of -0.0, which is counted as 0.0
 
 
 def _columns(_spec: FeatureSpec) -> list[ColumnSpec]:
@@ -38,8 +50,9 @@ def _fold(
     out: Int64s,
     known: NDArray[np.uint8],
 ) -> None:
+    as_zero = _MINUS_ZERO if spec.value_kind == Kind.FLOAT else 0
     fold_distinct(
-        arrays[0], arrays[1], spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions,
+        arrays[0], arrays[1], as_zero, spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions,
         slots, rows, updates, at_ms, cells, out, known,
     )  # fmt: skip
 
@@ -91,28 +104,30 @@ def sight(values: int, ages: int, newest: int, pane: int, count: int, value: int
 
 @kernel
 def fold_distinct(
-    state: NDArray[np.int64], panes: NDArray[np.uint8],
+    state: NDArray[np.int64], panes: NDArray[np.uint8], as_zero: int,
     ring: int, grid: int, pane_ms: int, anchor_ms: int,
     transitions: Transitions, slots: NDArray[np.int32], rows: NDArray[np.int32], updates: NDArray[np.uint8],
     at_ms: Int64s, cells: Int64s, out: Int64s, known: NDArray[np.uint8],
 ) -> None:  # fmt: skip
     """Fold the rows in order (see `state.features`)."""
-    base = address_of(state)
-    pane_base = address_of(panes)
+    base = address_i64(state)
+    pane_base = address_u8(panes)
+    slots_at, rows_at, updates_at = address_i32(slots), address_i32(rows), address_u8(updates)
+    times_at, cells_at, out_at, known_at = address_i64(at_ms), address_i64(cells), address_i64(out), address_u8(known)
     n = rows.shape[0]
     pane, low, high = 0, 0, 0
     for i in range(n):
         if i + AHEAD < n:
-            ahead = slots[rows[i + AHEAD]]
+            ahead = load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD)))
             prefetch(base + ahead * _STRIDE)
             prefetch(pane_base + ahead * VALUES_MAX)
-        row = rows[i]
-        ms = at_ms[row]
+        row = load_i32(rows_at + 4 * i)
+        ms = load_i64(times_at + 8 * row)
         if ms < low or ms >= high:
             pane, low, high = pane_of(ms, grid, pane_ms, anchor_ms, transitions)
-        slot = slots[row]
-        out[row] = 0
-        known[row] = 1
+        slot = load_i32(slots_at + 4 * row)
+        store_i64(out_at + 8 * row, 0)
+        store_u8(known_at + row, 1)
         if slot < 0:
             continue
         address = base + slot * _STRIDE
@@ -120,14 +135,15 @@ def fold_distinct(
         head = load_i64(address)
         newest = shift_right(head, 32)
         count = head & _LOW32
-        if updates[row] and newest - pane < ring:
-            value = cells[row] if cells[row] != _MINUS_ZERO else 0
+        if load_u8(updates_at + row) != 0 and newest - pane < ring:
+            value = load_i64(cells_at + 8 * row)
+            value = value if value != as_zero else 0
             if pane > newest:
                 count = expire(address + 8, ages, newest, pane, count, ring)
                 newest = pane
             count = sight(address + 8, ages, newest, pane, count, value)
             store_i64(address, (newest << 32) | count)
-        out[row] = count_live(ages, newest, pane, count, ring)
+        store_i64(out_at + 8 * row, count_live(ages, newest, pane, count, ring))
 
 
 KINDS = (FeatureKind("distinct", _columns, _fold, needs_source=True),)

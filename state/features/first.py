@@ -10,7 +10,19 @@ from numpy.typing import NDArray
 from state.features.panes import AHEAD, live_bits, pane_of
 from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
 from state.jit import kernel
-from state.raw import address_of, load_i64, prefetch, shift_right, store_i64
+from state.raw import (
+    address_i32,
+    address_i64,
+    address_u8,
+    leading_zeros,
+    load_i32,
+    load_i64,
+    load_u8,
+    prefetch,
+    shift_right,
+    store_i64,
+    store_u8,
+)
 from state.zone import Transitions
 
 _LOW32 = (1 << 32) - 1
@@ -65,10 +77,10 @@ def oldest_place(address: int, pane: int, ring: int) -> int:
     if pane > newest:
         bits = live_bits(bits, pane - newest, ring)
         newest = pane
-    for back in range(ring - 1, -1, -1):
-        if (bits >> back) & 1:
-            return address + 8 + (newest - back) % ring * 16
-    return 0
+    if bits == 0:
+        return 0
+    back = 63 - leading_zeros(bits)
+    return address + 8 + (newest - back) % ring * 16
 
 
 @kernel
@@ -80,28 +92,30 @@ def fold_first(
 ) -> None:  # fmt: skip
     """Fold the rows in order (see `state.features`)."""
     stride = state.shape[1] * 8
-    base = address_of(state)
+    base = address_i64(state)
+    slots_at, rows_at, updates_at = address_i32(slots), address_i32(rows), address_u8(updates)
+    times_at, cells_at, out_at, known_at = address_i64(at_ms), address_i64(cells), address_i64(out), address_u8(known)
     n = rows.shape[0]
     pane, low, high = 0, 0, 0
     for i in range(n):
         if i + AHEAD < n:
-            prefetch(base + slots[rows[i + AHEAD]] * stride)
-        row = rows[i]
-        ms = at_ms[row]
+            prefetch(base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * stride)
+        row = load_i32(rows_at + 4 * i)
+        ms = load_i64(times_at + 8 * row)
         if ms < low or ms >= high:
             pane, low, high = pane_of(ms, grid, pane_ms, anchor_ms, transitions)
-        slot = slots[row]
-        out[row] = 0
-        known[row] = 0
+        slot = load_i32(slots_at + 4 * row)
+        store_i64(out_at + 8 * row, 0)
+        store_u8(known_at + row, 0)
         if slot < 0:
             continue
         address = base + slot * stride
-        if updates[row]:
-            add_first(address, pane, ms, cells[row], ring)
+        if load_u8(updates_at + row) != 0:
+            add_first(address, pane, ms, load_i64(cells_at + 8 * row), ring)
         place = oldest_place(address, pane, ring)
         if place != 0:
-            out[row] = load_i64(place + 8)
-            known[row] = 1
+            store_i64(out_at + 8 * row, load_i64(place + 8))
+            store_u8(known_at + row, 1)
 
 
 KINDS = (FeatureKind("first", _columns, _fold, needs_source=True),)

@@ -10,7 +10,17 @@ from state.features.moments import mode_of, within
 from state.features.panes import AHEAD
 from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
 from state.jit import kernel
-from state.raw import address_of, load_i64, prefetch, store_i64
+from state.raw import (
+    address_i32,
+    address_i64,
+    address_u8,
+    load_i32,
+    load_i64,
+    load_u8,
+    prefetch,
+    store_i64,
+    store_u8,
+)
 from state.zone import Transitions
 
 _STRIDE = 16
@@ -43,29 +53,31 @@ def fold_last(
     known: NDArray[np.uint8],
 ) -> None:  # fmt: skip
     """Fold the rows in order (see `state.features`)."""
-    base = address_of(state)
+    base = address_i64(state)
+    slots_at, rows_at, updates_at = address_i32(slots), address_i32(rows), address_u8(updates)
+    times_at, cells_at, out_at, known_at = address_i64(at_ms), address_i64(cells), address_i64(out), address_u8(known)
     n = rows.shape[0]
     for i in range(n):
         if i + AHEAD < n:
-            prefetch(base + slots[rows[i + AHEAD]] * _STRIDE)
-        row = rows[i]
-        slot = slots[row]
-        out[row] = 0
-        known[row] = 0
+            prefetch(base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * _STRIDE)
+        row = load_i32(rows_at + 4 * i)
+        slot = load_i32(slots_at + 4 * row)
+        store_i64(out_at + 8 * row, 0)
+        store_u8(known_at + row, 0)
         if slot < 0:
             continue
         address = base + slot * _STRIDE
-        now = max(at_ms[row], 1)
+        now = max(load_i64(times_at + 8 * row), 1)
         at = load_i64(address)
         value = load_i64(address + 8)
-        if updates[row] and now >= at:
+        if load_u8(updates_at + row) != 0 and now >= at:
             at = now
-            value = cells[row]
+            value = load_i64(cells_at + 8 * row)
             store_i64(address, at)
             store_i64(address + 8, value)
         if at != 0 and within(at, max(now, at), mode, window_ms, transitions):
-            out[row] = value
-            known[row] = 1
+            store_i64(out_at + 8 * row, value)
+            store_u8(known_at + row, 1)
 
 
 KINDS = (FeatureKind("last", _columns, _fold, needs_source=True),)

@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from state.features.panes import AHEAD
 from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
 from state.jit import kernel
-from state.raw import address_of, prefetch
+from state.raw import (
+    address_i32,
+    address_i64,
+    address_u8,
+    load_i32,
+    load_i64,
+    load_u8,
+    prefetch,
+    store_i64,
+    store_u8,
+)
 
 JOINS, LEAVES = 1, 2
 """What `updates` says of a row."""
@@ -84,20 +94,22 @@ def fold_lists(
 ) -> None:  # fmt: skip
     """Fold the rows in order."""
     width = state.shape[1]
-    base = address_of(state)
+    base = address_i32(state)
+    slots_at, rows_at, updates_at = address_i32(slots), address_i32(rows), address_u8(updates)
+    cells_at, out_at, known_at = address_i64(cells), address_i64(out), address_u8(known)
     n = rows.shape[0]
     for i in range(n):
         if i + AHEAD < n:
-            prefetch(base + slots[rows[i + AHEAD]] * width * 4)
-        row = rows[i]
-        slot = slots[row]
-        out[row] = 0
-        known[row] = 1
+            prefetch(base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * width * 4)
+        row = load_i32(rows_at + 4 * i)
+        slot = load_i32(slots_at + 4 * row)
+        store_i64(out_at + 8 * row, 0)
+        store_u8(known_at + row, 1)
         if slot < 0:
             continue
-        if updates[row] != 0:
-            wanted = id_of(cells[row])
-            if updates[row] == LEAVES:
+        if load_u8(updates_at + row) != 0:
+            wanted = id_of(load_i64(cells_at + 8 * row))
+            if load_u8(updates_at + row) == LEAVES:
                 for k in range(width):
                     if state[slot, k] == wanted:
                         state[slot, k] = 0
@@ -109,7 +121,7 @@ def fold_lists(
                 bit = position(members, state[slot, k])
                 if bit >= 0:
                     held |= 1 << bit
-        out[row] = held
+        store_i64(out_at + 8 * row, held)
 
 
 KINDS = (FeatureKind("lists", _columns, _fold, needs_source=True),)

@@ -10,6 +10,8 @@ Nothing is ever cleared: what the bits do not name is not there. The common step
 are combined oldest pane first, so a float total is the same however its panes were reached.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,15 +19,21 @@ from state.features.spec import EVER, FIXED, LOCAL, Arrays, ColumnSpec, FeatureS
 from state.jit import kernel
 from state.raw import (
     add_saturated,
+    address_i32,
+    address_i64,
     address_of,
+    address_u8,
     bits_of_float,
     float_of_bits,
+    leading_zeros,
     load_i32,
     load_i64,
+    load_u8,
     prefetch,
     shift_right,
     store_i32,
     store_i64,
+    store_u8,
 )
 from state.zone import DAY_MS, Transitions, interval_at, month_of_day
 
@@ -132,12 +140,13 @@ def combined(address: int, bits: int, place: int, ring: int, operation: int, wid
     size = 8 if wide else 4
     total = 0
     empty = True
-    for j in range(ring - 1, -1, -1):
-        if (bits >> j) & 1:
-            at = place - j
-            value = load(address + (at if at >= 0 else at + ring) * size, wide)
-            total = value if empty else combine(operation, total, value)
-            empty = False
+    while bits != 0:
+        j = 63 - leading_zeros(bits)
+        bits ^= 1 << j
+        at = place - j
+        value = load(address + (at if at >= 0 else at + ring) * size, wide)
+        total = value if empty else combine(operation, total, value)
+        empty = False
     return total
 
 
@@ -157,20 +166,11 @@ def add_late(
 
 
 @kernel
-def add_newest(
-    address: int, panes: int, pane: int, place: int, value: int, ring: int, operation: int, wide: bool
-) -> int:
-    """Put a value into the pane `pane`, at `place`, which becomes the newest or is; return all panes combined."""
-    at = panes + place * (8 if wide else 4)
+def add_next(address: int, panes: int, pane: int, place: int, value: int, ring: int, operation: int, wide: bool) -> int:
+    """Put a value into a pane later than the newest, at `place`; return all panes combined."""
     head = load_i64(address)
-    newest = shift_right(head, 32)
-    bits = head & _LOW32
-    if newest == pane:
-        value = combine(operation, load(at, wide), value)
-        store(at, value, wide)
-        return value if bits == 1 else combine(operation, load(address + 8, wide), value)
-    bits = live_bits(bits, pane - newest, ring)
-    store(at, value, wide)
+    bits = live_bits(head & _LOW32, pane - shift_right(head, 32), ring)
+    store(panes + place * (8 if wide else 4), value, wide)
     store_i64(address, (pane << 32) | bits | 1)
     if bits == 0:
         return value
@@ -199,46 +199,57 @@ def current(address: int, panes: int, pane: int, place: int, ring: int, operatio
 
 
 @kernel
+def add(address: int, panes: int, pane: int, place: int, value: int, ring: int, operation: int, wide: bool) -> int:
+    """Put a value into its pane, if the ring reaches back to it; return all panes combined."""
+    head = load_i64(address)
+    newest = shift_right(head, 32)
+    if newest == pane:
+        at = panes + place * (8 if wide else 4)
+        value = combine(operation, load(at, wide), value)
+        store(at, value, wide)
+        return value if head & _LOW32 == 1 else combine(operation, load(address + 8, wide), value)
+    if pane > newest:
+        return add_next(address, panes, pane, place, value, ring, operation, wide)
+    if newest - pane < ring:
+        add_late(address, panes, newest, head & _LOW32, newest - pane, value, ring, operation, wide)
+    return current(address, panes, pane, place, ring, operation, wide)[0]
+
+
+@kernel
 def fold_panes(
-    state: NDArray[np.generic], operation: int, ring: int, grid: int, pane_ms: int, anchor_ms: int,
+    state: NDArray[Any], operation: int, ring: int, grid: int, pane_ms: int, anchor_ms: int,
     transitions: Transitions, slots: NDArray[np.int32], rows: NDArray[np.int32], updates: NDArray[np.uint8],
     at_ms: Int64s, cells: Int64s, out: Int64s, known: NDArray[np.uint8],
 ) -> None:  # fmt: skip
     """Fold the rows in order (see `state.features`)."""
     wide = state.itemsize == 8
-    stride = state.shape[1] * state.itemsize
-    base = address_of(state)
-    first = 8 if ring == 1 else 8 + state.itemsize
+    size = 8 if wide else 4
+    stride = state.shape[1] * size
+    first = 8 if ring == 1 else 8 + size
+    base, slots_at, rows_at, updates_at = address_of(state), address_i32(slots), address_i32(rows), address_u8(updates)
+    times_at, cells_at, out_at, known_at = address_i64(at_ms), address_i64(cells), address_i64(out), address_u8(known)
     n = rows.shape[0]
     pane, place, low, high = 0, 0, 0, 0
     for i in range(n):
         if i + AHEAD < n:
-            ahead = base + slots[rows[i + AHEAD]] * stride
+            ahead = base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * stride
             prefetch(ahead)
-            prefetch(ahead + first + place * state.itemsize)
-        row = rows[i]
-        ms = at_ms[row]
+            prefetch(ahead + first + place * size)
+        row = load_i32(rows_at + 4 * i)
+        ms = load_i64(times_at + 8 * row)
         if ms < low or ms >= high:
             pane, low, high = pane_of(ms, grid, pane_ms, anchor_ms, transitions)
             place = pane % ring
-        slot = slots[row]
-        out[row] = 0
-        known[row] = operation <= ADD_FLOAT
-        if slot < 0:
-            continue
+        slot = load_i32(slots_at + 4 * row)
         address = base + slot * stride
-        panes = address + first
-        value = 1 if operation == COUNT else cells[row]
-        newest = shift_right(load_i64(address), 32)
-        if updates[row]:
-            if pane >= newest:
-                out[row] = add_newest(address, panes, pane, place, value, ring, operation, wide)
-                known[row] = 1
-                continue
-            if newest - pane < ring:
-                bits = load_i64(address) & _LOW32
-                add_late(address, panes, newest, bits, newest - pane, value, ring, operation, wide)
-        total, some = current(address, panes, pane, place, ring, operation, wide)
-        if some:
-            out[row] = total
-            known[row] = 1
+        total = 0
+        some = False
+        if slot >= 0:
+            if load_u8(updates_at + row) != 0:
+                value = 1 if operation == COUNT else load_i64(cells_at + 8 * row)
+                total = add(address, address + first, pane, place, value, ring, operation, wide)
+                some = True
+            elif load_i64(address) != 0:
+                total, some = current(address, address + first, pane, place, ring, operation, wide)
+        store_i64(out_at + 8 * row, total)
+        store_u8(known_at + row, some or operation <= ADD_FLOAT)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.errors import TypingError
 
 from state.features import KINDS, PANES_MAX, FeatureSpec, columns_of, fold
 from state.features.lists import JOINS, LEAVES
@@ -219,6 +220,18 @@ def test_a_row_takes_the_bytes_that_the_memory_budget_counts_with() -> None:
     rolling = {"window": "rolling", "window_ms": HOUR_MS}
     assert [size("count"), size("count", **rolling), size("sum", **rolling)] == [12, 60, 112]
     assert [size("last"), size("previous"), size("since"), size("distinct", **rolling)] == [16, 32, 8, 152]
+
+
+@pytest.mark.parametrize("kind", KINDS_TIMED)
+def test_an_array_of_another_shape_in_memory_is_refused_before_any_address_is_used(kind: str) -> None:
+    spec = FeatureSpec(kind)
+    arrays = [np.zeros((4, column.width), column.dtype) for column in columns_of(spec)]
+    ints, bytes_ = np.zeros(4, np.int32), np.zeros(4, np.uint8)
+    cells = np.zeros(4, np.int64)
+    with pytest.raises(TypingError, match="must be C-contiguous of int32"):
+        fold(spec, arrays, cells, ints, bytes_, cells, cells, cells, bytes_)  # type: ignore[arg-type]  # the point
+    with pytest.raises(TypingError, match="must be C-contiguous of int64"):
+        fold(spec, arrays, ints, ints, bytes_, np.zeros(8, np.int64)[::2], cells, cells, bytes_)
 
 
 def declared(*names: str) -> FeatureSpec:
