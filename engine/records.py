@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.books import BookShelf
 from rules.gates import Gate
+from rules.gates.table import caps_that_hold
 from rules.model import Book, Rule
 from state.decisions import DecisionBatch, Outcome, decision_id, decode
 from state.journal import Journal
@@ -129,14 +130,12 @@ def explain_gate(book: Book, rule: Rule, gate: Gate, detail: int) -> str:
         return next((name for name, one in book.lists.items() if one.index == detail), "")
     if gate == Gate.HOLDOUT:
         return ("rule", f"campaign {rule.campaign}", "all")[detail]
-    if gate == Gate.PAUSED:
-        return "channel" if detail else "rule or campaign"
-    if gate == Gate.CAP:
-        channel = rule.channels[0]
-        caps = [
-            cap for cap in book.caps_of(rule, channel) if rule.klass != "service" or cap.scope in {"rule", "campaign"}
-        ]
-        return f"{caps[detail]} of {caps[detail].scope}" if detail < len(caps) else ""
+    if gate >= Gate.CHANNEL_PAUSED:
+        channel = rule.channels[detail >> 8] if rule.channels else ""
+        if gate != Gate.CAP:
+            return channel
+        caps = caps_that_hold(book, rule, channel)
+        return f"{channel}: {caps[detail & 255]} for {caps[detail & 255].scope}"
     if gate == Gate.STALE:
         return f"older than {rule.max_age_ms} ms"
     return ""

@@ -11,8 +11,9 @@ A candidate is a rule whose condition held on an event. For each event the candi
 7. `channel`, `caps`: the first of the rule's channels that is open and under every cap takes it; a contact is reserved
    in the same step, so no two candidates ever share the last place under a cap.
 
-The first gate that says no is recorded with the candidate (`Gate`); its `detail` says more: the bit of the list, the
-level of the holdout (0 rule, 1 campaign, 2 all), the index of the cap in `Book.caps_of(rule, channel)`.
+The first gate that says no is recorded with the candidate (`Gate`); where every channel was asked in vain, that of the
+channel that came furthest. Its `detail` says more: the bit of the list; the level of the holdout (0 rule, 1 campaign,
+2 all); for channels, the place of the channel in the rule << 8, plus the index of the cap in `table.caps_that_hold`.
 
 `kernel.decide` runs them all in one call for a batch. Service messages (class "service") are held by their own and
 their campaign's caps only, and do not use up the caps of a channel or of everything.
@@ -31,10 +32,11 @@ class Gate(IntEnum):
     LIST = 4
     HOLDOUT = 5
     OUTRANKED = 6
-    NO_VISIT = 7
-    CHANNEL_FULL = 8
-    CAP = 9
-    CONTACTS_FULL = 10
+    CHANNEL_PAUSED = 7
+    NO_VISIT = 8
+    CHANNEL_FULL = 9
+    CAP = 10
+    CONTACTS_FULL = 11
 
     @property
     def word(self) -> str:

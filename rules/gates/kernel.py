@@ -22,7 +22,8 @@ from state.contacts import RESERVED, SERVICE, ContactArrays, make_room, reserve,
 from state.jit import kernel
 
 # Numbers of `rules.gates.Gate`, as plain integers for the compiler; `tests` compares them.
-PASSED, PAUSED, STALE, ELIGIBILITY, LIST, HOLDOUT, OUTRANKED, NO_VISIT, CHANNEL_FULL, CAP, CONTACTS_FULL = range(11)
+PASSED, PAUSED, STALE, ELIGIBILITY, LIST, HOLDOUT, OUTRANKED, CHANNEL_PAUSED = range(8)
+NO_VISIT, CHANNEL_FULL, CAP, CONTACTS_FULL = range(8, 12)
 TYPE_OUTCOME, TYPE_VISIT = 2, 3
 STATE_COMMITTED, STATE_REFUNDED = 1, 2
 
@@ -162,9 +163,10 @@ def choose(
 ) -> tuple[int, int, int]:
     """Reserve the first of the rule's channels that will take it; return (gate, detail, channel index + 1).
 
-    Where none does, the gate is the first channel's.
+    Where none does, the gate is that of the channel that came furthest; `detail` is then its place among the rule's
+    channels << 8, plus the index of the cap.
     """
-    first_gate, first_detail = NO_VISIT, 0
+    last_gate, last_detail = PASSED, 0
     for pair in range(table.pair_start[rule], table.pair_start[rule + 1]):
         channel = table.pair_channel[pair]
         gate, detail = try_pair(table, paused, contacts, transitions, rows, row, pair, channel, per_channel)
@@ -175,9 +177,9 @@ def choose(
                     table.campaign[rule], table.channel_id[channel], RESERVED | (SERVICE * table.service[rule]),
                 )  # fmt: skip
             return PASSED, 0, channel + 1
-        if pair == table.pair_start[rule]:
-            first_gate, first_detail = gate, detail
-    return first_gate, first_detail, 0
+        if gate > last_gate:
+            last_gate, last_detail = gate, detail | (pair - table.pair_start[rule]) << 8
+    return last_gate, last_detail, 0
 
 
 @kernel
@@ -194,7 +196,7 @@ def try_pair(
 ) -> tuple[int, int]:
     """Ask one channel and its caps; return (gate, detail)."""
     if paused.channel[channel] != 0:
-        return PAUSED, 1
+        return CHANNEL_PAUSED, 0
     slot = rows.slot[row]
     at_ms = rows.at_ms[row]
     if table.channel_desk[channel] != 0 and not at_desk(rows.visit_ms[slot], at_ms):
