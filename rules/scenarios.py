@@ -136,8 +136,8 @@ class _Maker:
             hint = nearest(wanted.channel, rule.channels)
             self.fault(Code.UNKNOWN_CHANNEL, (*path, "channel"), message, hint=hint)
         elif wanted.gate is not None and wanted.gate not in GATES:
-            message = f'gate="{wanted.gate}" must be one of {", ".join(GATES)}'
-            self.fault(Code.TEST_EXPECTATION, (*path, "gate"), message, hint=nearest(wanted.gate, GATES))
+            hint = nearest(wanted.gate, GATES) or f"gates are: {', '.join(GATES)}"
+            self.fault(Code.TEST_EXPECTATION, (*path, "gate"), f'unknown gate "{wanted.gate}"', hint=hint)
         subscriber = wanted.subscriber or shape.subscriber
         return Expectation(at_ms or 0, wanted.rule, wanted.channel, wanted.gate, subscriber)
 

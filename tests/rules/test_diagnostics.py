@@ -115,9 +115,9 @@ def test_what_cannot_be_read_is_said_for_every_file(tmp_path: Path) -> None:
 
 
 def test_an_empty_or_missing_folder_is_not_a_book(tmp_path: Path) -> None:
-    with pytest.raises(BookErrors, match="R110.*no \\*.toml file"):
+    with pytest.raises(BookErrors, match=r"R110.*no \*.toml file"):
         load_book(tmp_path)
-    with pytest.raises(BookErrors, match="R105.*not a folder"):
+    with pytest.raises(BookErrors, match=r"R105.*not a folder"):
         load_book(tmp_path / "nowhere")
 
 
@@ -125,7 +125,7 @@ def test_names_whose_numbers_collide_are_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("rules.catalogue.stable_id", lambda name: 7)
 
     with pytest.raises(BookErrors) as caught:
-        load_text({"a.toml": '[channels.sms]\n[channels.desk]\n[campaigns.a]\n[campaigns.b]\n'})
+        load_text({"a.toml": "[channels.sms]\n[channels.desk]\n[campaigns.a]\n[campaigns.b]\n"})
 
     assert [fault.code for fault in caught.value.diagnostics] == [Code.ID_COLLISION, Code.ID_COLLISION]
 

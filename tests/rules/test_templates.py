@@ -1,0 +1,101 @@
+"""Texts fill their gaps and nothing else."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.templates import Gap, Template, TemplateFault, check_format, parse
+from state.schema import Kind
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def template(text: str, **kinds: Kind) -> Template:
+    found = parse(text)
+    assert isinstance(found, Template)
+    return Template(found.text, found.parts, tuple((name, kind, False) for name, kind in kinds.items()))
+
+
+@given(st.text())
+def test_a_text_without_gaps_is_shown_as_it_is(text: str) -> None:
+    found = parse(text.replace("{", "{{").replace("}", "}}"))
+
+    assert isinstance(found, Template)
+    assert found.render({}) == text
+    assert found.gaps == ()
+
+
+@given(st.text())
+def test_any_text_is_parsed_or_refused_with_a_place_inside_it(text: str) -> None:
+    found = parse(text)
+
+    if isinstance(found, TemplateFault):
+        assert 0 <= found.start < found.end <= len(text)
+    else:
+        assert all(text[gap.start : gap.end] == gap.name for gap in found.gaps)
+
+
+def test_gaps_keep_their_name_format_and_place() -> None:
+    assert template("尊敬的{name}，{spend:.2f}元").parts == (
+        "尊敬的",
+        Gap("name", "", 4, 8),
+        "，",
+        Gap("spend", ".2f", 11, 16),
+        "元",
+    )
+
+
+@pytest.mark.parametrize("text", ["{", "}", "{}", "{a b}", "{a.b.c}", "{a", "{{a}", "{1}", "{a!r}", "{a[0]}"])
+def test_what_is_not_a_gap_is_refused(text: str) -> None:
+    assert isinstance(parse(text), TemplateFault)
+
+
+def test_too_many_gaps_are_refused_with_their_number() -> None:
+    found = parse("{a}" * 33)
+
+    assert isinstance(found, TemplateFault)
+    assert found.message == "gaps=33 must be <= 32"
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "value", "expected"),
+    [
+        ("", Kind.INT, 1234567, "1234567"),
+        (",d", Kind.INT, 1234567, "1,234,567"),
+        ("d", Kind.FLOAT, 2.5, "2"),
+        (".2f", Kind.FLOAT, 2.0, "2.00"),
+        (",.1f", Kind.INT, 12345, "12,345.0"),
+        ("", Kind.FLOAT, 30.0, "30"),
+        ("", Kind.FLOAT, 0.1 + 0.2, "0.3"),
+        ("", Kind.BOOL, True, "是"),
+        ("", Kind.STRING, "广州", "广州"),
+        (".1", Kind.STRING, "广州", "广"),
+        ("", Kind.SET, ("12593", "mms"), "12593、mms"),
+        ("", Kind.TIME, 1225760400000, "11-04 09:00"),
+        ("%Y年%m月%d日", Kind.TIME, 1225760400000, "2008年11月04日"),
+        ("%H:%M", Kind.TIME, 1225760400000, "09:00"),
+        ("", Kind.INT, None, ""),
+    ],
+)
+def test_a_value_is_shown_by_kind_and_format(form: str, kind: Kind, value: object, expected: str) -> None:
+    assert check_format(form, kind, duration=False) == ""
+
+    found = template(f"{{x:{form}}}" if form else "{x}", x=kind)
+
+    assert found.render({"x": value}, SHANGHAI) == expected  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(("form", "expected"), [("", "90061"), ("m", "1501"), ("h", "25"), ("d", "1")])
+def test_a_duration_is_shown_in_whole_units(form: str, expected: str) -> None:
+    found = parse(f"{{quiet:{form}}}")
+    assert isinstance(found, Template)
+
+    timed = Template(found.text, found.parts, (("quiet", Kind.INT, True),))
+
+    assert timed.render({"quiet": 90_061_500}) == expected
+
+
+def test_a_missing_value_shows_nothing() -> None:
+    assert template("尊敬的{name}用户", name=Kind.STRING).render({}) == "尊敬的用户"
