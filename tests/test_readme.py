@@ -4,14 +4,19 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from engine.commands import COMMANDS
+from rules.diagnostics import BookErrors
+from rules.load import load_text, read_folder
 
 ROOT = Path(__file__).parents[1]
 
 
-def blocks() -> list[str]:
-    """The sh blocks of the README."""
-    return re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+def blocks(language: str = "sh") -> list[str]:
+    """The README's blocks in a language."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_first_two_blocks_are_one_line_each() -> None:
@@ -37,6 +42,22 @@ def test_every_command_in_the_readme_exists() -> None:
     called = set(re.findall(r"^(?:\S+/)?opportune (\w+)", "".join(blocks()[2:]), re.MULTILINE))
 
     assert called <= set(COMMANDS)
+
+
+def test_the_rule_shown_stands_in_the_shipped_book() -> None:
+    shipped = (ROOT / "rules" / "book" / "12593-care.toml").read_text(encoding="utf-8").splitlines()
+
+    assert set(blocks("toml")[0].splitlines()) <= set(shipped)
+
+
+def test_the_fault_shown_is_what_a_slip_prints() -> None:
+    texts = read_folder(ROOT / "rules" / "book")
+    texts["12593-care.toml"] = texts["12593-care.toml"].replace("long_calls == 1", "long_cals == 1")
+
+    with pytest.raises(BookErrors) as caught:
+        load_text(texts)
+
+    assert [f"{fault}\n" for fault in caught.value.diagnostics] == blocks("text")
 
 
 def test_no_registry_is_named_in_the_locked_requirements() -> None:
