@@ -90,7 +90,9 @@ def _compile(compiler: _Compiler, block: Block, campaign: Any) -> _Remembered | 
     if rule is None:
         return None
     words = set(_WORD.findall(block.data.get("when", "")))
-    words.update(("lists", "services"), (name for text in (rule.reason, *rule.texts.values()) for name in text.names))
+    words.update(
+        ("lists", "services"), (name for text in (rule.reason, *rule.texts.values()) for name, _, _ in text.kinds)
+    )
     meaning = compiler.names.rule_scope(rule.on).names
     return _Remembered(rule, block.data["on"], tuple((word, meaning.get(word)) for word in sorted(words)))
 
@@ -240,20 +242,19 @@ class _Compiler:
         found = parse(text)
         if isinstance(found, TemplateFault):
             faults = [_GapFault(Code.BAD_TEMPLATE, found.message, found.start, found.end)]
-            found = Template(text, (text,))
+            gaps: tuple[Gap, ...] = ()
         else:
-            faults = [
-                fault
-                for gap in found.gaps
-                if gap.name not in self.names.broken and (fault := _gap_fault(gap, scope, offer)) is not None
-            ]
+            gaps = found.gaps
+            judged = (_gap_fault(gap, scope, offer) for gap in gaps if gap.name not in self.names.broken)
+            faults = [fault for fault in judged if fault is not None]
         if faults:
             origin = self.document.origin((*self.path, *path))
-            places = [origin.place(fault.start, fault.end) for fault in faults]
-            found_faults = zip(faults, places, strict=True)
-            self.faults.extend(Diagnostic(f.code, f.message, place, "", f.hint) for f, place in found_faults)
-            return found
-        if not found.gaps:
+            for fault in faults:
+                place = origin.place(fault.start, fault.end)
+                self.faults.extend([Diagnostic(fault.code, fault.message, place, "", fault.hint)])
+        if isinstance(found, TemplateFault):
+            return Template(text, (text,))
+        if not gaps:
             return found
         known = ((name, _gap_operand(name, scope)) for name in found.names)
         kinds = tuple((name, one.kind, one.duration) for name, one in known if one is not None)

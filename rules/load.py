@@ -15,7 +15,9 @@ costs what its changed lines cost: see `rules.toml` and `rules.compile` for what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
@@ -50,13 +52,19 @@ def load_text(sources: Mapping[str, str], before: Book | None = None) -> Book:
     version = version_of(texts)
     if before is not None and before.version == version:
         return before
+    lineage = Lineage.read((before.sources if before is not None else sources).get(LOCK_FILE, ""))
+    with _collector_at_rest():
+        return _read(version, texts, lineage)
+
+
+def _read(version: str, texts: Mapping[str, str], lineage: Lineage) -> Book:
+    """Steps 1 to 4."""
     documents = [read_document(name, text) for name, text in texts.items()]
     faults = Faults()
     for document in documents:
         faults.extend(document.faults)
     if faults.found:
         raise BookErrors(faults.found)
-    lineage = Lineage.read((before.sources if before is not None else sources).get(LOCK_FILE, ""))
     catalogue = declare(documents, lineage, faults)
     features, names = compile_features(catalogue, documents, faults)
     rules, broken = compile_rules(documents, names, faults)
@@ -81,6 +89,18 @@ def load_text(sources: Mapping[str, str], before: Book | None = None) -> Book:
         holdout_ppm=catalogue.holdout_ppm,
         sources=MappingProxyType({**texts, LOCK_FILE: lineage.write()}),
     )
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """A book is many small objects that all stay: looking for garbage among them costs a fifth of the reading."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def version_of(texts: Mapping[str, str]) -> str:

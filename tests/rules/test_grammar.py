@@ -1,0 +1,65 @@
+"""The grammar told in `rules` is the grammar that is read."""
+
+import re
+import textwrap
+
+import pytest
+
+import rules
+from rules import shape
+from rules.load import load_text
+
+GRAMMAR = rules.__doc__ or ""
+SECTIONS = {
+    "[book]": shape.BookShape,
+    "[events.NAME]": shape.EventShape,
+    "[lists.ID]": shape.ListShape,
+    "[channels.ID]": shape.ChannelShape,
+    "[campaigns.ID]": shape.CampaignShape,
+    "[offers.ID]": shape.OfferShape,
+    "[areas.ID]": shape.AreaShape,
+    "[features.NAME]": shape.FeatureShape,
+    "[[rule]]": shape.RuleShape,
+    "[[test]]": shape.TestShape,
+}
+
+
+def told(section: str) -> str:
+    """The part of the grammar about a section."""
+    return GRAMMAR.partition(f"## {section}")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_of_a_section_is_told(section: str) -> None:
+    words = told(section).replace(",", " ").replace(".", " ").split()
+
+    for name, field in SECTIONS[section].model_fields.items():
+        assert (field.alias or name) in words
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_plain_default_is_told(section: str) -> None:
+    for name, field in SECTIONS[section].model_fields.items():
+        if isinstance(field.default, int | str) and not isinstance(field.default, bool) and field.default != "":
+            entry = re.search(rf"^    {field.alias or name} .*(?:\n {{8,}}.*)*", told(section), re.MULTILINE)
+            assert entry is not None
+            assert str(field.default) in entry[0]
+
+
+def test_the_example_is_a_rule() -> None:
+    example = textwrap.dedent(GRAMMAR.partition("# Example\n")[2])
+    around = """
+[events.call]
+fields = { kind = "string" }
+[attributes]
+name = "string"
+services = { set = ["12593"] }
+[channels.sms]
+[channels.desk]
+[offers.12593]
+"""
+
+    made = load_text({"around.toml": around, "example.toml": example})
+
+    assert [rule.id for rule in made.rules] == ["first-long-distance"]
+    assert made.features[-1].name == "long_calls"
