@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.templates import Gap, Template, TemplateFault, check_format, parse
+from rules.templates import Gap, Shown, Template, TemplateFault, check_format, parse
 from state.schema import Kind
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -79,12 +79,12 @@ def test_too_many_gaps_are_refused_with_their_number() -> None:
         ("", Kind.INT, None, ""),
     ],
 )
-def test_a_value_is_shown_by_kind_and_format(form: str, kind: Kind, value: object, expected: str) -> None:
+def test_a_value_is_shown_by_kind_and_format(form: str, kind: Kind, value: Shown, expected: str) -> None:
     assert check_format(form, kind, duration=False) == ""
 
     found = template(f"{{x:{form}}}" if form else "{x}", x=kind)
 
-    assert found.render({"x": value}, SHANGHAI) == expected  # type: ignore[dict-item]
+    assert found.render({"x": value}, SHANGHAI) == expected
 
 
 @pytest.mark.parametrize(("form", "expected"), [("", "90061"), ("m", "1501"), ("h", "25"), ("d", "1")])
