@@ -57,3 +57,11 @@ vars(numba_config)["CACHE_DIR"] = str(cache_folder(Path(__file__).resolve().pare
 def kernel(function: Function) -> Function:
     """Compile `function` at its first call, without the interpreter lock, cached on disk."""
     return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def part(function: Function) -> Function:
+    """Compile `function` as a piece of kernels that is laid into its callers: for small functions in the innermost loops.
+
+    The compiler by itself leaves many as calls; in a scanner that tripled the cost of a row.
+    """
+    return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function))

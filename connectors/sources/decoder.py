@@ -4,8 +4,8 @@
     decoded = decoder.decode(chunk, at_ms_max)
 
 A decoder belongs to one thread. It is made anew when a book with another schema becomes active; that costs a few
-milliseconds. A line that is an event by the strict path is one whatever the scanner thinks of it, and the other way round:
-the scanner only saves time.
+milliseconds. A line that is an event by the strict path is one whatever the scanner thinks of it, and the other way
+round: the scanner only saves time.
 """
 
 import numpy as np

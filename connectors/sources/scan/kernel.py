@@ -1,8 +1,9 @@
 """The fast scanner of flat JSON lines.
 
 One call scans many lines. A line is walked once, key by key: the key that followed the last one in the line before is
-guessed and confirmed with two masked compares of `"key":`; then its value is read by what the entry says. A line that the
-scanner is not sure of, for whatever reason, is left to the strict path: its row is marked and nothing else is said.
+guessed and confirmed with two masked compares of `"key":`; then its value is read by what the entry says. A line that
+the scanner is not sure of, for whatever reason, is left to the strict path: its row is marked and nothing else is
+said.
 
 Rows are written where they will stay, so a chunk without odd lines is never copied. Tables are laid out in
 `scan.layout`, filled in `scan.tables`. Texts that the known-set lacks are reported once (`FRESH`).
@@ -25,7 +26,7 @@ from connectors.sources.scan.values import (
     word_end,
 )
 from state.hashing import hash_address
-from state.jit import kernel
+from state.jit import kernel, part
 from state.raw import equal_mask64, load_i64, load_u8, ones, store_i64, store_u8, trailing_zeros
 
 _LINE_END, _RETURN, _OPEN, _CLOSE, _OPEN_SET, _CLOSE_SET, _PLUS = 10, 13, 123, 125, 91, 93, 43
@@ -80,7 +81,7 @@ def scan_json(c: int) -> int:
     return row
 
 
-@kernel
+@part
 def begin_row(c: int, row: int, offset: int) -> None:
     """Forget the row before."""
     store_i64(load_i64(c + at.OUT_OFFSETS) + row * 8, offset)
@@ -93,7 +94,7 @@ def begin_row(c: int, row: int, offset: int) -> None:
     store_i64(c + at.TYPE_AHEAD, 0)
 
 
-@kernel
+@part
 def end_row(c: int, row: int) -> None:
     """Write what the row gathered, and zeros where it has no value."""
     state = load_i64(c + at.STATE)
@@ -119,7 +120,7 @@ def refuse_row(c: int, row: int) -> None:
     store_i64(c + at.REFUSED, load_i64(c + at.REFUSED) + 1)
 
 
-@kernel
+@part
 def row_is_whole(c: int) -> bool:
     """Tell whether the row has everything it must have, and a time that can be."""
     at_ms = load_i64(c + at.R_AT)
@@ -134,7 +135,7 @@ def row_is_whole(c: int) -> bool:
     )
 
 
-@kernel
+@part
 def line(c: int, p: int) -> int:
     """Scan one line; return the address of the next one, or 0 where the strict path must judge."""
     if load_u8(p) != _OPEN:
@@ -176,7 +177,7 @@ def line(c: int, p: int) -> int:
         return p + 1 if load_u8(p) == _LINE_END else 0
 
 
-@kernel
+@part
 def is_key(entry: int, p: int) -> bool:
     """Tell whether `"key":` of the entry stands at `p`."""
     wrong = (load_i64(p) ^ load_i64(entry + at.E_WORD0)) & load_i64(entry + at.E_MASK0)
@@ -264,7 +265,7 @@ def type_ahead(state: int, p: int) -> int:
         p = p + 2 if load_u8(p + 1) == SPACE else p + 1
 
 
-@kernel
+@part
 def value(c: int, entry: int, p: int) -> int:
     """Read the value of a key into the row."""
     action = load_i64(entry + at.E_ACTION)
@@ -295,7 +296,7 @@ def value(c: int, entry: int, p: int) -> int:
     return skip(p)
 
 
-@kernel
+@part
 def put(c: int, entry: int, end: int, cell: int) -> int:
     """Write a cell of the row; 0 for a key that came before."""
     bit = load_i64(entry + at.E_BIT)
@@ -318,7 +319,7 @@ def null(c: int, entry: int, p: int) -> int:
     return put(c, entry, end, 0)
 
 
-@kernel
+@part
 def string_value(c: int, entry: int, p: int) -> int:
     """Read a text as its hash."""
     if load_u8(p) != QUOTE:
@@ -331,7 +332,7 @@ def string_value(c: int, entry: int, p: int) -> int:
     return put(c, entry, end + 1, hashed)
 
 
-@kernel
+@part
 def meet(c: int, hashed: int, address: int, length: int) -> None:
     """Report a text that the known-set lacks, and put it there."""
     known = load_i64(c + at.KNOWN)
@@ -354,7 +355,7 @@ def meet(c: int, hashed: int, address: int, length: int) -> None:
     store_i64(c + at.FRESH_COUNT, count + 1)
 
 
-@kernel
+@part
 def head(c: int, bit: int, end: int) -> int:
     """Mark a head as read; 0 for one that came before."""
     heads = load_i64(c + at.HEADS)
@@ -362,7 +363,7 @@ def head(c: int, bit: int, end: int) -> int:
     return 0 if heads & bit != 0 else end
 
 
-@kernel
+@part
 def type_value(c: int, p: int) -> int:
     """Read the event type, which chooses the keys to come."""
     if load_u8(p) != QUOTE:
@@ -374,7 +375,7 @@ def type_value(c: int, p: int) -> int:
     return head(c, at.HEAD_TYPE, text_end(p + 1) + 1)
 
 
-@kernel
+@part
 def take_type(c: int, p: int) -> bool:
     """Choose the state of the type that is written at `p`; false for one that is not known."""
     if load_u8(p) != QUOTE:
@@ -396,7 +397,7 @@ def take_type(c: int, p: int) -> bool:
         slot = (slot + 1) & mask
 
 
-@kernel
+@part
 def subscriber_value(c: int, p: int) -> int:
     """Read an MSISDN, a number or a text of digits with or without a plus."""
     quoted = load_u8(p) == QUOTE
@@ -415,7 +416,7 @@ def subscriber_value(c: int, p: int) -> int:
     return head(c, at.HEAD_SUBSCRIBER, end)
 
 
-@kernel
+@part
 def time_value(c: int, p: int) -> tuple[int, int]:
     """Read a time in the mapping's format, as a text or, where the format is of digits, as a number."""
     if load_u8(p) == QUOTE:
@@ -432,7 +433,7 @@ def time_value(c: int, p: int) -> tuple[int, int]:
     return epoch_time(c, p)
 
 
-@kernel
+@part
 def time_head(c: int, p: int) -> int:
     """Read the event's time."""
     end, at_ms = time_value(c, p)
@@ -442,7 +443,7 @@ def time_head(c: int, p: int) -> int:
     return head(c, at.HEAD_TIME, end)
 
 
-@kernel
+@part
 def id_value(c: int, p: int) -> int:
     """Read the event's own id, a text or a whole number, as the hash of how it is written."""
     first = load_u8(p)

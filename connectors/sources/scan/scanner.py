@@ -1,7 +1,7 @@
 """The scanner's memory and its calls: what stands between the kernels and `decoder`.
 
-A scanner keeps tables, guesses and the set of texts that were reported before, all its own: one scanner a thread. The set
-of known texts is only a filter; when it has grown to its bound it is emptied, and texts are reported again.
+A scanner keeps tables, guesses and the set of texts that were reported before, all its own: one scanner a thread. The
+set of known texts is only a filter; when it has grown to its bound it is emptied, and texts are reported again.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,8 @@ _FORMATS = {"iso8601": at.ISO8601, "compact": at.COMPACT, "epoch_ms": at.EPOCH_M
 
 @dataclass(slots=True)
 class Scanned:
-    """Every line of a chunk as a row: `ok[row]` is 0 where the strict path must judge; `offsets` are within the chunk."""
+    """Every line of a chunk as a row: `ok[row]` is 0 where the strict path must judge; `offsets` are within the
+    chunk."""
 
     batch: Batch
     offsets: NDArray[np.int64]

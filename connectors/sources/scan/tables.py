@@ -1,7 +1,7 @@
 """The tables of the scanner, filled from a plan.
 
-All blocks lie in one array of words, whose address is fixed while the tables live; see `scan.layout`. The only words that
-change later are the guesses (`E_NEXT`), so tables belong to one thread.
+All blocks lie in one array of words, whose address is fixed while the tables live; see `scan.layout`. The only words
+that change later are the guesses (`E_NEXT`), so tables belong to one thread.
 """
 
 from dataclasses import dataclass, field
@@ -61,7 +61,8 @@ class _Words:
 
 
 class Tables:
-    """The states of a plan. `learned` are keys, by name of the state, that the book does not know but the feed sends."""
+    """The states of a plan. `learned` are keys, by name of the state, that the book does not know but the feed
+    sends."""
 
     def __init__(self, plan: Plan, learned: dict[str, set[str]], columns: tuple[str, ...] = ()) -> None:
         self._words = _Words()

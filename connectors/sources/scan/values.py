@@ -1,13 +1,14 @@
 """One value at an address: digits, times, texts, words, numbers that are read past.
 
-Every function takes an address and returns the address behind what it read, or 0 where it is not sure; then the strict
-path judges the line. Nothing is read beyond a line end by more than `PADDING` bytes, because a line end stops every loop.
+Every function takes an address and returns the address behind what it read, or 0 where it is not sure; then the
+strict path judges the line. Nothing is read beyond a line end by more than `PADDING` bytes, because a line end stops
+every loop.
 """
 
 import numpy as np
 
 from connectors.sources.scan import layout as at
-from state.jit import kernel
+from state.jit import kernel, part
 from state.raw import (
     below_mask16,
     bits_of_float,
@@ -32,7 +33,7 @@ _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtyp
 QUOTE, BACKSLASH, COMMA, COLON, SPACE = 34, 92, 44, 58, 32
 
 
-@kernel
+@part
 def eight_digits(word: int) -> int:
     """Return the number that eight digit values write, the first one in the lowest byte."""
     word = word * 10 + shift_right(word, 8)
@@ -41,13 +42,13 @@ def eight_digits(word: int) -> int:
     return shift_right(low + high, 32)
 
 
-@kernel
+@part
 def not_digits(word: int) -> int:
     """Return a word whose lowest high bit stands in the first byte that is no digit value; 0 when all eight are."""
     return ((word + _NINES) | word) & _HIGHS
 
 
-@kernel
+@part
 def digits(p: int) -> tuple[int, int, int]:
     """Read up to 18 digits at `p`: the address behind them, their value, their number (19 where there are more)."""
     word = load_i64(p) ^ _ZEROS
@@ -79,7 +80,7 @@ def digits(p: int) -> tuple[int, int, int]:
         p += 1
 
 
-@kernel
+@part
 def whole(p: int) -> tuple[int, int]:
     """Read a JSON whole number of at most 18 digits; (0, 0) where it is anything else."""
     negative = load_u8(p) == 45
@@ -90,7 +91,7 @@ def whole(p: int) -> tuple[int, int]:
     return end, (-value if negative else value)
 
 
-@kernel
+@part
 def decimal(p: int) -> tuple[int, int]:
     """Read a JSON number of at most 15 digits without exponent as the bits of a float: then it is exact."""
     negative = load_u8(p) == 45
@@ -110,7 +111,7 @@ def decimal(p: int) -> tuple[int, int]:
     return end, bits_of_float(-number if negative else number)
 
 
-@kernel
+@part
 def text_end(p: int) -> int:
     """Return the address of the quote that ends the text at `p`; 0 for an escape, a control byte or bad UTF-8."""
     q = p
@@ -162,7 +163,7 @@ def is_utf8(p: int, end: int) -> bool:
     return True
 
 
-@kernel
+@part
 def word_end(p: int) -> tuple[int, int]:
     """Read true (1), false (0) or null (2)."""
     word = load_i64(p)
@@ -234,7 +235,7 @@ def new_iso_date(c: int, a: int, b: int) -> bool:
     return remember_date(c, a, b, year, month, (y & 0xFF) * 10 + shift_right(y, 8))
 
 
-@kernel
+@part
 def iso_time(c: int, p: int) -> tuple[int, int]:
     """Read `2008-11-04T09:00:00`, a fraction or none, a zone or none; (0, 0) where it is written otherwise."""
     a = load_i64(p)
@@ -264,34 +265,38 @@ def iso_time(c: int, p: int) -> tuple[int, int]:
     return zone_end(c, end, value)
 
 
-@kernel
+@part
 def zone_end(c: int, p: int, value: int) -> tuple[int, int]:
     """Read Z, +08:00 or nothing behind a local time, and return the time in UTC."""
     word = load_i64(p) & 0xFFFFFFFFFFFF
-    if word == load_i64(c + at.ZONE):
+    if word == load_i64(c + at.ZONE) or new_zone(c, word):
         return p + 6, value - load_i64(c + at.ZONE_MS)
-    sign = word & 0xFF
-    if sign in (43, 45):
-        x = shift_right(word, 8) ^ 0x30303A3030
-        if not_digits(x) != 0 or shift_right(x, 16) & 0xFF != 0:
-            return 0, 0
-        hours = (x & 0xFF) * 10 + (shift_right(x, 8) & 0xFF)
-        minutes = (shift_right(x, 24) & 0xFF) * 10 + (shift_right(x, 32) & 0xFF)
-        if hours > 18 or minutes > 59:
-            return 0, 0
-        offset = (hours * 60 + minutes) * 60_000
-        offset = offset if sign == 43 else -offset
-        store_i64(c + at.ZONE, word)
-        store_i64(c + at.ZONE_MS, offset)
-        return p + 6, value - offset
-    if sign | 32 == 122:
+    first = word & 0xFF
+    if first | 32 == 122:
         return p + 1, value
-    if load_i64(c + at.HAS_OFFSET) == 0:
+    if first == 43 or first == 45 or load_i64(c + at.HAS_OFFSET) == 0:  # noqa: PLR1714  no tuples in a kernel
         return 0, 0
     return p, value - load_i64(c + at.OFFSET_MS)
 
 
 @kernel
+def new_zone(c: int, word: int) -> bool:
+    """Read `+08:00` in a word and remember it; false where it is none."""
+    sign = word & 0xFF
+    x = shift_right(word, 8) ^ 0x30303A3030
+    if (sign != 43 and sign != 45) or not_digits(x) != 0 or shift_right(x, 16) & 0xFF != 0:  # noqa: PLR1714  the same
+        return False
+    hours = (x & 0xFF) * 10 + (shift_right(x, 8) & 0xFF)
+    minutes = (shift_right(x, 24) & 0xFF) * 10 + (shift_right(x, 32) & 0xFF)
+    if hours > 18 or minutes > 59:
+        return False
+    offset = (hours * 60 + minutes) * 60_000
+    store_i64(c + at.ZONE, word)
+    store_i64(c + at.ZONE_MS, offset if sign == 43 else -offset)
+    return True
+
+
+@part
 def compact_time(c: int, p: int) -> tuple[int, int]:
     """Read `20081104090000` and a zone or none."""
     a = load_i64(p)
@@ -312,7 +317,7 @@ def compact_time(c: int, p: int) -> tuple[int, int]:
     return zone_end(c, p + 14, load_i64(c + at.DATE_MS) + ((hour * 60 + minute) * 60 + second) * 1000)
 
 
-@kernel
+@part
 def epoch_time(c: int, p: int) -> tuple[int, int]:
     """Read whole or broken seconds, or milliseconds, since 1970."""
     end, value, count = digits(p)
@@ -329,7 +334,7 @@ def epoch_time(c: int, p: int) -> tuple[int, int]:
     return end, value
 
 
-@kernel
+@part
 def time_text(c: int, p: int) -> tuple[int, int]:
     """Read a time that is written as a text in the mapping's format."""
     form = load_i64(c + at.TIME_FORMAT)

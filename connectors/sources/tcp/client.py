@@ -1,0 +1,260 @@
+"""Events as lines over TCP.
+
+    source = TcpSource(config, intake)
+    await source.start()
+
+What came on all connections within a tick is handed on as one chunk. While the intake has no room, nothing more is
+read, so that the senders' own buffers fill: nothing is dropped. With `acknowledge`, the source writes back, after
+lines have become durable, how many lines of the connection that makes so far, as a decimal number and a line end; a
+sender keeps what is not acknowledged and sends it again after a reconnect, under the same ids.
+
+A last line without its end counts when the peer closed properly, and is thrown away (and counted) when the connection
+broke.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import numpy as np
+
+from connectors.sources.contract import Bytes, Chunk, Intake
+from connectors.sources.scan.kernel import count_lines
+from connectors.sources.tcp.config import TcpConfig
+from state.raw import PADDING
+
+log = logging.getLogger(__name__)
+
+_LINE_END = b"\n"
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One sender. Its buffer holds what came since the last tick; `filled` bytes of it."""
+
+    def __init__(self, source: "TcpSource", size: int, line_bytes_max: int) -> None:
+        self._source = source
+        self._line_bytes_max = line_bytes_max
+        self._size = size
+        self._buffer = bytearray(size + 1)
+        self._view = memoryview(self._buffer)
+        self._passing = False
+        self.filled = 0
+        self.lines = 0
+        self.paused = False
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._source.joined(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the event loop's guess
+        return self._view[self.filled : self._size]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        start, self.filled = self.filled, self.filled + nbytes
+        if self._passing:
+            self._pass(start)
+        if self.filled >= self._size:
+            self.pause()
+        self._source.wake()
+
+    def eof_received(self) -> bool:
+        if self.filled and not self._passing and not self._buffer.endswith(_LINE_END, 0, self.filled):
+            self._buffer[self.filled] = 10
+            self.filled += 1
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._source.left(self, broken=exc is not None)
+
+    def pause(self) -> None:
+        """Read no more until the next hand-over."""
+        if not self.paused and self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+            self.paused = True
+
+    def resume(self) -> None:
+        """Read again."""
+        if self.paused and self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+        self.paused = False
+
+    def ready(self) -> int:
+        """Return the number of bytes up to the last line end; a line beyond the bound is cut so that it ends."""
+        length = self._buffer.rfind(_LINE_END, 0, self.filled) + 1
+        if length == 0 and self.filled > self._line_bytes_max + 1:
+            self._buffer[self._line_bytes_max + 1] = 10
+            self.filled = self._line_bytes_max + 2
+            self._passing = True
+            return self.filled
+        return length
+
+    def take(self, length: int, target: Bytes, at: int) -> None:
+        """Move `length` bytes to `target[at:]`; what is left begins the next line."""
+        target[at : at + length] = np.frombuffer(self._view[:length], np.uint8)
+        rest = self.filled - length
+        if rest:
+            self._buffer[:rest] = self._buffer[length : self.filled]
+        self.filled = rest
+
+    def _pass(self, start: int) -> None:
+        """Throw away what belongs to a line that was cut already."""
+        end = self._buffer.find(_LINE_END, start, self.filled)
+        if end < 0:
+            self.filled = start
+            return
+        self._buffer[start : start + self.filled - end - 1] = self._buffer[end + 1 : self.filled]
+        self.filled = start + self.filled - end - 1
+        self._passing = False
+
+
+class TcpSource:
+    """A listening port whose lines go to the intake."""
+
+    def __init__(self, config: TcpConfig, intake: Intake, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self.config = config
+        self.lines = 0
+        self.bytes = 0
+        self.refused = 0
+        self.lost_bytes = 0
+        self._intake = intake
+        self._now_ns = now_ns
+        self._connections: dict[_Connection, None] = {}
+        self._leaving: dict[_Connection, None] = {}
+        self._server: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._offered: set[Future[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Listen; OSError names an address that cannot be had."""
+        config = self.config
+        size = max(config.buffer_bytes, config.mapping.line_bytes_max + 4096)
+        self._loop = asyncio.get_running_loop()
+        self._server = await self._loop.create_server(
+            lambda: _Connection(self, size, config.mapping.line_bytes_max), config.host, config.port
+        )
+
+    async def stop(self) -> None:
+        """Listen no more, hand over what has come, and wait until it is durable."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.pause()
+        while self._hand_over():
+            await asyncio.sleep(self.config.tick_ms / 1000)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        await asyncio.gather(*map(asyncio.wrap_future, self._offered), return_exceptions=True)
+        await asyncio.sleep(0)
+        for connection in list(self._connections):
+            if connection.transport is not None:
+                connection.transport.close()
+        await asyncio.sleep(0)
+
+    def status(self) -> dict[str, int]:
+        """Return what came in so far."""
+        return {
+            "connections": len(self._connections),
+            "lines": self.lines,
+            "bytes": self.bytes,
+            "connections_refused": self.refused,
+            "bytes_lost": self.lost_bytes,
+        }
+
+    def joined(self, connection: _Connection) -> None:
+        """Take a new connection, unless there are too many."""
+        if len(self._connections) >= self.config.connections_max:
+            self.refused += 1
+            assert connection.transport is not None
+            connection.transport.abort()
+            return
+        self._connections[connection] = None
+
+    def left(self, connection: _Connection, *, broken: bool) -> None:
+        """Let a connection go, after its last whole lines."""
+        if self._connections.pop(connection, 0) is None and connection.filled:
+            if broken:
+                whole = connection.ready()
+                self.lost_bytes += connection.filled - whole
+                connection.filled = whole
+            self._leaving[connection] = None
+            self.wake()
+
+    def wake(self) -> None:
+        """Hand over at the end of this tick."""
+        if self._timer is None and self._loop is not None:
+            self._timer = self._loop.call_later(self.config.tick_ms / 1000, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._hand_over():
+            assert self._loop is not None
+            self._timer = self._loop.call_later(max(self.config.tick_ms / 1000, 0.001), self._tick)
+
+    def _hand_over(self) -> bool:
+        """Offer all whole lines as one chunk; tell whether some had to wait for room."""
+        parts = [(connection, connection.ready()) for connection in (*self._connections, *self._leaving)]
+        parts = [(connection, length) for connection, length in parts if length]
+        total = sum(length for _, length in parts)
+        if total == 0:
+            self._leaving.clear()
+            return False
+        if not self._intake.room(total):
+            for connection, _ in parts:
+                connection.pause()
+            return True
+        data = np.empty(total + PADDING, np.uint8)
+        data[total:] = 0
+        at = 0
+        told: list[tuple[_Connection, int]] = []
+        for connection, length in parts:
+            connection.take(length, data, at)
+            connection.lines += count_lines(data.ctypes.data + at, length)
+            told.append((connection, connection.lines))
+            connection.resume()
+            at += length
+        self._leaving.clear()
+        self._offer(data, total, told)
+        return False
+
+    def _offer(self, data: Bytes, length: int, told: list[tuple[_Connection, int]]) -> None:
+        line = self.lines + 1
+        self.lines += count_lines(data.ctypes.data, length)
+        chunk = Chunk(
+            self.config.name, "", data, length, self.bytes, self.bytes + length, True, False, self._now_ns(), line
+        )
+        self.bytes += length
+        try:
+            future = self._intake.offer(chunk)
+        except Exception as fault:
+            log.exception("source %s: %d bytes could not be handed over", self.config.name, length)
+            future = Future()
+            future.set_exception(fault)
+        self._offered.add(future)
+        loop = self._loop
+        assert loop is not None
+        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._durable, done, told))
+
+    def _durable(self, future: "Future[None]", told: list[tuple[_Connection, int]]) -> None:
+        """Acknowledge, or hang up on those whose lines are not kept, so that they send them again."""
+        self._offered.discard(future)
+        kept = not future.cancelled() and future.exception() is None
+        for connection, lines in told:
+            transport = connection.transport
+            if transport is None or transport.is_closing():
+                continue
+            if not kept:
+                transport.abort()
+            elif self.config.acknowledge:
+                transport.write(b"%d\n" % lines)
