@@ -9,11 +9,10 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from connectors.sources.mapping import MappingErrors
 from rules.diagnostics import BookErrors
 from rules.load import load_book
 from rules.model import Book
-
-LOOK_S = 0.2
 
 log = logging.getLogger("opportune.book")
 
@@ -36,11 +35,11 @@ class BookWatcher:
         self._told = told
         self._seen: Signature | None = None
         self._read: Signature | None = None
-        self._version = ""
+        self._book: Book | None = None
 
-    def begin(self, version: str) -> None:
-        """Take the folder as it stands for read; `version` is the active book's."""
-        self._version = version
+    def begin(self, book: Book) -> None:
+        """Take the folder as it stands for read; `book` is the active one."""
+        self._book = book
         self._seen = self._read = signature(self.folder)
 
     def look(self) -> None:
@@ -55,18 +54,25 @@ class BookWatcher:
     def reload(self) -> None:
         """Read the book and activate it when it is good and new."""
         try:
-            book = load_book(self.folder)
+            book = load_book(self.folder, self._book)
         except BookErrors as errors:
-            self.fault = str(errors)
-            self._told("error")
-            log.error("the changed book is not used, the running one keeps serving:\n%s", errors)
+            self._refuse(errors)
             return
         self.fault = ""
-        if book.version != self._version:
-            self._version = book.version
-            self._activate(book)
+        if self._book is None or book.version != self._book.version:
+            try:
+                self._activate(book)
+            except MappingErrors as fault:
+                self._refuse(fault)
+                return
+            self._book = book
             log.info("book %s with %d rules is in force", book.version, len(book.rules))
         self._told("ok")
+
+    def _refuse(self, fault: Exception) -> None:
+        self.fault = str(fault)
+        self._told("error")
+        log.error("the changed book is not used, the running one keeps serving:\n%s", fault)
 
 
 def signature(folder: Path) -> Signature:

@@ -1,0 +1,112 @@
+"""Decisions: one record a candidate, from the journals, whether or not an engine runs."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from engine.books import BookShelf
+from engine.commands import CommandError
+from engine.config import Config, load_config
+from engine.datadir import DataDir
+from engine.records import Record, Wanted, read_records
+from state.disk import RealDisk
+from state.hashing import stable_id
+from state.journal import Journal
+from state.strings import Strings
+
+HELP = "Print decision records: every candidate, what stopped it or where it went, and the facts."
+FORMATS = ("table", "ndjson")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the filters."""
+    parser.add_argument("--from", dest="start", metavar="TIME", help="event time, as 2008-11-04T09:00[:00][+08:00]")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="event time, the first one left out")
+    parser.add_argument("--rule", help="of this rule only")
+    parser.add_argument("--decided", action="store_true", help="only what was decided")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the records."""
+    config = load_config(args.config)
+    with opened(config) as reader:
+        wanted = Wanted(
+            rule=stable_id(args.rule) if args.rule else None,
+            from_ms=reader.time(args.start),
+            to_ms=reader.time(args.end),
+            decided_only=args.decided,
+        )
+        for record in reader.records(wanted):
+            sys.stdout.write(ndjson(record) if args.format == "ndjson" else reader.line(record))
+    return 0
+
+
+class Reader:
+    """A data directory opened for reading, beside an engine or without one."""
+
+    def __init__(self, config: Config) -> None:
+        disk = RealDisk()
+        self.datadir = DataDir(config.data.directory, disk)
+        self.partitions = self.datadir.fixed().partitions
+        self.shelf = BookShelf(self.datadir.books, disk)
+        texts = self.datadir.strings / "texts"
+        self.strings = Strings(disk, texts, config.state.strings_max, writable=False)
+        self.journals = [
+            (number, Journal(self.datadir.journal(number), disk, read_only=True)) for number in range(self.partitions)
+        ]
+        self.zone = ZoneInfo(self._zone_name())
+
+    def records(self, wanted: Wanted) -> Iterator[Record]:
+        """Yield the wanted records."""
+        return read_records(self.journals, self.shelf, self.strings, wanted)
+
+    def time(self, text: str | None) -> int | None:
+        """Read a time of the command line; one without a zone is the operator's."""
+        if text is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError as fault:
+            raise CommandError(f"time={text!r} must look like 2008-11-04T09:00:00+08:00") from fault
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).timestamp() * 1000)
+
+    def shown(self, at_ms: int) -> str:
+        """Say a time in the operator's zone."""
+        return datetime.fromtimestamp(at_ms / 1000, self.zone).isoformat(sep=" ", timespec="seconds")[:19]
+
+    def line(self, record: Record) -> str:
+        """Return a record as a line of the table."""
+        how = record["channel"] if record["gate"] is None else f"- {record['gate']} ({record['detail']})"
+        return f"{self.shown(record['at_ms'])}  {record['subscriber']}  {record['rule']:<30}  {how}\n"
+
+    def close(self) -> None:
+        """Close the files."""
+        for _, journal in self.journals:
+            journal.close()
+        self.strings.close()
+
+    def _zone_name(self) -> str:
+        newest = max(self.datadir.books.glob("*.json"), key=lambda path: path.stat().st_mtime, default=None)
+        return self.shelf.get(newest.stem).book.zone if newest is not None else "UTC"
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[Reader]:
+    """Open the data directory of a configuration for reading."""
+    reader = Reader(config)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def ndjson(record: Record) -> str:
+    """Return a record as a line of JSON."""
+    return orjson.dumps(record).decode() + "\n"

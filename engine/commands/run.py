@@ -1,0 +1,45 @@
+"""Run: the embedded engine, until a signal; with `--drain` until its files are done."""
+
+import argparse
+import asyncio
+import logging
+import sys
+
+from engine.config import Config, load_config
+
+HELP = "Run the engine on its data directory; --drain ends when the file sources are done."
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the ways of running."""
+    parser.add_argument("--drain", action="store_true", help="end when the file sources are exhausted and all is sent")
+    parser.add_argument("--quiet", action="store_true", help="no progress line, no summary")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the engine; the summary comes last."""
+    config = load_config(args.config)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    from engine.warmup import warm_up  # noqa: PLC0415 loads every kernel
+
+    warm_up(None if args.quiet else sys.stderr)
+    return asyncio.run(_run(config, drain=args.drain, quiet=args.quiet))
+
+
+async def _run(config: Config, *, drain: bool, quiet: bool) -> int:
+    from engine.runtimes.embedded import Embedded  # noqa: PLC0415 after the kernels are warm
+    from engine.summary import summary  # noqa: PLC0415
+
+    engine = Embedded(config, drain=drain)
+    status = await engine.run(lambda started: None if quiet else _greet(started.config, started.port))
+    if not quiet:
+        sys.stdout.write(summary(status, str(config.data.directory)))
+    return 0
+
+
+def _greet(config: Config, port: int) -> None:
+    lines = [f"data in {config.data.directory}, book from {config.book.folder}"]
+    if port:
+        base = f"http://{config.http.host}:{port}"
+        lines.append(f"status {base}/status   metrics {base}/metrics   desk {base}/desk/TERMINAL")
+    sys.stderr.write("".join(f"opportune: {line}\n" for line in lines))

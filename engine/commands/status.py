@@ -1,0 +1,71 @@
+"""Status: a live table of the running engine."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+
+import orjson
+
+from engine.commands.client import ask
+from engine.config import load_config
+from engine.status import Status
+
+HELP = "Show a live table of the running engine; --once prints it once."
+CLEAR = "\x1b[H\x1b[2J"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the ways of showing."""
+    parser.add_argument("--once", action="store_true", help="print the table once and end")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show the table until interrupted."""
+    config = load_config(args.config)
+    before: Status | None = None
+    while True:
+        status = ask(config, "/status")
+        if args.format == "json":
+            sys.stdout.write(orjson.dumps(status).decode() + "\n")
+        else:
+            text = "\n".join(_table(status, before)) + "\n"
+            sys.stdout.write(text if args.once else CLEAR + text)
+        sys.stdout.flush()
+        if args.once:
+            return 0
+        before = status
+        time.sleep(config.metrics.status_ms / 1000)
+
+
+def _table(status: Status, before: Status | None) -> Iterator[str]:
+    rate = status["events_per_s"]
+    if before is not None and status["uptime_s"] > before["uptime_s"]:
+        rate = (status["events"] - before["events"]) / (status["uptime_s"] - before["uptime_s"])
+    latency = status["latency_ms"]
+    yield f"up {status['uptime_s']:.0f} s   events {status['events']:,}   {rate:,.0f}/s   dead {status['dead_letters']:,}"
+    yield (
+        f"event to decision p50 <= {latency['event_to_decision_p50']:.0f} ms, "
+        f"p99 <= {latency['event_to_decision_p99']:.0f} ms   queued {status['queued_bytes']:,} bytes"
+    )
+    book = status["book"]
+    yield f"book {book['version']}, {book['rules']} rules" + ("   THE BOOK ON DISK IS BAD" if book["fault"] else "")
+    yield from book["fault"].splitlines()[:12]
+    yield ""
+    yield f"{'partition':>9} {'log':>10} {'journal':>9} {'redo':>9} {'dirty':>8} {'subscribers':>12} {'sleeping':>9}"
+    for number, one in enumerate(status["partitions"]):
+        yield (
+            f"{number:>9} {one['log']:>10,} {one['journal']:>9,} {one['redo_distance']:>9,} {one['dirty_pages']:>8,} "
+            f"{one['subscribers']:>12,} {one['sleeping']:>9,}"
+        )
+    yield ""
+    yield f"{'rule':<34}{'decided':>9}  stopped by"
+    for rule, gates in sorted(status["decisions"].items(), key=lambda item: -item[1].get("decided", 0))[:20]:
+        stopped = ", ".join(f"{gate} {count:,}" for gate, count in gates.items() if gate != "decided")
+        yield f"{rule:<34}{gates.get('decided', 0):>9,}  {stopped}"
+    for name in ("dispatch", "desk"):
+        if name in status:
+            yield f"{name}: " + ", ".join(f"{key} {value}" for key, value in status[name].items())
+    for kind, name in status["paused"]:
+        yield f"PAUSED: {kind} {name}"

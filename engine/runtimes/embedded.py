@@ -1,0 +1,276 @@
+"""The embedded runtime: one process, a local log, nothing else to install.
+
+Start: take the data directory, recover the partitions, take up the book, start the pipeline, open the doors.
+Stop: close the doors that let events in, let the pipeline finish, end dispatch, close what is durable. With `drain` it
+stops by itself when the file sources are exhausted and everything is decided and dispatched.
+
+One asyncio loop serves HTTP, gateways, desk and watching; the pipeline's threads decode, fold and commit.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from connectors.desk.desk import Desk
+from connectors.desk.model import Answer, Card, Customer, Visit
+from connectors.desk.queue import MemoryQueue, Queue
+from connectors.desk.routes import add_routes as add_desk_routes
+from connectors.sources.files.client import FilesSource
+from engine.clock import Clock, EventsClock, WallClock
+from engine.config import Config
+from engine.core import Core, open_core
+from engine.doors import Doors, Source
+from engine.feedback import Feedback, LogAppender
+from engine.http import Front
+from engine.pipeline import Pipeline
+from engine.runtimes.gauges import add_gauges
+from engine.runtimes.sending import Sending
+from engine.status import Status, StatusBoard
+from engine.watch import BookWatcher
+from rules.model import Book
+from state.decisions import OutcomeState
+from state.frame import FrameKind
+
+SWITCH_INTERVAL_S = 0.0005
+"""How soon a thread that computes in Python lets another one go on; a commit must not wait for a decode."""
+LOOK_S = 0.02
+
+log = logging.getLogger("opportune")
+
+
+class Embedded:
+    """One engine in this process; see the module.
+
+    Args:
+        config: checked settings.
+        drain: end when the file sources are exhausted.
+    """
+
+    def __init__(self, config: Config, *, drain: bool = False) -> None:
+        self.config = config
+        self.drain = drain
+        self.port = 0
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._files: list[FilesSource] = []
+        self._servers: list[Any] = []
+
+    async def run(self, started: Callable[["Embedded"], None] = lambda _: None) -> Status:
+        """Run until stopped; return the last status. Raises what stopped the pipeline, if a fault did."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        core = await asyncio.to_thread(open_core, self.config)
+        try:
+            book = await asyncio.to_thread(core.first_book)
+            await self._start(core, book)
+            started(self)
+            await self._wait()
+            return await self._stop()
+        finally:
+            await asyncio.to_thread(core.close)
+
+    def stop(self) -> None:
+        """Ask the engine to stop; from the loop's thread."""
+        self._stopping.set()
+
+    # ---- starting
+
+    async def _start(self, core: Core, book: Book) -> None:
+        config = self.config
+        self.core = core
+        sources = [*config.sources.files, *config.sources.tcp, *config.sources.http]
+        self.doors = Doors([Source(source.name, source.mapping) for source in sources], book.schema)
+        self.doors.check(book.schema)
+        self.pipeline = Pipeline(
+            core.partitions,
+            self.doors.decode,
+            core,
+            threads=min(config.data.threads, config.data.partitions),
+            queue_bytes_max=config.limits.intake_bytes_max,
+            chunk_bytes=1 << 20,
+        )
+        self.clock: Clock = EventsClock(lambda: core.partitions) if config.data.clock == "events" else WallClock()
+        appender = LogAppender(self.pipeline, lambda: self.doors.schema)
+        self.feedback = Feedback(appender, self.clock.now_ms)
+        self.desk = self._make_desk() if config.desk.enabled else None
+        self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
+        core.dispatched_entry = self.sending.entry  # type: ignore[method-assign]  # retention asks who reads the journal
+        self.watcher = BookWatcher(config.book.folder, self._activate, self._reloaded)
+        self.watcher.begin(book)
+        self.board = StatusBoard(core, self.pipeline, lambda: self.watcher.fault)
+        for partition in core.partitions:
+            partition.flusher.start()
+        self.pipeline.start()
+        if self.desk is not None:
+            await self.desk.start()
+            self.board.doors["desk"] = self.desk.status
+        await self.sending.start()
+        self.board.doors["dispatch"] = self.sending.status
+        core.listeners.append(lambda _partition, _appended: self.sending.wake())
+        add_gauges(core, self.pipeline)
+        if config.http.enabled:
+            await self._serve()
+        await self._open_sources()
+        self._spawn(self._watch_book())
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError, RuntimeError):
+                loop.add_signal_handler(name, self.stop)
+
+    def _make_desk(self) -> Desk:
+        config = self.config.desk
+        queue: Queue
+        if config.queue == "redis":
+            from connectors.desk.redis import RedisQueue  # noqa: PLC0415 only who uses Redis loads it
+
+            queue = RedisQueue(config.redis, config.visit_idle_ms, config.retry_ms)
+        else:
+            queue = MemoryQueue(config.visit_idle_ms, config.retry_ms)
+        return Desk(queue, self._on_visit, self._on_answer, config)
+
+    async def _serve(self) -> None:
+        config = self.config
+        token = config.http.token.read() if config.http.token is not None else None
+        sources = config.sources.http
+        body_max = max((source.body_bytes_max for source in sources), default=1 << 20)
+        front = self.front = Front(token, body_max)
+        front.read("/health", self._health)
+        front.read("/status", self._status)
+        front.write("/control", self._control)
+        front.write("/dead/replayed", self._replayed)
+        front.page("/metrics", "text/plain; version=0.0.4; charset=utf-8", self.core.metrics.page)
+        if self.desk is not None:
+            add_desk_routes(front.app, self.desk)
+        for source in sources:
+            from connectors.sources.http.client import add_route  # noqa: PLC0415 only who uses it loads it
+
+            add_route(front.app, source, self.pipeline)
+        self.port = await front.start(config.http.host, config.http.port)
+        record = {"host": config.http.host, "port": self.port}
+        (self.core.datadir.root / "http.json").write_bytes(orjson.dumps(record))
+
+    async def _open_sources(self) -> None:
+        positions = resume_positions(self.core)
+        for files in self.config.sources.files:
+            source = FilesSource(files, positions, drain=self.drain)
+            source.open()
+            self._files.append(source)
+            self.pipeline.add_source(source)
+        if self.drain:
+            return
+        for tcp in self.config.sources.tcp:
+            from connectors.sources.tcp.client import TcpSource  # noqa: PLC0415 only who uses it loads it
+
+            server = TcpSource(tcp, self.pipeline)
+            await server.start()
+            self._servers.append(server)
+
+    # ---- running
+
+    async def _wait(self) -> None:
+        """Return when asked to stop, when drained, or when the pipeline failed (then raise its fault)."""
+        while not self._stopping.is_set():
+            if self.pipeline.failure is not None:
+                raise self.pipeline.failure
+            if self.drain and self.pipeline.idle and self.sending.idle:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), LOOK_S)
+
+    async def _stop(self) -> Status:
+        for server in self._servers:
+            await server.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.sending.stop()
+        if self.desk is not None:
+            await self.desk.stop()
+        if self.config.http.enabled:
+            await self.front.stop()
+            (self.core.datadir.root / "http.json").unlink(missing_ok=True)
+        await asyncio.to_thread(self.pipeline.stop)
+        for source in self._files:
+            source.close()
+        if self.pipeline.failure is not None:
+            raise self.pipeline.failure
+        return self.board.read()
+
+    def _spawn(self, coroutine: Any) -> None:
+        self._tasks.append(asyncio.create_task(coroutine))
+
+    async def _watch_book(self) -> None:
+        if not self.config.book.watch:
+            return
+        while True:
+            await asyncio.sleep(self.config.book.poll_ms / 1000)
+            await asyncio.to_thread(self.watcher.look)
+
+    def _activate(self, book: Book) -> None:
+        """Put a new book into the log of every partition; decoders follow at once."""
+        self.doors.check(book.schema)
+        payload = self.core.put_book(book)
+        self.doors.schema = book.schema
+        self.pipeline.broadcast(FrameKind.ACTIVATION, payload).result()
+        self.sending.book(book)
+
+    def _reloaded(self, result: str) -> None:
+        self.core.metrics.reloads.labels(result).inc()
+
+    # ---- the front's answers
+
+    async def _health(self, _: Any) -> Mapping[str, Any]:
+        failure = self.pipeline.failure
+        return {"ok": failure is None, "fault": str(failure) if failure else ""}
+
+    async def _status(self, _: Any) -> Status:
+        return self.board.read()
+
+    async def _control(self, body: dict[str, Any]) -> Mapping[str, Any]:
+        """Pause, resume or kill; dispatch obeys at once, the log remembers."""
+        action, kind, name = body["action"], body["kind"], body["name"]
+        active = self.core.active
+        assert active is not None
+        known = {"rule": active.book.by_id, "campaign": active.book.campaigns, "channel": active.book.channels}
+        if action not in {"pause", "resume", "kill"}:
+            raise ValueError(f"action={action!r} must be pause, resume or kill")
+        if kind not in known:
+            raise ValueError(f"kind={kind!r} must be rule, campaign or channel")
+        if name not in known[kind] and action != "resume":
+            raise ValueError(f"{kind}={name!r} is not in the book")
+        touched = await self.sending.control(action, kind, name)
+        payload = orjson.dumps({"action": action, "kind": kind, "name": name})
+        await asyncio.wrap_future(self.pipeline.broadcast(FrameKind.CONTROL, payload))
+        log.info("%s: %s %s, queued sends touched: %d", action, kind, name, touched)
+        return {"touched": touched}
+
+    async def _replayed(self, body: dict[str, Any]) -> Mapping[str, Any]:
+        numbers = [str(number) for number in body["numbers"]]
+        await asyncio.to_thread(self.core.dead_letters.mark_replayed, numbers, time.time_ns() // 1_000_000)
+        return {"marked": len(numbers)}
+
+    # ---- the desk's callbacks
+
+    async def _on_visit(self, visit: Visit) -> Customer | None:
+        cause = visit.cause.value if visit.cause is not None else ""
+        await self.feedback.visit(visit.subscriber, visit.terminal, visit.id, opened=visit.open, cause=cause)
+        return None
+
+    async def _on_answer(self, card: Card, answer: Answer) -> None:
+        """Tell the log how a card ended; one that no page ever drew gives its caps their place back."""
+        self.core.metrics.cards.labels(answer.kind).inc()
+        await self.feedback.answer(card.decision_id, card.subscriber, card.title, answer.kind, answer.note)
+        if not answer.shown:
+            await self.feedback.outcome(card.decision_id, card.subscriber, OutcomeState.REFUNDED, "desk", answer.kind)
+
+
+def resume_positions(core: Core) -> dict[str, int]:
+    """Return, for every key, the position that all partitions have reached."""
+    keys = {key for partition in core.partitions for key in partition.sources}
+    return {key: min(partition.sources.get(key, 0) for partition in core.partitions) for key in keys}
