@@ -1,8 +1,9 @@
 """A gateway that writes messages to a file: the default door, and the way to systems that read files.
 
 Messages given at about the same time are written and synced together; a message is accepted when its line is on disk.
-A line is written whole or taken back, also after a crash. `in.ndjson` is followed for receipts and replies; how far it
-was read is kept beside it, so a line is handled at least once, and receipts may come twice, as they may everywhere.
+A line is written whole or taken back, also after a crash. `in.ndjson`, where there is one, is followed for receipts and
+replies; how far it was read is kept beside it, so a line is handled at least once, and receipts may come twice, as they
+may everywhere. Without that file no receipt is expected, and accepted messages have no id to wait for.
 """
 
 import asyncio
@@ -44,12 +45,14 @@ class SpoolGateway:
         self._written = self._bad_lines = 0
         self._batch: list[_Waiting] = []
         self._last_fault = ""
+        self._answered = False
 
     async def start(self, on_receipt: OnReceipt, on_mo: OnMobileOriginated) -> None:
         """Open the file; see the contract."""
         try:
             self._config.folder.mkdir(parents=True, exist_ok=True)
             self._open()
+            self._answered = self._in.exists()
         except OSError as fault:
             raise GatewayError(f"gateway {self.name}: folder {self._config.folder}: {fault.strerror}") from fault
         self._on_receipt, self._on_mo = on_receipt, on_mo
@@ -132,7 +135,7 @@ class SpoolGateway:
         self._last_fault = code
         for _, message_id, outcome in batch:
             if not outcome.done():
-                ids = (message_id,) if good else ()
+                ids = (message_id,) if good and self._answered else ()
                 outcome.set_result(Outcome(state, code, ids, None if good else _RETRY_AFTER_MS))
 
     def _write(self, data: bytes) -> tuple[State, str]:
@@ -169,6 +172,10 @@ class SpoolGateway:
 
     # In.
 
+    @property
+    def _in(self) -> Path:
+        return self._config.folder / "in.ndjson"
+
     async def _follow(self) -> None:
         while True:
             try:
@@ -181,8 +188,9 @@ class SpoolGateway:
 
     async def _read_some(self) -> bool:
         """Handle the next lines of `in.ndjson`; return whether there may be more at once."""
-        path, mark = self._config.folder / "in.ndjson", self._config.folder / "in.position"
-        if not path.exists():
+        path, mark = self._in, self._config.folder / "in.position"
+        self._answered = path.exists()
+        if not self._answered:
             return False
         position = int(mark.read_text() or 0) if mark.exists() else 0
         with path.open("rb") as file:

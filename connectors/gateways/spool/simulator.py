@@ -2,6 +2,7 @@
 
 `python -m connectors.gateways.spool.simulator FOLDER` follows `out.ndjson` and answers each new message with a
 delivered receipt in `in.ndjson`; numbers that start with 998 are undelivered. It starts at the file's beginning.
+Start it before the engine: a spool expects receipts only when `in.ndjson` is there.
 """
 
 import argparse
@@ -41,6 +42,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Answers the messages of a spool with receipts.")
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "in.ndjson").touch()
     position = 0
     try:
         while True:

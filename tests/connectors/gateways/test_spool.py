@@ -39,6 +39,7 @@ def text(number=1, words="尊敬的客户"):
 
 
 async def test_a_message_is_accepted_when_its_line_is_in_the_file(tmp_path):
+    (tmp_path / "in.ndjson").touch()
     async with running(tmp_path) as (gateway, _):
         outcome = await gateway.send(text())
         assert (outcome.state, outcome.gateway_message_id) == (State.ACCEPTED, "0-1-2-1")
@@ -53,6 +54,12 @@ async def test_a_message_is_accepted_when_its_line_is_in_the_file(tmp_path):
                 "at_ms": NOW_MS,
             }
         ]
+
+
+async def test_without_a_file_of_answers_no_receipt_is_expected(tmp_path):
+    async with running(tmp_path) as (gateway, _):
+        outcome = await gateway.send(text())
+        assert (outcome.state, outcome.gateway_message_ids) == (State.ACCEPTED, ())
 
 
 async def test_messages_keep_their_order_across_batches(tmp_path):

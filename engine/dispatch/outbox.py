@@ -1,0 +1,91 @@
+"""The memory of dispatch on disk: an append-only file of records, and the rule what may be removed from it.
+
+`put` collects records; `flush` appends all that were collected as one record of `state.segments`, a JSON array; `sync`
+makes them durable, and may run on another thread. Everything put before a `flush` is durable when the `sync` after it
+returns, so a crowd of attempts costs one disk write.
+
+Positions are those of the arrays, so several records share one. What is still needed lies at or above the position
+that `retain` is given; older files go. What the records mean is `records`, how they are read back is `recovery`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+
+from engine.dispatch.records import Record
+from state.disk import Disk
+from state.segments import Segments
+
+SEGMENT_BYTES = 16 << 20
+
+
+class Outbox:
+    """The records of one data directory.
+
+    Args:
+        folder: where the files stand.
+        disk: the file system.
+        segment_bytes: size of one file.
+    """
+
+    def __init__(self, folder: Path, disk: Disk | None = None, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._segments = Segments(folder, disk, segment_bytes=segment_bytes)
+        self._waiting: list[Record] = []
+        self._unsynced = False
+
+    @property
+    def position(self) -> int:
+        """Position that the next record put will have, as long as it is not flushed."""
+        return self._segments.next_position
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something was put that is not durable yet."""
+        return bool(self._waiting) or self._unsynced
+
+    @property
+    def durable(self) -> int:
+        """Highest position that is durable, -1 when none is."""
+        return self._segments.durable
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes on disk."""
+        return self._segments.kept_bytes
+
+    @property
+    def segment_bytes(self) -> int:
+        """Size of one file."""
+        return self._segments.segment_bytes
+
+    def put(self, record: Record) -> int:
+        """Collect a record; return its position."""
+        self._waiting.append(record)
+        return self._segments.next_position
+
+    def flush(self, now_ms: int) -> None:
+        """Append what was collected; DiskFullError leaves everything as it was."""
+        if self._waiting:
+            self._segments.append([orjson.dumps(self._waiting)], now_ms)
+            self._waiting = []
+            self._unsynced = True
+
+    def sync(self) -> None:
+        """Make what was flushed durable; for any one thread."""
+        self._unsynced = False
+        self._segments.sync()
+
+    def read(self) -> Iterator[tuple[int, Record]]:
+        """Yield every record with its position, oldest first."""
+        for stored in self._segments.read(self._segments.first_position):
+            for record in orjson.loads(stored.payload):
+                yield stored.position, record
+
+    def retain(self, keep_from: int) -> int:
+        """Remove files that hold nothing from `keep_from` on; return how many."""
+        return self._segments.retain(keep_from, bytes_max=0)
+
+    def close(self) -> None:
+        """Release the files; nothing is written."""
+        self._segments.close()

@@ -1,0 +1,68 @@
+"""How dispatch behaves, as plain values; `policy_of` makes it from the configuration.
+
+What needs the book (which channels are the desk's) is passed in. Nothing here reads files.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from engine.config import Config
+from engine.windows import SendWindow
+
+DESK = "desk"
+"""Name of the desk among the doors; no gateway may have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPolicy:
+    """How one channel is sent. `route` names doors, the preferred one first; times in milliseconds."""
+
+    route: tuple[str, ...]
+    source_address: str = ""
+    windows: tuple[SendWindow, ...] = ()
+    quota_per_day: int = 0
+    rate_per_s: float = inf
+    attempts_max: int = 5
+    retry_ms_min: int = 2_000
+    retry_ms_max: int = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How everything is sent."""
+
+    channels: Mapping[str, ChannelPolicy]
+    zone: str = "Asia/Shanghai"
+    gateway_rates: Mapping[str, float] = field(default_factory=dict)
+    campaign_quotas: Mapping[str, int] = field(default_factory=dict)
+    queue_max: int = 100_000
+    in_flight_max: int = 1_000
+    resend_unknown_service: bool = False
+    """Whether a service message whose outcome is unknown is sent again; a commercial one never is."""
+    receipt_keep_ms: int = 72 * 3_600_000
+    awaited_max: int = 500_000
+
+
+def policy_of(config: Config, zone: str, desk_channels: Iterable[str]) -> Policy:
+    """Return the policy of a configuration; channels of the desk need no settings."""
+    channels = {name: ChannelPolicy((DESK,)) for name in desk_channels}
+    for name, channel in config.channels.items():
+        if name not in channels:
+            channels[name] = ChannelPolicy(
+                (channel.gateway, *channel.reroute),
+                channel.source_address,
+                channel.windows,
+                channel.quota_per_day,
+                channel.rate_per_s,
+                channel.attempts_max,
+                channel.retry_ms_min,
+                channel.retry_ms_max,
+            )
+    return Policy(
+        channels,
+        zone,
+        {name: gateway.rate_per_s for name, gateway in config.gateways.items()},
+        queue_max=config.dispatch.queue_max,
+        in_flight_max=config.dispatch.in_flight_max,
+    )

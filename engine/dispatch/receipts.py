@@ -1,0 +1,141 @@
+"""Receipts, matched to what was sent by gateway and message id.
+
+A receipt may come before the gateway's own answer, on another link, twice, or days later. One that matches nothing is
+kept for ten minutes, in case its answer is still on the way; then it counts as an orphan. One that was matched is
+forgotten, so its double becomes an orphan and changes nothing.
+
+A text of several parts is delivered when all its parts are, undelivered with the first that is not. Waiting for
+receipts ends after `keep_ms` (72 hours), or for the oldest when `awaited_max` are waiting.
+"""
+
+from typing import NamedTuple
+
+from connectors.contract import Receipt, ReceiptState
+from engine.dispatch.model import Report
+from state.decisions import OutcomeState
+
+ORPHAN_MS = 600_000
+ORPHANS_MAX = 100_000
+
+_STATES = {
+    ReceiptState.DELIVERED: OutcomeState.DELIVERED,
+    ReceiptState.UNDELIVERED: OutcomeState.UNDELIVERED,
+    ReceiptState.EXPIRED: OutcomeState.UNDELIVERED,
+    ReceiptState.REJECTED: OutcomeState.UNDELIVERED,
+}
+
+
+class Awaited:
+    """A message whose receipts have not all come. `position` is that of the record which says so."""
+
+    __slots__ = ("at_ms", "decision_id", "gateway", "ids", "position", "subscriber")
+
+    def __init__(
+        self, decision_id: str, subscriber: int, gateway: str, ids: tuple[str, ...], at_ms: int, position: int
+    ) -> None:
+        self.decision_id = decision_id
+        self.subscriber = subscriber
+        self.gateway = gateway
+        self.ids = ids
+        self.at_ms = at_ms
+        self.position = position
+
+
+class Matched(NamedTuple):
+    """What a receipt says: `report` None when more parts are to come or it says nothing new."""
+
+    awaited: Awaited
+    report: Report | None
+
+
+class Receipts:
+    """Messages that wait for receipts, and receipts that wait for messages."""
+
+    def __init__(self, keep_ms: int, awaited_max: int) -> None:
+        self._keep_ms = keep_ms
+        self._awaited_max = awaited_max
+        self._awaited: dict[str, Awaited] = {}  # by decision; in the order of positions
+        self._by_id: dict[tuple[str, str], Awaited] = {}
+        self._orphans: dict[tuple[str, str], tuple[int, Receipt]] = {}
+        self.orphans_seen = 0
+        self.given_up = 0
+
+    def __len__(self) -> int:
+        return len(self._awaited)
+
+    def expect(self, awaited: Awaited) -> list[Receipt]:
+        """Wait for the receipts of a message; return those that came before it."""
+        if awaited.decision_id in self._awaited:
+            self.forget(self._awaited[awaited.decision_id])
+        self._awaited[awaited.decision_id] = awaited
+        for message_id in awaited.ids:
+            self._by_id[awaited.gateway, message_id] = awaited
+        if len(self._awaited) > self._awaited_max:
+            self.given_up += 1
+            self.forget(next(iter(self._awaited.values())))
+        early = [self._orphans.pop((awaited.gateway, message_id), None) for message_id in awaited.ids]
+        return [one[1] for one in early if one is not None]
+
+    def match(self, receipt: Receipt, now_ms: int) -> Matched | None:
+        """Return whose receipt it is; None when nobody's yet."""
+        key = (receipt.gateway, receipt.gateway_message_id)
+        awaited = self._by_id.get(key)
+        if awaited is None:
+            self._park(key, receipt, now_ms)
+            return None
+        state = _STATES.get(receipt.state)
+        if state is OutcomeState.DELIVERED and len(awaited.ids) > 1:
+            self.part_came(*key)
+            return Matched(awaited, None)
+        self.forget(awaited)
+        code = "" if state is OutcomeState.DELIVERED else receipt.code or receipt.state.value
+        report = Report(awaited.decision_id, awaited.subscriber, state, awaited.gateway, code) if state else None
+        return Matched(awaited, report)
+
+    def part_came(self, gateway: str, message_id: str) -> None:
+        """Strike out one part."""
+        awaited = self._by_id.pop((gateway, message_id), None)
+        if awaited is not None:
+            awaited.ids = tuple(one for one in awaited.ids if one != message_id)
+
+    def forget(self, awaited: Awaited) -> None:
+        """Expect nothing more of a message."""
+        self._awaited.pop(awaited.decision_id, None)
+        for message_id in awaited.ids:
+            if self._by_id.get((awaited.gateway, message_id)) is awaited:
+                del self._by_id[awaited.gateway, message_id]
+
+    def of(self, decision_id: str) -> Awaited | None:
+        """Return what a decision waits for."""
+        return self._awaited.get(decision_id)
+
+    def _park(self, key: tuple[str, str], receipt: Receipt, now_ms: int) -> None:
+        self.tidy(now_ms)
+        if len(self._orphans) >= ORPHANS_MAX:
+            self._orphans.pop(next(iter(self._orphans)))
+            self.orphans_seen += 1
+        self._orphans.setdefault(key, (now_ms, receipt))
+
+    def tidy(self, now_ms: int) -> None:
+        """Let go of what has waited long enough."""
+        while self._orphans:
+            key, (at_ms, _) = next(iter(self._orphans.items()))
+            if now_ms - at_ms < ORPHAN_MS:
+                break
+            del self._orphans[key]
+            self.orphans_seen += 1
+        while self._awaited:
+            oldest = next(iter(self._awaited.values()))
+            if now_ms - oldest.at_ms < self._keep_ms:
+                break
+            self.given_up += 1
+            self.forget(oldest)
+
+    def oldest(self) -> Awaited | None:
+        """Return the one with the lowest position."""
+        return next(iter(self._awaited.values()), None)
+
+    def moved(self, awaited: Awaited, position: int) -> None:
+        """Take note that a message was written again, at `position`."""
+        awaited.position = position
+        self._awaited[awaited.decision_id] = self._awaited.pop(awaited.decision_id)

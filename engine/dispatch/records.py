@@ -1,0 +1,114 @@
+"""The records of the outbox: what happened to sends, as plain lists that go into JSON.
+
+    queued    a decision was taken over, whole
+    kept      the same again with its tries, written when the outbox is compacted
+    attempt   it is about to be written to a gateway; durable before it is
+    waits     that attempt certainly reached nobody; it may be tried again
+    outcome   its end, to be told to the log; with the ids under which receipts will come
+    awaits    an accepted message whose receipts have not come yet, written when the outbox is compacted
+    part      a receipt for one part of several
+    receipt   the network's last word, to be told to the log
+    told      the log has these outcomes
+    switch    operations paused, killed or resumed something
+    cursors   how far the caller had read when the decisions before this record were taken over
+    base      counters, switches, cursors and what was seen, replacing everything said before
+
+The first element is a letter, the order of the others stands here and nowhere else. Reading them is `recovery`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.dispatch.model import Decided, Report, Send
+
+Record = list[Any]
+
+QUEUED, KEPT, ATTEMPT, WAITS, OUTCOME, AWAITS = "q", "k", "a", "w", "o", "i"
+PART, RECEIPT, TOLD, SWITCH, CURSORS, BASE = "p", "d", "t", "s", "c", "b"
+
+
+def _whole(what: Decided) -> Record:
+    return [
+        what.decision_id,
+        what.subscriber,
+        what.rule,
+        what.campaign,
+        what.channel,
+        what.offer,
+        what.text,
+        what.klass,
+        what.at_ms,
+        what.shelf_life_ms,
+        what.priority,
+        dict(what.fields),
+    ]
+
+
+def decided_of(record: Record) -> Decided:
+    """Return the decision in a queued or kept record."""
+    return Decided(*record[1:13])
+
+
+def queued(what: Decided, order: int) -> Record:
+    """Return the record of a decision taken over; `order` is its place among all."""
+    return [QUEUED, *_whole(what), order]
+
+
+def kept(send: Send, *, flying: bool) -> Record:
+    """Return the record of a send as it stands: its gateway is named when it is on its way."""
+    gateway = send.gateway if flying else ""
+    return [KEPT, *_whole(send.what), send.order, send.tries, send.due_ms, gateway, send.day, list(send.refused)]
+
+
+def attempt(send: Send) -> Record:
+    """Return the record of an attempt that is about to be made."""
+    what = send.what
+    return [ATTEMPT, what.decision_id, send.gateway, send.day, what.channel, what.campaign]
+
+
+def waits(send: Send) -> Record:
+    """Return the record of an attempt that reached nobody."""
+    what = send.what
+    return [WAITS, what.decision_id, send.tries, send.due_ms, send.day, what.channel, what.campaign, list(send.refused)]
+
+
+def outcome(report: Report, given_back: tuple[int, str, str] | None, ids: tuple[str, ...], at_ms: int) -> Record:
+    """Return the record of an end; `given_back` is day, channel and campaign of an attempt that reached nobody."""
+    head = [OUTCOME, report.decision_id, report.subscriber, int(report.state), report.gateway, report.error]
+    return [*head, list(given_back or ()), list(ids), at_ms]
+
+
+def awaits(decision_id: str, subscriber: int, gateway: str, ids: Iterable[str], at_ms: int) -> Record:
+    """Return the record of a message whose receipts have not come."""
+    return [AWAITS, decision_id, subscriber, gateway, list(ids), at_ms]
+
+
+def part(gateway: str, message_id: str) -> Record:
+    """Return the record of one part's receipt."""
+    return [PART, gateway, message_id]
+
+
+def receipt(report: Report, ids: Iterable[str]) -> Record:
+    """Return the record of a last word; `ids` are those that nothing more is expected for."""
+    head = [RECEIPT, report.decision_id, report.subscriber, int(report.state), report.gateway, report.error]
+    return [*head, list(ids)]
+
+
+def told(reports: Iterable[Report]) -> Record:
+    """Return the record of outcomes that the log has."""
+    return [TOLD, [[report.decision_id, int(report.state)] for report in reports]]
+
+
+def switch(scope: str, name: str, action: str) -> Record:
+    """Return the record of a switch."""
+    return [SWITCH, scope, name, action]
+
+
+def cursors(positions: Mapping[str, int]) -> Record:
+    """Return the record of how far the caller has read."""
+    return [CURSORS, dict(positions)]
+
+
+def base(quotas: list[Any], switches: list[Any], positions: Mapping[str, int], seen: list[Any]) -> Record:
+    """Return the record that replaces what earlier ones said of these four."""
+    return [BASE, quotas, switches, dict(positions), seen]

@@ -1,0 +1,202 @@
+"""Dispatch after a restart: the outbox read back, and what compaction must keep of it.
+
+`recover` applies every record, in order, to an empty `Core`. What then waits waits again; an attempt without an outcome
+has one now: UNKNOWN. Outcomes that the log was not told are told again; the decider takes each once.
+
+`Compaction` keeps the outbox short: it writes again, a few at a time, what stands before a mark and is still alive, and
+then lets go of the files before it. No pause, however much is waiting.
+"""
+
+from engine.dispatch import records
+from engine.dispatch.core import Core
+from engine.dispatch.model import Decided, Report
+from engine.dispatch.receipts import Awaited
+from engine.dispatch.records import Record
+from state.decisions import OutcomeState
+
+_REWRITTEN_PER_STEP = 500
+
+
+class _Alive:
+    """A send as far as the records tell."""
+
+    __slots__ = ("day", "due_ms", "gateway", "order", "position", "refused", "tries", "what")
+
+    def __init__(self, what: Decided, order: int, position: int) -> None:
+        self.what = what
+        self.order = order
+        self.position = position
+        self.tries = self.due_ms = self.day = 0
+        self.gateway = ""
+        self.refused: tuple[str, ...] = ()
+
+
+def recover(core: Core, now_ms: int) -> None:
+    """Bring `core`, which is new, to where its outbox ends."""
+    reader = _Reader(core)
+    for position, record in core.outbox.read():
+        reader.apply(position, record)
+    for alive in sorted(reader.alive.values(), key=lambda one: one.order):
+        send = core.enqueue(alive.what, alive.order, alive.position)
+        send.tries, send.refused, send.day = alive.tries, alive.refused, alive.day
+        if alive.gateway:
+            send.gateway = alive.gateway
+            core.unknown(send, "RESTART", now_ms)
+        elif alive.due_ms > now_ms:
+            core.queue.back_off(send, alive.due_ms)
+    core.sends = {decision_id: core.sends[decision_id] for decision_id in reader.alive if decision_id in core.sends}
+    core.counts.clear()
+
+
+class _Reader:
+    """Applies records to a core, one at a time."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.alive: dict[str, _Alive] = {}
+        self._apply = {
+            records.QUEUED: self._queued,
+            records.KEPT: self._kept,
+            records.ATTEMPT: self._attempt,
+            records.WAITS: self._waits,
+            records.OUTCOME: self._outcome,
+            records.AWAITS: self._awaits,
+            records.PART: self._part,
+            records.RECEIPT: self._receipt,
+            records.TOLD: self._told,
+            records.SWITCH: self._switch,
+            records.CURSORS: self._cursors,
+            records.BASE: self._base,
+        }
+
+    def apply(self, position: int, record: Record) -> None:
+        self._apply[record[0]](position, record)
+
+    def _queued(self, position: int, record: Record) -> None:
+        what = records.decided_of(record)
+        self.core.seen.mark(what.decision_id)
+        self.alive[what.decision_id] = _Alive(what, record[13], position)
+
+    def _kept(self, position: int, record: Record) -> None:
+        what = records.decided_of(record)
+        self.alive.pop(what.decision_id, None)
+        alive = self.alive[what.decision_id] = _Alive(what, record[13], position)
+        alive.tries, alive.due_ms, alive.gateway, alive.day, refused = record[14:]
+        alive.refused = tuple(refused)
+
+    def _attempt(self, _: int, record: Record) -> None:
+        decision_id, gateway, day, channel, campaign = record[1:]
+        self.core.quotas.take(day, channel, campaign)
+        alive = self.alive.get(decision_id)
+        if alive is not None:
+            alive.gateway, alive.day = gateway, day
+
+    def _waits(self, _: int, record: Record) -> None:
+        decision_id, tries, due_ms, day, channel, campaign, refused = record[1:]
+        self.core.quotas.give_back(day, channel, campaign)
+        alive = self.alive.get(decision_id)
+        if alive is not None:
+            alive.gateway, alive.tries, alive.due_ms, alive.refused = "", tries, due_ms, tuple(refused)
+
+    def _outcome(self, position: int, record: Record) -> None:
+        report, (given_back, ids, at_ms) = _report(record), record[6:]
+        self.core.seen.mark(report.decision_id)
+        if given_back:
+            self.core.quotas.give_back(*given_back)
+        self.alive.pop(report.decision_id, None)
+        self.core.unreported[report.decision_id, report.state] = (report, position)
+        if ids:
+            awaited = Awaited(report.decision_id, report.subscriber, report.gateway, tuple(ids), at_ms, position)
+            self.core.receipts.expect(awaited)
+
+    def _awaits(self, position: int, record: Record) -> None:
+        decision_id, subscriber, gateway, ids, at_ms = record[1:]
+        self.core.receipts.expect(Awaited(decision_id, subscriber, gateway, tuple(ids), at_ms, position))
+
+    def _part(self, _: int, record: Record) -> None:
+        self.core.receipts.part_came(record[1], record[2])
+
+    def _receipt(self, position: int, record: Record) -> None:
+        report = _report(record)
+        awaited = self.core.receipts.of(report.decision_id)
+        if awaited is not None:
+            self.core.receipts.forget(awaited)
+        self.core.unreported[report.decision_id, report.state] = (report, position)
+
+    def _told(self, _: int, record: Record) -> None:
+        for decision_id, state in record[1]:
+            self.core.unreported.pop((decision_id, OutcomeState(state)), None)
+
+    def _switch(self, _: int, record: Record) -> None:
+        self.core.switches.restore(
+            [one for one in self.core.switches.thrown() if one[:2] != (record[1], record[2])]
+            + ([(record[1], record[2], record[3])] if record[3] != "resume" else [])
+        )
+
+    def _cursors(self, _: int, record: Record) -> None:
+        self.core.cursors.update(record[1])
+
+    def _base(self, _: int, record: Record) -> None:
+        quotas, switches, cursors, seen = record[1:]
+        self.core.quotas.restore(quotas)
+        self.core.switches.restore(switches)
+        self.core.cursors = dict(cursors)
+        self.core.seen.restore(seen)
+
+
+def _report(record: Record) -> Report:
+    return Report(record[1], record[2], OutcomeState(record[3]), record[4], record[5])
+
+
+class Compaction:
+    """Lets the outbox forget: `step` now and then, between two flushes."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._mark = -1
+        self._rewritten = -1
+        self._cut_bytes = 0
+
+    def step(self) -> None:
+        """Write a few living things again, or begin, or end with letting old files go."""
+        outbox = self._core.outbox
+        if self._mark < 0:
+            if outbox.kept_bytes > self._cut_bytes + 2 * outbox.segment_bytes:
+                self._begin()
+            return
+        if not self._rewrite():
+            self._end()
+
+    def _begin(self) -> None:
+        core = self._core
+        self._mark = core.outbox.position
+        thrown = [list(one) for one in core.switches.thrown()]
+        self._rewritten = core.outbox.put(records.base(core.quotas.counted(), thrown, core.cursors, core.seen.plain()))
+
+    def _rewrite(self) -> bool:
+        """Write again what stands before the mark; return whether there may be more."""
+        core = self._core
+        for _ in range(_REWRITTEN_PER_STEP):
+            send = next(iter(core.sends.values()), None)
+            awaited = core.receipts.oldest()
+            if send is not None and send.position < self._mark:
+                flying = core.is_flying(send)
+                send.position = self._rewritten = core.outbox.put(records.kept(send, flying=flying))
+                core.sends[send.what.decision_id] = core.sends.pop(send.what.decision_id)
+            elif awaited is not None and awaited.position < self._mark:
+                head = (awaited.decision_id, awaited.subscriber, awaited.gateway)
+                self._rewritten = core.outbox.put(records.awaits(*head, awaited.ids, awaited.at_ms))
+                core.receipts.moved(awaited, self._rewritten)
+            else:
+                return False
+        return True
+
+    def _end(self) -> None:
+        """Let go of files, as soon as the rewritten records are durable and nothing before the mark is owed."""
+        core = self._core
+        owed = next(iter(core.unreported.values()), None)
+        if core.outbox.durable < self._rewritten or (owed is not None and owed[1] < self._mark):
+            return
+        core.outbox.retain(self._mark)
+        self._cut_bytes = 2 * core.outbox.kept_bytes if core.outbox.kept_bytes > core.outbox.segment_bytes else 0
+        self._mark = -1

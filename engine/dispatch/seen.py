@@ -1,0 +1,38 @@
+"""Which decisions were taken over already, so that one offered twice is sent once.
+
+Decisions of a partition come in the order of the log, so everything below the highest position was seen, and at that
+position those that are remembered by name. After a crash the journal is read again from the last durable cursor; what
+was seen is rebuilt from the outbox.
+"""
+
+from collections.abc import Iterable
+
+from state.decisions import parse_decision_id
+
+
+class Seen:
+    """The highest position of each partition, and the decisions at it."""
+
+    def __init__(self) -> None:
+        self._highest: dict[int, tuple[int, set[tuple[int, int]]]] = {}
+
+    def mark(self, decision_id: str) -> bool:
+        """Take note of a decision; return whether it is new."""
+        partition, position, row, rule = parse_decision_id(decision_id)
+        highest, here = self._highest.get(partition, (-1, set()))
+        if position < highest:
+            return False
+        if position > highest:
+            self._highest[partition] = (position, {(row, rule)})
+            return True
+        new = (row, rule) not in here
+        here.add((row, rule))
+        return new
+
+    def plain(self) -> list[tuple[int, int, list[tuple[int, int]]]]:
+        """Return everything as plain data."""
+        return [(partition, highest, list(here)) for partition, (highest, here) in self._highest.items()]
+
+    def restore(self, plain: Iterable[tuple[int, int, list[tuple[int, int]]]]) -> None:
+        """Replace everything."""
+        self._highest = {partition: (highest, {(r, u) for r, u in here}) for partition, highest, here in plain}
