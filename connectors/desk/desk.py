@@ -72,6 +72,7 @@ class Desk:
         self.counts: Counter[str] = Counter()
         self._on_visit = on_visit
         self._on_answer = on_answer
+        self._refused = False
         self._telling: dict[str, asyncio.Task[None]] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -291,10 +292,13 @@ class Desk:
                 told.add(note.key)
         except Exception as fault:
             self.counts["not_durable"] += 1
-            log.warning("desk: terminal %s: the log did not take %s: %r", panel.terminal, note.key, fault)
+            level = logging.DEBUG if self._refused else logging.WARNING
+            self._refused = True
+            log.log(level, "desk: terminal %s: the log did not take %s: %r", panel.terminal, note.key, fault)
             raise NotDurable(f"{note.key}: {fault}") from fault
         finally:
             if told:
+                self._refused = False
                 keys = frozenset(told)
                 await self._change(panel.terminal, lambda p, now: (model.settled(p, keys, now), None))
 
@@ -315,7 +319,10 @@ class Desk:
         """Let time pass for every panel that is due; return how many were looked at."""
         terminals = await self.queue.due(self.clock(), SWEEP_PANELS_MAX)
         for terminal in terminals:
-            panel, _ = await self._change(terminal, self._let_time_pass)
+            try:
+                panel, _ = await self._change(terminal, self._let_time_pass)
+            except Behind:
+                panel = await self.queue.read(terminal)  # first what it owes, then what has run out
             with contextlib.suppress(NotDurable):
                 await self._tell(panel)
         return len(terminals)

@@ -44,11 +44,14 @@ class Change:
         left = {b.open_visit.subscriber: "" for b, _ in self.pairs if b.open_visit is not None}
         return left | {a.open_visit.subscriber: a.terminal for _, a in self.pairs if a.open_visit is not None}
 
-    def cards(self) -> list[tuple[Card, str]]:
-        """Return each card that this change touched, with its terminal."""
-        return [
-            (card, after.terminal) for before, after in self.pairs for card in after.cards if card not in before.cards
-        ]
+    def cards(self) -> dict[str, tuple[Card, str]]:
+        """Return each card that this change touched with its terminal; also one that ended as its visit gave way."""
+        found: dict[str, tuple[Card, str]] = {}
+        for before, after in self.pairs:
+            fresh = [note.card for note in after.owed if note.card is not None and note not in before.owed]
+            for card in (*fresh, *(card for card in after.cards if card not in before.cards)):
+                found[card.decision_id] = (card, after.terminal)
+        return found
 
 
 class Queue(ABC):
@@ -186,8 +189,8 @@ class MemoryQueue(Queue):
                 self._subscribers[number] = terminal
             else:
                 self._subscribers.pop(number, None)
-        for card, terminal in change.cards():
-            self._remember(self._cards, card.decision_id, (card, terminal))
+        for decision_id, known in change.cards().items():
+            self._remember(self._cards, decision_id, known)
         for _, after in change.pairs:
             self._panels[after.terminal] = after
             self._ring(after.terminal, self._moment(after))

@@ -190,7 +190,7 @@ class RedisQueue(Queue):
 
     def _encode(self, change: Change) -> str:
         cards: dict[str, dict[str, str]] = {}
-        for card, terminal in change.cards():
+        for card, terminal in change.cards().values():
             cards.setdefault(terminal, {})[card.decision_id] = card.model_dump_json()
         panels = []
         for before, after in change.pairs:

@@ -33,7 +33,7 @@ def masked(subscriber: int, country_code: str) -> str:
     if country_code and len(digits) > 10 and digits.startswith(country_code):
         digits = digits.removeprefix(country_code)
     if len(digits) < 9:
-        return f"**** {digits[-2:]}"
+        return f"**** {digits[-2:]}" if len(digits) > 4 else "****"
     return f"{digits[:3]} **** {digits[-4:]}"
 
 

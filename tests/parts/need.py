@@ -13,7 +13,7 @@ def program(*names: str, package: str) -> str:
         path = shutil.which(name)
         if path is not None:
             return path
-    missing(f"{names[0]} (Debian package {package})")
+    return missing(f"{names[0]} (Debian package {package})")
 
 
 def missing(part: str) -> NoReturn:

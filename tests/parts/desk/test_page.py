@@ -116,7 +116,7 @@ async def test_a_card_is_on_the_screen_within_200_ms_of_its_offer(chromium: Chro
 
 
 async def test_what_a_rule_writes_is_text_and_never_runs(chromium: Chromium) -> None:
-    evil = "<img src=x onerror=\"window.broken=1\"><script>window.broken=1</script>"
+    evil = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>'
     async with counter(chromium) as (served, tab):
         await served.open(customer={"brand": evil[:40], "handset": "<b>N95</b>"})
         await served.desk.offer(ANNA, card(title=evil[:60], reason=evil, script=evil, price="<i>1</i>"))
@@ -185,8 +185,10 @@ async def test_an_unanswered_card_is_seen_to_expire_and_is_no_refusal(chromium: 
 async def test_an_answer_that_came_too_late_is_said_so(chromium: Chromium) -> None:
     async with counter(chromium) as (served, tab):
         await with_three(served, tab)
-        await tab.look("window.fetchNow = fetch; window.fetch = async (...a) => {"
-                       "await new Promise((r) => setTimeout(r, 400)); return window.fetchNow(...a)}; 1")
+        await tab.look(
+            "window.fetchNow = fetch; window.fetch = async (...a) => {"
+            "await new Promise((r) => setTimeout(r, 400)); return window.fetchNow(...a)}; 1"
+        )
         await tab.press("y")
         await served.answer("d1", "later")
         await tab.until("!document.getElementById('notice').hidden")
@@ -258,12 +260,14 @@ CONTRASTS = """
   const over = (top, under) => [0, 1, 2].map((i) => top[i] * (top[3] ?? 1) + under[i] * (1 - (top[3] ?? 1)));
   const light = (rgb) => rgb.map((v) => v / 255).map((v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
     .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  const ground = (el) => el ? over(parse(getComputedStyle(el).backgroundColor), ground(el.parentElement)) : [255, 255, 255];
+  const back = (el) => parse(getComputedStyle(el).backgroundColor);
+  const ground = (el) => el ? over(back(el), ground(el.parentElement)) : [255, 255, 255];
   const found = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const el = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || el.closest('.unseen, kbd, :disabled') || !el.checkVisibility()) continue;
+    if (!walker.currentNode.textContent.trim() || el.closest('.unseen, kbd, :disabled')) continue;
+    if (!el.checkVisibility({visibilityProperty: true})) continue;
     const under = ground(el), ink = over(parse(getComputedStyle(el).color), under);
     const [a, b] = [light(ink), light(under)].sort((x, y) => y - x);
     const ratio = (a + .05) / (b + .05);
@@ -284,7 +288,9 @@ async def test_every_word_has_contrast_enough_and_every_button_a_name(chromium: 
         await outcome(tab, 0, "已办理")
         await tab.press("n")
         assert await tab.look(CONTRASTS) == []
-        names = await tab.look("[...document.querySelectorAll('button')].map((b) => b.ariaLabel || b.textContent.trim())")
+        names = await tab.look(
+            "[...document.querySelectorAll('button')].map((b) => b.ariaLabel || b.textContent.trim())"
+        )
         assert all(names)
         assert await tab.look("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         for width in (320, 390, 768, 1024):
