@@ -1,0 +1,272 @@
+"""Subscribers as bytes: pages of 64 neighbouring slots, and single rows for those who sleep.
+
+Packed bytes name the layout they were written under (which column of which feature, born when, how wide) and carry a
+stamp: the log position up to which every event is in them. A page of a moment when redo is still running holds, slot by
+slot, how far it is ahead of that. Columns are matched by key when bytes are read back, so a book that changed keeps the
+history of what did not change: a column that memory has and the bytes lack stays zero, one that only the bytes have is
+skipped, or made where the caller asks for it (`adopt`).
+
+The squeezing itself is in `state.packing`; what is written when, and where, in `state.flusher`.
+"""
+
+import hashlib
+import itertools
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from state.columns import PAGE_SLOTS, Key, Table
+from state.contacts import Contacts
+from state.features import ColumnSpec
+from state.packing import (
+    HEADER_BYTES,
+    LANE_BYTES_MAX,
+    SLACK_BYTES,
+    Bytes,
+    Int64s,
+    pack_pages,
+    pack_rows,
+    unpack_page,
+    unpack_row,
+)
+
+_HEADER = struct.Struct("<qqqq")
+_SLACK = bytes(SLACK_BYTES)
+_NO_STAMPS = np.zeros(0, np.int64)
+_OUT_BYTES = 1 << 20
+
+
+class PageError(Exception):
+    """Bytes are not a page or a row of this layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One array of a feature: whose, when it was born, the how-manieth, its element type and bytes a row."""
+
+    fingerprint: str
+    born: int
+    part: int
+    dtype: str
+    row_bytes: int
+
+    @property
+    def key(self) -> Key:
+        """The feature's key in the table."""
+        return (self.fingerprint, self.born)
+
+    @property
+    def lane(self) -> int:
+        """Bytes that are packed together."""
+        item = np.dtype(self.dtype).itemsize
+        return next(size for size in (8, 4, 1) if self.row_bytes % size == 0 and (item in (size, 1)))
+
+    @property
+    def spec(self) -> ColumnSpec:
+        """What the table is asked for."""
+        return ColumnSpec(self.dtype, self.row_bytes // np.dtype(self.dtype).itemsize)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns that packed bytes consist of, in their order."""
+
+    columns: tuple[Column, ...]
+
+    def encode(self) -> bytes:
+        """Return the layout as JSON."""
+        return orjson.dumps([[c.fingerprint, c.born, c.part, c.dtype, c.row_bytes] for c in self.columns])
+
+    @cached_property
+    def id(self) -> int:
+        """A number that differs where the layout differs."""
+        return int.from_bytes(hashlib.blake2b(self.encode(), digest_size=8).digest(), "little") >> 1
+
+    def specs(self) -> dict[Key, list[ColumnSpec]]:
+        """What the table is asked for, by feature."""
+        specs: dict[Key, list[ColumnSpec]] = {}
+        for column in sorted(self.columns, key=lambda column: column.part):
+            specs.setdefault(column.key, []).append(column.spec)
+        return specs
+
+
+def decode_layout(data: bytes) -> Layout:
+    """Return the layout that `Layout.encode` wrote."""
+    return Layout(tuple(Column(*fields) for fields in orjson.loads(data)))
+
+
+class Pages:
+    """Packs and unpacks the rows of one table and its contacts; used by one thread at a time."""
+
+    def __init__(self, table: Table, contacts: Contacts) -> None:
+        self.table = table
+        self.contacts = contacts
+        self._arrays: list[NDArray[np.generic]] = []
+        self._layout = Layout(())
+        self._out: Bytes = np.zeros(_OUT_BYTES, np.uint8)
+        self._plans: dict[int, Int64s] = {}
+        self._addresses = self._describe()
+
+    def layout(self) -> Layout:
+        """Return the table's present layout, which `pack` and `pack_rows` write.
+
+        Call it before a run of `unpack` or `unpack_row`: it notices columns that were made, widened or dropped.
+        """
+        infos = self.table.layout()
+        same = len(infos) == len(self._arrays) and all(
+            info.array is array for info, array in zip(infos, self._arrays, strict=True)
+        )
+        if not same:
+            self._arrays = [info.array for info in infos]
+            self._layout = Layout(
+                tuple(Column(*info.key, info.part, info.array.dtype.str, info.row_bytes) for info in infos)
+            )
+            self._addresses = self._describe()
+            self._plans.clear()
+        return self._layout
+
+    def pack(self, pages: Int64s, position: int, stamps: Int64s | None = None) -> list[bytes | None]:
+        """Return each page as bytes, None for a page without subscribers.
+
+        `position`: every event up to it is folded. `stamps`: of each slot, where redo may have left it ahead of that.
+        """
+        layout = self.layout()
+        ends = np.zeros(pages.shape[0], np.int64)
+        lanes = 1 + int((self._addresses[:, 1] // self._addresses[:, 2]).sum())
+        packed: list[bytes | None] = []
+        while len(packed) < pages.shape[0]:
+            taken = len(packed)
+            count = pack_pages(
+                pages[taken:], position, layout.id, _NO_STAMPS if stamps is None else stamps, self.table.subs,
+                self._addresses, lanes, self.contacts.arrays, self._out, ends,
+            )  # fmt: skip
+            for page in self._cut(ends[:count]):
+                packed.append(page if _HEADER.unpack_from(page)[3] else None)
+            if count == 0:
+                self._grow()
+        return packed
+
+    def pack_rows(self, slots: NDArray[np.int32], position: int, stamps: Int64s | None = None) -> list[bytes]:
+        """Return each slot's row as bytes, stamped with `position` or with what redo left it at, if that is higher."""
+        layout = self.layout()
+        ends = np.zeros(slots.shape[0], np.int64)
+        words = int(((self._addresses[:, 1] + 7) // 8).sum())
+        packed: list[bytes] = []
+        while len(packed) < slots.shape[0]:
+            count = pack_rows(
+                slots[len(packed) :], position, layout.id, _NO_STAMPS if stamps is None else stamps, self.table.subs,
+                self._addresses, words, self.contacts.arrays, self._out, ends,
+            )  # fmt: skip
+            packed.extend(self._cut(ends[:count]))
+            if count == 0:
+                self._grow()
+        return packed
+
+    def unpack(self, page: int, data: bytes, layout: Layout, stamps: Int64s) -> None:
+        """Load a page into its slots, which are empty; `stamps` of its slots, zero before, become theirs.
+
+        The caller rebuilds the table's index when all pages are loaded. Raises PageError.
+        """
+        layout_id, stamp, lanes_bytes, _ = self._head(data, layout)
+        if not 0 <= page < self.table.capacity // PAGE_SLOTS:
+            raise PageError(f"page={page} must be >= 0 and < {self.table.capacity // PAGE_SLOTS}")
+        result = unpack_page(
+            np.frombuffer(data + _SLACK, np.uint8), page, stamp, lanes_bytes, stamps, self._plan(layout_id, layout),
+            self.contacts.arrays,
+        )  # fmt: skip
+        self._check(result, f"page={page}")
+
+    def unpack_row(self, slot: int, data: bytes, layout: Layout) -> int:
+        """Load a row into `slot`, which is empty but for its subscriber; return the row's stamp. Raises PageError."""
+        layout_id, stamp, words_bytes, subscriber = self._head(data, layout)
+        if self.table.subs[slot] != subscriber:
+            raise PageError(f"row of subscriber={subscriber} does not belong to slot={slot}")
+        seen = self.table.seen[slot]
+        result = unpack_row(
+            np.frombuffer(data + _SLACK, np.uint8), slot, words_bytes, self._plan(layout_id, layout),
+            self.contacts.arrays,
+        )  # fmt: skip
+        self.table.seen[slot] = seen
+        self._check(result, f"row of subscriber={subscriber}")
+        return stamp
+
+    def adopt(self, layout: Layout) -> None:
+        """Make the columns of `layout` that the table lacks."""
+        for key, specs in layout.specs().items():
+            self.table.ensure(key, specs)
+
+    def _describe(self) -> Int64s:
+        """Return address, row bytes and lane of `subs`, `seen` and every column."""
+        table = self.table
+        rows = [(_address(table.subs), 8, 8), (_address(table.seen), 8, 8)]
+        for array, column in zip(self._arrays, self._layout.columns, strict=True):
+            rows.append((_address(array), column.row_bytes, column.lane))
+        return np.array(rows, np.int64)
+
+    def _plan(self, layout_id: int, layout: Layout) -> Int64s:
+        """Return where each packed column goes: address, row bytes there, row bytes as packed, lane."""
+        plan = self._plans.get(layout_id)
+        if plan is None:
+            self.layout()
+            held = set(self.table.keys())
+            for key, specs in layout.specs().items():
+                if key in held:
+                    self.table.ensure(key, specs)  # a column that was packed wider than ours is widened
+            self.layout()
+            targets = {
+                (c.key, c.part, c.dtype): row
+                for c, row in zip(self._layout.columns, self._addresses[2:].tolist(), strict=True)
+            }
+            rows = [[row[0], 8, 8, 8] for row in self._addresses[:2].tolist()]
+            for column in layout.columns:
+                address, row_bytes, _ = targets.get((column.key, column.part, column.dtype), (0, 0, 0))
+                rows.append([address, row_bytes, column.row_bytes, column.lane])
+            plan = self._plans[layout_id] = np.array(rows, np.int64)
+        return plan
+
+    def _head(self, data: bytes, layout: Layout) -> tuple[int, int, int, int]:
+        """Return the header's four numbers after checking them."""
+        if len(data) < HEADER_BYTES:
+            raise PageError(f"length={len(data)} must be >= {HEADER_BYTES}")
+        layout_id, stamp, packed_bytes, last = _HEADER.unpack_from(data)
+        if layout_id != layout.id or not 0 < packed_bytes <= len(data) - HEADER_BYTES:
+            raise PageError(
+                f"layout={layout_id:x} length={packed_bytes} do not fit layout={layout.id:x} in {len(data)}"
+            )
+        return layout_id, stamp, packed_bytes, last
+
+    def _check(self, result: int, what: str) -> None:
+        if result == -2:
+            raise PageError(f"{what} has more contacts than contacts_max={self.contacts.entries_max}")
+        if result != 0:
+            raise PageError(f"{what} does not read back as it was written")
+
+    def _cut(self, ends: Int64s) -> list[bytes]:
+        """Return the pieces of the output that end at `ends`."""
+        view = self._out.data
+        bounds = [0, *ends.tolist()]
+        return [bytes(view[start:end]) for start, end in itertools.pairwise(bounds)]
+
+    def _grow(self) -> None:
+        self._out = np.zeros(2 * self._out.shape[0], np.uint8)
+
+
+def packed_layout(data: bytes) -> int:
+    """Return the id of the layout that a packed page or row names."""
+    return int(_HEADER.unpack_from(data)[0])
+
+
+def packed_stamp(data: bytes) -> int:
+    """Return the stamp of a packed page or row."""
+    return int(_HEADER.unpack_from(data)[1])
+
+
+def _address(array: NDArray[np.generic]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+assert LANE_BYTES_MAX * 64 < _OUT_BYTES

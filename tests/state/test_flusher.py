@@ -1,0 +1,317 @@
+"""Whatever a crash leaves, pages and redo together are a clean fold of the log.
+
+A world in small: one partition, a fold that any doubled, lost or reordered event would give away, subscribers that come
+and go between memory and sleep, books that drop features and take them up again, a store that loses its tail, a log
+that loses what was not durable.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import orjson
+import pytest
+
+from state import flusher as flusher_module
+from state.columns import Table
+from state.contacts import Contacts, make_room, reserve
+from state.features import ColumnSpec
+from state.flusher import Flusher
+from state.pages import PageError
+from state.store import MemoryStore
+
+SPECS = [ColumnSpec("int64", 2), ColumnSpec("int32", 1)]
+MASK = 0x7FFFFFFF
+
+
+@dataclass
+class Frame:
+    """Events (subscriber, value), and perhaps the features of a new book."""
+
+    events: list[tuple[int, int]]
+    book: tuple[str, ...] | None = None
+
+
+@dataclass
+class Reference:
+    """The fold in plain Python."""
+
+    columns: dict[str, int] = field(default_factory=dict)  # feature: born
+    rows: dict[int, dict[tuple[str, int], tuple[int, int, int]]] = field(default_factory=dict)
+    contacts: dict[int, list[int]] = field(default_factory=dict)
+    total: int = 0
+
+    def fold(self, position: int, frame: Frame) -> None:
+        if frame.book is not None:
+            self.columns = {name: self.columns.get(name, position) for name in frame.book}
+        for subscriber, value in frame.events:
+            self.total += value
+            row = self.rows.setdefault(subscriber, {})
+            for key in self.columns.items():
+                a, b, c = row.get(key, (0, 0, 0))
+                row[key] = ((a * 31 + value) & MASK, position, (c + value) & MASK)
+            if value % 5 == 0:
+                self.contacts.setdefault(subscriber, []).append(position)
+
+    def state(self) -> dict[int, object]:
+        blank = (0, 0, 0)
+        return {
+            s: ({k: row.get(k, blank) for k in self.columns.items()}, self.contacts.get(s, [])[-4:])
+            for s, row in self.rows.items()
+        }
+
+
+class Life:
+    """A process from its start to its crash."""
+
+    def __init__(self, store, memory: int) -> None:
+        self.table, self.contacts = Table(64 * 8), Contacts(64 * 8, 4)
+        self.memory = memory
+        self.columns: dict[str, int] = {}
+        self.total = 0
+        self.position = -1
+        self.flusher = Flusher(0, self.table, self.contacts, store, self.snapshot)
+        self.stamps: np.ndarray | None = None
+
+    def snapshot(self):
+        return {"columns": self.columns, "total": self.total}
+
+    def recover(self) -> int:
+        found = self.flusher.recover()
+        if found.snapshot is not None:
+            self.columns, self.total = dict(found.snapshot["columns"]), found.snapshot["total"]
+        self.stamps = found.slot_stamps
+        self.position = found.redo_from - 1
+        return found.redo_from
+
+    def redone(self) -> None:
+        for name, born in self.table.keys():
+            if self.columns.get(name) != born:
+                self.table.drop((name, born))
+        self.stamps = None
+        self.flusher.redo_done()
+
+    def fold(self, position: int, frame: Frame) -> None:
+        if frame.book is not None:
+            kept = {name: self.columns.get(name, position) for name in frame.book}
+            if self.stamps is None:
+                for item in self.columns.items() - kept.items():
+                    self.table.drop(item)
+            self.columns = kept
+        for item in self.columns.items():
+            self.table.ensure(item, SPECS)
+        subscribers = np.array([s for s, _ in frame.events], np.int64)
+        self.make_room(len(frame.events))
+        slots = self.slots_of(subscribers, position)
+        for slot, (_, value) in zip(slots.tolist(), frame.events, strict=True):
+            self.total += value
+            if self.stamps is not None and self.stamps[slot] >= position:
+                continue
+            for item in self.columns.items():
+                wide, narrow = self.table.columns(item)
+                wide[slot] = (int(wide[slot, 0]) * 31 + value) & MASK, position
+                narrow[slot] = (int(narrow[slot, 0]) + value) & MASK
+            if value % 5 == 0:
+                make_room(self.contacts.arrays, slot, 1 << 60)
+                reserve(self.contacts.arrays, slot, position, 0, 0, 0, 0, 0, 0)
+        self.position = position
+
+    def slots_of(self, subscribers: np.ndarray, position: int) -> np.ndarray:
+        slots = np.zeros(subscribers.shape[0], np.int32)
+        fresh = self.table.lookup(subscribers, slots, position)
+        if fresh.shape[0]:
+            self.flusher.wake(subscribers[fresh], slots[fresh], position)
+        return slots
+
+    def make_room(self, coming: int) -> None:
+        excess = self.table.count + coming - self.memory
+        if excess > 0 and self.table.count:
+            self.flusher.put_to_sleep(self.table.coldest(min(excess, self.table.count)), self.position)
+
+    def state(self) -> dict[int, object]:
+        """Wake everybody and tell what is known of each; the flusher's own numbers must agree."""
+        awake, asleep = self.table.count, self.flusher.sleeping
+        everybody = np.arange(1, 121, dtype=np.int64)
+        slots = self.slots_of(everybody, self.position + 1)
+        state: dict[int, object] = {}
+        for subscriber, slot in zip(everybody.tolist(), slots.tolist(), strict=True):
+            values = {
+                item: tuple(int(v) for array in self.table.columns(item) for v in array[slot].tolist())
+                for item in self.columns.items()
+            }
+            contacts = [contact["at_ms"] for contact in self.contacts.of(slot)]
+            if self.table.seen[slot] and (any(map(any, values.values())) or contacts):
+                state[subscriber] = (values, contacts)
+        assert self.flusher.sleeping == 0
+        assert awake + asleep <= 120
+        return state
+
+
+def random_frame(chance: random.Random, position: int) -> Frame:
+    book = None
+    if position == 0 or chance.random() < 0.05:
+        book = tuple(sorted(chance.sample(["a", "b", "c"], chance.randint(1, 3))))
+    crowd = 120 if chance.random() < 0.5 else 15
+    events = [(chance.randint(1, crowd), chance.randint(1, 1000)) for _ in range(chance.choice((0, 1, 5, 25)))]
+    return Frame(events, book)
+
+
+def run_world(seed: int) -> None:
+    """Three to six lives over one log; after every redo, and at the end of a life, the state is a clean fold."""
+    chance = random.Random(seed)
+    store, log, durable = MemoryStore(), [], 0
+    memory = chance.choice((30, 60, 500))
+    for _ in range(chance.randint(3, 6)):
+        life = Life(store, memory)
+        position = life.recover()
+        redo_until = chance.choice((len(log), len(log), len(log), chance.randint(position, len(log))))
+        life.flusher.durable(durable - 1)
+        while position < redo_until:
+            life.fold(position, log[position])
+            shuffle(life, chance)
+            position += 1
+        if position == len(log):
+            life.redone()
+            for _ in range(chance.randint(0, 80)):
+                log.append(random_frame(chance, len(log)))
+                life.fold(len(log) - 1, log[-1])
+                if chance.random() < 0.4:
+                    durable = chance.randint(durable, len(log))
+                    life.flusher.durable(durable - 1)
+                shuffle(life, chance)
+            if chance.random() < 0.7:
+                assert_clean_fold(life, log)
+        store.crash(chance.randint(0, store.unflushed))
+        del log[chance.randint(durable, len(log)) :]
+        durable = len(log)
+
+
+def shuffle(life: Life, chance: random.Random) -> None:
+    """What the flusher does between two frames, at any pace."""
+    life.flusher.step(life.position, chance.choice((0, 0, 1, 1, 2, 8)))
+    if chance.random() < 0.5:
+        life.flusher.pump(chance.randint(0, 4))
+
+
+def assert_clean_fold(life: Life, log: list[Frame]) -> None:
+    reference = Reference()
+    for position, frame in enumerate(log):
+        reference.fold(position, frame)
+    expected = {s: row for s, row in reference.state().items() if any(map(any, row[0].values())) or row[1]}
+    assert life.state() == expected
+    assert (life.columns, life.total) == (reference.columns, reference.total)
+
+
+@pytest.mark.parametrize("block", range(6))
+def test_after_every_crash_pages_and_redo_are_a_clean_fold_of_the_log(block):
+    for seed in range(block * 25, block * 25 + 25):
+        try:
+            run_world(seed)
+        except AssertionError as error:
+            raise AssertionError(f"seed={seed}: {error}") from error
+
+
+def stamps_ignored(patch: pytest.MonkeyPatch) -> None:
+    real = Flusher.recover
+
+    def recover(self):
+        found = real(self)
+        found.slot_stamps[:] = -1
+        return found
+
+    patch.setattr(Flusher, "recover", recover)
+
+
+def pages_stamped_later(patch: pytest.MonkeyPatch) -> None:
+    real = flusher_module.Pages.pack
+    patch.setattr(
+        flusher_module.Pages, "pack", lambda self, pages, position, stamps: real(self, pages, position + 1, stamps)
+    )
+
+
+def pages_written_before_they_are_durable(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Flusher, "_ready", lambda self: bool(self._jobs))
+
+
+def redo_from_the_end_of_the_sweep(patch: pytest.MonkeyPatch) -> None:
+    real = Flusher._put
+
+    def put(self, job):
+        if job.redo_from is not None:
+            job.redo_from = job.position + 1
+            job.writes = [(job.writes[0][0], orjson.dumps((job.position + 1, orjson.loads(job.writes[0][1])[1])))]
+        real(self, job)
+
+    patch.setattr(Flusher, "_put", put)
+
+
+def slots_ahead_forgotten(patch: pytest.MonkeyPatch) -> None:
+    real = flusher_module.Pages.pack
+    patch.setattr(flusher_module.Pages, "pack", lambda self, pages, position, stamps: real(self, pages, position))
+
+
+def new_subscribers_take_their_pages_stamp(patch: pytest.MonkeyPatch) -> None:
+    real = Flusher.recover
+
+    def recover(self):
+        found = real(self)
+        pages = found.slot_stamps.reshape(-1, 64)
+        pages[:] = pages.max(axis=1, keepdims=True)
+        self._stamps = None
+        return found
+
+    patch.setattr(Flusher, "recover", recover)
+
+
+def tombstones_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Flusher, "_apply_tombstones", lambda self: None)
+
+
+def rows_of_the_woken_not_removed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        MemoryStore,
+        "write",
+        (lambda real: lambda self, batch: real(self, [w for w in batch if w[1] is not None or w[0][:1] != b"S"]))(
+            MemoryStore.write
+        ),
+    )
+
+
+def columns_known_by_fingerprint_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Life, "redone", lambda self: self.flusher.redo_done() or setattr(self, "stamps", None))
+    real = Life.fold
+
+    def fold(self, position, frame):
+        if frame.book is not None:
+            born = {name: number for name, number in self.table.keys()}
+            self.columns = {name: born.get(name, position) for name in frame.book} | {
+                k: v for k, v in self.columns.items() if k in frame.book
+            }
+        real(self, position, frame)
+
+    patch.setattr(Life, "fold", fold)
+
+
+BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [
+    stamps_ignored,
+    pages_stamped_later,
+    pages_written_before_they_are_durable,
+    redo_from_the_end_of_the_sweep,
+    slots_ahead_forgotten,
+    new_subscribers_take_their_pages_stamp,
+    tombstones_forgotten,
+    rows_of_the_woken_not_removed,
+    columns_known_by_fingerprint_alone,
+]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
+def test_each_planted_bug_is_found(bug, monkeypatch):
+    bug(monkeypatch)
+    for seed in range(150):
+        try:
+            run_world(seed)
+        except (AssertionError, PageError, ValueError):
+            return
+    pytest.fail("not found within 150 seeds")

@@ -1,0 +1,97 @@
+"""Both stores keep one contract; only what a crash may take is the simulated one's own."""
+
+import itertools
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from state.disk import DiskError, LockedError
+from state.store import MemoryStore, RocksStore, Store
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(params=["memory", "rocks"])
+def store(request: pytest.FixtureRequest, tmp_path: Path):
+    opened: Store = MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def test_a_batch_is_applied_whole_and_in_its_order(store: Store):
+    assert store.write([(b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"b", None), (b"c", b"")])
+    assert store.multi_get([b"a", b"b", b"c", b"d", b"a"]) == [b"3", None, b"", None, b"3"]
+    assert store.get(b"a") == b"3"
+    assert store.get(b"b") is None
+    assert store.write([])
+
+
+def test_a_scan_yields_the_keys_of_its_prefix_in_order(store: Store):
+    keys = [b"A\xff", b"P\x00\x01", b"P\x00\x01\x00", b"P\x00\x01\xff\xff", b"P\x00\x02", b"Q"]
+    store.write([(key, key * 3) for key in random.Random(1).sample(keys, len(keys))])
+    assert list(store.scan(b"P\x00\x01")) == [(key, key * 3) for key in keys[1:4]]
+    assert list(store.scan(b"P")) == [(key, key * 3) for key in keys[1:5]]
+    assert list(store.scan(b"Z")) == []
+    store.flush()
+    assert list(store.scan(b"P\x00\x01")) == [(key, key * 3) for key in keys[1:4]]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 20), st.none() | st.sampled_from([0, 1, 1023, 1024, 5000])), max_size=6),
+        max_size=12,
+    )
+)
+def test_stores_are_maps_whatever_is_written(store: Store, batches):
+    prefix = b"%06d" % next(NUMBERS)
+    model: dict[bytes, bytes] = {}
+    for number, batch in enumerate(batches):
+        rows = [(prefix + b"%02d" % key, None if size is None else b"%d" % number * size) for key, size in batch]
+        assert store.write(rows)
+        for key, value in rows:
+            model.pop(key, None)
+            if value is not None:
+                model[key] = value
+        if number % 3 == 0:
+            store.flush()
+    assert dict(store.scan(prefix)) == model
+    keys = [prefix + b"%02d" % key for key in range(21)]
+    assert store.multi_get(keys) == [model.get(key) for key in keys]
+
+
+def test_what_was_flushed_is_there_after_opening_again_and_a_second_process_is_refused(tmp_path):
+    store = RocksStore(tmp_path / "deep" / "store")
+    store.write([(b"a", b"1" * 10_000), (b"b", b"2")])
+    store.flush()
+    with pytest.raises(LockedError, match="is held by another process"):
+        RocksStore(tmp_path / "deep" / "store")
+    store.close()
+    store.close()
+    again = RocksStore(tmp_path / "deep" / "store")
+    assert list(again.scan(b"a")) == [(b"a", b"1" * 10_000)]
+    assert again.get(b"b") == b"2"
+    again.close()
+
+
+def test_a_folder_that_is_no_store_is_one_clear_error(tmp_path):
+    (tmp_path / "store").write_text("a file")
+    with pytest.raises(DiskError, match=r"open .*store: "):
+        RocksStore(tmp_path / "store")
+
+
+def test_a_crash_keeps_a_prefix_of_the_batches_and_never_less_than_what_was_flushed():
+    for kept in range(4):
+        store = MemoryStore()
+        store.write([(b"a", b"0"), (b"x", b"0")])
+        store.flush()
+        for number in range(1, 4):
+            store.write([(b"a", b"%d" % number), (b"x", None)])
+        assert store.unflushed == 3
+        store.crash(kept)
+        assert store.get(b"a") == b"%d" % kept
+        assert (store.get(b"x") is None) == (kept > 0)
+        assert store.unflushed == 0
