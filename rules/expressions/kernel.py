@@ -20,10 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.expressions.lanes import (
-    EQ_PAIR,
+    COVERS,
+    EQ,
     FADD,
+    FEQ,
+    FLT,
     FLT_PAIR,
     INFINITE,
+    LT,
     choose_lanes,
     covers,
     equal,
@@ -31,12 +35,15 @@ from rules.expressions.lanes import (
     int_lanes,
     lane_bits,
 )
+from rules.expressions.rows import rows_of_type
 from state.jit import kernel
 from state.raw import (
     equal_mask64,
+    float_of_bits,
     load_i32,
     load_i64,
     load_u8,
+    ones,
     shift_right,
     store_i32,
     store_i64,
@@ -45,7 +52,7 @@ from state.raw import (
 )
 from state.zone import local_hour, local_weekday
 
-__all__ = ["HASH_FACTOR", "rows_by_type", "run", "sort_hits"]
+__all__ = ["HASH_FACTOR", "run"]
 
 ALL = -1
 TIME_MAX = 1 << 62
@@ -56,6 +63,9 @@ HASH_FACTOR = -0x61C8864680B583EB
 BLOCK = 1024
 """Rows that one pass over the instructions looks at."""
 WORDS = BLOCK // 64
+
+FEW_MAX = 8
+"""Rows of a word up to which a column gives only what is wanted."""
 
 FIELDS = 8
 """Numbers in an instruction."""
@@ -82,13 +92,14 @@ CELL, FEATURE, PRESENT, AT, LOGGED, CONSTANT, HOUR_AT, WEEKDAY_AT = range(8)
     SETS,  # constants of IN_FEW, tables of IN_MANY
     TYPES,  # how many types
     VALUE_REGISTERS,  # how many
-    ROW_STARTS,  # per type: where its rows start; one more entry than types
-    ROWS,  # int32 rows by type
+    ROWS,  # int32, the rows of the type under way
+    ROW_TYPES,  # uint8 per row; `run` packs the eleven fields from here on at once
+    ROW_COUNT,  # how many rows
     AT_MS,  # int64 per row
     LOGGED_MS,  # the frame's append time
+    PRESENT_BASE,  # int64 per row
     CELL_BASE,  # int64[width, n]
     CELL_STRIDE,  # bytes between two slots
-    PRESENT_BASE,  # int64 per row
     OUT_BASE,  # int64[features, n]
     OUT_STRIDE,  # bytes between two features
     OUT_KNOWN_BASE,  # uint8[features, n]
@@ -105,60 +116,16 @@ CELL, FEATURE, PRESENT, AT, LOGGED, CONSTANT, HOUR_AT, WEEKDAY_AT = range(8)
     BLOCK_ROWS,  # int64[BLOCK], the rows of the block
     SPARE,  # 64 bytes
     BLOCK_COLUMNS,  # the columns of the type under way
+    COLUMN_COUNT,  # how many these are
     HITS,  # hits so far
-) = range(31)
-CALL_FIELDS = 31
+) = range(33)
+CALL_FIELDS = 33
 
 _BITS_BYTES = WORDS * 8
 _VALUE_BYTES = BLOCK * 8
 _INSTRUCTION_BYTES = FIELDS * 8
 _COLUMN_BYTES = COLUMN_FIELDS * 8
 _WORD_BYTES = 64 * 8
-
-
-@kernel
-def rows_by_type(types: NDArray[np.uint8], starts: NDArray[np.int64], rows: NDArray[np.int32]) -> None:
-    """Write the rows of type t, ascending, to `rows[starts[t]:starts[t + 1]]`; `starts` is int64[257]."""
-    n = types.shape[0]
-    codes = starts.shape[0] - 1
-    for code in range(codes + 1):
-        starts[code] = 0
-    for row in range(n):
-        starts[int(types[row]) + 1] += 1
-    for code in range(codes):
-        starts[code + 1] += starts[code]
-    for row in range(n):
-        code = int(types[row])
-        rows[starts[code]] = row
-        starts[code] += 1
-    for code in range(codes, 0, -1):
-        starts[code] = starts[code - 1]
-    starts[0] = 0
-
-
-@kernel
-def sort_hits(
-    count: int,
-    n: int,
-    rows: NDArray[np.int32],
-    exprs: NDArray[np.int32],
-    starts: NDArray[np.int32],
-    rows_out: NDArray[np.int32],
-    exprs_out: NDArray[np.int32],
-) -> None:
-    """Bring hits into log order, keeping the order of hits on one row; `starts` is room for n + 1."""
-    for row in range(n + 1):
-        starts[row] = 0
-    for hit in range(count):
-        starts[rows[hit] + 1] += 1
-    for row in range(n):
-        starts[row + 1] += starts[row]
-    for hit in range(count):
-        row = rows[hit]
-        to = starts[row]
-        starts[row] = to + 1
-        rows_out[to] = row
-        exprs_out[to] = exprs[hit]
 
 
 @kernel
@@ -250,13 +217,90 @@ def fill(call: int, transitions: NDArray[np.int64], register: int, word: int) ->
 
 
 @kernel
-def need(call: int, transitions: NDArray[np.int64], register: int, word: int) -> int:
-    """Return the address of a word of a value register, filled first if nobody has read it yet."""
+def few_conditions(call: int, register: int, word: int, wanted: int, code: int, constant: int, invert: int) -> int:
+    """Compare the wanted lanes of a column that nobody has filled with a constant, straight from the batch.
+
+    Four lanes at a time without a branch; a lane past the last one wanted is lane 0 and falls out at the end. `below`,
+    `same` and `above` are what the comparison answers, so that one compare serves all.
+    """
+    column = field(call, BLOCK_COLUMNS) + register * _COLUMN_BYTES
+    index, floats = load_i64(column + 8), load_i64(column + 16) != 0
+    is_cell = load_i64(column) == CELL
+    base, known_base = column_addresses(call, column)
+    rows = field(call, BLOCK_ROWS) + word * _WORD_BYTES
+    answers = (1 << (1 if code in (EQ, FEQ, COVERS) else 0 if code in (LT, FLT) else 2)) ^ (invert & 7)
+    found = 0
+    left = wanted
+    while left != 0:
+        for _ in range(4):
+            lane = trailing_zeros(left) & 63
+            left &= left - 1
+            row = load_i64(rows + lane * 8)
+            value = load_i64(base + row * 8)
+            known = (load_i64(known_base + row * 8) >> index) & 1 if is_cell else load_u8(known_base + row) != 0
+            if floats:
+                number, other = float_of_bits(value), float_of_bits(constant)
+                order = (1 if number > other else 0) - (1 if number < other else 0)
+                known = known and value & INFINITE != INFINITE
+            elif code == COVERS:
+                order = 0 if value & constant == constant else 1
+            else:
+                order = (1 if value > constant else 0) - (1 if value < constant else 0)
+            found |= (((answers >> (order + 1)) & 1) if known else 0) << lane
+    return found & wanted
+
+
+@kernel
+def column_addresses(call: int, column: int) -> tuple[int, int]:
+    """Where the values of a cell or feature stand, and what says whether they are known."""
+    index = load_i64(column + 8)
+    if load_i64(column) == CELL:
+        return field(call, CELL_BASE) + index * field(call, CELL_STRIDE), field(call, PRESENT_BASE)
+    return (
+        field(call, OUT_BASE) + index * field(call, OUT_STRIDE),
+        field(call, OUT_KNOWN_BASE) + index * field(call, OUT_KNOWN_STRIDE),
+    )
+
+
+@kernel
+def fill_lanes(call: int, register: int, word: int, wanted: int) -> None:
+    """Fill the wanted lanes of one word of a column, and their known bits; the other lanes hold anything."""
+    column = field(call, BLOCK_COLUMNS) + register * _COLUMN_BYTES
+    index, floats = load_i64(column + 8), load_i64(column + 16) != 0
+    is_cell = load_i64(column) == CELL
+    base, known_base = column_addresses(call, column)
+    target = value_address(call, register, word)
+    rows = field(call, BLOCK_ROWS) + word * _WORD_BYTES
+    found = 0
+    left = wanted
+    while left != 0:
+        lane = trailing_zeros(left)
+        left &= left - 1
+        row = load_i64(rows + lane * 8)
+        value = load_i64(base + row * 8)
+        known = (load_i64(known_base + row * 8) >> index) & 1 if is_cell else load_u8(known_base + row) != 0
+        if floats and value & INFINITE == INFINITE:
+            known = False
+        store_i64(target + lane * 8, value)
+        found |= (1 if known else 0) << lane
+    store_i64(known_address(call, register, word), found)
+
+
+@kernel
+def need(call: int, transitions: NDArray[np.int64], register: int, word: int, wanted: int) -> int:
+    """Return the address of a word of a value register, of which the wanted lanes are filled at least.
+
+    A column whose word is wanted for few rows gives only these; for more it is filled once for all that come after.
+    """
     mark = field(call, LOADED) + register * 8
     loaded = load_i64(mark)
     if (loaded >> word) & 1 == 0:
-        store_i64(mark, loaded | (1 << word))
-        fill(call, transitions, register, word)
+        column = field(call, BLOCK_COLUMNS) + register * _COLUMN_BYTES
+        if load_i64(column) <= FEATURE and ones(wanted) <= FEW_MAX:
+            fill_lanes(call, register, word, wanted)
+        else:
+            store_i64(mark, loaded | (1 << word))
+            fill(call, transitions, register, word)
     return value_address(call, register, word)
 
 
@@ -304,30 +348,64 @@ def condition(call: int, transitions: NDArray[np.int64], at: int, words: int) ->
     target = field(call, BITS) + load_i64(at + 8) * _BITS_BYTES
     selection = field(call, BITS) + load_i64(at + 16) * _BITS_BYTES
     a, b, constant, invert = load_i64(at + 24), load_i64(at + 32), load_i64(at + 40), load_i64(at + 48)
+    values, knowns = value_address(call, a, 0), known_address(call, a, 0)
+    loaded = load_i64(field(call, LOADED) + a * 8)
+    may_skip = code <= COVERS and is_gathered(call, a)
     any_found = 0
     for word in range(words):
         wanted = load_i64(selection + word * 8)
         found = 0
         if wanted != 0:
-            address = need(call, transitions, a, word)
-            known = load_i64(known_address(call, a, word))
-            if code == KNOWN:
-                found = wanted & (known ^ invert)
-            elif code == COVERS_EMPTY:
-                found = wanted & ((known & covers(address, constant)) ^ invert)
-            elif code == IN_FEW:
-                found = wanted & known & (in_few(call, address, constant, b) ^ invert)
-            elif code == IN_MANY:
-                found = wanted & known & (in_many(call, address, constant, b, wanted & known) ^ invert)
-            elif code >= EQ_PAIR:
-                other = need(call, transitions, b, word)
-                known &= load_i64(known_address(call, b, word))
-                found = wanted & known & (lane_bits(code, address, other) ^ invert)
+            filled = (loaded >> word) & 1 != 0
+            if may_skip and not filled and ones(wanted) <= FEW_MAX:
+                found = few_conditions(call, a, word, wanted, code, constant, invert)
             else:
-                found = wanted & known & (lane_bits(code, address, constant) ^ invert)
+                if not filled:
+                    need(call, transitions, a, word, wanted)
+                known = load_i64(knowns + word * 8)
+                address = values + word * _WORD_BYTES
+                if code <= COVERS:
+                    found = wanted & known & (lane_bits(code, address, constant) ^ invert)
+                else:
+                    found = other_condition(call, transitions, code, address, known, wanted, b, constant, invert, word)
         store_i64(target + word * 8, found)
         any_found |= found
     return any_found
+
+
+@kernel
+def is_gathered(call: int, register: int) -> bool:
+    """Whether a value register is a cell or a feature: what is read straight from the batch."""
+    if register >= field(call, COLUMN_COUNT):
+        return False
+    return load_i64(field(call, BLOCK_COLUMNS) + register * _COLUMN_BYTES) <= FEATURE
+
+
+@kernel
+def other_condition(
+    call: int,
+    transitions: NDArray[np.int64],
+    code: int,
+    address: int,
+    known: int,
+    wanted: int,
+    b: int,
+    constant: int,
+    invert: int,
+    word: int,
+) -> int:
+    """The conditions that are not one compare of a value with a constant."""
+    if code == KNOWN:
+        return wanted & (known ^ invert)
+    if code == COVERS_EMPTY:
+        return wanted & ((known & covers(address, constant)) ^ invert)
+    if code == IN_FEW:
+        return wanted & known & (in_few(call, address, constant, b) ^ invert)
+    if code == IN_MANY:
+        return wanted & known & (in_many(call, address, constant, b, wanted & known) ^ invert)
+    other = need(call, transitions, b, word, wanted)
+    known &= load_i64(known_address(call, b, word))
+    return wanted & known & (lane_bits(code, address, other) ^ invert)
 
 
 @kernel
@@ -359,13 +437,14 @@ def value(call: int, transitions: NDArray[np.int64], at: int, words: int) -> Non
     selection = field(call, BITS) + load_i64(at + 16) * _BITS_BYTES
     a, b = load_i64(at + 24), load_i64(at + 32)
     for word in range(words):
-        if load_i64(selection + word * 8) == 0:
+        wanted = load_i64(selection + word * 8)
+        if wanted == 0:
             continue
         target = value_address(call, register, word)
         if code == TRUTH:
             known = truth_lanes(call, a, b, word, target)
         else:
-            x, y = need(call, transitions, a, word), need(call, transitions, b, word)
+            x, y = need(call, transitions, a, word, wanted), need(call, transitions, b, word, wanted)
             left = load_i64(known_address(call, a, word))
             right = load_i64(known_address(call, b, word))
             known = left & right
@@ -375,9 +454,9 @@ def value(call: int, transitions: NDArray[np.int64], at: int, words: int) -> Non
             elif HOUR <= code <= WEEKDAY:
                 known &= time_lanes(code == HOUR, x, target, transitions)
             elif code >= FADD:
-                known &= float_lanes(code, x, y, target)
+                known &= float_lanes(code, x, y, target, wanted)
             else:
-                known &= int_lanes(code, x, y, target)
+                known &= int_lanes(code, x, y, target, wanted)
         store_i64(known_address(call, register, word), known)
 
 
@@ -418,7 +497,7 @@ def emit(call: int, at: int, words: int) -> None:
 
 
 @kernel
-def begin_block(call: int, first: int, count: int, columns: int) -> int:
+def begin_block(call: int, first: int, count: int) -> int:
     """Copy the rows of a block (the last one repeated to fill a word), mark what is loaded; return its words."""
     words = (count + 63) >> 6
     rows, block_rows = field(call, ROWS), field(call, BLOCK_ROWS)
@@ -429,7 +508,7 @@ def begin_block(call: int, first: int, count: int, columns: int) -> int:
         store_i64(every + word * 8, ALL)
     if count & 63 != 0:
         store_i64(every + (words - 1) * 8, (1 << (count & 63)) - 1)
-    loaded = field(call, LOADED)
+    loaded, columns = field(call, LOADED), field(call, COLUMN_COUNT)
     for register in range(field(call, VALUE_REGISTERS)):
         store_i64(loaded + register * 8, 0 if register < columns else ALL)
     return words
@@ -466,16 +545,14 @@ def run(call: int, transitions: NDArray[np.int64]) -> int:
     for code in range(field(call, TYPES)):
         start = load_i64(field(call, CODE_STARTS) + code * 8)
         end = load_i64(field(call, CODE_STARTS) + code * 8 + 8)
-        first = load_i64(field(call, ROW_STARTS) + code * 8)
-        behind = load_i64(field(call, ROW_STARTS) + code * 8 + 8)
         if start == end:
             continue
+        rows = rows_of_type(field(call, ROW_TYPES), field(call, ROW_COUNT), code, field(call, ROWS))
         first_column = load_i64(field(call, COLUMN_STARTS) + code * 8)
         columns = load_i64(field(call, COLUMN_STARTS) + code * 8 + 8) - first_column
         store_i64(call + 8 * BLOCK_COLUMNS, field(call, COLUMNS) + first_column * _COLUMN_BYTES)
-        while first < behind:
-            count = min(behind - first, BLOCK)
-            words = begin_block(call, first, count, columns)
+        store_i64(call + 8 * COLUMN_COUNT, columns)
+        for first in range(0, rows, BLOCK):
+            words = begin_block(call, first, min(rows - first, BLOCK))
             run_block(call, transitions, start, end, words)
-            first += count
     return field(call, HITS)

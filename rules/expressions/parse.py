@@ -11,7 +11,9 @@ from __future__ import annotations
 import ast
 import unicodedata
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, Place
@@ -24,9 +26,8 @@ DEPTH_MAX = 60
 
 _ALLOWED = frozenset(
     {
-        *(ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.BinOp, ast.Add, ast.Sub),
-        *(ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Compare, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
-        *(ast.In, ast.NotIn, ast.Call, ast.Name, ast.Attribute, ast.Constant, ast.Tuple, ast.List, ast.Load),
+        *(ast.Not, ast.USub, ast.UAdd, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod),
+        *(ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn),
     }
 )
 _INSTEAD: dict[type[ast.AST], tuple[str, str]] = {
@@ -44,7 +45,6 @@ _INSTEAD: dict[type[ast.AST], tuple[str, str]] = {
     ast.NamedExpr: ("`:=`", "write `==` to compare"),
     ast.Starred: ("`*`", ""),
 }
-_SHOWN_BY_PARENT = (ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def parse(text: str, origin: Origin) -> Parsed | list[Diagnostic]:
     parsed = Parsed(text, origin, body)
     faults: list[Diagnostic] = []
     nodes = 0
-    level: list[ast.AST] = [body]
+    level = [body]
     for _ in range(DEPTH_MAX):
         nodes += len(level)
         level = [child for node in level for child in _allowed_children(parsed, node, faults)]
@@ -88,40 +88,51 @@ def parse(text: str, origin: Origin) -> Parsed | list[Diagnostic]:
     return faults or parsed
 
 
-def _allowed_children(parsed: Parsed, node: ast.AST, faults: list[Diagnostic]) -> list[ast.AST]:
+def _allowed_children(parsed: Parsed, node: ast.expr, faults: list[Diagnostic]) -> list[ast.expr]:
     """Judge one node; return what is below it, or nothing below a fault (no echoes)."""
-    fault = _fault_of(node)
-    if fault is None:
-        return [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr_context | ast.boolop)]
-    subject, hint, culprit = fault
+    look = _BELOW.get(type(node))
+    below = None if look is None else look(node)
+    if below is not None:
+        return below
+    subject, hint, culprit = _fault_of(node)
     faults.append(
         Diagnostic(Code.EXPRESSION_FORBIDDEN, f"{subject} is not part of the language", parsed.place(culprit), "", hint)
     )
     return []
 
 
-def _fault_of(node: ast.AST) -> tuple[str, str, ast.expr] | None:
-    """What is forbidden about a node (not about those below it): subject, hint, and the node to point at."""
-    inner: ast.AST
+_BELOW: dict[type[ast.expr], Callable[[Any], list[ast.expr] | None]] = {
+    ast.Name: lambda _: [],
+    ast.Constant: lambda node: [] if isinstance(node.value, int | float | str) else None,
+    ast.BoolOp: lambda node: node.values,
+    ast.Compare: lambda node: [node.left, *node.comparators] if _ALLOWED.issuperset(map(type, node.ops)) else None,
+    ast.BinOp: lambda node: [node.left, node.right] if type(node.op) in _ALLOWED else None,
+    ast.UnaryOp: lambda node: [node.operand] if type(node.op) in _ALLOWED else None,
+    ast.Call: lambda node: None if node.keywords or not isinstance(node.func, ast.Name) else node.args,
+    ast.Attribute: lambda node: [] if isinstance(node.value, ast.Name) else None,
+    ast.Tuple: lambda node: node.elts,
+    ast.List: lambda node: node.elts,
+}
+"""The white list of nodes: what is below each, or None where the node itself has something forbidden."""
+
+
+def _fault_of(node: ast.expr) -> tuple[str, str, ast.expr]:
+    """What is forbidden about a node: subject, hint, and the node to point at."""
+    inner: ast.AST = node
     match node:
-        case ast.BinOp(op=inner) | ast.UnaryOp(op=inner) if type(inner) not in _ALLOWED:
-            pass
-        case ast.Compare(ops=many) if any(type(inner) not in _ALLOWED for inner in many):
-            inner = next(inner for inner in many if type(inner) not in _ALLOWED)
+        case ast.BinOp(op=op) | ast.UnaryOp(op=op):
+            inner = op
+        case ast.Compare(ops=ops):
+            inner = next(op for op in ops if type(op) not in _ALLOWED)
         case ast.Call(keywords=[keyword, *_]):
             return "an argument with a name", "write the value alone", keyword.value
-        case ast.Call(func=func) if not isinstance(func, ast.Name):
+        case ast.Call(func=func):
             return "a call of anything but a named function", "", func
-        case ast.Attribute(value=value) if not isinstance(value, ast.Name):
+        case ast.Attribute():
             return "a dot behind anything but a name", "", node
-        case ast.Constant(value=value) if not isinstance(value, int | float | str):
+        case ast.Constant(value=value):
             return f"`{value!r}`", "`known(x)` asks whether x is there" if value is None else "", node
-        case _ if isinstance(node, _SHOWN_BY_PARENT) or type(node) in _ALLOWED:
-            return None
-        case _:
-            inner = node
     subject, hint = _INSTEAD.get(type(inner), (f"`{type(inner).__name__}`", ""))
-    assert isinstance(node, ast.expr)
     return subject, hint, node
 
 
