@@ -108,6 +108,9 @@ class StateConfig(Section):
     ] = 2_000_000
 
 
+SourceConfig = FilesConfig | TcpConfig | HttpConfig
+
+
 class SourcesConfig(Section):
     """Where events come from; any number of each kind."""
 
@@ -117,12 +120,16 @@ class SourcesConfig(Section):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        sources: tuple[FilesConfig | TcpConfig | HttpConfig, ...] = (*self.files, *self.tcp, *self.http)
-        names = [source.name for source in sources]
+        names = [source.name for source in self.every]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"source name={twice[0]!r} must be used once")
         return self
+
+    @property
+    def every(self) -> tuple[SourceConfig, ...]:
+        """All sources, of whatever kind."""
+        return (*self.files, *self.tcp, *self.http)
 
 
 class Paced(Section):
