@@ -39,7 +39,6 @@ class Code(StrEnum):
     MISSING_FIELD = "missing_field"
     WRONG_TYPE = "wrong_type"
     OUT_OF_RANGE = "out_of_range"
-    UNKNOWN_MEMBER = "unknown_member"
 
 
 @dataclass(frozen=True, slots=True)

@@ -266,8 +266,7 @@ def _members_of(raw: bytes, text: str) -> _Pairs:
         raise RefusedError(Code.TOO_DEEP, "", text, "values are nested too deep") from fault
     except ValueError as fault:
         reason = str(fault)
-        code = Code.TOO_DEEP if "ecursion" in reason else Code.BAD_SYNTAX
-        code = Code.OUT_OF_RANGE if "infinity" in reason else code
+        code = Code.TOO_DEEP if "depth" in reason else Code.OUT_OF_RANGE if "infinity" in reason else Code.BAD_SYNTAX
         raise RefusedError(code, "", text, reason) from fault
     if not isinstance(value, _Pairs):
         raise RefusedError(Code.NOT_AN_OBJECT, "", text, "line must be one JSON object")

@@ -150,7 +150,7 @@ class TcpSource:
             self._server.close()
         for connection in list(self._connections):
             connection.pause()
-        while self._hand_over():
+        while self._hand_over():  # noqa: ASYNC110  room comes without an event
             await asyncio.sleep(self.config.tick_ms / 1000)
         if self._timer is not None:
             self._timer.cancel()

@@ -1,0 +1,328 @@
+"""The decoder says of every line what the strict path says, whatever the line."""
+
+import random
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from connectors.sources.contract import Decoded, chunk_of
+from connectors.sources.dead_letter import Code
+from connectors.sources.decoder import Decoder
+from connectors.sources.mapping import Mapping
+from connectors.sources.strict import decode_strictly
+from state.schema import EventType, Field, Kind, Schema, make_schema
+
+AT_MS_MAX = 2_000_000_000_000
+SCHEMA = make_schema(
+    (Field("name", Kind.STRING), Field("services", Kind.SET, members=("12593", "mms", "炫铃"))),
+    (
+        EventType(
+            "call",
+            (
+                Field("kind", Kind.STRING, required=True),
+                Field("seconds", Kind.INT),
+                Field("fee", Kind.FLOAT),
+                Field("paid", Kind.BOOL),
+                Field("ended_at", Kind.TIME),
+            ),
+        ),
+        EventType("data", (Field("bytes_received_over_the_air", Kind.INT, required=True), Field("apn", Kind.STRING))),
+    ),
+)
+HEAD = b'"msisdn":8613800000001,"time":"2008-11-04T09:00:00+08:00"'
+
+
+def rows(decoded: Decoded) -> list[tuple[Any, ...]]:
+    batch = decoded.batch
+    columns = (batch.subscriber, batch.at_ms, batch.type, batch.id, batch.present, decoded.offsets)
+    cells = batch.cells.T.tolist()
+    return list(zip(*(column.tolist() for column in columns), cells, strict=True))
+
+
+def check(mapping: Mapping, lines: list[bytes], decoder: Decoder | None = None, schema: Schema = SCHEMA) -> Decoded:
+    """Decode lines both ways, compare everything, and return what the fast way gave."""
+    decoder = decoder or Decoder(mapping, schema)
+    chunk = chunk_of(b"\n".join(lines) + b"\n", received_ns=5_000_000)
+    # What lies behind the chunk must not matter.
+    chunk.data[chunk.length :] = np.frombuffer(b'"}' * 32, np.uint8)
+    fast = decoder.decode(chunk, AT_MS_MAX)
+    strict = decode_strictly(decoder.plan, chunk, AT_MS_MAX)
+    assert rows(fast) == rows(strict)
+    assert fast.dead == strict.dead
+    assert fast.lines == strict.lines == fast.batch.n + len(fast.dead)
+    told = dict(fast.batch.strings)
+    for hashed, text in strict.batch.strings:
+        assert told.get(hashed, text) == text
+    return fast
+
+
+def code_of(line: bytes, **settings: Any) -> str:
+    dead = check(Mapping(**settings), [line]).dead
+    return f"{dead[0].code} {dead[0].field}".strip() if dead else "event"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b'{"type":"call",%s,"kind":"local"}' % HEAD, "event"),
+        (b'{"kind":"local",%s,"type":"call"}' % HEAD, "event"),
+        (b' { "type" : "call" , %s , "kind" : "local" } ' % HEAD, "event"),
+        (b'{"type":"call",%s,"kind":"local","extra":{"a":[1,{"b":2}]}}' % HEAD, "event"),
+        (b'{"type":"call",%s,"kind":"local","extra":1,"extra":2}' % HEAD, "event"),
+        (b'{"type":"call",%s,"kind":"local","seconds":null}' % HEAD, "event"),
+        (b'{"type":"call","msisdn":"+8613800000001","time":"2008-11-04 01:00:00Z","kind":""}', "event"),
+        (b'\xef\xbb\xbf{"type":"call",%s,"kind":"local"}' % HEAD, "event"),
+        (b'{"type":"profile",%s,"services":["12593","unheard of"]}' % HEAD, "event"),
+        (b'{"type":"call",%s}' % HEAD, "missing_field kind"),
+        (b'{"type":"call",%s,"kind":null}' % HEAD, "missing_field kind"),
+        (b'{"type":"call",%s,"kind":"a","seconds":"5"}' % HEAD, "wrong_type seconds"),
+        (b'{"type":"call",%s,"kind":"a","seconds":5.0}' % HEAD, "wrong_type seconds"),
+        (b'{"type":"call",%s,"kind":"a","seconds":true}' % HEAD, "wrong_type seconds"),
+        (b'{"type":"call",%s,"kind":["a"]}' % HEAD, "wrong_type kind"),
+        (b'{"type":"call",%s,"kind":"a","seconds":9223372036854775808}' % HEAD, "out_of_range seconds"),
+        (b'{"type":"call",%s,"kind":"a","fee":1e999}' % HEAD, "out_of_range"),
+        (b'{"type":"call",%s,"kind":"a","ended_at":"soon"}' % HEAD, "bad_time ended_at"),
+        (b'{"type":"call",%s,"kind":"a","kind":"a"}' % HEAD, "duplicate_key kind"),
+        (b'{"type":"call","type":"call",%s,"kind":"a"}' % HEAD, "duplicate_key type"),
+        (b'{"type":"fax",%s}' % HEAD, "unknown_type type"),
+        (b'{"type":"outcome",%s}' % HEAD, "unknown_type type"),
+        (b"{%s}" % HEAD, "missing_type type"),
+        (b'{"type":"call","time":"2008-11-04T09:00:00Z","kind":"a"}', "missing_subscriber msisdn"),
+        (b'{"type":"call","msisdn":0,"time":"2008-11-04T09:00:00Z","kind":"a"}', "bad_subscriber msisdn"),
+        (b'{"type":"call","msisdn":-5,"time":"2008-11-04T09:00:00Z","kind":"a"}', "bad_subscriber msisdn"),
+        (
+            b'{"type":"call","msisdn":1234567890123456,"time":"2008-11-04T09:00:00Z","kind":"a"}',
+            "bad_subscriber msisdn",
+        ),
+        (b'{"type":"call","msisdn":"0571","time":"2008-11-04T09:00:00Z","kind":"a"}', "bad_subscriber msisdn"),
+        (b'{"type":"call","msisdn":"","time":"2008-11-04T09:00:00Z","kind":"a"}', "bad_subscriber msisdn"),
+        (b'{"type":"call","msisdn":"+","time":"2008-11-04T09:00:00Z","kind":"a"}', "bad_subscriber msisdn"),
+        (b'{"type":"call","msisdn":1,"kind":"a"}', "missing_time time"),
+        (b'{"type":"call","msisdn":1,"time":"2008-02-30T09:00:00Z","kind":"a"}', "bad_time time"),
+        (b'{"type":"call","msisdn":1,"time":"2008-11-04T09:00:00","kind":"a"}', "bad_time time"),
+        (b'{"type":"call","msisdn":1,"time":"2008-11-04T24:00:00Z","kind":"a"}', "bad_time time"),
+        (b'{"type":"call","msisdn":1,"time":1225760400,"kind":"a"}', "bad_time time"),
+        (b'{"type":"call","msisdn":1,"time":"1999-12-31T23:59:59Z","kind":"a"}', "time_out_of_range time"),
+        (b'{"type":"call","msisdn":1,"time":"2999-12-31T23:59:59Z","kind":"a"}', "time_out_of_range time"),
+        (b'{"type":"call",%s,"kind":"a","id":1.5}' % HEAD, "bad_id id"),
+        (b'{"type":"call",%s,"kind":"a"} {}' % HEAD, "bad_syntax"),
+        (b'{"type":"call",%s,"kind":"a"' % HEAD, "bad_syntax"),
+        (b'{"type":"call",%s,"kind":"a",}' % HEAD, "bad_syntax"),
+        (b'{"type":"call",%s,"kind":"a","seconds":01}' % HEAD, "bad_syntax"),
+        (b'{"type":"call",%s,"kind":"a","seconds":5.}' % HEAD, "bad_syntax"),
+        (b'{"type":"call",%s,"kind":"a\tb"}' % HEAD, "bad_syntax"),
+        (b'{"type":"call",%s,"kind":"\\ud800"}' % HEAD, "bad_syntax"),
+        (b'{"type":"call",%s,"kind":"a\xff"}' % HEAD, "invalid_utf8"),
+        (b'{"type":"call",%s,"kind":"a","extra":"\xed\xa0\x80"}' % HEAD, "invalid_utf8"),
+        (b"[1]", "not_an_object"),
+        (b"[" * 3000 + b"]" * 3000, "too_deep"),
+        (b'{"a":' * 3000 + b"1" + b"}" * 3000, "too_deep"),
+        (b"x" * 100_000, "line_too_long"),
+    ],
+)
+def test_every_fault_has_its_code(line: bytes, expected: str) -> None:
+    assert code_of(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("time_format", "time", "at_ms"),
+    [
+        ("iso8601", '"2008-11-04T09:00:00+08:00"', 1225760400000),
+        ("iso8601", '"2008-11-04T09:00:00.123456789+08:00"', 1225760400123),
+        ("iso8601", '"2008-11-04T01:00:00Z"', 1225760400000),
+        ("iso8601", '"2008-11-04T01:00Z"', 1225760400000),
+        ("iso8601", '"2008-11-03T20:30:00.5-0430"', 1225760400500),
+        ("iso8601", '"2008-02-29T00:00:00-00:00"', 1204243200000),
+        ("compact", '"20081104090000+08:00"', 1225760400000),
+        ("epoch_ms", "1225760400000", 1225760400000),
+        ("epoch_ms", '"1225760400000"', 1225760400000),
+        ("epoch_s", "1225760400", 1225760400000),
+        ("epoch_s", "1225760400.25", 1225760400250),
+        ("epoch_s", '"1225760400.0019"', 1225760400001),
+    ],
+)
+def test_a_time_means_the_same_however_it_is_written(time_format: Any, time: str, at_ms: int) -> None:
+    line = f'{{"type":"call","msisdn":1,"time":{time},"kind":"a"}}'.encode()
+
+    assert check(Mapping(time_format=time_format), [line, line]).batch.at_ms.tolist() == [at_ms, at_ms]
+
+
+def test_a_time_without_a_zone_is_read_in_the_source_s_own() -> None:
+    line = b'{"type":"call","msisdn":1,"time":"2008-11-04T09:00:00","kind":"a"}'
+
+    assert check(Mapping(time_offset="+08:00"), [line]).batch.at_ms.tolist() == [1225760400000]
+
+
+def test_dead_letters_name_line_and_position_and_blank_lines_are_none() -> None:
+    good = b'{"type":"call",%s,"kind":"a"}' % HEAD
+    decoded = check(Mapping(), [good, b"", b"bad", b" \t\r", good + b"\r", b"worse"])
+
+    assert [(letter.line, letter.offset, letter.raw) for letter in decoded.dead] == [
+        (3, len(good) + 2, b"bad"),
+        (6, 2 * len(good) + 12, b"worse"),
+    ]
+    assert decoded.lines == 4
+    assert decoded.offsets.tolist() == [0, len(good) + 10]
+
+
+def test_a_feed_s_own_names_become_the_book_s() -> None:
+    mapping = Mapping(
+        type_field="evt",
+        subscriber_field="calling",
+        time_field="ts",
+        time_format="epoch_s",
+        id_field="",
+        types={"MOC": "call", "GPRS": "data"},
+        rename={"dur": "seconds", "call": {"svc": "kind"}, "data": {"volume": "bytes_received_over_the_air"}},
+    )
+    batch = check(
+        mapping,
+        [
+            b'{"evt":"MOC","calling":"8613800000001","ts":1225760400,"svc":"local","dur":61,"id":{}}',
+            b'{"evt":"GPRS","calling":"8613800000001","ts":1225760400,"volume":77}',
+        ],
+    ).batch
+
+    assert [SCHEMA.types[code].name for code in batch.type] == ["call", "data"]
+    assert batch.cells[1, 0] == 61
+    assert batch.cells[0, 1] == 77
+
+
+def test_every_text_is_told_once_and_again_to_the_next_decoder() -> None:
+    decoder = Decoder(Mapping(), SCHEMA)
+    lines = b"".join(b'{"type":"call",%s,"kind":"k%d"}\n' % (HEAD, number % 20_000) for number in range(40_000))
+    first = decoder.decode(chunk_of(lines), AT_MS_MAX)
+    second = decoder.decode(chunk_of(lines), AT_MS_MAX)
+
+    assert sorted(text for _, text in first.batch.strings) == sorted(b"k%d" % number for number in range(20_000))
+    assert second.batch.strings == []
+    assert (first.slow, second.slow) == (0, 0)
+
+
+def test_keys_that_the_book_does_not_know_do_not_stay_slow() -> None:
+    decoder = Decoder(Mapping(), SCHEMA)
+    lines = [
+        b'{"type":"call","zone":%d,%s,"cell":"x","kind":"a","more_of_a_very_long_name":1.5}' % (n, HEAD)
+        for n in range(99)
+    ]
+    for _ in range(3):
+        check(Mapping(), lines, decoder)
+
+    assert decoder._scanner._word(224) == 0
+    assert decoder._scanner._word(232) < 20
+
+
+# --- hostile lines
+
+NAMES = ["type", "msisdn", "time", "id", "kind", "seconds", "fee", "paid", "ended_at", "name", "services", "apn", "x"]
+NAMES += ["bytes_received_over_the_air", "a key of more than sixteen bytes", "名字", 'q"', "\\", ""]
+TEXTS = st.one_of(
+    st.sampled_from(
+        ["call", "data", "profile", "list", "local", "", "2008-11-04T09:00:00.001+08:00", "+8613800000001"]
+    ),
+    st.sampled_from(["8613800000001", "炫铃", "12593", "\x00", "\x7f", "é" * 20, "a" * 40, '"', "\\", "\n", "😀"]),
+    st.text(max_size=20),
+)
+NUMBERS = st.one_of(
+    st.sampled_from(["0", "-0", "-0.0", "0.0", "1e5", "1E-7", "01", "-", "1.", ".5", "+1", "1_0", "NaN", "Infinity"]),
+    st.sampled_from(["9223372036854775807", "9223372036854775808", "-9223372036854775808", "99999999999999999999"]),
+    st.sampled_from(["8613800000001", "999999999999999", "1000000000000000", "123456789012345678", "1e400", "5e-324"]),
+    st.integers(-(1 << 70), 1 << 70).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.decimals(-(10**6), 10**6, allow_nan=False, places=3).map(str),
+)
+VALUES = st.recursive(
+    st.one_of(TEXTS.map(lambda text: orjson.dumps(text, default=str).decode()), NUMBERS,
+              st.sampled_from(["true", "false", "null", "tru", "nulll", '"\\u0041"', '"', "", "{}", "[]"])),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: "[" + ",".join(items) + "]"),
+        st.lists(inner, max_size=2).map(lambda items: "[" + ", ".join(items) + " ]"),
+        inner.map(lambda item: '{"kind":' + item + "}"),
+    ),
+    max_leaves=4,
+)  # fmt: skip
+GOOD = {
+    "type": st.sampled_from(['"call"', '"data"', '"profile"']),
+    "msisdn": st.one_of(st.integers(1, 10**15 - 1).map(str), st.integers(1, 10**15 - 1).map(lambda n: f'"+{n}"')),
+    "time": st.sampled_from(
+        ['"2008-11-04T09:00:00.001+08:00"', '"2012-02-29T23:59:59Z"', '"2008-11-05 09:00:00-03:30"']
+    ),
+    "id": st.one_of(st.integers(0, 1 << 60).map(str), st.just('"abc-1"'), st.just('""')),
+    "kind": st.sampled_from(['"local"', '"long_distance_of_a_long_name"', '"漫游"']),
+    "seconds": st.integers(-(10**18) + 1, 10**18 - 1).map(str),
+    "fee": st.decimals(-(10**9), 10**9, allow_nan=False, places=4).map(str),
+    "paid": st.sampled_from(["true", "false"]),
+    "ended_at": st.just('"2008-11-04T09:00:00+08:00"'),
+    "services": st.sampled_from(['["12593"]', '["12593","mms","炫铃"]', "[]", '["none"]']),
+    "bytes_received_over_the_air": st.integers(0, 10**9).map(str),
+    "extra": st.sampled_from(["1", '"x"', "true", "null", "2.5", "-3"]),
+}
+
+
+@st.composite
+def json_lines(draw: st.DrawFn) -> bytes:
+    """Lines from good to hopeless: most are one slip away from good."""
+    names = draw(st.permutations(sorted(GOOD))) if draw(st.booleans()) else list(GOOD)
+    pairs = [
+        (name, draw(GOOD[name])) for name in names if name in {"type", "msisdn", "time", "kind"} or draw(st.booleans())
+    ]
+    for _ in range(draw(st.integers(0, 2))):
+        place = draw(st.integers(0, len(pairs)))
+        pairs[place : place + draw(st.integers(0, 1))] = [(draw(st.sampled_from(NAMES)), draw(VALUES))]
+    comma, colon = draw(st.sampled_from([(",", ":"), (", ", ": "), (",", " :"), (" ,", ":  ")]))
+    text = comma.join(orjson.dumps(name).decode() + colon + value for name, value in pairs)
+    line = bytearray(("{" + text + "}").encode("utf-8", "surrogatepass"))
+    for _ in range(draw(st.sampled_from([0, 0, 0, 0, 1, 2]))):
+        place = draw(st.integers(0, len(line) - 1))
+        line[place : place + draw(st.integers(0, 2))] = draw(st.binary(max_size=2))
+    return bytes(line).replace(b"\n", b"") + draw(st.sampled_from([b"", b"", b"\r", b" ", b"\r\r"]))
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(json_lines(), min_size=1, max_size=12), st.sampled_from(["iso8601", "compact", "epoch_ms", "epoch_s"]))
+@example([b'{"type":"call"'], "iso8601")
+def test_the_scanner_agrees_with_the_strict_path_on_json(lines: list[bytes], time_format: Any) -> None:
+    check(Mapping(time_format=time_format if len(lines) % 3 == 0 else "iso8601"), lines)
+
+
+def test_a_seeded_storm_of_broken_lines_is_counted_to_the_last() -> None:
+    dice = random.Random(3)
+    good = [
+        b'{"type":"call","id":%d,"msisdn":86138%08d,"time":"2008-11-04T09:%02d:%02d.%03d+08:00","kind":"local","seconds":%d,'
+        b'"fee":%d.%02d,"paid":true}' % (n, n, n % 60, n % 60, n % 1000, n, n, n % 100)
+        for n in range(200)
+    ]
+    decoder = Decoder(Mapping(), SCHEMA)
+    accepted = 0
+    for _ in range(6):
+        lines = []
+        for _ in range(400):
+            line = bytearray(dice.choice(good))
+            for _ in range(dice.choice((0, 1, 1, 2, 5))):
+                place = dice.randrange(len(line))
+                what = dice.randrange(4)
+                if what == 0:
+                    line[place] = dice.randrange(256)
+                elif what == 1:
+                    del line[place : place + dice.randrange(20)]
+                elif what == 2:
+                    line[place:place] = line[dice.randrange(len(line)) :][: dice.randrange(30)]
+                else:
+                    line[place] = dice.choice(b'"{}[],:\\0123456789.-+eE tfn\x00\x80\xff')
+                line = line or bytearray(b"x")
+            lines.append(bytes(line).replace(b"\n", b" "))
+        accepted += check(Mapping(), lines, decoder).batch.n
+
+    assert 600 < accepted < 2000
+
+
+def test_codes_are_for_ever() -> None:
+    assert [str(code) for code in Code] == [
+        "line_too_long", "invalid_utf8", "bad_syntax", "not_an_object", "too_deep", "duplicate_key", "column_count",
+        "missing_type", "unknown_type", "missing_subscriber", "bad_subscriber", "missing_time", "bad_time",
+        "time_out_of_range", "bad_id", "missing_field", "wrong_type", "out_of_range",
+    ]  # fmt: skip
