@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.features import count, distinct, first, last, lists, min_max, previous, since, sum_
+from state.features.lists import mark_leaves
 from state.features.spec import (
     PANE_MS_MIN,
     PANES_DEFAULT,
@@ -42,6 +43,7 @@ __all__ = [
     "FeatureSpec",
     "columns_of",
     "fold",
+    "mark_leaves",
 ]
 
 _MODULES = (count, sum_, min_max, last, previous, first, distinct, since, lists)

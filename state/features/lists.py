@@ -66,6 +66,15 @@ def _fold(
 
 
 @kernel
+def mark_leaves(rows: NDArray[np.int32], member: Int64s, updates: NDArray[np.uint8]) -> None:
+    """Turn JOINS into LEAVES for those of `rows` whose cell of the field `member` is false."""
+    for i in range(rows.shape[0]):
+        row = rows[i]
+        if updates[row] != 0 and member[row] == 0:
+            updates[row] = LEAVES
+
+
+@kernel
 def position(ids: NDArray[np.int32], wanted: int) -> int:
     """Return the index of an id, or -1."""
     for i in range(ids.shape[0]):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
-from state.features import KINDS, PANES_MAX, FeatureSpec, columns_of, fold
+from state.features import KINDS, PANES_MAX, FeatureSpec, columns_of, fold, mark_leaves
 from state.features.lists import JOINS, LEAVES
 from state.hashing import hash_text, stable_id
 from state.schema import Kind
@@ -88,7 +88,7 @@ def streams(draw: st.DrawFn, is_float: bool, window: tuple[str, int, int]) -> li
 
 @pytest.mark.parametrize("kind", KINDS_TIMED)
 @given(data=st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_kind_agrees_with_its_definition_whatever_the_window_zone_order_and_batches(
     kind: str, data: st.DataObject
 ) -> None:
@@ -275,6 +275,12 @@ def test_no_joining_of_a_declared_list_is_lost_even_after_all_others_were_rename
         held = held | 1 << k if action == JOINS else held & ~(1 << k)
         expected.append(held)
     assert lists_rows(new, arrays, [(f"list{k}", action) for k, action in steps]) == expected
+
+
+def test_a_list_event_whose_member_is_false_leaves() -> None:
+    updates = np.array([JOINS, JOINS, 0, JOINS], np.uint8)
+    mark_leaves(np.array([0, 1, 2], np.int32), np.array([1, 0, 0, 0]), updates)
+    assert updates.tolist() == [JOINS, LEAVES, 0, JOINS]
 
 
 def test_an_undeclared_list_can_be_left_but_not_joined() -> None:
