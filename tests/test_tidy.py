@@ -21,7 +21,7 @@ MODULE_LINES_MAX = 600
 WORDS = (
     (r"\btac\b", "tac", "imei_tac or tracking_area"),
     (r"\b(TODO|FIXME|XXX|HACK)\b", "a mark", "an issue"),
-    (r"\bNotImplementedError\b", "NotImplementedError", "the implementation"),
+    (r"\braise NotImplementedError\b", "NotImplementedError", "the implementation"),
     (r"(?<![\w./-])/(home|root|work|tmp)/", "a path of one machine", "tmp_path or a setting"),
 )
 # Marks that need a reason on their line.
