@@ -1,49 +1,50 @@
 """Compile kernels once a release, and find them again at the next start.
 
 `kernel` is numba's `njit` with what every kernel of Opportune shares: machine code cached on disk, and the interpreter
-lock released while it runs. The cache folder's name holds a hash of every kernel source, because numba alone does not
-notice a change in a function inlined from another module and would serve the old result.
+lock released while it runs. The cache folder of a module is named by a hash of its own source and of every module of
+ours that it imports, directly or not, because numba alone does not notice a change in a function inlined from another
+module and would serve the old result.
 
 Nothing here decides what is compiled when: `engine.warmup` calls every kernel once behind a progress line.
 """
 
 import hashlib
 import os
+import re
+import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 from numba import config as numba_config
 
+ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("state", "rules", "connectors")
-_MARK = b"from state.jit import"
-_RAW = b"from state.raw import"
+_IMPORT = re.compile(r"^\s*(?:from|import) ((?:state|rules|connectors)(?:\.\w+)*)(?: import ([^#\n]+|\([^)]*\)))?", re.M)
+_DECORATING = threading.Lock()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def kernel_sources(root: Path) -> list[Path]:
-    """Return the modules below `root` that define or inline kernels, sorted by path."""
-    found = []
-    for package in _PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
-            text = path.read_bytes()
-            if _MARK in text or _RAW in text or path.name in {"jit.py", "raw.py"}:
-                found.append(path)
-    return found
+def kernel(function: Function) -> Function:
+    """Compile `function` at its first call, without the interpreter lock, cached on disk."""
+    with _DECORATING:
+        vars(numba_config)["CACHE_DIR"] = str(cache_folder(function.__module__))
+        return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
-def cache_folder(root: Path) -> Path:
-    """Return the folder of compiled kernels for the sources below `root`.
+@lru_cache(maxsize=256)
+def cache_folder(module: str) -> Path:
+    """Return the folder of the compiled kernels of a module.
 
     `OPPORTUNE_KERNEL_CACHE` names its parent; the default is the user's cache folder.
     """
-    digest = hashlib.blake2b(digest_size=8)
-    digest.update(numba.__version__.encode())
-    for path in kernel_sources(root):
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=8)
+    for name in sorted(sources_of(module)):
+        digest.update(name.encode())
+        digest.update(_source(name) or b"")
     parent = os.environ.get("OPPORTUNE_KERNEL_CACHE")
     if parent is None:
         base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -51,17 +52,37 @@ def cache_folder(root: Path) -> Path:
     return Path(parent) / digest.hexdigest()
 
 
-vars(numba_config)["CACHE_DIR"] = str(cache_folder(Path(__file__).resolve().parent.parent))
+def sources_of(module: str) -> frozenset[str]:
+    """Return the names of the modules of ours that `module` consists of: itself and all it imports."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        source = _source(name)
+        if name in found or source is None:
+            continue
+        found.add(name)
+        waiting.extend(_imported(source.decode()))
+    return frozenset(found)
 
 
-def kernel(function: Function) -> Function:
-    """Compile `function` at its first call, without the interpreter lock, cached on disk."""
-    return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+def _imported(source: str) -> list[str]:
+    """Return the modules that a source imports; `from package import name` may name a module or not."""
+    names = []
+    for match in _IMPORT.finditer(source):
+        names.append(match[1])
+        words = re.findall(r"\w+", match[2] or "")
+        names += [f"{match[1]}.{word}" for word in words]
+    return names
 
 
-def part(function: Function) -> Function:
-    """Compile `function` as a piece of kernels that is laid into its callers: for small functions in the innermost loops.
-
-    The compiler by itself leaves many as calls; in a scanner that tripled the cost of a row.
-    """
-    return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function))
+@lru_cache(maxsize=512)
+def _source(module: str) -> bytes | None:
+    """Return a module's source, None where there is no such module of ours."""
+    if module.partition(".")[0] not in _PACKAGES:
+        return None
+    path = ROOT / Path(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate.read_bytes()
+    return None
