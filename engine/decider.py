@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.compiled import CompiledBook, Types
+from engine.compiled import LISTS, CompiledBook, Types
 from rules.expressions.run import Workspace
 from rules.gates.kernel import Rows, Verdicts, decide
 from rules.gates.pause import Paused, paused_arrays
@@ -26,7 +26,7 @@ from state.batch import Batch
 from state.columns import Key, Table
 from state.contacts import Contacts
 from state.decisions import DecisionBatch, Outcome
-from state.features import ColumnSpec, columns_of, fold
+from state.features import ColumnSpec, columns_of, fold, mark_leaves
 from state.schema import OUTCOME, VISIT, Schema, make_schema
 from state.selection import count_facts, gather_facts, mark_updates, narrow_updates, rows_of_types
 
@@ -35,6 +35,9 @@ VISIT_KEY: Key = ("visit", 0)
 
 ASIDE_TYPES: Types = frozenset({OUTCOME, VISIT})
 """Event types that the gates fold into contacts and visits."""
+
+MEMBER_SLOT = 1
+"""Where a `list` event says whether the subscriber joins or leaves."""
 
 Snapshot = dict[str, Any]
 
@@ -187,6 +190,8 @@ class Decider:
             if rows.shape[0] == 0:
                 continue
             mark_updates(rows, batch.type, plan.source_type, batch.present, plan.source_slot, updates)
+            if plan.spec.kind == LISTS:
+                mark_leaves(rows, batch.cells[MEMBER_SLOT], updates)
             if plan.where >= 0:
                 if masks is None:
                     masks = self._wheres.run_masks(batch, append_ms, self._outs, self._known)
