@@ -184,7 +184,7 @@ class Flusher:
             return 1 if counted - self._last_events >= span and position > self._last_start else 0
         pages = sweep.pages.shape[0]
         wanted = -(-pages * (counted - sweep.events) // max(1, int(span * 0.9)))
-        return max(0, min(STEP_PAGES_MAX, min(wanted, pages) - sweep.taken))
+        return max(0, min(STEP_PAGES_MAX, int(min(wanted, pages)) - sweep.taken))
 
     def step(self, position: int, pages_max: int) -> int:
         """Pack up to `pages_max` pages of the state as of `position`, the last folded; return how many.
@@ -259,16 +259,21 @@ class Flusher:
         self, subscribers: NDArray[np.int64], slots: NDArray[np.int32], stamps: NDArray[np.int64], position: int
     ) -> None:
         """Fill the slots of those who were asleep and write their stamps to `stamps`."""
-        self._pages.layout()
         rows = self._find_rows(subscribers.tolist())
+        by_layout: dict[int, list[int]] = {}
         for i, row in enumerate(rows):
-            if row is None:
-                continue
-            slot, subscriber = int(slots[i]), int(subscribers[i])
-            stamps[i] = self._pages.unpack_row(slot, row, self._layout(packed_layout(row)))
-            if stamps[i] >= position and self._stamps is None:
-                raise PageError(f"subscriber={subscriber} woken at position={position} sleeps since {stamps[i]}")
-            self._woken.setdefault(slot // PAGE_SLOTS, set()).add(subscriber)
+            if row is not None:
+                by_layout.setdefault(packed_layout(row), []).append(i)
+        self._pages.layout()
+        for layout_id, chosen in by_layout.items():
+            packed = [row for row in (rows[i] for i in chosen) if row is not None]
+            stamps[chosen] = self._pages.unpack_rows(slots[chosen], packed, self._layout(layout_id))
+        asleep = np.flatnonzero(stamps >= 0)
+        if self._stamps is None and asleep.shape[0] and stamps.max() >= position:
+            late = int(stamps.argmax())
+            raise PageError(f"subscriber={subscribers[late]} woken at {position} was put to sleep at {stamps[late]}")
+        for subscriber, page in zip(subscribers[asleep].tolist(), (slots[asleep] // PAGE_SLOTS).tolist(), strict=True):
+            self._woken.setdefault(page, set()).add(subscriber)
 
     def redo_done(self) -> None:
         """Redo has reached the end of the log: no slot is ahead any more."""

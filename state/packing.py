@@ -345,14 +345,38 @@ def pack_rows(
 
 
 @kernel
-def unpack_row(data: Bytes, slot: int, words_bytes: int, columns: Int64s, contacts: ContactArrays) -> int:
-    """Load a packed row into an empty slot; return 0, -1 when it is none, -2 when contacts are too many.
+def unpack_rows(
+    data: Bytes, ends: Int64s, slots: NDArray[np.int32], columns: Int64s, subs: Int64s, stamps: Int64s,
+    contacts: ContactArrays,
+) -> int:  # fmt: skip
+    """Load packed rows, row i up to `ends[i]`, into empty slots whose subscribers are set; write their stamps.
 
-    `columns` as of `unpack_page`.
+    Returns how many were loaded before one that is no row of its slot. `columns` as of `unpack_page`; `data` has
+    SLACK_BYTES behind the last row.
     """
-    at = address_of(data) + HEADER_BYTES
-    end = at + words_bytes
     words = np.empty(PAGE_SLOTS, np.int64)
+    one = np.empty(1, np.int32)
+    start = 0
+    for i in range(slots.shape[0]):
+        head = address_of(data) + start
+        packed = load_i64(head + 16)
+        if ends[i] - start < HEADER_BYTES or not 0 < packed <= ends[i] - start - HEADER_BYTES:
+            return i
+        if load_i64(head + 24) != subs[slots[i]]:
+            return i
+        stamps[i] = load_i64(head + 8)
+        if unpack_row(head + HEADER_BYTES, head + HEADER_BYTES + packed, slots[i], columns, words) < 0:
+            return i
+        one[0] = slots[i]
+        if unpack_contacts(contacts, data, start + HEADER_BYTES + packed, one) != ends[i]:
+            return i
+        start = int(ends[i])
+    return len(slots)
+
+
+@kernel
+def unpack_row(at: int, end: int, slot: int, columns: Int64s, words: Int64s) -> int:
+    """Load the columns of one row from address `at`; return 0, -1 when they are none."""
     total = 0
     for c in range(columns.shape[0]):
         total += (columns[c, 2] + _WORD - 1) // _WORD
@@ -369,11 +393,4 @@ def unpack_row(data: Bytes, slot: int, words_bytes: int, columns: Int64s, contac
             if columns[c, 0] != 0 and words[taken] != 0:
                 store_word(columns[c, 0] + slot * columns[c, 1] + offset, columns[c, 2] - offset, words[taken])
             taken += 1
-    if at != end:
-        return -1
-    one = np.empty(1, np.int32)
-    one[0] = slot
-    behind = unpack_contacts(contacts, data, HEADER_BYTES + words_bytes, one)
-    if behind < 0:
-        return -2
-    return 0 if behind == data.shape[0] - SLACK_BYTES else -1
+    return 0 if at == end else -1

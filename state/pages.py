@@ -31,7 +31,7 @@ from state.packing import (
     pack_pages,
     pack_rows,
     unpack_page,
-    unpack_row,
+    unpack_rows,
 )
 
 _HEADER = struct.Struct("<qqqq")
@@ -114,7 +114,7 @@ class Pages:
     def layout(self) -> Layout:
         """Return the table's present layout, which `pack` and `pack_rows` write.
 
-        Call it before a run of `unpack` or `unpack_row`: it notices columns that were made, widened or dropped.
+        Call it before a run of `unpack` or `unpack_rows`: it notices columns that were made, widened or dropped.
         """
         infos = self.table.layout()
         same = len(infos) == len(self._arrays) and all(
@@ -171,28 +171,37 @@ class Pages:
 
         The caller rebuilds the table's index when all pages are loaded. Raises PageError.
         """
-        layout_id, stamp, lanes_bytes, _ = self._head(data, layout)
+        layout_id, stamp, lanes_bytes = self._head(data, layout)
         if not 0 <= page < self.table.capacity // PAGE_SLOTS:
             raise PageError(f"page={page} must be >= 0 and < {self.table.capacity // PAGE_SLOTS}")
         result = unpack_page(
             np.frombuffer(data + _SLACK, np.uint8), page, stamp, lanes_bytes, stamps, self._plan(layout_id, layout),
             self.contacts.arrays,
         )  # fmt: skip
-        self._check(result, f"page={page}")
+        if result == -2:
+            raise PageError(f"page={page} has more contacts than contacts_max={self.contacts.entries_max}")
+        if result != 0:
+            raise PageError(f"page={page} does not read back as it was written")
 
-    def unpack_row(self, slot: int, data: bytes, layout: Layout) -> int:
-        """Load a row into `slot`, which is empty but for its subscriber; return the row's stamp. Raises PageError."""
-        layout_id, stamp, words_bytes, subscriber = self._head(data, layout)
-        if self.table.subs[slot] != subscriber:
-            raise PageError(f"row of subscriber={subscriber} does not belong to slot={slot}")
-        seen = self.table.seen[slot]
-        result = unpack_row(
-            np.frombuffer(data + _SLACK, np.uint8), slot, words_bytes, self._plan(layout_id, layout),
-            self.contacts.arrays,
+    def unpack_rows(self, slots: NDArray[np.int32], rows: list[bytes], layout: Layout) -> Int64s:
+        """Load rows of one layout into slots, which are empty but for their subscribers; return the rows' stamps.
+
+        `seen` of the slots stays as it is. Raises PageError.
+        """
+        stamps = np.zeros(slots.shape[0], np.int64)
+        seen = self.table.seen[slots]
+        loaded = unpack_rows(
+            np.frombuffer(b"".join((*rows, _SLACK)), np.uint8), np.cumsum([len(row) for row in rows]), slots,
+            self._plan(layout.id, layout), self.table.subs, stamps, self.contacts.arrays,
         )  # fmt: skip
-        self.table.seen[slot] = seen
-        self._check(result, f"row of subscriber={subscriber}")
-        return stamp
+        self.table.seen[slots] = seen
+        if loaded < slots.shape[0]:
+            subscriber = int(self.table.subs[slots[loaded]])
+            raise PageError(
+                f"row of subscriber={subscriber} does not read back as it was written, or has more contacts than "
+                f"contacts_max={self.contacts.entries_max}"
+            )
+        return stamps
 
     def adopt(self, layout: Layout) -> None:
         """Make the columns of `layout` that the table lacks."""
@@ -228,22 +237,16 @@ class Pages:
             plan = self._plans[layout_id] = np.array(rows, np.int64)
         return plan
 
-    def _head(self, data: bytes, layout: Layout) -> tuple[int, int, int, int]:
-        """Return the header's four numbers after checking them."""
+    def _head(self, data: bytes, layout: Layout) -> tuple[int, int, int]:
+        """Return a page's layout, stamp and length of lanes after checking them."""
         if len(data) < HEADER_BYTES:
             raise PageError(f"length={len(data)} must be >= {HEADER_BYTES}")
-        layout_id, stamp, packed_bytes, last = _HEADER.unpack_from(data)
+        layout_id, stamp, packed_bytes, _ = _HEADER.unpack_from(data)
         if layout_id != layout.id or not 0 < packed_bytes <= len(data) - HEADER_BYTES:
             raise PageError(
                 f"layout={layout_id:x} length={packed_bytes} do not fit layout={layout.id:x} in {len(data)}"
             )
-        return layout_id, stamp, packed_bytes, last
-
-    def _check(self, result: int, what: str) -> None:
-        if result == -2:
-            raise PageError(f"{what} has more contacts than contacts_max={self.contacts.entries_max}")
-        if result != 0:
-            raise PageError(f"{what} does not read back as it was written")
+        return layout_id, stamp, packed_bytes
 
     def _cut(self, ends: Int64s) -> list[bytes]:
         """Return the pieces of the output that end at `ends`."""

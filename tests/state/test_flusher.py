@@ -23,6 +23,7 @@ from state.store import MemoryStore
 
 SPECS = [ColumnSpec("int64", 2), ColumnSpec("int32", 1)]
 MASK = 0x7FFFFFFF
+SUBSCRIBERS = 300
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Reference:
             self.total += value
             row = self.rows.setdefault(subscriber, {})
             for key in self.columns.items():
-                a, b, c = row.get(key, (0, 0, 0))
+                a, _, c = row.get(key, (0, 0, 0))
                 row[key] = ((a * 31 + value) & MASK, position, (c + value) & MASK)
             if value % 5 == 0:
                 self.contacts.setdefault(subscriber, []).append(position)
@@ -86,7 +87,8 @@ class Life:
         return found.redo_from
 
     def redone(self) -> None:
-        for name, born in self.table.keys():
+        keys = self.table.keys()
+        for name, born in keys:
             if self.columns.get(name) != born:
                 self.table.drop((name, born))
         self.stamps = None
@@ -132,7 +134,7 @@ class Life:
     def state(self) -> dict[int, object]:
         """Wake everybody and tell what is known of each; the flusher's own numbers must agree."""
         awake, asleep = self.table.count, self.flusher.sleeping
-        everybody = np.arange(1, 121, dtype=np.int64)
+        everybody = np.arange(1, SUBSCRIBERS + 1, dtype=np.int64)
         slots = self.slots_of(everybody, self.position + 1)
         state: dict[int, object] = {}
         for subscriber, slot in zip(everybody.tolist(), slots.tolist(), strict=True):
@@ -144,7 +146,7 @@ class Life:
             if self.table.seen[slot] and (any(map(any, values.values())) or contacts):
                 state[subscriber] = (values, contacts)
         assert self.flusher.sleeping == 0
-        assert awake + asleep <= 120
+        assert awake + asleep <= SUBSCRIBERS
         return state
 
 
@@ -152,8 +154,8 @@ def random_frame(chance: random.Random, position: int) -> Frame:
     book = None
     if position == 0 or chance.random() < 0.05:
         book = tuple(sorted(chance.sample(["a", "b", "c"], chance.randint(1, 3))))
-    crowd = 120 if chance.random() < 0.5 else 15
-    events = [(chance.randint(1, crowd), chance.randint(1, 1000)) for _ in range(chance.choice((0, 1, 5, 25)))]
+    crowd = SUBSCRIBERS if chance.random() < 0.5 else 15
+    events = [(chance.randint(1, crowd), chance.randint(1, 1000)) for _ in range(chance.choice((0, 1, 5, 40)))]
     return Frame(events, book)
 
 
@@ -161,25 +163,25 @@ def run_world(seed: int) -> None:
     """Three to six lives over one log; after every redo, and at the end of a life, the state is a clean fold."""
     chance = random.Random(seed)
     store, log, durable = MemoryStore(), [], 0
-    memory = chance.choice((30, 60, 500))
-    for _ in range(chance.randint(3, 6)):
+    memory, pace = chance.choice((70, 150, 500)), chance.choice((0.2, 0.5, 3))
+    for _ in range(chance.randint(3, 7)):
         life = Life(store, memory)
         position = life.recover()
-        redo_until = chance.choice((len(log), len(log), len(log), chance.randint(position, len(log))))
+        redo_until = chance.choice((len(log), len(log), chance.randint(position, len(log))))
         life.flusher.durable(durable - 1)
         while position < redo_until:
             life.fold(position, log[position])
-            shuffle(life, chance)
+            shuffle(life, chance, pace)
             position += 1
         if position == len(log):
             life.redone()
-            for _ in range(chance.randint(0, 80)):
+            for _ in range(chance.randint(0, 50)):
                 log.append(random_frame(chance, len(log)))
                 life.fold(len(log) - 1, log[-1])
                 if chance.random() < 0.4:
                     durable = chance.randint(durable, len(log))
                     life.flusher.durable(durable - 1)
-                shuffle(life, chance)
+                shuffle(life, chance, pace)
             if chance.random() < 0.7:
                 assert_clean_fold(life, log)
         store.crash(chance.randint(0, store.unflushed))
@@ -187,9 +189,9 @@ def run_world(seed: int) -> None:
         durable = len(log)
 
 
-def shuffle(life: Life, chance: random.Random) -> None:
+def shuffle(life: Life, chance: random.Random, pace: float) -> None:
     """What the flusher does between two frames, at any pace."""
-    life.flusher.step(life.position, chance.choice((0, 0, 1, 1, 2, 8)))
+    life.flusher.step(life.position, int(pace + chance.random()))
     if chance.random() < 0.5:
         life.flusher.pump(chance.randint(0, 4))
 
@@ -203,7 +205,7 @@ def assert_clean_fold(life: Life, log: list[Frame]) -> None:
     assert (life.columns, life.total) == (reference.columns, reference.total)
 
 
-@pytest.mark.parametrize("block", range(6))
+@pytest.mark.parametrize("block", range(3))
 def test_after_every_crash_pages_and_redo_are_a_clean_fold_of_the_log(block):
     for seed in range(block * 25, block * 25 + 25):
         try:
@@ -268,14 +270,16 @@ def tombstones_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Flusher, "_apply_tombstones", lambda self: None)
 
 
-def rows_of_the_woken_not_removed(patch: pytest.MonkeyPatch) -> None:
+def tombstones_outlive_the_flush_of_their_page(patch: pytest.MonkeyPatch) -> None:
+    real = MemoryStore.write
     patch.setattr(
-        MemoryStore,
-        "write",
-        (lambda real: lambda self, batch: real(self, [w for w in batch if w[1] is not None or w[0][:1] != b"S"]))(
-            MemoryStore.write
-        ),
+        MemoryStore, "write", lambda self, batch: real(self, [w for w in batch if w[1] is not None or w[0][:1] != b"T"])
     )
+
+
+def sleepers_lose_what_was_not_flushed(patch: pytest.MonkeyPatch) -> None:
+    real = Flusher.put_to_sleep
+    patch.setattr(Flusher, "put_to_sleep", lambda self, slots, position: real(self, slots, position + 1))
 
 
 def columns_known_by_fingerprint_alone(patch: pytest.MonkeyPatch) -> None:
@@ -284,7 +288,7 @@ def columns_known_by_fingerprint_alone(patch: pytest.MonkeyPatch) -> None:
 
     def fold(self, position, frame):
         if frame.book is not None:
-            born = {name: number for name, number in self.table.keys()}
+            born = dict(self.table.keys())
             self.columns = {name: born.get(name, position) for name in frame.book} | {
                 k: v for k, v in self.columns.items() if k in frame.book
             }
@@ -301,7 +305,8 @@ BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [
     slots_ahead_forgotten,
     new_subscribers_take_their_pages_stamp,
     tombstones_forgotten,
-    rows_of_the_woken_not_removed,
+    tombstones_outlive_the_flush_of_their_page,
+    sleepers_lose_what_was_not_flushed,
     columns_known_by_fingerprint_alone,
 ]
 

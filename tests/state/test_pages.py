@@ -93,8 +93,7 @@ def test_single_rows_read_back_into_any_slot(seed):
     again, again_contacts, again_pages = make()
     targets = np.zeros(slots.shape[0], np.int32)
     again.lookup(table.subs[slots][::-1].copy(), targets, 9)
-    for slot, row in zip(targets, packed[::-1], strict=True):
-        assert again_pages.unpack_row(int(slot), row, pages.layout()) == 500
+    assert again_pages.unpack_rows(targets, packed[::-1], pages.layout()).tolist() == [500] * slots.shape[0]
     after = rows_of(again, again_contacts)
     assert {s: row[1:] for s, row in after.items()} == {s: row[1:] for s, row in before.items()}
     assert all(row[0] == 9 for row in after.values())
@@ -142,7 +141,7 @@ def test_columns_are_matched_by_fingerprint_and_birth_whatever_else_changed():
     slots = np.zeros(1, np.int32)
     single.lookup(table.subs[slot : slot + 1], slots, 3)
     single_pages.layout()
-    single_pages.unpack_row(int(slots[0]), row, pages.layout())
+    single_pages.unpack_rows(slots, [row], pages.layout())
     assert (
         rows_of(single, single_contacts, kept)[int(table.subs[slot])][1]
         == rows_of(table, contacts, kept)[int(table.subs[slot])][1]
@@ -214,7 +213,7 @@ def test_broken_lanes_are_refused_or_read_but_never_fall(seed, place, flip, cut)
             if data is page:
                 again_pages.unpack(0, bytes(broken)[: len(broken) - cut], pages.layout(), np.zeros(64, np.int64))
             else:
-                again_pages.unpack_row(0, bytes(broken)[: len(broken) - cut], pages.layout())
+                again_pages.unpack_rows(np.zeros(1, np.int32), [bytes(broken)[: len(broken) - cut]], pages.layout())
         except PageError:
             continue
 
@@ -230,8 +229,8 @@ def test_bytes_of_another_layout_another_page_or_another_subscriber_are_refused(
         other.unpack(0, page, Layout((Column("aa", 0, 0, "<i8", 8),)), stamps)
     with pytest.raises(PageError, match="page=4 must be >= 0 and < 4"):
         other.unpack(4, page, layout, stamps)
-    with pytest.raises(PageError, match="does not belong to slot=9"):
-        other.unpack_row(9, row, layout)
+    with pytest.raises(PageError, match="row of subscriber=0 does not read back"):
+        other.unpack_rows(np.array([9], np.int32), [row], layout)
     with pytest.raises(PageError, match="length=5 must be >= 32"):
         other.unpack(0, page[:5], layout, stamps)
     small = Pages(make()[0], Contacts(256, 1))
