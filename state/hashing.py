@@ -10,12 +10,12 @@ cryptographic: two texts collide with probability 2**-64 a pair. 0 is never a ha
 import numpy as np
 from numpy.typing import NDArray
 
-from state.jit import kernel
+from state.jit import kernel, part
 from state.raw import address_of, load_i64, shift_right
 
 _K = -0x61C8864680B583EB  # 0x9E3779B97F4A7C15, 2**64 over the golden ratio, odd
 _M = -0x4B47D0C5A1A2B6C5  # odd, from a random source once
-_SEED = 0x243F6A8885A308D3  # the fraction of pi
+HASH_SEED = 0x243F6A8885A308D3  # the fraction of pi
 
 _MASK64 = (1 << 64) - 1
 _TAIL = np.array([0] + [(1 << (8 * n)) - 1 for n in range(1, 8)], dtype=np.int64)
@@ -29,28 +29,39 @@ def mix64(value: int) -> int:
     return value ^ shift_right(value, 32)
 
 
-@kernel
-def hash_address(address: int, length: int) -> int:
-    """Hash `length` bytes at `address`; up to seven bytes behind the end must be readable."""
-    state = _SEED
-    at = address
-    left = length
-    while left >= 8:
-        state = (state ^ load_i64(at)) * _K
-        state = state ^ shift_right(state, 31)
-        at += 8
-        left -= 8
-    if left > 0:
-        state = (state ^ (load_i64(at) & _TAIL[left])) * _K
-        state = state ^ shift_right(state, 31)
+@part
+def hash_step(state: int, word: int) -> int:
+    """Take eight more bytes into a hash that began with `HASH_SEED`."""
+    state = (state ^ word) * _K
+    return state ^ shift_right(state, 31)
+
+
+@part
+def hash_end(state: int, length: int) -> int:
+    """Finish the hash of a text of `length` bytes."""
     state = (state ^ length) * _M
     state = state ^ shift_right(state, 32)
     return state if state != 0 else 1
 
 
+@kernel
+def hash_address(address: int, length: int) -> int:
+    """Hash `length` bytes at `address`; up to seven bytes behind the end must be readable."""
+    state = HASH_SEED
+    at = address
+    left = length
+    while left >= 8:
+        state = hash_step(state, load_i64(at))
+        at += 8
+        left -= 8
+    if left > 0:
+        state = hash_step(state, load_i64(at) & _TAIL[left])
+    return hash_end(state, length)
+
+
 def hash_text(text: bytes) -> int:
     """Return the 64-bit hash of `text` as a signed integer; equal to `hash_address` over the same bytes."""
-    state = _SEED & _MASK64
+    state = HASH_SEED & _MASK64
     k, m = _K & _MASK64, _M & _MASK64
     for start in range(0, len(text), 8):
         word = int.from_bytes(text[start : start + 8], "little")
@@ -76,7 +87,7 @@ def partition_of(subscriber: int, partitions: int) -> int:
 def split_by_partition(
     subscribers: NDArray[np.int64], partitions: int, starts: NDArray[np.int64], rows: NDArray[np.int32]
 ) -> None:
-    """Write the rows of partition p, in order, to `rows[starts[p]:starts[p + 1]]`; `starts` is int64[partitions + 1]."""
+    """Write the rows of partition p, in order, to `rows[starts[p]:starts[p + 1]]`; `starts`: int64[partitions + 1]."""
     n = subscribers.shape[0]
     for p in range(partitions + 1):
         starts[p] = 0

@@ -50,16 +50,6 @@ def _compiled(function: Function, *, forceinline: bool) -> Function:
     return cast("Function", made)
 
 
-def part(function: Function) -> Function:
-    """Compile `function` as a piece of kernels that is laid into its callers: for small functions in the innermost loops.
-
-    The compiler by itself leaves many of them as calls; in a scanner that cost half as much again a row.
-    """
-    with _DECORATING:
-        vars(numba_config)["CACHE_DIR"] = str(cache_folder(function.__module__))
-        return cast("Function", numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function))
-
-
 @lru_cache(maxsize=256)
 def cache_folder(module: str) -> Path:
     """Return the folder of the compiled kernels of a module.

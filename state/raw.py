@@ -87,6 +87,19 @@ def prefetch(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
 
 
 @machine
+def differ16(typingctx: Any, left: Any, right: Any, mask: Any) -> tuple[Any, Codegen]:
+    """Return 1 where the 16 bytes at two addresses differ in a bit that is set in the 16 bytes at a third, else 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wide = ir.IntType(128)
+        first, second, kept = (builder.load(builder.inttoptr(at, wide.as_pointer()), align=1) for at in args)
+        wrong = builder.and_(builder.xor(first, second), kept)
+        return builder.zext(builder.icmp_unsigned("!=", wrong, ir.Constant(wide, 0)), _I64)
+
+    return types.int64(types.int64, types.int64, types.int64), codegen
+
+
+@machine
 def shift_right(typingctx: Any, value: Any, bits: Any) -> tuple[Any, Codegen]:
     """Shift `value` right by `bits`, filling with zeros (numba's `>>` on int64 keeps the sign)."""
 

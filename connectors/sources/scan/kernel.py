@@ -11,6 +11,7 @@ Rows are written where they will stay, so a chunk without odd lines is never cop
 
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.values import (
+    BACKSLASH,
     COLON,
     COMMA,
     QUOTE,
@@ -19,15 +20,26 @@ from connectors.sources.scan.values import (
     decimal,
     digits,
     epoch_time,
+    hash_of,
     skip,
     text_end,
     time_text,
     whole,
     word_end,
 )
-from state.hashing import hash_address
 from state.jit import kernel, part
-from state.raw import equal_mask64, load_i64, load_u8, ones, store_i64, store_u8, trailing_zeros
+from state.raw import (
+    below_mask64,
+    differ16,
+    equal_mask64,
+    load_i64,
+    load_u8,
+    ones,
+    shift_right,
+    store_i64,
+    store_u8,
+    trailing_zeros,
+)
 
 _LINE_END, _RETURN, _OPEN, _CLOSE, _OPEN_SET, _CLOSE_SET, _PLUS = 10, 13, 123, 125, 91, 93, 43
 _SUBSCRIBER_DIGITS_MAX = 15
@@ -44,6 +56,34 @@ def count_lines(address: int, length: int) -> int:
     if done < length:
         count += ones(equal_mask64(address + done, _LINE_END) & ((1 << (length - done)) - 1))
     return count
+
+
+@kernel
+def map_bytes(address: int, length: int, special: int, high: int) -> tuple[int, int]:
+    """Map `length` bytes, 64 a word: bit i of `special` is a quote, backslash or control byte, of `high` no ASCII.
+
+    Returns the number of line ends, and whether any byte is not ASCII. Words behind the last one are not touched.
+    """
+    lines = 0
+    any_high = 0
+    done = 0
+    word = 0
+    while done < length:
+        p = address + done
+        control = below_mask64(p, 32)
+        above = ~below_mask64(p, 128)
+        store_i64(special + word, control | equal_mask64(p, QUOTE) | equal_mask64(p, BACKSLASH))
+        store_i64(high + word, above)
+        ends = equal_mask64(p, _LINE_END)
+        if done + 64 > length:
+            inside = (1 << (length - done)) - 1
+            above &= inside
+            ends &= inside
+        lines += ones(ends)
+        any_high |= above
+        done += 64
+        word += 8
+    return lines, any_high
 
 
 @kernel
@@ -148,17 +188,9 @@ def line(c: int, p: int) -> int:
             entry = guess
             p += load_i64(entry + at.E_LENGTH)
         else:
-            last = entry
-            if load_u8(p) == SPACE:
-                p += 1
-            state = load_i64(c + at.STATE)
-            entry, p = find_key(c, p)
+            entry, p = find_key(c, entry, p)
             if p == 0:
                 return 0
-            if load_i64(c + at.STATE) == state:
-                store_i64(last + at.E_NEXT, entry)
-        if load_u8(p) == SPACE:
-            p += 1
         p = value(c, entry, p)
         if p == 0:
             return 0
@@ -167,8 +199,6 @@ def line(c: int, p: int) -> int:
         behind = load_u8(p)
         p += 1
         if behind == COMMA:
-            if load_u8(p) == SPACE:
-                p += 1
             continue
         if behind != _CLOSE or not row_is_whole(c):
             return 0
@@ -179,43 +209,72 @@ def line(c: int, p: int) -> int:
 
 @part
 def is_key(entry: int, p: int) -> bool:
-    """Tell whether `"key":` of the entry stands at `p`."""
-    wrong = (load_i64(p) ^ load_i64(entry + at.E_WORD0)) & load_i64(entry + at.E_MASK0)
-    wrong |= (load_i64(p + 8) ^ load_i64(entry + at.E_WORD1)) & load_i64(entry + at.E_MASK1)
-    tail = load_i64(entry + at.E_TAIL)
-    return wrong == 0 and (tail == 0 or same_tail(tail, p + 16, load_i64(entry + at.E_LENGTH) - 16))
+    """Tell whether the key of the entry, as it was last written, stands at `p`."""
+    if differ16(p, entry + at.E_WORDS, entry + at.E_MASKS) != 0:
+        return False
+    length = load_i64(entry + at.E_LENGTH)
+    return length <= 16 or same(load_i64(entry + at.E_TAIL), p + 16, length - 16)
 
 
 @kernel
-def same_tail(tail: int, p: int, length: int) -> bool:
-    """Compare what of a long key stands behind its first 16 bytes."""
+def same(left: int, right: int, length: int) -> bool:
+    """Compare two runs of bytes."""
     equal = True
     for n in range(length):
-        equal = equal and load_u8(tail + n) == load_u8(p + n)
+        equal = equal and load_u8(left + n) == load_u8(right + n)
     return equal
 
 
 @kernel
-def find_key(c: int, p: int) -> tuple[int, int]:
-    """Find the entry of the key at `p` by its hash; one for what is read past where the book does not know the key."""
+def find_key(c: int, last: int, p: int) -> tuple[int, int]:
+    """Find the entry of the key at `p` by its hash, and the address of its value.
+
+    A space before the key and one behind its colon belong to how it is written. What was found is guessed next time.
+    """
+    start = p
+    if load_u8(p) == SPACE:
+        p += 1
     if load_u8(p) != QUOTE:
         return 0, 0
-    end = text_end(p + 1)
+    end = text_end(c, p + 1)
     if end == 0 or load_u8(end + 1) != COLON:
         return 0, 0
     store_i64(c + at.MISSES, load_i64(c + at.MISSES) + 1)
     state = load_i64(c + at.STATE)
     if load_i64(state + at.S_CODE) < 0 and entry_of(state, p, end) == 0:
-        ahead = type_ahead(state, p)
+        ahead = type_ahead(c, state, p)
         if ahead == 0 or not take_type(c, ahead):
             return 0, 0
         store_i64(c + at.TYPE_AHEAD, 1)
+        last = 0
         state = load_i64(c + at.STATE)
     entry = entry_of(state, p, end)
+    behind = end + 3 if load_u8(end + 2) == SPACE else end + 2
     if entry == 0:
         note_strange(c, state, p, end)
         entry = load_i64(state + at.S_UNKNOWN)
-    return entry, end + 2
+    else:
+        write_as(entry, start, behind - start)
+    if last != 0:
+        store_i64(last + at.E_NEXT, entry)
+    return entry, behind
+
+
+@kernel
+def write_as(entry: int, p: int, length: int) -> None:
+    """Keep how a key is written, spaces included, for the next comparison."""
+    first = min(length, 8)
+    second = max(min(length, 16) - 8, 0)
+    mask = shift_right(-1, 64 - 8 * first)
+    store_i64(entry + at.E_WORDS, load_i64(p) & mask)
+    store_i64(entry + at.E_MASKS, mask)
+    mask = shift_right(-1, 64 - 8 * second) if second > 0 else 0
+    store_i64(entry + at.E_WORDS + 8, load_i64(p + 8) & mask)
+    store_i64(entry + at.E_MASKS + 8, mask)
+    store_i64(entry + at.E_LENGTH, length)
+    tail = load_i64(entry + at.E_TAIL)
+    for n in range(16, length):
+        store_u8(tail + n - 16, load_u8(p + n))
 
 
 @kernel
@@ -223,12 +282,13 @@ def entry_of(state: int, p: int, end: int) -> int:
     """Return the entry of the key between the quotes at `p` and `end` in the state; 0 for none."""
     keys = load_i64(state + at.S_KEYS)
     mask = load_i64(state + at.S_KEYS_MASK)
-    slot = hash_address(p + 1, end - p - 1) & mask
+    slot = hash_of(p + 1, end - p - 1) & mask
     while True:
         entry = load_i64(keys + slot * 8)
         if entry == 0:
             return 0
-        if load_i64(entry + at.E_LENGTH) == end + 2 - p and is_key(entry, p):
+        length = load_i64(entry + at.E_NAME_LENGTH)
+        if length == end - p - 1 and same(load_i64(entry + at.E_NAME), p + 1, length):
             return entry
         slot = (slot + 1) & mask
 
@@ -246,20 +306,19 @@ def note_strange(c: int, state: int, p: int, end: int) -> None:
 
 
 @kernel
-def type_ahead(state: int, p: int) -> int:
+def type_ahead(c: int, state: int, p: int) -> int:
     """Return the address of the type's value in what is left of the line, without reading any other value; or 0."""
     entry = load_i64(state + at.S_TYPE)
     while True:
-        if is_key(entry, p):
-            p += load_i64(entry + at.E_LENGTH)
-            return p + 1 if load_u8(p) == SPACE else p
         if load_u8(p) != QUOTE:
             return 0
-        end = text_end(p + 1)
+        end = text_end(c, p + 1)
         if end == 0 or load_u8(end + 1) != COLON:
             return 0
-        p = end + 2
-        p = skip(p + 1 if load_u8(p) == SPACE else p)
+        behind = end + 3 if load_u8(end + 2) == SPACE else end + 2
+        if entry_of(state, p, end) == entry:
+            return behind
+        p = skip(c, behind)
         if p == 0 or load_u8(p) != COMMA:
             return 0
         p = p + 2 if load_u8(p + 1) == SPACE else p + 1
@@ -293,7 +352,7 @@ def value(c: int, entry: int, p: int) -> int:
         return put(c, entry, end, number) if end != 0 else null(c, entry, p)
     if action == at.SET:
         return set_value(c, entry, p)
-    return skip(p)
+    return skip(c, p)
 
 
 @part
@@ -324,10 +383,10 @@ def string_value(c: int, entry: int, p: int) -> int:
     """Read a text as its hash."""
     if load_u8(p) != QUOTE:
         return null(c, entry, p)
-    end = text_end(p + 1)
+    end = text_end(c, p + 1)
     if end == 0:
         return 0
-    hashed = hash_address(p + 1, end - p - 1)
+    hashed = hash_of(p + 1, end - p - 1)
     meet(c, hashed, p + 1, end - p - 1)
     return put(c, entry, end + 1, hashed)
 
@@ -372,7 +431,7 @@ def type_value(c: int, p: int) -> int:
         store_i64(c + at.TYPE_AHEAD, 0)
     elif not take_type(c, p):
         return 0
-    return head(c, at.HEAD_TYPE, text_end(p + 1) + 1)
+    return head(c, at.HEAD_TYPE, text_end(c, p + 1) + 1)
 
 
 @part
@@ -380,10 +439,10 @@ def take_type(c: int, p: int) -> bool:
     """Choose the state of the type that is written at `p`; false for one that is not known."""
     if load_u8(p) != QUOTE:
         return False
-    end = text_end(p + 1)
+    end = text_end(c, p + 1)
     if end == 0:
         return False
-    hashed = hash_address(p + 1, end - p - 1)
+    hashed = hash_of(p + 1, end - p - 1)
     types = load_i64(c + at.TYPES)
     mask = load_i64(c + at.TYPES_MASK)
     slot = hashed & mask
@@ -448,16 +507,16 @@ def id_value(c: int, p: int) -> int:
     """Read the event's own id, a text or a whole number, as the hash of how it is written."""
     first = load_u8(p)
     if first == QUOTE:
-        end = text_end(p + 1)
+        end = text_end(c, p + 1)
         if end == 0:
             return 0
         if end > p + 1:
-            store_i64(c + at.R_ID, hash_address(p + 1, end - p - 1))
+            store_i64(c + at.R_ID, hash_of(p + 1, end - p - 1))
         return head(c, at.HEAD_ID, end + 1)
     end, _, count = digits(p)
     if count == 0 or count > 18 or (count > 1 and first == 48):
         return 0
-    store_i64(c + at.R_ID, hash_address(p, count))
+    store_i64(c + at.R_ID, hash_of(p, count))
     return head(c, at.HEAD_ID, end)
 
 
@@ -473,10 +532,10 @@ def set_value(c: int, entry: int, p: int) -> int:
     while True:
         if load_u8(p) != QUOTE:
             return 0
-        end = text_end(p + 1)
+        end = text_end(c, p + 1)
         if end == 0:
             return 0
-        bits |= member_bit(load_i64(entry + at.E_SET), hash_address(p + 1, end - p - 1))
+        bits |= member_bit(load_i64(entry + at.E_SET), hash_of(p + 1, end - p - 1))
         behind = load_u8(end + 1)
         p = end + 2
         if behind == _CLOSE_SET:

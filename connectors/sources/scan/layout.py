@@ -24,7 +24,9 @@ DATE_A, DATE_B, DATE_MS, ZONE, ZONE_MS = 264, 272, 280, 288, 296
 STATE, SEEN, NULLS, HEADS, CELL, R_SUBSCRIBER, R_AT, R_ID, TYPE_AHEAD = 304, 312, 320, 328, 336, 344, 352, 360, 368
 # Context: delimited lines.
 DELIMITER, COLUMNS, STARTS, SET_DELIMITER = 376, 384, 392, 400
-CONTEXT_WORDS = 51
+# Context: bit maps of a chunk's bytes, see `kernel.map_bytes`.
+SPECIAL, HIGH, ANY_HIGH = 408, 416, 424
+CONTEXT_WORDS = 54
 
 # State.
 S_CODE, S_REQUIRED, S_START, S_UNKNOWN, S_TYPE, S_KEYS, S_KEYS_MASK, S_SLOTS = 0, 8, 16, 24, 32, 40, 48, 56
@@ -32,10 +34,12 @@ S_COLUMNS, S_COLUMNS_COUNT = 64, 72
 STATE_WORDS = 10
 
 # Entry.
-E_WORD0, E_MASK0, E_WORD1, E_MASK1, E_LENGTH, E_ACTION, E_NEXT, E_SLOT, E_BIT, E_TAIL, E_SET, E_COLUMN = (
-    0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88,
+# How the key was last written, spaces around it included: its first 16 bytes and which of them count, length and tail.
+# Its name. What to do with its value.
+E_WORDS, E_MASKS, E_LENGTH, E_ACTION, E_NEXT, E_SLOT, E_BIT, E_TAIL, E_SET, E_COLUMN, E_NAME, E_NAME_LENGTH = (
+    0, 16, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104,
 )  # fmt: skip
-ENTRY_WORDS = 12
+ENTRY_WORDS = 14
 
 # Actions: the kinds of field as in `state.schema.Kind`, then the heads, then what is read past.
 INT, FLOAT, BOOL, STRING, TIME, SET = range(6)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from connectors.sources.contract import Bytes
 from connectors.sources.mapping import Plan, offset_ms
 from connectors.sources.scan import layout as at
-from connectors.sources.scan.kernel import count_lines, scan_json
+from connectors.sources.scan.kernel import map_bytes, scan_json
 from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.strict import AT_MS_MIN
 from state.batch import Batch
@@ -44,6 +44,8 @@ class Scanner:
         self._known = np.zeros(_KNOWN_MIN, np.int64)
         self._fresh = np.zeros((at.FRESH_MAX, 3), np.int64)
         self._strange = np.zeros((at.STRANGE_MAX, 3), np.int64)
+        self._special = np.zeros(0, np.int64)
+        self._high = np.zeros(0, np.int64)
         self._context = np.zeros(at.CONTEXT_WORDS, np.int64)
         self._tables = Tables(plan, {})
         self._columns: tuple[str, ...] = ()
@@ -53,9 +55,8 @@ class Scanner:
         """Scan `data[:length]`; a line end, or 64 bytes that begin with one, must follow."""
         schema = self._plan.schema
         base = data.ctypes.data
-        rows = count_lines(base, length)
-        if length and data[length - 1] != 10:
-            rows += 1
+        ended = length == 0 or data[length - 1] == 10
+        rows = self._map(base, length if ended else length + 1)
         batch = Batch(
             schema,
             np.empty(rows, np.int64),
@@ -69,8 +70,20 @@ class Scanner:
         ok = np.empty(rows, np.uint8)
         self._aim(batch, offsets, ok, base, length, at_ms_max)
         self._run(data, batch, rows)
-        offsets[rows] = length if length and data[length - 1] == 10 else length + 1
+        offsets[rows] = length if ended else length + 1
         return Scanned(batch, offsets, ok, self._word(at.REFUSED))
+
+    def _map(self, base: int, length: int) -> int:
+        """Map the bytes of a chunk, whose last one is a line end; return the number of line ends."""
+        words = (length + 63) // 64
+        if len(self._special) < words + 2:
+            self._special = np.zeros(2 * words + 2, np.int64)
+            self._high = np.zeros(2 * words + 2, np.int64)
+            self._set(at.SPECIAL, self._special.ctypes.data)
+            self._set(at.HIGH, self._high.ctypes.data)
+        lines, any_high = map_bytes(base, length, self._special.ctypes.data, self._high.ctypes.data)
+        self._set(at.ANY_HIGH, any_high)
+        return lines
 
     def _run(self, data: Bytes, batch: Batch, rows: int) -> None:
         strings: dict[int, bytes] = {}

@@ -29,11 +29,6 @@ class Key:
     slot: int = 0
     members: tuple[str, ...] = ()
 
-    @property
-    def written(self) -> bytes:
-        """The key as it stands in a line."""
-        return b'"' + self.name.encode() + b'":'
-
 
 @dataclass
 class _Words:
@@ -140,22 +135,20 @@ class Tables:
     def _entry(self, key: Key | None) -> int:
         """Lay out an entry; without a key, one that no key ever equals."""
         words = self._words
-        if key is None:
-            return words.block([-1, -1, 0, 0, 0, at.A_SKIP, *([0] * (at.ENTRY_WORDS - 6))])
-        text = key.written
-        padded = text[:16].ljust(16, b"\0")
-        masks = (b"\xff" * min(len(text), 16)).ljust(16, b"\0")
         entry = words.block([0] * at.ENTRY_WORDS)
-        values = [padded[:8], masks[:8], padded[8:], masks[8:]]
-        words.words[entry : entry + 4] = [int.from_bytes(value, "little") for value in values]
-        words.words[entry + at.E_LENGTH // 8] = len(text)
+        if key is None:
+            words.words[entry : entry + 4] = [-1] * 4
+            words.words[entry + at.E_ACTION // 8] = at.A_SKIP
+            return entry
+        name = key.name.encode()
+        # Until the key was met once, nothing equals it: how it is written is learned then.
+        words.words[entry : entry + 4] = [-1] * 4
+        words.words[entry + at.E_NAME_LENGTH // 8] = len(name)
         words.words[entry + at.E_ACTION // 8] = key.action
         words.words[entry + at.E_SLOT // 8] = key.slot
         words.words[entry + at.E_BIT // 8] = 1 << key.slot if key.action < at.A_TYPE else 0
-        if len(text) > 16:
-            tail = text[16:].ljust((len(text) - 16 + 7) // 8 * 8, b"\0")
-            place = words.block([int.from_bytes(tail[n : n + 8], "little") for n in range(0, len(tail), 8)])
-            words.refer(entry + at.E_TAIL // 8, place)
+        words.refer(entry + at.E_NAME // 8, words.block(_packed(name)))
+        words.refer(entry + at.E_TAIL // 8, words.block([0] * (1 + (len(name) + 5) // 8)))
         if key.action == at.SET:
             place = words.block([len(key.members), *(hash_text(member.encode()) for member in key.members)])
             words.refer(entry + at.E_SET // 8, place)
@@ -182,6 +175,12 @@ def keys_of(plan: Plan, kind: TypePlan) -> list[Key]:
         for wire, slot in kind.slots.items()
     ]
     return heads_of(plan) + own
+
+
+def _packed(text: bytes) -> list[int]:
+    """Return a text as words, and one word more, so that it can be read past its end."""
+    padded = text.ljust((len(text) + 15) // 8 * 8, b"\0")
+    return [int.from_bytes(padded[n : n + 8], "little") for n in range(0, len(padded), 8)]
 
 
 def _mask_for(count: int) -> int:

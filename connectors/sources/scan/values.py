@@ -8,11 +8,10 @@ every loop.
 import numpy as np
 
 from connectors.sources.scan import layout as at
+from state.hashing import HASH_SEED, hash_address, hash_end, hash_step
 from state.jit import kernel, part
 from state.raw import (
-    below_mask16,
     bits_of_float,
-    equal_mask16,
     load_i64,
     load_u8,
     shift_right,
@@ -112,22 +111,49 @@ def decimal(p: int) -> tuple[int, int]:
 
 
 @part
-def text_end(p: int) -> int:
+def text_end(c: int, p: int) -> int:
     """Return the address of the quote that ends the text at `p`; 0 for an escape, a control byte or bad UTF-8."""
-    q = p
-    high = 0
-    stop = 0
-    while stop == 0:
-        quote = equal_mask16(q, QUOTE)
-        stop = quote | equal_mask16(q, BACKSLASH) | below_mask16(q, 32)
-        first = stop & -stop
-        high |= (below_mask16(q, 128) ^ 0xFFFF) & (first - 1)
-        if stop != 0 and quote & first == 0:
-            return 0
-        q += trailing_zeros(stop | 0x10000)
-    if high != 0 and not is_utf8(p, q):
+    offset = p - load_i64(c + at.BASE)
+    special = load_i64(c + at.SPECIAL)
+    bits = shift_right(load_i64(special + (offset >> 3)), offset & 7)
+    q = p + trailing_zeros(bits) if bits != 0 else far_special(c, p)
+    if load_u8(q) != QUOTE or (load_i64(c + at.ANY_HIGH) != 0 and not is_text(c, p, q)):
         return 0
     return q
+
+
+@part
+def hash_of(p: int, length: int) -> int:
+    """Return `hash_address(p, length)`, without a loop where the length is at most 16."""
+    if length > 16 or length == 0:
+        return hash_address(p, length)
+    if length <= 8:
+        return hash_end(hash_step(HASH_SEED, load_i64(p) & shift_right(-1, 64 - 8 * length)), length)
+    state = hash_step(HASH_SEED, load_i64(p))
+    return hash_end(hash_step(state, load_i64(p + 8) & shift_right(-1, 128 - 8 * length)), length)
+
+
+@kernel
+def far_special(c: int, p: int) -> int:
+    """Return the address of the next quote, backslash or control byte when it is not near."""
+    special = load_i64(c + at.SPECIAL)
+    offset = p - load_i64(c + at.BASE)
+    while True:
+        bits = shift_right(load_i64(special + (offset >> 3)), offset & 7)
+        if bits != 0:
+            return load_i64(c + at.BASE) + offset + trailing_zeros(bits)
+        offset = (offset | 7) + 57
+
+
+@kernel
+def is_text(c: int, p: int, end: int) -> bool:
+    """Tell whether the bytes from `p` to `end` are UTF-8, in a chunk that is not all ASCII."""
+    offset = p - load_i64(c + at.BASE)
+    length = end - p
+    bits = shift_right(load_i64(load_i64(c + at.HIGH) + (offset >> 3)), offset & 7)
+    if length < 57 and bits & ((1 << length) - 1) == 0:
+        return True
+    return is_utf8(p, end)
 
 
 @kernel
@@ -177,11 +203,11 @@ def word_end(p: int) -> tuple[int, int]:
 
 
 @kernel
-def skip(p: int) -> int:
+def skip(c: int, p: int) -> int:
     """Read past a value that nobody asked for; 0 for arrays, objects and long or odd numbers."""
     first = load_u8(p)
     if first == QUOTE:
-        end = text_end(p + 1)
+        end = text_end(c, p + 1)
         return end + 1 if end != 0 else 0
     if first == 45 or 48 <= first <= 57:
         end, _ = whole(p)
