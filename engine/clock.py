@@ -1,19 +1,12 @@
 """The clocks of a runtime: the wall's, and the events' own for recorded and generated days.
 
 The decider sees neither; it reads the times that the pipeline has written into the log. Dispatch asks one of these for
-send windows, quotas, retries and shelf life. On the events' clock a whole day may pass in a second: what time it is, is
-the newest time that any partition's log has reached, and it goes on at the wall's pace when no events come.
+send windows, quotas, retries and shelf life. On the events' clock a whole day may pass in a second: the feeder moves it
+from decision to decision, and waits until what can be sent at one time has been sent before it goes on to a later one.
 """
 
 import time
-from collections.abc import Callable, Iterable
 from typing import Protocol
-
-
-class Stamped(Protocol):
-    """Something whose log has a time."""
-
-    clock_ms: int
 
 
 class Clock(Protocol):
@@ -32,20 +25,21 @@ class WallClock:
 
 
 class EventsClock:
-    """The newest time in the logs, running on at the wall's pace from there; the wall's own while there is none."""
+    """The time of the newest decision that dispatch was given, running on at the wall's pace from there."""
 
-    def __init__(self, partitions: Callable[[], Iterable[Stamped]]) -> None:
-        self._partitions = partitions
-        self._newest_ms = 0
+    def __init__(self) -> None:
+        self._reached_ms = 0
         self._reached_s = time.monotonic()
 
-    def now_ms(self) -> int:
-        """Return the time that the logs have reached."""
-        newest = max((partition.clock_ms for partition in self._partitions()), default=0)
-        if newest == 0:
-            return WallClock().now_ms()
-        if newest > self._newest_ms:
-            passed_ms = self._newest_ms + int((time.monotonic() - self._reached_s) * 1000)
-            self._newest_ms = max(newest, passed_ms if self._newest_ms else 0)
+    def reach(self, at_ms: int) -> None:
+        """Say that dispatch has come to `at_ms`; an earlier time changes nothing."""
+        now_ms = self.now_ms() if self._reached_ms else 0
+        if at_ms > now_ms:
+            self._reached_ms = at_ms
             self._reached_s = time.monotonic()
-        return self._newest_ms + int((time.monotonic() - self._reached_s) * 1000)
+
+    def now_ms(self) -> int:
+        """Return the time reached; 0 before anything was."""
+        if self._reached_ms == 0:
+            return 0
+        return self._reached_ms + int((time.monotonic() - self._reached_s) * 1000)

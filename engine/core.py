@@ -117,7 +117,7 @@ class Core:
             table,
             contacts,
             lambda snapshot: Flusher(
-                number, table, contacts, self.store, snapshot, target_s=config.state.recovery_target_s
+                number, table, contacts, self.store, snapshot, recovery_target_s=config.state.recovery_target_s
             ),
             Dedupe(max(config.state.dedupe_window_s, 1) * 1000, config.state.dedupe_ids_max),
             self.shelf.get,
@@ -160,12 +160,20 @@ class Core:
         """
         active = self.active
         book = load_book(self.config.book.folder, active.book if active is not None else None)
-        if active is None or active.book.version != book.version:
-            payload = self.put_book(book)
-            for partition in self.partitions:
-                appended = list(partition.process([activation(payload)], int(time.time() * 1000)))
-                commit(partition, appended)
+        self.take_up(book, int(time.time() * 1000))
         return book
+
+    def take_up(self, book: Book, now_ms: int) -> None:
+        """Write the activation of `book` in every partition where another one is active.
+
+        A crash may have come when some partitions had it and others not yet, so each is asked.
+        """
+        behind = [partition for partition in self.partitions if partition.book_version != book.version]
+        if behind:
+            payload = self.put_book(book)
+            for partition in behind:
+                appended = list(partition.process([activation(payload)], now_ms))
+                commit(partition, appended)
 
     @property
     def active(self) -> CompiledBook | None:

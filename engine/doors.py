@@ -33,7 +33,7 @@ class Doors:
         self._local = threading.local()
 
     def check(self, schema: Schema) -> None:
-        """Hold every mapping against a schema; MappingErrors says what does not fit."""
+        """Hold every mapping against a schema; MappingError says what does not fit."""
         for mapping in self._mappings.values():
             Decoder(mapping, schema)
 

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from engine.compiled import CompiledBook
 from engine.decider import Decider
 from engine.tickets import Ticket
+from rules.gates.channel import OPEN, TERMINAL
+from rules.gates.channel import VISIT as VISIT_ID
 from state.batch import Batch, concat, remap, select
 from state.columns import Table
 from state.contacts import Contacts
@@ -29,6 +31,10 @@ from state.flusher import Flusher, Snapshot
 from state.frame import Frame, FrameKind
 from state.journal import Journal
 from state.log import Log
+from state.schema import VISIT
+
+EVENTS_SPAN_MS = 30_000
+"""Event time that one frame covers on the events' own clock."""
 
 Books = Callable[[str], CompiledBook]
 """Finds a compiled book by its version; raises KeyError when the data directory does not hold it."""
@@ -53,6 +59,17 @@ class Item:
     payload: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class VisitRow:
+    """A visit event of a frame; `terminal` and `visit` are text hashes."""
+
+    subscriber: int
+    terminal: int
+    visit: int
+    opened: bool
+    at_ms: int
+
+
 @dataclass(slots=True)
 class Appended:
     """A frame in the log, folded, not yet durable."""
@@ -62,6 +79,7 @@ class Appended:
     rows: int
     decisions: DecisionBatch | None
     tickets: list[Ticket] = field(default_factory=list)
+    visits: list[VisitRow] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -109,6 +127,11 @@ class Partition:
         self._stamps: NDArray[np.int64] | None = None
         self.flusher = flusher_of(self.snapshot)
 
+    @property
+    def book_version(self) -> str | None:
+        """The version of the active book; None before the first activation."""
+        return self.decider.compiled.book.version if self.decider.compiled is not None else None
+
     def snapshot(self) -> Snapshot:
         """Return what belongs to the partition as of the last folded frame, as plain data."""
         return {
@@ -146,8 +169,8 @@ class Partition:
             position = self.log.append(frame)
             decisions = self.apply(position, frame)
             rows = frame.batch.n if frame.batch is not None else 0
-            self.flusher.step(position, self.flusher.pages_due(position))
-            yield Appended(position, frame.append_ms, rows, decisions, tickets)
+            self.flusher.step(position, self.flusher.pages_due(position, self.counts.events))
+            yield Appended(position, frame.append_ms, rows, decisions, tickets, visits_of(frame.batch))
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold one frame into the state; return its decision records, None when it has no candidate."""
@@ -224,7 +247,7 @@ class Partition:
         rows = 0
         for item in (part for whole in items for part in self._parts(whole)):
             size = item.batch.n if item.batch is not None else 0
-            if group and (not _joinable(group[-1], item) or rows + size > self.batch_rows_max):
+            if group and (self.events_clock or not _joinable(group[-1], item) or rows + size > self.batch_rows_max):
                 yield self._frame(group, now_ms)
                 group, rows = [], 0
             group.append(item)
@@ -247,16 +270,26 @@ class Partition:
     def _parts(self, item: Item) -> Iterator[Item]:
         """Cut an item into parts that fit a frame; each carries the position of the row that follows it."""
         item = self._unseen(item)
-        batch, offsets, rows_max = item.batch, item.offsets, self.batch_rows_max
-        if batch is None or batch.n <= rows_max:
+        batch, offsets = item.batch, item.offsets
+        cuts = self._cuts(batch) if batch is not None else []
+        if batch is None or not cuts:
             yield item
             return
-        item.ticket.expect_more(-(-batch.n // rows_max) - 1)
-        for start in range(0, batch.n, rows_max):
-            end = min(start + rows_max, batch.n)
+        item.ticket.expect_more(len(cuts))
+        for start, end in zip([0, *cuts], [*cuts, batch.n], strict=True):
             behind = item.end if end == batch.n or offsets is None else int(offsets[end])
             rows = np.arange(start, end, dtype=np.int32)
             yield replace(item, batch=select(batch, rows), end=behind)
+
+    def _cuts(self, batch: Batch) -> list[int]:
+        """Return the rows where a batch is cut: every `batch_rows_max` rows, and, on the events' own clock, when it
+        has gone on by `EVENTS_SPAN_MS`, so that the one time of a frame is near the time of all its rows.
+        """
+        cuts = set(range(self.batch_rows_max, batch.n, self.batch_rows_max))
+        if self.events_clock:
+            span = np.maximum.accumulate(batch.at_ms) // EVENTS_SPAN_MS
+            cuts.update((np.flatnonzero(np.diff(span)) + 1).tolist())
+        return sorted(cuts)
 
     def _append_ms(self, batch: Batch | None, now_ms: int) -> int:
         """Return the time to stamp a frame with; it never goes back.
@@ -276,6 +309,23 @@ class Partition:
         keep = np.flatnonzero(item.offsets >= reached).astype(np.int32)
         self.counts.repeated += item.batch.n - keep.shape[0]
         return replace(item, batch=select(item.batch, keep), offsets=item.offsets[keep])
+
+
+def visits_of(batch: Batch | None) -> list[VisitRow]:
+    """Return the visit events of a batch; there are few."""
+    if batch is None:
+        return []
+    rows = np.flatnonzero(batch.type == VISIT)
+    return [
+        VisitRow(
+            int(batch.subscriber[row]),
+            int(batch.cells[TERMINAL, row]),
+            int(batch.cells[VISIT_ID, row]) if batch.present[row] >> VISIT_ID & 1 else 0,
+            not (batch.present[row] >> OPEN & 1 and batch.cells[OPEN, row] == 0),
+            int(batch.at_ms[row]),
+        )
+        for row in rows.tolist()
+    ]
 
 
 def _joinable(left: Item, right: Item) -> bool:

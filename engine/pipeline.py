@@ -41,8 +41,6 @@ UNCOMMITTED_FRAMES_MAX = 64
 class PullSource(Protocol):
     """A source that is asked: files."""
 
-    name: str
-
     def next_chunk(self, bytes_max: int) -> Chunk | None:
         """Return the next chunk; None when there is none just now."""
 
@@ -102,8 +100,8 @@ class Pipeline:
         self._changed = threading.Condition()
         self._pushed: deque[tuple[Chunk, Ticket]] = deque()
         self._pulled: list[PullSource] = []
-        self._reading: set[str] = set()
-        self._resting: dict[str, float] = {}
+        self._reading: set[PullSource] = set()
+        self._resting: dict[PullSource, float] = {}
         self._queued_bytes = 0
         self._sequence = 0
         self._released = 0
@@ -265,9 +263,9 @@ class Pipeline:
             return None
         now = time.monotonic()
         for source in self._pulled:
-            if source.name in self._reading or self._resting.get(source.name, 0.0) > now:
+            if source in self._reading or self._resting.get(source, 0.0) > now:
                 continue
-            self._reading.add(source.name)
+            self._reading.add(source)
             sequence = self._take_sequence()
             return lambda: self._read(sequence, source)
         return None
@@ -293,9 +291,9 @@ class Pipeline:
     def _read(self, sequence: int, source: PullSource) -> None:
         chunk = source.next_chunk(self._chunk_bytes)
         with self._changed:
-            self._reading.discard(source.name)
+            self._reading.discard(source)
             if chunk is None:
-                self._resting[source.name] = time.monotonic() + IDLE_WAIT_S
+                self._resting[source] = time.monotonic() + IDLE_WAIT_S
             else:
                 self._queued_bytes += chunk.length
             self._changed.notify()

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from connectors.sources.mapping import MappingErrors
+from connectors.sources.mapping import MappingError
 from rules.diagnostics import BookErrors
 from rules.load import load_book
 from rules.model import Book
@@ -62,7 +62,7 @@ class BookWatcher:
         if self._book is None or book.version != self._book.version:
             try:
                 self._activate(book)
-            except MappingErrors as fault:
+            except MappingError as fault:
                 self._refuse(fault)
                 return
             self._book = book

@@ -67,12 +67,12 @@ def _run(name: str, run: "object", args: argparse.Namespace) -> int:
     assert callable(run)
     try:
         return int(run(args) or 0)
-    except FAULTS as fault:
-        sys.stderr.write(f"opportune {name}: {say(fault)}\n")
-        return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except FAULTS as fault:
+        sys.stderr.write(f"opportune {name}: {say(fault)}\n")
+        return 1
     except KeyboardInterrupt:
         return 130
 

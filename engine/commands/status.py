@@ -44,7 +44,8 @@ def _table(status: Status, before: Status | None) -> Iterator[str]:
     if before is not None and status["uptime_s"] > before["uptime_s"]:
         rate = (status["events"] - before["events"]) / (status["uptime_s"] - before["uptime_s"])
     latency = status["latency_ms"]
-    yield f"up {status['uptime_s']:.0f} s   events {status['events']:,}   {rate:,.0f}/s   dead {status['dead_letters']:,}"
+    dead = status["dead_letters"]
+    yield f"up {status['uptime_s']:.0f} s   events {status['events']:,}   {rate:,.0f}/s   dead letters {dead:,}"
     yield (
         f"event to decision p50 <= {latency['event_to_decision_p50']:.0f} ms, "
         f"p99 <= {latency['event_to_decision_p99']:.0f} ms   queued {status['queued_bytes']:,} bytes"

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the story of one subscriber."""
     digits = args.msisdn.removeprefix("+")
-    if not digits.isascii() or not digits.isdigit() or not 0 < len(digits) <= 15:  # noqa: PLR2004 E.164
+    if not digits.isascii() or not digits.isdigit() or not 0 < len(digits) <= 15:
         raise CommandError(f"msisdn={args.msisdn!r} must be up to 15 digits")
     with opened(load_config(args.config)) as reader:
         records = sorted(reader.records(Wanted(subscriber=int(digits))), key=lambda record: record["at_ms"])
@@ -44,7 +44,8 @@ def _story(reader: Reader, record: Record) -> str:
     lines = [
         f"{reader.shown(record['at_ms'])}  {record['rule']}: {how}",
         f"    facts: {facts}",
-        f"    campaign {record['campaign']}, offer {record['offer'] or 'none'}, book {record['book']}, id {record['id']}",
+        f"    campaign {record['campaign']}, offer {record['offer'] or 'none'}",
+        f"    book {record['book']}, id {record['id']}",
     ]
     lines += [f"    {reader.shown(at_ms)} {what}" for at_ms, what in record["sent"]]
     return "\n".join(lines) + "\n"

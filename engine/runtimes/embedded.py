@@ -23,6 +23,8 @@ from connectors.desk.model import Answer, Card, Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
 from connectors.desk.routes import add_routes as add_desk_routes
 from connectors.sources.files.client import FilesSource
+from connectors.sources.http.client import HttpSource
+from connectors.sources.tcp.client import TcpSource
 from engine.clock import Clock, EventsClock, WallClock
 from engine.config import Config
 from engine.core import Core, open_core
@@ -60,7 +62,7 @@ class Embedded:
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._files: list[FilesSource] = []
-        self._servers: list[Any] = []
+        self._servers: list[TcpSource] = []
 
     async def run(self, started: Callable[["Embedded"], None] = lambda _: None) -> Status:
         """Run until stopped; return the last status. Raises what stopped the pipeline, if a fault did."""
@@ -95,7 +97,7 @@ class Embedded:
             queue_bytes_max=config.limits.intake_bytes_max,
             chunk_bytes=1 << 20,
         )
-        self.clock: Clock = EventsClock(lambda: core.partitions) if config.data.clock == "events" else WallClock()
+        self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
         appender = LogAppender(self.pipeline, lambda: self.doors.schema)
         self.feedback = Feedback(appender, self.clock.now_ms)
         self.desk = self._make_desk() if config.desk.enabled else None
@@ -112,7 +114,7 @@ class Embedded:
             self.board.doors["desk"] = self.desk.status
         await self.sending.start()
         self.board.doors["dispatch"] = self.sending.status
-        core.listeners.append(lambda _partition, _appended: self.sending.wake())
+        core.listeners.append(self.sending.committed)
         add_gauges(core, self.pipeline)
         if config.http.enabled:
             await self._serve()
@@ -132,7 +134,7 @@ class Embedded:
             queue = RedisQueue(config.redis, config.visit_idle_ms, config.retry_ms)
         else:
             queue = MemoryQueue(config.visit_idle_ms, config.retry_ms)
-        return Desk(queue, self._on_visit, self._on_answer, config)
+        return Desk(queue, self._on_visit, self._on_answer, config, self.clock.now_ms)
 
     async def _serve(self) -> None:
         config = self.config
@@ -148,9 +150,7 @@ class Embedded:
         if self.desk is not None:
             add_desk_routes(front.app, self.desk)
         for source in sources:
-            from connectors.sources.http.client import add_route  # noqa: PLC0415 only who uses it loads it
-
-            add_route(front.app, source, self.pipeline)
+            front.app.router.add_routes(HttpSource(source, self.pipeline).routes())
         self.port = await front.start(config.http.host, config.http.port)
         record = {"host": config.http.host, "port": self.port}
         (self.core.datadir.root / "http.json").write_bytes(orjson.dumps(record))
@@ -165,8 +165,6 @@ class Embedded:
         if self.drain:
             return
         for tcp in self.config.sources.tcp:
-            from connectors.sources.tcp.client import TcpSource  # noqa: PLC0415 only who uses it loads it
-
             server = TcpSource(tcp, self.pipeline)
             await server.start()
             self._servers.append(server)
@@ -178,6 +176,8 @@ class Embedded:
         while not self._stopping.is_set():
             if self.pipeline.failure is not None:
                 raise self.pipeline.failure
+            if self.sending.failure is not None:
+                raise self.sending.failure
             if self.drain and self.pipeline.idle and self.sending.idle:
                 return
             with contextlib.suppress(TimeoutError):

@@ -1,0 +1,112 @@
+"""The sending half of a runtime: gateways, dispatch and the feeder between journal and dispatch, as one thing.
+
+It exists so that the runtime has one door to close. What is sent when is decided in `engine.dispatch`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from connectors.contract import Gateway, NowMs, Outcome
+from connectors.desk.desk import Desk
+from connectors.gateways.smpp.client import SmppGateway as SmppClient
+from connectors.gateways.spool.client import SpoolGateway as SpoolClient
+from engine.clock import Clock, EventsClock
+from engine.config import Config, GatewayConfig, SpoolGateway
+from engine.core import Core
+from engine.dispatch import Action, Decided, Dispatcher, Outbox, Scope, policy_of
+from engine.feedback import Feedback
+from engine.feeder import Feeder
+from engine.partition import Appended, Partition
+from engine.visitors import Visitors
+from rules.model import Book
+
+
+class Sending:
+    """Everything between the journals and the gateways; see the module."""
+
+    def __init__(
+        self, config: Config, book: Book, core: Core, desk: Desk | None, feedback: Feedback, clock: Clock
+    ) -> None:
+        self._core = core
+        self._clock = clock
+        desk_channels = [channel.name for channel in book.channels.values() if channel.kind == "desk"]
+        self._dispatcher = Dispatcher(
+            policy_of(config, book.zone, desk_channels),
+            {name: make_gateway(name, one, clock.now_ms) for name, one in config.gateways.items()},
+            desk,
+            feedback,
+            clock.now_ms,
+            Outbox(core.datadir.outbox, core.disk),
+            self._measure,
+        )
+        self._visitors = Visitors(desk, core.strings)
+        self._feeder: Feeder | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Take up the outbox, open the gateways, begin to feed."""
+        await self._dispatcher.start()
+        core = self._core
+        self._feeder = Feeder(
+            core.partitions,
+            core.shelf,
+            core.strings,
+            self._dispatcher,
+            self._dispatcher.cursors,
+            self._clock if isinstance(self._clock, EventsClock) else None,
+            self._visitors.before,
+        )
+        self._task = asyncio.create_task(self._feeder.run(lambda: self._stopping), name="feeder")
+
+    async def stop(self) -> None:
+        """Stop feeding, wait for answers, close the gateways."""
+        self._stopping = True
+        if self._task is not None and self._feeder is not None:
+            self._feeder.wake()
+            await self._task
+        await self._dispatcher.stop()
+
+    async def control(self, action: str, kind: str, name: str) -> int:
+        """Pause, resume or kill; returns how many queued sends it touches."""
+        touched = self._dispatcher.core.queued(Scope(kind), name)
+        await self._dispatcher.switch(Scope(kind), name, Action(action))
+        return touched
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that can be sent now has been sent and told."""
+        return self._feeder is not None and self._feeder.idle and self._dispatcher.idle
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The fault that ended dispatch, if one did."""
+        ended = self._dispatcher.failure
+        return ended.exception() if ended is not None and ended.done() else None
+
+    def committed(self, partition: Partition, appended: Sequence[Appended]) -> None:
+        """Take note of durable frames; called from the commit thread."""
+        self._visitors.note(partition, appended)
+        if self._feeder is not None:
+            self._feeder.wake()
+
+    def entry(self, partition: Partition) -> int:
+        """Return the journal entry that dispatch still needs."""
+        return self._feeder.entry(partition) if self._feeder is not None else 0
+
+    def status(self) -> dict[str, Any]:
+        """Return the figures of dispatch."""
+        return self._dispatcher.status()
+
+    def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
+        metrics = self._core.metrics
+        metrics.sends.labels(gateway, outcome.state.value).inc()
+        metrics.to_gateway.observe(max(now_ms - what.at_ms, 0) / 1000)
+
+
+def make_gateway(name: str, config: GatewayConfig, now_ms: NowMs) -> Gateway:
+    """Return the gateway of a configuration section."""
+    if isinstance(config, SpoolGateway):
+        return SpoolClient(name, config, now_ms)
+    return SmppClient(name, config, now_ms)

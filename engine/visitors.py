@@ -1,0 +1,80 @@
+"""Visits that came in as events, from a ticket machine or a recorded day, brought before the clerk's desk.
+
+A visit that a clerk opens goes from the desk into the log; one that a source brings goes the other way, here. It is at
+the desk before the decisions of its frame are offered, so that their cards find it there.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from connectors.desk.desk import Desk
+from connectors.desk.model import Visit
+from connectors.desk.queue import QueueLost
+from engine.partition import Appended, Partition, VisitRow
+from engine.records import Texts
+
+WAITING_MAX = 10_000
+
+log = logging.getLogger(__name__)
+
+
+class Visitors:
+    """Carries visit events from durable frames to the desk.
+
+    Args:
+        desk: where to, None when there is none.
+        texts: the texts of terminals and visits.
+    """
+
+    def __init__(self, desk: Desk | None, texts: Texts) -> None:
+        self._desk = desk
+        self._texts = texts
+        self._waiting: dict[int, deque[tuple[int, VisitRow]]] = {}
+        self._lock = threading.Lock()
+
+    def note(self, partition: Partition, appended: Sequence[Appended]) -> None:
+        """Remember the visits of durable frames; from the commit thread. The oldest go where too many wait."""
+        rows = [(frame.position, row) for frame in appended for row in frame.visits]
+        if rows and self._desk is not None:
+            with self._lock:
+                self._waiting.setdefault(partition.number, deque(maxlen=WAITING_MAX)).extend(rows)
+
+    def before(self, partition: Partition, position: int) -> "asyncio.Future[None] | None":
+        """Return what to wait for until the visits up to `position` stand at the desk; None for nothing."""
+        rows = []
+        with self._lock:
+            waiting = self._waiting.get(partition.number)
+            while waiting and waiting[0][0] <= position:
+                rows.append(waiting.popleft()[1])
+        return asyncio.ensure_future(self._bring(rows)) if rows else None
+
+    async def _bring(self, rows: list[VisitRow]) -> None:
+        for row in rows:
+            steps = self._step(row)
+            if steps is None:
+                continue
+            try:
+                await steps
+            except QueueLost as fault:
+                log.warning("a visit did not reach the desk: %s", fault)
+
+    def _step(self, row: VisitRow) -> Coroutine[Any, Any, Any] | None:
+        assert self._desk is not None
+        terminal, visit = self._texts.text(row.terminal), self._texts.text(row.visit)
+        if not row.opened:
+            return self._desk.close_visit(visit.decode()) if visit is not None else None
+        if terminal is None:
+            return None
+        name = visit.decode() if visit is not None else f"{terminal.decode()}-{row.at_ms}"
+        try:
+            made = Visit(id=name, terminal=terminal.decode(), subscriber=row.subscriber, opened_ms=row.at_ms)
+        except ValidationError:
+            log.warning("a visit with terminal=%r, visit=%r cannot stand at the desk", terminal, visit)
+            return None
+        return self._desk.restore(made)

@@ -1,0 +1,135 @@
+"""Compile every kernel before serving, behind a progress line; the machine code is kept on disk for the next start.
+
+Each step folds a small world of made-up rows through a part of the product, so that what is compiled is what is used.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+import numpy as np
+
+from engine.compiled import compile_book
+from engine.decider import Decider
+from rules.load import load_text
+from state.batch import Row, from_rows, select
+from state.columns import Table
+from state.contacts import Contacts
+from state.frame import Frame, FrameKind, decode, encode
+from state.hashing import split_by_partition
+
+SLOW_S = 2.0
+SLOTS = 64
+BOOK = """
+[book]
+zone = "Asia/Shanghai"
+cap = ["3 per day"]
+[attributes]
+name = "string"
+services = { set = ["a", "b"] }
+[lists.no]
+excludes = "all"
+[channels.sms]
+kind = "sms"
+cap = ["2 per 7d"]
+[offers.o]
+title = "o"
+unless_holds = ["a"]
+[events.e]
+fields = { word = "string", number = "int", part = "float" }
+"""
+
+
+def warm_up(line: TextIO | None) -> float:
+    """Compile or load every kernel; return the seconds it took. `line` gets a progress line where it takes long."""
+    began = time.monotonic()
+    steps = list(_steps())
+    for done, (name, step) in enumerate(steps):
+        if line is not None and time.monotonic() - began > SLOW_S:
+            line.write(f"\ropportune: compiling kernels, once a release: {done}/{len(steps)} {name:<12}")
+            line.flush()
+        step()
+    seconds = time.monotonic() - began
+    if line is not None and seconds > SLOW_S:
+        line.write(f"\ropportune: kernels compiled in {seconds:.0f} s, kept for the next start{'':<12}\n")
+    return seconds
+
+
+def _steps() -> Iterator[tuple[str, Callable[[], None]]]:
+    yield "decider", _decider
+    yield "scanner", _scanner
+    yield "pages", _pages
+
+
+def _decider() -> None:
+    """Fold every kind of feature, conditions and gates."""
+    features = "".join(
+        f'[features.f{i}]\n{kind} = "e{field}"\nover = "{over}"\n'
+        for i, (kind, field, over) in enumerate(
+            (kind, field, over)
+            for over in ("1h", "today", "ever")
+            for kind, field in (
+                ("count", ""), ("sum", ".number"), ("sum", ".part"), ("min", ".number"), ("max", ".part"),
+                ("last", ".word"), ("previous", ".word"), ("first", ".word"), ("distinct", ".word"), ("since", ""),
+            )
+        )
+    )  # fmt: skip
+    features += '[features.w]\ncount = "e"\nwhere = "word == \'x\' and number > 1"\n'
+    rule = (
+        '[[rule]]\nid = "r"\non = "e"\nwhen = "f0 >= 1 and known(f5) and w >= 0"\noffer = "o"\nchannels = ["sms"]\n'
+        'text.sms = "t"\nreason = "r"\ncap = ["1 per 1h", "2 per week", "9 per month"]\n'
+    )
+    book = load_text({"warm.toml": BOOK + features + rule})
+    table = Table(SLOTS)
+    decider = Decider(table, Contacts(table.capacity, 8), SLOTS)
+    decider.activate(compile_book(book), 0)
+    rows = [
+        Row("profile", 1, 1_000, {"name": "n", "services": ["b"]}),
+        Row("list", 1, 1_001, {"list": "no", "member": False}),
+        Row("e", 1, 1_002, {"word": "x", "number": 2, "part": 0.5}),
+        Row("outcome", 1, 1_003, {"position": 1, "row": 2, "rule": 3, "state": 2}),
+    ]
+    batch = from_rows(book.schema, rows)
+    slots = np.empty(batch.n, np.int32)
+    table.lookup(batch.subscriber, slots, 1)
+    decider.fold(1, 1_004, batch, np.arange(batch.n, dtype=np.int32), slots)
+    select(batch, np.arange(2, dtype=np.int32))
+    split_by_partition(batch.subscriber, 2, np.zeros(3, np.int64), np.empty(batch.n, np.int32))
+    decode(encode(Frame(FrameKind.EVENTS, 1, batch)), lambda _: book.schema)
+
+
+def _scanner() -> None:
+    """Decode lines of both formats."""
+    from connectors.sources.contract import chunk_of  # noqa: PLC0415 loaded where it is compiled
+    from connectors.sources.decoder import Decoder  # noqa: PLC0415
+    from connectors.sources.mapping import Mapping  # noqa: PLC0415
+
+    schema = load_text({"warm.toml": BOOK}).schema
+    line = b'{"type":"e","msisdn":8613800000001,"time":"2026-01-01T00:00:00Z","id":"1","word":"x","number":1}\n'
+    Decoder(Mapping(), schema).decode(chunk_of(line), 1 << 50)
+
+
+def _pages() -> None:
+    """Pack, unpack, put to sleep and wake."""
+    from state.flusher import Flusher  # noqa: PLC0415
+    from state.store import MemoryStore  # noqa: PLC0415
+
+    table = Table(SLOTS)
+    contacts = Contacts(table.capacity, 8)
+    store = MemoryStore()
+    flusher = Flusher(0, table, contacts, store, dict)
+    flusher.recover()
+    flusher.redo_done()
+    slots = np.empty(2, np.int32)
+    table.lookup(np.array([1, 2]), slots, 1)
+    flusher.put_to_sleep(slots[:1], 1)
+    fresh = table.lookup(np.array([1, 2]), slots, 2)
+    flusher.wake(np.array([1]), slots[fresh], 2)
+    flusher.step(2, 64)
+    flusher.durable(2)
+    flusher.pump()
+
+
+if __name__ == "__main__":
+    warm_up(sys.stderr)
