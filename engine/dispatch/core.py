@@ -32,6 +32,7 @@ Unreported = dict[tuple[str, int], tuple[Report, int]]
 """Outcomes the log does not have yet, by decision and state: the report, and the position of its record."""
 
 _REFUNDED_PER_TURN = 2_000
+_PASSED_MAX = 64
 
 
 class Core:
@@ -68,6 +69,7 @@ class Core:
         self._gateway_rates = {name: TokenBucket(rate) for name, rate in policy.gateway_rates.items()}
         self._channel_rates = {name: TokenBucket(one.rate_per_s) for name, one in policy.channels.items()}
         self._rooms: dict[str, int] = {}
+        self._passed = 0
         self._open_channels: set[str] = set()
 
     def at(self, now_ms: int) -> int:
@@ -132,6 +134,7 @@ class Core:
             self._refund(send, "EXPIRED", now_ms, attempted=False)
         self.queue.wake(now_ms)
         self.starved = False
+        self._passed = 0
         self._rooms = {name: self._room_of(name, door, now_ms) for name, door in self.doors.items()}
         day = self.local.day(now_ms)
         self._open_channels = self._channels_open(now_ms)
@@ -170,7 +173,8 @@ class Core:
             return Verdict.CLOSE
         gateway = self._gateway_of(send)
         if not gateway:
-            return Verdict.PASS if send.refused else Verdict.CLOSE
+            self._passed += 1
+            return Verdict.PASS if send.refused and self._passed < _PASSED_MAX else Verdict.CLOSE
         bucket.take()
         if gateway in self._gateway_rates:
             self._gateway_rates[gateway].take()
@@ -310,6 +314,10 @@ class Core:
         self.at(now_ms)
         self.switches.throw(scope, name, action)
         self.outbox.put(records.switch(scope.value, name, action.value))
+        self.find_killed()
+
+    def find_killed(self) -> None:
+        """Look for waiting sends of what is killed."""
         self._killed = [key for key in self.queue.lanes if self.switches.action(key) is Action.KILL]
 
     @property

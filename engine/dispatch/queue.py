@@ -3,8 +3,9 @@
 A **lane** holds the sends of one rule on one channel: windows, quotas and switches hold for all of them alike, so a
 closed lane costs one look however long it is. Between lanes the highest priority goes first, then the oldest.
 
-A **line** holds the sends to one subscriber on one channel, in the order of their decisions. Only one of them is on its
-way at a time, and a later one overtakes an earlier one only when that one's lane is closed.
+A **line** holds the sends to one subscriber on one channel, in the order of their decisions. While one of them is on
+its way or in back-off the others are parked, and a later one overtakes an earlier one only when that one's lane is
+closed.
 
 Heaps keep entries of sends that have gone on; they are passed over, and swept when they outnumber the others.
 Whether a lane is open and a gateway has room is asked of the caller. No clock, no disk here.
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from engine.dispatch.model import FOR_EVER_MS, Phase, Send
 
 _SLACK = 1_000
+_BUSY = (Phase.FLYING, Phase.BACKOFF)
 
 
 class LaneKey(NamedTuple):
@@ -104,6 +106,7 @@ class Queue:
             due_ms, _, send = heapq.heappop(heap)
             if send.phase is Phase.BACKOFF and send.due_ms == due_ms:
                 self._push(send)
+                self._unpark(self._lines[send.what.subscriber, send.what.channel])
 
     def expired(self, now_ms: int) -> Iterator[Send]:
         """Yield the sends whose time is up; those on their way are left alone. The caller drops each."""
@@ -135,6 +138,9 @@ class Queue:
         line.remove(send)
         if not line:
             del self._lines[place]
+        self._unpark(line)
+
+    def _unpark(self, line: list[Send]) -> None:
         for other in line:
             if other.phase is Phase.PARKED:
                 self._push(other)
@@ -172,30 +178,27 @@ class Queue:
         if lane.head() is None:
             return Verdict.CLOSE
         send = heapq.heappop(lane.heap)[3]
-        first = self._first_of_line(send, opened)
-        if first is None:
-            send.phase = Phase.PARKED
+        line = self._lines[send.what.subscriber, send.what.channel]
+        send.phase = Phase.PARKED
+        if any(other.phase in _BUSY for other in line):
             return Verdict.PASS
-        verdict = judge(first)
-        if verdict is Verdict.TAKE:
+        first = self._first_of_line(send, line, opened)
+        verdict = judge(first) if first is not None else Verdict.PASS
+        if first is not None and verdict is Verdict.TAKE:
             first.phase = Phase.FLYING
             taken.append(first)
-            if first is not send:
-                send.phase = Phase.PARKED
         else:
             back.append(send)
-            send.phase = Phase.PARKED
         return verdict
 
-    def _first_of_line(self, send: Send, opened: dict[Lane, bool]) -> Send | None:
-        """Return who goes in the turn of `send`; None when one before it is not done yet."""
-        line = self._lines[send.what.subscriber, send.what.channel]
+    def _first_of_line(self, send: Send, line: list[Send], opened: dict[Lane, bool]) -> Send | None:
+        """Return who goes in the turn of `send`; None when one before it was set aside in this round."""
         for other in line:
             if other is send:
-                return send
+                break
             if other.phase is not Phase.WAITING:
                 return None
             assert other.lane is not None
             if opened.get(other.lane, False):
                 return other
-        return None
+        return send

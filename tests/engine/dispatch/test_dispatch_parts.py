@@ -1,0 +1,283 @@
+"""The single ideas of dispatch: hours, quotas, rates, retries, opt-outs, receipts, order."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.contract import Receipt, ReceiptState
+from engine.dispatch.hours import LocalTime
+from engine.dispatch.model import FOR_EVER_MS, Action, Decided, Phase, Scope, Send
+from engine.dispatch.optout import is_opt_out
+from engine.dispatch.queue import LaneKey, Queue, Verdict
+from engine.dispatch.quotas import Quotas
+from engine.dispatch.rates import TokenBucket
+from engine.dispatch.receipts import ORPHAN_MS, Awaited, Receipts
+from engine.dispatch.retries import wait_ms
+from engine.dispatch.seen import Seen
+from engine.dispatch.switches import Switches
+from engine.windows import SendWindow
+from state.decisions import OutcomeState
+
+
+def ms(text, zone="Asia/Shanghai"):
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+
+
+OFFICE = (SendWindow.parse("mon-fri 08:00-21:00"), SendWindow.parse("sat,sun 09:00-20:00"))
+
+
+@pytest.mark.parametrize(
+    ("now", "opens"),
+    [
+        ("2008-11-04 07:59:59", "2008-11-04 08:00"),
+        ("2008-11-04 08:00", "2008-11-04 08:00"),
+        ("2008-11-04 21:00", "2008-11-05 08:00"),
+        ("2008-11-07 23:00", "2008-11-08 09:00"),
+        ("2008-11-09 20:00", "2008-11-10 08:00"),
+    ],
+)
+def test_a_closed_window_tells_when_it_opens(now, opens):
+    assert LocalTime("Asia/Shanghai").opens_ms(OFFICE, ms(now)) == ms(opens)
+
+
+def test_a_window_opens_at_wall_clock_time_over_a_change_of_offset():
+    zone = LocalTime("Europe/Berlin")
+    opens = zone.opens_ms((SendWindow.parse("daily 08:00-20:00"),), ms("2026-03-28 21:00", "Europe/Berlin"))
+    assert opens == ms("2026-03-29 08:00", "Europe/Berlin")
+
+
+def test_without_windows_it_is_always_open():
+    assert LocalTime("Asia/Shanghai").opens_ms((), 5) == 5
+
+
+def test_the_day_changes_at_local_midnight():
+    zone = LocalTime("Asia/Shanghai")
+    assert zone.day(ms("2008-11-05 00:00")) == zone.day(ms("2008-11-04 23:59:59")) + 1
+
+
+def test_a_quota_counts_by_day_and_gives_places_back():
+    quotas = Quotas({"sms": 2}, {"care": 1})
+    assert quotas.left(5, "sms", "care")
+    quotas.take(5, "sms", "care")
+    assert not quotas.left(5, "sms", "care")
+    assert quotas.left(5, "sms", "sale")
+    assert quotas.left(6, "sms", "care")
+    quotas.give_back(5, "sms", "care")
+    assert quotas.left(5, "sms", "care")
+    assert quotas.counted() == []
+
+
+def test_a_quota_forgets_days_before_yesterday():
+    quotas = Quotas({"sms": 2}, {})
+    for day in (5, 6, 7):
+        quotas.take(day, "sms", "care")
+    assert {day for day, *_ in quotas.counted()} == {6, 7}
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 50)), max_size=60), st.floats(0.5, 500))
+def test_a_bucket_never_lets_more_pass_than_rate_and_burst_allow(steps, rate):
+    bucket, now, passed = TokenBucket(rate), 100.0, 0
+    for pause, wanted in steps:
+        now += pause
+        for _ in range(min(wanted, bucket.room(now))):
+            bucket.take()
+            passed += 1
+    assert passed <= max(1.0, rate / 10) + (now - 100.0) * rate + 1e-6
+
+
+def test_a_slow_bucket_passes_its_rate():
+    bucket, passed = TokenBucket(0.5), 0
+    for second in range(100):
+        if bucket.room(float(second)):
+            bucket.take()
+            passed += 1
+    assert 49 <= passed <= 51
+
+
+@given(st.text(max_size=5), st.integers(1, 60), st.integers(10, 5000), st.integers(5000, 10**7))
+def test_a_wait_lies_within_its_bounds_and_is_the_same_every_time(name, tries, low, high):
+    wait = wait_ms(name, tries, low, high, None)
+    assert min(low << (tries - 1), high) // 2 <= wait <= high
+    assert wait == wait_ms(name, tries, low, high, None)
+    assert wait_ms(name, tries, low, high, 10**9) == 10**9
+
+
+@pytest.mark.parametrize("text", ["TD", "td", "ＴＤ", " 退订 ", "退订。", "T", "r", "QX", "stop", "Stop!"])
+def test_a_word_that_means_no_more_is_understood(text):
+    assert is_opt_out(text)
+
+
+@pytest.mark.parametrize("text", ["", "TDK", "do not stop", "退订吗", "12593", "\x00", "T D"])
+def test_other_replies_are_not_taken_for_it(text):
+    assert not is_opt_out(text)
+
+
+def test_a_decision_is_seen_once_in_log_order():
+    seen = Seen()
+    ids = ["0-1-0-7", "0-1-1-7", "0-3-0-7", "1-2-0-7"]
+    assert [seen.mark(one) for one in ids + ids] == [True] * 4 + [False] * 4
+    again = Seen()
+    again.restore(seen.plain())
+    assert [again.mark(one) for one in [*ids, "0-2-0-7", "0-3-1-7"]] == [False] * 5 + [True]
+
+
+def test_kill_is_stronger_than_pause_and_resume_ends_both():
+    switches, key = Switches(), LaneKey("sms", "care", "a")
+    switches.throw(Scope.CHANNEL, "sms", Action.PAUSE)
+    switches.throw(Scope.RULE, "a", Action.KILL)
+    assert switches.action(key) is Action.KILL
+    switches.throw(Scope.RULE, "a", Action.RESUME)
+    assert switches.action(key) is Action.PAUSE
+    assert switches.action(LaneKey("desk", "care", "a")) is None
+
+
+# Receipts.
+
+
+def awaited(*ids, name="d", at_ms=0):
+    return Awaited(name, 8613800000001, "smsc", ids, at_ms, 1)
+
+
+def said(message_id, state=ReceiptState.DELIVERED, gateway="smsc"):
+    return Receipt(gateway, message_id, state, "11" if state is ReceiptState.UNDELIVERED else "", 0)
+
+
+def test_a_text_is_delivered_when_all_its_parts_are():
+    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts.expect(awaited("1", "2"))
+    assert receipts.match(said("2"), 0).report is None
+    assert receipts.match(said("1"), 0).report.state is OutcomeState.DELIVERED
+    assert len(receipts) == 0
+
+
+def test_a_text_is_undelivered_with_the_first_part_that_is():
+    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts.expect(awaited("1", "2"))
+    report = receipts.match(said("2", ReceiptState.UNDELIVERED), 0).report
+    assert (report.state, report.error) == (OutcomeState.UNDELIVERED, "11")
+    assert receipts.match(said("1"), 0) is None
+
+
+def test_a_receipt_that_comes_first_waits_for_its_message():
+    receipts = Receipts(FOR_EVER_MS, 10)
+    assert receipts.match(said("1"), 0) is None
+    assert receipts.expect(awaited("1")) == [said("1")]
+
+
+def test_ids_of_different_gateways_are_different():
+    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts.expect(awaited("1"))
+    assert receipts.match(said("1", gateway="other"), 0) is None
+
+
+def test_a_doubled_receipt_becomes_an_orphan_and_is_let_go():
+    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts.expect(awaited("1"))
+    assert receipts.match(said("1"), 0).report is not None
+    assert receipts.match(said("1"), 1) is None
+    receipts.tidy(1 + ORPHAN_MS)
+    assert receipts.orphans_seen == 1
+
+
+def test_waiting_ends_after_its_time_and_with_the_oldest_when_too_many_wait():
+    receipts = Receipts(72 * 3_600_000, 2)
+    for number in range(3):
+        receipts.expect(awaited(f"{number}", name=f"d{number}", at_ms=number))
+    assert (len(receipts), receipts.given_up) == (2, 1)
+    receipts.tidy(72 * 3_600_000 + 1)
+    assert (len(receipts), receipts.given_up) == (1, 2)
+
+
+# Order.
+
+
+def make(order, subscriber=1, name="a", priority=0, channel="sms", life_ms=0):
+    what = Decided(f"0-{order}-0-7", subscriber, name, "care", channel, "", "", "commercial", 0, life_ms, priority)
+    return Send(what, order, 0)
+
+
+def filled(*sends):
+    queue = Queue()
+    for send in sends:
+        queue.add(send)
+    return queue
+
+
+def names(sends):
+    return [send.order for send in sends]
+
+
+def take_all(lane_open=lambda lane: True):
+    return lambda queue: queue.take(lane_open, lambda send: Verdict.TAKE)
+
+
+def test_priority_goes_first_then_age():
+    queue = filled(make(1, 1), make(2, 2, "b", 5), make(3, 3), make(4, 4, "b", 5))
+    assert names(take_all()(queue)) == [2, 4, 1, 3]
+
+
+def test_an_earlier_send_to_the_same_subscriber_goes_first_whatever_the_priority():
+    queue = filled(make(1), make(2, name="b", priority=9))
+    first = take_all()(queue)
+    assert names(first) == [1]
+    queue.drop(first[0])
+    assert names(take_all()(queue)) == [2]
+
+
+def test_a_send_overtakes_one_whose_lane_is_closed():
+    queue = filled(make(1), make(2, name="b"))
+    assert names(take_all(lambda lane: lane.key.rule == "b")(queue)) == [2]
+
+
+def test_one_that_was_overtaken_goes_after_the_other_ends_also_when_that_backs_off():
+    queue = filled(make(1), make(2, name="b"))
+    (second,) = take_all(lambda lane: lane.key.rule == "b")(queue)
+    assert take_all()(queue) == []
+    queue.back_off(second, 1000)
+    assert take_all()(queue) == []
+    queue.wake(1000)
+    (first,) = take_all()(queue)
+    assert first.order == 1
+    queue.drop(first)
+    assert take_all()(queue) == [second]
+
+
+def test_subscribers_and_channels_do_not_wait_for_each_other():
+    queue = filled(make(1), make(2, 2), make(3, channel="desk"))
+    assert names(take_all()(queue)) == [1, 2, 3]
+
+
+def test_a_closed_lane_keeps_its_sends_in_order():
+    queue = filled(make(1, 1), make(2, 2), make(3, 3, "b"))
+    judged = queue.take(lambda lane: True, lambda send: Verdict.CLOSE if send.what.rule == "a" else Verdict.TAKE)
+    assert names(judged) == [3]
+    assert names(take_all()(queue)) == [1, 2]
+
+
+def test_one_that_is_passed_over_lets_the_next_of_its_lane_go():
+    queue = filled(make(1, 1), make(2, 2))
+    assert names(queue.take(lambda lane: True, lambda s: Verdict.PASS if s.order == 1 else Verdict.TAKE)) == [2]
+
+
+def test_expired_sends_are_named_once_and_those_on_their_way_are_left_alone():
+    queue = filled(make(1, 1, life_ms=10), make(2, 2, life_ms=20), make(3, 3, life_ms=10))
+    queue.take(lambda lane: True, lambda send: Verdict.TAKE if send.order == 1 else Verdict.CLOSE)
+    late = []
+    for send in queue.expired(10):
+        late.append(send.order)
+        queue.drop(send)
+    assert late == [3]
+    assert list(queue.expired(10)) == []
+    assert [send.phase for send in queue.line(1, "sms")] == [Phase.FLYING]
+
+
+def test_an_empty_queue_keeps_nothing():
+    sends = [make(number, number % 5, life_ms=1000) for number in range(4000)]
+    queue = filled(*sends)
+    for send in sends:
+        queue.drop(send)
+    list(queue.expired(0))
+    assert (queue.count, queue.lanes, queue._lines, queue._expiry) == (0, {}, {}, [])

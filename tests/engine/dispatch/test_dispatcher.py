@@ -1,0 +1,328 @@
+"""The dispatcher at work: loop, disk, doors and log together."""
+
+import asyncio
+import copy
+import random
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from connectors.contract import MobileOriginated, Outcome, Receipt, ReceiptState, State
+from connectors.gateways.smpp import Config, Gateway
+from connectors.gateways.smpp.simulator import Simulator, SimulatorConfig
+from engine.dispatch import Action, ChannelPolicy, Decided, Dispatcher, Outbox, Policy, Report, Scope
+from state.decisions import OutcomeState
+from state.disk import SimulatedDisk
+
+NOW_MS = 1_225_760_400_000
+POLICY = Policy({"sms": ChannelPolicy(("one",), source_address="10086", retry_ms_min=10, retry_ms_max=20)})
+
+
+class ScriptedGateway:
+    """Answers as `script` says; keeps what it was sent."""
+
+    def __init__(self, name="one", script=lambda message: Outcome(State.ACCEPTED, "", (f"id {message.decision_id}",))):
+        self.name, self.script, self.sent = name, script, []
+        self.up, self.free = True, 1000
+
+    def room(self):
+        return self.free
+
+    async def start(self, on_receipt, on_mo):
+        self.receipt, self.reply = on_receipt, on_mo
+
+    async def send(self, message):
+        self.sent.append(message)
+        outcome = self.script(message)
+        return await outcome if asyncio.iscoroutine(outcome) else outcome
+
+    async def stop(self):
+        return None
+
+    def status(self):
+        return {}
+
+
+class Log:
+    """Where outcomes go; away when told so."""
+
+    def __init__(self):
+        self.said, self.members, self.away = [], [], False
+
+    async def outcomes(self, said):
+        if self.away:
+            raise OSError("log away")
+        self.said.extend(said)
+
+    async def member(self, subscriber, name, *, member):
+        self.members.append((subscriber, name, member))
+
+    def states(self):
+        return [(report.decision_id, report.state) for report in self.said]
+
+
+def decided(number, **changes):
+    what = Decided(
+        f"0-{number}-0-7", 8613800000000 + number, "a", "care", "sms", "o", "text", "commercial", NOW_MS, 600_000, 0
+    )
+    return replace(what, **changes)
+
+
+class World:
+    """One dispatcher and what surrounds it."""
+
+    def __init__(self, policy=POLICY, disk=None, gateways=None, log=None, clock=None):
+        self.gateways = gateways or {"one": ScriptedGateway()}
+        self.log, self.disk = log or Log(), disk or SimulatedDisk()
+        self.clock = clock or (lambda: NOW_MS)
+        self.outbox = Outbox(Path("/outbox"), self.disk, segment_bytes=1 << 20)
+        self.dispatcher = Dispatcher(policy, self.gateways, None, self.log, self.clock, self.outbox)
+
+    @property
+    def gateway(self):
+        return self.gateways["one"]
+
+
+@asynccontextmanager
+async def running(**parts):
+    world = World(**parts)
+    await world.dispatcher.start()
+    try:
+        yield world
+    finally:
+        await world.dispatcher.stop(1.0)
+
+
+async def until(condition, seconds=5):
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for belongs to another task
+            await asyncio.sleep(0.002)
+
+
+async def test_a_decision_is_sent_and_the_log_is_told():
+    async with running() as world:
+        world.dispatcher.offer([decided(1)], {"0": 1})
+        assert await world.dispatcher.drain(5)
+        (message,) = world.gateway.sent
+        assert (message.destination, message.source_address, message.shelf_life_ms) == (8613800000001, "10086", 600_000)
+        assert world.log.said == [Report("0-1-0-7", 8613800000001, OutcomeState.COMMITTED, "one", "")]
+
+
+async def test_an_attempt_is_on_disk_before_the_gateway_sees_it():
+    survived = []
+    disk = SimulatedDisk()
+
+    def look(message):
+        twin = copy.deepcopy(disk)
+        twin.crash(random.Random(1))
+        survived.append(any(message.decision_id.encode() in one for one in contents(twin)))
+        return Outcome(State.ACCEPTED)
+
+    async with running(disk=disk, gateways={"one": ScriptedGateway(script=look)}) as world:
+        for number in range(1, 20):
+            world.dispatcher.offer([decided(number)])
+            await asyncio.sleep(0)
+        await world.dispatcher.drain(5)
+    assert survived == [True] * 19
+
+
+def contents(disk):
+    files = [disk.open(Path("/outbox") / name, writable=False) for name in disk.names(Path("/outbox"))]
+    return [file.read(0, file.size()) for file in files]
+
+
+async def test_a_refused_send_is_tried_again_and_given_up_after_its_tries():
+    calls = []
+
+    def refuse(message):
+        calls.append(message)
+        return Outcome(State.RETRY, "0x14")
+
+    moment = [NOW_MS]
+    async with running(gateways={"one": ScriptedGateway(script=refuse)}, clock=lambda: moment[0]) as world:
+        world.dispatcher.offer([decided(1)])
+        async with asyncio.timeout(5):
+            while not world.log.said:
+                moment[0] += 5
+                await asyncio.sleep(0.002)
+        assert len(calls) == 5
+        assert world.log.said == [Report("0-1-0-7", 8613800000001, OutcomeState.REFUNDED, "one", "0x14")]
+
+
+async def test_a_down_gateway_is_passed_over_for_the_next_of_the_route():
+    gateways = {"one": ScriptedGateway("one"), "two": ScriptedGateway("two")}
+    gateways["one"].up = False
+    async with running(policy=Policy({"sms": ChannelPolicy(("one", "two"))}), gateways=gateways) as world:
+        world.dispatcher.offer([decided(1)])
+        await until(lambda: gateways["two"].sent)
+        assert gateways["one"].sent == []
+
+
+async def test_a_gateway_that_raises_leaves_an_unknown_outcome():
+    def fail(message):
+        raise RuntimeError("bug")
+
+    async with running(gateways={"one": ScriptedGateway(script=fail)}) as world:
+        world.dispatcher.offer([decided(1)])
+        await until(lambda: world.log.said)
+        assert world.log.said[0][2:] == (OutcomeState.UNKNOWN, "one", "RuntimeError")
+
+
+async def test_after_a_crash_an_open_attempt_is_unknown_and_never_repeated():
+    disk = SimulatedDisk()
+    stuck = ScriptedGateway(script=lambda message: asyncio.sleep(60))
+    world = World(disk=disk, gateways={"one": stuck})
+    await world.dispatcher.start()
+    world.dispatcher.offer([decided(1), decided(2, subscriber=8613800000001)], {"0": 2})
+    await until(lambda: stuck.sent)
+    world.dispatcher._loop_task.cancel()
+    await world.dispatcher._end_flights()
+    disk.crash(random.Random(1))
+
+    async with running(disk=disk) as after:
+        assert after.dispatcher.cursors == {"0": 2}
+        after.dispatcher.offer([decided(1), decided(2, subscriber=8613800000001)], {"0": 2})
+        await until(lambda: len(after.log.said) == 2)
+        assert sorted(after.log.states()) == [
+            ("0-1-0-7", OutcomeState.UNKNOWN),
+            ("0-2-0-7", OutcomeState.COMMITTED),
+        ]
+        assert [message.decision_id for message in after.gateway.sent] == ["0-2-0-7"]
+
+
+async def test_an_unknown_service_message_is_sent_again_when_so_configured():
+    answers = [Outcome(State.UNKNOWN, "TIMEOUT"), Outcome(State.ACCEPTED)]
+    gateway = ScriptedGateway(script=lambda message: answers.pop(0))
+    moment = [NOW_MS]
+    policy = replace(POLICY, resend_unknown_service=True)
+    async with running(policy=policy, gateways={"one": gateway}, clock=lambda: moment[0]) as world:
+        world.dispatcher.offer([decided(1, klass="service")])
+        await until(lambda: len(gateway.sent) == 1)
+        moment[0] += 1000
+        await until(lambda: world.log.states() == [("0-1-0-7", OutcomeState.COMMITTED)])
+
+
+async def test_receipts_reach_the_log_once_also_before_their_response_and_after_a_restart():
+    disk = SimulatedDisk()
+    async with running(disk=disk) as world:
+        await world.gateway.receipt(Receipt("one", "id 0-1-0-7", ReceiptState.DELIVERED, "", NOW_MS))
+        world.dispatcher.offer([decided(1), decided(2)])
+        await until(lambda: len(world.log.said) == 3)
+        assert ("0-1-0-7", OutcomeState.DELIVERED) in world.log.states()
+    async with running(disk=disk) as world:
+        for _ in range(2):
+            await world.gateway.receipt(Receipt("one", "id 0-2-0-7", ReceiptState.UNDELIVERED, "11", NOW_MS))
+        await until(lambda: world.log.said)
+        await asyncio.sleep(0.05)
+        assert world.log.said == [Report("0-2-0-7", 8613800000002, OutcomeState.UNDELIVERED, "one", "11")]
+
+
+async def test_a_kill_stops_twenty_thousand_queued_sends_within_a_second_and_refunds_them():
+    async with running(gateways={"one": ScriptedGateway()}) as world:
+        world.gateway.free = 0
+        world.dispatcher.offer(decided(number) for number in range(1, 20_001))
+        await until(lambda: not world.outbox.dirty)
+        begun = time.monotonic()
+        await world.dispatcher.switch(Scope.CAMPAIGN, "care", Action.KILL)
+        world.gateway.free = 1000
+        await until(lambda: len(world.log.said) == 20_000)
+        assert time.monotonic() - begun < 3.0  # a second on a free machine; this one may be shared
+        assert world.gateway.sent == []
+        assert {report[2:] for report in world.log.said} == {(OutcomeState.REFUNDED, "", "KILLED")}
+
+
+async def test_pause_holds_sends_until_resume_also_over_a_restart():
+    disk = SimulatedDisk()
+    async with running(disk=disk) as world:
+        await world.dispatcher.switch(Scope.RULE, "a", Action.PAUSE)
+        world.dispatcher.offer([decided(1)])
+        await until(lambda: world.dispatcher.idle)
+        assert world.gateway.sent == []
+    async with running(disk=disk) as world:
+        assert await world.dispatcher.drain(1)
+        assert world.gateway.sent == []
+        await world.dispatcher.switch(Scope.RULE, "a", Action.RESUME)
+        await until(lambda: world.gateway.sent)
+
+
+async def test_an_opt_out_reaches_the_list_and_takes_back_what_waits():
+    async with running() as world:
+        world.gateway.free = 0
+        world.dispatcher.offer([decided(1), decided(2)])
+        await world.gateway.reply(MobileOriginated("one", 8613800000001, "10086", "ｔｄ", NOW_MS))
+        await world.gateway.reply(MobileOriginated("one", 8613800000002, "10086", "thanks", NOW_MS))
+        await until(lambda: world.log.said)
+        assert world.log.members == [(8613800000001, "optout", True)]
+        assert world.log.said == [Report("0-1-0-7", 8613800000001, OutcomeState.REFUNDED, "", "OPTED_OUT")]
+
+
+async def test_outcomes_are_told_when_the_log_is_back_also_after_a_restart():
+    disk, log = SimulatedDisk(), Log()
+    log.away = True
+    async with running(disk=disk, log=log) as world:
+        world.dispatcher.offer([decided(1)])
+        await until(lambda: "log away" in world.dispatcher.fault)
+    log.away = False
+    async with running(disk=disk, log=log):
+        await until(lambda: log.states() == [("0-1-0-7", OutcomeState.COMMITTED)])
+
+
+async def test_a_full_disk_holds_sends_back_and_goes_on_when_there_is_room(monkeypatch):
+    monkeypatch.setattr("engine.dispatch.dispatcher._DISK_FULL_S", 0.01)
+    disk = SimulatedDisk()
+    async with running(disk=disk) as world:
+        disk.capacity_bytes = 0
+        world.dispatcher.offer([decided(1)])
+        await until(lambda: world.dispatcher.fault)
+        assert world.gateway.sent == []
+        disk.capacity_bytes = None
+        await until(lambda: world.gateway.sent)
+        assert world.dispatcher.fault == ""
+
+
+async def test_a_full_queue_has_no_room_and_an_empty_one_has():
+    async with running(policy=replace(POLICY, queue_max=3)) as world:
+        world.gateway.free = 0
+        world.dispatcher.offer([decided(1), decided(2), decided(3)])
+        assert world.dispatcher.room() == 0
+        world.gateway.free = 10
+        await until(lambda: world.dispatcher.room() == 3)
+
+
+async def test_a_rate_is_kept():
+    policy = Policy({"sms": ChannelPolicy(("one",))}, gateway_rates={"one": 100.0})
+    async with running(policy=policy, clock=lambda: time.time_ns() // 1_000_000) as world:
+        now = time.time_ns() // 1_000_000
+        world.dispatcher.offer([decided(number, at_ms=now) for number in range(1, 100)])
+        await asyncio.sleep(0.3)
+        assert 25 <= len(world.gateway.sent) <= 60
+
+
+@pytest.mark.parametrize("links", [2])
+async def test_a_thousand_texts_go_over_smpp_once_each_and_every_receipt_reaches_the_log(monkeypatch, links, tmp_path):
+    monkeypatch.setenv("DISPATCH_TEST_PASSWORD", "secret")
+    simulator = Simulator(SimulatorConfig(receipt_ms=1))
+    await simulator.start()
+    config = Config.model_validate(
+        {
+            "kind": "smpp",
+            "host": "127.0.0.1",
+            "port": simulator.port,
+            "system_id": "opportune",
+            "password": {"env": "DISPATCH_TEST_PASSWORD"},
+            "links": links,
+            "window": 50,
+        }
+    )
+    gateway = Gateway("one", config, lambda: NOW_MS)
+    async with running(gateways={"one": gateway}) as world:
+        world.dispatcher.offer([decided(number) for number in range(1, 1001)])
+        await until(lambda: len(world.log.said) == 2000, 20)
+        states = world.log.states()
+        for state in (OutcomeState.COMMITTED, OutcomeState.DELIVERED):
+            assert len({identity for identity, said in states if said is state}) == 1000
+    assert (simulator.counts.accepted, simulator.counts.receipts_acked) == (1000, 1000)
+    await simulator.stop()
