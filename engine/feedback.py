@@ -12,6 +12,7 @@ from engine.pipeline import Pipeline
 from state.batch import Row, from_rows
 from state.decisions import OutcomeState, parse_decision_id
 from state.schema import Schema
+from state.strings import Strings
 
 
 class Appender(Protocol):
@@ -22,15 +23,18 @@ class Appender(Protocol):
 
 
 class LogAppender:
-    """Appends through the pipeline, joining what is said in the same turn of the event loop."""
+    """Appends through the pipeline, and keeps the texts of the rows."""
 
-    def __init__(self, pipeline: Pipeline, schema: Callable[[], Schema]) -> None:
+    def __init__(self, pipeline: Pipeline, schema: Callable[[], Schema], strings: Strings) -> None:
         self._pipeline = pipeline
         self._schema = schema
+        self._strings = strings
 
     async def append(self, rows: Sequence[Row]) -> None:
         """Append rows; returns when they are durable."""
-        await asyncio.wrap_future(self._pipeline.append(from_rows(self._schema(), rows)))
+        batch = from_rows(self._schema(), rows)
+        self._strings.add(batch.strings)
+        await asyncio.wrap_future(self._pipeline.append(batch))
 
 
 class Feedback:

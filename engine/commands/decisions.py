@@ -13,10 +13,12 @@ from engine.books import BookShelf
 from engine.commands import CommandError
 from engine.config import Config, load_config
 from engine.datadir import DataDir
+from engine.history import Ends, history
 from engine.records import Record, Wanted, read_records
 from state.disk import RealDisk
 from state.hashing import stable_id
 from state.journal import Journal
+from state.log import Log
 from state.strings import Strings
 
 HELP = "Print decision records: every candidate, what stopped it or where it went, and the facts."
@@ -65,6 +67,17 @@ class Reader:
     def records(self, wanted: Wanted) -> Iterator[Record]:
         """Yield the wanted records."""
         return read_records(self.journals, self.shelf, self.strings, wanted)
+
+    def ends(self, subscriber: int, records: list[Record]) -> Ends:
+        """Return what became of the decided ones of a subscriber's records, by decision id."""
+        decided = [record for record in records if record["gate"] is None]
+        if not decided:
+            return {}
+        log = Log(self.datadir.log(decided[0]["partition"]), read_only=True)
+        try:
+            return history(log, subscriber, min(record["position"] for record in decided), self.strings)
+        finally:
+            log.close()
 
     def time(self, text: str | None) -> int | None:
         """Read a time of the command line; one without a zone is the operator's."""

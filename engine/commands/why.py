@@ -6,7 +6,6 @@ import sys
 from engine.commands import CommandError
 from engine.commands.decisions import FORMATS, Reader, ndjson, opened
 from engine.config import load_config
-from engine.dispatch.history import history
 from engine.records import Record, Wanted
 
 HELP = "Say why a subscriber got what it got, and why it did not get the rest."
@@ -25,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"msisdn={args.msisdn!r} must be up to 15 digits")
     with opened(load_config(args.config)) as reader:
         records = sorted(reader.records(Wanted(subscriber=int(digits))), key=lambda record: record["at_ms"])
-        ends = history(reader.datadir, {record["id"] for record in records if record["gate"] is None})
+        ends = reader.ends(int(digits), records)
         for record in records:
             record["sent"] = ends.get(record["id"], [])
             sys.stdout.write(ndjson(record) if args.format == "ndjson" else _story(reader, record))

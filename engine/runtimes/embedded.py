@@ -98,7 +98,7 @@ class Embedded:
             chunk_bytes=1 << 20,
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
-        appender = LogAppender(self.pipeline, lambda: self.doors.schema)
+        appender = LogAppender(self.pipeline, lambda: self.doors.schema, core.strings)
         self.feedback = Feedback(appender, self.clock.now_ms)
         self.desk = self._make_desk() if config.desk.enabled else None
         self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
