@@ -8,7 +8,7 @@ log: see `dispatcher`. Every change of state is a record in the outbox before an
 rebuilds this object from them; a decision whose attempt has no outcome there is UNKNOWN.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, takewhile
 
@@ -57,6 +57,8 @@ class Core:
         self.receipts = Receipts(policy.receipt_keep_ms, policy.awaited_max)
         self.seen = Seen()
         self.cursors: dict[str, int] = {}
+        self._cursors_to_be: deque[tuple[int, Mapping[str, int]]] = deque()
+        self._cursors_durable: Mapping[str, int] = {}
         self.sends: dict[str, Send] = {}  # by decision, in the order of positions
         self.unreported: Unreported = {}
         self.counts: Counter[str] = Counter()
@@ -103,7 +105,22 @@ class Core:
                 self.enqueue(what, order, self.outbox.put(records.queued(what, order)))
         if cursors:
             self.cursors.update(cursors)
-            self.outbox.put(records.cursors(cursors))
+            position = self.outbox.put(records.cursors(cursors))
+            self._cursors_to_be.append((position, dict(self.cursors)))
+            _ = self.durable_cursors  # lets go of those that were reached
+
+    @property
+    def durable_cursors(self) -> Mapping[str, int]:
+        """How far a restart would let the caller read again: what lies before is not needed any more."""
+        while self._cursors_to_be and self._cursors_to_be[0][0] <= self.outbox.durable:
+            self._cursors_durable = self._cursors_to_be.popleft()[1]
+        return self._cursors_durable
+
+    def restored(self) -> None:
+        """Take note that the outbox was read back to its end."""
+        self._cursors_durable = dict(self.cursors)
+        self.find_killed()
+        self.counts.clear()
 
     def enqueue(self, what: Decided, order: int, position: int) -> Send:
         """Let a decision wait for its turn; `order` is its place among all, `position` that of its record."""
@@ -315,6 +332,11 @@ class Core:
         self.switches.throw(scope, name, action)
         self.outbox.put(records.switch(scope.value, name, action.value))
         self.find_killed()
+
+    def queued(self, scope: Scope, name: str) -> int:
+        """Return how many sends of a scope have not gone yet."""
+        lanes = [lane for key, lane in self.queue.lanes.items() if getattr(key, scope.value) == name]
+        return sum(send.phase is not Phase.FLYING for lane in lanes for send in lane.sends)
 
     def find_killed(self) -> None:
         """Look for waiting sends of what is killed."""

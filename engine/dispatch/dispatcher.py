@@ -135,6 +135,15 @@ class Dispatcher:
         """How far the caller had read, as of what was taken over."""
         return self.core.cursors
 
+    @property
+    def durable_cursors(self) -> Mapping[str, int]:
+        """How far the caller would have to read again after a crash now; what lies before may go."""
+        return self.core.durable_cursors
+
+    def queued(self, scope: Scope, name: str) -> int:
+        """Return how many sends of a scope have not gone yet."""
+        return self.core.queued(scope, name)
+
     def room(self) -> int:
         """Return how many more decisions may be offered now."""
         return self.core.room()

@@ -45,8 +45,7 @@ def recover(core: Core, now_ms: int) -> None:
         elif alive.due_ms > now_ms:
             core.queue.back_off(send, alive.due_ms)
     core.sends = {decision_id: core.sends[decision_id] for decision_id in reader.alive if decision_id in core.sends}
-    core.find_killed()
-    core.counts.clear()
+    core.restored()
 
 
 class _Reader:

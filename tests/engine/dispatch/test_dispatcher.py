@@ -234,6 +234,17 @@ async def test_a_kill_stops_twenty_thousand_queued_sends_within_a_second_and_ref
         assert {report[2:] for report in world.log.said} == {(OutcomeState.REFUNDED, "", "KILLED")}
 
 
+async def test_what_a_crash_would_need_of_the_journal_is_known():
+    async with running() as world:
+        world.gateway.free = 0
+        world.dispatcher.offer([decided(1), decided(2)], {"0": 2, "1": 5})
+        assert world.dispatcher.durable_cursors == {}
+        assert world.dispatcher.cursors == {"0": 2, "1": 5}
+        await until(lambda: world.dispatcher.durable_cursors == {"0": 2, "1": 5})
+        assert world.dispatcher.queued(Scope.CAMPAIGN, "care") == 2
+        assert world.dispatcher.queued(Scope.RULE, "b") == 0
+
+
 async def test_pause_holds_sends_until_resume_also_over_a_restart():
     disk = SimulatedDisk()
     async with running(disk=disk) as world:
