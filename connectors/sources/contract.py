@@ -74,6 +74,21 @@ class Intake(Protocol):
         """Take a chunk; the future is done when its events are durable, and carries the fault if they will not be."""
 
 
+def reached(position: int) -> int:
+    """Return how far a stored position goes; one that says "read to the end" is stored as `~position`."""
+    return position if position >= 0 else ~position
+
+
+def later(one: int, other: int) -> int:
+    """Return the stored position that goes further; of equals the one that says "read to the end"."""
+    return max(one, other, key=lambda position: (reached(position), position < 0))
+
+
+def earlier(one: int, other: int) -> int:
+    """Return the stored position that goes less far; of equals the one that does not say "read to the end"."""
+    return min(one, other, key=lambda position: (reached(position), position < 0))
+
+
 def padded(text: bytes | bytearray | memoryview) -> Bytes:
     """Copy `text` into an array that a kernel may read `PADDING` bytes beyond."""
     data = np.empty(len(text) + PADDING, np.uint8)

@@ -34,7 +34,7 @@ class Decoder:
     def decode(self, chunk: Chunk, at_ms_max: int) -> Decoded:
         """Decode every line; an event later than `at_ms_max` (receive time + `DAY_MS`) is a dead letter."""
         data = _stopped(chunk)
-        scanned = self._scanner.scan(data, chunk.length, at_ms_max)
+        scanned = self._scanner.scan(data, chunk.length, at_ms_max, columns_of(self.plan, chunk))
         if scanned.refused == 0:
             offsets = scanned.offsets[: scanned.batch.n]
             return Decoded(scanned.batch, offsets + chunk.start if chunk.start else offsets, [], scanned.batch.n, 0)

@@ -442,7 +442,12 @@ def take_type(c: int, p: int) -> bool:
     end = text_end(c, p + 1)
     if end == 0:
         return False
-    hashed = hash_of(p + 1, end - p - 1)
+    return choose_type(c, hash_of(p + 1, end - p - 1))
+
+
+@part
+def choose_type(c: int, hashed: int) -> bool:
+    """Choose the state of a type by the hash of its name; false for one that is not known."""
     types = load_i64(c + at.TYPES)
     mask = load_i64(c + at.TYPES_MASK)
     slot = hashed & mask

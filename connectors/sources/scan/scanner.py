@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from connectors.sources.contract import Bytes
 from connectors.sources.mapping import Plan, offset_ms
 from connectors.sources.scan import layout as at
+from connectors.sources.scan.delimited import map_delimiters, scan_delimited
 from connectors.sources.scan.kernel import map_bytes, scan_json
 from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.strict import AT_MS_MIN
@@ -49,10 +50,18 @@ class Scanner:
         self._context = np.zeros(at.CONTEXT_WORDS, np.int64)
         self._tables = Tables(plan, {})
         self._columns: tuple[str, ...] = ()
+        self._pieces = np.zeros(0, np.int64)
+        delimited = plan.mapping.format == "delimited"
+        self._delimiter = ord(plan.mapping.delimiter) if delimited else 0
         self._prepare()
 
-    def scan(self, data: Bytes, length: int, at_ms_max: int) -> Scanned:
-        """Scan `data[:length]`; a line end, or 64 bytes that begin with one, must follow."""
+    def scan(self, data: Bytes, length: int, at_ms_max: int, columns: tuple[str, ...] = ()) -> Scanned:
+        """Scan `data[:length]`, behind which a line end must stand where the last line lacks its own.
+
+        `columns` are the names of the columns of delimited lines.
+        """
+        if columns != self._columns:
+            self._take_columns(columns)
         schema = self._plan.schema
         base = data.ctypes.data
         ended = length == 0 or data[length - 1] == 10
@@ -73,6 +82,16 @@ class Scanner:
         offsets[rows] = length if ended else length + 1
         return Scanned(batch, offsets, ok, self._word(at.REFUSED))
 
+    def _take_columns(self, columns: tuple[str, ...]) -> None:
+        """Read other columns from now on. Where a name stands twice, every line is left to the strict path."""
+        self._columns = columns
+        self._tables = Tables(self._plan, {}, columns)
+        self._pieces = np.zeros(2 * len(columns) + 2, np.int64)
+        self._prepare()
+        self._set(at.PIECES, self._pieces.ctypes.data)
+        named = [name for name in columns if name]
+        self._set(at.COLUMNS, len(columns) if len(set(named)) == len(named) else -1)
+
     def _map(self, base: int, length: int) -> int:
         """Map the bytes of a chunk, whose last one is a line end; return the number of line ends."""
         words = (length + 63) // 64
@@ -81,7 +100,11 @@ class Scanner:
             self._high = np.zeros(2 * words + 2, np.int64)
             self._set(at.SPECIAL, self._special.ctypes.data)
             self._set(at.HIGH, self._high.ctypes.data)
-        lines, any_high = map_bytes(base, length, self._special.ctypes.data, self._high.ctypes.data)
+        maps = self._special.ctypes.data, self._high.ctypes.data
+        if self._delimiter:
+            lines, any_high = map_delimiters(base, length, self._delimiter, *maps)
+        else:
+            lines, any_high = map_bytes(base, length, *maps)
         self._set(at.ANY_HIGH, any_high)
         return lines
 
@@ -90,7 +113,7 @@ class Scanner:
         context = self._context.ctypes.data
         while True:
             self._make_room()
-            done = scan_json(context)
+            done = scan_delimited(context) if self._delimiter else scan_json(context)
             base = data.ctypes.data
             for hashed, address, length in self._fresh[: self._word(at.FRESH_COUNT)].tolist():
                 strings[hashed] = data[address - base : address - base + length].tobytes()
@@ -172,6 +195,9 @@ class Scanner:
             (at.STRANGE, self._strange.ctypes.data),
             (at.HEADS_NEEDED, heads),
             (at.ALL_SLOTS, (1 << self._plan.schema.width) - 1),
+            (at.DELIMITER, self._delimiter),
+            (at.SET_DELIMITER, ord(mapping.set_delimiter) if mapping.set_delimiter.isascii() else 0),
+            (at.TYPE_COLUMN, self._tables.type_column),
             (at.DATE_B, -1),
             (at.ZONE, -1),
         ):

@@ -71,6 +71,8 @@ class Tables:
         types = self._types(states)
         self.array = self._words.settle()
         base = self.array.ctypes.data
+        type_field = plan.heads[0]
+        self.type_column = columns.index(type_field) if type_field and type_field in columns else -1
         self.names = {base + place * 8: wire for wire, place in states.items()}
         self.start = base + (untyped if plan.only is None else states[plan.mapping.type]) * 8
         self.types = base + types[0] * 8
@@ -97,7 +99,8 @@ class Tables:
         known = {key.name for key in keys}
         keys = keys + [Key(name, at.A_SKIP) for name in sorted(learned - known)[: KEYS_MAX - len(keys)]]
         start, unknown = self._entry(None), self._entry(None)
-        keys = [key for key in keys if plain(key.name)]
+        if self._plan.mapping.format == "ndjson":
+            keys = [key for key in keys if plain(key.name)]
         entries = [self._entry(key) for key in keys]
         for entry in [start, unknown, *entries]:
             words.refer(entry + at.E_NEXT // 8, unknown)

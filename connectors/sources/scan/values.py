@@ -111,12 +111,18 @@ def decimal(p: int) -> tuple[int, int]:
 
 
 @part
-def text_end(c: int, p: int) -> int:
-    """Return the address of the quote that ends the text at `p`; 0 for an escape, a control byte or bad UTF-8."""
+def next_special(c: int, p: int) -> int:
+    """Return the address of the next byte at or behind `p` that is set in the map of special bytes."""
     offset = p - load_i64(c + at.BASE)
     special = load_i64(c + at.SPECIAL)
     bits = shift_right(load_i64(special + (offset >> 3)), offset & 7)
-    q = p + trailing_zeros(bits) if bits != 0 else far_special(c, p)
+    return p + trailing_zeros(bits) if bits != 0 else far_special(c, p)
+
+
+@part
+def text_end(c: int, p: int) -> int:
+    """Return the address of the quote that ends the text at `p`; 0 for an escape, a control byte or bad UTF-8."""
+    q = next_special(c, p)
     if load_u8(q) != QUOTE or (load_i64(c + at.ANY_HIGH) != 0 and not is_text(c, p, q)):
         return 0
     return q

@@ -14,7 +14,7 @@ from connectors.sources.dead_letter import Code
 from connectors.sources.decoder import Decoder
 from connectors.sources.mapping import Mapping
 from connectors.sources.strict import decode_strictly
-from state.schema import EventType, Field, Kind, Schema, make_schema
+from state.schema import EventType, Field, Kind, make_schema
 
 AT_MS_MAX = 2_000_000_000_000
 SCHEMA = make_schema(
@@ -43,10 +43,10 @@ def rows(decoded: Decoded) -> list[tuple[Any, ...]]:
     return list(zip(*(column.tolist() for column in columns), cells, strict=True))
 
 
-def check(mapping: Mapping, lines: list[bytes], decoder: Decoder | None = None, schema: Schema = SCHEMA) -> Decoded:
+def check(mapping: Mapping, lines: list[bytes], decoder: Decoder | None = None, header: bytes = b"") -> Decoded:
     """Decode lines both ways, compare everything, and return what the fast way gave."""
-    decoder = decoder or Decoder(mapping, schema)
-    chunk = chunk_of(b"\n".join(lines) + b"\n", received_ns=5_000_000)
+    decoder = decoder or Decoder(mapping, SCHEMA)
+    chunk = chunk_of(b"\n".join(lines) + b"\n", received_ns=5_000_000, header=header)
     # What lies behind the chunk must not matter.
     chunk.data[chunk.length :] = np.frombuffer(b'"}' * 32, np.uint8)
     fast = decoder.decode(chunk, AT_MS_MAX)
@@ -318,6 +318,117 @@ def test_a_seeded_storm_of_broken_lines_is_counted_to_the_last() -> None:
         accepted += check(Mapping(), lines, decoder).batch.n
 
     assert 600 < accepted < 2000
+
+
+# --- delimited lines
+
+DELIMITED = {"format": "delimited", "time_offset": "+08:00"}
+COLUMNS = ("type", "msisdn", "time", "id", "", "kind", "seconds", "fee", "paid", "ended_at")
+ROW = [b"call", b"8613800000001", b"2008-11-04 09:00:00", b"a1", b"skipped", b"local", b"61", b"1.5", b"true", b""]
+
+
+def delimited(*changes: tuple[int, bytes], delimiter: bytes = b",") -> bytes:
+    row = list(ROW)
+    for place, value in changes:
+        row[place] = value
+    return delimiter.join(row)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (delimited(), "event"),
+        (delimited((5, b'"a ""quoted"", text"')), "event"),
+        (delimited((4, b'"a, b"'), (6, b"+007"), (7, b".5"), (8, b"FALSE")), "event"),
+        (delimited((3, b""), (6, b""), (7, b""), (8, b"")), "event"),
+        (delimited() + b"\r", "event"),
+        (delimited((9, b'"2008-11-04T01:00:00Z"')) + b"\r", "event"),
+        (delimited((5, "漫游".encode())), "event"),
+        (delimited((5, b"")), "missing_field kind"),
+        (delimited((6, b"6.1")), "wrong_type seconds"),
+        (delimited((6, b" 61")), "wrong_type seconds"),
+        (delimited((6, b"9223372036854775808")), "out_of_range seconds"),
+        (delimited((7, b"1e999")), "out_of_range fee"),
+        (delimited((8, b"yes")), "wrong_type paid"),
+        (delimited((9, b"2008-11-31 09:00:00")), "bad_time ended_at"),
+        (delimited((0, b"")), "missing_type type"),
+        (delimited((0, b"fax")), "unknown_type type"),
+        (delimited((1, b"")), "missing_subscriber msisdn"),
+        (delimited((1, b"0571")), "bad_subscriber msisdn"),
+        (delimited((2, b"")), "missing_time time"),
+        (delimited((2, b"1998-11-04 09:00:00")), "time_out_of_range time"),
+        (delimited((4, b"\xff")), "invalid_utf8"),
+        (delimited((5, b'a"b')), "bad_syntax"),
+        (delimited((5, b'"a"b')), "bad_syntax"),
+        (delimited((9, b'"open')), "bad_syntax"),
+        (delimited() + b",", "column_count"),
+        (b"call", "column_count"),
+    ],
+)
+def test_every_fault_of_a_delimited_line_has_its_code(line: bytes, expected: str) -> None:
+    assert code_of(line, **DELIMITED, columns=COLUMNS) == expected
+
+
+def test_columns_are_named_by_the_header_and_may_change_from_file_to_file() -> None:
+    mapping = Mapping(format="delimited", header=True, type="call", delimiter="|", set_delimiter=";")
+    decoder = Decoder(mapping, SCHEMA)
+    first = check(mapping, [b"861|2008-11-04T09:00:00Z|local|5"] * 3, decoder, b"msisdn|time|kind|seconds\r")
+    second = check(mapping, [b"7|x|roam|862|2008-11-04T09:00:00Z"] * 3, decoder, b"seconds|?|kind|msisdn|time")
+    twice = check(mapping, [b"7|x|roam|862|2008-11-04T09:00:00Z"], decoder, b"seconds|kind|kind|msisdn|time")
+
+    assert (first.batch.subscriber.tolist(), first.batch.cells[1].tolist(), first.slow) == ([861] * 3, [5] * 3, 0)
+    assert (second.batch.subscriber.tolist(), second.batch.cells[1].tolist(), second.slow) == ([862] * 3, [7] * 3, 0)
+    assert [letter.code for letter in twice.dead] == [Code.DUPLICATE_KEY]
+
+
+def test_a_set_is_written_with_its_own_delimiter() -> None:
+    mapping = Mapping(format="delimited", type="profile", columns=("msisdn", "time", "services"))
+    lines = [
+        b"1,2008-11-04T09:00:00Z,12593|mms",
+        "1,2008-11-04T09:00:00Z,|炫铃||none".encode(),
+        b"1,2008-11-04T09:00:00Z,",
+    ]
+
+    batch = check(mapping, lines).batch
+
+    assert batch.cells[1].tolist() == [3, 4, 0]
+    assert batch.present.tolist() == [2, 2, 0]
+
+
+PIECES = st.one_of(
+    st.sampled_from(ROW),
+    st.sampled_from(
+        [b"", b'""', b'"a"', b'"a""b"', b'"a,b"', b'a"', b"+5", b"-0", b"00", b"1e5", b"5.", b".5", b"TRUE"]
+    ),
+    st.sampled_from(
+        [b"data", b"profile", b"0", b"1", b"2008-11-04T09:00:00.5+08:00", "漫游".encode(), b"\xed\xa0\x80"]
+    ),
+    st.sampled_from([b"999999999999999", b"9999999999999999", b"+86138", b"123456789012345678", b"\r", b"\x00", b" "]),
+    st.binary(max_size=9),
+    st.integers(-(10**20), 10**20).map(lambda number: str(number).encode()),
+)
+
+
+@st.composite
+def delimited_lines(draw: st.DrawFn, delimiter: bytes) -> bytes:
+    row = list(ROW)
+    for _ in range(draw(st.integers(0, 3))):
+        place = draw(st.integers(0, len(row) - 1))
+        row[place : place + draw(st.sampled_from([1, 1, 1, 1, 0, 2]))] = [draw(PIECES)]
+    quoted = draw(st.booleans())
+    return delimiter.join(b'"%s"' % value if quoted and draw(st.booleans()) else value for value in row).replace(
+        b"\n", b""
+    ) + draw(st.sampled_from([b"", b"", b"\r", b"\r\r", delimiter]))
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data(), st.sampled_from([",", "|", "\t", ";", "+", "-", "."]), st.booleans())
+def test_the_scanner_agrees_with_the_strict_path_on_delimited_lines(
+    data: st.DataObject, delimiter: str, offset: bool
+) -> None:
+    lines = data.draw(st.lists(delimited_lines(delimiter.encode()), min_size=1, max_size=12))
+    time_offset = "+08:00" if offset else ""
+    check(Mapping(format="delimited", columns=COLUMNS, delimiter=delimiter, time_offset=time_offset), lines)
 
 
 def test_codes_are_for_ever() -> None:

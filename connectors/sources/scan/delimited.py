@@ -1,0 +1,249 @@
+"""The fast scanner of delimited lines.
+
+A line is first cut into its values, by a bit map of delimiters, quotes and line ends; then only the columns that its
+event type reads are looked at. A value in quotes is taken when it holds no quote. Whatever else is odd goes to the
+strict path.
+"""
+
+from connectors.sources.scan import layout as at
+from connectors.sources.scan.kernel import (
+    begin_row,
+    choose_type,
+    end_row,
+    head,
+    line_end,
+    meet,
+    member_bit,
+    put,
+    refuse_row,
+    row_is_whole,
+)
+from connectors.sources.scan.values import QUOTE, decimal, digits, hash_of, is_text, next_special, time_text
+from state.jit import kernel, part
+from state.raw import below_mask64, equal_mask64, load_i64, load_u8, ones, store_i64
+
+_LINE_END, _RETURN, _PLUS, _MINUS, _BOM = 10, 13, 43, 45, 0xEF
+_TRUE, _FALSE, _LOWER4, _LOWER5 = 0x65757274, 0x65736C6166, 0x20202020, 0x2020202020
+_WORD4, _WORD5 = 0xFFFFFFFF, 0xFFFFFFFFFF
+_SUBSCRIBER_DIGITS_MAX = 15
+
+
+@kernel
+def map_delimiters(address: int, length: int, delimiter: int, special: int, high: int) -> tuple[int, int]:
+    """Map `length` bytes, 64 a word: bit i of `special` is a delimiter, quote or line end, of `high` no ASCII.
+
+    Returns the number of line ends, and whether any byte is not ASCII.
+    """
+    lines = 0
+    any_high = 0
+    done = 0
+    word = 0
+    while done < length:
+        p = address + done
+        above = ~below_mask64(p, 128)
+        ends = equal_mask64(p, _LINE_END)
+        store_i64(special + word, ends | equal_mask64(p, QUOTE) | equal_mask64(p, delimiter))
+        store_i64(high + word, above)
+        if done + 64 > length:
+            inside = (1 << (length - done)) - 1
+            above &= inside
+            ends &= inside
+        lines += ones(ends)
+        any_high |= above
+        done += 64
+        word += 8
+    return lines, any_high
+
+
+@kernel
+def scan_delimited(c: int) -> int:
+    """Scan lines from `AT` to `END`, row by row from `ROW`, as `kernel.scan_json` does; return the next row."""
+    p = load_i64(c + at.AT)
+    end = load_i64(c + at.END)
+    row = load_i64(c + at.ROW)
+    base = load_i64(c + at.BASE)
+    while p < end and load_i64(c + at.FRESH_COUNT) <= at.FRESH_MAX - at.FRESH_ROW_MAX:
+        begin_row(c, row, p - base)
+        after = line(c, p)
+        if after != 0 and after - p <= load_i64(c + at.LINE_BYTES_MAX) + 1:
+            p = after
+            end_row(c, row)
+        else:
+            p = line_end(p) + 1
+            refuse_row(c, row)
+        row += 1
+    store_i64(c + at.AT, p)
+    store_i64(c + at.ROW, row)
+    return row
+
+
+@part
+def line(c: int, p: int) -> int:
+    """Scan one line; return the address of the next one, or 0 where the strict path must judge."""
+    end = cut(c, p)
+    if end == 0 or (load_i64(c + at.ANY_HIGH) != 0 and (load_u8(p) == _BOM or not is_text(c, p, end))):
+        return 0
+    if not type_column(c):
+        return 0
+    state = load_i64(c + at.STATE)
+    columns = load_i64(state + at.S_COLUMNS)
+    count = load_i64(state + at.S_COLUMNS_COUNT)
+    for n in range(count):
+        entry = load_i64(columns + n * 8)
+        piece = load_i64(c + at.PIECES) + load_i64(entry + at.E_COLUMN) * 16
+        start = load_i64(piece)
+        stop = load_i64(piece + 8)
+        if stop != start and not value(c, entry, start, stop):
+            return 0
+    return end + 1 if row_is_whole(c) else 0
+
+
+@part
+def cut(c: int, p: int) -> int:
+    """Write where each value of the line starts and stops; return the address of the line end, or 0."""
+    pieces = load_i64(c + at.PIECES)
+    columns = load_i64(c + at.COLUMNS)
+    delimiter = load_i64(c + at.DELIMITER)
+    if columns <= 0:
+        return 0
+    column = 0
+    while True:
+        stop = next_special(c, p)
+        start = p
+        if load_u8(stop) == QUOTE:
+            if stop != p:
+                return 0
+            start = p + 1
+            stop = closing_quote(c, start)
+            if stop == 0:
+                return 0
+            p = stop + 1
+        else:
+            p = stop
+        behind = load_u8(p)
+        last = behind != delimiter
+        if last and behind == _RETURN and load_u8(p + 1) == _LINE_END:
+            p += 1
+        elif last and behind != _LINE_END:
+            return 0
+        elif last and stop == p and stop > start and load_u8(stop - 1) == _RETURN:
+            stop -= 1
+        store_i64(pieces + column * 16, start)
+        store_i64(pieces + column * 16 + 8, stop)
+        column += 1
+        if last:
+            return p if column == columns else 0
+        if column == columns:
+            return 0
+        p += 1
+
+
+@kernel
+def closing_quote(c: int, p: int) -> int:
+    """Return the address of the next quote in the line; 0 for none."""
+    while True:
+        p = next_special(c, p)
+        found = load_u8(p)
+        if found == QUOTE:
+            return p
+        if found == _LINE_END:
+            return 0
+        p += 1
+
+
+@part
+def type_column(c: int) -> bool:
+    """Choose the state by the type column, where there is one."""
+    column = load_i64(c + at.TYPE_COLUMN)
+    if column < 0:
+        return True
+    piece = load_i64(c + at.PIECES) + column * 16
+    start = load_i64(piece)
+    stop = load_i64(piece + 8)
+    return stop != start and choose_type(c, hash_of(start, stop - start)) and head(c, at.HEAD_TYPE, 1) != 0
+
+
+@part
+def value(c: int, entry: int, start: int, stop: int) -> bool:
+    """Read the value between two addresses into the row; false where the strict path must judge."""
+    action = load_i64(entry + at.E_ACTION)
+    if action == at.STRING:
+        hashed = hash_of(start, stop - start)
+        meet(c, hashed, start, stop - start)
+        return put(c, entry, 1, hashed) != 0
+    if action == at.INT:
+        end, cell = whole_text(start)
+    elif action == at.A_SUBSCRIBER:
+        end, cell = subscriber_text(c, start)
+        return end == stop and head(c, at.HEAD_SUBSCRIBER, 1) != 0
+    elif action == at.A_TIME:
+        end, cell = time_text(c, start)
+        store_i64(c + at.R_AT, cell)
+        return end == stop and head(c, at.HEAD_TIME, 1) != 0
+    elif action == at.A_ID:
+        store_i64(c + at.R_ID, hash_of(start, stop - start))
+        return head(c, at.HEAD_ID, 1) != 0
+    elif action == at.FLOAT:
+        end, cell = decimal(start)
+    elif action == at.BOOL:
+        end, cell = bool_text(start, stop)
+    elif action == at.TIME:
+        end, cell = time_text(c, start)
+    elif action == at.SET:
+        end, cell = set_text(c, entry, start, stop)
+    else:
+        return action == at.A_TYPE
+    return end == stop and put(c, entry, 1, cell) != 0
+
+
+@part
+def whole_text(p: int) -> tuple[int, int]:
+    """Read a whole number of at most 18 digits, leading zeros and a sign allowed."""
+    sign = load_u8(p)
+    end, number, count = digits(p + 1 if sign == _MINUS or sign == _PLUS else p)  # noqa: PLR1714, SIM109  no tuples here
+    if count == 0 or count > 18:
+        return 0, 0
+    return end, (-number if sign == _MINUS else number)
+
+
+@part
+def subscriber_text(c: int, p: int) -> tuple[int, int]:
+    """Read an MSISDN with or without a plus into the row."""
+    first = p + 1 if load_u8(p) == _PLUS else p
+    end, number, count = digits(first)
+    if count == 0 or count > _SUBSCRIBER_DIGITS_MAX or load_u8(first) == 48:
+        return 0, 0
+    store_i64(c + at.R_SUBSCRIBER, number)
+    return end, number
+
+
+@part
+def bool_text(start: int, stop: int) -> tuple[int, int]:
+    """Read true, false, 1 or 0, in letters of any size."""
+    word = load_i64(start)
+    length = stop - start
+    if length == 1 and (word & 0xFE) == 48:
+        return stop, word & 1
+    if length == 4 and (word & _WORD4) | _LOWER4 == _TRUE:
+        return stop, 1
+    if length == 5 and (word & _WORD5) | _LOWER5 == _FALSE:
+        return stop, 0
+    return 0, 0
+
+
+@kernel
+def set_text(c: int, entry: int, start: int, stop: int) -> tuple[int, int]:
+    """Read the members of a set between their delimiters."""
+    delimiter = load_i64(c + at.SET_DELIMITER)
+    if delimiter == 0:
+        return 0, 0
+    bits = 0
+    first = start
+    p = start
+    while p <= stop:
+        if p == stop or load_u8(p) == delimiter:
+            if p > first:
+                bits |= member_bit(load_i64(entry + at.E_SET), hash_of(first, p - first))
+            first = p + 1
+        p += 1
+    return stop, bits
