@@ -15,11 +15,12 @@ from pathlib import Path
 
 import orjson
 
+from connectors.sources.contract import reached as furthest
 from connectors.sources.dead_letter import DeadLetter, from_json
 from state.disk import Disk
 from state.segments import Segments
 
-RECORDS_BYTES_MAX = 1 << 20
+SEGMENT_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,18 @@ class Kept:
 class DeadLetters:
     """Appends letters durably; used by the pipeline's workers."""
 
-    def __init__(self, folder: Path, disk: Disk, bytes_max: int, reached: Mapping[str, int]) -> None:
-        self._segments = Segments(folder, disk, segment_bytes=16 << 20)
+    def __init__(
+        self,
+        folder: Path,
+        disk: Disk,
+        bytes_max: int,
+        positions: Mapping[str, int],
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        self._segments = Segments(folder, disk, segment_bytes=segment_bytes)
         self._bytes_max = bytes_max
-        self._reached = dict(reached)
+        self._reached = {key: furthest(position) for key, position in positions.items()}
         self._lock = threading.Lock()
         self._known = {
             (kept.letter.key, kept.letter.offset)
@@ -49,8 +58,8 @@ class DeadLetters:
         """Append letters and sync; return how many were new."""
         with self._lock:
             new = [letter for letter in letters if self._is_new(letter)]
-            for start in range(0, len(new), 256):
-                lines = b"\n".join(letter.to_json() for letter in new[start : start + 256])
+            for start in range(0, len(new), LETTERS_A_RECORD):
+                lines = b"\n".join(letter.to_json() for letter in new[start : start + LETTERS_A_RECORD])
                 self._segments.append([lines], new[start].received_ms)
             if new:
                 self._segments.sync()
@@ -92,15 +101,15 @@ def read_letters(folder: Path, disk: Disk, *, also_replayed: bool = False) -> It
 
 
 def _replayed(segments: Segments) -> Iterator[str]:
-    for _, _, payload in segments.read(segments.first_position):
-        if bytes(payload[:12]) == b'{"replayed":':
-            yield from orjson.loads(payload)["replayed"]
+    for record in segments.read(segments.first_position):
+        if bytes(record.payload[: len(MARK)]) == MARK:
+            yield from orjson.loads(record.payload)["replayed"]
 
 
 def _letters(segments: Segments, start: int, replayed: frozenset[str]) -> Iterator[Kept]:
-    for position, _, payload in segments.read(max(start, segments.first_position)):
-        if bytes(payload[:12]) == b'{"replayed":':
+    for record in segments.read(max(start, segments.first_position)):
+        if bytes(record.payload[: len(MARK)]) == MARK:
             continue
-        for index, line in enumerate(bytes(payload).split(b"\n")):
-            number = f"{position}.{index}"
+        for index, line in enumerate(bytes(record.payload).split(b"\n")):
+            number = f"{record.position}.{index}"
             yield Kept(number, from_json(line), number in replayed)

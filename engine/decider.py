@@ -63,6 +63,7 @@ class Decider:
         self._outs = np.zeros((0, rows_max), np.int64)
         self._known = np.zeros((0, rows_max), np.uint8)
         self._rows = _RowLists(rows_max)
+        self._paused = Paused(np.zeros(0, np.uint8), np.zeros(0, np.uint8))
         self._visit_ms = self._visit_column()
 
     def snapshot(self) -> Snapshot:
@@ -146,7 +147,7 @@ class Decider:
         )
 
     def _visit_column(self) -> NDArray[np.int64]:
-        return self.table.ensure(VISIT_KEY, [ColumnSpec("int64", 1)])[0].reshape(-1)  # type: ignore[return-value]  # int64 by its spec
+        return self.table.ensure(VISIT_KEY, [ColumnSpec("int64", 1)])[0].reshape(-1)
 
     def _adopt(self, compiled: CompiledBook, born: dict[str, int]) -> None:
         book = compiled.book
@@ -157,7 +158,7 @@ class Decider:
             self.table.ensure((feature.fingerprint, born[feature.fingerprint]), columns_of(plan.spec))
             for feature, plan in zip(book.features, compiled.plans, strict=True)
         ]
-        self._paused: Paused = paused_arrays(book, self.paused)
+        self._paused = paused_arrays(book, self.paused)
         if self._outs.shape[0] < len(book.features) or self._outs.shape[1] < self._rows_max:
             self._outs = np.zeros((len(book.features), self._rows_max), np.int64)
             self._known = np.zeros((len(book.features), self._rows_max), np.uint8)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.pipeline import Pipeline
-from state.batch import Row, from_rows
+from state.batch import Row, Value, from_rows
 from state.decisions import OutcomeState, parse_decision_id
 from state.schema import Schema
 from state.strings import Strings
+
+Values = dict[str, Value]
 
 
 class Appender(Protocol):
@@ -61,7 +63,7 @@ class Feedback:
         rows = []
         for decision_id, subscriber, state, gateway, error in said:
             partition, position, row, rule = parse_decision_id(decision_id)
-            values = {
+            values: Values = {
                 "partition": partition,
                 "position": position,
                 "row": row,
@@ -75,13 +77,13 @@ class Feedback:
 
     async def visit(self, subscriber: int, terminal: str, visit: str, *, opened: bool, cause: str = "") -> None:
         """Say that a subscriber came to, or left, a terminal."""
-        values = {"terminal": terminal, "visit": visit, "open": opened, "cause": cause}
+        values: Values = {"terminal": terminal, "visit": visit, "open": opened, "cause": cause}
         await self._appender.append([Row("visit", subscriber, self._now_ms(), values)])
 
     async def answer(self, decision_id: str, subscriber: int, card: str, answer: str, note: str = "") -> None:
         """Say how a clerk's customer answered a card."""
         partition, position, row, rule = parse_decision_id(decision_id)
-        values = {
+        values: Values = {
             "partition": partition,
             "position": position,
             "row": row,
@@ -94,5 +96,5 @@ class Feedback:
 
     async def member(self, subscriber: int, name: str, *, member: bool) -> None:
         """Put a subscriber on a list, or take one off it."""
-        values = {"list": name, "member": member}
+        values: Values = {"list": name, "member": member}
         await self._appender.append([Row("list", subscriber, self._now_ms(), values)])

@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from connectors.sources.contract import later, reached
 from engine.compiled import CompiledBook
 from engine.decider import Decider
 from engine.tickets import Ticket
@@ -261,7 +262,7 @@ class Partition:
             kind=group[0].kind,
             append_ms=self._append_ms(batch, now_ms),
             batch=batch,
-            sources={item.key: max(item.end, self.sources.get(item.key, 0)) for item in group if item.key},
+            sources={item.key: later(item.end, self.sources.get(item.key, 0)) for item in group if item.key},
             dedupe=group[0].dedupe,
             payload=group[0].payload,
         )
@@ -303,10 +304,10 @@ class Partition:
 
     def _unseen(self, item: Item) -> Item:
         """Leave out the rows that this partition appended before a crash."""
-        reached = self.sources.get(item.key, 0) if item.key else 0
-        if item.batch is None or item.offsets is None or item.start >= reached:
+        seen = reached(self.sources.get(item.key, 0)) if item.key else 0
+        if item.batch is None or item.offsets is None or item.start >= seen:
             return item
-        keep = np.flatnonzero(item.offsets >= reached).astype(np.int32)
+        keep = np.flatnonzero(item.offsets >= seen).astype(np.int32)
         self.counts.repeated += item.batch.n - keep.shape[0]
         return replace(item, batch=select(item.batch, keep), offsets=item.offsets[keep])
 

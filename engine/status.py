@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from prometheus_client import Counter
+
 from engine.core import Core
 from engine.pipeline import Pipeline
 
@@ -82,7 +84,10 @@ def decisions_of(core: Core) -> dict[str, dict[str, int]]:
     return found
 
 
-def _total(counter: Any) -> float:
+def _total(counter: Counter) -> float:
     return sum(
-        sample.value for family in counter.collect() for sample in family.samples if sample.name.endswith("_total")
+        float(sample.value)
+        for family in counter.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
     )

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from connectors.desk.desk import Desk
 from connectors.desk.model import Answer, Card, Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
 from connectors.desk.routes import add_routes as add_desk_routes
+from connectors.sources.contract import earlier
 from connectors.sources.files.client import FilesSource
 from connectors.sources.http.client import HttpSource
 from connectors.sources.tcp.client import TcpSource
@@ -86,8 +88,8 @@ class Embedded:
     async def _start(self, core: Core, book: Book) -> None:
         config = self.config
         self.core = core
-        sources = [*config.sources.files, *config.sources.tcp, *config.sources.http]
-        self.doors = Doors([Source(source.name, source.mapping) for source in sources], book.schema)
+        self._loop = asyncio.get_running_loop()
+        self.doors = Doors([Source(source.name, source.mapping) for source in config.sources.every], book.schema)
         self.doors.check(book.schema)
         self.pipeline = Pipeline(
             core.partitions,
@@ -120,10 +122,9 @@ class Embedded:
             await self._serve()
         await self._open_sources()
         self._spawn(self._watch_book())
-        loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError, RuntimeError):
-                loop.add_signal_handler(name, self.stop)
+                self._loop.add_signal_handler(name, self.stop)
 
     def _make_desk(self) -> Desk:
         config = self.config.desk
@@ -131,7 +132,7 @@ class Embedded:
         if config.queue == "redis":
             from connectors.desk.redis import RedisQueue  # noqa: PLC0415 only who uses Redis loads it
 
-            queue = RedisQueue(config.redis, config.visit_idle_ms, config.retry_ms)
+            queue = RedisQueue(config.visit_idle_ms, config.retry_ms, config.redis)
         else:
             queue = MemoryQueue(config.visit_idle_ms, config.retry_ms)
         return Desk(queue, self._on_visit, self._on_answer, config, self.clock.now_ms)
@@ -217,8 +218,8 @@ class Embedded:
         self.doors.check(book.schema)
         payload = self.core.put_book(book)
         self.doors.schema = book.schema
+        self._loop.call_soon_threadsafe(self.sending.follow, book)
         self.pipeline.broadcast(FrameKind.ACTIVATION, payload).result()
-        self.sending.book(book)
 
     def _reloaded(self, result: str) -> None:
         self.core.metrics.reloads.labels(result).inc()
@@ -273,4 +274,4 @@ class Embedded:
 def resume_positions(core: Core) -> dict[str, int]:
     """Return, for every key, the position that all partitions have reached."""
     keys = {key for partition in core.partitions for key in partition.sources}
-    return {key: min(partition.sources.get(key, 0) for partition in core.partitions) for key in keys}
+    return {key: reduce(earlier, (partition.sources.get(key, 0) for partition in core.partitions)) for key in keys}

@@ -14,7 +14,7 @@ from connectors.gateways.spool.client import SpoolGateway as SpoolClient
 from engine.clock import Clock, EventsClock
 from engine.config import Config, GatewayConfig, SpoolGateway
 from engine.core import Core
-from engine.dispatch import Action, Decided, Dispatcher, Outbox, Scope, policy_of
+from engine.dispatch import Action, Decided, Dispatcher, Outbox, Policy, Scope, policy_of
 from engine.feedback import Feedback
 from engine.feeder import Feeder
 from engine.partition import Appended, Partition
@@ -28,11 +28,11 @@ class Sending:
     def __init__(
         self, config: Config, book: Book, core: Core, desk: Desk | None, feedback: Feedback, clock: Clock
     ) -> None:
+        self._config = config
         self._core = core
         self._clock = clock
-        desk_channels = [channel.name for channel in book.channels.values() if channel.kind == "desk"]
         self._dispatcher = Dispatcher(
-            policy_of(config, book.zone, desk_channels),
+            make_policy(config, book),
             {name: make_gateway(name, one, clock.now_ms) for name, one in config.gateways.items()},
             desk,
             feedback,
@@ -67,6 +67,10 @@ class Sending:
             self._feeder.wake()
             await self._task
         await self._dispatcher.stop()
+
+    def follow(self, book: Book) -> None:
+        """Send by the channels of a new book from now on; from the loop's thread."""
+        self._dispatcher.core.policy = make_policy(self._config, book)
 
     async def control(self, action: str, kind: str, name: str) -> int:
         """Pause, resume or kill; returns how many queued sends it touches."""
@@ -103,6 +107,11 @@ class Sending:
         metrics = self._core.metrics
         metrics.sends.labels(gateway, outcome.state.value).inc()
         metrics.to_gateway.observe(max(now_ms - what.at_ms, 0) / 1000)
+
+
+def make_policy(config: Config, book: Book) -> Policy:
+    """Return how the channels of a book are sent."""
+    return policy_of(config, book.zone, [one.name for one in book.channels.values() if one.kind == "desk"])
 
 
 def make_gateway(name: str, config: GatewayConfig, now_ms: NowMs) -> Gateway:
