@@ -22,6 +22,9 @@ from state.segments import Segments
 
 SEGMENT_BYTES = 16 << 20
 
+MARK = b'{"replayed":'
+LETTERS_A_RECORD = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
