@@ -1,0 +1,51 @@
+"""How the benchmarks measure: arguments they share, a folder that goes away, a process of its own for each run."""
+
+import argparse
+import concurrent.futures
+import multiprocessing
+import resource
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from perf.report import RESULTS
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def arguments(
+    what: str | None, *, events: int, subscribers: int, quick_events: int, quick_subscribers: int
+) -> argparse.Namespace:
+    """Read the command line: `--quick` (seconds, figures worth nothing), or sizes of one's own."""
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--quick", action="store_true", help="run in seconds, to see that it runs")
+    parser.add_argument("--events", type=int, help=f"events measured ({events:,})")
+    parser.add_argument("--subscribers", type=int, help=f"subscribers ({subscribers:,})")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file to append the figures to")
+    given = parser.parse_args()
+    given.events = given.events or (quick_events if given.quick else events)
+    given.subscribers = given.subscribers or (quick_subscribers if given.quick else subscribers)
+    return given
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """A folder for one benchmark, removed behind it. TMPDIR says where; it must be on a real disk."""
+    with tempfile.TemporaryDirectory(prefix="opportune-perf-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def isolated(function: Callable[Arguments, Result], *args: Arguments.args, **named: Arguments.kwargs) -> Result:
+    """Call a function in a new process, so that no run inherits memory or threads of another."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *args, **named).result()
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process that is in use now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()

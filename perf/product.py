@@ -1,0 +1,127 @@
+"""The engine as the embedded runtime puts it together, without gateways, desk and HTTP: from a source to durable decisions.
+
+    with running(config) as engine:
+        engine.take_files(folder)
+
+Everything durable is on: log, journal with decision records, page sweep.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.sources.files.client import FilesSource
+from connectors.sources.files.config import FilesConfig
+from connectors.sources.tcp.config import TcpConfig
+from engine.config import BookConfig, Config, DataConfig, LimitsConfig, SourcesConfig, StateConfig
+from engine.core import Core, open_core
+from engine.doors import Doors, Source
+from engine.pipeline import Pipeline
+from engine.runtimes.embedded import SWITCH_INTERVAL_S
+from engine.warmup import warm_up
+from rules.model import Book
+
+LOOK_S = 0.002
+
+
+def configure(
+    folder: Path,
+    texts: Mapping[str, str],
+    *,
+    subscribers: int,
+    threads: int,
+    partitions: int,
+    recovery_target_s: float | None = None,
+) -> Config:
+    """Write a book below `folder` and return settings for an engine there; what is not named stays as shipped."""
+    book = folder / "book"
+    write_book(book, texts)
+    state = StateConfig(memory_subscribers=max(subscribers + subscribers // 16, 100_000))
+    if recovery_target_s is not None:
+        state = state.model_copy(update={"recovery_target_s": recovery_target_s})
+    return Config(
+        data=DataConfig(directory=folder / "data", partitions=partitions, threads=threads),
+        book=BookConfig(folder=book),
+        state=state,
+        sources=SourcesConfig(
+            files=(FilesConfig(name="feed", directory=folder / "inbox"),), tcp=(TcpConfig(name="lines", port=0),)
+        ),
+    )
+
+
+def write_book(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write the files of a book."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+@dataclass
+class Engine:
+    """A running core and pipeline."""
+
+    config: Config
+    core: Core
+    book: Book
+    doors: Doors
+    pipeline: Pipeline
+
+    def take_files(self, folder: Path) -> float:
+        """Decide all files of a folder; return the seconds until the last decision was durable."""
+        began = time.perf_counter()
+        source = FilesSource(FilesConfig(name="feed", directory=folder), {}, drain=True)
+        source.open()
+        self.pipeline.add_source(source)
+        self.wait()
+        source.close()
+        return time.perf_counter() - began
+
+    def wait(self) -> None:
+        """Wait until all that was taken in is durable; raises what stopped the pipeline."""
+        while not self.pipeline.idle:
+            if self.pipeline.failure is not None:
+                raise self.pipeline.failure
+            time.sleep(LOOK_S)
+
+    @property
+    def sweeps(self) -> int:
+        """Page sweeps completed in all partitions."""
+        return sum(partition.flusher.sweeps for partition in self.core.partitions)
+
+
+@contextmanager
+def stopped(config: Config) -> Iterator[Engine]:
+    """Open and recover, start no thread; close at the end."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    warm_up(None)
+    core = open_core(config)
+    try:
+        book = core.first_book()
+        doors = Doors([Source(source.name, source.mapping) for source in config.sources.every], book.schema)
+        pipeline = Pipeline(
+            core.partitions,
+            doors.decode,
+            core,
+            threads=min(config.data.threads, config.data.partitions),
+            queue_bytes_max=config.limits.intake_bytes_max,
+            chunk_bytes=1 << 20,
+        )
+        yield Engine(config, core, book, doors, pipeline)
+    finally:
+        core.close()
+
+
+@contextmanager
+def running(config: Config) -> Iterator[Engine]:
+    """Open, recover, start; stop and close at the end."""
+    with stopped(config) as engine:
+        for partition in engine.core.partitions:
+            partition.flusher.start()
+        engine.pipeline.start()
+        try:
+            yield engine
+        finally:
+            engine.pipeline.stop()
