@@ -113,10 +113,6 @@ class Feeder:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._more.set)
 
-    def entry(self, partition: Partition) -> int:
-        """Return the journal entry that is still needed; older ones may go."""
-        return self._readings[partition.number].next
-
     @property
     def idle(self) -> bool:
         """Whether everything durable has been handed over."""

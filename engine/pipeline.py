@@ -155,7 +155,7 @@ class Pipeline:
         with self._changed:
             self._queued_bytes += chunk.length
             self._pushed.append((chunk, ticket))
-            self._changed.notify()
+            self._changed.notify_all()
         return ticket.future
 
     def append(self, batch: Batch) -> "Future[None]":
@@ -296,7 +296,7 @@ class Pipeline:
                 self._resting[source] = time.monotonic() + IDLE_WAIT_S
             else:
                 self._queued_bytes += chunk.length
-            self._changed.notify()
+            self._changed.notify_all()
         if chunk is None:
             self._release(sequence, [])
             return

@@ -7,12 +7,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from connectors.contract import Gateway, NowMs, Outcome
+from connectors.contract import Outcome
 from connectors.desk.desk import Desk
-from connectors.gateways.smpp.client import SmppGateway as SmppClient
-from connectors.gateways.spool.client import SpoolGateway as SpoolClient
+from connectors.gateways import open_gateway
 from engine.clock import Clock, EventsClock
-from engine.config import Config, GatewayConfig, SpoolGateway
+from engine.config import Config
 from engine.core import Core
 from engine.dispatch import Action, Decided, Dispatcher, Outbox, Policy, Scope, policy_of
 from engine.feedback import Feedback
@@ -33,7 +32,7 @@ class Sending:
         self._clock = clock
         self._dispatcher = Dispatcher(
             make_policy(config, book),
-            {name: make_gateway(name, one, clock.now_ms) for name, one in config.gateways.items()},
+            {name: open_gateway(name, one, clock.now_ms) for name, one in config.gateways.items()},
             desk,
             feedback,
             clock.now_ms,
@@ -74,7 +73,7 @@ class Sending:
 
     async def control(self, action: str, kind: str, name: str) -> int:
         """Pause, resume or kill; returns how many queued sends it touches."""
-        touched = self._dispatcher.core.queued(Scope(kind), name)
+        touched = self._dispatcher.queued(Scope(kind), name)
         await self._dispatcher.switch(Scope(kind), name, Action(action))
         return touched
 
@@ -97,7 +96,7 @@ class Sending:
 
     def entry(self, partition: Partition) -> int:
         """Return the journal entry that dispatch still needs."""
-        return self._feeder.entry(partition) if self._feeder is not None else 0
+        return self._dispatcher.durable_cursors.get(str(partition.number), 0)
 
     def status(self) -> dict[str, Any]:
         """Return the figures of dispatch."""
@@ -112,10 +111,3 @@ class Sending:
 def make_policy(config: Config, book: Book) -> Policy:
     """Return how the channels of a book are sent."""
     return policy_of(config, book.zone, [one.name for one in book.channels.values() if one.kind == "desk"])
-
-
-def make_gateway(name: str, config: GatewayConfig, now_ms: NowMs) -> Gateway:
-    """Return the gateway of a configuration section."""
-    if isinstance(config, SpoolGateway):
-        return SpoolClient(name, config, now_ms)
-    return SmppClient(name, config, now_ms)
