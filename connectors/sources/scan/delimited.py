@@ -101,41 +101,44 @@ def line(c: int, p: int) -> int:
 @part
 def cut(c: int, p: int) -> int:
     """Write where each value of the line starts and stops; return the address of the line end, or 0."""
-    pieces = load_i64(c + at.PIECES)
     columns = load_i64(c + at.COLUMNS)
     delimiter = load_i64(c + at.DELIMITER)
-    if columns <= 0:
-        return 0
-    column = 0
-    while True:
+    piece = load_i64(c + at.PIECES)
+    last = piece + columns * 16 - 16
+    while piece < last:
         stop = next_special(c, p)
-        start = p
-        if load_u8(stop) == QUOTE:
-            if stop != p:
-                return 0
-            start = p + 1
-            stop = closing_quote(c, start)
-            if stop == 0:
-                return 0
+        if load_u8(stop) == delimiter:
+            store_i64(piece, p)
+            store_i64(piece + 8, stop)
             p = stop + 1
         else:
-            p = stop
-        behind = load_u8(p)
-        last = behind != delimiter
-        if last and behind == _RETURN and load_u8(p + 1) == _LINE_END:
+            p = quoted(c, piece, p, stop)
+            if p == 0 or load_u8(p) != delimiter:
+                return 0
             p += 1
-        elif last and behind != _LINE_END:
-            return 0
-        elif last and stop == p and stop > start and load_u8(stop - 1) == _RETURN:
-            stop -= 1
-        store_i64(pieces + column * 16, start)
-        store_i64(pieces + column * 16 + 8, stop)
-        column += 1
-        if last:
-            return p if column == columns else 0
-        if column == columns:
-            return 0
+        piece += 16
+    if piece != last or columns <= 0:
+        return 0
+    stop = next_special(c, p)
+    if load_u8(stop) == _LINE_END:
+        store_i64(piece, p)
+        store_i64(piece + 8, stop - 1 if stop > p and load_u8(stop - 1) == _RETURN else stop)
+        return stop
+    p = quoted(c, piece, p, stop)
+    if p != 0 and load_u8(p) == _RETURN:
         p += 1
+    return p if p != 0 and load_u8(p) == _LINE_END else 0
+
+
+@kernel
+def quoted(c: int, piece: int, p: int, found: int) -> int:
+    """Write a value in quotes, and return the address behind its closing quote; 0 where no quote begins it."""
+    if found != p or load_u8(p) != QUOTE:
+        return 0
+    stop = closing_quote(c, p + 1)
+    store_i64(piece, p + 1)
+    store_i64(piece + 8, stop)
+    return stop + 1 if stop != 0 else 0
 
 
 @kernel

@@ -9,6 +9,9 @@ Rows are written where they will stay, so a chunk without odd lines is never cop
 `scan.layout`, filled in `scan.tables`. Texts that the known-set lacks are reported once (`FRESH`).
 """
 
+import numpy as np
+from numpy.typing import NDArray
+
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.values import (
     BACKSLASH,
@@ -29,6 +32,8 @@ from connectors.sources.scan.values import (
 )
 from state.jit import kernel, part
 from state.raw import (
+    address_i64,
+    address_of,
     below_mask64,
     differ16,
     equal_mask64,
@@ -94,6 +99,52 @@ def line_end(p: int) -> int:
         if found != 0:
             return p + trailing_zeros(found)
         p += 64
+
+
+@kernel
+def aim(
+    context: NDArray[np.int64], words: NDArray[np.int64], flags: NDArray[np.uint8],
+    base: int, length: int, rows: int, width: int, at_ms_max: int,
+) -> None:  # fmt: skip
+    """Point a context at what is read and written in a call.
+
+    `words` holds subscriber, time, id, present, offsets (one more than rows), then `width` columns of cells; `flags`
+    holds type, then whether the scanner took the row.
+    """
+    c = address_i64(context)
+    out = address_i64(words)
+    column = rows * 8
+    store_i64(c + at.AT, base)
+    store_i64(c + at.END, base + length)
+    store_i64(c + at.BASE, base)
+    store_i64(c + at.ROW, 0)
+    store_i64(c + at.OUT_SUBSCRIBER, out)
+    store_i64(c + at.OUT_AT, out + column)
+    store_i64(c + at.OUT_ID, out + 2 * column)
+    store_i64(c + at.OUT_PRESENT, out + 3 * column)
+    store_i64(c + at.OUT_OFFSETS, out + 4 * column)
+    store_i64(c + at.OUT_CELLS, out + 5 * column + 8)
+    store_i64(c + at.OUT_TYPE, address_of(flags))
+    store_i64(c + at.OUT_OK, address_of(flags) + rows)
+    store_i64(c + at.STRIDE, column)
+    store_i64(c + at.ALL_SLOTS, (1 << width) - 1)
+    store_i64(c + at.AT_MS_MAX, at_ms_max)
+    store_i64(c + at.MISSES, 0)
+    store_i64(c + at.REFUSED, 0)
+    store_i64(c + at.STRANGE_COUNT, 0)
+
+
+@kernel
+def insert_all(old: NDArray[np.int64], table: NDArray[np.int64]) -> None:
+    """Put every hash of one table into another, larger one."""
+    mask = table.shape[0] - 1
+    for n in range(old.shape[0]):
+        hashed = old[n]
+        slot = hashed & mask
+        while hashed != 0 and table[slot] != 0:
+            slot = (slot + 1) & mask
+        if hashed != 0:
+            table[slot] = hashed
 
 
 @kernel

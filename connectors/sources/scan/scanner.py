@@ -13,15 +13,16 @@ from connectors.sources.contract import Bytes
 from connectors.sources.mapping import Plan, offset_ms
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.delimited import map_delimiters, scan_delimited
-from connectors.sources.scan.kernel import map_bytes, scan_json
+from connectors.sources.scan.kernel import aim, insert_all, map_bytes, scan_json
 from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.strict import AT_MS_MIN
 from state.batch import Batch
 
-KNOWN_MAX = 1 << 22
+KNOWN_MAX = 1 << 20
 """Texts that a scanner remembers to have reported."""
 _KNOWN_MIN = 1 << 14
 _MISSES_SHARE = 32
+_LINE_END = 10
 _FORMATS = {"iso8601": at.ISO8601, "compact": at.COMPACT, "epoch_ms": at.EPOCH_MS, "epoch_s": at.EPOCH_S}
 
 
@@ -48,6 +49,7 @@ class Scanner:
         self._special = np.zeros(0, np.int64)
         self._high = np.zeros(0, np.int64)
         self._context = np.zeros(at.CONTEXT_WORDS, np.int64)
+        self._address = self._context.ctypes.data
         self._tables = Tables(plan, {})
         self._columns: tuple[str, ...] = ()
         self._pieces = np.zeros(0, np.int64)
@@ -62,25 +64,20 @@ class Scanner:
         """
         if columns != self._columns:
             self._take_columns(columns)
-        schema = self._plan.schema
         base = data.ctypes.data
-        ended = length == 0 or data[length - 1] == 10
+        ended = length == 0 or data[length - 1] == _LINE_END
         rows = self._map(base, length if ended else length + 1)
-        batch = Batch(
-            schema,
-            np.empty(rows, np.int64),
-            np.empty(rows, np.int64),
-            np.empty(rows, np.uint8),
-            np.empty(rows, np.int64),
-            np.empty(rows, np.int64),
-            np.empty((schema.width, rows), np.int64),
-        )
-        offsets = np.empty(rows + 1, np.int64)
-        ok = np.empty(rows, np.uint8)
-        self._aim(batch, offsets, ok, base, length, at_ms_max)
-        self._run(data, batch, rows)
+        width = self._plan.schema.width
+        words = np.empty((width + 5) * rows + 1, np.int64)
+        flags = np.empty(2 * rows, np.uint8)
+        aim(self._context, words, flags, base, length, rows, width, at_ms_max)
+        strings = self._run(data, base, rows)
+        subscriber, at_ms, id_, present = (words[n * rows : (n + 1) * rows] for n in range(4))
+        cells = words[5 * rows + 1 :].reshape(width, rows)
+        batch = Batch(self._plan.schema, subscriber, at_ms, flags[:rows], id_, present, cells, strings)
+        offsets = words[4 * rows : 5 * rows + 1]
         offsets[rows] = length if ended else length + 1
-        return Scanned(batch, offsets, ok, self._word(at.REFUSED))
+        return Scanned(batch, offsets, flags[rows:], self._word(at.REFUSED))
 
     def _take_columns(self, columns: tuple[str, ...]) -> None:
         """Read other columns from now on. Where a name stands twice, every line is left to the strict path."""
@@ -100,7 +97,7 @@ class Scanner:
             self._high = np.zeros(2 * words + 2, np.int64)
             self._set(at.SPECIAL, self._special.ctypes.data)
             self._set(at.HIGH, self._high.ctypes.data)
-        maps = self._special.ctypes.data, self._high.ctypes.data
+        maps = self._word(at.SPECIAL), self._word(at.HIGH)
         if self._delimiter:
             lines, any_high = map_delimiters(base, length, self._delimiter, *maps)
         else:
@@ -108,25 +105,24 @@ class Scanner:
         self._set(at.ANY_HIGH, any_high)
         return lines
 
-    def _run(self, data: Bytes, batch: Batch, rows: int) -> None:
+    def _run(self, data: Bytes, base: int, rows: int) -> list[tuple[int, bytes]]:
+        """Scan to the end; return the texts that are new."""
         strings: dict[int, bytes] = {}
-        context = self._context.ctypes.data
-        while True:
+        done = -1
+        while done < rows:
             self._make_room()
-            done = scan_delimited(context) if self._delimiter else scan_json(context)
-            base = data.ctypes.data
-            for hashed, address, length in self._fresh[: self._word(at.FRESH_COUNT)].tolist():
-                strings[hashed] = data[address - base : address - base + length].tobytes()
-            self._set(at.FRESH_COUNT, 0)
-            if done >= rows:
-                break
-        batch.strings = list(strings.items())
+            done = scan_delimited(self._address) if self._delimiter else scan_json(self._address)
+            count = self._word(at.FRESH_COUNT)
+            if count:
+                for hashed, address, length in self._fresh[:count].tolist():
+                    strings[hashed] = data[address - base : address - base + length].tobytes()
+                self._set(at.FRESH_COUNT, 0)
         if self._word(at.MISSES) * _MISSES_SHARE > rows and self._word(at.STRANGE_COUNT):
-            self._learn(data)
+            self._learn(data, base)
+        return list(strings.items())
 
-    def _learn(self, data: Bytes) -> None:
+    def _learn(self, data: Bytes, base: int) -> None:
         """Add keys that the feed sends and the book does not know, so that they are guessed too."""
-        base = data.ctypes.data
         before = sum(map(len, self._learned.values()))
         for state, address, length in self._strange[: self._word(at.STRANGE_COUNT)].tolist():
             names = self._learned.setdefault(self._tables.names.get(state, ""), set())
@@ -144,37 +140,11 @@ class Scanner:
                 self._known[:] = 0
                 self._set(at.KNOWN_COUNT, 0)
                 return
-            old = self._known[self._known != 0]
-            self._known = np.zeros(2 * len(self._known), np.int64)
-            _insert(self._known, old)
+            old = self._known
+            self._known = np.zeros(2 * len(old), np.int64)
+            insert_all(old, self._known)
             self._set(at.KNOWN, self._known.ctypes.data)
             self._set(at.KNOWN_MASK, len(self._known) - 1)
-
-    def _aim(
-        self, batch: Batch, offsets: NDArray[np.int64], ok: NDArray[np.uint8], base: int, length: int, at_ms_max: int
-    ) -> None:
-        """Point the context at what is read and written in this call."""
-        rows = batch.n
-        for place, value in (
-            (at.AT, base),
-            (at.END, base + length),
-            (at.BASE, base),
-            (at.ROW, 0),
-            (at.OUT_SUBSCRIBER, batch.subscriber.ctypes.data),
-            (at.OUT_AT, batch.at_ms.ctypes.data),
-            (at.OUT_TYPE, batch.type.ctypes.data),
-            (at.OUT_ID, batch.id.ctypes.data),
-            (at.OUT_PRESENT, batch.present.ctypes.data),
-            (at.OUT_CELLS, batch.cells.ctypes.data),
-            (at.OUT_OFFSETS, offsets.ctypes.data),
-            (at.OUT_OK, ok.ctypes.data),
-            (at.STRIDE, rows * 8),
-            (at.AT_MS_MAX, at_ms_max),
-            (at.MISSES, 0),
-            (at.REFUSED, 0),
-            (at.STRANGE_COUNT, 0),
-        ):
-            self._context[place // 8] = value
 
     def _prepare(self) -> None:
         """Write what stays the same from call to call."""
@@ -208,12 +178,3 @@ class Scanner:
 
     def _set(self, place: int, value: int) -> None:
         self._context[place // 8] = value
-
-
-def _insert(table: NDArray[np.int64], hashes: NDArray[np.int64]) -> None:
-    mask = len(table) - 1
-    for hashed in hashes.tolist():
-        slot = hashed & mask
-        while table[slot]:
-            slot = (slot + 1) & mask
-        table[slot] = hashed
