@@ -33,7 +33,8 @@ class StatusBoard:
         core = self._core
         active = core.active
         uptime_s = time.monotonic() - self._began_s
-        folded = sum(partition.counts.events for partition in core.partitions)
+        repeated = sum(partition.counts.repeated for partition in core.partitions)
+        events = int(_total(core.metrics.events)) - repeated
         return {
             "uptime_s": round(uptime_s, 3),
             "book": {
@@ -46,9 +47,9 @@ class StatusBoard:
                 "subscribers": core.recovery.subscribers,
                 "refolded": core.recovery.refolded,
             },
-            "events": folded,
+            "events": events,
             "doubled": sum(partition.counts.doubled for partition in core.partitions),
-            "events_per_s": round(folded / uptime_s, 1) if uptime_s else 0.0,
+            "events_per_s": round(events / uptime_s, 1) if uptime_s else 0.0,
             "dead_letters": int(_total(core.metrics.dead)),
             "queued_bytes": self._pipeline.queued_bytes,
             "latency_ms": {

@@ -1,0 +1,36 @@
+"""`run --drain` ends by itself, with a summary; a second run finds nothing new."""
+
+from tests.engine.conftest import Make
+from tests.engine.world import BASE_MS, call, joined
+
+
+def day(count: int = 300) -> bytes:
+    return joined(call(8613800000000 + n % 50, BASE_MS + n * 60_000) for n in range(1, count + 1))
+
+
+def test_a_drained_run_decides_and_sends_everything_and_says_so(make: Make) -> None:
+    engine = make()
+    engine.put("day.ndjson", day())
+
+    summary = engine.drain()
+    records = engine.records("--decided")
+
+    assert "300 events" in summary
+    assert len(records) >= 50
+    assert len(engine.spooled()) == len([one for one in records if one["channel"] in {"sms", "alert"}])
+    assert "dispatch" in summary
+    assert f"{len(records):,}" in summary
+
+
+def test_a_second_run_reads_no_line_twice(make: Make) -> None:
+    engine = make()
+    engine.put("day.ndjson", day())
+    engine.drain()
+    before = engine.records()
+    spooled = engine.spooled()
+
+    summary = engine.drain()
+
+    assert engine.records() == before
+    assert engine.spooled() == spooled
+    assert summary.startswith("0 events")
