@@ -19,9 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from connectors.desk.config import DeskConfig
 from connectors.gateways.smpp.config import SmppConfig
 from connectors.gateways.spool.config import SpoolConfig
+from connectors.kafka.config import KafkaConfig
 from connectors.secret import Secret
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.http.config import HttpConfig
+from connectors.sources.kafka.config import RawConfig
 from connectors.sources.tcp.config import TcpConfig
 from engine.windows import SendWindow
 from rules.diagnostics import nearest
@@ -108,7 +110,7 @@ class StateConfig(Section):
     ] = 2_000_000
 
 
-SourceConfig = FilesConfig | TcpConfig | HttpConfig
+SourceConfig = FilesConfig | TcpConfig | HttpConfig | RawConfig
 
 
 class SourcesConfig(Section):
@@ -117,6 +119,7 @@ class SourcesConfig(Section):
     files: Annotated[tuple[FilesConfig, ...], Field(description="Watched directories.")] = ()
     tcp: Annotated[tuple[TcpConfig, ...], Field(description="TCP listeners.")] = ()
     http: Annotated[tuple[HttpConfig, ...], Field(description="Routes of the HTTP front.")] = ()
+    kafka: Annotated[tuple[RawConfig, ...], Field(description="Raw topics of a cluster.")] = ()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -129,7 +132,7 @@ class SourcesConfig(Section):
     @property
     def every(self) -> tuple[SourceConfig, ...]:
         """All sources, of whatever kind."""
-        return (*self.files, *self.tcp, *self.http)
+        return (*self.files, *self.tcp, *self.http, *self.kafka)
 
 
 class Paced(Section):
@@ -239,6 +242,35 @@ class LimitsConfig(Section):
     ] = GIB
 
 
+AgentName = Literal["intake", "decide"]
+
+
+class ClusterConfig(KafkaConfig):
+    """Kafka, for `opportune worker` and `opportune topics`; `opportune run` needs none of it."""
+
+    prefix: Annotated[
+        str,
+        Field(description="What the names of our topics and groups begin with.", pattern=r"^[A-Za-z0-9._-]{0,100}$"),
+    ] = "opportune."
+    replicas: Annotated[int, Field(ge=1, le=16, description="Copies of each topic; 1 loses data with a disk.")] = 3
+    agents: Annotated[
+        tuple[AgentName, ...],
+        Field(min_length=1, description="What a worker does: intake packs raw topics, decide owns partitions."),
+    ] = ("intake", "decide")
+    session_timeout_ms: Annotated[
+        int, Field(ge=1_000, le=60_000, description="Silence after which a worker counts as dead; milliseconds.")
+    ] = 6_000
+    intake_wait_ms: Annotated[
+        int, Field(ge=1, le=1_000, description="Milliseconds that raw records are collected before they are packed.")
+    ] = 5
+    intake_records_max: Annotated[
+        int, Field(ge=64, le=1 << 20, description="Records of one raw partition that are packed at a time.")
+    ] = 32_768
+    silent_s: Annotated[
+        float, Field(ge=5, le=86_400, description="Seconds without progress, with frames waiting, until a worker ends.")
+    ] = 60.0
+
+
 class Config(Section):
     """Everything that can be set. Sections that are left out take their defaults."""
 
@@ -254,6 +286,7 @@ class Config(Section):
     desk: DeskConfig = DeskConfig()
     http: HttpFrontConfig = HttpFrontConfig()
     metrics: MetricsConfig = MetricsConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
 
 class ConfigErrors(ValueError):  # noqa: N818 - it carries many errors, and its name says so

@@ -12,6 +12,7 @@ travels in the snapshot that the flusher writes with `redo_from`.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import orjson
@@ -93,14 +94,36 @@ class Counts:
     unfolded: int = 0
 
 
-class Partition:
-    """The state machine of one partition; used by one thread at a time."""
+class FrameLog(Protocol):
+    """The log, as the fold reads it; positions rise, and may have gaps."""
+
+    @property
+    def first_position(self) -> int:
+        """Oldest frame kept."""
+
+    def read(self, start: int) -> Iterator[tuple[int, Frame]]:
+        """Yield (position, frame) from `start` to the present end."""
+
+    def position_at(self, at_ms: int) -> int:
+        """Return the first position appended at or after `at_ms`."""
+
+
+class Reaching(Protocol):
+    """The journal, as the fold knows it."""
+
+    @property
+    def reached(self) -> int:
+        """The log position up to which decisions are written."""
+
+
+class Fold:
+    """The state machine of one partition, whoever writes its log; used by one thread at a time."""
 
     def __init__(
         self,
         number: int,
-        log: Log,
-        journal: Journal,
+        log: FrameLog,
+        journal: Reaching,
         table: Table,
         contacts: Contacts,
         flusher_of: Callable[[Callable[[], Snapshot]], Flusher],
@@ -112,8 +135,8 @@ class Partition:
         events_clock: bool = False,
     ) -> None:
         self.number = number
-        self.log = log
-        self.journal = journal
+        self.log: FrameLog = log
+        self.journal: Reaching = journal
         self.table = table
         self.contacts = contacts
         self.dedupe = dedupe
@@ -163,15 +186,6 @@ class Partition:
         self.decider.redo_done()
         self.flusher.redo_done()
         return folded
-
-    def process(self, items: Sequence[Item], now_ms: int) -> Iterator[Appended]:
-        """Append the items as few frames and fold them; yields each frame as soon as it is folded."""
-        for frame, tickets in self._frames(items, now_ms):
-            position = self.log.append(frame)
-            decisions = self.apply(position, frame)
-            rows = frame.batch.n if frame.batch is not None else 0
-            self.flusher.step(position, self.flusher.pages_due(position, self.counts.events))
-            yield Appended(position, frame.append_ms, rows, decisions, tickets, visits_of(frame.batch))
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold one frame into the state; return its decision records, None when it has no candidate."""
@@ -241,6 +255,22 @@ class Partition:
                 break
             if frame.dedupe and frame.batch is not None and frame.batch.n:
                 self.dedupe.mark(frame.batch.id, frame.append_ms, np.zeros(frame.batch.n, np.uint8))
+
+
+class Partition(Fold):
+    """One partition that writes its own log and journal."""
+
+    log: Log
+    journal: Journal
+
+    def process(self, items: Sequence[Item], now_ms: int) -> Iterator[Appended]:
+        """Append the items as few frames and fold them; yields each frame as soon as it is folded."""
+        for frame, tickets in self._frames(items, now_ms):
+            position = self.log.append(frame)
+            decisions = self.apply(position, frame)
+            rows = frame.batch.n if frame.batch is not None else 0
+            self.flusher.step(position, self.flusher.pages_due(position, self.counts.events))
+            yield Appended(position, frame.append_ms, rows, decisions, tickets, visits_of(frame.batch))
 
     def _frames(self, items: Sequence[Item], now_ms: int) -> Iterator[tuple[Frame, list[Ticket]]]:
         """Join neighbouring items that may share a frame."""

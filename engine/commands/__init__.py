@@ -26,6 +26,8 @@ COMMANDS = (
     "kill",
     "status",
     "simulate",
+    "topics",
+    "worker",
 )
 
 

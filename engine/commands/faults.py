@@ -1,6 +1,7 @@
 """The faults that a user can mend, and how they are said."""
 
 from connectors.contract import GatewayError
+from connectors.kafka import BrokerError
 from connectors.secret import SecretError
 from engine.commands import CommandError
 from engine.config import ConfigErrors
@@ -8,7 +9,17 @@ from engine.datadir import DataDirError
 from rules.diagnostics import BookErrors
 from state.disk import DiskError
 
-FAULTS = (CommandError, ConfigErrors, BookErrors, DataDirError, DiskError, GatewayError, SecretError, OSError)
+FAULTS = (
+    BrokerError,
+    CommandError,
+    ConfigErrors,
+    BookErrors,
+    DataDirError,
+    DiskError,
+    GatewayError,
+    SecretError,
+    OSError,
+)
 
 
 def say(fault: BaseException) -> str:

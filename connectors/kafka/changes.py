@@ -1,0 +1,82 @@
+"""A compacted topic of keys and values, written in transactions by one owner at a time.
+
+    changes = await Changes(config, topic, partition, name).start()     fences the owner before
+    end = await changes.write(rows)                                     one transaction; the offset behind it
+
+`read` gives what a store needs that stands at an offset: every later change, in order.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from connectors.kafka import BrokerError
+from connectors.kafka.client import producer, started
+from connectors.kafka.config import KafkaConfig
+from connectors.kafka.tail import Tail
+
+Row = tuple[bytes, bytes | None]
+"""A key and its value; None deletes the key."""
+
+
+class Changes:
+    """The changes of one partition; used by one task at a time.
+
+    Args:
+        config: where the brokers are.
+        topic, partition: where they stand.
+        owner: the transactional id; who starts last under it owns the partition.
+        message_bytes_max: largest row.
+    """
+
+    def __init__(self, config: KafkaConfig, topic: str, partition: int, owner: str, message_bytes_max: int) -> None:
+        self._config = config
+        self._topic = topic
+        self._partition = partition
+        self._producer: Any = producer(config, transactional_id=owner, max_request_size=message_bytes_max)
+
+    async def start(self) -> "Changes":
+        """Become the owner; BrokerError when no broker answers."""
+        await started(self._producer, self._config)
+        return self
+
+    async def stop(self) -> None:
+        """Close the connection; a transaction that is open is given up."""
+        await self._producer.stop()
+
+    async def write(self, rows: Sequence[Row]) -> int:
+        """Write rows in one transaction; return the offset behind the last.
+
+        BrokerError when another owner has started, or the brokers cannot be reached: nothing was written then.
+        """
+        try:
+            async with self._producer.transaction():
+                sent = []
+                batch = self._producer.create_batch()
+                for key, value in rows:
+                    if batch.append(key=key, value=value, timestamp=None) is None:
+                        sent.append(await self._send(batch))
+                        batch = self._producer.create_batch()
+                        if batch.append(key=key, value=value, timestamp=None) is None:
+                            raise BrokerError(f"row of {len(value or b'')} bytes does not fit into a batch")
+                sent.append(await self._send(batch))
+                end = max([(await one).offset + count for one, count in sent])
+        except KafkaError as fault:
+            raise BrokerError(f"{self._topic}/{self._partition}: {fault or type(fault).__name__}") from fault
+        return int(end)
+
+    async def read(self, start: int) -> AsyncIterator[tuple[int, Sequence[Row]]]:
+        """Yield (offset behind, rows) from `start` to the present end; the last one may hold no row."""
+        tail = await Tail(self._config, self._topic, self._partition, committed=True).start()
+        try:
+            tail.seek(max(start, await tail.first()))
+            async for records in tail.to_end():
+                yield records[-1].offset + 1, [(record.key, record.value) for record in records]
+        finally:
+            await tail.stop()
+
+    async def _send(self, batch: Any) -> tuple[Any, int]:
+        """Send a batch; return what its offset will come in, and how many rows it holds."""
+        batch.close()
+        return await self._producer.send_batch(batch, self._topic, partition=self._partition), batch.record_count()

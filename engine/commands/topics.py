@@ -1,0 +1,34 @@
+"""Topics: make what a cluster needs on Kafka, or say what is wrong with what is there."""
+
+import argparse
+import asyncio
+import sys
+
+from connectors.kafka.topics import check, create
+from engine.config import Config, load_config
+from engine.runtimes.cluster.topics import topics_of
+
+HELP = "Make the cluster's Kafka topics, or check those that exist: opportune topics create|check."
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what to do."""
+    parser.add_argument("action", choices=("create", "check"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Create or check; the exit status of a check says whether all is well."""
+    config = load_config(args.config)
+    if args.action == "create":
+        for name in asyncio.run(create(config.cluster, topics_of(config))):
+            sys.stdout.write(f"made {name}\n")
+    return _check(config)
+
+
+def _check(config: Config) -> int:
+    faults = asyncio.run(check(config.cluster, topics_of(config)))
+    for fault in faults:
+        sys.stdout.write(f"{fault}\n")
+    if not faults:
+        sys.stdout.write(f"all {len(topics_of(config))} topics are as they must be\n")
+    return 1 if faults else 0

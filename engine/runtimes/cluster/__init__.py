@@ -1,0 +1,25 @@
+"""The cluster runtime: the same fold on Kafka, with Faust as consumer group and scaler.
+
+    raw topics ─► intake ─► log ─► decide ─► decisions
+                    │ texts, dead     └─► pages (compacted)          control: books, and which one is active
+
+    worker     one process: the Faust app, its services, its end
+    topics     names and settings of the topics
+    commons    the control topic, as every worker knows it
+    intake     raw records to frames, below the agents
+    records    what a frame says of the raw records in it, and how doubled ones are left out
+    decide     the agent: frames to decisions, for the partitions that this worker owns
+    owned      one owned partition: restore, redo, fold, decisions sent in order
+    topiclog   a partition's frames, read again for redo
+    changelog  the store of pages: RocksDB as a follower of the pages topic
+
+A position is an offset of `log`. It rises, with gaps. What makes it exact:
+
+1. Raw to frames, deduplicating: a frame names the raw offsets of its rows, and whoever folds it leaves out the rows
+   below the offset that the partition has reached for that raw partition (`records`). An intake that died, or one that
+   believes that it is still alive, may write frames twice; no fence is needed, and a reader cannot be fooled.
+2. Frames to decisions: the fold is deterministic, so two owners for a moment write the same records; each carries the
+   position, and readers drop what is at or below the one they have seen. A new owner emits from the last record on.
+3. Pages: written in transactions under a name of the partition, so a new owner's first act fences the old one. Our
+   copy takes a transaction in only after Kafka has, so it is always a beginning of the topic (`changelog`).
+"""

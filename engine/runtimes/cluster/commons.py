@@ -1,0 +1,119 @@
+"""What every worker knows: the books that were ever active, the active one, and the schemas they imply.
+
+The control topic is read to its end at the start and followed from there. A book is published in this order: the book
+itself, an activation frame into every partition of the log, then its name as the active one. A publisher that dies on
+the way leaves a beginning; whoever publishes next writes it again, and activating twice changes nothing.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from connectors.kafka.client import producer, started
+from connectors.kafka.tail import Tail
+from engine.books import BookShelf
+from engine.config import Config
+from engine.runtimes.cluster.topics import Names
+from rules.load import load_text
+from rules.model import Book
+from state.disk import DamagedError
+from state.frame import Frame, FrameKind, encode
+from state.schema import Schema
+
+log = logging.getLogger("opportune.cluster")
+
+ACTIVE = b"active"
+BOOK = b"book/"
+
+Listener = Callable[[Book], None]
+
+
+class Commons:
+    """The control topic as this process knows it; everything is called on the loop, but for `schema`.
+
+    Args:
+        config: checked settings.
+        shelf: where books are kept for the fold.
+    """
+
+    def __init__(self, config: Config, shelf: BookShelf) -> None:
+        self._config = config
+        self._names = Names(config.cluster.prefix)
+        self._shelf = shelf
+        self._tail = Tail(config.cluster, self._names.control, 0)
+        self._reading = asyncio.Lock()
+        self._schemas: dict[str, Schema] = {}
+        self._books: dict[str, Book] = {}
+        self.listeners: list[Listener] = []
+        self.active: Book | None = None
+
+    async def start(self) -> None:
+        """Read the control topic to its end."""
+        await self._tail.start()
+        await self.catch_up()
+
+    async def follow(self) -> None:
+        """Take in what is written from now on; runs until cancelled."""
+        while True:
+            async with self._reading:
+                self._take(await self._tail.poll())
+
+    async def catch_up(self) -> None:
+        """Take in what stands in the topic now."""
+        async with self._reading:
+            async for records in self._tail.to_end():
+                self._take(records)
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        await self._tail.stop()
+
+    def knows(self, version: str) -> bool:
+        """Tell whether a book was ever published, as far as we have read."""
+        return version in self._books
+
+    def schema(self, fingerprint: str) -> Schema:
+        """Return the schema that a frame names; DamagedError when no book that we have read has it."""
+        if fingerprint not in self._schemas:
+            raise DamagedError(f"schema={fingerprint} belongs to no book of {self._names.control}")
+        return self._schemas[fingerprint]
+
+    async def publish(self, book: Book) -> None:
+        """Make a book the active one in every partition of the log, then in name."""
+        names = self._names
+        record = orjson.dumps({"version": book.version, "sources": dict(book.sources)})
+        frame = encode(
+            Frame(FrameKind.ACTIVATION, time.time_ns() // 1_000_000, payload=orjson.dumps({"version": book.version}))
+        )
+        writer = await started(producer(self._config.cluster), self._config.cluster)
+        try:
+            await writer.send_and_wait(names.control, record, key=BOOK + book.version.encode(), partition=0)
+            for partition in range(self._config.data.partitions):
+                await writer.send_and_wait(names.log, frame, partition=partition)
+            await writer.send_and_wait(names.control, book.version.encode(), key=ACTIVE, partition=0)
+        finally:
+            await writer.stop()
+        log.info("book %s with %d rules is published", book.version, len(book.rules))
+
+    def _take(self, records: list[Any]) -> None:
+        for record in records:
+            if record.value is None:
+                continue
+            if record.key == ACTIVE:
+                self._activate(self._books[record.value.decode()])
+            elif record.key.startswith(BOOK):
+                self._keep(load_text(orjson.loads(record.value)["sources"]))
+
+    def _keep(self, book: Book) -> None:
+        self._books[book.version] = book
+        self._schemas[book.schema.fingerprint] = book.schema
+        self._shelf.put(book)
+
+    def _activate(self, book: Book) -> None:
+        self.active = book
+        for listener in self.listeners:
+            listener(book)

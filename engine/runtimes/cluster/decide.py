@@ -1,0 +1,134 @@
+"""Decide: which partitions this worker owns, and the frames that its agent hands to them.
+
+Faust assigns partitions of `log`; nothing else of it is used. It awaits `assigned` before a stream goes on, and
+`revoked` before another worker may have a partition, so between the two a partition is open here and nowhere else,
+but for a worker that does not know yet that it lost one: its decisions are dropped by readers and its pages refused.
+
+An exception here ends the worker, because Faust would acknowledge the frame that raised it. A frame that cannot be read
+is the same for every owner: it is written to the dead letters and passed over.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection
+
+import orjson
+
+from connectors.kafka.client import producer, started
+from engine.books import BookShelf
+from engine.config import Config
+from engine.metrics import Metrics
+from engine.runtimes.cluster.commons import Commons
+from engine.runtimes.cluster.owned import Owned
+from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names
+from state.disk import DamagedError
+from state.frame import Frame, FrameError, FrameKind, decode
+from state.store import Store
+
+SETTLE_S = 0.02
+OPENING_MAX = 8
+"""Partitions that are restored at a time: most of it is waiting for brokers."""
+
+log = logging.getLogger("opportune.cluster")
+
+
+class Decide:
+    """The partitions of one worker; everything is called on the loop.
+
+    Args:
+        config: checked settings.
+        store: this worker's RocksDB.
+        shelf: books by version.
+        commons: what every worker knows.
+        metrics: what is counted.
+    """
+
+    def __init__(self, config: Config, store: Store, shelf: BookShelf, commons: Commons, metrics: Metrics) -> None:
+        self._config = config
+        self._names = Names(config.cluster.prefix)
+        self._store = store
+        self._shelf = shelf
+        self._commons = commons
+        self._metrics = metrics
+        self._sender = producer(config.cluster, max_request_size=MESSAGE_BYTES_MAX)
+        self._changing = asyncio.Lock()
+        self._assignment = 0
+        self.owned: dict[int, Owned] = {}
+
+    async def start(self) -> None:
+        """Connect."""
+        await started(self._sender, self._config.cluster)
+
+    async def stop(self) -> None:
+        """Let every partition go, with its pages written."""
+        await self.revoked(finish=True)
+        await self._sender.stop()
+
+    async def assigned(self, numbers: Collection[int]) -> None:
+        """Open the partitions that are ours now; gives up where another assignment comes in between."""
+        self._assignment += 1
+        mine = self._assignment
+        async with self._changing:
+            await self._commons.catch_up()
+            wanted = sorted(set(numbers) - set(self.owned))
+            room = asyncio.Semaphore(OPENING_MAX)
+            await asyncio.gather(*(self._open(number, mine, room) for number in wanted))
+
+    async def _open(self, number: int, assignment: int, room: asyncio.Semaphore) -> None:
+        async with room:
+            if self._assignment != assignment:
+                return
+            one = Owned(self._config, number, self._store, self._shelf, self._commons.schema, self._sender)
+            await one.open()
+            self.owned[number] = one
+
+    async def revoked(self, *, finish: bool = False) -> None:
+        """Close every partition: eager assignment takes them all before it gives any."""
+        self._assignment += 1
+        async with self._changing:
+            closing = list(self.owned.values())
+            self.owned.clear()
+            for one in closing:
+                await one.close(finish=finish)
+
+    async def take(self, number: int, position: int, value: bytes) -> None:
+        """Fold one record of the log; one that is not ours any more, or was folded in redo, changes nothing."""
+        one = self.owned.get(number)
+        if one is None or position <= one.folded:
+            return
+        frame = await self._read(number, position, value)
+        if frame is None:
+            return
+        decisions = await one.take(position, frame)
+        if frame.batch is not None:
+            self._metrics.folded.inc(frame.batch.n)
+        if decisions is not None:
+            self._metrics.count_decisions(self._shelf.get(decisions.book).book, decisions)
+
+    async def settle(self) -> None:
+        """Follow what the brokers acknowledge while no frame comes; runs until cancelled."""
+        while True:
+            await asyncio.sleep(SETTLE_S)
+            for one in list(self.owned.values()):
+                one.settle()
+
+    async def _read(self, number: int, position: int, value: bytes) -> Frame | None:
+        """Return the frame; what it names may be newer than what we know of the control topic."""
+        for last in (False, True):
+            try:
+                frame = decode(value, self._commons.schema)
+                if frame.kind == FrameKind.ACTIVATION:
+                    self._shelf.get(orjson.loads(frame.payload)["version"])
+            except FrameError as fault:
+                log.error("log %d at %d is no frame and is passed over: %s", number, position, fault)
+                await self._sender.send(
+                    self._names.dead, value, key=f"{self._names.log}/{number}@{position}".encode(), partition=0
+                )
+                return None
+            except (DamagedError, KeyError):
+                if last:
+                    raise
+                await self._commons.catch_up()
+            else:
+                return frame
+        return None

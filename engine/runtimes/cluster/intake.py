@@ -1,0 +1,181 @@
+"""Intake: raw records to partitioned frames, thousands at a time, below the agents.
+
+    poll ─► chunk of one raw partition ─► decode (a thread) ─► split ─► one frame a partition of the log ─► commit
+
+It is a service of the Faust app, which starts and stops it, with a consumer group of its own: raw topics and `log` need
+not have the same partitions, and an agent would cost 70 microseconds a record. Texts and dead letters of a chunk are
+written with its frames; the raw offset is committed when all of them are. What a crash between the two leaves behind is
+written again, and left out by whoever folds it: `records` says why that is exact. A dead letter's key is the place of
+its line, the same however often it is written.
+
+Several chunks are under way at once; their frames stand in the log in the order in which they were read, because one
+idempotent producer writes them.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from connectors.kafka.client import producer, started
+from connectors.sources.dead_letter import DeadLetter
+from connectors.sources.kafka.client import RawReader, Records
+from engine.config import Config
+from engine.doors import Doors, Source
+from engine.metrics import Metrics
+from engine.runtimes.cluster.records import pack_offsets
+from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names
+from rules.model import Book
+from state.batch import select
+from state.frame import Encoder, Frame, FrameKind
+from state.hashing import split_by_partition
+
+UNDER_WAY_MAX = 8
+POLL_MS = 100
+FEW_RECORDS = 2_000
+"""A poll that brought fewer is followed by a wait, so that the next brings more."""
+
+Text = tuple[int, bytes]
+
+
+@dataclass(slots=True)
+class Packed:
+    """What one chunk became."""
+
+    key: str
+    end: int
+    source: str
+    events: int
+    slow: int
+    frames: list[tuple[int, bytes]]
+    texts: list[Text]
+    dead: list[tuple[tuple[int, int], DeadLetter]]
+    append_ms: int
+
+
+class Packer:
+    """Turns chunks into encoded frames; used by one thread, but for `doors.schema`, which follows the active book."""
+
+    def __init__(self, config: Config, book: Book) -> None:
+        self.doors = Doors([Source(source.name, source.mapping) for source in config.sources.kafka], book.schema)
+        self.doors.check(book.schema)
+        self._partitions = config.data.partitions
+        self._encoder = Encoder()
+
+    def pack(self, records: Records, append_ms: int) -> Packed:
+        """Decode a chunk; rows keep their order within each partition."""
+        chunk = records.chunk
+        decoded = self.doors.decode(chunk)
+        batch = decoded.batch
+        offsets = records.record_of(decoded.offsets)
+        starts = np.zeros(self._partitions + 1, np.int64)
+        rows = np.empty(batch.n, np.int32)
+        split_by_partition(batch.subscriber, self._partitions, starts, rows)
+        texts, batch.strings = batch.strings, []
+        frames = []
+        for partition in range(self._partitions):
+            some = rows[starts[partition] : starts[partition + 1]]
+            if some.shape[0]:
+                frame = Frame(
+                    FrameKind.EVENTS,
+                    append_ms,
+                    select(batch, some),
+                    {chunk.key: chunk.end},
+                    chunk.dedupe,
+                    pack_offsets(offsets[some]),
+                )
+                frames.append((partition, bytes(self._encoder.encode(frame))))
+        dead = [(records.place_of(one.offset), one) for one in decoded.dead]
+        return Packed(chunk.key, chunk.end, chunk.source, batch.n, decoded.slow, frames, texts, dead, append_ms)
+
+
+class Intake:
+    """Reads, packs, writes, commits; `run` ends when stopped or raises what broke it."""
+
+    def __init__(self, config: Config, book: Book, metrics: Metrics, wall_ns: Callable[[], int] = time.time_ns) -> None:
+        cluster = config.cluster
+        self._config = config
+        self._names = Names(cluster.prefix)
+        self._metrics = metrics
+        self._wall_ns = wall_ns
+        self._reader = RawReader(
+            cluster,
+            config.sources.kafka,
+            f"{cluster.prefix}intake",
+            cluster.session_timeout_ms,
+            cluster.intake_records_max,
+        )
+        self._producer = producer(cluster, max_request_size=MESSAGE_BYTES_MAX)
+        self._packer = Packer(config, book)
+        self._pool = ThreadPoolExecutor(1, "pack")
+        self._under_way: deque[tuple[Packed, list[asyncio.Future[Any]]]] = deque()
+        self._stopping = False
+
+    def check(self, book: Book) -> None:
+        """Hold the sources' mappings against a book; MappingError says what does not fit."""
+        self._packer.doors.check(book.schema)
+
+    def follow(self, book: Book) -> None:
+        """Decode under the schema of a new book from now on."""
+        self._packer.doors.schema = book.schema
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+        cluster = self._config.cluster
+        await started(self._producer, cluster)
+        try:
+            await self._reader.start()
+            while not self._stopping:
+                polled = await self._reader.poll(POLL_MS, self._wall_ns)
+                for records in polled:
+                    await self._take(records)
+                await self._settle(0 if not polled else UNDER_WAY_MAX)
+                if sum(one.offsets.shape[0] for one in polled) < FEW_RECORDS:
+                    await asyncio.sleep(cluster.intake_wait_ms / 1000)
+            await self._settle(0)
+        finally:
+            await self._reader.stop()
+            await self._producer.stop()
+            self._pool.shutdown()
+
+    def stop(self) -> None:
+        """Ask it to end once what it has read is written and committed."""
+        self._stopping = True
+
+    async def _take(self, records: Records) -> None:
+        loop = asyncio.get_running_loop()
+        packed = await loop.run_in_executor(self._pool, self._packer.pack, records, self._wall_ns() // 1_000_000)
+        sent = [
+            await self._producer.send(
+                self._names.texts, text, key=hashed.to_bytes(8, "little", signed=True), partition=0
+            )
+            for hashed, text in packed.texts
+        ]
+        for (offset, within), letter in packed.dead:
+            key = f"{letter.key}@{offset}.{within}".encode()
+            value = replace(letter, offset=offset).to_json()
+            sent.append(await self._producer.send(self._names.dead, value, key=key, partition=0))
+            self._metrics.dead.labels(letter.source, letter.code).inc()
+        for partition, frame in packed.frames:
+            sent.append(
+                await self._producer.send(self._names.log, frame, partition=partition, timestamp_ms=packed.append_ms)
+            )
+        self._metrics.events.labels(packed.source).inc(packed.events)
+        self._metrics.slow.labels(packed.source).inc(packed.slow)
+        self._under_way.append((packed, sent))
+        await self._settle(UNDER_WAY_MAX)
+
+    async def _settle(self, keep: int) -> None:
+        """Wait until at most `keep` chunks are under way; commit what is written."""
+        ends: dict[str, int] = {}
+        while len(self._under_way) > keep or (self._under_way and all(one.done() for one in self._under_way[0][1])):
+            packed, sent = self._under_way.popleft()
+            await asyncio.gather(*sent)
+            ends[packed.key] = packed.end
+        if ends:
+            await self._reader.commit(ends)

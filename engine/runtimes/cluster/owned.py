@@ -1,0 +1,199 @@
+"""One partition that this worker owns, from restore to revocation.
+
+    open    fence the owner before ─► pages: our copy, then the rest of the topic ─► where decisions stand ─► redo
+    take    a frame of the agent: fold it, send its decisions
+    settle  what was sent and acknowledged lets the flusher write pages up to there
+    close   wait for the decisions on their way; what is not flushed is redone by the next owner
+
+Frames that the redo has folded come a second time from the agent, whose stream begins at the group's committed offset;
+they are known by their position. Decisions are sent by one idempotent producer, so a reader finds them in the order of
+positions; the first that fails ends the worker, and the next owner goes on from what stands in the topic.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.kafka.changes import Changes
+from engine.books import BookShelf
+from engine.config import Config
+from engine.partition import Appended
+from engine.runtimes.cluster.changelog import ChangelogStore
+from engine.runtimes.cluster.records import ClusterFold
+from engine.runtimes.cluster.topiclog import REACHED, TopicLog, last_reached
+from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, TOMBSTONE_MS, Names
+from state.columns import Table
+from state.contacts import Contacts
+from state.decisions import DecisionBatch
+from state.dedupe import Dedupe
+from state.disk import DiskError
+from state.flusher import Flusher
+from state.frame import Frame
+from state.schema import Schema
+from state.store import Store
+
+SLACK_SLOTS = 1 << 17
+
+log = logging.getLogger("opportune.cluster")
+
+
+@dataclass(slots=True)
+class Reached:
+    """The journal, as the fold knows it."""
+
+    reached: int
+
+
+@dataclass(slots=True)
+class Restored:
+    """What an opening had to do."""
+
+    rows: int = 0
+    subscribers: int = 0
+    refolded: int = 0
+    seconds: float = 0.0
+
+
+class Owned:
+    """A partition while we own it; see the module.
+
+    Args:
+        config: checked settings.
+        number: the partition.
+        store: this worker's RocksDB.
+        shelf: books by version.
+        schema: schemas by fingerprint.
+        sender: the worker's producer of decisions.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        number: int,
+        store: Store,
+        shelf: BookShelf,
+        schema: Callable[[str], Schema],
+        sender: Any,
+    ) -> None:
+        self.number = number
+        self.folded = -1
+        self.restored = Restored()
+        self._config = config
+        self._names = Names(config.cluster.prefix)
+        self._store = store
+        self._shelf = shelf
+        self._schema = schema
+        self._sender = sender
+        self._pending: deque[tuple[int, asyncio.Future[Any] | None]] = deque()
+        self._closing = contextlib.AsyncExitStack()
+
+    async def open(self) -> None:
+        """Fence, restore, redo; afterwards the state is that of the log's end as it was in between."""
+        try:
+            await self._open()
+        except BaseException:
+            await self._closing.aclose()
+            raise
+
+    async def _open(self) -> None:
+        began = time.monotonic()
+        cluster, names = self._config.cluster, self._names
+        loop = asyncio.get_running_loop()
+        owner = f"{names.pages}.{self.number}"
+        self._changes = await Changes(cluster, names.pages, self.number, owner, MESSAGE_BYTES_MAX).start()
+        self._closing.push_async_callback(self._changes.stop)
+        pages = ChangelogStore(loop, self._changes, self._store, self.number, TOMBSTONE_MS // 2)
+        self.restored.rows = await pages.restore()
+        frames = TopicLog(loop, cluster, names.log, self.number, self._schema)
+        try:
+            await frames.open()
+            self._journal = Reached(await last_reached(cluster, names.decisions, self.number))
+            self.fold = await asyncio.to_thread(self._make_fold, frames, pages)
+            redone: list[Appended] = []
+            self.restored.refolded = await asyncio.to_thread(self.fold.recover, redone.append)
+        finally:
+            await frames.close()
+        self.folded = frames.next_position - 1
+        for one in redone:
+            assert one.decisions is not None
+            await self._send(one.position, one.decisions)
+        self._pending.append((self.folded, None))
+        self.fold.flusher.start()
+        self.restored.subscribers = self.fold.table.count
+        self.restored.seconds = time.monotonic() - began
+        log.info("partition %d: %s", self.number, self.restored)
+
+    def _make_fold(self, frames: TopicLog, pages: Store) -> ClusterFold:
+        config = self._config
+        memory = -(-config.state.memory_subscribers // config.data.partitions)
+        table = Table(memory + max(SLACK_SLOTS, 2 * config.limits.batch_events_max))
+        contacts = Contacts(table.capacity, config.state.contacts_max)
+        return ClusterFold(
+            self.number,
+            frames,
+            self._journal,
+            table,
+            contacts,
+            lambda snapshot: Flusher(
+                self.number, table, contacts, pages, snapshot, recovery_target_s=config.state.recovery_target_s
+            ),
+            Dedupe(max(config.state.dedupe_window_s, 1) * 1000, config.state.dedupe_ids_max),
+            self._shelf.get,
+            memory_subscribers=memory,
+            batch_rows_max=config.limits.batch_events_max,
+        )
+
+    async def take(self, position: int, frame: Frame) -> DecisionBatch | None:
+        """Fold a frame and send its decisions; None when it was folded before or decided nothing."""
+        if position <= self.folded:
+            return None
+        fold = self.fold
+        decisions = fold.apply(position, frame)
+        self.folded = position
+        if decisions is not None and position > self._journal.reached:
+            await self._send(position, decisions)
+        else:
+            self._pending.append((position, None))
+        fold.flusher.step(position, fold.flusher.pages_due(position, fold.counts.events))
+        self.settle()
+        return decisions
+
+    def settle(self) -> None:
+        """Let pages follow what is durable; raises what kept a decision from being written."""
+        position = None
+        while self._pending and (self._pending[0][1] is None or self._pending[0][1].done()):
+            position, sent = self._pending.popleft()
+            if sent is not None:
+                sent.result()
+        if position is not None:
+            self.fold.flusher.durable(position)
+
+    async def close(self, *, finish: bool = False) -> None:
+        """Let go; with `finish` after all pages are written, so that the next owner has nothing to redo."""
+        sent = [one for _, one in self._pending if one is not None]
+        await asyncio.gather(*sent, return_exceptions=True)
+        try:
+            self.settle()
+            if finish:
+                await asyncio.to_thread(self._finish)
+            await asyncio.to_thread(self.fold.flusher.close)
+        except DiskError as fault:
+            log.warning("partition %d is let go: %s", self.number, fault)
+        await self._closing.aclose()
+
+    def _finish(self) -> None:
+        flusher = self.fold.flusher
+        flusher.finish(self.folded)
+        flusher.close(drain=True)
+
+    async def _send(self, position: int, decisions: DecisionBatch) -> None:
+        record = REACHED.pack(position) + decisions.encode()
+        sent = await self._sender.send(
+            self._names.decisions, record, partition=self.number, timestamp_ms=decisions.append_ms
+        )
+        self._pending.append((position, sent))

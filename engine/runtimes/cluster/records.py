@@ -1,0 +1,62 @@
+"""What a frame of the cluster says of the raw records in it, and how those that were packed twice are left out.
+
+The frame of an intake carries, in `sources`, the raw partition and the offset behind its last record, and, as its
+payload, the raw offset of every row. An intake reads a raw partition from a committed offset on, and commits only what
+stands in the log; so the frames of one intake leave no row out, and two intakes that both believe to own the partition
+write the same rows, at worst in frames cut differently. A fold that keeps the highest offset it has seen of each raw
+partition, and leaves rows below it out, therefore takes every row once, whoever wrote it and how often.
+
+Frames that did not come from a raw topic have no payload of this kind and pass as they are.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.partition import Fold
+from state.batch import select
+from state.decisions import DecisionBatch
+from state.frame import Frame, FrameKind
+
+Int64s = NDArray[np.int64]
+
+
+def pack_offsets(offsets: Int64s) -> bytes:
+    """Return ascending offsets as bytes: the first, then each one's distance from it in two or eight bytes."""
+    first = int(offsets[0])
+    distance = offsets - first
+    width = np.uint16 if int(distance[-1]) < 1 << 16 else np.uint64
+    return first.to_bytes(8, "little") + distance.astype(width).tobytes()
+
+
+def unpack_offsets(data: bytes, rows: int) -> Int64s:
+    """Return what `pack_offsets` was given; ValueError when `data` is not that for so many rows."""
+    width = {8 + 2 * rows: np.uint16, 8 + 8 * rows: np.uint64}.get(len(data))
+    if width is None:
+        raise ValueError(f"offsets of {rows} rows have {len(data)} bytes, must have {8 + 2 * rows} or {8 + 8 * rows}")
+    return np.frombuffer(data, width, rows, 8).astype(np.int64) + int.from_bytes(data[:8], "little")
+
+
+class ClusterFold(Fold):
+    """The fold of a partition whose frames come from a topic; `repeated` rows are counted."""
+
+    def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
+        """Fold a frame but for the rows that an earlier one brought.
+
+        Several intakes write into one log, so their clocks are made one here that never goes back.
+        """
+        frame.append_ms = max(frame.append_ms, self.clock_ms)
+        if frame.kind == FrameKind.EVENTS and frame.payload and frame.batch is not None:
+            self._leave_out_repeated(frame)
+        return super().apply(position, frame)
+
+    def _leave_out_repeated(self, frame: Frame) -> None:
+        """Take out the rows at or before the offset reached; what is reached never goes back."""
+        assert frame.batch is not None
+        ((key, end),) = frame.sources.items()
+        seen = self.sources.get(key, 0)
+        frame.sources[key] = max(end, seen)
+        offsets = unpack_offsets(frame.payload, frame.batch.n)
+        keep = np.flatnonzero(offsets >= seen).astype(np.int32)
+        if keep.shape[0] < frame.batch.n:
+            self.counts.repeated += frame.batch.n - keep.shape[0]
+            frame.batch = select(frame.batch, keep)

@@ -1,0 +1,101 @@
+"""A partition's log, read again for redo, and the last position that its decisions reached.
+
+The fold reads synchronously, in a thread, while the loop fetches: each batch of frames is asked for across.
+"""
+
+import asyncio
+import logging
+import struct
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from connectors.kafka.config import KafkaConfig
+from connectors.kafka.tail import Tail
+from state.frame import Frame, FrameError, decode
+from state.schema import Schema
+
+log = logging.getLogger("opportune.cluster")
+
+REACHED = struct.Struct("<q")
+"""How a decision record begins: the log position that it reaches; the decisions follow."""
+
+_T = TypeVar("_T")
+
+
+class TopicLog:
+    """The frames of one partition of `log`, up to where it ended when `open` returned.
+
+    Args:
+        loop: the loop that fetches.
+        config: where the brokers are.
+        topic, partition: the log.
+        schema: finds a schema by its fingerprint.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        config: KafkaConfig,
+        topic: str,
+        partition: int,
+        schema: Callable[[str], Schema],
+    ) -> None:
+        self._loop = loop
+        self._tail = Tail(config, topic, partition)
+        self._schema = schema
+        self.first_position = 0
+        self.next_position = 0
+
+    async def open(self) -> None:
+        """Connect; take note of where the log begins and ends."""
+        await self._tail.start()
+        self.first_position = await self._tail.first()
+        self.next_position = await self._tail.end()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._tail.stop()
+
+    def read(self, start: int) -> Iterator[tuple[int, Frame]]:
+        """Yield frames from `start` on; called in another thread than the loop's. What is no frame is left out."""
+        if start >= self.next_position:
+            return
+        self._tail.seek(max(start, self.first_position))
+        while self._across(self._tail.position()) < self.next_position:
+            for record in self._across(self._tail.poll()):
+                if record.offset >= self.next_position:
+                    return
+                try:
+                    frame = decode(record.value, self._schema)
+                except FrameError as fault:
+                    log.error("offset %d is left out, it is no frame: %s", record.offset, fault)
+                    continue
+                yield record.offset, frame
+
+    def position_at(self, at_ms: int) -> int:
+        """Return the first position appended at or after `at_ms`."""
+        found = self._across(self._tail.offset_at(at_ms))
+        return self.next_position if found is None else found
+
+    def _across(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+async def last_reached(config: KafkaConfig, topic: str, partition: int) -> int:
+    """Return the highest log position that a record of the decisions topic reaches; -1 without any.
+
+    Records of two owners may lie side by side at the end, so a few of the last are read.
+    """
+    tail = await Tail(config, topic, partition).start()
+    try:
+        end, first = await tail.end(), await tail.first()
+        tail.seek(max(first, end - LAST_RECORDS))
+        reached = -1
+        async for records in tail.to_end():
+            reached = max(reached, *(REACHED.unpack_from(record.value)[0] for record in records))
+        return reached
+    finally:
+        await tail.stop()
+
+
+LAST_RECORDS = 64

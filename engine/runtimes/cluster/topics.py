@@ -1,0 +1,75 @@
+"""Names and settings of the topics of a cluster."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from connectors.kafka.topics import Topic
+from engine.config import Config
+
+MESSAGE_BYTES_MAX = 8 << 20
+HOUR_MS = 3_600_000
+TOMBSTONE_MS = 7 * 24 * HOUR_MS
+"""How long a worker may be away and still go on from its own copy of the pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The topics under a prefix."""
+
+    prefix: str
+
+    @property
+    def log(self) -> str:
+        """Frames."""
+        return f"{self.prefix}log"
+
+    @property
+    def decisions(self) -> str:
+        """The journal."""
+        return f"{self.prefix}decisions"
+
+    @property
+    def pages(self) -> str:
+        """The changelog of pages and sleeping rows."""
+        return f"{self.prefix}pages"
+
+    @property
+    def texts(self) -> str:
+        """Texts by their hashes."""
+        return f"{self.prefix}texts"
+
+    @property
+    def dead(self) -> str:
+        """Dead letters."""
+        return f"{self.prefix}dead"
+
+    @property
+    def control(self) -> str:
+        """Books, and which one is active."""
+        return f"{self.prefix}control"
+
+
+def topics_of(config: Config) -> list[Topic]:
+    """Return every topic of a cluster as it must be; raw topics belong to their producers and must only exist."""
+    names, partitions, replicas = Names(config.cluster.prefix), config.data.partitions, config.cluster.replicas
+    large = {"max.message.bytes": str(MESSAGE_BYTES_MAX), "min.insync.replicas": str(max(1, replicas - 1))}
+    compact = {"cleanup.policy": "compact", "delete.retention.ms": str(TOMBSTONE_MS), **large}
+    deleted = {"cleanup.policy": "delete", **large}
+
+    def kept(hours: int) -> dict[str, str]:
+        return deleted | {"retention.ms": str(hours * HOUR_MS if hours else -1)}
+
+    own = [
+        Topic(names.log, partitions, replicas, kept(config.log.log_hours_max)),
+        Topic(names.decisions, partitions, replicas, kept(config.log.journal_hours_max)),
+        Topic(names.pages, partitions, replicas, compact),
+        Topic(names.texts, 1, replicas, compact),
+        Topic(names.dead, 1, replicas, kept(config.log.journal_hours_max)),
+        Topic(names.control, 1, replicas, compact),
+    ]
+    return own + list(_raw(config))
+
+
+def _raw(config: Config) -> Iterator[Topic]:
+    for name in sorted({source.topic for source in config.sources.kafka}):
+        yield Topic(name, 0, made=False)

@@ -1,0 +1,351 @@
+"""One worker of the cluster: a Faust app, what lives below its agent, its HTTP front and its end.
+
+Faust is the consumer group of `log`, the assignor and the supervisor, no more. Our service starts before its consumer,
+so that everything is there when the first partitions come, and stops behind it. On SIGTERM the streams stop first, then
+partitions are closed with all their pages written, and only then the group is left: the next owner has nothing to redo.
+
+The Faust app is made with what was measured: no web server of its own (it is open to everybody), no tables and no
+standbys, topics not declared by it (`opportune topics` does), and a session timeout that finds a dead worker soon.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import faust
+import orjson
+from mode import Service
+
+from connectors.kafka import BrokerError
+from connectors.kafka.client import access
+from connectors.kafka.topics import check
+from engine.books import BookShelf
+from engine.config import Config
+from engine.datadir import DataDir, Fixed
+from engine.http import Front
+from engine.metrics import GaugeReader, Metrics
+from engine.runtimes.cluster.commons import Commons
+from engine.runtimes.cluster.decide import Decide
+from engine.runtimes.cluster.intake import Intake
+from engine.runtimes.cluster.owned import Owned
+from engine.runtimes.cluster.topics import Names, topics_of
+from engine.runtimes.cluster.watchdog import Watchdog
+from engine.watch import BookWatcher
+from rules.load import load_book
+from rules.model import Book
+from state.store import RocksStore
+
+log = logging.getLogger("opportune.cluster")
+
+FETCH_BYTES = 4 << 20
+END_S = 10.0
+CRASH_S = 10.0
+
+
+class Below(Service):  # type: ignore[misc]  # mode ships no types
+    """What lives below the agent: the control topic, intake, the partitions of decide, the front."""
+
+    def __init__(self, config: Config, **words: Any) -> None:
+        super().__init__(**words)
+        self.config = config
+        self.failure: BaseException | None = None
+        self.intake: Intake | None = None
+        self.decide: Decide | None = None
+        self.port = 0
+        self._work: list[asyncio.Task[None]] = []
+        self._closing = contextlib.AsyncExitStack()
+
+    async def on_start(self) -> None:
+        """Open everything, in the order in which one needs the other; what is open is closed in the opposite one."""
+        config, closing = self.config, self._closing
+        self._loop = asyncio.get_running_loop()
+        self.metrics = Metrics()
+        self.datadir = DataDir(config.data.directory)
+        await asyncio.to_thread(self._take_directory)
+        closing.callback(self.datadir.release)
+        self.shelf = BookShelf(self.datadir.books)
+        self.commons = Commons(config, self.shelf)
+        await self.commons.start()
+        closing.push_async_callback(self.commons.stop)
+        self.book = await self._first_book()
+        if "decide" in config.cluster.agents:
+            await self._start_decide()
+        closing.push_async_callback(self._end_work)
+        self._spawn(self.commons.follow())
+        if "intake" in config.cluster.agents and config.sources.kafka:
+            self.intake = Intake(config, self.book, self.metrics)
+            self.commons.listeners.append(self.intake.follow)
+            working = self._spawn(self.intake.run())
+            closing.push_async_callback(self._end_intake, self.intake, working)
+        if config.http.enabled:
+            await self._serve()
+
+    async def finish(self) -> None:
+        """Close the partitions with their pages written, while the group is still ours."""
+        if self.decide is not None:
+            await self.decide.revoked(finish=True)
+
+    async def on_stop(self) -> None:
+        """Finish what intake has read; close everything."""
+        await self._closing.aclose()
+
+    async def _end_intake(self, intake: Intake, working: "asyncio.Task[None]") -> None:
+        intake.stop()
+        await asyncio.wait([working], timeout=END_S)
+
+    async def _end_work(self) -> None:
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+
+    # ---- opening
+
+    def _take_directory(self) -> None:
+        self.datadir.hold()
+        self.datadir.fix(Fixed(self.config.data.partitions, self.config.state.contacts_max))
+
+    async def _first_book(self) -> Book:
+        """Return the active book; publish the folder's when it was never published.
+
+        A worker that comes back with an older folder does not take the cluster back; a change of the folder under a
+        running worker is a decision and is published, whatever it changes to.
+        """
+        book = await asyncio.to_thread(load_book, self.config.book.folder)
+        if self.commons.active is None or not self.commons.knows(book.version):
+            await self.commons.publish(book)
+            await self.commons.catch_up()
+        assert self.commons.active is not None
+        return self.commons.active
+
+    async def _start_decide(self) -> None:
+        config = self.config
+        store = await asyncio.to_thread(RocksStore, self.datadir.pages)
+        self._closing.callback(store.close)
+        self.decide = Decide(config, store, self.shelf, self.commons, self.metrics)
+        await self.decide.start()
+        self._closing.push_async_callback(self.decide.stop)
+        self.watchdog = Watchdog(config, self.decide)
+        await self.watchdog.start()
+        self._closing.push_async_callback(self.watchdog.stop)
+        self._spawn(self.decide.settle())
+        self._spawn(self.watchdog.run())
+        if config.book.watch:
+            self._spawn(self._watch_book())
+        self._add_gauges()
+
+    def _add_gauges(self) -> None:
+        """Show the partitions that are ours."""
+        decide, gauges = self.decide, self.metrics.gauges
+        assert decide is not None
+
+        def by_partition(read: Callable[[Owned], float]) -> GaugeReader:
+            return lambda: (({"partition": str(one.number)}, float(read(one))) for one in decide.owned.values())
+
+        for name, text, read in (
+            ("subscribers", "Subscribers in memory.", lambda one: one.fold.table.count),
+            ("sleeping_subscribers", "Subscribers asleep on disk.", lambda one: one.fold.flusher.sleeping),
+            ("dirty_pages", "Pages changed since they were flushed.", lambda one: one.fold.flusher.dirty_pages),
+            ("repeated_events", "Events left out that an intake packed twice.", lambda one: one.fold.counts.repeated),
+            ("restore_seconds", "What it took to take the partition over.", lambda one: one.restored.seconds),
+        ):
+            gauges.add(
+                f"opportune_{name}",
+                text,
+                ("partition",),
+                by_partition(read),
+            )
+        gauges.add(
+            "opportune_lag_frames",
+            "Frames of the log that wait to be folded.",
+            ("partition",),
+            lambda: (({"partition": str(number)}, float(lag)) for number, lag in self.watchdog.lags.items()),
+        )
+        gauges.book(lambda: {"version": self.commons.active.version if self.commons.active is not None else ""})
+
+    async def _serve(self) -> None:
+        config = self.config.http
+        self.front = Front(config.token.read() if config.token is not None else None)
+        self.front.read("/health", self._health)
+        self.front.read("/status", self._status)
+        self.front.page("/metrics", "text/plain; version=0.0.4; charset=utf-8", self.metrics.page)
+        self.port = await self.front.start(config.host, config.port)
+        self._closing.push_async_callback(self.front.stop)
+        path = self.datadir.root / "http.json"
+        path.write_bytes(orjson.dumps({"host": config.host, "port": self.port}))
+        self._closing.callback(path.unlink, missing_ok=True)
+
+    # ---- running
+
+    def _spawn(self, coroutine: Any) -> "asyncio.Task[None]":
+        task = asyncio.create_task(coroutine)
+        task.add_done_callback(self._ended)
+        self._work.append(task)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """A part that fails ends the worker."""
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self.fail(fault)
+
+    def fail(self, fault: BaseException) -> None:
+        """End the worker with this fault."""
+        if self.failure is None:
+            self.failure = fault
+            log.error("the worker ends: %s", fault, exc_info=fault)
+            self._crashing = asyncio.ensure_future(self.crash(fault))
+
+    async def _watch_book(self) -> None:
+        watcher = BookWatcher(
+            self.config.book.folder, self._publish, lambda result: self.metrics.reloads.labels(result).inc()
+        )
+        watcher.begin(self.book)
+        while True:
+            await asyncio.sleep(self.config.book.poll_ms / 1000)
+            await asyncio.to_thread(watcher.look)
+
+    def _publish(self, book: Book) -> None:
+        """Publish a changed book; called in the watcher's thread."""
+        if self.intake is not None:
+            self.intake.check(book)
+        asyncio.run_coroutine_threadsafe(self.commons.publish(book), self._loop).result()
+
+    async def _health(self, _: Any) -> Mapping[str, Any]:
+        return {"ok": self.failure is None, "fault": str(self.failure) if self.failure else ""}
+
+    async def _status(self, _: Any) -> Mapping[str, Any]:
+        owned = self.decide.owned if self.decide is not None else {}
+        active = self.commons.active
+        return {
+            "agents": list(self.config.cluster.agents),
+            "book": active.version if active is not None else "",
+            "partitions": {
+                str(number): {
+                    "position": one.folded,
+                    "events": one.fold.counts.events,
+                    "repeated": one.fold.counts.repeated,
+                    "subscribers": one.fold.table.count,
+                    "redo_from": one.fold.flusher.redo_from,
+                    "restored": {"rows": one.restored.rows, "refolded": one.restored.refolded},
+                }
+                for number, one in owned.items()
+            },
+        }
+
+
+class ClusterApp(faust.App):  # type: ignore[misc]  # faust is not followed: its annotations do not check
+    """A Faust app with what lives below started first and stopped last."""
+
+    below: Below
+
+    def on_init_dependencies(self) -> Iterable[Any]:
+        """Return our service before Faust's own."""
+        self.below.beacon.reattach(self.beacon)
+        return [self.below, *super().on_init_dependencies()]
+
+    async def crash(self, reason: BaseException) -> None:
+        """End, at the latest in `CRASH_S`: a crashed app of Faust may wait for its own consumer for ever."""
+        end = threading.Timer(CRASH_S, os._exit, (1,))
+        end.daemon = True
+        end.start()
+        await super().crash(reason)
+
+
+def make_app(config: Config) -> ClusterApp:
+    """Return the Faust app of a worker; nothing is connected yet."""
+    cluster = config.cluster
+    words = access(cluster)
+    timeout_s = cluster.session_timeout_ms / 1000
+    app = ClusterApp(
+        f"{cluster.prefix}decide",
+        broker=[f"kafka://{address}" for address in cluster.bootstrap],
+        broker_credentials=_credentials(words),
+        datadir=str(config.data.directory / "faust"),
+        store="memory://",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        broker_session_timeout=timeout_s,
+        broker_heartbeat_interval=timeout_s / 6,
+        broker_request_timeout=max(30.0, timeout_s + 1),
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_BYTES,
+        stream_wait_empty=False,
+        worker_redirect_stdouts=False,
+    )
+    app.below = Below(config)
+    if "decide" in cluster.agents:
+        _add_decide(app, config)
+    else:
+        app.producer_only = True
+    return app
+
+
+def _add_decide(app: ClusterApp, config: Config) -> None:
+    name = Names(config.cluster.prefix).log
+    topic = app.topic(name, key_serializer="raw", value_serializer="raw")
+    below = app.below
+
+    async def decide(stream: Any) -> None:
+        async for event in stream.events():
+            message = event.message
+            try:
+                assert below.decide is not None
+                await below.decide.take(message.partition, message.offset, message.value)
+            except Exception as fault:  # noqa: BLE001 Faust would acknowledge the frame and go on
+                below.fail(fault)
+                await asyncio.Event().wait()
+
+    async def assigned(*_: Any, **__: Any) -> None:
+        assert below.decide is not None
+        await below.decide.assigned({tp.partition for tp in app.consumer.assignment() if tp.topic == name})
+
+    async def revoked(*_: Any, **__: Any) -> None:
+        if below.decide is not None:
+            await below.decide.revoked()
+
+    async def finish(*_: Any, **__: Any) -> None:
+        await below.finish()
+
+    app.agent(topic, name="decide")(decide)
+    app.on_rebalance_complete.connect(assigned, weak=False)
+    app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_before_shutdown.connect(finish, weak=False)
+
+
+def _credentials(words: Mapping[str, Any]) -> Any:
+    """Return how Faust logs in."""
+    if "sasl_mechanism" in words:
+        return faust.SASLCredentials(
+            username=words["sasl_plain_username"],
+            password=words["sasl_plain_password"],
+            ssl_context=words.get("ssl_context"),
+            mechanism=words["sasl_mechanism"],
+        )
+    return words.get("ssl_context")
+
+
+async def must_fit(config: Config) -> None:
+    """Hold the topics against what a worker needs; BrokerError tells the first fault."""
+    faults = await check(config.cluster, topics_of(config))
+    if faults:
+        raise BrokerError("; ".join(faults) + "; opportune topics check tells them all")
+
+
+def run_worker(config: Config) -> int:
+    """Run a worker until a signal ends it, or a fault does; return the exit status."""
+    config.data.directory.mkdir(parents=True, exist_ok=True)  # Faust makes its folder, but none above it
+    app = make_app(config)
+    worker = faust.Worker(
+        app, loglevel="INFO", override_logging=False, redirect_stdouts=False, quiet=True, loop=asyncio.new_event_loop()
+    )
+    status: Any = 0
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        status = end.code
+    return 1 if status or app.below.failure is not None else 0
