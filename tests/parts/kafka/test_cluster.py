@@ -1,0 +1,84 @@
+"""The cluster on a real Kafka: what three workers decide, and what becomes of it when they die.
+
+The judge is the embedded engine, which has decided the same lines; nothing of the cluster's own reading is used. Every
+field is compared but those that the log gives: position, row and the time of appending.
+"""
+
+import signal
+import time
+
+import pytest
+
+from perf import books
+from perf.lines import Feed, blocks
+from tests.parts.kafka.broker import Broker
+from tests.parts.kafka.rig import records_of
+from tests.parts.kafka.workers import Cluster, decided_embedded, rows
+
+pytestmark = [pytest.mark.parts, pytest.mark.slow]
+
+EVENTS = 200_000
+SUBSCRIBERS = 20_000
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return b"".join(bytes(block) for block in blocks(Feed(SUBSCRIBERS), EVENTS)).splitlines()
+
+
+@pytest.fixture(scope="module")
+def expected(lines, tmp_path_factory):
+    return decided_embedded(tmp_path_factory.mktemp("embedded"), books.small(), lines)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    broker = Broker(tmp_path / "kafka")
+    broker.start()
+    made = Cluster(tmp_path / "cluster", broker, books.small())
+    try:
+        yield made
+    finally:
+        made.close()
+        broker.kill()
+
+
+def same(found, expected):
+    """Compare every record; a difference is told by numbers, not by a million lines."""
+    left, right = records_of(found), records_of(expected)
+    lacking, odd = set(right) - set(left), set(left) - set(right)
+    assert (len(left), len(lacking), len(odd)) == (len(right), 0, 0), [*list(lacking)[:2], *list(odd)[:2]]
+
+
+def test_three_workers_decide_what_one_machine_decides(cluster, lines, expected):
+    cluster.produce(lines[: EVENTS // 2])
+    workers = [cluster.worker(name) for name in ("a", "b", "c")]
+    cluster.produce(lines[EVENTS // 2 :])
+
+    reader = cluster.read_until(lambda one: rows(one.batches) >= rows(expected))
+
+    same(reader.batches, expected)
+    assert [worker.stop() for worker in workers] == [0, 0, 0], workers[0].log
+
+
+def test_workers_that_are_killed_and_paused_lose_and_double_nothing(cluster, lines, expected):
+    one, other = cluster.worker("a"), cluster.worker("b")
+    faults = {
+        4: one.kill,
+        9: lambda: other.signal(signal.SIGSTOP),
+        14: lambda: other.signal(signal.SIGCONT),
+        16: other.kill,
+    }
+    part = EVENTS // 20
+    for second in range(20):
+        cluster.produce(lines[second * part : (second + 1) * part])
+        faults.get(second, lambda: None)()
+        time.sleep(0.7)
+        if second != 9:
+            cluster.supervise()
+
+    reader = cluster.read_until(lambda one: rows(one.batches) >= rows(expected))
+
+    same(reader.batches, expected)
+    assert one.starts > 1
+    assert other.starts > 1

@@ -1,0 +1,172 @@
+"""Workers of a cluster as processes, on one broker, under one configuration; and what they must decide.
+
+`supervise` stands for whatever starts a worker again when it has ended: systemd, an orchestrator.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from perf.product import configure, running, write_book
+from state.decisions import DecisionBatch, decode
+from state.journal import Journal
+from tests.parts.kafka.broker import Broker
+from tests.parts.kafka.rig import Reader, make_topic, produce
+
+ROOT = Path(__file__).parents[3]
+START = "import sys; from engine.commands import main; sys.exit(main())"
+PARTITIONS = 8
+RAW_PARTITIONS = 4
+CONFIG = """
+[data]
+partitions = {partitions}
+clock = "wall"
+[book]
+folder = "book"
+[state]
+memory_subscribers = 200_000
+recovery_target_s = 0.3
+[http]
+port = 0
+[cluster]
+bootstrap = ["{bootstrap}"]
+replicas = 1
+session_timeout_ms = 3000
+[[sources.kafka]]
+name = "feed"
+topic = "raw"
+"""
+
+
+class Worker:
+    """One worker, which may be killed, paused and started again on its own data directory."""
+
+    def __init__(self, folder: Path, name: str, *options: str) -> None:
+        self.folder, self.name, self.options = folder, name, options
+        self.starts = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Worker":
+        self.starts += 1
+        command = [sys.executable, "-c", START, "worker", "--data", self.name, *self.options]
+        with (self.folder / f"{self.name}.log").open("ab") as out:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, stdout=out, stderr=out, env=os.environ | {"PYTHONPATH": str(ROOT)}
+            )
+        return self
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(20)
+
+    def stop(self) -> int:
+        """End it gracefully; return its exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(40)
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds of the process that runs now."""
+        assert self.process is not None
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def log(self) -> str:
+        return (self.folder / f"{self.name}.log").read_text(encoding="utf-8")
+
+
+class Cluster:
+    """A folder with book and configuration, its topics, and the workers started there."""
+
+    def __init__(self, folder: Path, broker: Broker, book: dict[str, str]) -> None:
+        self.folder, self.broker = folder, broker
+        self.workers: list[Worker] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        write_book(folder / "book", book)
+        text = CONFIG.format(partitions=PARTITIONS, bootstrap=broker.bootstrap)
+        (folder / "config.toml").write_text(text, encoding="utf-8")
+        asyncio.run(make_topic(broker.bootstrap, "raw", RAW_PARTITIONS))
+        assert self.command("topics", "create").returncode == 0
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run the command line to its end."""
+        return subprocess.run(
+            [sys.executable, "-c", START, *words],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+
+    def worker(self, name: str, *options: str) -> Worker:
+        """Start a worker."""
+        self.workers.append(Worker(self.folder, name, *options).start())
+        return self.workers[-1]
+
+    def produce(self, lines: list[bytes]) -> None:
+        asyncio.run(produce(self.broker.bootstrap, "raw", RAW_PARTITIONS, lines))
+
+    def supervise(self) -> list[str]:
+        """Start those again that have ended; return their names."""
+        ended = [one for one in self.workers if one.process is not None and one.process.poll() is not None]
+        for one in ended:
+            one.start()
+        return [one.name for one in ended]
+
+    def close(self) -> None:
+        for one in self.workers:
+            if one.process is not None and one.process.poll() is None:
+                one.signal(signal.SIGCONT)
+                one.kill()
+
+    def read_until(self, done: Callable[[Reader], bool], seconds: float = 60.0) -> Reader:
+        """Read decisions from the beginning until `done` says so, and then what still comes."""
+
+        async def read() -> Reader:
+            reader = await Reader(self.broker.bootstrap, "opportune.decisions", PARTITIONS).start()
+            try:
+                deadline = time.monotonic() + seconds
+                while not done(reader) and time.monotonic() < deadline:
+                    await reader.poll()
+                    self.supervise()
+                await reader.until_quiet()
+                return reader
+            finally:
+                await reader.stop()
+
+        return asyncio.run(read())
+
+
+def decided_embedded(folder: Path, book: dict[str, str], lines: list[bytes]) -> list[tuple[int, DecisionBatch]]:
+    """Return what the embedded engine decides of the same lines in one file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = configure(folder, book, subscribers=200_000, threads=2, partitions=PARTITIONS)
+    inbox = folder / "inbox"
+    inbox.mkdir()
+    (inbox / "a.ndjson").write_bytes(b"\n".join(lines) + b"\n")
+    with running(config) as engine:
+        engine.take_files(inbox)
+    found: list[tuple[int, Any]] = []
+    for partition in range(PARTITIONS):
+        journal = Journal(config.data.directory / "journal" / str(partition), read_only=True)
+        found += [(partition, decode(bytes(entry.payload))) for entry in journal.read(journal.first_position)]
+        journal.close()
+    return found
+
+
+def rows(batches: list[tuple[int, DecisionBatch]]) -> int:
+    """Return how many records there are."""
+    return sum(batch.n for _, batch in batches)
