@@ -4,11 +4,13 @@
 """
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ clock = "wall"
 folder = "book"
 [state]
 memory_subscribers = 200_000
-recovery_target_s = 0.3
+recovery_target_s = 0.003
 [http]
 port = 0
 [cluster]
@@ -119,12 +121,37 @@ class Cluster:
     def produce(self, lines: list[bytes]) -> None:
         asyncio.run(produce(self.broker.bootstrap, "raw", RAW_PARTITIONS, lines))
 
+    def restart_broker(self) -> None:
+        """Kill the broker and start it on the same data."""
+        self.broker.kill()
+        self.broker.start()
+
     def supervise(self) -> list[str]:
         """Start those again that have ended; return their names."""
         ended = [one for one in self.workers if one.process is not None and one.process.poll() is not None]
         for one in ended:
             one.start()
         return [one.name for one in ended]
+
+    def status(self, worker: Worker) -> dict[str, Any]:
+        """Return what a worker tells of itself; nothing when it does not answer."""
+        try:
+            port = json.loads((self.folder / worker.name / "http.json").read_bytes())["port"]
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=1) as answer:
+                return dict(json.loads(answer.read()))
+        except (OSError, ValueError):
+            return {}
+
+    def wait_until_owned(self, workers: int, seconds: float = 60.0) -> None:
+        """Wait until every partition has an owner, and that many workers own some."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            owned = [len(self.status(one).get("partitions", {})) for one in self.workers]
+            if sum(owned) == PARTITIONS and sum(count > 0 for count in owned) == workers:
+                return
+            self.supervise()
+            time.sleep(0.1)
+        raise AssertionError(f"partitions owned by {workers} workers after {seconds} s: {owned}")
 
     def close(self) -> None:
         for one in self.workers:
