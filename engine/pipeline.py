@@ -266,6 +266,8 @@ class Pipeline:
             if source in self._reading or self._resting.get(source, 0.0) > now:
                 continue
             self._reading.add(source)
+            self._pulled.remove(source)
+            self._pulled.append(source)
             sequence = self._take_sequence()
             return lambda: self._read(sequence, source)
         return None

@@ -13,7 +13,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 from typing import Any
 
@@ -25,6 +25,7 @@ from connectors.desk.queue import MemoryQueue, Queue
 from connectors.desk.routes import add_routes as add_desk_routes
 from connectors.sources.contract import earlier
 from connectors.sources.files.client import FilesSource
+from connectors.sources.files.config import FilesConfig
 from connectors.sources.http.client import HttpSource
 from connectors.sources.tcp.client import TcpSource
 from engine.clock import Clock, EventsClock, WallClock
@@ -158,7 +159,7 @@ class Embedded:
 
     async def _open_sources(self) -> None:
         positions = resume_positions(self.core)
-        for files in self.config.sources.files:
+        for files in [*self.config.sources.files, *self._replayed_files()]:
             source = FilesSource(files, positions, drain=self.drain)
             source.open()
             self._files.append(source)
@@ -169,6 +170,13 @@ class Embedded:
             server = TcpSource(tcp, self.pipeline)
             await server.start()
             self._servers.append(server)
+
+    def _replayed_files(self) -> Iterator[FilesConfig]:
+        """Yield, for every source, the folder where `opportune dead replay` puts lines of its own back."""
+        for source in self.config.sources.every:
+            folder = self.core.datadir.replay / source.name
+            folder.mkdir(parents=True, exist_ok=True)
+            yield FilesConfig(name=source.name, directory=folder, pattern="*.lines", mapping=source.mapping)
 
     # ---- running
 

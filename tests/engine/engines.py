@@ -18,6 +18,9 @@ import orjson
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0
 
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
+
 
 class Nursery:
     """The process that forks engines; one a test process."""
@@ -180,7 +183,7 @@ class Engine:
         status: dict[str, Any] = self.get("/status")
         return status
 
-    def post(self, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    def post(self, path: str, body: bytes, **headers: str) -> Answer:
         """Return status, headers and body of the answer to a POST; OSError when there is none."""
         return fetch(self.url + path, body, headers)
 
@@ -208,9 +211,7 @@ class Engine:
                 yield from path.read_bytes().splitlines()
 
 
-def fetch(
-    url: str, body: bytes | None = None, headers: dict[str, str] | None = None
-) -> tuple[int, dict[str, str], bytes]:
+def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
     """Ask once, without proxies; return status, headers, body."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, body, headers or {})

@@ -10,6 +10,7 @@ process ends with its standard input.
 """
 
 import ctypes
+import importlib
 import json
 import os
 import resource
@@ -19,15 +20,20 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import engine.runtimes.embedded
+import engine.summary  # noqa: F401 the same
+from engine.commands import COMMANDS
+from engine.commands import main as command_line
+from engine.warmup import warm_up
+
 PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
     """Load everything once, then fork on demand."""
-    from engine.runtimes import embedded
-    from engine.warmup import warm_up
-
-    assert embedded.Embedded
+    for name in COMMANDS:
+        if name != "simulate":
+            importlib.import_module(f"engine.commands.{name}")
     warm_up(None)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     sys.stdout.write("ready\n")
@@ -75,8 +81,6 @@ def be_engine(order: dict[str, Any], folder: Path, name: str) -> None:
     if order["file_bytes_max"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_bytes_max"], order["file_bytes_max"]))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    from engine.commands import main as command_line
-
     status = 1
     try:
         status = command_line(order["argv"])
