@@ -45,7 +45,9 @@ Snapshot = dict[str, Any]
 
 BATCH_BYTES = 128 << 10
 QUEUE_BYTES_MAX = 64 << 20
-STEP_PAGES_MAX = 64
+STEP_PAGES_MAX = 256
+EVENTS_A_SUBSCRIBER = 2
+"""A sweep is spread over at least this many events a subscriber, so that sweeping stays a fraction of folding."""
 ROWS_A_BATCH = 256
 EVENTS_A_FRAME = 1000
 """What a frame counts for the pace where the caller does not count events."""
@@ -107,6 +109,7 @@ class Flusher:
         recovery_target_s: how long loading and redo may take after a crash.
         fold_events_s: events a second that redo folds.
         load_subscribers_s: subscribers a second that loading takes in.
+        before_redo_moves: called by the writer before a start may leave out frames that it redid until now.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class Flusher:
         recovery_target_s: float = 10.0,
         fold_events_s: float = 1_000_000,
         load_subscribers_s: float = 1_000_000,
+        before_redo_moves: Callable[[], object] | None = None,
     ) -> None:
         self.redo_from = 0
         self.sweeps = 0
@@ -132,6 +136,7 @@ class Flusher:
         self._target_s = recovery_target_s
         self._fold_events_s = fold_events_s
         self._load_subscribers_s = load_subscribers_s
+        self._before_redo_moves = before_redo_moves
         self._layouts: dict[int, Layout] = {}
         self._stamps: NDArray[np.int64] | None = None
         self._sweep: _Sweep | None = None
@@ -171,8 +176,9 @@ class Flusher:
     def pages_due(self, position: int, events: int | None = None) -> int:
         """Return how many pages `step` should pack now so that a crash costs no more than the recovery target.
 
-        `events` is the count of events folded since the start. Sweeps take half of the events that redo has time for,
-        one after the other, so at the end of one the record is at most the whole behind.
+        `events` is the count of events folded since `recover`. Sweeps take half of the events that redo has time for,
+        one after the other, so at the end of one the record is at most the whole behind. A target that many
+        subscribers make impossible is not chased: see EVENTS_A_SUBSCRIBER.
         """
         counted = (position - self._recovered_to) * EVENTS_A_FRAME if events is None else events
         self._events = counted
@@ -371,7 +377,7 @@ class Flusher:
         """Return over how many events a sweep is spread."""
         load_s = self._table.count / self._load_subscribers_s
         redo_s = max(self._target_s - load_s, 0.1 * self._target_s)
-        return max(1, int(redo_s * self._fold_events_s / 2))
+        return max(1, int(redo_s * self._fold_events_s / 2), EVENTS_A_SUBSCRIBER * self._table.count)
 
     def _begin(self, position: int) -> None:
         record = orjson.dumps((position + 1, self._snapshot()))
@@ -440,6 +446,8 @@ class Flusher:
 
     def _write(self, job: _Job) -> bool:
         """Write the oldest job; False when the store asks to come back later."""
+        if job.redo_from is not None and self._before_redo_moves is not None:
+            self._before_redo_moves()
         if not self._store.write(job.writes):
             return False
         if job.redo_from is not None:
@@ -468,6 +476,9 @@ class Flusher:
             except DiskError as error:
                 self._failure = error
                 return
+            except BaseException as error:
+                self._failure = DiskError(f"the writer of pages stopped: {error!r}")
+                raise
             if written:
                 wait_s = _WAIT_S_MIN
             else:
