@@ -103,13 +103,13 @@ def line_end(p: int) -> int:
 
 @kernel
 def aim(
-    context: NDArray[np.int64], words: NDArray[np.int64], flags: NDArray[np.uint8],
-    base: int, length: int, rows: int, width: int, at_ms_max: int,
+    context: NDArray[np.int64], words: NDArray[np.int64], cells: NDArray[np.int64], flags: NDArray[np.uint8],
+    base: int, length: int, rows: int, at_ms_max: int,
 ) -> None:  # fmt: skip
     """Point a context at what is read and written in a call.
 
-    `words` holds subscriber, time, id, present, offsets (one more than rows), then `width` columns of cells; `flags`
-    holds type, then whether the scanner took the row.
+    `words` holds subscriber, time, id, present, offsets (one more than rows); `cells`, all zero, the columns of cells;
+    `flags` type, then whether the scanner took the row.
     """
     c = address_i64(context)
     out = address_i64(words)
@@ -123,11 +123,10 @@ def aim(
     store_i64(c + at.OUT_ID, out + 2 * column)
     store_i64(c + at.OUT_PRESENT, out + 3 * column)
     store_i64(c + at.OUT_OFFSETS, out + 4 * column)
-    store_i64(c + at.OUT_CELLS, out + 5 * column + 8)
+    store_i64(c + at.OUT_CELLS, address_i64(cells))
     store_i64(c + at.OUT_TYPE, address_of(flags))
     store_i64(c + at.OUT_OK, address_of(flags) + rows)
     store_i64(c + at.STRIDE, column)
-    store_i64(c + at.ALL_SLOTS, (1 << width) - 1)
     store_i64(c + at.AT_MS_MAX, at_ms_max)
     store_i64(c + at.MISSES, 0)
     store_i64(c + at.REFUSED, 0)
@@ -187,7 +186,7 @@ def begin_row(c: int, row: int, offset: int) -> None:
 
 @part
 def end_row(c: int, row: int) -> None:
-    """Write what the row gathered, and zeros where it has no value."""
+    """Write what the row gathered."""
     state = load_i64(c + at.STATE)
     present = load_i64(c + at.SEEN) & ~load_i64(c + at.NULLS)
     store_i64(load_i64(c + at.OUT_SUBSCRIBER) + row * 8, load_i64(c + at.R_SUBSCRIBER))
@@ -196,12 +195,6 @@ def end_row(c: int, row: int) -> None:
     store_i64(load_i64(c + at.OUT_PRESENT) + row * 8, present)
     store_u8(load_i64(c + at.OUT_TYPE) + row, load_i64(state + at.S_CODE))
     store_u8(load_i64(c + at.OUT_OK) + row, 1)
-    absent = load_i64(c + at.ALL_SLOTS) & ~present
-    cell = load_i64(c + at.CELL)
-    stride = load_i64(c + at.STRIDE)
-    while absent != 0:
-        store_i64(cell + trailing_zeros(absent) * stride, 0)
-        absent &= absent - 1
 
 
 @kernel
