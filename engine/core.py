@@ -29,7 +29,7 @@ from state.columns import Table
 from state.contacts import Contacts
 from state.dedupe import Dedupe
 from state.disk import Disk, RealDisk
-from state.flusher import Flusher, Snapshot
+from state.flusher import Flusher
 from state.frame import FrameKind
 from state.journal import Journal
 from state.log import Log
@@ -121,8 +121,9 @@ class Core:
                 table,
                 contacts,
                 self.store,
-                self._with_texts(snapshot),
+                snapshot,
                 recovery_target_s=config.state.recovery_target_s,
+                before_redo_moves=self.strings.sync,
             ),
             Dedupe(max(config.state.dedupe_window_s, 1) * 1000, config.state.dedupe_ids_max),
             self.shelf.get,
@@ -130,15 +131,6 @@ class Core:
             batch_rows_max=config.limits.batch_events_max,
             events_clock=config.data.clock == "events",
         )
-
-    def _with_texts(self, snapshot: Callable[[], Snapshot]) -> Callable[[], Snapshot]:
-        """Make texts durable whenever a sweep begins: the frames that brought them may be forgotten when it ends."""
-
-        def take() -> Snapshot:
-            self.strings.sync()
-            return snapshot()
-
-        return take
 
     def recover(self) -> None:
         """Bring every partition to the end of its log, two at a time."""
@@ -161,7 +153,7 @@ class Core:
                 redone.clear()
 
         partition.journal.forget_after(partition.log.next_position - 1)
-        folded = partition.recover(redo)
+        folded = partition.recover(redo, self.strings.add)
         if redone:
             commit(partition, redone)
         return folded

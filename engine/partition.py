@@ -37,6 +37,8 @@ from state.schema import VISIT
 EVENTS_SPAN_MS = 30_000
 """Event time that one frame covers on the events' own clock."""
 
+Texts = Sequence[tuple[int, bytes]]
+"""Hashes and the texts behind them."""
 Books = Callable[[str], CompiledBook]
 """Finds a compiled book by its version; raises KeyError when the data directory does not hold it."""
 
@@ -141,10 +143,11 @@ class Partition:
             "decider": self.decider.snapshot(),
         }
 
-    def recover(self, redo: Callable[[Appended], None]) -> int:
+    def recover(self, redo: Callable[[Appended], None], texts: Callable[[Texts], object] | None = None) -> int:
         """Load pages, fold the log again from where they end; return how many events were folded.
 
         `redo` gets every frame whose decisions the journal does not hold yet, to be made durable like a live one.
+        `texts` gets the texts that frames brought: a crash may have taken them from where they are kept.
         """
         recovered = self.flusher.recover()
         if recovered.snapshot is not None:
@@ -155,6 +158,8 @@ class Partition:
         self._stamps = recovered.slot_stamps
         folded = 0
         for position, frame in self.log.read(max(recovered.redo_from, self.log.first_position)):
+            if texts is not None and frame.batch is not None and frame.batch.strings:
+                texts(frame.batch.strings)
             decisions = self.apply(position, frame)
             folded += frame.batch.n if frame.batch is not None else 0
             if position > self.journal.reached and decisions is not None:
