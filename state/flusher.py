@@ -17,7 +17,7 @@ What a crash may leave, and why it is right. The store holds the outcome of a pr
    not written for that; its next flush, in one batch, removes its tombstones and the rows of those who woke up in it.
    So a subscriber that a page still holds beside a sleeping row has a tombstone, and `recover` takes it out there.
 5. A column is known by its feature's fingerprint and the position it was born at. `recover` makes every column that any
-   page has; the decider drops what its book does not use.
+   page has, and while redo runs so does `wake` for the rows; at the end the decider drops what its book does not use.
 
 Keys begin with their kind and the partition; nothing outside this module knows them. What a page looks like is in
 `state.pages`.
@@ -270,10 +270,13 @@ class Flusher:
         for i, row in enumerate(rows):
             if row is not None:
                 by_layout.setdefault(packed_layout(row), []).append(i)
-        self._pages.layout()
         for layout_id, chosen in by_layout.items():
+            layout = self._layout(layout_id)
+            if self._stamps is not None:
+                self._pages.adopt(layout)  # redo may not have come to the birth of a column that the row has
+            self._pages.layout()
             packed = [row for row in (rows[i] for i in chosen) if row is not None]
-            stamps[chosen] = self._pages.unpack_rows(slots[chosen], packed, self._layout(layout_id))
+            stamps[chosen] = self._pages.unpack_rows(slots[chosen], packed, layout)
         asleep = np.flatnonzero(stamps >= 0)
         if self._stamps is None and asleep.shape[0] and stamps.max() >= position:
             late = int(stamps.argmax())
