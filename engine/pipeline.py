@@ -109,6 +109,7 @@ class Pipeline:
         self._waiting: list[deque[Item]] = [deque() for _ in partitions]
         self._waiting_rows = 0
         self._folding = [False] * len(partitions)
+        self._owed: set[Ticket] = set()
         self._uncommitted: list[list[Appended]] = [[] for _ in partitions]
         self._committing = False
         self._stopping = False
@@ -149,10 +150,9 @@ class Pipeline:
     def offer(self, chunk: Chunk) -> "Future[None]":
         """Take a chunk; the future is done when its events are durable. Thread-safe."""
         ticket = Ticket(chunk.length, chunk.received_ns)
-        if self.failure is not None:
-            ticket.fail(self.failure)
-            return ticket.future
         with self._changed:
+            if not self._owe(ticket):
+                return ticket.future
             self._queued_bytes += chunk.length
             self._pushed.append((chunk, ticket))
             self._changed.notify_all()
@@ -164,7 +164,11 @@ class Pipeline:
         parts = _split(batch, len(self.partitions))
         items = [Item(ticket, part) for part in parts]
         with self._changed:
+            if not self._owe(ticket):
+                return ticket.future
             ticket.expect(sum(item.batch is not None and item.batch.n > 0 for item in items))
+            if ticket.future.done():
+                self._owed.discard(ticket)
             for waiting, item in zip(self._waiting, items, strict=True):
                 if item.batch is not None and item.batch.n:
                     waiting.append(item)
@@ -177,10 +181,20 @@ class Pipeline:
         ticket = Ticket()
         ticket.expect(len(self.partitions))
         with self._changed:
+            if not self._owe(ticket):
+                return ticket.future
             for waiting in self._waiting:
                 waiting.append(Item(ticket, kind=kind, payload=payload))
             self._changed.notify_all()
         return ticket.future
+
+    def _owe(self, ticket: Ticket) -> bool:
+        """Remember that somebody waits for a ticket; one that comes after a fault fails, and the answer is False."""
+        if self.failure is not None:
+            ticket.fail(self.failure)
+            return False
+        self._owed.add(ticket)
+        return True
 
     @property
     def idle(self) -> bool:
@@ -208,18 +222,17 @@ class Pipeline:
         try:
             run()
         except BaseException as fault:  # noqa: BLE001 every fault must stop the flow and reach the runtime
-            self._fail(fault)
+            self.fail(fault)
 
-    def _fail(self, fault: BaseException) -> None:
+    def fail(self, fault: BaseException) -> None:
+        """Stop the flow because of a fault; whoever waits for a ticket gets the first one."""
         with self._changed:
             if self.failure is None:
                 self.failure = fault
             self._stopping = True
-            tickets = [ticket for _, ticket in self._pushed]
-            tickets += [item.ticket for waiting in self._waiting for item in waiting]
-            tickets += [ticket for frames in self._uncommitted for frame in frames for ticket in frame.tickets]
+            owed, self._owed = self._owed, set()
             self._changed.notify_all()
-        for ticket in tickets:
+        for ticket in owed:
             ticket.fail(fault)
 
     def _work(self) -> None:
@@ -378,14 +391,11 @@ class Pipeline:
         commit(partition, appended)
         now_ns = self._wall_ns()
         self._observer.committed(partition, appended, now_ns)
-        given_back = 0
-        for frame in appended:
-            for ticket in frame.tickets:
-                if ticket.done():
-                    given_back += ticket.length
-        if given_back:
+        done = [ticket for frame in appended for ticket in frame.tickets if ticket.done()]
+        if done:
             with self._changed:
-                self._queued_bytes -= given_back
+                self._owed.difference_update(done)
+                self._queued_bytes -= sum(ticket.length for ticket in done)
                 self._changed.notify_all()
 
 

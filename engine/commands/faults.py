@@ -2,13 +2,24 @@
 
 from connectors.contract import GatewayError
 from connectors.secret import SecretError
+from connectors.sources.mapping import MappingError
 from engine.commands import CommandError
 from engine.config import ConfigErrors
 from engine.datadir import DataDirError
 from rules.diagnostics import BookErrors
 from state.disk import DiskError
 
-FAULTS = (CommandError, ConfigErrors, BookErrors, DataDirError, DiskError, GatewayError, SecretError, OSError)
+FAULTS = (
+    CommandError,
+    ConfigErrors,
+    BookErrors,
+    DataDirError,
+    DiskError,
+    GatewayError,
+    MappingError,
+    SecretError,
+    OSError,
+)
 
 
 def say(fault: BaseException) -> str:

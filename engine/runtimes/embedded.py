@@ -62,6 +62,7 @@ class Embedded:
         self.config = config
         self.drain = drain
         self.port = 0
+        self._serving = False
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._files: list[FilesSource] = []
@@ -73,9 +74,13 @@ class Embedded:
         core = await asyncio.to_thread(open_core, self.config)
         try:
             book = await asyncio.to_thread(core.first_book)
-            await self._start(core, book)
-            started(self)
-            await self._wait()
+            try:
+                await self._start(core, book)
+                started(self)
+                await self._wait()
+            except BaseException as fault:
+                await self._abandon(fault)
+                raise
             return await self._stop()
         finally:
             await asyncio.to_thread(core.close)
@@ -112,6 +117,7 @@ class Embedded:
         for partition in core.partitions:
             partition.flusher.start()
         self.pipeline.start()
+        self._serving = True
         if self.desk is not None:
             await self.desk.start()
             self.board.doors["desk"] = self.desk.status
@@ -210,6 +216,18 @@ class Embedded:
         if self.pipeline.failure is not None:
             raise self.pipeline.failure
         return self.board.read()
+
+    async def _abandon(self, fault: BaseException) -> None:
+        """After a fault: end the threads before what they use is closed. What was not acknowledged comes again."""
+        if self.port:
+            (self.core.datadir.root / "http.json").unlink(missing_ok=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._serving:
+            self.pipeline.fail(fault)
+            await asyncio.to_thread(self.pipeline.stop)
+            self.sending.abandon()
 
     def _spawn(self, coroutine: Any) -> None:
         self._tasks.append(asyncio.create_task(coroutine))

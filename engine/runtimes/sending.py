@@ -71,6 +71,12 @@ class Sending:
         """Send by the channels of a new book from now on; from the loop's thread."""
         self._dispatcher.core.policy = make_policy(self._config, book)
 
+    def abandon(self) -> None:
+        """Feed no more; after a fault, when nothing can be waited for."""
+        self._stopping = True
+        if self._task is not None:
+            self._task.cancel()
+
     async def control(self, action: str, kind: str, name: str) -> int:
         """Pause, resume or kill; returns how many queued sends it touches."""
         touched = self._dispatcher.queued(Scope(kind), name)
