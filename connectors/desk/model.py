@@ -29,9 +29,9 @@ Msisdn = Annotated[int, Field(gt=0, lt=1 << 63)]
 
 
 class Frozen(BaseModel):
-    """A value that never changes; a changed one is a copy."""
+    """A value that never changes; a changed one is a copy. What a newer version of this code added is passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class CardState(StrEnum):
