@@ -24,7 +24,7 @@ DATE_A, DATE_B, DATE_MS, ZONE, ZONE_MS = 264, 272, 280, 288, 296  # DATE: to the
 STATE, SEEN, NULLS, HEADS, CELL, R_SUBSCRIBER, R_AT, R_ID, TYPE_AHEAD = 304, 312, 320, 328, 336, 344, 352, 360, 368
 # Context: delimited lines.
 DELIMITER, COLUMNS, PIECES, SET_DELIMITER, TYPE_COLUMN = 376, 384, 392, 400, 432
-# Context: bit maps of a chunk's bytes, see `kernel.map_bytes`.
+# Context: bit maps of a chunk's bytes, see `scan.maps`.
 SPECIAL, HIGH, ANY_HIGH = 408, 416, 424
 CONTEXT_WORDS = 55
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from connectors.sources.contract import Bytes
 from connectors.sources.mapping import Plan, offset_ms
 from connectors.sources.scan import layout as at
-from connectors.sources.scan.delimited import map_delimiters, scan_delimited
-from connectors.sources.scan.kernel import aim, insert_all, map_bytes, scan_json
+from connectors.sources.scan.delimited import scan_delimited
+from connectors.sources.scan.kernel import aim, insert_all, scan_json
+from connectors.sources.scan.maps import map_bytes, map_delimiters
 from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.strict import AT_MS_MIN
 from state.batch import Batch
