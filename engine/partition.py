@@ -169,6 +169,11 @@ class Partition:
         self.flusher.redo_done()
         return folded
 
+    def attributes(self, subscriber: int) -> dict[str, int]:
+        """Return the cells of a subscriber's known attributes, by name; empty for who is not in memory."""
+        slot = self.table.find(subscriber)
+        return self.decider.attributes(slot, self.clock_ms) if slot >= 0 else {}
+
     def process(self, items: Sequence[Item], now_ms: int) -> Iterator[Appended]:
         """Append the items as few frames and fold them; yields each frame as soon as it is folded."""
         for frame, tickets in self._frames(items, now_ms):

@@ -21,7 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -31,7 +31,9 @@ from engine.partition import Appended, Item, Partition
 from engine.tickets import Ticket
 from state.batch import Batch, select
 from state.frame import FrameKind
-from state.hashing import split_by_partition
+from state.hashing import partition_of, split_by_partition
+
+T = TypeVar("T")
 
 IDLE_WAIT_S = 0.05
 UNFOLDED_ROWS_MAX = 400_000
@@ -108,6 +110,7 @@ class Pipeline:
         self._decoded: dict[int, list[list[Item]]] = {}
         self._waiting: list[deque[Item]] = [deque() for _ in partitions]
         self._waiting_rows = 0
+        self._questions: list[deque[Callable[[], None]]] = [deque() for _ in partitions]
         self._folding = [False] * len(partitions)
         self._owed: set[Ticket] = set()
         self._uncommitted: list[list[Appended]] = [[] for _ in partitions]
@@ -196,6 +199,22 @@ class Pipeline:
         self._owed.add(ticket)
         return True
 
+    def ask(self, subscriber: int, read: Callable[[Partition], T]) -> "Future[T]":
+        """Ask the state of a subscriber's partition between two frames. Thread-safe; `read` must change nothing."""
+        answer: Future[T] = Future()
+        number = partition_of(subscriber, len(self.partitions))
+
+        def reply() -> None:
+            try:
+                answer.set_result(read(self.partitions[number]))
+            except Exception as fault:  # noqa: BLE001 whoever asked gets the fault
+                answer.set_exception(fault)
+
+        with self._changed:
+            self._questions[number].append(reply)
+            self._changed.notify_all()
+        return answer
+
     @property
     def idle(self) -> bool:
         """Whether every pull source is exhausted and all that was taken is durable."""
@@ -259,7 +278,12 @@ class Pipeline:
 
     def _fold_task(self) -> Callable[[], None] | None:
         for number, waiting in enumerate(self._waiting):
-            if waiting and not self._folding[number] and len(self._uncommitted[number]) < UNCOMMITTED_FRAMES_MAX:
+            if self._folding[number]:
+                continue
+            if self._questions[number]:
+                self._folding[number] = True
+                return lambda: self._answer(number)
+            if waiting and len(self._uncommitted[number]) < UNCOMMITTED_FRAMES_MAX:
                 self._folding[number] = True
                 return lambda: self._fold(number)
         return None
@@ -350,6 +374,15 @@ class Pipeline:
             self._folding[number] = False
             self._last_frame_s[number] = time.monotonic()
             self._waiting_rows -= sum(item.batch.n for item in items if item.batch is not None)
+            self._changed.notify_all()
+
+    def _answer(self, number: int) -> None:
+        """Answer what was asked of a partition's state."""
+        questions = self._questions[number]
+        while questions:
+            questions.popleft()()
+        with self._changed:
+            self._folding[number] = False
             self._changed.notify_all()
 
     def _take_items(self, number: int, rows_max: int) -> list[Item]:

@@ -95,9 +95,18 @@ class Desk:
     # Visits
 
     async def open_visit(
-        self, terminal: str, subscriber: int, visit_id: str, customer: Customer | None = None
+        self,
+        terminal: str,
+        subscriber: int,
+        visit_id: str,
+        customer: Customer | None = None,
+        *,
+        logged: bool = False,
     ) -> Visit:
-        """Open a visit, closing who stood there and moving the subscriber here from another counter."""
+        """Open a visit, closing who stood there and moving the subscriber here from another counter.
+
+        `logged` says that the log has the visit already, so that it is not told again.
+        """
         now = self.clock()
         visit = Visit(
             id=visit_id, terminal=terminal, subscriber=subscriber, opened_ms=now, customer=customer or Customer()
@@ -108,10 +117,10 @@ class Desk:
             there = await self.queue.read(elsewhere) if elsewhere not in {"", terminal} else None
             standing = there.open_visit if there is not None else None
             if there is not None and standing is not None and standing.subscriber == subscriber:
-                left, after = model.moved(there, here, visit, now)
+                left, after = model.moved(there, here, visit, now, logged=logged)
                 pairs: tuple[tuple[Panel, Panel], ...] = ((there, left), (here, after))
             else:
-                after = model.opened(here, visit, now)
+                after = model.opened(here, visit, now, logged=logged)
                 pairs = ((here, after),)
             self._refuse_when_behind(here, after)
             if await self.queue.write(Change(pairs, {subscriber: elsewhere})):

@@ -31,6 +31,7 @@ from connectors.sources.tcp.client import TcpSource
 from engine.clock import Clock, EventsClock, WallClock
 from engine.config import Config
 from engine.core import Core, open_core
+from engine.customers import customer_of
 from engine.doors import Doors, Source
 from engine.feedback import Feedback, LogAppender
 from engine.http import Front
@@ -285,9 +286,11 @@ class Embedded:
     # ---- the desk's callbacks
 
     async def _on_visit(self, visit: Visit) -> Customer | None:
+        """Tell the log of a visit; return what the state knows of the customer."""
         cause = visit.cause.value if visit.cause is not None else ""
+        self.sending.visitors.own(visit.id)
         await self.feedback.visit(visit.subscriber, visit.terminal, visit.id, opened=visit.open, cause=cause)
-        return None
+        return await customer_of(self.pipeline, self.core, visit.subscriber) if visit.open else None
 
     async def _on_answer(self, card: Card, answer: Answer) -> None:
         """Tell the log how a card ended; one that no page ever drew gives its caps their place back."""
