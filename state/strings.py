@@ -98,6 +98,11 @@ class Strings:
 
     def _open(self) -> int:
         size = self._file.size()
+        if self._writable and size < len(_MAGIC):
+            self._file.truncate(0)
+            self._file.write([_MAGIC], 0)
+            self._file.sync()
+            size = len(_MAGIC)
         magic = self._file.read(0, len(_MAGIC))
         if magic != _MAGIC:
             raise DamagedError(f"texts file {self._path}: begins with {magic!r}, must be {_MAGIC!r}")
