@@ -12,6 +12,7 @@ travels in the snapshot that the flusher writes with `redo_from`.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import orjson
@@ -191,10 +192,18 @@ class Partition:
             book = self.books(orjson.loads(frame.payload)["version"])
             self.decider.activate(book, position, redo=self._stamps is not None)
         elif frame.kind == FrameKind.CONTROL:
-            self.decider.control(orjson.loads(frame.payload))
+            self._control(orjson.loads(frame.payload))
         if frame.batch is None or frame.batch.n == 0:
             return None
         return self._fold(position, frame)
+
+    def _control(self, record: dict[str, Any]) -> None:
+        """Obey a control record: positions to forget, or something to pause, resume or kill."""
+        if record["action"] == "forget":
+            for key in record["keys"]:
+                self.sources.pop(key, None)
+            return
+        self.decider.control(record)
 
     def _fold(self, position: int, frame: Frame) -> DecisionBatch | None:
         batch, number = self._rows_to_fold(frame)

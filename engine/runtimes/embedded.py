@@ -166,6 +166,10 @@ class Embedded:
 
     async def _open_sources(self) -> None:
         positions = resume_positions(self.core)
+        gone = list(self._gone(positions))
+        if gone:
+            payload = orjson.dumps({"action": "forget", "keys": gone})
+            await asyncio.wrap_future(self.pipeline.broadcast(FrameKind.CONTROL, payload))
         for files in [*self.config.sources.files, *self._replayed_files()]:
             source = FilesSource(files, positions, drain=self.drain)
             source.open()
@@ -177,6 +181,15 @@ class Embedded:
             server = TcpSource(tcp, self.pipeline)
             await server.start()
             self._servers.append(server)
+
+    def _gone(self, positions: Mapping[str, int]) -> Iterator[str]:
+        """Yield the keys of files that were removed from their directory: their positions need not be kept."""
+        folders = {source.name: source.directory for source in self.config.sources.files}
+        for key in positions:
+            source, _, rest = key.partition(":")
+            name = rest.rpartition("#")[0]
+            if source in folders and name and not (folders[source] / name).exists():
+                yield key
 
     def _replayed_files(self) -> Iterator[FilesConfig]:
         """Yield, for every source, the folder where `opportune dead replay` puts lines of its own back."""
