@@ -246,6 +246,16 @@ class Core:
         """Return the journal entry that dispatch still needs; set by the runtime that dispatches."""
         return partition.journal.next_position
 
+    def finish(self) -> None:
+        """Put the whole state into the store, after the pipeline has ended well: the next start has nothing to redo."""
+        for partition in self.partitions:
+            last = partition.log.next_position - 1
+            if last >= 0:
+                partition.flusher.finish(last)
+                partition.flusher.durable(last)
+        for partition in self.partitions:
+            partition.flusher.close(drain=True)
+
     def close(self) -> None:
         """Close files and store; what is durable stays so."""
         for partition in self.partitions:

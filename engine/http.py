@@ -1,8 +1,8 @@
 """The HTTP front: one server for events, desk, status, metrics, pause and kill.
 
 It listens on loopback unless configured otherwise. Reads of status and metrics are open to who can reach it; every
-write needs the token, or, where none is configured, must come from this machine. Numbers are masked wherever somebody
-did not name them.
+write needs the token, or, where none is configured, must come from this machine. No answer holds a number unless
+who asked named it.
 """
 
 import hmac

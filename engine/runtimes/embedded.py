@@ -229,7 +229,9 @@ class Embedded:
             source.close()
         if self.pipeline.failure is not None:
             raise self.pipeline.failure
-        return self.board.read()
+        status = self.board.read()
+        await asyncio.to_thread(self.core.finish)
+        return status
 
     async def _abandon(self, fault: BaseException) -> None:
         """After a fault: end the threads before what they use is closed. What was not acknowledged comes again."""
