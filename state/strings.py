@@ -61,6 +61,8 @@ class Strings:
         self._places = np.zeros(_SIZE_MIN, np.int64)
         if writable and path.name not in disk.names(path.parent):
             write_whole(disk, path, _MAGIC)
+        elif writable:
+            disk.sync_folder(path.parent)  # a name that a killed process left may not be durable yet
         self._file = disk.open(path, writable=writable)
         self._end = self._open()
 

@@ -331,7 +331,7 @@ class Judges:
             hold(len(self.ends[name]) == 1, "a decision ends once", f"{name}: {self.ends[name]}")
         if state is OutcomeState.REFUNDED:
             lost = name in self.network.taken or name in self.network.doubtful
-            hold(not lost or self._repeatable(name), "what may have been sent is not refunded", name)
+            hold(not lost, "what may have been sent is not refunded", name)
             self.contacts[subscriber] = [one for one in self.contacts[subscriber] if one.decision != name]
         elif state is OutcomeState.COMMITTED:
             hold(name in self.network.taken, "what is called sent was sent", name)
