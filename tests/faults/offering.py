@@ -41,7 +41,7 @@ class Lines:
         if chance.random() < self._broken:
             return chance.choice([b'{"type":"call","msis\n', b"\xff\xfe not utf-8\n", b'{"type":"call"}\n', b"[]\n"])
         if chance.random() < 0.3:
-            return line(type="charge", msisdn=subscriber, time=at_ms, fen=chance.randrange(2_000), id=self._id())
+            return line(type="charge", msisdn=subscriber, time=at_ms, fen=chance.randrange(500), id=self._id())
         kind = chance.choice(["long", "local", "local", "local"])
         return call(subscriber, at_ms, kind, chance.randrange(300), id=self._id())
 

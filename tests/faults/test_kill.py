@@ -2,6 +2,7 @@
 
 import random
 import time
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ batch_events_max = 256
 def test_twenty_kills_under_load_lose_nothing_and_double_nothing(make: Make, seed: int) -> None:
     chance = random.Random(seed)
     engine = make(more=SMALL)
-    files = Files(engine, Lines(seed, FIRST, FILE_SUBSCRIBERS, broken=0.01), per_file=1_500, pause_s=0.15)
+    files = Files(engine, Lines(seed, FIRST, FILE_SUBSCRIBERS, broken=0.01), per_file=1_500, pause_s=0.25)
     caller = Caller(engine, Lines(seed + 1, FIRST_BY_HTTP, HTTP_SUBSCRIBERS, broken=0.0), per_body=100, seed=seed)
     files.start()
     caller.start()
@@ -52,18 +53,18 @@ def test_twenty_kills_under_load_lose_nothing_and_double_nothing(make: Make, see
     caller.finish()
     engine.kill()
     engine.drain()
-    print(len(files.offered), len(caller.offered), caller.answers, caller.tries)
 
-    everything_is_there_once(engine, files, caller)
-    the_decisions_are_those_of_an_undisturbed_run(engine, make(name="undisturbed", more=SMALL), files)
+    records = engine.records()
+    everything_is_there_once(engine, files, caller, records)
+    other = make(name="undisturbed", more=SMALL)
+    the_decisions_are_those_of_an_undisturbed_run(engine, records, other)
 
 
-def everything_is_there_once(engine: Engine, files: Files, caller: Caller) -> None:
+def everything_is_there_once(engine: Engine, files: Files, caller: Caller, records: list[dict[str, Any]]) -> None:
     data = engine.data
     expected, broken = counting.rows_of_lines(files.offered)
     offered, _ = counting.rows_of_lines(caller.offered)
     places = counting.letters(data, "inbox")
-    records = engine.records()
     ids = [one["id"] for one in records]
 
     assert len(files.offered) > 20_000
@@ -93,12 +94,12 @@ def each_decision_has_one_end(engine: Engine, decided: list[str]) -> None:
     assert len(unknown) < len(committed) // 10
 
 
-def the_decisions_are_those_of_an_undisturbed_run(engine: Engine, other: Engine, files: Files) -> None:
+def the_decisions_are_those_of_an_undisturbed_run(engine: Engine, records: list[dict[str, Any]], other: Engine) -> None:
     for path in sorted(engine.inbox.iterdir()):
         other.put(path.name, path.read_bytes())
     other.drain()
 
-    disturbed = counting.what_was_decided(engine.records(), FIRST_BY_HTTP)
+    disturbed = counting.what_was_decided(records, FIRST_BY_HTTP)
     undisturbed = counting.what_was_decided(other.records(), FIRST_BY_HTTP)
 
     assert sum(undisturbed.values()) > 1_000
