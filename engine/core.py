@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 
 import orjson
 
-from connectors.sources.contract import Chunk, Decoded
+from connectors.sources.contract import Chunk, Decoded, earlier
 from connectors.sources.dead_letter import DeadLetter
 from engine.books import BookShelf
 from engine.compiled import CompiledBook
@@ -140,8 +141,13 @@ class Core:
         self.recovery.seconds = time.monotonic() - began
         self.recovery.subscribers = sum(partition.table.count for partition in self.partitions)
         self.dead_letters = DeadLetters(
-            self.datadir.dead, self.disk, self.config.limits.dead_letters_bytes_max, self.partitions[0].sources
+            self.datadir.dead, self.disk, self.config.limits.dead_letters_bytes_max, self.resume_positions()
         )
+
+    def resume_positions(self) -> dict[str, int]:
+        """Return, for every key, the position that all partitions have reached: sources go on from there."""
+        keys = dict.fromkeys(key for partition in self.partitions for key in partition.sources)
+        return {key: reduce(earlier, (partition.sources.get(key, 0) for partition in self.partitions)) for key in keys}
 
     def _recover_one(self, partition: Partition) -> int:
         redone: list[Appended] = []

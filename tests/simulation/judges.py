@@ -413,7 +413,7 @@ class Judges:
                 unplaced[kept.letter.raw] += 1
         twice = [place for place, count in places.items() if count > 1]
         hold(not twice, "a broken line of a file is one dead letter", twice[:3])
-        reached = life._resume()
+        reached = life.core.resume_positions()
         for file in self.traffic.files:
             for line in file.lines:
                 if line.offset >= reached.get(file.key, 0):

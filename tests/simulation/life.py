@@ -130,7 +130,7 @@ class SimulatedCore(Core):
         for partition in self.partitions:
             self.recovery.refolded += self._recover_one(partition)
         self.dead_letters = DeadLetters(
-            self.datadir.dead, self.disk, 1 << 30, self.partitions[0].sources, segment_bytes=self._size.segment_bytes
+            self.datadir.dead, self.disk, 1 << 30, self.resume_positions(), segment_bytes=self._size.segment_bytes
         )
 
     def let_go(self) -> None:
@@ -186,7 +186,7 @@ class Life:
         self.waiting: list[deque[Item]] = [deque() for _ in self.core.partitions]
         self.uncommitted: list[list[Appended]] = [[] for _ in self.core.partitions]
         self.core.take_up(book.book, now_ms)
-        self.reading = self._resume()
+        self.reading = self.core.resume_positions()
         self.doors = Doors([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)
         self.outbox = Outbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
         self.gateways = network.doors()
@@ -216,11 +216,6 @@ class Life:
         return self.dispatch.durable_cursors.get(str(partition.number), 0)
 
     # From lines to decisions.
-
-    def _resume(self) -> dict[str, int]:
-        from engine.runtimes.embedded import resume_positions  # noqa: PLC0415 the runtime is heavy to import
-
-        return resume_positions(self.core)
 
     def offer(self, source: str, key: str, data: bytes, start: int, line: int, now_ms: int) -> Ticket:
         """Decode a chunk and let its rows wait for their partitions."""
