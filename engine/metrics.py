@@ -6,6 +6,7 @@ their latency. Subscribers never appear in a label.
 
 import threading
 from bisect import bisect_left
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -116,13 +117,20 @@ class Metrics:
         self.sends = self._counter("opportune_sends", "Messages by gateway and outcome.", "gateway", "outcome")
         self.cards = self._counter("opportune_cards", "Desk cards by what became of them.", "outcome")
         self.reloads = self._counter("opportune_book_reloads", "Attempts to activate a book.", "result")
+        self._deciding: dict[int, Counter] = {}
+        self._deciding_book = ""
 
     def count_decisions(self, book: Book, batch: DecisionBatch) -> None:
         """Count a frame's records by rule and gate ("decided" where none stopped it)."""
-        keys, counts = np.unique(batch.rule.astype(np.int64) << 8 | batch.gate, return_counts=True)
-        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-            rule, gate = book.by_stable_id[key >> 8], Gate(key & 255)
-            self.decisions.labels(rule.id, "decided" if gate == Gate.NONE else gate.word).inc(count)
+        if self._deciding_book != book.version:
+            self._deciding_book, self._deciding = book.version, {}
+        for key, count in Tally((batch.rule.astype(np.int64) << 8 | batch.gate).tolist()).items():
+            counter = self._deciding.get(key)
+            if counter is None:
+                rule, gate = book.by_stable_id[key >> 8], Gate(key & 255)
+                counter = self.decisions.labels(rule.id, "decided" if gate == Gate.NONE else gate.word)
+                self._deciding[key] = counter
+            counter.inc(count)
 
     def page(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -36,6 +36,8 @@ from state.hashing import partition_of, split_by_partition
 T = TypeVar("T")
 
 IDLE_WAIT_S = 0.05
+CHUNK_BYTES_A_PARTITION = 2 << 20
+CHUNK_BYTES_MAX = 8 << 20
 UNFOLDED_ROWS_MAX = 400_000
 UNCOMMITTED_FRAMES_MAX = 64
 
@@ -45,6 +47,9 @@ class PullSource(Protocol):
 
     def next_chunk(self, bytes_max: int) -> Chunk | None:
         """Return the next chunk; None when there is none just now."""
+
+    def recycle(self, chunk: Chunk) -> None:
+        """Take back a chunk whose bytes nobody reads any more."""
 
     @property
     def exhausted(self) -> bool:
@@ -77,7 +82,8 @@ class Pipeline:
         observer: who is told.
         threads: workers, >= 1.
         queue_bytes_max: bytes of chunks taken and not yet durable.
-        chunk_bytes: size of the chunks that pull sources are asked for.
+        chunk_bytes: size of the chunks that pull sources are asked for; by default so many that a partition's part is
+            a frame of its own, which is never copied.
         wall_ns: wall clock, epoch nanoseconds.
     """
 
@@ -89,7 +95,7 @@ class Pipeline:
         *,
         threads: int,
         queue_bytes_max: int,
-        chunk_bytes: int,
+        chunk_bytes: int | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.partitions = partitions
@@ -97,7 +103,9 @@ class Pipeline:
         self._decode = decode
         self._observer = observer
         self._queue_bytes_max = queue_bytes_max
-        self._chunk_bytes = chunk_bytes
+        self._chunk_bytes = chunk_bytes or min(
+            CHUNK_BYTES_A_PARTITION * len(partitions), CHUNK_BYTES_MAX, queue_bytes_max // 4
+        )
         self._wall_ns = wall_ns
         self._changed = threading.Condition()
         self._pushed: deque[tuple[Chunk, Ticket]] = deque()
@@ -340,6 +348,7 @@ class Pipeline:
             self._release(sequence, [])
             return
         self._decode_and_release(sequence, chunk, Ticket(chunk.length, chunk.received_ns))
+        source.recycle(chunk)
 
     def _decode_and_release(self, sequence: int, chunk: Chunk, ticket: Ticket) -> None:
         decoded = self._decode(chunk)

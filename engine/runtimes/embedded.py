@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import reduce
 from typing import Any
 
 import orjson
@@ -23,7 +22,6 @@ from connectors.desk.desk import Desk
 from connectors.desk.model import Answer, Card, Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
 from connectors.desk.routes import add_routes as add_desk_routes
-from connectors.sources.contract import earlier
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.http.client import HttpSource
@@ -104,7 +102,6 @@ class Embedded:
             core,
             threads=min(config.data.threads, config.data.partitions),
             queue_bytes_max=config.limits.intake_bytes_max,
-            chunk_bytes=1 << 20,
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
         appender = LogAppender(self.pipeline, lambda: self.doors.schema, core.strings)
@@ -165,7 +162,7 @@ class Embedded:
         (self.core.datadir.root / "http.json").write_bytes(orjson.dumps(record))
 
     async def _open_sources(self) -> None:
-        positions = resume_positions(self.core)
+        positions = self.core.resume_positions()
         gone = list(self._gone(positions))
         if gone:
             payload = orjson.dumps({"action": "forget", "keys": gone})
@@ -313,9 +310,3 @@ class Embedded:
         await self.feedback.answer(card.decision_id, card.subscriber, card.title, answer.kind, answer.note)
         if not answer.shown:
             await self.feedback.outcome(card.decision_id, card.subscriber, OutcomeState.REFUNDED, "desk", answer.kind)
-
-
-def resume_positions(core: Core) -> dict[str, int]:
-    """Return, for every key, the position that all partitions have reached."""
-    keys = {key for partition in core.partitions for key in partition.sources}
-    return {key: reduce(earlier, (partition.sources.get(key, 0) for partition in core.partitions)) for key in keys}
