@@ -6,6 +6,7 @@ the log. It knows nothing of HTTP, gateways or asyncio, so a test, a benchmark o
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -210,8 +211,8 @@ class Core:
     def dead(self, letters: Sequence[DeadLetter]) -> None:
         """Keep dead letters durably; count them by code."""
         self.dead_letters.write(letters)
-        for letter in letters:
-            self.metrics.dead.labels(letter.source, letter.code).inc()
+        for (source, code), count in Counter((letter.source, letter.code) for letter in letters).items():
+            self.metrics.dead.labels(source, code).inc(count)
 
     def committed(self, partition: Partition, appended: Sequence[Appended], now_ns: int) -> None:
         """Measure, count and pass on what is durable."""
