@@ -107,7 +107,7 @@ class Flusher:
         store: where pages go; may be shared between partitions.
         snapshot: returns what belongs to the partition as of the last folded position.
         recovery_target_s: how long loading and redo may take after a crash.
-        fold_events_s: events a second that redo folds.
+        fold_events_s: events a second that redo folds; a core in no hurry does more than twice as many.
         load_subscribers_s: subscribers a second that loading takes in.
         before_redo_moves: called by the writer before a start may leave out frames that it redid until now.
     """
@@ -121,7 +121,7 @@ class Flusher:
         snapshot: Callable[[], Snapshot],
         *,
         recovery_target_s: float = 10.0,
-        fold_events_s: float = 1_000_000,
+        fold_events_s: float = 1_500_000,
         load_subscribers_s: float = 1_000_000,
         before_redo_moves: Callable[[], object] | None = None,
     ) -> None:
