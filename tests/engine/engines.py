@@ -211,10 +211,12 @@ class Engine:
                 yield from path.read_bytes().splitlines()
 
 
-def fetch(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+def fetch(
+    url: str, body: bytes | None = None, headers: dict[str, str] | None = None, method: str | None = None
+) -> Answer:
     """Ask once, without proxies; return status, headers, body."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, body, headers or {})
+    request = urllib.request.Request(url, body, headers or {}, method=method)
     try:
         with opener.open(request, timeout=WAIT_S) as answer:
             return answer.status, dict(answer.headers), answer.read()
