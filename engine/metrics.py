@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from rules.gates import Gate
 from rules.model import Book
-from state.decisions import DecisionBatch
+from state.decisions import DecisionBatch, OutcomeState
 
 LATENCY_BOUNDS_S = (
     0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.011, 0.015, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2,
@@ -115,6 +115,9 @@ class Metrics:
             "opportune_decisions", "Candidates by rule and by what became of them.", "rule", "gate"
         )
         self.sends = self._counter("opportune_sends", "Messages by gateway and outcome.", "gateway", "outcome")
+        self.outcomes = self._counter(
+            "opportune_outcomes", "What became of decisions, as the log was told.", "state", "error"
+        )
         self.cards = self._counter("opportune_cards", "Desk cards by what became of them.", "outcome")
         self.reloads = self._counter("opportune_book_reloads", "Attempts to activate a book.", "result")
         self._deciding: dict[int, Counter] = {}
@@ -131,6 +134,10 @@ class Metrics:
                 counter = self.decisions.labels(rule.id, "decided" if gate == Gate.NONE else gate.word)
                 self._deciding[key] = counter
             counter.inc(count)
+
+    def count_outcome(self, state: OutcomeState, error: str) -> None:
+        """Count what became of one decision."""
+        self.outcomes.labels(state.name.lower(), error).inc()
 
     def page(self) -> bytes:
         """Return everything in Prometheus' text format."""

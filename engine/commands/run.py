@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(config: Config, *, drain: bool, quiet: bool) -> int:
     from engine.runtimes.embedded import Embedded  # noqa: PLC0415 after the kernels are warm
-    from engine.summary import summary  # noqa: PLC0415
+    from engine.summary import summary  # noqa: PLC0415 after the kernels are warm
 
     engine = Embedded(config, drain=drain)
     status = await engine.run(lambda started: None if quiet else _greet(started.config, started.port))

@@ -105,7 +105,7 @@ class Embedded:
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
         appender = LogAppender(self.pipeline, lambda: self.doors.schema, core.strings)
-        self.feedback = Feedback(appender, self.clock.now_ms)
+        self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome)
         self.desk = self._make_desk() if config.desk.enabled else None
         self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
         core.dispatched_entry = self.sending.entry  # type: ignore[method-assign]  # retention asks who reads the journal
