@@ -87,6 +87,11 @@ class Engine:
             time.sleep(LOOK_S)
 
     @property
+    def events(self) -> int:
+        """Events folded in all partitions."""
+        return sum(partition.counts.events for partition in self.core.partitions)
+
+    @property
     def sweeps(self) -> int:
         """Page sweeps completed in all partitions."""
         return sum(partition.flusher.sweeps for partition in self.core.partitions)
