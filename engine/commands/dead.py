@@ -14,6 +14,8 @@ from engine.datadir import DataDir
 from engine.dead_letters import DeadLetters, Kept, read_letters
 from state.disk import RealDisk
 
+NUMBERS_A_REQUEST = 20_000
+
 HELP = "List dead letters, or replay them once their cause is mended."
 
 
@@ -96,7 +98,8 @@ def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
 def _mark(config: Config, datadir: DataDir, numbers: list[str]) -> None:
     """Mark letters as replayed, through the engine when one runs."""
     if running(config):
-        ask(config, "/dead/replayed", {"numbers": numbers})
+        for start in range(0, len(numbers), NUMBERS_A_REQUEST):
+            ask(config, "/dead/replayed", {"numbers": numbers[start : start + NUMBERS_A_REQUEST]})
         return
     letters = DeadLetters(datadir.dead, RealDisk(), config.limits.dead_letters_bytes_max, {})
     try:

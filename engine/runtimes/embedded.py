@@ -158,7 +158,7 @@ class Embedded:
         for source in sources:
             front.app.router.add_routes(HttpSource(source, self.pipeline).routes())
         self.port = await front.start(config.http.host, config.http.port)
-        record = {"host": config.http.host, "port": self.port}
+        record = {"host": config.http.host, "port": self.port, "engine": front.name}
         (self.core.datadir.root / "http.json").write_bytes(orjson.dumps(record))
 
     async def _open_sources(self) -> None:

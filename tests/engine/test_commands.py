@@ -1,5 +1,6 @@
 """The command line's promises: what is wrong is said in one clear line, and the exit status says that it was."""
 
+import json
 import re
 from pathlib import Path
 
@@ -129,6 +130,17 @@ def test_without_a_running_engine_a_command_says_so(make: Make, words: str) -> N
 
     engine.start().kill()
     assert "no engine" in one_line(engine.command(*words.split()))
+
+
+def test_a_command_never_reaches_the_engine_that_took_the_port_of_a_dead_one(make: Make) -> None:
+    dead, other = make().start(), make(name="other").start()
+    dead.kill()
+    record = json.loads((dead.data / "http.json").read_bytes())
+    record["port"] = int(other.url.rpartition(":")[2])
+    (dead.data / "http.json").write_text(json.dumps(record))
+
+    assert one_line(dead.command("pause", "rule", "long-care")) == "opportune pause: no engine runs on data"
+    assert other.status()["paused"] == []
 
 
 @pytest.mark.parametrize("words", ["decisions", "why 8613800000001", "dead list", "dead replay"])

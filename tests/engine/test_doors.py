@@ -95,6 +95,22 @@ def test_an_event_that_is_sent_again_with_its_id_acts_once_also_over_a_restart(m
     assert engine.status()["doubled"] >= 20
 
 
+def test_events_that_cannot_be_kept_are_not_answered_202(make: Make) -> None:
+    engine = make(more="[log]\nsegment_bytes = 1048576\n").start()
+    (engine.folder / "disk.full").touch()
+    body = joined(call(FIRST + n, BASE_MS) for n in range(1_000))
+    status, headers, _ = engine.post("/events", body)
+    assert engine.process is not None
+    assert engine.process.wait() == 1
+    (engine.folder / "disk.full").unlink()
+    engine.start()
+
+    assert (status, headers["Retry-After"]) == (503, "1")
+    assert engine.records() == []
+    assert engine.post("/events", body)[0] == 202
+    assert len(engine.records()) == 1_000
+
+
 # ---- events by TCP
 
 

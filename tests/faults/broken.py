@@ -79,7 +79,8 @@ def a_long_line(chance: random.Random) -> bytes:
 
 
 OFTEN: tuple[Maker, ...] = (
-    a_wrong_value, a_half_line, a_half_line_at_the_start, invalid_utf8, a_flipped_byte, noise, another_value, a_double_key,
+    a_wrong_value, a_half_line, a_half_line_at_the_start, invalid_utf8, a_flipped_byte, noise, another_value,
+    a_double_key,
 )  # fmt: skip
 SELDOM: tuple[Maker, ...] = (deep, a_long_line)
 
