@@ -25,6 +25,7 @@ class BookShelf:
         self.folder = folder
         self._disk = disk or RealDisk()
         self._disk.make_folder(folder)
+        self._disk.sync_folder(folder)  # a name that a killed process left may not be durable yet
         self._compiled: dict[str, CompiledBook] = {}
 
     def put(self, book: Book) -> CompiledBook:

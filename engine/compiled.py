@@ -12,15 +12,20 @@ from numpy.typing import NDArray
 
 from rules.expressions.program import compile_program
 from rules.expressions.run import Program
-from rules.expressions.tree import Expr, operands
+from rules.expressions.tree import Expr, Literal, operands
 from rules.gates.table import GateTable, gate_table, holdings_of
 from rules.model import Book, Feature, Rule
 from state.features import FeatureSpec
 from state.hashing import hash_text
+from state.schema import Kind
 from state.selection import BUILTIN, CELL, FEATURE
 
 _SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE}
 LISTS = "lists"
+LIST_SLOT = 0
+"""Where a `list` event names the list."""
+NEVER = Literal(Kind.BOOL, False)
+
 Types = frozenset[int]
 
 
@@ -28,8 +33,8 @@ Types = frozenset[int]
 class FeaturePlan:
     """How one feature is folded.
 
-    `types` are the event types whose rows update or read it; `where` is the index of its condition in
-    `CompiledBook.wheres`, -1 for none.
+    `types` are the event types whose rows update or read it; `source_slot` is -1 where it reads no field but the
+    event's time; `where` is the index of its condition in `CompiledBook.wheres`, -1 for none.
     """
 
     spec: FeatureSpec
@@ -66,7 +71,7 @@ def compile_book(book: Book) -> CompiledBook:
     return CompiledBook(
         book=book,
         plans=_plans(book),
-        rules=compile_program([(rule.on, rule.when) for rule in book.rules], types, book.transitions),
+        rules=compile_program([(rule.on, _asked(rule)) for rule in book.rules], types, book.transitions),
         wheres=compile_program(wheres, types, book.transitions, masks=True),
         gates=gate_table(book),
         fact_start=np.cumsum([0, *(len(rule.facts) for rule in book.rules)]).astype(np.int32),
@@ -78,15 +83,21 @@ def compile_book(book: Book) -> CompiledBook:
 
 def spec_of(feature: Feature, book: Book) -> FeatureSpec:
     """Return what `state.features` needs to know of a feature."""
+    fields = book.schema.types[feature.source_type].fields
     return FeatureSpec(
         kind=feature.kind,
-        value_kind=feature.value_kind,
+        value_kind=fields[feature.source_slot].kind if feature.source_slot >= 0 else feature.value_kind,
         window=feature.window.kind,
         window_ms=feature.window.ms,
         panes=feature.window.panes,
         transitions=book.transitions,
         members=tuple(hash_text(name.encode()) for name in feature.members) if feature.kind == LISTS else (),
     )
+
+
+def _asked(rule: Rule) -> Expr:
+    """What is asked for a rule; one that is switched off keeps its place in the order and never fires."""
+    return rule.when if rule.enabled else NEVER
 
 
 def _plans(book: Book) -> tuple[FeaturePlan, ...]:
@@ -101,7 +112,7 @@ def _plans(book: Book) -> tuple[FeaturePlan, ...]:
             FeaturePlan(
                 spec=spec_of(feature, book),
                 source_type=feature.source_type,
-                source_slot=feature.source_slot,
+                source_slot=LIST_SLOT if feature.kind == LISTS else feature.source_slot,
                 where=where,
                 types=frozenset({feature.source_type}) | read_by[index],
             )
@@ -112,7 +123,7 @@ def _plans(book: Book) -> tuple[FeaturePlan, ...]:
 def _readers(book: Book) -> Sequence[Types]:
     """Return, for each feature, the event types whose rules, features, texts or gates look at it."""
     readers: list[set[int]] = [set() for _ in book.features]
-    for rule in book.rules:
+    for rule in (rule for rule in book.rules if rule.enabled):
         for index in (*_features_in(rule.when), *_features_of_facts(rule), *_features_of_gates(book, rule)):
             readers[index].add(rule.on)
     for feature in book.features:

@@ -227,7 +227,7 @@ class LimitsConfig(Section):
 
     batch_events_max: Annotated[
         int, Field(ge=64, le=1 << 20, description="Events folded at a time: larger is cheaper, smaller is sooner.")
-    ] = 8_192
+    ] = 16_384
     tick_ms: Annotated[
         int, Field(ge=1, le=1_000, description="Milliseconds that events are collected before they are committed.")
     ] = 5

@@ -6,13 +6,15 @@ the log. It knows nothing of HTTP, gateways or asyncio, so a test, a benchmark o
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 
 import orjson
 
-from connectors.sources.contract import Chunk, Decoded
+from connectors.sources.contract import Chunk, Decoded, earlier
 from connectors.sources.dead_letter import DeadLetter
 from engine.books import BookShelf
 from engine.compiled import CompiledBook
@@ -29,7 +31,7 @@ from state.columns import Table
 from state.contacts import Contacts
 from state.dedupe import Dedupe
 from state.disk import Disk, RealDisk
-from state.flusher import Flusher, Snapshot
+from state.flusher import Flusher
 from state.frame import FrameKind
 from state.journal import Journal
 from state.log import Log
@@ -121,8 +123,9 @@ class Core:
                 table,
                 contacts,
                 self.store,
-                self._with_texts(snapshot),
+                snapshot,
                 recovery_target_s=config.state.recovery_target_s,
+                before_redo_moves=self.strings.sync,
             ),
             Dedupe(max(config.state.dedupe_window_s, 1) * 1000, config.state.dedupe_ids_max),
             self.shelf.get,
@@ -130,15 +133,6 @@ class Core:
             batch_rows_max=config.limits.batch_events_max,
             events_clock=config.data.clock == "events",
         )
-
-    def _with_texts(self, snapshot: Callable[[], Snapshot]) -> Callable[[], Snapshot]:
-        """Make texts durable whenever a sweep begins: the frames that brought them may be forgotten when it ends."""
-
-        def take() -> Snapshot:
-            self.strings.sync()
-            return snapshot()
-
-        return take
 
     def recover(self) -> None:
         """Bring every partition to the end of its log, two at a time."""
@@ -148,8 +142,13 @@ class Core:
         self.recovery.seconds = time.monotonic() - began
         self.recovery.subscribers = sum(partition.table.count for partition in self.partitions)
         self.dead_letters = DeadLetters(
-            self.datadir.dead, self.disk, self.config.limits.dead_letters_bytes_max, self.partitions[0].sources
+            self.datadir.dead, self.disk, self.config.limits.dead_letters_bytes_max, self.resume_positions()
         )
+
+    def resume_positions(self) -> dict[str, int]:
+        """Return, for every key, the position that all partitions have reached: sources go on from there."""
+        keys = dict.fromkeys(key for partition in self.partitions for key in partition.sources)
+        return {key: reduce(earlier, (partition.sources.get(key, 0) for partition in self.partitions)) for key in keys}
 
     def _recover_one(self, partition: Partition) -> int:
         redone: list[Appended] = []
@@ -161,7 +160,7 @@ class Core:
                 redone.clear()
 
         partition.journal.forget_after(partition.log.next_position - 1)
-        folded = partition.recover(redo)
+        folded = partition.recover(redo, self.strings.add)
         if redone:
             commit(partition, redone)
         return folded
@@ -212,8 +211,8 @@ class Core:
     def dead(self, letters: Sequence[DeadLetter]) -> None:
         """Keep dead letters durably; count them by code."""
         self.dead_letters.write(letters)
-        for letter in letters:
-            self.metrics.dead.labels(letter.source, letter.code).inc()
+        for (source, code), count in Counter((letter.source, letter.code) for letter in letters).items():
+            self.metrics.dead.labels(source, code).inc(count)
 
     def committed(self, partition: Partition, appended: Sequence[Appended], now_ns: int) -> None:
         """Measure, count and pass on what is durable."""
@@ -253,6 +252,16 @@ class Core:
     def dispatched_entry(self, partition: Partition) -> int:
         """Return the journal entry that dispatch still needs; set by the runtime that dispatches."""
         return partition.journal.next_position
+
+    def finish(self) -> None:
+        """Put the whole state into the store, after the pipeline has ended well: the next start has nothing to redo."""
+        for partition in self.partitions:
+            last = partition.log.next_position - 1
+            if last >= 0:
+                partition.flusher.finish(last)
+                partition.flusher.durable(last)
+        for partition in self.partitions:
+            partition.flusher.close(drain=True)
 
     def close(self) -> None:
         """Close files and store; what is durable stays so."""

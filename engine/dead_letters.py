@@ -2,7 +2,7 @@
 
 Letters of a source with positions are written before the frame that moves its position past them. After a crash between
 the two the lines are read again; a letter whose place (key and offset) stands in the log already is not written twice,
-nor one that lies before the position which partition 0 has reached.
+nor one that lies before the position which all partitions have reached.
 
 A letter that was replayed is marked by a record in the log that names its number; `read` leaves such letters out unless
 asked.

@@ -101,6 +101,26 @@ class Decider:
         if self.compiled is not None:
             self._paused = paused_arrays(self.compiled.book, self.paused)
 
+    def attributes(self, slot: int, at_ms: int) -> dict[str, int]:
+        """Return the cells of one subscriber's known attributes, by name; changes nothing."""
+        found: dict[str, int] = {}
+        if self.compiled is None:
+            return found
+        one, none = np.zeros(1, np.int32), np.zeros(1, np.uint8)
+        times, cells, out, known = (
+            np.array([at_ms]),
+            np.zeros(1, np.int64),
+            np.zeros(1, np.int64),
+            np.zeros(1, np.uint8),
+        )
+        slots = np.array([slot], np.int32)
+        for feature, plan, arrays in zip(self.compiled.book.features, self.compiled.plans, self._arrays, strict=True):
+            if feature.attribute:
+                fold(plan.spec, arrays, slots, one, none, times, cells, out, known)
+                if known[0]:
+                    found[feature.name] = int(out[0])
+        return found
+
     def redo_done(self) -> None:
         """Free the columns that only earlier books used."""
         self._drop_unused()
@@ -197,7 +217,7 @@ class Decider:
                 if masks is None:
                     masks = self._wheres.run_masks(batch, append_ms, self._outs, self._known)
                 narrow_updates(rows, masks[plan.where], updates)
-            cells = batch.cells[max(plan.source_slot, 0)]
+            cells = batch.cells[plan.source_slot] if plan.source_slot >= 0 else batch.at_ms
             out, known = self._outs[index, :n], self._known[index, :n]
             fold(plan.spec, self._arrays[index], slots, rows, updates, batch.at_ms, cells, out, known)
 

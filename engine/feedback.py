@@ -45,11 +45,15 @@ class Feedback:
     Args:
         appender: the log.
         now_ms: wall clock, for the time of the event; the decider only ever sees it as a value in the log.
+        count: told of every outcome's state and error, for metrics.
     """
 
-    def __init__(self, appender: Appender, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, appender: Appender, now_ms: Callable[[], int], count: Callable[[OutcomeState, str], None] | None = None
+    ) -> None:
         self._appender = appender
         self._now_ms = now_ms
+        self._count = count
 
     async def outcome(
         self, decision_id: str, subscriber: int, state: OutcomeState, gateway: str, error: str = ""
@@ -74,6 +78,9 @@ class Feedback:
             }
             rows.append(Row("outcome", subscriber, at_ms, values))
         await self._appender.append(rows)
+        if self._count is not None:
+            for _, _, state, _, error in said:
+                self._count(state, error)
 
     async def visit(self, subscriber: int, terminal: str, visit: str, *, opened: bool, cause: str = "") -> None:
         """Say that a subscriber came to, or left, a terminal."""

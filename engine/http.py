@@ -1,12 +1,13 @@
 """The HTTP front: one server for events, desk, status, metrics, pause and kill.
 
 It listens on loopback unless configured otherwise. Reads of status and metrics are open to who can reach it; every
-write needs the token, or, where none is configured, must come from this machine. Numbers are masked wherever somebody
-did not name them.
+write needs the token, or, where none is configured, must come from this machine. No answer holds a number unless
+who asked named it.
 """
 
 import hmac
 import ipaddress
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_BYTES_MAX = 1 << 20
+NAME_HEADER = "Opportune-Engine"
+"""Commands name the engine they mean: the one whose address stands in the data directory."""
 
 
 class Front:
@@ -26,7 +29,8 @@ class Front:
     """
 
     def __init__(self, token: str | None, body_bytes_max: int = BODY_BYTES_MAX) -> None:
-        self.app = web.Application(client_max_size=body_bytes_max)
+        self.app = web.Application(client_max_size=body_bytes_max, middlewares=[self._meant])
+        self.name = secrets.token_hex(8)
         self._token = token
         self._runner: web.AppRunner | None = None
 
@@ -59,6 +63,13 @@ class Front:
                 return _json({"error": str(fault)}, 400)
 
         self.app.router.add_post(path, handle)
+
+    @web.middleware
+    async def _meant(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse what was meant for an engine that had this port before."""
+        if request.headers.get(NAME_HEADER, self.name) != self.name:
+            return _json({"error": "another engine listens here now"}, 421)
+        return await handler(request)
 
     def may_write(self, request: web.Request) -> bool:
         """Tell whether a request may change something."""

@@ -6,6 +6,7 @@ their latency. Subscribers never appear in a label.
 
 import threading
 from bisect import bisect_left
+from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from rules.gates import Gate
 from rules.model import Book
-from state.decisions import DecisionBatch
+from state.decisions import DecisionBatch, OutcomeState
 
 LATENCY_BOUNDS_S = (
     0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.011, 0.015, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2,
@@ -114,15 +115,29 @@ class Metrics:
             "opportune_decisions", "Candidates by rule and by what became of them.", "rule", "gate"
         )
         self.sends = self._counter("opportune_sends", "Messages by gateway and outcome.", "gateway", "outcome")
+        self.outcomes = self._counter(
+            "opportune_outcomes", "What became of decisions, as the log was told.", "state", "error"
+        )
         self.cards = self._counter("opportune_cards", "Desk cards by what became of them.", "outcome")
         self.reloads = self._counter("opportune_book_reloads", "Attempts to activate a book.", "result")
+        self._deciding: dict[int, Counter] = {}
+        self._deciding_book = ""
 
     def count_decisions(self, book: Book, batch: DecisionBatch) -> None:
         """Count a frame's records by rule and gate ("decided" where none stopped it)."""
-        keys, counts = np.unique(batch.rule.astype(np.int64) << 8 | batch.gate, return_counts=True)
-        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-            rule, gate = book.by_stable_id[key >> 8], Gate(key & 255)
-            self.decisions.labels(rule.id, "decided" if gate == Gate.NONE else gate.word).inc(count)
+        if self._deciding_book != book.version:
+            self._deciding_book, self._deciding = book.version, {}
+        for key, count in Tally((batch.rule.astype(np.int64) << 8 | batch.gate).tolist()).items():
+            counter = self._deciding.get(key)
+            if counter is None:
+                rule, gate = book.by_stable_id[key >> 8], Gate(key & 255)
+                counter = self.decisions.labels(rule.id, "decided" if gate == Gate.NONE else gate.word)
+                self._deciding[key] = counter
+            counter.inc(count)
+
+    def count_outcome(self, state: OutcomeState, error: str) -> None:
+        """Count what became of one decision."""
+        self.outcomes.labels(state.name.lower(), error).inc()
 
     def page(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -12,7 +12,7 @@ travels in the snapshot that the flusher writes with `redo_from`.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import orjson
@@ -38,6 +38,8 @@ from state.schema import VISIT
 EVENTS_SPAN_MS = 30_000
 """Event time that one frame covers on the events' own clock."""
 
+Texts = Sequence[tuple[int, bytes]]
+"""Hashes and the texts behind them."""
 Books = Callable[[str], CompiledBook]
 """Finds a compiled book by its version; raises KeyError when the data directory does not hold it."""
 
@@ -164,10 +166,11 @@ class Fold:
             "decider": self.decider.snapshot(),
         }
 
-    def recover(self, redo: Callable[[Appended], None]) -> int:
+    def recover(self, redo: Callable[[Appended], None], texts: Callable[[Texts], object] | None = None) -> int:
         """Load pages, fold the log again from where they end; return how many events were folded.
 
         `redo` gets every frame whose decisions the journal does not hold yet, to be made durable like a live one.
+        `texts` gets the texts that frames brought: a crash may have taken them from where they are kept.
         """
         recovered = self.flusher.recover()
         if recovered.snapshot is not None:
@@ -178,6 +181,8 @@ class Fold:
         self._stamps = recovered.slot_stamps
         folded = 0
         for position, frame in self.log.read(max(recovered.redo_from, self.log.first_position)):
+            if texts is not None and frame.batch is not None and frame.batch.strings:
+                texts(frame.batch.strings)
             decisions = self.apply(position, frame)
             folded += frame.batch.n if frame.batch is not None else 0
             if position > self.journal.reached and decisions is not None:
@@ -187,6 +192,11 @@ class Fold:
         self.flusher.redo_done()
         return folded
 
+    def attributes(self, subscriber: int) -> dict[str, int]:
+        """Return the cells of a subscriber's known attributes, by name; empty for who is not in memory."""
+        slot = self.table.find(subscriber)
+        return self.decider.attributes(slot, self.clock_ms) if slot >= 0 else {}
+
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold one frame into the state; return its decision records, None when it has no candidate."""
         self.clock_ms = max(self.clock_ms, frame.append_ms)
@@ -195,10 +205,18 @@ class Fold:
             book = self.books(orjson.loads(frame.payload)["version"])
             self.decider.activate(book, position, redo=self._stamps is not None)
         elif frame.kind == FrameKind.CONTROL:
-            self.decider.control(orjson.loads(frame.payload))
+            self._control(orjson.loads(frame.payload))
         if frame.batch is None or frame.batch.n == 0:
             return None
         return self._fold(position, frame)
+
+    def _control(self, record: dict[str, Any]) -> None:
+        """Obey a control record: positions to forget, or something to pause, resume or kill."""
+        if record["action"] == "forget":
+            for key in record["keys"]:
+                self.sources.pop(key, None)
+            return
+        self.decider.control(record)
 
     def _fold(self, position: int, frame: Frame) -> DecisionBatch | None:
         batch, number = self._rows_to_fold(frame)

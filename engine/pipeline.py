@@ -21,7 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -31,9 +31,13 @@ from engine.partition import Appended, Item, Partition
 from engine.tickets import Ticket
 from state.batch import Batch, select
 from state.frame import FrameKind
-from state.hashing import split_by_partition
+from state.hashing import partition_of, split_by_partition
+
+T = TypeVar("T")
 
 IDLE_WAIT_S = 0.05
+CHUNK_BYTES_A_PARTITION = 2 << 20
+CHUNK_BYTES_MAX = 8 << 20
 UNFOLDED_ROWS_MAX = 400_000
 UNCOMMITTED_FRAMES_MAX = 64
 
@@ -43,6 +47,9 @@ class PullSource(Protocol):
 
     def next_chunk(self, bytes_max: int) -> Chunk | None:
         """Return the next chunk; None when there is none just now."""
+
+    def recycle(self, chunk: Chunk) -> None:
+        """Take back a chunk whose bytes nobody reads any more."""
 
     @property
     def exhausted(self) -> bool:
@@ -75,7 +82,8 @@ class Pipeline:
         observer: who is told.
         threads: workers, >= 1.
         queue_bytes_max: bytes of chunks taken and not yet durable.
-        chunk_bytes: size of the chunks that pull sources are asked for.
+        chunk_bytes: size of the chunks that pull sources are asked for; by default so many that a partition's part is
+            a frame of its own, which is never copied.
         wall_ns: wall clock, epoch nanoseconds.
     """
 
@@ -87,7 +95,7 @@ class Pipeline:
         *,
         threads: int,
         queue_bytes_max: int,
-        chunk_bytes: int,
+        chunk_bytes: int | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.partitions = partitions
@@ -95,7 +103,9 @@ class Pipeline:
         self._decode = decode
         self._observer = observer
         self._queue_bytes_max = queue_bytes_max
-        self._chunk_bytes = chunk_bytes
+        self._chunk_bytes = chunk_bytes or min(
+            CHUNK_BYTES_A_PARTITION * len(partitions), CHUNK_BYTES_MAX, queue_bytes_max // 4
+        )
         self._wall_ns = wall_ns
         self._changed = threading.Condition()
         self._pushed: deque[tuple[Chunk, Ticket]] = deque()
@@ -108,7 +118,9 @@ class Pipeline:
         self._decoded: dict[int, list[list[Item]]] = {}
         self._waiting: list[deque[Item]] = [deque() for _ in partitions]
         self._waiting_rows = 0
+        self._questions: list[deque[Callable[[], None]]] = [deque() for _ in partitions]
         self._folding = [False] * len(partitions)
+        self._owed: set[Ticket] = set()
         self._uncommitted: list[list[Appended]] = [[] for _ in partitions]
         self._committing = False
         self._stopping = False
@@ -149,10 +161,9 @@ class Pipeline:
     def offer(self, chunk: Chunk) -> "Future[None]":
         """Take a chunk; the future is done when its events are durable. Thread-safe."""
         ticket = Ticket(chunk.length, chunk.received_ns)
-        if self.failure is not None:
-            ticket.fail(self.failure)
-            return ticket.future
         with self._changed:
+            if not self._owe(ticket):
+                return ticket.future
             self._queued_bytes += chunk.length
             self._pushed.append((chunk, ticket))
             self._changed.notify_all()
@@ -164,7 +175,11 @@ class Pipeline:
         parts = _split(batch, len(self.partitions))
         items = [Item(ticket, part) for part in parts]
         with self._changed:
+            if not self._owe(ticket):
+                return ticket.future
             ticket.expect(sum(item.batch is not None and item.batch.n > 0 for item in items))
+            if ticket.future.done():
+                self._owed.discard(ticket)
             for waiting, item in zip(self._waiting, items, strict=True):
                 if item.batch is not None and item.batch.n:
                     waiting.append(item)
@@ -177,10 +192,36 @@ class Pipeline:
         ticket = Ticket()
         ticket.expect(len(self.partitions))
         with self._changed:
+            if not self._owe(ticket):
+                return ticket.future
             for waiting in self._waiting:
                 waiting.append(Item(ticket, kind=kind, payload=payload))
             self._changed.notify_all()
         return ticket.future
+
+    def _owe(self, ticket: Ticket) -> bool:
+        """Remember that somebody waits for a ticket; one that comes after a fault fails, and the answer is False."""
+        if self.failure is not None:
+            ticket.fail(self.failure)
+            return False
+        self._owed.add(ticket)
+        return True
+
+    def ask(self, subscriber: int, read: Callable[[Partition], T]) -> "Future[T]":
+        """Ask the state of a subscriber's partition between two frames. Thread-safe; `read` must change nothing."""
+        answer: Future[T] = Future()
+        number = partition_of(subscriber, len(self.partitions))
+
+        def reply() -> None:
+            try:
+                answer.set_result(read(self.partitions[number]))
+            except Exception as fault:  # noqa: BLE001 whoever asked gets the fault
+                answer.set_exception(fault)
+
+        with self._changed:
+            self._questions[number].append(reply)
+            self._changed.notify_all()
+        return answer
 
     @property
     def idle(self) -> bool:
@@ -208,18 +249,17 @@ class Pipeline:
         try:
             run()
         except BaseException as fault:  # noqa: BLE001 every fault must stop the flow and reach the runtime
-            self._fail(fault)
+            self.fail(fault)
 
-    def _fail(self, fault: BaseException) -> None:
+    def fail(self, fault: BaseException) -> None:
+        """Stop the flow because of a fault; whoever waits for a ticket gets the first one."""
         with self._changed:
             if self.failure is None:
                 self.failure = fault
             self._stopping = True
-            tickets = [ticket for _, ticket in self._pushed]
-            tickets += [item.ticket for waiting in self._waiting for item in waiting]
-            tickets += [ticket for frames in self._uncommitted for frame in frames for ticket in frame.tickets]
+            owed, self._owed = self._owed, set()
             self._changed.notify_all()
-        for ticket in tickets:
+        for ticket in owed:
             ticket.fail(fault)
 
     def _work(self) -> None:
@@ -246,7 +286,12 @@ class Pipeline:
 
     def _fold_task(self) -> Callable[[], None] | None:
         for number, waiting in enumerate(self._waiting):
-            if waiting and not self._folding[number] and len(self._uncommitted[number]) < UNCOMMITTED_FRAMES_MAX:
+            if self._folding[number]:
+                continue
+            if self._questions[number]:
+                self._folding[number] = True
+                return lambda: self._answer(number)
+            if waiting and len(self._uncommitted[number]) < UNCOMMITTED_FRAMES_MAX:
                 self._folding[number] = True
                 return lambda: self._fold(number)
         return None
@@ -266,6 +311,8 @@ class Pipeline:
             if source in self._reading or self._resting.get(source, 0.0) > now:
                 continue
             self._reading.add(source)
+            self._pulled.remove(source)
+            self._pulled.append(source)
             sequence = self._take_sequence()
             return lambda: self._read(sequence, source)
         return None
@@ -301,6 +348,7 @@ class Pipeline:
             self._release(sequence, [])
             return
         self._decode_and_release(sequence, chunk, Ticket(chunk.length, chunk.received_ns))
+        source.recycle(chunk)
 
     def _decode_and_release(self, sequence: int, chunk: Chunk, ticket: Ticket) -> None:
         decoded = self._decode(chunk)
@@ -335,6 +383,15 @@ class Pipeline:
             self._folding[number] = False
             self._last_frame_s[number] = time.monotonic()
             self._waiting_rows -= sum(item.batch.n for item in items if item.batch is not None)
+            self._changed.notify_all()
+
+    def _answer(self, number: int) -> None:
+        """Answer what was asked of a partition's state."""
+        questions = self._questions[number]
+        while questions:
+            questions.popleft()()
+        with self._changed:
+            self._folding[number] = False
             self._changed.notify_all()
 
     def _take_items(self, number: int, rows_max: int) -> list[Item]:
@@ -376,14 +433,11 @@ class Pipeline:
         commit(partition, appended)
         now_ns = self._wall_ns()
         self._observer.committed(partition, appended, now_ns)
-        given_back = 0
-        for frame in appended:
-            for ticket in frame.tickets:
-                if ticket.done():
-                    given_back += ticket.length
-        if given_back:
+        done = [ticket for frame in appended for ticket in frame.tickets if ticket.done()]
+        if done:
             with self._changed:
-                self._queued_bytes -= given_back
+                self._owed.difference_update(done)
+                self._queued_bytes -= sum(ticket.length for ticket in done)
                 self._changed.notify_all()
 
 

@@ -15,6 +15,7 @@ from engine.books import BookShelf
 from rules.gates import Gate
 from rules.gates.table import caps_that_hold
 from rules.model import Book, Rule
+from rules.windows import duration_text
 from state.decisions import DecisionBatch, Outcome, decision_id, decode
 from state.journal import Journal
 from state.schema import Kind
@@ -134,8 +135,9 @@ def explain_gate(book: Book, rule: Rule, gate: Gate, detail: int) -> str:
         channel = rule.channels[detail >> 8] if rule.channels else ""
         if gate != Gate.CAP:
             return channel
-        caps = caps_that_hold(book, rule, channel)
-        return f"{channel}: {caps[detail & 255]} for {caps[detail & 255].scope}"
+        cap = caps_that_hold(book, rule, channel)[detail & 255]
+        window = duration_text(cap.window_ms) if cap.kind == "rolling" else cap.kind
+        return f"{channel}: {cap.count_max} per {window} for {cap.scope}"
     if gate == Gate.STALE:
-        return f"older than {rule.max_age_ms} ms"
+        return f"older than {duration_text(rule.max_age_ms)}"
     return ""

@@ -57,6 +57,7 @@ class StatusBoard:
                 "event_to_decision_p99": core.metrics.to_decision.quantile(0.99) * 1000,
             },
             "decisions": decisions_of(core),
+            "outcomes": outcomes_of(core),
             "partitions": [self._partition(number) for number in range(len(core.partitions))],
             "paused": [list(name) for name in sorted(core.partitions[0].decider.paused)],
             **{name: dict(read()) for name, read in self.doors.items()},
@@ -82,6 +83,16 @@ def decisions_of(core: Core) -> dict[str, dict[str, int]]:
         for sample in family.samples:
             if sample.name.endswith("_total") and sample.value:
                 found.setdefault(sample.labels["rule"], {})[sample.labels["gate"]] = int(sample.value)
+    return found
+
+
+def outcomes_of(core: Core) -> dict[str, dict[str, int]]:
+    """Return how many decisions ended in each state, by the error that was given ("" for none)."""
+    found: dict[str, dict[str, int]] = {}
+    for family in core.metrics.outcomes.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_total") and sample.value:
+                found.setdefault(sample.labels["state"], {})[sample.labels["error"]] = int(sample.value)
     return found
 
 

@@ -1,10 +1,18 @@
 """The last words of a drained run: what came in, what was decided and why not, what was sent, where to look next."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from engine.status import Status
 
 COLUMN = 34
+WORDS = {
+    "committed": "accepted by gateway or desk",
+    "refunded": "taken back, caps given back",
+    "delivered": "delivered, says the network",
+    "undelivered": "not delivered, says the network",
+    "unknown": "nobody knows",
+}
 
 
 def summary(status: Status, data: str) -> str:
@@ -33,14 +41,25 @@ def _decisions(status: Status) -> Iterator[str]:
 
 
 def _sends(status: Status) -> Iterator[str]:
-    for name in ("dispatch", "desk"):
-        figures = {key: value for key, value in status.get(name, {}).items() if value not in (0, "", None)}
-        words = ", ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in figures.items())
-        yield f"{name}: {words or 'nothing'}"
-
-
-def _shown(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    """Yield what became of the decisions: accepted, taken back and why, shown at the desk, still waiting."""
+    outcomes = status["outcomes"]
+    if not outcomes:
+        yield "nothing was sent"
+    for state, words in WORDS.items():
+        errors = outcomes.get(state, {})
+        if errors:
+            reasons: Counter[str] = Counter()
+            for error, count in errors.items():
+                reasons[error.lower().replace("_", " ")] += count
+            why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common() if reason)
+            yield f"{words:<{COLUMN}}{sum(errors.values()):>9,}  {why}".rstrip()
+    waiting = status["dispatch"]["waiting"]
+    if waiting:
+        yield f"{'waiting for window, quota, resume':<{COLUMN}}{waiting:>9,}"
+    desk = status.get("desk", {})
+    shown, visits = desk.get("offer_shown", 0), desk.get("visits_closed", 0)
+    if shown or visits:
+        yield f"{'cards before a clerk':<{COLUMN}}{shown:>9,}  in {visits:,} visits"
 
 
 def _next(data: str) -> Iterator[str]:

@@ -8,13 +8,11 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from connectors.desk.desk import Desk
-from connectors.desk.model import Visit
+from connectors.desk.desk import Behind, Desk, NotDurable
 from connectors.desk.queue import QueueLost
 from engine.partition import Appended, Partition, VisitRow
 from engine.records import Texts
@@ -36,7 +34,12 @@ class Visitors:
         self._desk = desk
         self._texts = texts
         self._waiting: dict[int, deque[tuple[int, VisitRow]]] = {}
+        self._own: deque[str] = deque(maxlen=WAITING_MAX)
         self._lock = threading.Lock()
+
+    def own(self, visit: str) -> None:
+        """Say that the desk opened or closed this visit itself; what the log says of it is no news."""
+        self._own.append(visit)
 
     def note(self, partition: Partition, appended: Sequence[Appended]) -> None:
         """Remember the visits of durable frames; from the commit thread. The oldest go where too many wait."""
@@ -56,25 +59,22 @@ class Visitors:
 
     async def _bring(self, rows: list[VisitRow]) -> None:
         for row in rows:
-            steps = self._step(row)
-            if steps is None:
-                continue
             try:
-                await steps
-            except QueueLost as fault:
+                await self._step(row)
+            except (QueueLost, Behind, NotDurable, ValidationError) as fault:
                 log.warning("a visit did not reach the desk: %s", fault)
 
-    def _step(self, row: VisitRow) -> Coroutine[Any, Any, Any] | None:
+    async def _step(self, row: VisitRow) -> None:
         assert self._desk is not None
-        terminal, visit = self._texts.text(row.terminal), self._texts.text(row.visit)
+        terminal, visit = self._text(row.terminal), self._text(row.visit)
+        name = visit or f"{terminal}-{row.at_ms}"
+        if name in self._own:
+            return
         if not row.opened:
-            return self._desk.close_visit(visit.decode()) if visit is not None else None
-        if terminal is None:
-            return None
-        name = visit.decode() if visit is not None else f"{terminal.decode()}-{row.at_ms}"
-        try:
-            made = Visit(id=name, terminal=terminal.decode(), subscriber=row.subscriber, opened_ms=row.at_ms)
-        except ValidationError:
-            log.warning("a visit with terminal=%r, visit=%r cannot stand at the desk", terminal, visit)
-            return None
-        return self._desk.restore(made)
+            await self._desk.close_visit(name)
+        elif terminal:
+            await self._desk.open_visit(terminal, row.subscriber, name, logged=True)
+
+    def _text(self, hashed: int) -> str:
+        found = self._texts.text(hashed) if hashed else None
+        return found.decode() if found is not None else ""

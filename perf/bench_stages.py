@@ -18,6 +18,7 @@ import state.flusher as flusher
 import state.journal as journal
 import state.log as log
 from connectors.sources.files.config import FilesConfig
+from engine.pipeline import CHUNK_BYTES_A_PARTITION
 from engine.tickets import Ticket
 from perf import books, lines
 from perf.measure import arguments, isolated, workplace
@@ -71,9 +72,10 @@ def drive(engine: Engine, folder: Path) -> int:
     before = sum(one.counts.events for one in partitions)
     waiting: list[list[partition.Item]] = [[] for _ in partitions]
     rows = [0] * len(partitions)
-    while (chunk := source.next_chunk(1 << 20)) is not None:
+    while (chunk := source.next_chunk(CHUNK_BYTES_A_PARTITION * len(partitions))) is not None:
         decoded = engine.doors.decode(chunk)
         engine.core.decoded(chunk, decoded)
+        source.recycle(chunk)
         ticket = Ticket(chunk.length, chunk.received_ns)
         ticket.expect(len(partitions))
         for number, item in enumerate(pipeline.items_of(chunk, decoded, ticket, len(partitions))):

@@ -56,7 +56,7 @@ def write_everybody(path: Path, feed: Feed) -> int:
             n = min(BLOCK, feed.subscribers - first)
             number = np.arange(first, first + n)
             at_ms = START_MS - 3_600_000 + number * 3_000_000 // feed.subscribers
-            total += file.write(_lines(rng, FIRST_MSISDN + number, at_ms, number))
+            total += file.write(lay(rng, FIRST_MSISDN + number, at_ms, number))
         return total
 
 
@@ -69,10 +69,10 @@ def blocks(feed: Feed, events: int) -> Iterator[memoryview]:
         subscriber = FIRST_MSISDN + rng.integers(0, feed.subscribers, n)
         at_ms = START_MS + number * 3_600_000 // (feed.subscribers * EVENTS_AN_HOUR)
         at_ms = at_ms - rng.integers(0, 2_000, n) - (rng.random(n) < 0.01) * rng.integers(0, LATE_MS, n)
-        yield _lines(rng, subscriber, at_ms, 1_000_000_000 + number)
+        yield lay(rng, subscriber, at_ms, 1_000_000_000 + number)
 
 
-def _lines(rng: np.random.Generator, subscriber: Int64s, at_ms: Int64s, number: Int64s) -> memoryview:
+def lay(rng: np.random.Generator, subscriber: Int64s, at_ms: Int64s, number: Int64s) -> memoryview:
     """Lay each line out in a row of its own, filled up with zero bytes, and squeeze those out."""
     n = subscriber.shape[0]
     kind = rng.choice(len(TYPES), n, p=SHARES)

@@ -16,7 +16,7 @@ from pathlib import Path
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.tcp.config import TcpConfig
-from engine.config import BookConfig, Config, DataConfig, LimitsConfig, SourcesConfig, StateConfig
+from engine.config import BookConfig, Config, DataConfig, SourcesConfig, StateConfig
 from engine.core import Core, open_core
 from engine.doors import Doors, Source
 from engine.pipeline import Pipeline
@@ -24,7 +24,7 @@ from engine.runtimes.embedded import SWITCH_INTERVAL_S
 from engine.warmup import warm_up
 from rules.model import Book
 
-LOOK_S = 0.002
+LOOK_S = 0.02
 
 
 def configure(
@@ -87,6 +87,11 @@ class Engine:
             time.sleep(LOOK_S)
 
     @property
+    def events(self) -> int:
+        """Events folded in all partitions."""
+        return sum(partition.counts.events for partition in self.core.partitions)
+
+    @property
     def sweeps(self) -> int:
         """Page sweeps completed in all partitions."""
         return sum(partition.flusher.sweeps for partition in self.core.partitions)
@@ -107,7 +112,6 @@ def stopped(config: Config) -> Iterator[Engine]:
             core,
             threads=min(config.data.threads, config.data.partitions),
             queue_bytes_max=config.limits.intake_bytes_max,
-            chunk_bytes=1 << 20,
         )
         yield Engine(config, core, book, doors, pipeline)
     finally:

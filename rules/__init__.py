@@ -103,7 +103,7 @@ and then:
     where = EXPRESSION      Only events for which this is true. Sees the event's fields and the attributes. Default:
                             all events.
     over = "ever"           DURATION from 1m to 366d (rolling), "today", "this month", or "ever". Default "ever".
-    panes = 12              Parts of a rolling window, 1 to 60; the window's far edge is exact to one part.
+    panes = 12              Parts of a rolling window, 1 to 32; the window's far edge is exact to one part.
 
 An event is folded into the features before rules see it, so the first call makes `count` 1. Count, sum and distinct
 begin at 0, all others are unknown until first seen.

@@ -88,9 +88,7 @@ def compile_features(
     features = [*_attributes(catalogue), _lists(catalogue)]
     names = Names(catalogue)
     for index, one in enumerate(features):
-        live = catalogue.live_members.get(one.name, frozenset())
-        members = tuple(member if member in live else "" for member in one.members)
-        names.subscriber[one.name] = Operand(one.name, "feature", index, one.value_kind, members)
+        names.subscriber[one.name] = Operand(one.name, "feature", index, one.value_kind, _live_members(one, catalogue))
     broken: set[str] = set(catalogue.broken)
     declared = list(sections("features", FeatureShape, documents, faults, broken, identifier_fault))
     names.features = {one.name: Operand(one.name, "feature", 0, Kind.INT) for one in declared}
@@ -103,10 +101,21 @@ def compile_features(
             continue
         name, is_duration = entry.name, made.kind == "since"
         history[made.fingerprint] = name
-        names.features[name] = Operand(name, "feature", len(features), made.value_kind, (), is_duration)
+        members = _live_members(made, catalogue)
+        names.features[name] = Operand(name, "feature", len(features), made.value_kind, members, is_duration)
         features.append(made)
     _finish(names, broken, features, documents, faults)
     return tuple(features), names
+
+
+def _live_members(feature: Feature, catalogue: Catalogue) -> tuple[str, ...]:
+    """The members of a SET by bit; nothing stands for those that only earlier books had."""
+    if not feature.members:
+        return ()
+    is_list = feature.kind == "lists"
+    source = feature.name if is_list else catalogue.attributes[feature.source_slot].name
+    live = catalogue.live_members[source]
+    return tuple(member if member in live else "" for member in feature.members)
 
 
 def _finish(names: Names, broken: set[str], features: list[Feature], documents: list[Document], faults: Faults) -> None:
@@ -172,7 +181,8 @@ def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> Featu
     zone = names.catalogue.zone if local else ""
     field_name = source.event.fields[source.slot].name if source.slot >= 0 else ""
     print_ = _fingerprint(kind, source.event.name, field_name, value_kind, text, span, zone)
-    return Feature(one.name, kind, source.code, source.slot, where, span, value_kind, print_)  # type: ignore[arg-type]  # kind is one of FEATURE_KINDS
+    members = source.event.fields[source.slot].members if value_kind is Kind.SET else ()
+    return Feature(one.name, kind, source.code, source.slot, where, span, value_kind, print_, members)  # type: ignore[arg-type]  # kind is one of FEATURE_KINDS
 
 
 def _kind(one: Declared[FeatureShape], faults: Faults) -> str | None:

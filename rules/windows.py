@@ -33,7 +33,8 @@ DURATION_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_
 DURATION_MS_MAX = 100 * 366 * 86_400_000
 CALENDAR_WINDOWS = {"today": "day", "this month": "month", "ever": "ever"}
 PANES_DEFAULT = 12
-PANES_MAX = 60
+PANES_MAX = 32
+"""As many as a feature keeps; equals `state.features.PANES_MAX`."""
 WINDOW_MS_MIN = 60_000
 WINDOW_MS_MAX = 366 * 86_400_000
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from state.jit import kernel
+from state.jit import kernel, part
 
 FREE, RESERVED, COMMITTED = 0, 1, 2
 SERVICE = 64
@@ -102,7 +102,7 @@ class Contacts:
         return [{name: int(getattr(arrays, name)[block, i]) for name in names} for i in range(int(arrays.size[block]))]
 
 
-@kernel
+@part
 def reserve(
     arrays: ContactArrays,
     slot: int,
@@ -130,7 +130,7 @@ def reserve(
     arrays.state[block, i] = state
 
 
-@kernel
+@part
 def take_block(arrays: ContactArrays) -> int:
     """Return an empty block."""
     height = arrays.free[0]
@@ -145,7 +145,7 @@ def take_block(arrays: ContactArrays) -> int:
     return int(block)
 
 
-@kernel
+@part
 def make_room(arrays: ContactArrays, slot: int, horizon_start_ms: int) -> bool:
     """Return whether `slot` can take one more contact, giving up the oldest one made before `horizon_start_ms`."""
     block = arrays.block[slot]
@@ -162,7 +162,7 @@ def make_room(arrays: ContactArrays, slot: int, horizon_start_ms: int) -> bool:
     return True
 
 
-@kernel
+@part
 def remove_entry(arrays: ContactArrays, block: int, entry: int) -> None:
     """Remove one contact, keeping the others in order."""
     last = arrays.size[block] - 1

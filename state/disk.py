@@ -262,8 +262,13 @@ class RealDisk:
             holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(handle)
             raise LockedError(f"{path.parent} is held by process {holder}") from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        try:
+            with _told("write", path):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        except DiskError:
+            os.close(handle)
+            raise
         return RealLock(handle)
 
 

@@ -17,7 +17,7 @@ What a crash may leave, and why it is right. The store holds the outcome of a pr
    not written for that; its next flush, in one batch, removes its tombstones and the rows of those who woke up in it.
    So a subscriber that a page still holds beside a sleeping row has a tombstone, and `recover` takes it out there.
 5. A column is known by its feature's fingerprint and the position it was born at. `recover` makes every column that any
-   page has; the decider drops what its book does not use.
+   page has, and while redo runs so does `wake` for the rows; at the end the decider drops what its book does not use.
 
 Keys begin with their kind and the partition; nothing outside this module knows them. What a page looks like is in
 `state.pages`.
@@ -45,7 +45,9 @@ Snapshot = dict[str, Any]
 
 BATCH_BYTES = 128 << 10
 QUEUE_BYTES_MAX = 64 << 20
-STEP_PAGES_MAX = 64
+STEP_PAGES_MAX = 256
+EVENTS_A_SUBSCRIBER = 2
+"""A sweep is spread over at least this many events a subscriber, so that sweeping stays a fraction of folding."""
 ROWS_A_BATCH = 256
 EVENTS_A_FRAME = 1000
 """What a frame counts for the pace where the caller does not count events."""
@@ -105,8 +107,9 @@ class Flusher:
         store: where pages go; may be shared between partitions.
         snapshot: returns what belongs to the partition as of the last folded position.
         recovery_target_s: how long loading and redo may take after a crash.
-        fold_events_s: events a second that redo folds.
+        fold_events_s: events a second that redo folds; a core in no hurry does more than twice as many.
         load_subscribers_s: subscribers a second that loading takes in.
+        before_redo_moves: called by the writer before a start may leave out frames that it redid until now.
     """
 
     def __init__(
@@ -118,8 +121,9 @@ class Flusher:
         snapshot: Callable[[], Snapshot],
         *,
         recovery_target_s: float = 10.0,
-        fold_events_s: float = 1_000_000,
+        fold_events_s: float = 1_500_000,
         load_subscribers_s: float = 1_000_000,
+        before_redo_moves: Callable[[], object] | None = None,
     ) -> None:
         self.redo_from = 0
         self.sweeps = 0
@@ -132,6 +136,7 @@ class Flusher:
         self._target_s = recovery_target_s
         self._fold_events_s = fold_events_s
         self._load_subscribers_s = load_subscribers_s
+        self._before_redo_moves = before_redo_moves
         self._layouts: dict[int, Layout] = {}
         self._stamps: NDArray[np.int64] | None = None
         self._sweep: _Sweep | None = None
@@ -171,8 +176,9 @@ class Flusher:
     def pages_due(self, position: int, events: int | None = None) -> int:
         """Return how many pages `step` should pack now so that a crash costs no more than the recovery target.
 
-        `events` is the count of events folded since the start. Sweeps take half of the events that redo has time for,
-        one after the other, so at the end of one the record is at most the whole behind.
+        `events` is the count of events folded since `recover`. Sweeps take half of the events that redo has time for,
+        one after the other, so at the end of one the record is at most the whole behind. A target that many
+        subscribers make impossible is not chased: see EVENTS_A_SUBSCRIBER.
         """
         counted = (position - self._recovered_to) * EVENTS_A_FRAME if events is None else events
         self._events = counted
@@ -264,10 +270,13 @@ class Flusher:
         for i, row in enumerate(rows):
             if row is not None:
                 by_layout.setdefault(packed_layout(row), []).append(i)
-        self._pages.layout()
         for layout_id, chosen in by_layout.items():
+            layout = self._layout(layout_id)
+            if self._stamps is not None:
+                self._pages.adopt(layout)  # redo may not have come to the birth of a column that the row has
+            self._pages.layout()
             packed = [row for row in (rows[i] for i in chosen) if row is not None]
-            stamps[chosen] = self._pages.unpack_rows(slots[chosen], packed, self._layout(layout_id))
+            stamps[chosen] = self._pages.unpack_rows(slots[chosen], packed, layout)
         asleep = np.flatnonzero(stamps >= 0)
         if self._stamps is None and asleep.shape[0] and stamps.max() >= position:
             late = int(stamps.argmax())
@@ -371,7 +380,7 @@ class Flusher:
         """Return over how many events a sweep is spread."""
         load_s = self._table.count / self._load_subscribers_s
         redo_s = max(self._target_s - load_s, 0.1 * self._target_s)
-        return max(1, int(redo_s * self._fold_events_s / 2))
+        return max(1, int(redo_s * self._fold_events_s / 2), EVENTS_A_SUBSCRIBER * self._table.count)
 
     def _begin(self, position: int) -> None:
         record = orjson.dumps((position + 1, self._snapshot()))
@@ -440,6 +449,8 @@ class Flusher:
 
     def _write(self, job: _Job) -> bool:
         """Write the oldest job; False when the store asks to come back later."""
+        if job.redo_from is not None and self._before_redo_moves is not None:
+            self._before_redo_moves()
         if not self._store.write(job.writes):
             return False
         if job.redo_from is not None:
@@ -468,6 +479,9 @@ class Flusher:
             except DiskError as error:
                 self._failure = error
                 return
+            except BaseException as error:
+                self._failure = DiskError(f"the writer of pages stopped: {error!r}")
+                raise
             if written:
                 wait_s = _WAIT_S_MIN
             else:

@@ -12,13 +12,15 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 from numba import config as numba_config
+from numba.core import event
 
 ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("state", "rules", "connectors")
@@ -48,6 +50,27 @@ def _compiled(function: Function, *, forceinline: bool) -> Function:
         vars(numba_config)["CACHE_DIR"] = str(cache_folder(function.__module__))
         made = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=forceinline)(function)
     return cast("Function", made)
+
+
+class _Compiling(event.Listener):  # type: ignore[misc]  # numba says no types for its events
+    """Passes on the name of every kernel that is compiled, not found in the cache."""
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told = told
+
+    def on_start(self, event: event.Event) -> None:
+        """A kernel is about to be compiled."""
+        self._told(str(event.data["dispatcher"].py_func.__name__))
+
+    def on_end(self, event: event.Event) -> None:
+        """It is compiled."""
+
+
+@contextmanager
+def watch_compiling(told: Callable[[str], None]) -> Iterator[None]:
+    """Call `told` with the name of every kernel that has to be compiled meanwhile."""
+    with event.install_listener("numba:compile", _Compiling(told)):
+        yield
 
 
 @lru_cache(maxsize=256)

@@ -62,12 +62,6 @@ class Log:
             self._keep_schema(frame.batch.schema)
         return self._segments.append([self._encoder.encode(frame)], frame.append_ms)
 
-    def append_encoded(self, data: memoryview, append_ms: int, schema: Schema | None) -> int:
-        """Write a frame that a caller's own `Encoder` made, perhaps in another thread."""
-        if schema is not None:
-            self._keep_schema(schema)
-        return self._segments.append([data], append_ms)
-
     def sync(self) -> int:
         """Make every frame appended before the call durable; return the highest durable position."""
         return self._segments.sync()

@@ -7,7 +7,7 @@ All integers are int64: numba turns a mix of int64 and uint64 into float64.
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from llvmlite import ir
 from numba import errors, types
@@ -21,6 +21,7 @@ _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
 
 Codegen = Callable[[Any, Any, Any, Any], Any]
+Arrays = TypeVar("Arrays")
 
 
 def machine(lowering: Callable[..., tuple[Any, Codegen]]) -> Callable[..., int]:
@@ -68,6 +69,29 @@ def store_u8(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), codegen
+
+
+def _uncounted(typingctx: Any, arrays: Any) -> tuple[Any, Codegen]:
+    """Return an array, or a named tuple of arrays, whose uses numba does not count; for the body of a kernel only.
+
+    numba counts an array up and down, atomically, wherever one is handed to a function: sixty of them, six calls deep,
+    cost more than the work. The caller's arrays stay alive for as long as the kernel runs, so nothing need be counted.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value = args[0]
+        nobody = _I8.as_pointer()(None)
+        if isinstance(arrays, types.Array):
+            return builder.insert_value(value, nobody, 0)
+        for index, kind in enumerate(arrays):
+            if isinstance(kind, types.Array):
+                value = builder.insert_value(value, nobody, [index, 0])
+        return value
+
+    return arrays(arrays), codegen
+
+
+uncounted = cast("Callable[[Arrays], Arrays]", intrinsic(_uncounted))
 
 
 @machine

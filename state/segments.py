@@ -114,12 +114,14 @@ class Segments:
     @property
     def next_position(self) -> int:
         """Position that the next record will have."""
-        return self._segments[-1].first + self._segments[-1].count if self._segments else 0
+        segments = self._segments
+        return segments[-1].first + segments[-1].count if segments else 0
 
     @property
     def first_position(self) -> int:
         """Oldest position kept; equal to `next_position` when there is none."""
-        return self._segments[0].first if self._segments else 0
+        segments = self._segments
+        return segments[0].first if segments else 0
 
     @property
     def kept_bytes(self) -> int:
@@ -222,7 +224,7 @@ class Segments:
             self.disk.remove(oldest.path)
             kept -= oldest.end
             with self._guard:
-                del self._segments[0]
+                self._segments = self._segments[1:]  # a new list: readers keep the one they have
             removed += 1
         if removed:
             self.disk.sync_folder(self.folder)
@@ -372,7 +374,7 @@ class Segments:
             self.durable = max(self.durable, first - 1)
             self._file = file
             self._room = file.size()
-            self._segments.append(_Segment(first, self._path(first)))
+            self._segments = [*self._segments, _Segment(first, self._path(first))]
         return file
 
     def _draft(self, length: int) -> File:

@@ -8,8 +8,8 @@ A file of blocks, one an `add` that brought something new:
 
 In memory only a table from hash to offset is kept. At most `strings_max` texts are stored; later ones are refused and
 counted, and read as unknown. Opening for writing cuts a torn tail off. Other processes open the file read-only and see
-what was added since when they miss a text. Losing the tail in a crash loses nothing as long as `sync` comes before the
-log position of the texts' frames is let go: a replay adds them again.
+what was added since when they miss a text. A crash may take the tail; the engine loses nothing by it, because frames
+carry their texts, redo adds them again, and `sync` comes before redo begins behind them (`state.flusher`).
 
 A text's meaning and where a hash occurs are not known here; hashes are `state.hashing.hash_text`.
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from state.disk import DamagedError, Disk
+from state.disk import DamagedError, Disk, write_whole
 from state.hashing import mix64
 from state.jit import kernel
 
@@ -59,6 +59,10 @@ class Strings:
         self._lock = threading.Lock()
         self._hashes = np.zeros(_SIZE_MIN, np.int64)
         self._places = np.zeros(_SIZE_MIN, np.int64)
+        if writable and path.name not in disk.names(path.parent):
+            write_whole(disk, path, _MAGIC)
+        elif writable:
+            disk.sync_folder(path.parent)  # a name that a killed process left may not be durable yet
         self._file = disk.open(path, writable=writable)
         self._end = self._open()
 
@@ -99,9 +103,10 @@ class Strings:
         if self._writable and size < len(_MAGIC):
             self._file.truncate(0)
             self._file.write([_MAGIC], 0)
+            self._file.sync()
             size = len(_MAGIC)
         magic = self._file.read(0, len(_MAGIC))
-        if magic != _MAGIC and size >= len(_MAGIC):
+        if magic != _MAGIC:
             raise DamagedError(f"texts file {self._path}: begins with {magic!r}, must be {_MAGIC!r}")
         end = self._scan(len(_MAGIC))
         if self._writable and end < size:

@@ -29,11 +29,12 @@ from typing import Literal, TypeVar
 from connectors.desk import model
 from connectors.desk.config import DeskConfig
 from connectors.desk.model import Answer, Card, Cause, Customer, Note, Panel, Placing, Reply, Ruling, Visit
-from connectors.desk.queue import Change, Queue, QueueLost
+from connectors.desk.queue import Change, Queue, QueueLost, end
 
 OWED_MAX = 256
 ATTEMPTS_MAX = 32
 SWEEP_PANELS_MAX = 256
+STOP_SECONDS_MAX = 5
 
 OnVisit = Callable[[Visit], Awaitable[Customer | None]]
 OnAnswer = Callable[[Card, Answer], Awaitable[None]]
@@ -84,19 +85,28 @@ class Desk:
     async def stop(self) -> None:
         """End the sweep, the pages' watches and the queue; what is owed stays in the queue."""
         if self._sweeper is not None:
-            self._sweeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeper
+            await end(self._sweeper)
         if self._telling:
-            await asyncio.wait(list(self._telling.values()))
+            _, late = await asyncio.wait(list(self._telling.values()), timeout=STOP_SECONDS_MAX)
+            for task in late:
+                task.cancel()
         await self.queue.stop()
 
     # Visits
 
     async def open_visit(
-        self, terminal: str, subscriber: int, visit_id: str, customer: Customer | None = None
+        self,
+        terminal: str,
+        subscriber: int,
+        visit_id: str,
+        customer: Customer | None = None,
+        *,
+        logged: bool = False,
     ) -> Visit:
-        """Open a visit, closing who stood there and moving the subscriber here from another counter."""
+        """Open a visit, closing who stood there and moving the subscriber here from another counter.
+
+        `logged` says that the log has the visit already, so that it is not told again.
+        """
         now = self.clock()
         visit = Visit(
             id=visit_id, terminal=terminal, subscriber=subscriber, opened_ms=now, customer=customer or Customer()
@@ -107,10 +117,10 @@ class Desk:
             there = await self.queue.read(elsewhere) if elsewhere not in {"", terminal} else None
             standing = there.open_visit if there is not None else None
             if there is not None and standing is not None and standing.subscriber == subscriber:
-                left, after = model.moved(there, here, visit, now)
+                left, after = model.moved(there, here, visit, now, logged=logged)
                 pairs: tuple[tuple[Panel, Panel], ...] = ((there, left), (here, after))
             else:
-                after = model.opened(here, visit, now)
+                after = model.opened(here, visit, now, logged=logged)
                 pairs = ((here, after),)
             self._refuse_when_behind(here, after)
             if await self.queue.write(Change(pairs, {subscriber: elsewhere})):
@@ -137,8 +147,8 @@ class Desk:
 
     async def close_visit(self, visit_id: str, cause: Cause = Cause.DONE) -> Visit | None:
         """Close a visit; None when it is unknown. A closed one stays as it was closed."""
-        terminal = await self.queue.find("visit", visit_id)
-        if not terminal:
+        found = await self.queue.look("visit", visit_id)
+        if found is None:
             return None
 
         def close(panel: Panel, now: int) -> tuple[Panel, Visit | None]:
@@ -147,14 +157,14 @@ class Desk:
             after = model.closed(panel, cause, now)
             return after, after.visit
 
-        panel, visit = await self._change(terminal, close)
+        panel, visit = await self._change(found.terminal, close, found)
         await self._tell(panel)
         return visit
 
     async def keep_visit(self, visit_id: str) -> bool:
         """Count activity at the counter; whether the visit is open."""
-        terminal = await self.queue.find("visit", visit_id)
-        if not terminal:
+        found = await self.queue.look("visit", visit_id)
+        if found is None:
             return False
 
         def touch(panel: Panel, now: int) -> tuple[Panel, bool]:
@@ -162,12 +172,12 @@ class Desk:
                 return panel, False
             return model.touched(panel, now), True
 
-        return (await self._change(terminal, touch))[1]
+        return (await self._change(found.terminal, touch, found))[1]
 
     async def introduce(self, subscriber: int, customer: Customer) -> bool:
         """Say who the customer is; whether the subscriber stands at a counter."""
-        terminal = await self.queue.find("subscriber", subscriber)
-        if not terminal:
+        found = await self.queue.look("subscriber", subscriber)
+        if found is None:
             return False
 
         def introduce(panel: Panel, now: int) -> tuple[Panel, bool]:
@@ -175,21 +185,21 @@ class Desk:
                 return panel, False
             return model.introduced(panel, customer, now), True
 
-        return (await self._change(terminal, introduce))[1]
+        return (await self._change(found.terminal, introduce, found))[1]
 
     # Cards
 
     async def offer(self, to: int | str, card: Card) -> Placing:
         """Put a card on the panel of a subscriber (int) or terminal (str), if its subscriber stands there now."""
-        terminal = await self.queue.find("subscriber", to) if isinstance(to, int) else to
+        found = await (self.queue.look("subscriber", to) if isinstance(to, int) else self.queue.read(to))
         placing = Placing.NO_VISIT
-        if terminal:
+        if found is not None:
             timed = self._timed(card)
 
             def place(panel: Panel, now: int) -> tuple[Panel, Placing]:
                 return model.placed(panel, timed, self.config.cards_max, now)
 
-            placing = (await self._change(terminal, place))[1]
+            placing = (await self._change(found.terminal, place, found))[1]
         self.counts[f"offer_{placing.value}"] += 1
         return placing
 
@@ -199,14 +209,14 @@ class Desk:
 
     async def answer(self, decision_id: str, reply: Reply, note: str = "") -> tuple[Ruling, Card | None]:
         """Record a clerk's answer and wait until the log has it; NotDurable when the log would not take it yet."""
-        terminal = await self.queue.find("card", decision_id)
-        if not terminal:
+        found = await self.queue.look("card", decision_id)
+        if found is None:
             return Ruling.UNKNOWN, None
 
         def reply_to(panel: Panel, now: int) -> tuple[Panel, Ruling]:
             return model.answered(panel, decision_id, reply, note, now)
 
-        panel, ruling = await self._change(terminal, reply_to)
+        panel, ruling = await self._change(found.terminal, reply_to, found)
         await self._tell(panel)
         card = panel.card(decision_id)
         if card is None:
@@ -246,10 +256,13 @@ class Desk:
 
     # Changing panels and telling the log
 
-    async def _change(self, terminal: str, turn: Callable[[Panel, int], tuple[Panel, T]]) -> tuple[Panel, T]:
-        """Apply a change by compare-and-set; a panel that comes back as it was is not written."""
+    async def _change(
+        self, terminal: str, turn: Callable[[Panel, int], tuple[Panel, T]], known: Panel | None = None
+    ) -> tuple[Panel, T]:
+        """Apply a change by compare-and-set, first to the panel as `known`; one that stays as it was is not written."""
         for _ in range(ATTEMPTS_MAX):
-            before = await self.queue.read(terminal)
+            before = known or await self.queue.read(terminal)
+            known = None
             after, result = turn(before, self.clock())
             if after is before:
                 return before, result
@@ -267,7 +280,7 @@ class Desk:
         """Tell the log what this terminal owes it, one teller a terminal in this process."""
         while panel.owed:
             task = self._telling.get(panel.terminal)
-            if task is None:
+            if task is None or task.done():
                 task = asyncio.create_task(self._tell_all(panel), name=f"desk tells of {panel.terminal}")
                 self._telling[panel.terminal] = task
                 task.add_done_callback(functools.partial(self._told, panel.terminal))
@@ -280,7 +293,8 @@ class Desk:
             panel = now if any(note.key in owed for note in now.owed) else panel.model_copy(update={"owed": ()})
 
     def _told(self, terminal: str, done: asyncio.Task[None]) -> None:
-        del self._telling[terminal]
+        if self._telling.get(terminal) is done:
+            del self._telling[terminal]
         if not done.cancelled():
             done.exception()  # whoever waited has seen it; when nobody waits any more, the sweep repeats it
 
@@ -300,7 +314,7 @@ class Desk:
             if told:
                 self._refused = False
                 keys = frozenset(told)
-                await self._change(panel.terminal, lambda p, now: (model.settled(p, keys, now), None))
+                await self._change(panel.terminal, lambda p, now: (model.settled(p, keys, now), None), panel)
 
     async def _tell_one(self, note: Note) -> None:
         if note.card is not None:

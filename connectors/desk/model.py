@@ -29,9 +29,9 @@ Msisdn = Annotated[int, Field(gt=0, lt=1 << 63)]
 
 
 class Frozen(BaseModel):
-    """A value that never changes; a changed one is a copy."""
+    """A value that never changes; a changed one is a copy. What a newer version of this code added is passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class CardState(StrEnum):
@@ -226,23 +226,26 @@ def _end_cards(
     return cards, notes
 
 
-def opened(panel: Panel, visit: Visit, now_ms: int) -> Panel:
-    """Open a visit; whoever stood here is closed as `next`. The same visit again only counts as activity."""
+def opened(panel: Panel, visit: Visit, now_ms: int, *, logged: bool = False) -> Panel:
+    """Open a visit; whoever stood here is closed as `next`. The same visit again only counts as activity.
+
+    `logged` says that the log has it already, as where a ticket machine's event brought it.
+    """
     assert visit.terminal == panel.terminal, f"visit for {visit.terminal} opened at {panel.terminal}"
     if panel.visit is not None and panel.visit.id == visit.id:
         return touched(panel, now_ms)
     if panel.open_visit is not None:
         panel = closed(panel, Cause.NEXT, now_ms)
     visit = visit.model_copy(update={"touched_ms": now_ms})
-    note = Note(key=f"open:{visit.id}", since_ms=now_ms, visit=visit)
-    return _changed(panel, now_ms, visit=visit, cards=(), owed=(*panel.owed, note))
+    notes = () if logged else (Note(key=f"open:{visit.id}", since_ms=now_ms, visit=visit),)
+    return _changed(panel, now_ms, visit=visit, cards=(), owed=(*panel.owed, *notes))
 
 
-def moved(source: Panel, target: Panel, visit: Visit, now_ms: int) -> tuple[Panel, Panel]:
+def moved(source: Panel, target: Panel, visit: Visit, now_ms: int, *, logged: bool = False) -> tuple[Panel, Panel]:
     """Open a visit at `target` for a subscriber who stood at `source`: live cards go along, the old visit closes."""
     live = source.live
     rest = source.model_copy(update={"cards": tuple(c for c in source.cards if c.state is not CardState.LIVE)})
-    target = opened(target, visit, now_ms)
+    target = opened(target, visit, now_ms, logged=logged)
     return closed(rest, Cause.MOVED, now_ms), target.model_copy(update={"cards": live})
 
 

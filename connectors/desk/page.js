@@ -277,7 +277,7 @@ function settle(id, { status, json }) {
   const card = panel && cardById(id);
   if (card && json.state) { card.state = json.state; card.note = json.note; card.pending = false; }
   if (status === 200) speak(`${OUTCOMES[json.state] ?? ""}：${card ? card.title : ""}`);
-  else if (status === 409) notify(`这条推荐${OUTCOMES[json.state] ?? "已结束"}，刚才的操作没有记录。`);
+  else if (status === 409) notify(`这条推荐的状态是“${OUTCOMES[json.state] ?? "已结束"}”，刚才的操作没有记录。`);
   else if (status === 401) { notify("登录已失效，刚才的操作没有记录。"); checkSession(); }
   else notify("这条推荐已不存在，刚才的操作没有记录。");
 }

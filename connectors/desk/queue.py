@@ -32,6 +32,13 @@ class QueueLost(Exception):  # noqa: N818 - what happened, not whose fault
     """The keeper of the panels is out of reach; nothing was changed that a repetition would double."""
 
 
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it has ended: a cancellation that meets a reply on its way can be lost inside a client."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.05)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """Panels to replace together. `stands` says where the writer read each subscriber to be ("" = nowhere)."""
@@ -81,6 +88,11 @@ class Queue(ABC):
     @abstractmethod
     async def find(self, kind: Pointer, key: int | str) -> str:
         """Return the terminal where a subscriber stands, or a card or visit was last; "" for nowhere."""
+
+    async def look(self, kind: Pointer, key: int | str) -> Panel | None:
+        """Return the panel where a subscriber stands, or a card or visit was last; None for nowhere."""
+        terminal = await self.find(kind, key)
+        return await self.read(terminal) if terminal else None
 
     @abstractmethod
     async def card(self, decision_id: str) -> Card | None:

@@ -25,6 +25,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Literal, TypeVar, cast
 
 import orjson
+from pydantic import ValidationError
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -34,7 +35,7 @@ from redis.exceptions import TimeoutError as RedisSilent
 
 from connectors.desk.config import RedisConfig
 from connectors.desk.model import Card, Panel
-from connectors.desk.queue import FORGET_MS, Change, Mailbox, Pointer, Queue, QueueLost
+from connectors.desk.queue import FORGET_MS, Change, Mailbox, Pointer, Queue, QueueLost, end
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -77,6 +78,15 @@ end
 return 1
 """
 
+LOOK = """
+local name = KEYS[1] .. ':' .. ARGV[1] .. ':' .. ARGV[2]
+local terminal
+if ARGV[1] == 'card' then terminal = redis.call('HGET', name, 'terminal') else terminal = redis.call('GET', name) end
+if not terminal then return {} end
+local panel = redis.call('HMGET', KEYS[1] .. ':terminal:' .. terminal, 'version', 'panel')
+return {terminal, panel[1], panel[2]}
+"""
+
 DUE = """
 local key, now, retry, limit = KEYS[1] .. ':due', tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
 local found = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, limit)
@@ -101,6 +111,17 @@ def _dump(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
+def _panel(terminal: str, version: bytes | None, text: bytes | None) -> Panel:
+    """Read a stored panel; one that nobody can read counts as empty, and the next change replaces it."""
+    if version is None or text is None:
+        return Panel(terminal=terminal)
+    try:
+        return Panel.model_validate_json(text)
+    except ValidationError as fault:
+        log.error("desk: terminal %s: the panel in redis is unreadable, it counts as empty: %s", terminal, fault)
+        return Panel(terminal=terminal, version=int(version))
+
+
 class RedisQueue(Queue):
     """Panels in a Redis server."""
 
@@ -112,6 +133,7 @@ class RedisQueue(Queue):
         self._readers: list[_Reader] = []
         self._redis = self._client(config.timeout_ms)
         self._write = self._redis.register_script(WRITE)
+        self._look = self._redis.register_script(LOOK)
         self._due = self._redis.register_script(DUE)
         self._holding = self._redis.register_script(HOLDING)
 
@@ -162,10 +184,9 @@ class RedisQueue(Queue):
 
     async def read(self, terminal: str) -> Panel:
         """Read the terminal's hash."""
-        text = await self.ask(
-            cast("Awaitable[bytes | None]", self._redis.hget(self.key("terminal", terminal), "panel"))
-        )
-        return Panel.model_validate_json(text) if text else Panel(terminal=terminal)
+        question = self._redis.hmget(self.key("terminal", terminal), ["version", "panel"])
+        version, text = await self.ask(cast("Awaitable[list[bytes | None]]", question))
+        return _panel(terminal, version, text)
 
     async def find(self, kind: Pointer, key: int | str) -> str:
         """Follow a pointer."""
@@ -173,6 +194,14 @@ class RedisQueue(Queue):
         question = self._redis.hget(name, "terminal") if kind == "card" else self._redis.get(name)
         text = await self.ask(cast("Awaitable[bytes | None]", question))
         return text.decode() if text else ""
+
+    async def look(self, kind: Pointer, key: int | str) -> Panel | None:
+        """Follow a pointer and read the hash in one step."""
+        found = await self.ask(self._look(keys=[self.config.prefix], args=[kind, key]))
+        if not found:
+            return None
+        terminal, version, text = cast("list[bytes | None]", found)
+        return _panel((terminal or b"").decode(), version, text)
 
     async def card(self, decision_id: str) -> Card | None:
         """Read a card as it last was."""
@@ -300,9 +329,7 @@ class _Reader:
 
     async def stop(self) -> None:
         """End the watches and the connection."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end(self._task)
         for boxes in self._boxes.values():
             for box in boxes:
                 box.close()
@@ -362,12 +389,9 @@ class _Reader:
     async def _panels(self, terminals: list[str]) -> list[Panel]:
         pipe = self._redis.pipeline(transaction=False)
         for terminal in terminals:
-            pipe.hget(self._queue.key("terminal", terminal), "panel")
-        texts = await self._queue.ask(pipe.execute())
-        return [
-            Panel.model_validate_json(text) if text else Panel(terminal=terminal)
-            for terminal, text in zip(terminals, texts, strict=True)
-        ]
+            pipe.hmget(self._queue.key("terminal", terminal), ["version", "panel"])
+        found = await self._queue.ask(pipe.execute())
+        return [_panel(terminal, *parts) for terminal, parts in zip(terminals, found, strict=True)]
 
     async def _read_once(self, bell_after: str) -> str:
         streams: dict[Any, Any] = {self._bell: bell_after}

@@ -16,6 +16,7 @@ the page's HTML.
 
 import asyncio
 import contextlib
+import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.resources import files
@@ -32,6 +33,7 @@ from connectors.desk.session import Sessions
 from connectors.desk.view import sight
 
 BODY_BYTES_MAX = 16_384
+TERMINAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RESERVED = frozenset({"visits", "cards", "static"})
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -167,6 +169,8 @@ class _Door:
 
     def _let_in(self, request: web.Request, terminal: str) -> bool:
         """Refuse whoever is neither a system nor this terminal; return whether it is a system."""
+        if terminal and not TERMINAL.fullmatch(terminal):
+            raise _Refused(404, "unknown", "no such terminal")
         if self._sessions.is_system(request):
             return True
         if terminal and self._sessions.is_terminal(request, terminal, self._desk.clock()):
@@ -251,6 +255,8 @@ class _Door:
     async def session(self, request: web.Request) -> web.Response:
         """Sign a terminal's page in."""
         terminal = request.match_info["terminal"]
+        if not TERMINAL.fullmatch(terminal):
+            return _refusal(404, "unknown", "no such terminal")
         body = await _body(request, SessionBody)
         response = web.Response(status=204, headers={"Cache-Control": "no-store"})
         if not self._sessions.sign_in(response, request, terminal, body.token, self._desk.clock()):
@@ -266,7 +272,7 @@ class _Door:
     async def page(self, request: web.Request) -> web.Response:
         """Serve the page: the same bytes for every terminal."""
         terminal = request.match_info["terminal"]
-        if terminal in RESERVED:
+        if terminal in RESERVED or not TERMINAL.fullmatch(terminal):
             return _refusal(404, "unknown", "no such page")
         headers = {
             "Content-Security-Policy": CONTENT_POLICY,

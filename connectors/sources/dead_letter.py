@@ -21,24 +21,24 @@ VALUE_CHARS_MAX = 200
 class Code(StrEnum):
     """Why a line is no event."""
 
-    LINE_TOO_LONG = "line_too_long"
-    INVALID_UTF8 = "invalid_utf8"
-    BAD_SYNTAX = "bad_syntax"
-    NOT_AN_OBJECT = "not_an_object"
-    TOO_DEEP = "too_deep"
-    DUPLICATE_KEY = "duplicate_key"
-    COLUMN_COUNT = "column_count"
-    MISSING_TYPE = "missing_type"
-    UNKNOWN_TYPE = "unknown_type"
-    MISSING_SUBSCRIBER = "missing_subscriber"
-    BAD_SUBSCRIBER = "bad_subscriber"
-    MISSING_TIME = "missing_time"
-    BAD_TIME = "bad_time"
-    TIME_OUT_OF_RANGE = "time_out_of_range"
-    BAD_ID = "bad_id"
-    MISSING_FIELD = "missing_field"
-    WRONG_TYPE = "wrong_type"
-    OUT_OF_RANGE = "out_of_range"
+    LINE_TOO_LONG = "line_too_long"  # beyond the mapping's line_bytes_max
+    INVALID_UTF8 = "invalid_utf8"  # the line is not UTF-8
+    BAD_SYNTAX = "bad_syntax"  # no JSON, or quotes that do not close
+    NOT_AN_OBJECT = "not_an_object"  # JSON, but not one object
+    TOO_DEEP = "too_deep"  # arrays or objects nested beyond what is read
+    DUPLICATE_KEY = "duplicate_key"  # a name that is read stands more than once
+    COLUMN_COUNT = "column_count"  # more or fewer values than columns
+    MISSING_TYPE = "missing_type"  # no event type
+    UNKNOWN_TYPE = "unknown_type"  # neither book nor mapping knows the event type
+    MISSING_SUBSCRIBER = "missing_subscriber"  # no subscriber
+    BAD_SUBSCRIBER = "bad_subscriber"  # no MSISDN: 1 to 15 digits, the first one not 0
+    MISSING_TIME = "missing_time"  # no time
+    BAD_TIME = "bad_time"  # not of the mapping's time_format, or no such date
+    TIME_OUT_OF_RANGE = "time_out_of_range"  # before 2000, or more than a day ahead of the clock
+    BAD_ID = "bad_id"  # an id that is neither a text nor a whole number
+    MISSING_FIELD = "missing_field"  # a required field is absent or null
+    WRONG_TYPE = "wrong_type"  # a value that is not of its field's kind
+    OUT_OF_RANGE = "out_of_range"  # a number beyond 64 bits
 
 
 @dataclass(frozen=True, slots=True)

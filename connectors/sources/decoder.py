@@ -69,11 +69,13 @@ class Decoder:
 
 
 def _stopped(chunk: Chunk) -> Bytes:
-    """Return the chunk's bytes with a line end behind the last line and `PADDING` bytes behind that."""
+    """Return the chunk's bytes with a line end behind the last line, and `PADDING` bytes behind them."""
     data, length = chunk.data, chunk.length
+    if len(data) < length + PADDING:
+        data = padded(data[:length].data)
     if length == 0 or data[length - 1] == _LINE_END or data[length] == _LINE_END:
         return data
-    if not data.flags.writeable or len(data) < length + PADDING:
+    if not data.flags.writeable:
         data = padded(data[:length].data)
     data[length] = _LINE_END
     return data

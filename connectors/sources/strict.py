@@ -92,6 +92,7 @@ class Judge:
         mapping = plan.mapping
         self._mapping = mapping
         self._type_field, self._subscriber_field, self._time_field, self._id_field = plan.heads
+        self._heads_read = frozenset(name for name in plan.heads if name)
         self._offset_ms = offset_ms(mapping.time_offset) if mapping.time_offset else None
         self._validators = {wire: self._validator(kind) for wire, kind in plan.types.items()}
         self._members = {
@@ -141,7 +142,7 @@ class Judge:
     def _heads(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         heads: dict[str, Any] = {}
         for name, value in pairs:
-            if name in self._plan.heads and name:
+            if name in self._heads_read:
                 if name in heads:
                     raise RefusedError(Code.DUPLICATE_KEY, name, value, f"{name!r} stands more than once")
                 heads[name] = value
@@ -261,7 +262,7 @@ def _members_of(raw: bytes, text: str) -> _Pairs:
     """Return the members of the one object in a line."""
     try:
         orjson.loads(raw)
-        value = json.loads(text, object_pairs_hook=_Pairs, parse_float=_Decimal, parse_int=_whole)
+        value = _JSON.decode(text)
     except RecursionError as fault:
         raise RefusedError(Code.TOO_DEEP, "", text, "values are nested too deep") from fault
     except ValueError as fault:
@@ -276,6 +277,9 @@ def _members_of(raw: bytes, text: str) -> _Pairs:
 def _whole(text: str) -> int:
     """Read a whole number; Python refuses one of more than 4,300 digits, which is out of every range anyway."""
     return int(text) if len(text) <= 4000 else int(text[:4000])
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_Pairs, parse_float=_Decimal, parse_int=_whole)
 
 
 def _refusal(fault: ValidationError) -> RefusedError:

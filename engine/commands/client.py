@@ -11,6 +11,8 @@ from engine.commands import CommandError
 from engine.config import Config
 
 ADDRESS_FILE = "http.json"
+NAME_HEADER = "Opportune-Engine"
+ANOTHER_ENGINE = 421
 WAIT_S = 10
 
 
@@ -20,7 +22,8 @@ def ask(config: Config, path: str, body: dict[str, Any] | None = None) -> Any:
     Raises:
         CommandError: when no engine runs, or it refuses.
     """
-    request = urllib.request.Request(address(config) + path)  # noqa: S310 the scheme is ours
+    base, name = address(config)
+    request = urllib.request.Request(base + path, headers={NAME_HEADER: name})  # noqa: S310 the scheme is ours
     if body is not None:
         request.data = orjson.dumps(body)
         request.add_header("Content-Type", "application/json")
@@ -30,9 +33,11 @@ def ask(config: Config, path: str, body: dict[str, Any] | None = None) -> Any:
         with urllib.request.urlopen(request, timeout=WAIT_S) as answer:  # noqa: S310 the scheme is ours
             return orjson.loads(answer.read())
     except urllib.error.HTTPError as fault:
+        if fault.code == ANOTHER_ENGINE:
+            raise CommandError(f"no engine runs on {config.data.directory}") from fault
         raise CommandError(f"the engine refused: {_reason(fault)}") from fault
     except (urllib.error.URLError, OSError) as fault:
-        raise CommandError(f"no engine answers at {address(config)}: {fault}") from fault
+        raise CommandError(f"no engine answers at {base}: {fault}") from fault
 
 
 def running(config: Config) -> bool:
@@ -44,14 +49,14 @@ def running(config: Config) -> bool:
     return True
 
 
-def address(config: Config) -> str:
-    """Return the base URL of the engine on the data directory; CommandError when none has been started."""
+def address(config: Config) -> tuple[str, str]:
+    """Return base URL and name of the engine on the data directory; CommandError when none has been started."""
     path = Path(config.data.directory) / ADDRESS_FILE
     try:
         record = orjson.loads(path.read_bytes())
     except OSError as fault:
         raise CommandError(f"no engine runs on {config.data.directory}") from fault
-    return f"http://{record['host']}:{record['port']}"
+    return f"http://{record['host']}:{record['port']}", record["engine"]
 
 
 def _reason(fault: urllib.error.HTTPError) -> str:

@@ -14,6 +14,8 @@ from engine.datadir import DataDir
 from engine.dead_letters import DeadLetters, Kept, read_letters
 from state.disk import RealDisk
 
+NUMBERS_A_REQUEST = 20_000
+
 HELP = "List dead letters, or replay them once their cause is mended."
 
 
@@ -62,14 +64,21 @@ def _line(kept: Kept) -> str:
 
 
 def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
-    """Write whole letters where a file source of the same mapping reads them; mark them."""
+    """Write whole letters where the engine reads them as lines of their source; mark them."""
+    headed = {source.name for source in config.sources.every if source.mapping.header and not source.mapping.columns}
+    known = {source.name for source in config.sources.every}
     by_source: dict[str, list[Kept]] = {}
-    cut = 0
+    stay: Counter[str] = Counter()
     for kept in chosen:
-        if kept.letter.whole:
-            by_source.setdefault(kept.letter.source, []).append(kept)
+        letter = kept.letter
+        if letter.source not in known:
+            stay[f"of source {letter.source}, which is not configured"] += 1
+        elif letter.source in headed:
+            stay[f"of source {letter.source}, whose columns stood in a header line that is not kept"] += 1
+        elif not letter.whole:
+            stay["too long to be kept whole"] += 1
         else:
-            cut += 1
+            by_source.setdefault(letter.source, []).append(kept)
     stamp = time.time_ns()
     for source, letters in by_source.items():
         folder = datadir.replay / source
@@ -79,8 +88,8 @@ def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
         draft.rename(folder / f"{stamp}.lines")
         _mark(config, datadir, [kept.number for kept in letters])
         sys.stdout.write(f"{source}: {len(letters)} lines handed over\n")
-    if cut:
-        sys.stdout.write(f"{cut} lines were too long to be kept whole and stay where they are\n")
+    for why, count in sorted(stay.items()):
+        sys.stdout.write(f"{count} lines stay where they are: {why}\n")
     if not by_source:
         sys.stdout.write("nothing to replay\n")
     return 0
@@ -89,7 +98,8 @@ def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
 def _mark(config: Config, datadir: DataDir, numbers: list[str]) -> None:
     """Mark letters as replayed, through the engine when one runs."""
     if running(config):
-        ask(config, "/dead/replayed", {"numbers": numbers})
+        for start in range(0, len(numbers), NUMBERS_A_REQUEST):
+            ask(config, "/dead/replayed", {"numbers": numbers[start : start + NUMBERS_A_REQUEST]})
         return
     letters = DeadLetters(datadir.dead, RealDisk(), config.limits.dead_letters_bytes_max, {})
     try:

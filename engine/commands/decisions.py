@@ -1,6 +1,7 @@
 """Decisions: one record a candidate, from the journals, whether or not an engine runs."""
 
 import argparse
+import difflib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from engine.config import Config, load_config
 from engine.datadir import DataDir
 from engine.history import Ends, history
 from engine.records import Record, Wanted, read_records
+from rules.model import Book
 from state.disk import RealDisk
 from state.hashing import stable_id
 from state.journal import Journal
@@ -39,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config)
     with opened(config) as reader:
         wanted = Wanted(
-            rule=stable_id(args.rule) if args.rule else None,
+            rule=reader.rule(args.rule) if args.rule else None,
             from_ms=reader.time(args.start),
             to_ms=reader.time(args.end),
             decided_only=args.decided,
@@ -89,6 +91,17 @@ class Reader:
             raise CommandError(f"time={text!r} must look like 2008-11-04T09:00:00+08:00") from fault
         return int((moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).timestamp() * 1000)
 
+    def rule(self, name: str) -> int:
+        """Return the number of a rule of any book that was ever active; CommandError when there is none."""
+        names: set[str] = set()
+        for book in self._books():
+            names |= book.by_id.keys()
+            if name in names:
+                return stable_id(name)
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise CommandError(f"rule={name!r} was never in a book{hint}")
+
     def shown(self, at_ms: int) -> str:
         """Say a time in the operator's zone."""
         return datetime.fromtimestamp(at_ms / 1000, self.zone).isoformat(sep=" ", timespec="seconds")[:19]
@@ -105,8 +118,12 @@ class Reader:
         self.strings.close()
 
     def _zone_name(self) -> str:
-        newest = max(self.datadir.books.glob("*.json"), key=lambda path: path.stat().st_mtime, default=None)
-        return self.shelf.get(newest.stem).book.zone if newest is not None else "UTC"
+        return next((book.zone for book in self._books()), "UTC")
+
+    def _books(self) -> Iterator[Book]:
+        """Yield every book that was ever active, the newest first."""
+        paths = sorted(self.datadir.books.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        return (self.shelf.get(path.stem).book for path in paths)
 
 
 @contextmanager

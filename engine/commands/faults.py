@@ -3,6 +3,7 @@
 from connectors.contract import GatewayError
 from connectors.kafka import BrokerError
 from connectors.secret import SecretError
+from connectors.sources.mapping import MappingError
 from engine.commands import CommandError
 from engine.config import ConfigErrors
 from engine.datadir import DataDirError
@@ -17,6 +18,7 @@ FAULTS = (
     DataDirError,
     DiskError,
     GatewayError,
+    MappingError,
     SecretError,
     OSError,
 )

@@ -19,6 +19,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the engine; the summary comes last."""
     config = load_config(args.config)
+    if not config.book.folder.is_dir():
+        raise FileNotFoundError(2, "No such folder", str(config.book.folder))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     from engine.warmup import warm_up  # noqa: PLC0415 loads every kernel
 
@@ -28,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(config: Config, *, drain: bool, quiet: bool) -> int:
     from engine.runtimes.embedded import Embedded  # noqa: PLC0415 after the kernels are warm
-    from engine.summary import summary  # noqa: PLC0415
+    from engine.summary import summary  # noqa: PLC0415 after the kernels are warm
 
     engine = Embedded(config, drain=drain)
     status = await engine.run(lambda started: None if quiet else _greet(started.config, started.port))

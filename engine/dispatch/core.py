@@ -234,6 +234,7 @@ class Core:
         door = self.doors.get(send.gateway)
         service = self.policy.resend_unknown_service and send.what.klass == "service"
         if service or (door is not None and door.repeatable):
+            send.doubtful = True
             self._again(send, Outcome(State.RETRY, code), now_ms)
         else:
             self._end(send, OutcomeState.UNKNOWN, code or "UNKNOWN", (), now_ms)
@@ -258,11 +259,16 @@ class Core:
             if outcome.state is not State.REROUTE:
                 wish_ms = outcome.retry_after_ms
                 wait = wait_ms(what.decision_id, send.tries, policy.retry_ms_min, policy.retry_ms_max, wish_ms)
-            self.quotas.give_back(send.day, what.channel, what.campaign)
+            if not send.doubtful:
+                self.quotas.give_back(send.day, what.channel, what.campaign)
             self.queue.back_off(send, now_ms + wait)
             self.outbox.put(records.waits(send))
 
     def _refund(self, send: Send, error: str, now_ms: int, *, attempted: bool) -> None:
+        """Give the caps their place back, unless an earlier attempt may have reached somebody."""
+        if send.doubtful:
+            self._end(send, OutcomeState.UNKNOWN, error, (), now_ms)
+            return
         what = send.what
         given_back = (send.day, what.channel, what.campaign) if attempted else None
         if given_back:

@@ -196,7 +196,7 @@ class Dispatcher:
                 await self._turn()
         except DiskError as fault:
             self.fault = str(fault)
-            log.exception("dispatch ends")
+            log.error("dispatch ends: %s", fault)
             if self.failure is not None and not self.failure.done():
                 self.failure.set_exception(fault)
             self._release(fault)
@@ -223,6 +223,8 @@ class Dispatcher:
                 self._outbox.flush(now_ms)
                 break
             except DiskFullError as fault:
+                if self._stopping:
+                    raise
                 self.fault = str(fault)
                 await asyncio.sleep(_DISK_FULL_S)
         self.fault = ""

@@ -53,10 +53,15 @@ class Phase(IntEnum):
 
 
 class Send:
-    """One decision on its way. `position` is that of the outbox record that holds it whole."""
+    """One decision on its way. `position` is that of the outbox record that holds it whole.
+
+    `doubtful`: an attempt may have reached somebody, and another is made only because that does no harm. Such a send is
+    never refunded.
+    """
 
     __slots__ = (
         "day",
+        "doubtful",
         "due_ms",
         "expires_ms",
         "gateway",
@@ -80,6 +85,7 @@ class Send:
         self.day = 0
         self.gateway = ""
         self.refused: tuple[str, ...] = ()
+        self.doubtful = False
         self.lane: Lane | None = None
 
 

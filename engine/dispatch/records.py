@@ -3,7 +3,7 @@
     queued    a decision was taken over, whole
     kept      the same again with its tries, written when the outbox is compacted
     attempt   it is about to be written to a gateway; durable before it is
-    waits     that attempt certainly reached nobody; it may be tried again
+    waits     that attempt is to be made again; it certainly reached nobody, or twice does no harm
     outcome   its end, to be told to the log; with the ids under which receipts will come
     awaits    an accepted message whose receipts have not come yet, written when the outbox is compacted
     part      a receipt for one part of several
@@ -57,7 +57,8 @@ def queued(what: Decided, order: int) -> Record:
 def kept(send: Send, *, flying: bool) -> Record:
     """Return the record of a send as it stands: its gateway is named when it is on its way."""
     gateway = send.gateway if flying else ""
-    return [KEPT, *_whole(send.what), send.order, send.tries, send.due_ms, gateway, send.day, list(send.refused)]
+    state = [send.tries, send.due_ms, gateway, send.day, list(send.refused), send.doubtful]
+    return [KEPT, *_whole(send.what), send.order, *state]
 
 
 def attempt(send: Send) -> Record:
@@ -67,9 +68,10 @@ def attempt(send: Send) -> Record:
 
 
 def waits(send: Send) -> Record:
-    """Return the record of an attempt that reached nobody."""
+    """Return the record of an attempt that is to be made again."""
     what = send.what
-    return [WAITS, what.decision_id, send.tries, send.due_ms, send.day, what.channel, what.campaign, list(send.refused)]
+    head = [WAITS, what.decision_id, send.tries, send.due_ms, send.day, what.channel, what.campaign]
+    return [*head, list(send.refused), send.doubtful]
 
 
 def outcome(report: Report, given_back: tuple[int, str, str] | None, ids: tuple[str, ...], at_ms: int) -> Record:

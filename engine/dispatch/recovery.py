@@ -20,7 +20,7 @@ _REWRITTEN_PER_STEP = 500
 class _Alive:
     """A send as far as the records tell."""
 
-    __slots__ = ("day", "due_ms", "gateway", "order", "position", "refused", "tries", "what")
+    __slots__ = ("day", "doubtful", "due_ms", "gateway", "order", "position", "refused", "tries", "what")
 
     def __init__(self, what: Decided, order: int, position: int) -> None:
         self.what = what
@@ -29,6 +29,7 @@ class _Alive:
         self.tries = self.due_ms = self.day = 0
         self.gateway = ""
         self.refused: tuple[str, ...] = ()
+        self.doubtful = False
 
 
 def recover(core: Core, now_ms: int) -> None:
@@ -39,6 +40,7 @@ def recover(core: Core, now_ms: int) -> None:
     for alive in sorted(reader.alive.values(), key=lambda one: one.order):
         send = core.enqueue(alive.what, alive.order, alive.position)
         send.tries, send.refused, send.day = alive.tries, alive.refused, alive.day
+        send.doubtful = alive.doubtful
         if alive.gateway:
             send.gateway = alive.gateway
             core.unknown(send, "RESTART", now_ms)
@@ -81,7 +83,7 @@ class _Reader:
         what = records.decided_of(record)
         self.alive.pop(what.decision_id, None)
         alive = self.alive[what.decision_id] = _Alive(what, record[13], position)
-        alive.tries, alive.due_ms, alive.gateway, alive.day, refused = record[14:]
+        alive.tries, alive.due_ms, alive.gateway, alive.day, refused, alive.doubtful = record[14:]
         alive.refused = tuple(refused)
 
     def _attempt(self, _: int, record: Record) -> None:
@@ -92,11 +94,13 @@ class _Reader:
             alive.gateway, alive.day = gateway, day
 
     def _waits(self, _: int, record: Record) -> None:
-        decision_id, tries, due_ms, day, channel, campaign, refused = record[1:]
-        self.core.quotas.give_back(day, channel, campaign)
+        decision_id, tries, due_ms, day, channel, campaign, refused, doubtful = record[1:]
+        if not doubtful:
+            self.core.quotas.give_back(day, channel, campaign)
         alive = self.alive.get(decision_id)
         if alive is not None:
             alive.gateway, alive.tries, alive.due_ms, alive.refused = "", tries, due_ms, tuple(refused)
+            alive.doubtful = doubtful
 
     def _outcome(self, position: int, record: Record) -> None:
         report, (given_back, ids, at_ms) = _report(record), record[6:]

@@ -13,8 +13,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from functools import reduce
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -23,13 +22,14 @@ from connectors.desk.desk import Desk
 from connectors.desk.model import Answer, Card, Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
 from connectors.desk.routes import add_routes as add_desk_routes
-from connectors.sources.contract import earlier
 from connectors.sources.files.client import FilesSource
+from connectors.sources.files.config import FilesConfig
 from connectors.sources.http.client import HttpSource
 from connectors.sources.tcp.client import TcpSource
 from engine.clock import Clock, EventsClock, WallClock
 from engine.config import Config
 from engine.core import Core, open_core
+from engine.customers import customer_of
 from engine.doors import Doors, Source
 from engine.feedback import Feedback, LogAppender
 from engine.http import Front
@@ -61,6 +61,7 @@ class Embedded:
         self.config = config
         self.drain = drain
         self.port = 0
+        self._serving = False
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._files: list[FilesSource] = []
@@ -72,9 +73,13 @@ class Embedded:
         core = await asyncio.to_thread(open_core, self.config)
         try:
             book = await asyncio.to_thread(core.first_book)
-            await self._start(core, book)
-            started(self)
-            await self._wait()
+            try:
+                await self._start(core, book)
+                started(self)
+                await self._wait()
+            except BaseException as fault:
+                await self._abandon(fault)
+                raise
             return await self._stop()
         finally:
             await asyncio.to_thread(core.close)
@@ -97,11 +102,10 @@ class Embedded:
             core,
             threads=min(config.data.threads, config.data.partitions),
             queue_bytes_max=config.limits.intake_bytes_max,
-            chunk_bytes=1 << 20,
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
         appender = LogAppender(self.pipeline, lambda: self.doors.schema, core.strings)
-        self.feedback = Feedback(appender, self.clock.now_ms)
+        self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome)
         self.desk = self._make_desk() if config.desk.enabled else None
         self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
         core.dispatched_entry = self.sending.entry  # type: ignore[method-assign]  # retention asks who reads the journal
@@ -111,6 +115,7 @@ class Embedded:
         for partition in core.partitions:
             partition.flusher.start()
         self.pipeline.start()
+        self._serving = True
         if self.desk is not None:
             await self.desk.start()
             self.board.doors["desk"] = self.desk.status
@@ -153,12 +158,16 @@ class Embedded:
         for source in sources:
             front.app.router.add_routes(HttpSource(source, self.pipeline).routes())
         self.port = await front.start(config.http.host, config.http.port)
-        record = {"host": config.http.host, "port": self.port}
+        record = {"host": config.http.host, "port": self.port, "engine": front.name}
         (self.core.datadir.root / "http.json").write_bytes(orjson.dumps(record))
 
     async def _open_sources(self) -> None:
-        positions = resume_positions(self.core)
-        for files in self.config.sources.files:
+        positions = self.core.resume_positions()
+        gone = list(self._gone(positions))
+        if gone:
+            payload = orjson.dumps({"action": "forget", "keys": gone})
+            await asyncio.wrap_future(self.pipeline.broadcast(FrameKind.CONTROL, payload))
+        for files in [*self.config.sources.files, *self._replayed_files()]:
             source = FilesSource(files, positions, drain=self.drain)
             source.open()
             self._files.append(source)
@@ -169,6 +178,22 @@ class Embedded:
             server = TcpSource(tcp, self.pipeline)
             await server.start()
             self._servers.append(server)
+
+    def _gone(self, positions: Mapping[str, int]) -> Iterator[str]:
+        """Yield the keys of files that were removed from their directory: their positions need not be kept."""
+        folders = {source.name: source.directory for source in self.config.sources.files}
+        for key in positions:
+            source, _, rest = key.partition(":")
+            name = rest.rpartition("#")[0]
+            if source in folders and name and not (folders[source] / name).exists():
+                yield key
+
+    def _replayed_files(self) -> Iterator[FilesConfig]:
+        """Yield, for every source, the folder where `opportune dead replay` puts lines of its own back."""
+        for source in self.config.sources.every:
+            folder = self.core.datadir.replay / source.name
+            folder.mkdir(parents=True, exist_ok=True)
+            yield FilesConfig(name=source.name, directory=folder, pattern="*.lines", mapping=source.mapping)
 
     # ---- running
 
@@ -201,7 +226,21 @@ class Embedded:
             source.close()
         if self.pipeline.failure is not None:
             raise self.pipeline.failure
-        return self.board.read()
+        status = self.board.read()
+        await asyncio.to_thread(self.core.finish)
+        return status
+
+    async def _abandon(self, fault: BaseException) -> None:
+        """After a fault: end the threads before what they use is closed. What was not acknowledged comes again."""
+        if self.port:
+            (self.core.datadir.root / "http.json").unlink(missing_ok=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._serving:
+            self.pipeline.fail(fault)
+            await asyncio.to_thread(self.pipeline.stop)
+            self.sending.abandon()
 
     def _spawn(self, coroutine: Any) -> None:
         self._tasks.append(asyncio.create_task(coroutine))
@@ -259,9 +298,11 @@ class Embedded:
     # ---- the desk's callbacks
 
     async def _on_visit(self, visit: Visit) -> Customer | None:
+        """Tell the log of a visit; return what the state knows of the customer."""
         cause = visit.cause.value if visit.cause is not None else ""
+        self.sending.visitors.own(visit.id)
         await self.feedback.visit(visit.subscriber, visit.terminal, visit.id, opened=visit.open, cause=cause)
-        return None
+        return await customer_of(self.pipeline, self.core, visit.subscriber) if visit.open else None
 
     async def _on_answer(self, card: Card, answer: Answer) -> None:
         """Tell the log how a card ended; one that no page ever drew gives its caps their place back."""
@@ -269,9 +310,3 @@ class Embedded:
         await self.feedback.answer(card.decision_id, card.subscriber, card.title, answer.kind, answer.note)
         if not answer.shown:
             await self.feedback.outcome(card.decision_id, card.subscriber, OutcomeState.REFUNDED, "desk", answer.kind)
-
-
-def resume_positions(core: Core) -> dict[str, int]:
-    """Return, for every key, the position that all partitions have reached."""
-    keys = {key for partition in core.partitions for key in partition.sources}
-    return {key: reduce(earlier, (partition.sources.get(key, 0) for partition in core.partitions)) for key in keys}

@@ -39,7 +39,7 @@ class Sending:
             Outbox(core.datadir.outbox, core.disk),
             self._measure,
         )
-        self._visitors = Visitors(desk, core.strings)
+        self.visitors = Visitors(desk, core.strings)
         self._feeder: Feeder | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -55,7 +55,7 @@ class Sending:
             self._dispatcher,
             self._dispatcher.cursors,
             self._clock if isinstance(self._clock, EventsClock) else None,
-            self._visitors.before,
+            self.visitors.before,
         )
         self._task = asyncio.create_task(self._feeder.run(lambda: self._stopping), name="feeder")
 
@@ -70,6 +70,12 @@ class Sending:
     def follow(self, book: Book) -> None:
         """Send by the channels of a new book from now on; from the loop's thread."""
         self._dispatcher.core.policy = make_policy(self._config, book)
+
+    def abandon(self) -> None:
+        """Feed no more; after a fault, when nothing can be waited for."""
+        self._stopping = True
+        if self._task is not None:
+            self._task.cancel()
 
     async def control(self, action: str, kind: str, name: str) -> int:
         """Pause, resume or kill; returns how many queued sends it touches."""
@@ -90,7 +96,7 @@ class Sending:
 
     def committed(self, partition: Partition, appended: Sequence[Appended]) -> None:
         """Take note of durable frames; called from the commit thread."""
-        self._visitors.note(partition, appended)
+        self.visitors.note(partition, appended)
         if self._feeder is not None:
             self._feeder.wake()
 

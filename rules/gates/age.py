@@ -4,10 +4,10 @@ The age of an event is the time it was appended to the log minus the time it hap
 judges alike.
 """
 
-from state.jit import kernel
+from state.jit import part
 
 
-@kernel
+@part
 def too_old(at_ms: int, append_ms: int, max_age_ms: int) -> bool:
     """Return whether the event is older than the rule allows; 0 allows any age."""
     return max_age_ms > 0 and append_ms - at_ms > max_age_ms

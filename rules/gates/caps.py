@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.contacts import SERVICE, ContactArrays
-from state.jit import kernel
+from state.jit import part
 from state.zone import local_day, local_month, local_week
 
 RULE, CAMPAIGN, CHANNEL, ALL = range(4)
@@ -19,7 +19,7 @@ LONGEST_CALENDAR_MS = 33 * 86_400_000
 """No day, week or month, in any zone, reaches further back."""
 
 
-@kernel
+@part
 def in_scope(arrays: ContactArrays, block: int, entry: int, scope: int, scope_id: int) -> bool:
     """Return whether a contact counts for a scope; service messages count for their rule and campaign only."""
     if scope == RULE:
@@ -31,7 +31,7 @@ def in_scope(arrays: ContactArrays, block: int, entry: int, scope: int, scope_id
     return bool(scope == ALL or arrays.channel[block, entry] == scope_id)
 
 
-@kernel
+@part
 def period(at_ms: int, kind: int, transitions: NDArray[np.int64]) -> int:
     """Return the number of the local day, week or month of a time."""
     if kind == DAY:
@@ -41,7 +41,7 @@ def period(at_ms: int, kind: int, transitions: NDArray[np.int64]) -> int:
     return local_month(at_ms, transitions)
 
 
-@kernel
+@part
 def cap_reached(
     arrays: ContactArrays,
     slot: int,

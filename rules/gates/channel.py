@@ -3,7 +3,7 @@
 A visit is open from its `visit` event until its closing one, and for `VISIT_MS_MAX` at the most.
 """
 
-from state.jit import kernel
+from state.jit import part
 
 VISIT_MS_MAX = 30 * 60_000
 """A visit that nobody closed ends after this long, in event time."""
@@ -12,7 +12,7 @@ TERMINAL, VISIT, OPEN, CAUSE = range(4)
 """Slots of the built-in event type `visit`."""
 
 
-@kernel
+@part
 def at_desk(visit_ms: int, at_ms: int) -> bool:
     """Return whether the visit opened at `visit_ms` (0: none) is open at `at_ms`."""
     return visit_ms > 0 and at_ms - visit_ms < VISIT_MS_MAX

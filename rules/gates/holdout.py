@@ -5,13 +5,13 @@ groups of two campaigns are independent.
 """
 
 from state.hashing import mix64
-from state.jit import kernel
+from state.jit import part
 from state.raw import shift_right
 
 PPM = 1_000_000
 
 
-@kernel
+@part
 def held_out(subscriber: int, salt: int, ppm: int) -> bool:
     """Return whether `subscriber` is among the `ppm` millionths that `salt` draws."""
     return ppm > 0 and shift_right(mix64(mix64(salt) ^ subscriber), 12) % PPM < ppm

@@ -19,7 +19,8 @@ from rules.gates.lists import on_list
 from rules.gates.pause import Paused
 from rules.gates.table import GateTable
 from state.contacts import RESERVED, SERVICE, ContactArrays, make_room, reserve, settle
-from state.jit import kernel
+from state.jit import kernel, part
+from state.raw import uncounted
 
 # Numbers of `rules.gates.Gate`, as plain integers for the compiler; `tests` compares them.
 PASSED, PAUSED, STALE, ELIGIBILITY, LIST, HOLDOUT, OUTRANKED, CHANNEL_PAUSED = range(8)
@@ -74,6 +75,8 @@ def decide(
 
     `asides` int32[k] are the rows of outcome and visit events, ascending. Writes `verdicts`, contacts and `visit_ms`.
     """
+    table, paused, contacts = uncounted(table), uncounted(paused), uncounted(contacts)
+    transitions, rows, verdicts = uncounted(transitions), uncounted(rows), uncounted(verdicts)
     aside = 0
     decided = 0
     last_row = -1
@@ -107,7 +110,7 @@ def decide(
     return decided
 
 
-@kernel
+@part
 def apply_aside(contacts: ContactArrays, rows: Rows, row: int) -> None:
     """Fold an outcome or a visit into the state of its subscriber."""
     if rows.type[row] == TYPE_VISIT:
@@ -126,7 +129,7 @@ def apply_aside(contacts: ContactArrays, rows: Rows, row: int) -> None:
         )
 
 
-@kernel
+@part
 def before_arbitration(
     table: GateTable, paused: Paused, rows: Rows, row: int, rule: int, append_ms: int
 ) -> tuple[int, int]:
@@ -149,7 +152,7 @@ def before_arbitration(
     return PASSED, 0
 
 
-@kernel
+@part
 def choose(
     table: GateTable,
     paused: Paused,
@@ -182,7 +185,7 @@ def choose(
     return last_gate, last_detail, 0
 
 
-@kernel
+@part
 def try_pair(
     table: GateTable,
     paused: Paused,

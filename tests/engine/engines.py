@@ -18,6 +18,9 @@ import orjson
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0
 
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
+
 
 class Nursery:
     """The process that forks engines; one a test process."""
@@ -35,14 +38,14 @@ class Nursery:
         argv: Sequence[str],
         folder: Path,
         env: dict[str, str] | None = None,
-        file_bytes_max: int | None = None,
+        disk_bytes: int | None = None,
     ) -> "Process":
         """Start the command line with `argv` in `folder`."""
         self._count += 1
         name = f"process-{self._count}"
         order = {"argv": list(argv), "folder": str(folder), "name": name, "env": env or {}}
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({**order, "file_bytes_max": file_bytes_max}) + "\n")
+        self._process.stdin.write(json.dumps({**order, "disk_bytes": disk_bytes}) + "\n")
         self._process.stdin.flush()
         return Process(int(self._read()), folder, name)
 
@@ -125,12 +128,12 @@ class Engine:
         draft.write_bytes(lines)
         draft.rename(self.inbox / name)
 
-    def start(self, *options: str, file_bytes_max: int | None = None, ready: bool = True) -> "Engine":
+    def start(self, *options: str, disk_bytes: int | None = None, ready: bool = True) -> "Engine":
         """Start the engine; with `ready` return when it serves."""
         assert self.process is None or self.process.exit is not None
         (self.data / "http.json").unlink(missing_ok=True)
         argv = ["run", "--config", "config.toml", *options]
-        self.process = self.nursery.start(argv, self.folder, self.env, file_bytes_max)
+        self.process = self.nursery.start(argv, self.folder, self.env, disk_bytes)
         if ready:
             wait_for(lambda: self.serves or self.process is None or self.process.exit is not None, "the engine")
             assert self.process.exit is None, self.process.err
@@ -180,7 +183,7 @@ class Engine:
         status: dict[str, Any] = self.get("/status")
         return status
 
-    def post(self, path: str, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    def post(self, path: str, body: bytes, **headers: str) -> Answer:
         """Return status, headers and body of the answer to a POST; OSError when there is none."""
         return fetch(self.url + path, body, headers)
 
@@ -209,11 +212,11 @@ class Engine:
 
 
 def fetch(
-    url: str, body: bytes | None = None, headers: dict[str, str] | None = None
-) -> tuple[int, dict[str, str], bytes]:
+    url: str, body: bytes | None = None, headers: dict[str, str] | None = None, method: str | None = None
+) -> Answer:
     """Ask once, without proxies; return status, headers, body."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, body, headers or {})
+    request = urllib.request.Request(url, body, headers or {}, method=method)
     try:
         with opener.open(request, timeout=WAIT_S) as answer:
             return answer.status, dict(answer.headers), answer.read()

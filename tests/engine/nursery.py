@@ -4,30 +4,41 @@ A started engine is a real process with a pid, files and an end of its own: it c
 which waits for it and writes its exit status; engines die with their keepers, keepers with this process, and this
 process ends with its standard input.
 
-    line in    {"argv": [...], "folder": PATH, "name": NAME, "env": {...}, "file_bytes_max": N | null}
+    line in    {"argv": [...], "folder": PATH, "name": NAME, "env": {...}, "disk_bytes": N | null}
     line out   pid
     files      NAME.out, NAME.err, and, when it has ended, NAME.exit (negative: the signal)
 """
 
 import ctypes
+import errno
+import importlib
 import json
 import os
-import resource
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import engine.runtimes.embedded
+import engine.summary  # noqa: F401 the same
+from engine.commands import COMMANDS
+from engine.commands import main as command_line
+from engine.warmup import warm_up
+
 PR_SET_PDEATHSIG = 1
+CLONE_NEWNS, CLONE_NEWUSER = 0x0002_0000, 0x1000_0000
+MS_REC, MS_PRIVATE = 0x4000, 0x4_0000
+NO_SMALL_DISK = "no small disk here"
+NO_SMALL_DISK_STATUS = 77
 
 
 def main() -> None:
     """Load everything once, then fork on demand."""
-    from engine.runtimes import embedded
-    from engine.warmup import warm_up
-
-    assert embedded.Embedded
+    for name in COMMANDS:
+        if name != "simulate":
+            importlib.import_module(f"engine.commands.{name}")
     warm_up(None)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     sys.stdout.write("ready\n")
@@ -72,11 +83,9 @@ def be_engine(order: dict[str, Any], folder: Path, name: str) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(folder)
     os.environ.update(order["env"])
-    if order["file_bytes_max"] is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_bytes_max"], order["file_bytes_max"]))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    from engine.commands import main as command_line
-
+    fill_disk_on_demand(folder / "disk.full")
+    if order["disk_bytes"] is not None:
+        mount_small_disk(folder / "data", order["disk_bytes"])
     status = 1
     try:
         status = command_line(order["argv"])
@@ -88,6 +97,38 @@ def be_engine(order: dict[str, Any], folder: Path, name: str) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def fill_disk_on_demand(mark: Path) -> None:
+    """While the file `mark` exists, every write of the state's files fails for want of room."""
+
+    def full(function: Callable[..., Any]) -> Callable[..., Any]:
+        def write(*args: Any) -> Any:
+            if mark.exists():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return function(*args)
+
+        return write
+
+    for name in ("posix_fallocate", "pwrite", "pwritev"):
+        setattr(os, name, full(getattr(os, name)))
+
+
+def mount_small_disk(folder: Path, size: int) -> None:
+    """Put a disk of `size` bytes at `folder`, for this process only; OSError where the system does not let us."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    folder.mkdir(exist_ok=True)
+    alone = CLONE_NEWNS if os.geteuid() == 0 else CLONE_NEWNS | CLONE_NEWUSER
+    for done in (
+        libc.unshare(alone),
+        libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None),
+        libc.mount(b"none", str(folder).encode(), b"tmpfs", 0, f"size={size},mode=0777".encode()),
+    ):
+        if done != 0:
+            number = ctypes.get_errno()
+            sys.stderr.write(f"{NO_SMALL_DISK}: {os.strerror(number)}\n")
+            sys.stderr.flush()
+            os._exit(NO_SMALL_DISK_STATUS)
 
 
 def die_with_parent() -> None:

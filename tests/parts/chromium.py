@@ -75,13 +75,14 @@ class Chromium:
 
 
 class Tab:
-    """One page of the browser. Whatever it logs as an error, or throws, is kept in `faults`."""
+    """One page of the browser. Whatever it throws, or logs as an error that is not `expected`, is kept in `faults`."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self.faults: list[str] = []
+        self.expected = ""
 
     async def __aenter__(self) -> "Tab":
         self._http = aiohttp.ClientSession()
@@ -113,7 +114,9 @@ class Tab:
             elif body["method"] == "Runtime.exceptionThrown":
                 self.faults.append(str(body["params"]["exceptionDetails"]))
             elif body["method"] == "Log.entryAdded" and body["params"]["entry"]["level"] == "error":
-                self.faults.append(body["params"]["entry"]["text"])
+                text = body["params"]["entry"]["text"]
+                if not self.expected or self.expected not in text:
+                    self.faults.append(text)
 
     async def call(self, method: str, **params: object) -> dict[str, Any]:
         """Call the browser."""

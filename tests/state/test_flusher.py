@@ -6,6 +6,7 @@ that loses what was not durable.
 """
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,14 +17,16 @@ import pytest
 from state import flusher as flusher_module
 from state.columns import Table
 from state.contacts import Contacts, make_room, reserve
+from state.disk import DiskFullError
 from state.features import ColumnSpec
 from state.flusher import Flusher
 from state.pages import PageError
-from state.store import MemoryStore
+from state.store import MemoryStore, RocksStore
 
 SPECS = [ColumnSpec("int64", 2), ColumnSpec("int32", 1)]
 MASK = 0x7FFFFFFF
 SUBSCRIBERS = 300
+OLD_FINDS = (1469,)  # a sleeping row alone knew a column that redo had not come to yet
 
 
 @dataclass
@@ -207,7 +210,7 @@ def assert_clean_fold(life: Life, log: list[Frame]) -> None:
 
 @pytest.mark.parametrize("block", range(3))
 def test_after_every_crash_pages_and_redo_are_a_clean_fold_of_the_log(block):
-    for seed in range(block * 25, block * 25 + 25):
+    for seed in (*range(block * 25, block * 25 + 25), *OLD_FINDS):
         try:
             run_world(seed)
         except AssertionError as error:
@@ -320,3 +323,134 @@ def test_each_planted_bug_is_found(bug, monkeypatch):
         except (AssertionError, PageError, ValueError):
             return
     pytest.fail("not found within 150 seeds")
+
+
+def test_with_events_coming_steadily_redo_stays_within_the_recovery_target():
+    """Events behind `redo_from` never cost more than the target leaves after loading, whatever a frame carries."""
+    for rows in (7, 100, 2000):
+        table, contacts = Table(64 * 40), Contacts(64 * 40, 4)
+        store = MemoryStore()
+        flusher = Flusher(
+            0, table, contacts, store, dict, recovery_target_s=1.5, fold_events_s=20_000, load_subscribers_s=5_000
+        )
+        flusher.recover()
+        slots = np.zeros(2500, np.int32)
+        table.lookup(np.arange(1, 2501), slots, 0)
+        folded, furthest = 0, 0
+        for position in range(200_000 // rows):
+            table.lookup(np.arange(1, 2501)[folded % 2000 : folded % 2000 + 500], slots, position)
+            folded += rows
+            flusher.step(position, flusher.pages_due(position, folded))
+            flusher.durable(position)
+            flusher.pump()
+            furthest = max(furthest, folded - flusher.redo_from * rows)
+        assert flusher.sweeps >= 9
+        assert furthest <= (1.5 - 2500 / 5_000) * 20_000 + 2 * rows
+
+
+def test_a_finished_flusher_leaves_nothing_to_redo():
+    store = MemoryStore()
+    life = Life(store, 100)
+    life.recover()
+    life.redone()
+    chance, log = random.Random(5), []
+    for position in range(40):
+        log.append(random_frame(chance, position))
+        life.fold(position, log[-1])
+        life.flusher.step(position, position % 2)
+    life.flusher.finish(39)
+    life.flusher.durable(39)
+    life.flusher.close(drain=True)
+    store.crash(0)
+    again = Life(store, 100)
+    assert again.recover() == 40
+    again.redone()
+    assert_clean_fold(again, log)
+
+
+def test_the_writer_thread_carries_everything_into_rocksdb_and_back(tmp_path):
+    """Also while the store asks to come back later, which every third batch does here."""
+
+    class Reluctant(RocksStore):
+        calls = 0
+
+        def write(self, batch):
+            self.calls += 1
+            return self.calls % 3 != 0 and super().write(batch)
+
+    chance, log = random.Random(9), []
+    store = Reluctant(tmp_path / "store")
+    life = Life(store, 100)
+    life.recover()
+    life.redone()
+    life.flusher.start()
+    for position in range(150):
+        log.append(random_frame(chance, position))
+        life.fold(position, log[-1])
+        life.flusher.step(position, 1)
+        life.flusher.durable(position)
+    life.flusher.finish(149)
+    life.flusher.durable(149)
+    while life.flusher.redo_from < 150:
+        time.sleep(0.005)
+    assert life.flusher.queued_bytes == 0
+    life.flusher.close()
+    store.close()
+    store = RocksStore(tmp_path / "store")
+    again = Life(store, 100)
+    assert again.recover() == 150
+    again.redone()
+    assert again.flusher.sleeping == life.flusher.sleeping > 0
+    assert_clean_fold(again, log)
+    store.close()
+
+
+def test_a_writer_that_failed_says_so_at_the_next_step_and_at_the_end():
+    class Full(MemoryStore):
+        def write(self, batch):
+            raise DiskFullError("write store: no room left on the disk")
+
+    life = Life(Full(), 100)
+    life.recover()
+    life.fold(0, Frame([(1, 5)], ("a",)))
+    life.flusher.start()
+    life.flusher.step(0, 1)
+    life.flusher.durable(0)
+    life.flusher._thread.join(10)
+    with pytest.raises(DiskFullError, match="no room left"):
+        life.flusher.step(0, 0)
+    with pytest.raises(DiskFullError, match="no room left"):
+        life.flusher.close()
+
+
+def test_a_table_too_small_for_what_is_stored_is_refused_with_both_numbers():
+    store = MemoryStore()
+    flusher = Flusher(0, Table(640), Contacts(640, 4), store, dict)
+    flusher.recover()
+    slots = np.zeros(600, np.int32)
+    flusher._table.lookup(np.arange(1, 601), slots, 0)
+    flusher.finish(0)
+    flusher.durable(0)
+    flusher.pump()
+    small = Flusher(0, Table(128), Contacts(128, 4), store, dict)
+    with pytest.raises(PageError, match="room for subscribers=128 must be >= 192"):
+        small.recover()
+
+
+def test_partitions_share_a_store_without_seeing_each_other():
+    store = MemoryStore()
+    flushers = [Flusher(number, Table(64), Contacts(64, 4), store, lambda: {"a": 1}) for number in (0, 1, 256)]
+    for number, flusher in enumerate(flushers):
+        flusher.recover()
+        slots = np.zeros(9, np.int32)
+        flusher._table.lookup(np.arange(1, 10) + 100 * number, slots, 0)
+        flusher.put_to_sleep(slots[:4], 0)
+        flusher.finish(0)
+        flusher.durable(0)
+        flusher.pump()
+    for number, partition in enumerate((0, 1, 256)):
+        table = Table(64)
+        again = Flusher(partition, table, Contacts(64, 4), store, dict)
+        assert again.recover().snapshot == {"a": 1}
+        assert sorted(table.subs[table.subs > 0]) == list(range(5 + 100 * number, 10 + 100 * number))
+        assert again.sleeping == 4

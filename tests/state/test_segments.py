@@ -1,6 +1,7 @@
 """Records survive what was promised, and nothing else is taken for a record."""
 
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -249,3 +250,24 @@ def test_the_simulation_finds_a_sync_that_does_nothing():
         disk.crash(random.Random(seed))
         lost += Segments(FOLDER, disk).next_position < 10
     assert lost > 0
+
+
+def test_one_thread_appends_while_another_syncs_and_nothing_promised_is_missing(tmp_path):
+    segments = Segments(tmp_path, segment_bytes=1 << 14)
+    promised: list[tuple[int, int]] = []
+    done = threading.Event()
+
+    def commit() -> None:
+        while not done.is_set():
+            before = segments.next_position - 1
+            promised.append((before, segments.sync()))
+
+    thread = threading.Thread(target=commit)
+    thread.start()
+    fill(segments, [100, 2000, 7] * 300)
+    done.set()
+    thread.join()
+    assert all(before <= durable <= 899 for before, durable in promised)
+    assert segments.sync() == 899
+    segments.close()
+    assert read_all(Segments(tmp_path, read_only=True), 0) == expected([100, 2000, 7] * 300)

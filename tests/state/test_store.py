@@ -1,7 +1,10 @@
 """Both stores keep one contract; only what a crash may take is the simulated one's own."""
 
 import itertools
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +98,27 @@ def test_a_crash_keeps_a_prefix_of_the_batches_and_never_less_than_what_was_flus
         assert store.get(b"a") == b"%d" % kept
         assert (store.get(b"x") is None) == (kept > 0)
         assert store.unflushed == 0
+
+
+def test_after_a_killed_process_the_store_holds_a_prefix_with_all_that_was_flushed(tmp_path):
+    """Batches without a flush are lost with the process, flushed ones are not: our log is the only write-ahead log."""
+    script = (
+        "import os, sys, pathlib; from state.store import RocksStore\n"
+        "store = RocksStore(pathlib.Path(sys.argv[1]))\n"
+        "for number in range(60):\n"
+        "    row, old = b'row%02d' % number, b'old%02d' % (number - 1)\n"
+        "    store.write([(b'a', b'%d' % number), (row, bytes(2000)), (old, None), (b'old%02d' % number, b'')])\n"
+        "    if number == 40: store.flush()\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "store")], check=False, env=os.environ | {"PYTHONPATH": root}
+    )
+    assert done.returncode == -9
+    store = RocksStore(tmp_path / "store")
+    last = int(store.get(b"a") or b"-1")
+    assert last >= 40
+    assert [key for key, _ in store.scan(b"row")] == [b"row%02d" % number for number in range(last + 1)]
+    assert [key for key, _ in store.scan(b"old")] == [b"old%02d" % last]
+    store.close()

@@ -14,7 +14,7 @@ import numpy as np
 from connectors.sources.contract import Bytes, Chunk
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.files.names import File, Stat, stat_of
-from connectors.sources.scan.kernel import count_lines
+from connectors.sources.scan.maps import count_lines
 from state.raw import PADDING
 
 SKIP_BYTES = 1 << 20

@@ -25,7 +25,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from connectors.sources.contract import Bytes, Chunk, Intake
 from connectors.sources.http.config import HttpConfig
-from connectors.sources.scan.kernel import count_lines
+from connectors.sources.scan.maps import count_lines
 from state.raw import PADDING
 
 log = logging.getLogger(__name__)

@@ -11,48 +11,21 @@ from connectors.sources.scan.kernel import (
     choose_type,
     end_row,
     head,
-    line_end,
     meet,
     member_bit,
     put,
     refuse_row,
     row_is_whole,
 )
+from connectors.sources.scan.maps import line_end
 from connectors.sources.scan.values import QUOTE, decimal, digits, hash_of, is_text, next_special, time_text
 from state.jit import kernel, part
-from state.raw import below_mask64, equal_mask64, load_i64, load_u8, ones, store_i64
+from state.raw import load_i64, load_u8, store_i64
 
 _LINE_END, _RETURN, _PLUS, _MINUS, _BOM = 10, 13, 43, 45, 0xEF
 _TRUE, _FALSE, _LOWER4, _LOWER5 = 0x65757274, 0x65736C6166, 0x20202020, 0x2020202020
 _WORD4, _WORD5 = 0xFFFFFFFF, 0xFFFFFFFFFF
 _SUBSCRIBER_DIGITS_MAX = 15
-
-
-@kernel
-def map_delimiters(address: int, length: int, delimiter: int, special: int, high: int) -> tuple[int, int]:
-    """Map `length` bytes, 64 a word: bit i of `special` is a delimiter, quote or line end, of `high` no ASCII.
-
-    Returns the number of line ends, and whether any byte is not ASCII.
-    """
-    lines = 0
-    any_high = 0
-    done = 0
-    word = 0
-    while done < length:
-        p = address + done
-        above = ~below_mask64(p, 128)
-        ends = equal_mask64(p, _LINE_END)
-        store_i64(special + word, ends | equal_mask64(p, QUOTE) | equal_mask64(p, delimiter))
-        store_i64(high + word, above)
-        if done + 64 > length:
-            inside = (1 << (length - done)) - 1
-            above &= inside
-            ends &= inside
-        lines += ones(ends)
-        any_high |= above
-        done += 64
-        word += 8
-    return lines, any_high
 
 
 @kernel

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.sources.scan import layout as at
+from connectors.sources.scan.maps import line_end
 from connectors.sources.scan.values import (
-    BACKSLASH,
     COLON,
     COMMA,
     QUOTE,
@@ -34,16 +34,12 @@ from state.jit import kernel, part
 from state.raw import (
     address_i64,
     address_of,
-    below_mask64,
     differ16,
-    equal_mask64,
     load_i64,
     load_u8,
-    ones,
     shift_right,
     store_i64,
     store_u8,
-    trailing_zeros,
 )
 
 _LINE_END, _RETURN, _OPEN, _CLOSE, _OPEN_SET, _CLOSE_SET, _PLUS = 10, 13, 123, 125, 91, 93, 43
@@ -51,65 +47,14 @@ _SUBSCRIBER_DIGITS_MAX = 15
 
 
 @kernel
-def count_lines(address: int, length: int) -> int:
-    """Count the line ends in `length` bytes; 64 bytes behind them must be readable."""
-    count = 0
-    done = 0
-    while done + 64 <= length:
-        count += ones(equal_mask64(address + done, _LINE_END))
-        done += 64
-    if done < length:
-        count += ones(equal_mask64(address + done, _LINE_END) & ((1 << (length - done)) - 1))
-    return count
-
-
-@kernel
-def map_bytes(address: int, length: int, special: int, high: int) -> tuple[int, int]:
-    """Map `length` bytes, 64 a word: bit i of `special` is a quote, backslash or control byte, of `high` no ASCII.
-
-    Returns the number of line ends, and whether any byte is not ASCII. Words behind the last one are not touched.
-    """
-    lines = 0
-    any_high = 0
-    done = 0
-    word = 0
-    while done < length:
-        p = address + done
-        control = below_mask64(p, 32)
-        above = ~below_mask64(p, 128)
-        store_i64(special + word, control | equal_mask64(p, QUOTE) | equal_mask64(p, BACKSLASH))
-        store_i64(high + word, above)
-        ends = equal_mask64(p, _LINE_END)
-        if done + 64 > length:
-            inside = (1 << (length - done)) - 1
-            above &= inside
-            ends &= inside
-        lines += ones(ends)
-        any_high |= above
-        done += 64
-        word += 8
-    return lines, any_high
-
-
-@kernel
-def line_end(p: int) -> int:
-    """Return the address of the next line end at or behind `p`; there must be one."""
-    while True:
-        found = equal_mask64(p, _LINE_END)
-        if found != 0:
-            return p + trailing_zeros(found)
-        p += 64
-
-
-@kernel
 def aim(
-    context: NDArray[np.int64], words: NDArray[np.int64], flags: NDArray[np.uint8],
-    base: int, length: int, rows: int, width: int, at_ms_max: int,
+    context: NDArray[np.int64], words: NDArray[np.int64], cells: NDArray[np.int64], flags: NDArray[np.uint8],
+    base: int, length: int, rows: int, at_ms_max: int,
 ) -> None:  # fmt: skip
     """Point a context at what is read and written in a call.
 
-    `words` holds subscriber, time, id, present, offsets (one more than rows), then `width` columns of cells; `flags`
-    holds type, then whether the scanner took the row.
+    `words` holds subscriber, time, id, present, offsets (one more than rows); `cells`, all zero, the columns of cells;
+    `flags` type, then whether the scanner took the row.
     """
     c = address_i64(context)
     out = address_i64(words)
@@ -123,11 +68,10 @@ def aim(
     store_i64(c + at.OUT_ID, out + 2 * column)
     store_i64(c + at.OUT_PRESENT, out + 3 * column)
     store_i64(c + at.OUT_OFFSETS, out + 4 * column)
-    store_i64(c + at.OUT_CELLS, out + 5 * column + 8)
+    store_i64(c + at.OUT_CELLS, address_i64(cells))
     store_i64(c + at.OUT_TYPE, address_of(flags))
     store_i64(c + at.OUT_OK, address_of(flags) + rows)
     store_i64(c + at.STRIDE, column)
-    store_i64(c + at.ALL_SLOTS, (1 << width) - 1)
     store_i64(c + at.AT_MS_MAX, at_ms_max)
     store_i64(c + at.MISSES, 0)
     store_i64(c + at.REFUSED, 0)
@@ -187,7 +131,7 @@ def begin_row(c: int, row: int, offset: int) -> None:
 
 @part
 def end_row(c: int, row: int) -> None:
-    """Write what the row gathered, and zeros where it has no value."""
+    """Write what the row gathered."""
     state = load_i64(c + at.STATE)
     present = load_i64(c + at.SEEN) & ~load_i64(c + at.NULLS)
     store_i64(load_i64(c + at.OUT_SUBSCRIBER) + row * 8, load_i64(c + at.R_SUBSCRIBER))
@@ -196,12 +140,6 @@ def end_row(c: int, row: int) -> None:
     store_i64(load_i64(c + at.OUT_PRESENT) + row * 8, present)
     store_u8(load_i64(c + at.OUT_TYPE) + row, load_i64(state + at.S_CODE))
     store_u8(load_i64(c + at.OUT_OK) + row, 1)
-    absent = load_i64(c + at.ALL_SLOTS) & ~present
-    cell = load_i64(c + at.CELL)
-    stride = load_i64(c + at.STRIDE)
-    while absent != 0:
-        store_i64(cell + trailing_zeros(absent) * stride, 0)
-        absent &= absent - 1
 
 
 @kernel

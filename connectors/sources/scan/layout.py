@@ -17,14 +17,14 @@ OUT_PRESENT, OUT_CELLS, OUT_OFFSETS, OUT_OK = 96, 104, 112, 120
 STRIDE, AT_MS_MIN, AT_MS_MAX, TIME_FORMAT, HAS_OFFSET, OFFSET_MS = 128, 136, 144, 152, 160, 168
 KNOWN, KNOWN_MASK, KNOWN_COUNT, FRESH, FRESH_COUNT = 176, 184, 192, 200, 208
 STRANGE, STRANGE_COUNT, MISSES, REFUSED = 216, 224, 232, 240
-HEADS_NEEDED, ALL_SLOTS = 248, 256
+HEADS_NEEDED = 248
 # Context: what is remembered from row to row.
-DATE_A, DATE_B, DATE_MS, ZONE, ZONE_MS = 264, 272, 280, 288, 296
+DATE_A, DATE_B, DATE_MS, ZONE, ZONE_MS = 264, 272, 280, 288, 296  # DATE: to the minute (ISO) or the day (compact)
 # Context: what a row gathers.
 STATE, SEEN, NULLS, HEADS, CELL, R_SUBSCRIBER, R_AT, R_ID, TYPE_AHEAD = 304, 312, 320, 328, 336, 344, 352, 360, 368
 # Context: delimited lines.
 DELIMITER, COLUMNS, PIECES, SET_DELIMITER, TYPE_COLUMN = 376, 384, 392, 400, 432
-# Context: bit maps of a chunk's bytes, see `kernel.map_bytes`.
+# Context: bit maps of a chunk's bytes, see `scan.maps`.
 SPECIAL, HIGH, ANY_HIGH = 408, 416, 424
 CONTEXT_WORDS = 55
 

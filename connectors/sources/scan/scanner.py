@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from connectors.sources.contract import Bytes
 from connectors.sources.mapping import Plan, offset_ms
 from connectors.sources.scan import layout as at
-from connectors.sources.scan.delimited import map_delimiters, scan_delimited
-from connectors.sources.scan.kernel import aim, insert_all, map_bytes, scan_json
+from connectors.sources.scan.delimited import scan_delimited
+from connectors.sources.scan.kernel import aim, insert_all, scan_json
+from connectors.sources.scan.maps import map_bytes, map_delimiters
 from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.strict import AT_MS_MIN
 from state.batch import Batch
@@ -23,6 +24,7 @@ KNOWN_MAX = 1 << 20
 _KNOWN_MIN = 1 << 14
 _MISSES_SHARE = 32
 _LINE_END = 10
+_NO_TEXT = 0x0A0A0A0A0A0A0A0A  # eight line ends never stand in a line
 _FORMATS = {"iso8601": at.ISO8601, "compact": at.COMPACT, "epoch_ms": at.EPOCH_MS, "epoch_s": at.EPOCH_S}
 
 
@@ -67,15 +69,15 @@ class Scanner:
         base = data.ctypes.data
         ended = length == 0 or data[length - 1] == _LINE_END
         rows = self._map(base, length if ended else length + 1)
-        width = self._plan.schema.width
-        words = np.empty((width + 5) * rows + 1, np.int64)
+        words = np.empty(5 * rows + 1, np.int64)
+        cells = np.zeros(self._plan.schema.width * rows, np.int64)
         flags = np.empty(2 * rows, np.uint8)
-        aim(self._context, words, flags, base, length, rows, width, at_ms_max)
+        aim(self._context, words, cells, flags, base, length, rows, at_ms_max)
         strings = self._run(data, base, rows)
         subscriber, at_ms, id_, present = (words[n * rows : (n + 1) * rows] for n in range(4))
-        cells = words[5 * rows + 1 :].reshape(width, rows)
-        batch = Batch(self._plan.schema, subscriber, at_ms, flags[:rows], id_, present, cells, strings)
-        offsets = words[4 * rows : 5 * rows + 1]
+        table = cells.reshape(self._plan.schema.width, rows)
+        batch = Batch(self._plan.schema, subscriber, at_ms, flags[:rows], id_, present, table, strings)
+        offsets = words[4 * rows :]
         offsets[rows] = length if ended else length + 1
         return Scanned(batch, offsets, flags[rows:], self._word(at.REFUSED))
 
@@ -164,10 +166,10 @@ class Scanner:
             (at.FRESH, self._fresh.ctypes.data),
             (at.STRANGE, self._strange.ctypes.data),
             (at.HEADS_NEEDED, heads),
-            (at.ALL_SLOTS, (1 << self._plan.schema.width) - 1),
             (at.DELIMITER, self._delimiter),
             (at.SET_DELIMITER, ord(mapping.set_delimiter) if mapping.set_delimiter.isascii() else 0),
             (at.TYPE_COLUMN, self._tables.type_column),
+            (at.DATE_A, _NO_TEXT),
             (at.DATE_B, -1),
             (at.ZONE, -1),
         ):

@@ -243,57 +243,63 @@ def days_of(year: int, month: int, day: int) -> int:
 
 
 @kernel
-def remember_date(c: int, a: int, b: int, year: int, month: int, day: int) -> bool:
-    """Keep the day of the date that is written as the words `a` and `b`; false for no such date."""
-    days = days_of(year, month, day)
+def remember(c: int, a: int, b: int, days: int, minutes: int) -> bool:
+    """Keep the time that is written as the words `a` and `b`; false where there is no such date."""
     if days == -1 << 40:
         return False
     store_i64(c + at.DATE_A, a)
     store_i64(c + at.DATE_B, b)
-    store_i64(c + at.DATE_MS, days * 86_400_000)
+    store_i64(c + at.DATE_MS, (days * 1440 + minutes) * 60_000)
     return True
 
 
 @kernel
-def new_iso_date(c: int, a: int, b: int) -> bool:
-    """Read `2008-11-` in `a` and the two digits of the day in `b`, and remember them."""
+def new_minute(c: int, a: int, b: int) -> bool:
+    """Read `2008-11-` in `a` and `04T09:00` in `b`, and remember them; false where they are written otherwise."""
     x = a ^ 0x2D30302D30303030
-    y = b ^ 0x3030
-    if not_digits(x) != 0 or not_digits(y) != 0 or shift_right(x, 56) != 0 or shift_right(x, 32) & 0xFF != 0:
+    y = b ^ 0x30303A3030543030
+    between = shift_right(y, 16) & 0xFF  # 0: a T; 0x74: a space
+    if between != 0x74 and between != 0:  # noqa: PLR1714  no sets in a kernel
+        return False
+    if shift_right(x, 56) != 0 or shift_right(x, 32) & 0xFF != 0 or shift_right(y, 40) & 0xFF != 0:
+        return False
+    if not_digits(x) != 0 or not_digits(y & -0xFF0001) != 0:
         return False
     year = (x & 0xFF) * 1000 + (shift_right(x, 8) & 0xFF) * 100 + (shift_right(x, 16) & 0xFF) * 10
     year += shift_right(x, 24) & 0xFF
     month = (shift_right(x, 40) & 0xFF) * 10 + (shift_right(x, 48) & 0xFF)
-    return remember_date(c, a, b, year, month, (y & 0xFF) * 10 + shift_right(y, 8))
+    day = (y & 0xFF) * 10 + (shift_right(y, 8) & 0xFF)
+    hour = (shift_right(y, 24) & 0xFF) * 10 + (shift_right(y, 32) & 0xFF)
+    minute = (shift_right(y, 48) & 0xFF) * 10 + shift_right(y, 56)
+    return hour <= 23 and minute <= 59 and remember(c, a, b, days_of(year, month, day), hour * 60 + minute)
 
 
 @part
 def iso_time(c: int, p: int) -> tuple[int, int]:
-    """Read `2008-11-04T09:00:00`, a fraction or none, a zone or none; (0, 0) where it is written otherwise."""
+    """Read `2008-11-04T09:00:00`, a fraction or none, a zone or none; (0, 0) where it is written otherwise.
+
+    The minute of the row before is remembered: a feed in the order of time writes it again.
+    """
     a = load_i64(p)
     b = load_i64(p + 8)
-    if (a != load_i64(c + at.DATE_A) or b & 0xFFFF != load_i64(c + at.DATE_B)) and not new_iso_date(c, a, b & 0xFFFF):
+    if (a != load_i64(c + at.DATE_A) or b != load_i64(c + at.DATE_B)) and not new_minute(c, a, b):
         return 0, 0
-    # T09:00:0 in the eight bytes from the tenth on, then the last digit of the second.
-    x = shift_right(b, 16) ^ 0x30303A303054
-    y = load_i64(p + 16) ^ 0x30303A
-    if y & 0xFF != 0 or (x & 0xFF != 0 and x & 0xFF != 0x74) or shift_right(x, 24) & 0xFF != 0:
+    x = (load_i64(p + 16) ^ 0x30303A) & 0xFFFFFF
+    second = (shift_right(x, 8) & 0xFF) * 10 + shift_right(x, 16)
+    if x & 0xFF != 0 or not_digits(x) != 0 or second > 59:
         return 0, 0
-    clock = (shift_right(x, 8) & 0xFFFF) | ((shift_right(x, 32) & 0xFFFF) << 16) | ((shift_right(y, 8) & 0xFFFF) << 32)
-    if not_digits(clock) != 0:
-        return 0, 0
-    hour = (clock & 0xFF) * 10 + (shift_right(clock, 8) & 0xFF)
-    minute = (shift_right(clock, 16) & 0xFF) * 10 + (shift_right(clock, 24) & 0xFF)
-    second = (shift_right(clock, 32) & 0xFF) * 10 + shift_right(clock, 40)
-    if hour > 23 or minute > 59 or second > 59:
-        return 0, 0
-    value = load_i64(c + at.DATE_MS) + ((hour * 60 + minute) * 60 + second) * 1000
+    value = load_i64(c + at.DATE_MS) + second * 1000
     end = p + 19
     if load_u8(end) == 46:
-        end, fraction, count = digits(end + 1)
-        if count == 0 or count > 9:
-            return 0, 0
-        value += fraction if count == 3 else fraction * 1000 // _POWERS[count]
+        word = load_i64(end + 1) ^ _ZEROS
+        if not_digits(word) & 0x80808080 == 0x80000000:
+            value += (word & 0xFF) * 100 + (shift_right(word, 8) & 0xFF) * 10 + (shift_right(word, 16) & 0xFF)
+            end += 4
+        else:
+            end, fraction, count = digits(end + 1)
+            if count == 0 or count > 9:
+                return 0, 0
+            value += fraction * 1000 // _POWERS[count]
     return zone_end(c, end, value)
 
 
@@ -340,7 +346,7 @@ def compact_time(c: int, p: int) -> tuple[int, int]:
         if not_digits(number) != 0:
             return 0, 0
         number = eight_digits(number)
-        if not remember_date(c, a, 0, number // 10000, number // 100 % 100, number % 100):
+        if not remember(c, a, 0, days_of(number // 10000, number // 100 % 100, number % 100), 0):
             return 0, 0
     clock = eight_digits(x << 16)
     hour, minute, second = clock // 10000, clock // 100 % 100, clock % 100

@@ -21,7 +21,7 @@ from concurrent.futures import Future
 import numpy as np
 
 from connectors.sources.contract import Bytes, Chunk, Intake
-from connectors.sources.scan.kernel import count_lines
+from connectors.sources.scan.maps import count_lines
 from connectors.sources.tcp.config import TcpConfig
 from state.raw import PADDING
 

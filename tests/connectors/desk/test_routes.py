@@ -179,7 +179,14 @@ async def test_the_page_is_strict_and_loads_nothing_from_elsewhere(served: Serve
         )
     assert "http" not in html
     assert "style=" not in html
-    for path in ("/desk/static/page.html", "/desk/static/..%2fdesk.py", "/desk/visits", "/desk/static"):
+    for path in (
+        "/desk/static/page.html",
+        "/desk/static/..%2fdesk.py",
+        "/desk/visits",
+        "/desk/static",
+        "/desk/a%2Fb",
+        "/desk/a%0Ab/events",
+    ):
         async with served.http.get(served.url + path) as reply:
             assert reply.status in {404, 405}
 

@@ -1,6 +1,7 @@
 """The decoder says of every line what the strict path says, whatever the line."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -216,6 +217,21 @@ def test_keys_that_the_book_does_not_know_do_not_stay_slow() -> None:
     assert decoder._scanner._word(232) < 20
 
 
+def test_decoders_in_several_threads_do_not_disturb_each_other() -> None:
+    lines = [
+        b'{"type":"call","id":%d,%s,"kind":"k%d","seconds":%d}' % (n, HEAD, n % 977, n) if n % 13 else b"broken %d" % n
+        for n in range(20_000)
+    ]
+    chunk = chunk_of(b"\n".join(lines))
+    expected = rows(Decoder(Mapping(), SCHEMA).decode(chunk, AT_MS_MAX))
+
+    with ThreadPoolExecutor(4) as pool:
+        decoders = [Decoder(Mapping(), SCHEMA) for _ in range(4)]
+        found = list(pool.map(lambda decoder: rows(decoder.decode(chunk, AT_MS_MAX)), decoders))
+
+    assert all(one == expected for one in found)
+
+
 # --- hostile lines
 
 NAMES = ["type", "msisdn", "time", "id", "kind", "seconds", "fee", "paid", "ended_at", "name", "services", "apn", "x"]
@@ -282,7 +298,7 @@ def json_lines(draw: st.DrawFn) -> bytes:
     return bytes(line).replace(b"\n", b"") + draw(st.sampled_from([b"", b"", b"\r", b" ", b"\r\r"]))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(json_lines(), min_size=1, max_size=12), st.sampled_from(["iso8601", "compact", "epoch_ms", "epoch_s"]))
 @example([b'{"type":"call"'], "iso8601")
 def test_the_scanner_agrees_with_the_strict_path_on_json(lines: list[bytes], time_format: Any) -> None:
@@ -421,7 +437,7 @@ def delimited_lines(draw: st.DrawFn, delimiter: bytes) -> bytes:
     ) + draw(st.sampled_from([b"", b"", b"\r", b"\r\r", delimiter]))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), st.sampled_from([",", "|", "\t", ";", "+", "-", "."]), st.booleans())
 def test_the_scanner_agrees_with_the_strict_path_on_delimited_lines(
     data: st.DataObject, delimiter: str, offset: bool

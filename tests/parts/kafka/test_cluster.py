@@ -19,7 +19,7 @@ from tests.parts.kafka.workers import Cluster, decided_embedded, rows
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
 EVENTS = 200_000
-SUBSCRIBERS = 20_000
+SUBSCRIBERS = 4_000
 RESTORED = re.compile(r"Restored\(rows=(\d+)")
 
 

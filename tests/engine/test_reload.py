@@ -1,0 +1,130 @@
+"""A saved book is in force within a second, under load; a bad one leaves the running one serving and is told."""
+
+import threading
+import time
+
+from tests.engine.conftest import Make
+from tests.engine.engines import Engine, wait_for
+from tests.engine.world import BASE_MS, BOOK, call, joined
+
+FIRST = 8613800000000
+NEW_RULE = """
+[[rule]]
+id = "any-call"
+on = "call"
+channels = ["alert"]
+reason = "call number {long_calls}"
+"""
+
+
+class Load(threading.Thread):
+    """Posts calls of always new subscribers until told to stop; remembers the slowest answer."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(daemon=True)
+        self.posted = 0
+        self.slowest_s = 0.0
+        self.refused = 0
+        self._engine = engine
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            body = joined(call(FIRST + 1_000 + self.posted + n, BASE_MS, "local") for n in range(50))
+            began = time.monotonic()
+            self.refused += self._engine.post("/events", body)[0] != 202
+            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+            self.posted += 50
+
+    def finish(self) -> None:
+        self._stopped.set()
+        self.join()
+
+
+def decided_by(engine: Engine, rule: str) -> int:
+    rules: dict[str, dict[str, int]] = engine.status()["decisions"]
+    return rules.get(rule, {}).get("decided", 0)
+
+
+def test_a_new_rule_decides_within_a_second_and_no_event_is_dropped(make: Make) -> None:
+    engine = make().start()
+    load = Load(engine)
+    load.start()
+    wait_for(lambda: load.posted > 500, "load")
+    version = engine.status()["book"]["version"]
+
+    engine.write_book(BOOK + NEW_RULE)
+    waited_s = wait_for(lambda: decided_by(engine, "any-call") > 0, "the new rule")
+    load.finish()
+    wait_for(lambda: engine.status()["events"] == load.posted, "the last event")
+    records = engine.records("--rule", "any-call")
+
+    assert waited_s < 1.0
+    assert load.refused == 0
+    assert {record["book"] for record in records} == {engine.status()["book"]["version"]} != {version}
+    positions = [(record["partition"], record["position"]) for record in records]
+    assert len(set(positions)) > 1
+
+
+def test_a_bad_book_leaves_the_running_one_serving_and_shows_everywhere(make: Make) -> None:
+    engine = make().start()
+    version = engine.status()["book"]["version"]
+
+    engine.write_book(BOOK.replace("kind == 'long'\"\nchannels", "knd == 'long'\"\nchannels"))
+    wait_for(lambda: engine.status()["book"]["fault"], "the fault")
+    engine.post("/events", call(FIRST, BASE_MS))
+    status = engine.status()
+    assert engine.process is not None
+
+    assert status["book"]["version"] == version
+    assert "unknown name `knd`" in status["book"]["fault"]
+    assert decided_by(engine, "long-care") == 1
+    assert "error[R201]: unknown name `knd`" in engine.process.err
+    assert b'opportune_book_reloads_total{result="error"} 1.0' in engine.page("/metrics")
+    assert version.encode() in engine.page("/metrics")
+    assert "THE BOOK ON DISK IS BAD" in engine.command("status", "--once").out
+
+    engine.write_book(BOOK + NEW_RULE)
+    wait_for(lambda: engine.status()["book"]["version"] != version, "the mended book")
+    assert engine.status()["book"]["fault"] == ""
+    assert b'opportune_book_reloads_total{result="ok"} 1.0' in engine.page("/metrics")
+
+
+def test_a_book_that_the_mapping_does_not_fit_is_refused_like_a_bad_one(make: Make) -> None:
+    engine = make(more='[sources.http.mapping]\nrename = { length = "seconds" }\n').start()
+
+    engine.write_book(BOOK.replace(', seconds = "int"', "").replace(" and seconds > 100", ""))
+    wait_for(lambda: engine.status()["book"]["fault"], "the fault")
+
+    assert "seconds" in engine.status()["book"]["fault"]
+    assert engine.serves
+
+
+def test_features_and_caps_keep_their_history_over_a_reload_and_a_crash(make: Make) -> None:
+    engine = make().start()
+    for n in range(4):
+        assert engine.post("/events", call(FIRST, BASE_MS + n))[0] == 202
+    engine.write_book(BOOK + NEW_RULE)
+    wait_for(lambda: engine.status()["book"]["rules"] == 4, "the new book")
+    engine.kill()
+    engine.start()
+    assert engine.post("/events", call(FIRST, BASE_MS + 10, seconds=200))[0] == 202
+
+    records = [record for record in engine.records() if record["at_ms"] == BASE_MS + 10]
+    by_rule = {record["rule"]: record for record in records}
+
+    assert by_rule["any-call"]["facts"] == {"long_calls": 5}
+    assert by_rule["long-care"]["gate"] == "cap"
+    assert by_rule["chatty"]["facts"] == {"long_calls": 5, "seconds": 200}
+
+
+def test_a_book_changed_while_the_engine_was_away_is_taken_up_at_the_start(make: Make) -> None:
+    engine = make().start()
+    engine.post("/events", call(FIRST, BASE_MS))
+    engine.kill()
+    engine.write_book(BOOK + NEW_RULE)
+    engine.start()
+    engine.post("/events", call(FIRST, BASE_MS + 1))
+
+    (record,) = engine.records("--rule", "any-call")
+    assert record["facts"] == {"long_calls": 2}

@@ -1,0 +1,14 @@
+"""A seeded world around the real engine: one seed, one history of events, faults, crashes and answers.
+
+    machine   a computer that can lose power at every durable step: disk and store
+    books     a rule book in many versions, and what its plain rules ask, in plain Python
+    traffic   lines as networks send them: late, doubled, broken; from files and from a client that repeats
+    network   gateways and their receipts, and the truth of what reached the network
+    engine    the real parts, put together for one life between two crashes
+    judges    the invariants: what must hold after every step, known independently of the code under test
+    world     the seeded scheduler that drives all of it in one thread, without a clock
+    plants    bugs on purpose, to prove that the judges can find one
+    run       worlds by number: `opportune simulate`
+
+Nothing here is imported by the product; `opportune simulate` loads `run` from a checkout.
+"""

@@ -1,0 +1,334 @@
+"""One life of the engine, between two crashes: the real parts, put together without threads and without a loop.
+
+What the runtime's threads do is here in methods that the world calls: decode, fold, commit, and what dispatch's loop
+does in a turn. Nothing is checked here, and nothing outlives the life but what is on the machine.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+import engine.books
+from connectors.contract import Receipt
+from connectors.sources.contract import Chunk, padded
+from connectors.sources.mapping import Mapping as LineMapping
+from engine.compiled import CompiledBook, compile_book
+from engine.config import Config
+from engine.core import Core
+from engine.datadir import DataDir, Fixed
+from engine.dead_letters import DeadLetters
+from engine.dispatch.core import Core as Dispatch
+from engine.dispatch.model import Decided, Report, Send
+from engine.dispatch.outbox import Outbox
+from engine.dispatch.policy import ChannelPolicy, Policy
+from engine.dispatch.recovery import Compaction, recover
+from engine.doors import Doors, Source
+from engine.feeder import Feeder
+from engine.partition import Appended, Item, Partition
+from engine.pipeline import commit, items_of
+from engine.tickets import Ticket
+from engine.windows import SendWindow
+from rules.load import load_text
+from rules.model import Book
+from state.batch import Row, from_rows, select
+from state.columns import Table
+from state.contacts import Contacts
+from state.dedupe import Dedupe
+from state.disk import Disk
+from state.flusher import Flusher
+from state.frame import FrameKind
+from state.hashing import split_by_partition
+from state.journal import Journal
+from state.log import Log
+from state.store import Store
+from tests.simulation.machine import Machine
+from tests.simulation.network import Flight, Network
+
+ROOT = Path("/sim")
+DEDUPE_WINDOW_MS = 3_600_000
+IDS_MAX = 4096
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a world is, and how it is set; drawn from the seed."""
+
+    partitions: int = 2
+    capacity: int = 512
+    memory_subscribers: int = 1 << 20
+    contacts_max: int = 12
+    batch_rows_max: int = 16
+    segment_bytes: int = 16 << 10
+    fold_events_s: float = 50.0
+    log_bytes_max: int = 0
+    windows: tuple[str, ...] = ()
+    quota_per_day: int = 0
+    rate_per_s: float = float("inf")
+    queue_max: int = 1000
+    resend_unknown_service: bool = False
+
+    def policy(self) -> Policy:
+        """Return how dispatch is to send."""
+        windows = tuple(SendWindow.parse(text) for text in self.windows)
+        sms = ChannelPolicy(("main", "backup"), "10086", windows, self.quota_per_day, self.rate_per_s, 3, 2_000, 60_000)
+        channels = {"sms": sms, "alert": ChannelPolicy(("main",)), "desk": ChannelPolicy(("desk",))}
+        return Policy(
+            channels, queue_max=self.queue_max, in_flight_max=20, resend_unknown_service=self.resend_unknown_service
+        )
+
+    def config(self) -> Config:
+        """Return the settings that the durable core reads."""
+        config = Config()
+        data = config.data.model_copy(update={"directory": ROOT, "partitions": self.partitions})
+        log = config.log.model_copy(
+            update={"log_bytes_max": self.log_bytes_max, "journal_bytes_max": self.log_bytes_max}
+        )
+        state = config.state.model_copy(update={"contacts_max": self.contacts_max})
+        return config.model_copy(update={"data": data, "log": log, "state": state})
+
+
+class SimulatedCore(Core):
+    """The durable core with small parts, recovered in one thread."""
+
+    def __init__(self, size: Size, datadir: DataDir, store: Store, disk: Disk) -> None:
+        self._size = size
+        super().__init__(size.config(), datadir, store, disk)
+
+    def _partition(self, number: int) -> Partition:
+        size = self._size
+        table = Table(size.capacity)
+        contacts = Contacts(table.capacity, size.contacts_max)
+        return Partition(
+            number,
+            Log(self.datadir.log(number), self.disk, segment_bytes=size.segment_bytes),
+            Journal(self.datadir.journal(number), self.disk, segment_bytes=size.segment_bytes // 4),
+            table,
+            contacts,
+            lambda snapshot: self._flusher(number, table, contacts, snapshot),
+            Dedupe(DEDUPE_WINDOW_MS, IDS_MAX),
+            self.shelf.get,
+            memory_subscribers=size.memory_subscribers,
+            batch_rows_max=size.batch_rows_max,
+        )
+
+    def _flusher(self, number: int, table: Table, contacts: Contacts, snapshot: Any) -> Flusher:
+        return Flusher(
+            number, table, contacts, self.store, snapshot,
+            recovery_target_s=4.0, fold_events_s=self._size.fold_events_s, before_redo_moves=self.strings.sync,
+        )  # fmt: skip
+
+    def recover(self) -> None:
+        """Recover partition by partition."""
+        for partition in self.partitions:
+            self.recovery.refolded += self._recover_one(partition)
+        self.dead_letters = DeadLetters(
+            self.datadir.dead, self.disk, 1 << 30, self.resume_positions(), segment_bytes=self._size.segment_bytes
+        )
+
+    def let_go(self) -> None:
+        """Remove old segments now."""
+        self._retained_s = -1e9
+        self._retain()
+
+
+@dataclass(slots=True)
+class Told:
+    """Outcomes on their way into the log."""
+
+    ticket: Ticket
+    reports: list[Report]
+
+
+@dataclass(slots=True)
+class Taker:
+    """Dispatch as the feeder sees it."""
+
+    dispatch: Dispatch
+    now_ms: int
+    idle: bool = True
+
+    def room(self) -> int:
+        """Return the room of dispatch."""
+        return self.dispatch.room()
+
+    def offer(self, decided: Sequence[Decided], cursors: Mapping[str, int]) -> None:
+        """Pass decisions on."""
+        self.dispatch.offer(decided, cursors, self.now_ms)
+
+
+@dataclass(slots=True)
+class Turn:
+    """What dispatch has taken and not yet handed to the doors, while its disk writes."""
+
+    attempts: list[Send] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+
+
+class Life:
+    """The engine from a start to its end."""
+
+    def __init__(self, size: Size, machine: Machine, network: Network, book: CompiledBook, now_ms: int) -> None:
+        self.size = size
+        self.network = network
+        datadir = DataDir(ROOT, machine)
+        datadir.hold()
+        datadir.fix(Fixed(size.partitions, size.contacts_max))
+        self.core = SimulatedCore(size, datadir, machine.store, machine)
+        self.core.recover()
+        self.waiting: list[deque[Item]] = [deque() for _ in self.core.partitions]
+        self.uncommitted: list[list[Appended]] = [[] for _ in self.core.partitions]
+        self.core.take_up(book.book, now_ms)
+        self.reading = self.core.resume_positions()
+        self.doors = Doors([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)
+        self.outbox = Outbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
+        self.gateways = network.doors()
+        self.dispatch = Dispatch(size.policy(), self.outbox, self.gateways)
+        recover(self.dispatch, self.dispatch.at(now_ms))
+        self.compaction = Compaction(self.dispatch)
+        self.taker = Taker(self.dispatch, now_ms)
+        self.feeder = asyncio.run(self._make_feeder())
+        self.core.dispatched_entry = self._entry  # type: ignore[method-assign]  # as the runtime does
+        self.flights: list[Flight] = []
+        self.told: Told | None = None
+        self.turn = Turn()
+
+    async def _make_feeder(self) -> Feeder:
+        core = self.core
+        return Feeder(
+            core.partitions,
+            core.shelf,
+            core.strings,
+            self.taker,
+            self.dispatch.cursors,
+            None,
+            lambda _p, _position: None,
+        )
+
+    def _entry(self, partition: Partition) -> int:
+        return self.dispatch.durable_cursors.get(str(partition.number), 0)
+
+    # From lines to decisions.
+
+    def offer(self, source: str, key: str, data: bytes, start: int, line: int, now_ms: int) -> Ticket:
+        """Decode a chunk and let its rows wait for their partitions."""
+        chunk = Chunk(
+            source, key, padded(data), len(data), start, start + len(data), not key, False, now_ms * 1_000_000, line
+        )
+        ticket = Ticket(chunk.length)
+        decoded = self.doors.decode(chunk)
+        self.core.decoded(chunk, decoded)
+        if decoded.dead:
+            self.core.dead(decoded.dead)
+        count = len(self.core.partitions)
+        ticket.expect(count)
+        for waiting, item in zip(self.waiting, items_of(chunk, decoded, ticket, count), strict=True):
+            waiting.append(item)
+        return ticket
+
+    def append(self, rows: Sequence[Row]) -> Ticket:
+        """Let rows that the engine makes itself wait for their partitions."""
+        ticket = Ticket()
+        batch = from_rows(self.doors.schema, rows)
+        count = len(self.core.partitions)
+        starts, order = np.zeros(count + 1, np.int64), np.empty(batch.n, np.int32)
+        split_by_partition(batch.subscriber, count, starts, order)
+        parts = [(p, order[starts[p] : starts[p + 1]]) for p in range(count)]
+        ticket.expect(sum(part.shape[0] > 0 for _, part in parts))
+        for p, part in parts:
+            if part.shape[0]:
+                self.waiting[p].append(Item(ticket, select(batch, part)))
+        return ticket
+
+    def broadcast(self, kind: FrameKind, payload: bytes) -> Ticket:
+        """Let a frame wait for every partition."""
+        ticket = Ticket()
+        ticket.expect(len(self.waiting))
+        for waiting in self.waiting:
+            waiting.append(Item(ticket, kind=kind, payload=payload))
+        return ticket
+
+    def activate(self, book: Book) -> None:
+        """Put a book into the log of every partition, as the runtime does."""
+        payload = self.core.put_book(book)
+        self.doors.schema = book.schema
+        self.broadcast(FrameKind.ACTIVATION, payload)
+
+    def commit(self, p: int) -> None:
+        """Make a partition's frames durable and acknowledge them."""
+        taken, self.uncommitted[p] = self.uncommitted[p], []
+        commit(self.core.partitions[p], taken)
+        for frame in taken:
+            for ticket in frame.tickets:
+                ticket.done()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits to be folded or committed."""
+        return any(self.waiting) or any(self.uncommitted)
+
+    # What dispatch's loop does.
+
+    def feed(self, now_ms: int) -> None:
+        """Let the feeder offer some entries; nothing in it waits, so its coroutine runs through at once."""
+        self.taker.now_ms = now_ms
+        if self.dispatch.room() > 0:
+            feeding = self.feeder._feed()
+            try:
+                feeding.send(None)
+            except StopIteration:
+                return
+            raise AssertionError("the feeder waits for something that is not there")
+
+    def tell(self, now_ms: int) -> None:
+        """Carry outcomes to the log, one bundle at a time."""
+        if self.told is not None:
+            if not self.told.ticket.future.done():
+                return
+            self.dispatch.told(self.told.reports)
+            self.told = None
+        reports = self.dispatch.reports(50)
+        if reports:
+            self.told = Told(self.append([outcome_row(report, now_ms) for report in reports]), reports)
+
+
+def outcome_row(report: Report, now_ms: int) -> Row:
+    """Return the event that says what became of a decision."""
+    partition, position, row, rule = report.decision_id.split("-")
+    values = {
+        "partition": int(partition), "position": int(position), "row": int(row), "rule": int(rule, 16),
+        "state": int(report.state), "gateway": report.gateway, "error": report.error,
+    }  # fmt: skip
+    return Row("outcome", report.subscriber, now_ms, values)
+
+
+MAPPING = LineMapping(time_format="epoch_ms")
+
+
+@lru_cache(maxsize=8192)
+def _load_once(sources: tuple[tuple[str, str], ...]) -> Book:
+    return load_text(dict(sources))
+
+
+_COMPILED: dict[str, CompiledBook] = {}
+
+
+def _compile_once(book: Book) -> CompiledBook:
+    if book.version not in _COMPILED:
+        _COMPILED[book.version] = compile_book(book)
+    return _COMPILED[book.version]
+
+
+@contextmanager
+def books_read_once() -> Any:
+    """Let every life of every world share the compiled books; the files are still read and parsed."""
+    load = patch.object(engine.books, "load_text", lambda sources: _load_once(tuple(sorted(sources.items()))))
+    with load, patch.object(engine.books, "compile_book", _compile_once):
+        yield

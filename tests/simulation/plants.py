@@ -1,0 +1,122 @@
+"""Bugs on purpose: each is a context in which every engine has it. The judges must find every one of them.
+
+A plant changes the code that the twin uses as well, where both share it: then only those judges can find it who know
+decisions and outcomes from elsewhere.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+import tests.simulation.world as world_module
+from engine.decider import Decider
+from engine.dispatch.core import Core as Dispatch
+from engine.partition import Item, Partition
+from state.contacts import remove_entry
+from state.decisions import DecisionBatch, OutcomeState
+from state.flusher import Flusher, Recovered
+from state.schema import OUTCOME
+from tests.simulation.machine import Machine
+
+_STATE_SLOT = 4
+
+
+@contextmanager
+def _no_sync(folder: str) -> Iterator[None]:
+    """Files below a folder are never synced, though the call returns."""
+
+    def forgetful(path: Path) -> bool:
+        return folder in path.parts
+
+    class ForgetfulMachine(Machine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.forgetful = forgetful
+
+    with patch.object(world_module, "Machine", ForgetfulMachine):
+        yield
+
+
+@contextmanager
+def ignored_stamps() -> Iterator[None]:
+    """Redo folds every event again, also into pages that have it."""
+    recover = Flusher.recover
+
+    def without_stamps(self: Flusher) -> Recovered:
+        found = recover(self)
+        return replace(found, slot_stamps=np.full_like(found.slot_stamps, -1))
+
+    with patch.object(Flusher, "recover", without_stamps):
+        yield
+
+
+@contextmanager
+def refunded_twice() -> Iterator[None]:
+    """A refund frees the place of its contact, and then that of another one, as a counter would."""
+    fold = Decider.fold
+
+    def fold_and_refund(self: Decider, position: int, append_ms: int, batch: Any, number: Any, slots: Any) -> Any:
+        records: DecisionBatch | None = fold(self, position, append_ms, batch, number, slots)
+        refunds = (batch.type == OUTCOME) & (batch.cells[_STATE_SLOT] == OutcomeState.REFUNDED)
+        for slot in slots[refunds].tolist():
+            block = int(self.contacts.arrays.block[slot])
+            if self.contacts.arrays.size[block] > 0:
+                remove_entry(self.contacts.arrays, block, 0)
+        return records
+
+    with patch.object(Decider, "fold", fold_and_refund):
+        yield
+
+
+@contextmanager
+def repeated_lines() -> Iterator[None]:
+    """After a crash a partition takes lines again that it has in its log."""
+
+    def all_of(self: Partition, item: Item) -> Item:
+        return item
+
+    with patch.object(Partition, "_unseen", all_of):
+        yield
+
+
+@contextmanager
+def forgotten_ids() -> Iterator[None]:
+    """After a crash nobody knows which ids came before."""
+    with patch.object(Partition, "_rebuild_dedupe", lambda self, redo_from: None):
+        yield
+
+
+@contextmanager
+def resent_unknown() -> Iterator[None]:
+    """An attempt that nobody can say anything about is tried again, commercial or not."""
+    unknown = Dispatch.unknown
+
+    def again(self: Dispatch, send: Any, code: str, now_ms: int) -> None:
+        allowed, self.policy = self.policy, replace(self.policy, resend_unknown_service=True)
+        try:
+            send.what = replace(send.what, klass="service")
+            unknown(self, send, code, now_ms)
+        finally:
+            self.policy = allowed
+
+    with patch.object(Dispatch, "unknown", again):
+        yield
+
+
+PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
+    "the journal is not synced": lambda: _no_sync("journal"),
+    "page stamps are ignored on redo": ignored_stamps,
+    "a refund frees two places": refunded_twice,
+    "the log is not synced": lambda: _no_sync("log"),
+    "attempts are not synced": lambda: _no_sync("outbox"),
+    "texts are not synced": lambda: _no_sync("strings"),
+    "lines are taken again after a crash": repeated_lines,
+    "ids are forgotten in a crash": forgotten_ids,
+    "what nobody can say anything about is sent again": resent_unknown,
+}
+"""Bugs by what they do."""
