@@ -23,8 +23,8 @@ def tls_context(config: KafkaConfig) -> ssl.SSLContext | None:
     """Return the TLS settings; None where the connection is plain."""
     if not config.tls:
         return None
-    context = ssl.create_default_context(cafile=config.ca_file)
-    if config.certificate_file is not None:
+    context = ssl.create_default_context(cafile=config.ca_file or None)
+    if config.certificate_file:
         context.load_cert_chain(config.certificate_file, config.key_file)
     return context
 

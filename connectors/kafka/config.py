@@ -18,12 +18,12 @@ class KafkaConfig(BaseModel):
     ] = ("127.0.0.1:9092",)
     tls: Annotated[bool, Field(description="Speak TLS with the brokers, and check their certificates.")] = False
     ca_file: Annotated[
-        Path | None, Field(description="Certificates to trust instead of the system's; needs tls = true.")
-    ] = None
+        str, Field(description="Certificates to trust, an absolute path; empty: the system's. Needs tls = true.")
+    ] = ""
     certificate_file: Annotated[
-        Path | None, Field(description="Our own certificate, where the brokers ask for one; needs key_file.")
-    ] = None
-    key_file: Annotated[Path | None, Field(description="The key of our certificate.")] = None
+        str, Field(description="Our own certificate, where the brokers ask for one, an absolute path; needs key_file.")
+    ] = ""
+    key_file: Annotated[str, Field(description="The key of our certificate, an absolute path.")] = ""
     sasl: Annotated[
         Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
         Field(description="How to log in to the brokers; empty: not at all."),
@@ -41,7 +41,11 @@ class KafkaConfig(BaseModel):
             raise ValueError("bootstrap=[] must name a broker")
         if not self.tls and (self.ca_file or self.certificate_file or self.key_file):
             raise ValueError("ca_file, certificate_file and key_file need tls=true")
-        if (self.certificate_file is None) != (self.key_file is None):
+        for name in ("ca_file", "certificate_file", "key_file"):
+            path = getattr(self, name)
+            if path and not Path(path).is_absolute():
+                raise ValueError(f"{name}={path!r} must be an absolute path")
+        if bool(self.certificate_file) != bool(self.key_file):
             raise ValueError("certificate_file and key_file belong together")
         if self.sasl and (not self.user or self.password is None):
             raise ValueError(f"sasl={self.sasl!r} needs user and password")

@@ -9,6 +9,8 @@ partition, and leaves rows below it out, therefore takes every row once, whoever
 Frames that did not come from a raw topic have no payload of this kind and pass as they are.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,8 +38,25 @@ def unpack_offsets(data: bytes, rows: int) -> Int64s:
     return np.frombuffer(data, width, rows, 8).astype(np.int64) + int.from_bytes(data[:8], "little")
 
 
+def leave_out_repeated(frame: Frame, reached: Mapping[str, int]) -> int:
+    """Take out of a frame the rows below the offset reached for its raw partition; return how many.
+
+    What the frame then says to have reached is never less than before.
+    """
+    batch = frame.batch
+    if frame.kind != FrameKind.EVENTS or not frame.payload or batch is None:
+        return 0
+    ((key, end),) = frame.sources.items()
+    seen = reached.get(key, 0)
+    frame.sources[key] = max(end, seen)
+    keep = np.flatnonzero(unpack_offsets(frame.payload, batch.n) >= seen).astype(np.int32)
+    if keep.shape[0] < batch.n:
+        frame.batch = select(batch, keep)
+    return batch.n - keep.shape[0]
+
+
 class ClusterFold(Fold):
-    """The fold of a partition whose frames come from a topic; `repeated` rows are counted."""
+    """The fold of a partition whose frames come from a topic."""
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold a frame but for the rows that an earlier one brought.
@@ -45,18 +64,5 @@ class ClusterFold(Fold):
         Several intakes write into one log, so their clocks are made one here that never goes back.
         """
         frame.append_ms = max(frame.append_ms, self.clock_ms)
-        if frame.kind == FrameKind.EVENTS and frame.payload and frame.batch is not None:
-            self._leave_out_repeated(frame)
+        self.counts.repeated += leave_out_repeated(frame, self.sources)
         return super().apply(position, frame)
-
-    def _leave_out_repeated(self, frame: Frame) -> None:
-        """Take out the rows at or before the offset reached; what is reached never goes back."""
-        assert frame.batch is not None
-        ((key, end),) = frame.sources.items()
-        seen = self.sources.get(key, 0)
-        frame.sources[key] = max(end, seen)
-        offsets = unpack_offsets(frame.payload, frame.batch.n)
-        keep = np.flatnonzero(offsets >= seen).astype(np.int32)
-        if keep.shape[0] < frame.batch.n:
-            self.counts.repeated += frame.batch.n - keep.shape[0]
-            frame.batch = select(frame.batch, keep)

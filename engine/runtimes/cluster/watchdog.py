@@ -30,13 +30,13 @@ class Watchdog:
     def __init__(self, config: Config, decide: Decide) -> None:
         self._silent_s = config.cluster.silent_s
         self._decide = decide
-        self._tail = Tail(config.cluster, Names(config.cluster.prefix).log, 0)
+        self._config = config
         self._moved: dict[int, tuple[int, float]] = {}
         self.lags: dict[int, int] = {}
 
     async def start(self) -> None:
         """Connect."""
-        await self._tail.start()
+        self._tail = await Tail(self._config.cluster, Names(self._config.cluster.prefix).log, 0).start()
 
     async def stop(self) -> None:
         """Close the connection."""

@@ -1,0 +1,107 @@
+"""The store of pages: what Kafka has committed is what our copy has, on whichever worker."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.kafka import BrokerError
+from engine.runtimes.cluster.changelog import ChangelogStore
+from state.disk import DiskError
+from state.store import MemoryStore
+
+KEYS = [b"P\x00\x03" + bytes([key]) for key in range(6)]
+DAY_MS = 86_400_000
+
+
+class Topic:
+    """The pages topic of one partition: transactions, whole or not at all; each is followed by a marker."""
+
+    def __init__(self):
+        self.transactions = []
+        self.end = 0
+        self.fenced = False
+
+    async def write(self, rows):
+        if self.fenced:
+            raise BrokerError("another owner")
+        self.transactions.append((self.end, list(rows)))
+        self.end += len(rows) + 1
+        return self.end - 1
+
+    async def read(self, start):
+        for first, rows in self.transactions:
+            if first + len(rows) > start:
+                yield first + len(rows), rows[max(0, start - first) :]
+
+
+def run(test):
+    """Run `test(store_of)` in a thread beside the loop that the stores need."""
+
+    async def whole():
+        loop = asyncio.get_running_loop()
+
+        def store_of(topic, memory, now_ms=0):
+            store = ChangelogStore(loop, topic, memory, 3, DAY_MS, lambda: now_ms)
+            asyncio.run_coroutine_threadsafe(store.restore(), loop).result()
+            return store
+
+        await asyncio.to_thread(test, store_of)
+
+    asyncio.run(whole())
+
+
+writes = st.lists(st.tuples(st.sampled_from(KEYS), st.one_of(st.none(), st.binary(max_size=4))), max_size=5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), writes, st.booleans()), max_size=12))
+def test_a_new_owner_has_what_was_committed_whoever_wrote_it(steps):
+    """Two workers own the partition in turn; each comes back with the copy that it left."""
+
+    def test(store_of):
+        topic, copies, committed = Topic(), [MemoryStore(), MemoryStore()], {}
+        for owner, rows, flushed in steps:
+            store = store_of(topic, copies[owner])
+            seen = dict(committed)
+            store.write(rows)
+            for key, value in rows:
+                seen[key] = value
+            assert store.multi_get(KEYS) == [seen.get(key) for key in KEYS]
+            if flushed:
+                store.flush()
+                committed = seen
+        for copy in copies:
+            store = store_of(topic, copy)
+            assert dict(store.scan(b"P\x00\x03")) == {k: v for k, v in committed.items() if v is not None}
+
+    run(test)
+
+
+def test_an_owner_that_was_fenced_writes_nothing():
+    def test(store_of):
+        topic, copy = Topic(), MemoryStore()
+        store = store_of(topic, copy)
+        topic.fenced = True
+        store.write([(KEYS[0], b"late")])
+
+        with pytest.raises(DiskError, match="another owner"):
+            store.flush()
+        assert copy.get(KEYS[0]) is None
+
+    run(test)
+
+
+def test_a_copy_older_than_the_topics_memory_of_deletions_is_thrown_away():
+    def test(store_of):
+        topic, copy = Topic(), MemoryStore()
+        store = store_of(topic, copy)
+        store.write([(KEYS[0], b"old"), (KEYS[1], b"kept")])
+        store.flush()
+        topic.transactions = [(5, [(KEYS[1], b"kept")])]
+
+        store = store_of(topic, copy, now_ms=2 * DAY_MS)
+
+        assert dict(store.scan(b"P\x00\x03")) == {KEYS[1]: b"kept"}
+
+    run(test)

@@ -1,0 +1,73 @@
+"""Settings, topics and the watchdog of a cluster; no broker is needed here."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from engine.config import Config, ConfigErrors, parse_config
+from engine.runtimes.cluster.topics import topics_of
+from engine.runtimes.cluster.watchdog import SilentError, Watchdog
+
+
+def cluster(**words):
+    return Config.model_validate({"data": {"partitions": 8}, "cluster": words})
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ('bootstrap = ["kafka"]', "bootstrap='kafka' must be host:port"),
+        ('ca_file = "ca.pem"', "ca_file, certificate_file and key_file need tls=true"),
+        ('tls = true\nca_file = "ca.pem"', "ca_file='ca.pem' must be an absolute path"),
+        ('tls = true\nkey_file = "/key.pem"', "certificate_file and key_file belong together"),
+        ('sasl = "PLAIN"\nuser = "me"', "sasl='PLAIN' needs user and password"),
+        ('user = "me"', "user and password need sasl"),
+        ('sasl = "PLAIN"\nuser = "me"\npassword = "secret"', "must say where the secret lies"),
+        ('agents = ["dispatch"]', "must be 'intake' or 'decide'"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_told(lines, fault):
+    with pytest.raises(ConfigErrors) as caught:
+        parse_config(f"[cluster]\n{lines}\n")
+
+    assert fault in str(caught.value)
+
+
+def test_topics_have_the_partitions_and_the_cleaning_they_need():
+    topics = {topic.name: topic for topic in topics_of(cluster(prefix="x.", replicas=3))}
+
+    assert {name: topic.partitions for name, topic in topics.items()} == {
+        "x.log": 8, "x.decisions": 8, "x.pages": 8, "x.texts": 1, "x.dead": 1, "x.control": 1,
+    }  # fmt: skip
+    compacted = {name for name, topic in topics.items() if topic.settings["cleanup.policy"] == "compact"}
+    assert compacted == {"x.pages", "x.texts", "x.control"}
+    assert {topic.settings["min.insync.replicas"] for topic in topics.values()} == {"2"}
+
+
+def test_raw_topics_are_their_producers():
+    config = Config.model_validate(
+        {"sources": {"kafka": [{"name": "a", "topic": "raw"}, {"name": "b", "topic": "raw"}]}}
+    )
+
+    assert [(topic.name, topic.made) for topic in topics_of(config)][-1] == ("raw", False)
+
+
+def watchdog():
+    return Watchdog(cluster(silent_s=5), SimpleNamespace(owned={}))
+
+
+def test_a_partition_that_stands_still_behind_the_log_ends_the_worker():
+    one = watchdog()
+    one.judge({0: 11}, {0: 5}, 0.0)
+    one.judge({0: 12}, {0: 5}, 5.0)
+
+    with pytest.raises(SilentError, match="partition 0 stands at 5 for 6 s, 6 frames wait"):
+        one.judge({0: 12}, {0: 5}, 6.0)
+
+
+def test_a_partition_that_moves_waits_for_nothing_or_is_new_is_well():
+    one = watchdog()
+    for second in range(30):
+        one.judge({0: 100, 1: 8, 2: 50}, {0: second, 1: 7} | ({2: 3} if second == 29 else {}), float(second))
+
+    assert one.lags == {0: 70, 1: 0, 2: 46}
