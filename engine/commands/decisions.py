@@ -1,9 +1,10 @@
 """Decisions: one record a candidate, from the journals, whether or not an engine runs."""
 
 import argparse
+import asyncio
 import difflib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -32,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="start", metavar="TIME", help="event time, as 2008-11-04T09:00[:00][+08:00]")
     parser.add_argument("--to", dest="end", metavar="TIME", help="event time, the first one left out")
     parser.add_argument("--rule", help="of this rule only")
+    parser.add_argument("--cluster", action="store_true", help="from the cluster's topics, not the data directory")
     parser.add_argument("--decided", action="store_true", help="only what was decided")
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: %(default)s")
 
@@ -39,6 +41,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the records."""
     config = load_config(args.config)
+    if args.cluster:
+        return asyncio.run(_print_cluster(config, args))
     with opened(config) as reader:
         wanted = Wanted(
             rule=reader.rule(args.rule) if args.rule else None,
@@ -49,6 +53,60 @@ def run(args: argparse.Namespace) -> int:
         for record in reader.records(wanted):
             sys.stdout.write(ndjson(record) if args.format == "ndjson" else reader.line(record))
     return 0
+
+
+async def _print_cluster(config: Config, args: argparse.Namespace) -> int:
+    """Print the records that stand in the topics now."""
+    from engine.runtimes.cluster.commons import Commons  # noqa: PLC0415 only who has a cluster loads its clients
+    from engine.runtimes.cluster.reading import read_cluster  # noqa: PLC0415 the same
+
+    commons = Commons(config)
+    await commons.start()
+    try:
+        if commons.active is None:
+            return 0
+        zone = ZoneInfo(commons.active.zone)
+        wanted = Wanted(
+            rule=rule_number(args.rule, commons.books) if args.rule else None,
+            from_ms=moment_ms(args.start, zone),
+            to_ms=moment_ms(args.end, zone),
+            decided_only=args.decided,
+        )
+        async for record in read_cluster(config, commons, wanted):
+            sys.stdout.write(ndjson(record) if args.format == "ndjson" else line_of(record, zone))
+    finally:
+        await commons.stop()
+    return 0
+
+
+def moment_ms(text: str | None, zone: ZoneInfo) -> int | None:
+    """Read a time of the command line; one without a zone is the operator's."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as fault:
+        raise CommandError(f"time={text!r} must look like 2008-11-04T09:00:00+08:00") from fault
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1000)
+
+
+def rule_number(name: str, books: Iterable[Book]) -> int:
+    """Return the number of a rule of any of the books; CommandError when there is none."""
+    names: set[str] = set()
+    for book in books:
+        names |= book.by_id.keys()
+        if name in names:
+            return stable_id(name)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise CommandError(f"rule={name!r} was never in a book{hint}")
+
+
+def line_of(record: Record, zone: ZoneInfo) -> str:
+    """Return a record as a line of the table."""
+    how = record["channel"] if record["gate"] is None else f"- {record['gate']} ({record['detail']})"
+    shown = datetime.fromtimestamp(record["at_ms"] / 1000, zone).isoformat(sep=" ", timespec="seconds")[:19]
+    return f"{shown}  {record['subscriber']}  {record['rule']:<30}  {how}\n"
 
 
 class Reader:
@@ -83,24 +141,11 @@ class Reader:
 
     def time(self, text: str | None) -> int | None:
         """Read a time of the command line; one without a zone is the operator's."""
-        if text is None:
-            return None
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError as fault:
-            raise CommandError(f"time={text!r} must look like 2008-11-04T09:00:00+08:00") from fault
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=self.zone)).timestamp() * 1000)
+        return moment_ms(text, self.zone)
 
     def rule(self, name: str) -> int:
         """Return the number of a rule of any book that was ever active; CommandError when there is none."""
-        names: set[str] = set()
-        for book in self._books():
-            names |= book.by_id.keys()
-            if name in names:
-                return stable_id(name)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise CommandError(f"rule={name!r} was never in a book{hint}")
+        return rule_number(name, self._books())
 
     def shown(self, at_ms: int) -> str:
         """Say a time in the operator's zone."""
@@ -108,8 +153,7 @@ class Reader:
 
     def line(self, record: Record) -> str:
         """Return a record as a line of the table."""
-        how = record["channel"] if record["gate"] is None else f"- {record['gate']} ({record['detail']})"
-        return f"{self.shown(record['at_ms'])}  {record['subscriber']}  {record['rule']:<30}  {how}\n"
+        return line_of(record, self.zone)
 
     def close(self) -> None:
         """Close the files."""

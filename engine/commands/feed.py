@@ -1,4 +1,4 @@
-"""Feed: generate an operator's day and send it into files, a TCP port or an HTTP route.
+"""Feed: generate an operator's day and send it into files, a TCP port, an HTTP route or a Kafka topic.
 
 Equal options make equal bytes. A day that already lies in the folder, under a name that tells its options, is kept.
 """
@@ -15,17 +15,23 @@ from engine.commands import CommandError
 from engine.feed.day import DayPlan
 from engine.feed.faults import FaultShares
 from engine.feed.run import FeedReport, feed
-from engine.feed.send import FeedError, Files, Http, Target, Tcp
+from engine.feed.send import FeedError, Files, Http, Kafka, Target, Tcp
 
-HELP = "Generate a seeded operator's day and send it into files, a TCP port or an HTTP route."
-DESTINATIONS = ("files", "tcp", "http")
+HELP = "Generate a seeded operator's day and send it into files, a TCP port, an HTTP route or a Kafka topic."
+DESTINATIONS = ("files", "tcp", "http", "kafka")
 PROGRESS_S = 0.5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add sizes, seed, destination, rate and faults."""
     add = parser.add_argument
-    add("--to", nargs=2, required=True, metavar=("KIND", "TARGET"), help="files FOLDER, tcp HOST:PORT or http URL")
+    add(
+        "--to",
+        nargs=2,
+        required=True,
+        metavar=("KIND", "TARGET"),
+        help="files FOLDER, tcp HOST:PORT, http URL or kafka HOST:PORT/TOPIC",
+    )
     add("--subscribers", type=int, default=100_000, help="how many subscribers (default: %(default)s)")
     add("--events", type=int, default=1_000_000, help="how many events (default: %(default)s)")
     add("--seed", type=int, default=1, help="another seed is another day (default: %(default)s)")
@@ -80,6 +86,8 @@ def _target(args: argparse.Namespace) -> Target:
         return Tcp(where)
     if kind == "http":
         return Http(where, _token(args.token_env))
+    if kind == "kafka":
+        return Kafka(where)
     raise ValueError(f"kind={kind!r} must be one of {', '.join(DESTINATIONS)}")
 
 

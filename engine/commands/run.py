@@ -5,6 +5,7 @@ import asyncio
 import logging
 import sys
 
+from engine.commands import CommandError
 from engine.config import Config, load_config
 
 HELP = "Run the engine on its data directory; --drain ends when the file sources are done."
@@ -19,6 +20,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the engine; the summary comes last."""
     config = load_config(args.config)
+    if config.sources.kafka:
+        raise CommandError(f"source {config.sources.kafka[0].name!r} is a Kafka topic: opportune worker reads those")
     if not config.book.folder.is_dir():
         raise FileNotFoundError(2, "No such folder", str(config.book.folder))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)

@@ -14,13 +14,16 @@ HELP = "Make the cluster's Kafka topics, or check those that exist: opportune to
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to do."""
     parser.add_argument("action", choices=("create", "check"))
+    parser.add_argument(
+        "--raw", type=int, default=0, metavar="N", help="also create missing raw topics, of N partitions"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Create or check; the exit status of a check says whether all is well."""
     config = load_config(args.config)
     if args.action == "create":
-        for name in asyncio.run(create(config.cluster, topics_of(config))):
+        for name in asyncio.run(create(config.cluster, topics_of(config, args.raw))):
             sys.stdout.write(f"made {name}\n")
     return _check(config)
 

@@ -1,4 +1,4 @@
-"""Where the lines go: files in a folder, a TCP socket, or HTTP posts; at full speed or at a steady rate.
+"""Where the lines go: files in a folder, a TCP socket, HTTP posts or a Kafka topic; at full speed or at a steady rate.
 
 `Files` writes under hidden names and renames all parts at the end, so that a watcher never sees half a file; a day is
 whole when its first part shows and no hidden one is left. `Http` obeys 429 with Retry-After and gives up on any other
@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from connectors.kafka import BrokerError
+from connectors.kafka.config import KafkaConfig
+from connectors.sources.kafka.simulator import RawProducer
 from engine.feed.lines import encode
 
 SLICE_S = 0.005
@@ -147,6 +150,31 @@ class Http:
                 raise FeedError(f"post answered {response.status}: {text[:200].decode(errors='replace')}")
             return
         raise FeedError(f"post was put off {RETRIES_MAX} times")
+
+
+class Kafka:
+    """One record a line on a topic, as `HOST:PORT/TOPIC`; a subscriber's lines keep their order."""
+
+    def __init__(self, address: str) -> None:
+        broker, separator, topic = address.partition("/")
+        if not separator or not topic:
+            raise FeedError(f"kafka address={address!r} must read HOST:PORT/TOPIC")
+        try:
+            self._producer = RawProducer(KafkaConfig(bootstrap=(broker,)), topic)
+        except (BrokerError, ValueError) as fault:
+            raise FeedError(f"kafka {address}: {fault}") from fault
+
+    def write(self, lines: list[str]) -> None:
+        """Write lines; returns when the brokers have them."""
+        for start in range(0, len(lines), POST_LINES_MAX):
+            try:
+                self._producer.write([line.encode() for line in lines[start : start + POST_LINES_MAX]])
+            except BrokerError as fault:
+                raise FeedError(str(fault)) from fault
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._producer.close()
 
 
 def paced(batches: Iterable[list[str]], rate: float) -> Iterator[list[str]]:

@@ -12,6 +12,8 @@
     owned      one owned partition: restore, redo, fold, decisions sent in order
     topiclog   a partition's frames, read again for redo
     changelog  the store of pages: RocksDB as a follower of the pages topic
+    watchdog   ends a worker that has fallen silent
+    reading    decisions as people read them
 
 A position is an offset of `log`. It rises, with gaps. What makes it exact:
 

@@ -8,14 +8,13 @@ the way leaves a beginning; whoever publishes next writes it again, and activati
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
 
 from connectors.kafka.client import producer, started
 from connectors.kafka.tail import Tail
-from engine.books import BookShelf
 from engine.config import Config
 from engine.runtimes.cluster.topics import Names
 from rules.load import load_text
@@ -37,13 +36,13 @@ class Commons:
 
     Args:
         config: checked settings.
-        shelf: where books are kept for the fold.
+        keep: called with every book that was ever published, oldest first.
     """
 
-    def __init__(self, config: Config, shelf: BookShelf) -> None:
+    def __init__(self, config: Config, keep: Callable[[Book], object] = lambda _: None) -> None:
         self._config = config
         self._names = Names(config.cluster.prefix)
-        self._shelf = shelf
+        self._keep_book = keep
         self._tail = Tail(config.cluster, self._names.control, 0)
         self._reading = asyncio.Lock()
         self._schemas: dict[str, Schema] = {}
@@ -75,6 +74,15 @@ class Commons:
     def knows(self, version: str) -> bool:
         """Tell whether a book was ever published, as far as we have read."""
         return version in self._books
+
+    @property
+    def books(self) -> Iterable[Book]:
+        """Every book that was published, as far as we have read."""
+        return self._books.values()
+
+    def book(self, version: str) -> Book:
+        """Return a book that was published; KeyError when it was not, as far as we have read."""
+        return self._books[version]
 
     def schema(self, fingerprint: str) -> Schema:
         """Return the schema that a frame names; DamagedError when no book that we have read has it."""
@@ -111,7 +119,7 @@ class Commons:
     def _keep(self, book: Book) -> None:
         self._books[book.version] = book
         self._schemas[book.schema.fingerprint] = book.schema
-        self._shelf.put(book)
+        self._keep_book(book)
 
     def _activate(self, book: Book) -> None:
         self.active = book

@@ -49,8 +49,11 @@ class Names:
         return f"{self.prefix}control"
 
 
-def topics_of(config: Config) -> list[Topic]:
-    """Return every topic of a cluster as it must be; raw topics belong to their producers and must only exist."""
+def topics_of(config: Config, raw_partitions: int = 0) -> list[Topic]:
+    """Return every topic of a cluster as it must be.
+
+    Raw topics belong to their producers and must only exist, unless `raw_partitions` says that they may be made.
+    """
     names, partitions, replicas = Names(config.cluster.prefix), config.data.partitions, config.cluster.replicas
     large = {"max.message.bytes": str(MESSAGE_BYTES_MAX), "min.insync.replicas": str(max(1, replicas - 1))}
     compact = {"cleanup.policy": "compact", "delete.retention.ms": str(TOMBSTONE_MS), **large}
@@ -67,9 +70,9 @@ def topics_of(config: Config) -> list[Topic]:
         Topic(names.dead, 1, replicas, kept(config.log.journal_hours_max)),
         Topic(names.control, 1, replicas, compact),
     ]
-    return own + list(_raw(config))
+    return own + list(_raw(config, raw_partitions))
 
 
-def _raw(config: Config) -> Iterator[Topic]:
+def _raw(config: Config, partitions: int) -> Iterator[Topic]:
     for name in sorted({source.topic for source in config.sources.kafka}):
-        yield Topic(name, 0, made=False)
+        yield Topic(name, partitions, config.cluster.replicas, made=partitions > 0)

@@ -68,7 +68,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         await asyncio.to_thread(self._take_directory)
         closing.callback(self.datadir.release)
         self.shelf = BookShelf(self.datadir.books)
-        self.commons = Commons(config, self.shelf)
+        self.commons = Commons(config, self.shelf.put)
         await self.commons.start()
         closing.push_async_callback(self.commons.stop)
         self.book = await self._first_book()
