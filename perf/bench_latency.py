@@ -58,15 +58,13 @@ def count_pages(engine: Engine) -> Counter[int]:
         return counted
 
     for partition in engine.core.partitions:
-        partition.flusher.step = counting(partition.number, partition.flusher.step)  # type: ignore[method-assign]  # to count
+        partition.flusher.step = counting(partition.number, partition.flusher.step)  # type: ignore[method-assign, assignment]  # to count
     return pages
 
 
 def main() -> None:
     """Measure at a tenth of the rate, at the rate, and at twice the rate."""
-    given = arguments(
-        __doc__, events=2_000_000, subscribers=1_000_000, quick_events=100_000, quick_subscribers=20_000
-    )
+    given = arguments(__doc__, events=2_000_000, subscribers=1_000_000, quick_events=100_000, quick_subscribers=20_000)
     rates = (RATE // 2,) if given.quick else (RATE // 10, RATE, 2 * RATE)
     with workplace() as folder:
         runs = []
