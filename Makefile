@@ -31,7 +31,7 @@ lock:  ## both requirements files, from pyproject.toml
 	.venv/bin/uv pip compile pyproject.toml --python-version 3.11 --group build --group dev --constraint requirements.txt --generate-hashes --no-header --no-annotate --quiet --output-file requirements-dev.txt
 
 perf:  ## the benchmarks, one question each
-	for bench in perf/bench_*.py; do .venv/bin/python $$bench || exit 1; done
+	for bench in perf/bench_*.py; do .venv/bin/python -m perf.$$(basename $$bench .py) || exit 1; done
 
 clean:  ## what runs leave behind: data, caches (not .venv)
 	rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -104,6 +104,8 @@ class Core:
         self.partitions = [self._partition(number) for number in range(config.data.partitions)]
         self.recovery = Recovery()
         self.listeners: list[Listener] = []
+        self.dispatched_entry: Callable[[Partition], int] = lambda partition: partition.journal.next_position
+        """Returns the journal entry that dispatch still needs; set by the runtime that dispatches."""
         self._retained_s = 0.0
         self.dead_letters: DeadLetters
 
@@ -248,10 +250,6 @@ class Core:
                 if limits.journal_hours_max
                 else None,
             )
-
-    def dispatched_entry(self, partition: Partition) -> int:
-        """Return the journal entry that dispatch still needs; set by the runtime that dispatches."""
-        return partition.journal.next_position
 
     def finish(self) -> None:
         """Put the whole state into the store, after the pipeline has ended well: the next start has nothing to redo."""

@@ -107,7 +107,9 @@ class Pipeline:
             CHUNK_BYTES_A_PARTITION * len(partitions), CHUNK_BYTES_MAX, queue_bytes_max // 4
         )
         self._wall_ns = wall_ns
-        self._changed = threading.Condition()
+        guard = threading.RLock()
+        self._changed = threading.Condition(guard)
+        self._folded = threading.Condition(guard)
         self._pushed: deque[tuple[Chunk, Ticket]] = deque()
         self._pulled: list[PullSource] = []
         self._reading: set[PullSource] = set()
@@ -145,6 +147,7 @@ class Pipeline:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+            self._folded.notify()
         for thread in self._threads:
             thread.join()
 
@@ -166,7 +169,7 @@ class Pipeline:
                 return ticket.future
             self._queued_bytes += chunk.length
             self._pushed.append((chunk, ticket))
-            self._changed.notify_all()
+            self._changed.notify()
         return ticket.future
 
     def append(self, batch: Batch) -> "Future[None]":
@@ -259,6 +262,7 @@ class Pipeline:
             self._stopping = True
             owed, self._owed = self._owed, set()
             self._changed.notify_all()
+            self._folded.notify()
         for ticket in owed:
             ticket.fail(fault)
 
@@ -343,7 +347,7 @@ class Pipeline:
                 self._resting[source] = time.monotonic() + IDLE_WAIT_S
             else:
                 self._queued_bytes += chunk.length
-            self._changed.notify_all()
+            self._changed.notify()
         if chunk is None:
             self._release(sequence, [])
             return
@@ -369,7 +373,7 @@ class Pipeline:
                     waiting.append(item)
                     self._waiting_rows += item.batch.n if item.batch is not None else 0
                 self._released += 1
-            self._changed.notify_all()
+            self._call_others()
 
     def _fold(self, number: int) -> None:
         partition = self.partitions[number]
@@ -378,12 +382,12 @@ class Pipeline:
         for appended in partition.process(items, self._wall_ns() // 1_000_000):
             with self._changed:
                 self._uncommitted[number].append(appended)
-                self._changed.notify_all()
+                self._folded.notify()
         with self._changed:
             self._folding[number] = False
             self._last_frame_s[number] = time.monotonic()
             self._waiting_rows -= sum(item.batch.n for item in items if item.batch is not None)
-            self._changed.notify_all()
+            self._call_others()
 
     def _answer(self, number: int) -> None:
         """Answer what was asked of a partition's state."""
@@ -392,7 +396,16 @@ class Pipeline:
             questions.popleft()()
         with self._changed:
             self._folding[number] = False
-            self._changed.notify_all()
+            self._call_others()
+
+    def _call_others(self) -> None:
+        """Wake workers for what there is to do now, beside what the calling one takes up itself."""
+        ready = sum(map(bool, self._waiting)) + sum(map(bool, self._questions)) + len(self._pushed)
+        ready += sum(source not in self._reading for source in self._pulled)
+        if ready > 1:
+            self._changed.notify(ready - 1)
+        if self._stopping:
+            self._folded.notify()
 
     def _take_items(self, number: int, rows_max: int) -> list[Item]:
         waiting = self._waiting[number]
@@ -414,11 +427,12 @@ class Pipeline:
                 while not any(self._uncommitted):
                     if self._stopping and (self.failure is not None or self._all_folded()):
                         return
-                    self._changed.wait(IDLE_WAIT_S)
+                    self._folded.wait(IDLE_WAIT_S)
                 taken = self._uncommitted
                 self._uncommitted = [[] for _ in self.partitions]
                 self._committing = True
-                self._changed.notify_all()
+                if any(len(frames) >= UNCOMMITTED_FRAMES_MAX for frames in taken):
+                    self._changed.notify_all()
             for partition, appended in zip(self.partitions, taken, strict=True):
                 if appended:
                     self._commit(partition, appended)
@@ -438,7 +452,8 @@ class Pipeline:
             with self._changed:
                 self._owed.difference_update(done)
                 self._queued_bytes -= sum(ticket.length for ticket in done)
-                self._changed.notify_all()
+                if self._pulled:
+                    self._changed.notify()
 
 
 def commit(partition: Partition, appended: Sequence[Appended]) -> None:

@@ -1,8 +1,8 @@
 """What does an event cost, from bytes in a file to a durable decision?
 
-Log, journal, decision records and page sweep are on. Every subscriber is known before the measurement begins. CPU is that
-of the whole process. The small book's work is also done by a plain Python program (`perf.plain`), in the same run; on a
-part of the feed both must decide the same.
+Log, journal, decision records and page sweep are on. Every subscriber is known before the measurement begins. CPU is
+that of the whole process. The small book's work is also done by a plain Python program (`perf.plain`), in the same run;
+on a part of the feed both must decide the same.
 """
 
 import time

@@ -8,39 +8,33 @@ import time
 from pathlib import Path
 from typing import Any
 
-import connectors.sources.files.client as files
-import engine.core as core
-import engine.decider as decider
-import engine.doors as doors
-import engine.partition as partition
-import engine.pipeline as pipeline
-import state.flusher as flusher
-import state.journal as journal
-import state.log as log
+from connectors.sources.files import client as files
 from connectors.sources.files.config import FilesConfig
-from engine.pipeline import CHUNK_BYTES_A_PARTITION
+from engine import core, decider, doors, partition, pipeline
 from engine.tickets import Ticket
 from perf import books, lines
 from perf.measure import arguments, isolated, workplace
 from perf.probes import Probes
 from perf.product import Engine, configure, stopped
 from perf.report import keep, table
+from rules.expressions import run
+from state import columns, decisions, flusher, frame, journal, segments
 
 STAGES = (
     (files.FilesSource, "next_chunk", "read"),
     (doors.Doors, "decode", "scan"),
     (pipeline, "items_of", "split"),
     (partition, "_join", "join"),
-    (log.Encoder, "encode", "frame"),
-    (log.Segments, "append", "checksum, write"),
-    (partition.Table, "lookup", "index"),
+    (frame.Encoder, "encode", "frame"),
+    (segments.Segments, "append", "checksum, write"),
+    (columns.Table, "lookup", "index"),
     (decider.Decider, "_fold_features", "features"),
-    (decider.Workspace, "run", "conditions"),
+    (run.Workspace, "run", "conditions"),
     (decider.Decider, "_facts", "facts"),
     (decider.Decider, "_judge", "gates"),
-    (decider.DecisionBatch, "encode", "journal"),
+    (decisions.DecisionBatch, "encode", "journal"),
     (journal.Journal, "append", "journal"),
-    (log.Segments, "sync", "sync"),
+    (segments.Segments, "sync", "sync"),
     (flusher.Flusher, "step", "page pack"),
     (flusher.Flusher, "pump", "page write"),
     (core.Core, "decoded", "observe"),
@@ -51,7 +45,9 @@ STAGES = (
 def measure(folder: Path, book: str, events: int, subscribers: int, partitions: int) -> dict[str, Any]:
     """Return nanoseconds an event by stage."""
     texts = books.small() if book == "small" else books.large()
-    config = configure(folder / f"{book}-{partitions}", texts, subscribers=subscribers, threads=1, partitions=partitions)
+    config = configure(
+        folder / f"{book}-{partitions}", texts, subscribers=subscribers, threads=1, partitions=partitions
+    )
     with Probes(STAGES) as probes, stopped(config) as engine:
         drive(engine, folder / "warm")
         probes.clear()
@@ -72,7 +68,7 @@ def drive(engine: Engine, folder: Path) -> int:
     before = sum(one.counts.events for one in partitions)
     waiting: list[list[partition.Item]] = [[] for _ in partitions]
     rows = [0] * len(partitions)
-    while (chunk := source.next_chunk(CHUNK_BYTES_A_PARTITION * len(partitions))) is not None:
+    while (chunk := source.next_chunk(pipeline.CHUNK_BYTES_A_PARTITION * len(partitions))) is not None:
         decoded = engine.doors.decode(chunk)
         engine.core.decoded(chunk, decoded)
         source.recycle(chunk)
@@ -113,7 +109,7 @@ def main() -> None:
             for book, partitions in (("small", 1), ("small", 2), ("large", 2))
         }
     stages = [stage for stage in next(iter(runs.values())) if stage not in ("all", "sweeps")]
-    rows = [(stage, *(run[stage] for run in runs.values())) for stage in (*stages, "all", "sweeps")]
+    rows = [(stage, *(one[stage] for one in runs.values())) for stage in (*stages, "all", "sweeps")]
     print(f"CPU ns an event, {given.events:,} events over {given.subscribers:,} subscribers")
     print(table(("stage", *runs), rows))
     keep("stages", {"events": given.events, "subscribers": given.subscribers, "ns": runs}, path=given.results)

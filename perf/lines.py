@@ -2,8 +2,9 @@
 
     write_lines(path, Feed(subscribers=1_000_000), events)
 
-The n-th event of a feed is the same on every machine. A subscriber has ten events an hour whatever the size of the feed,
-so that windows hold the same and rules fire as often at any scale. One event in a hundred is up to ten minutes late.
+The n-th event of a feed is the same on every machine. A subscriber has ten events an hour whatever the size of the
+feed, so that windows hold the same and rules fire as often at any scale. One event in a hundred is up to ten minutes
+late.
 """
 
 from collections.abc import Iterator
@@ -26,6 +27,10 @@ TYPES = ("call", "data", "move", "charge")
 SHARES = (0.3, 0.3, 0.3, 0.1)
 KINDS = ("local",) * 16 + ("long_distance",) * 3 + ("roam",)
 CITIES = ("hangzhou", "ningbo", "wenzhou", "shaoxing", "jiaxing", "huzhou", "jinhua", "quzhou")
+APNS = ("cmnet", "cmnet", "cmnet", "cmwap")
+APPS = ("browser", "video", "messages")
+CAUSES = ("periodic", "handover", "attach", "roam")
+NETWORKS = ("geran", "utran", "eutran")
 CELLS = 20_000
 LATE_MS = 600_000
 
@@ -81,7 +86,8 @@ def lay(rng: np.random.Generator, subscriber: Int64s, at_ms: Int64s, number: Int
         rows = np.flatnonzero(kind == code)
         parts: list[bytes | Bytes] = [
             b'{"type":"' + name.encode() + b'","msisdn":', digits(subscriber[rows], 13), b',"time":"',
-            _time(at_ms[rows]), b'","id":"zj01-', name[:1].encode(), b"-", digits(number[rows], 12), b'",', *_FIELDS[code](rng, rows.shape[0]), b"}\n",
+            _time(at_ms[rows]), b'","id":"zj01-', name[:1].encode(), b"-", digits(number[rows], 12), b'",',
+            *_FIELDS[code](rng, rows.shape[0]), b"}\n",
         ]  # fmt: skip
         at = 0
         for part in parts:
@@ -90,7 +96,8 @@ def lay(rng: np.random.Generator, subscriber: Int64s, at_ms: Int64s, number: Int
             laid[rows, at : at + width] = columns
             at += width
     flat = laid.reshape(-1)
-    return flat[flat != 0].data
+    written: memoryview = flat[flat != 0].data
+    return written
 
 
 def _call(rng: np.random.Generator, n: int) -> list[bytes | Bytes]:
@@ -103,7 +110,7 @@ def _call(rng: np.random.Generator, n: int) -> list[bytes | Bytes]:
 def _data(rng: np.random.Generator, n: int) -> list[bytes | Bytes]:
     return [
         b'"kbytes":', _spread(rng, 800, n), b',"seconds":', _spread(rng, 200, n), b',"apn":"',
-        words(rng, ("cmnet", "cmnet", "cmnet", "cmwap"), n), b'","app":"', words(rng, ("browser", "video", "messages"), n),
+        words(rng, APNS, n), b'","app":"', words(rng, APPS, n),
         b'","cell":"', _cell(rng, n), b'"',
     ]  # fmt: skip
 
@@ -111,7 +118,7 @@ def _data(rng: np.random.Generator, n: int) -> list[bytes | Bytes]:
 def _move(rng: np.random.Generator, n: int) -> list[bytes | Bytes]:
     return [
         b'"cell":"', _cell(rng, n), b'","city":"', words(rng, CITIES, n), b'","cause":"',
-        words(rng, ("periodic", "handover", "attach", "roam"), n), b'","rat":"', words(rng, ("geran", "utran", "eutran"), n),
+        words(rng, CAUSES, n), b'","rat":"', words(rng, NETWORKS, n),
         b'","level":', _spread(rng, 60, n),
     ]  # fmt: skip
 
@@ -164,7 +171,12 @@ def _time(at_ms: Int64s) -> Bytes:
     out = np.zeros((at_ms.shape[0], 29), np.uint8)
     out[:] = np.frombuffer(b"2025-11-03T08:00:00.000+08:00", np.uint8)
     out[:, :10] = np.array([list(date.encode()) for date in dates], np.uint8)[day - first]
-    for at, value, width in ((11, ms // 3_600_000, 2), (14, ms // 60_000 % 60, 2), (17, ms // 1_000 % 60, 2), (20, ms % 1_000, 3)):
+    for at, value, width in (
+        (11, ms // 3_600_000, 2),
+        (14, ms // 60_000 % 60, 2),
+        (17, ms // 1_000 % 60, 2),
+        (20, ms % 1_000, 3),
+    ):
         for place in range(width):
             out[:, at + place] = 48 + value // 10 ** (width - 1 - place) % 10
     return out

@@ -31,13 +31,13 @@ def send(port: int, feed: lines.Feed, rate: int, seconds: float) -> None:
     events = int(rate * seconds)
     prepare_s = LEAD_S + events / 300_000
     start_ms = int((time.time() + prepare_s) * 1000)
-    number = np.arange(events)
+    number: lines.Int64s = np.arange(events)
     rng = np.random.default_rng(feed.seed)
-    due_ms = start_ms + number * 1000 // rate
+    due_ms: lines.Int64s = number * 1000 // rate + start_ms
     whole = bytearray()
     for first in range(0, events, lines.BLOCK):
         part = number[first : first + lines.BLOCK]
-        subscriber = lines.FIRST_MSISDN + rng.integers(0, feed.subscribers, part.shape[0])
+        subscriber: lines.Int64s = rng.integers(0, feed.subscribers, part.shape[0]) + lines.FIRST_MSISDN
         whole += lines.lay(rng, subscriber, due_ms[part], 2_000_000_000 + part)
     ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == 10) + 1
     view = memoryview(whole)
@@ -73,7 +73,7 @@ class Waits:
             for position, frame in partition.log.read(min(moments)) if moments else ():
                 if position in moments and frame.batch is not None:
                     due.append(frame.batch.at_ms)
-                    waited.append(moments[position] / 1e6 - frame.batch.at_ms)
+                    waited.append((moments[position] / 1e6 - frame.batch.at_ms).astype(np.float64))
         all_due, all_waited = np.concatenate(due), np.concatenate(waited)
         order = np.argsort(all_due, kind="stable")
         return all_due[order], all_waited[order]
@@ -87,8 +87,7 @@ async def offer(engine: Engine, feed: lines.Feed, rate: int, seconds: float) -> 
     await source.start()
     process = multiprocessing.get_context("spawn").Process(target=send, args=(source.port, feed, rate, seconds))
     process.start()
-    while process.is_alive():
-        await asyncio.sleep(0.1)
+    await asyncio.to_thread(process.join)
     if process.exitcode:
         raise RuntimeError(f"the sender ended with {process.exitcode}")
     await asyncio.sleep(0.2)

@@ -25,7 +25,9 @@ HOUR_MS = 3_600_000
 PANES = 12
 
 # Places in a subscriber's list.
-CALLS, LONG_CALLS, SECONDS, KBYTES, KBYTES_DAY, KBYTES_TODAY, CELL_MS, CELL, CELL_BEFORE, FEES, CHARGE_MS, SENT = range(12)
+CALLS, LONG_CALLS, SECONDS, KBYTES, KBYTES_DAY, KBYTES_TODAY, CELL_MS, CELL, CELL_BEFORE, FEES, CHARGE_MS, SENT = range(
+    12
+)
 
 
 def decide(lines: Iterable[bytes], state: dict[int, list[Any]]) -> list[Decision]:

@@ -4,8 +4,8 @@
         ...
     probes.spent_ns["scan"]
 
-Time is the thread's CPU time, and each stage's own: what a probed function spends in another probed one is that other's.
-A probe on a name that is no longer there fails at once.
+Time is the thread's CPU time, and each stage's own: what a probed function spends in another probed one is that
+other's. A probe on a name that is no longer there fails at once.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The engine as the embedded runtime puts it together, without gateways, desk and HTTP: from a source to durable decisions.
+"""The engine as the embedded runtime puts it together, but bare: from a source to durable decisions, no doors out.
 
     with running(config) as engine:
         engine.take_files(folder)

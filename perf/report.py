@@ -1,6 +1,7 @@
 """What a benchmark says: a plain table on standard output, and one line of JSON in `perf/results.jsonl`."""
 
 import datetime
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     texts = [[_text(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
     lines = [
-        "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths)))
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in texts
     ]
     return "\n".join(line.rstrip() for line in (lines[0], "  ".join("-" * width for width in widths), *lines[1:]))
@@ -39,8 +43,6 @@ def keep(bench: str, figures: Mapping[str, Any], *, path: Path = RESULTS) -> Non
 
 def machine() -> dict[str, Any]:
     """Return what the figures depend on besides the code."""
-    import os
-
     model = next(
         (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
     )

@@ -171,6 +171,13 @@ class Flusher:
         """Bytes packed and not yet written."""
         return self._queued_bytes
 
+    @property
+    def sweep_events(self) -> int:
+        """How many events lie between the begins of two sweeps."""
+        load_s = self._table.count / self._load_subscribers_s
+        redo_s = max(self._target_s - load_s, 0.1 * self._target_s)
+        return max(1, int(redo_s * self._fold_events_s / 2), EVENTS_A_SUBSCRIBER * self._table.count)
+
     # ---- the fold thread
 
     def pages_due(self, position: int, events: int | None = None) -> int:
@@ -182,7 +189,7 @@ class Flusher:
         """
         counted = (position - self._recovered_to) * EVENTS_A_FRAME if events is None else events
         self._events = counted
-        span = self._sweep_events()
+        span = self.sweep_events
         sweep = self._sweep
         if self._queued_bytes > QUEUE_BYTES_MAX:
             return 0
@@ -375,12 +382,6 @@ class Flusher:
             array[slots] = 0
 
     # ---- inside
-
-    def _sweep_events(self) -> int:
-        """Return over how many events a sweep is spread."""
-        load_s = self._table.count / self._load_subscribers_s
-        redo_s = max(self._target_s - load_s, 0.1 * self._target_s)
-        return max(1, int(redo_s * self._fold_events_s / 2), EVENTS_A_SUBSCRIBER * self._table.count)
 
     def _begin(self, position: int) -> None:
         record = orjson.dumps((position + 1, self._snapshot()))

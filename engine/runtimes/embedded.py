@@ -108,7 +108,7 @@ class Embedded:
         self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome)
         self.desk = self._make_desk() if config.desk.enabled else None
         self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
-        core.dispatched_entry = self.sending.entry  # type: ignore[method-assign]  # retention asks who reads the journal
+        core.dispatched_entry = self.sending.entry
         self.watcher = BookWatcher(config.book.folder, self._activate, self._reloaded)
         self.watcher.begin(book)
         self.board = StatusBoard(core, self.pipeline, lambda: self.watcher.fault)

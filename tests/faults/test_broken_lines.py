@@ -46,7 +46,7 @@ def test_a_million_broken_lines_are_counted_one_by_one(make: Make, seed: int) ->
     assert counted.total() == FILES * BROKEN_A_FILE
     assert len(counted) >= 16
     assert len(engine.spooled()) == FILES * GOOD_A_FILE
-    shutil.rmtree(engine.folder)
+    shutil.rmtree(engine.data)
 
 
 def test_broken_lines_over_http_and_a_caller_who_hangs_up_are_counted(make: Make, seed: int) -> None:

@@ -195,7 +195,7 @@ class Life:
         self.compaction = Compaction(self.dispatch)
         self.taker = Taker(self.dispatch, now_ms)
         self.feeder = asyncio.run(self._make_feeder())
-        self.core.dispatched_entry = self._entry  # type: ignore[method-assign]  # as the runtime does
+        self.core.dispatched_entry = self._entry
         self.flights: list[Flight] = []
         self.told: Told | None = None
         self.turn = Turn()

@@ -19,6 +19,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from connectors.sources.contract import Chunk
 from connectors.sources.files.config import FilesConfig
@@ -112,7 +113,7 @@ class FilesSource:
             return False
         self._looked_ns = now_ns
         waiting = False
-        for path in self.config.directory.iterdir():
+        for path in self._paths():
             if not self._names.wanted(path, self.config.pattern):
                 continue
             try:
@@ -130,6 +131,14 @@ class FilesSource:
         self._work.sort(key=lambda item: (item[1].changed_ns, item[0].path.name))
         self.exhausted = not self._work and not waiting
         return bool(self._work)
+
+    def _paths(self) -> list[Path]:
+        """Return what lies in the directory; nothing while it is away, which is told."""
+        try:
+            return list(self.config.directory.iterdir())
+        except OSError as fault:
+            self._fault(str(self.config.directory), fault)
+            return []
 
     def _settled(self, stat: Stat) -> bool:
         return self._drain or self._now_ns() - stat.changed_ns >= self.config.settle_ms * 1_000_000

@@ -245,3 +245,21 @@ def test_whatever_is_cut_where_no_line_is_lost_or_doubled(
             break
 
     assert found == body
+
+
+def test_a_directory_that_goes_away_is_told_and_read_on_when_it_is_back(
+    tmp_path: Path, opened: Callable[..., FilesSource]
+) -> None:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    source = opened(config(folder), {}, drain=True)
+    source.open()
+    folder.rmdir()
+
+    assert source.next_chunk(1 << 16) is None
+    assert [fault.path for fault in source.faults] == [str(folder)]
+
+    folder.mkdir()
+    (folder / "a.ndjson").write_bytes(b"1\n")
+
+    assert [text(chunk) for chunk in drained(source)] == [b"1\n"]
