@@ -32,14 +32,14 @@ clock = "wall"
 [book]
 folder = "book"
 [state]
-memory_subscribers = 200_000
-recovery_target_s = 0.003
+memory_subscribers = 1_000_000
+recovery_target_s = {recovery_target_s}
 [http]
 port = 0
 [cluster]
 bootstrap = ["{bootstrap}"]
 replicas = 1
-session_timeout_ms = 3000
+session_timeout_ms = {session_timeout_ms}
 [[sources.kafka]]
 name = "feed"
 topic = "raw"
@@ -92,12 +92,25 @@ class Worker:
 class Cluster:
     """A folder with book and configuration, its topics, and the workers started there."""
 
-    def __init__(self, folder: Path, broker: Broker, book: dict[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: Broker,
+        book: dict[str, str],
+        *,
+        recovery_target_s: float = 0.003,
+        session_timeout_ms: int = 3000,
+    ) -> None:
         self.folder, self.broker = folder, broker
         self.workers: list[Worker] = []
         folder.mkdir(parents=True, exist_ok=True)
         write_book(folder / "book", book)
-        text = CONFIG.format(partitions=PARTITIONS, bootstrap=broker.bootstrap)
+        text = CONFIG.format(
+            partitions=PARTITIONS,
+            bootstrap=broker.bootstrap,
+            recovery_target_s=recovery_target_s,
+            session_timeout_ms=session_timeout_ms,
+        )
         (folder / "config.toml").write_text(text, encoding="utf-8")
         asyncio.run(make_topic(broker.bootstrap, "raw", RAW_PARTITIONS))
         assert self.command("topics", "create").returncode == 0
@@ -133,14 +146,22 @@ class Cluster:
             one.start()
         return [one.name for one in ended]
 
+    def page(self, worker: Worker, path: str) -> bytes:
+        """Return a page of a worker's front; OSError when it does not answer."""
+        port = json.loads((self.folder / worker.name / "http.json").read_bytes())["port"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return bytes(answer.read())
+
     def status(self, worker: Worker) -> dict[str, Any]:
         """Return what a worker tells of itself; nothing when it does not answer."""
         try:
-            port = json.loads((self.folder / worker.name / "http.json").read_bytes())["port"]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/status", timeout=1) as answer:
-                return dict(json.loads(answer.read()))
+            return dict(json.loads(self.page(worker, "/status")))
         except (OSError, ValueError):
             return {}
+
+    def folded(self, worker: Worker) -> int:
+        """Return how many events a worker's partitions have folded since it owns them."""
+        return sum(one["events"] for one in self.status(worker).get("partitions", {}).values())
 
     def wait_until_owned(self, workers: int, seconds: float = 60.0) -> None:
         """Wait until every partition has an owner, and that many workers own some."""
