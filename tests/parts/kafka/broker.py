@@ -44,9 +44,17 @@ def free_port() -> int:
 
 
 class Broker:
-    """A broker that tests may kill, pause and start again on the same data and port."""
+    """A broker that tests may kill, pause and start again on the same data and port.
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    With a `password`, its clients must speak TLS, trust `certificate` and log in as `user`.
+    """
+
+    user = "opportune"
+
+    def __init__(self, folder: Path, port: int = 0, password: str = "") -> None:
+        self.password = password
+        self.certificate = folder / "certificate.pem"
+        self._inside = free_port()
         self.folder = folder
         self.port = port or free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
@@ -71,6 +79,7 @@ class Broker:
             if self._answers():
                 return
             time.sleep(0.05)
+        self.kill()
         raise AssertionError(f"Kafka did not answer within {READY_S} s: see {self.folder / 'broker.log'}")
 
     def kill(self) -> None:
@@ -116,21 +125,23 @@ class Broker:
         """Ask which versions of its interface the broker speaks: it answers when it is unfenced."""
         request = bytes.fromhex("0000000e0012000000000001000474657374")
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe:
+            with socket.create_connection(("127.0.0.1", self._inside), timeout=1) as probe:
                 probe.sendall(request)
                 return len(probe.recv(8)) == 8
         except OSError:
             return False
 
     def _write_settings(self) -> None:
+        clients = "SASL_SSL" if self.password else "PLAINTEXT"
         lines = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": f"{self._listeners()},CONTROLLER://127.0.0.1:{self._controller}",
+            "advertised.listeners": self._listeners(),
+            "inter.broker.listener.name": "INSIDE",
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": f"CLIENTS:{clients},INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": str(self.folder / "data"),
             "offsets.topic.replication.factor": "1",
             "offsets.topic.num.partitions": "4",
@@ -141,9 +152,30 @@ class Broker:
             "group.min.session.timeout.ms": "1000",
             "auto.create.topics.enable": "false",
         }
+        if self.password:
+            lines |= self._guarded()
         text = "".join(f"{name}={value}\n" for name, value in lines.items())
         (self.folder / "server.properties").write_text(text, encoding="utf-8")
         (self.folder / "log4j2.xml").write_text(LOG4J, encoding="utf-8")
+
+    def _listeners(self) -> str:
+        return f"CLIENTS://127.0.0.1:{self.port},INSIDE://127.0.0.1:{self._inside}"
+
+    def _guarded(self) -> dict[str, str]:
+        """Return the settings of TLS and log-in; makes a certificate."""
+        key = self.folder / "key.pem"
+        words = f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -keyout {key} -out {self.certificate}"
+        command = ["openssl", *words.split(), "-addext", "subjectAltName=IP:127.0.0.1"]
+        subprocess.run(command, check=True, capture_output=True)
+        store = self.folder / "store.pem"
+        store.write_text(key.read_text(encoding="utf-8") + self.certificate.read_text(encoding="utf-8"))
+        login = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{self.user}="{self.password}";'
+        return {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(store),
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.clients.plain.sasl.jaas.config": login,
+        }
 
 
 def main() -> None:

@@ -218,3 +218,11 @@ def decided_embedded(folder: Path, book: dict[str, str], lines: list[bytes]) -> 
 def rows(batches: list[tuple[int, DecisionBatch]]) -> int:
     """Return how many records there are."""
     return sum(batch.n for _, batch in batches)
+
+
+def wait_for_text(path: Path, *texts: str, seconds: float = 60.0) -> None:
+    """Wait until a file holds all the texts."""
+    deadline = time.monotonic() + seconds
+    while not all(text in path.read_text(encoding="utf-8") for text in texts):
+        assert time.monotonic() < deadline, path.read_text(encoding="utf-8")
+        time.sleep(0.1)

@@ -1,0 +1,75 @@
+"""TLS and log-in reach the brokers from the configuration, from every client: topics, a worker's own and Faust's."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.parts.kafka.broker import Broker
+from tests.parts.kafka.workers import START, wait_for_text
+
+ROOT = Path(__file__).parents[3]
+CONFIG = """
+[data]
+partitions = 2
+clock = "wall"
+[cluster]
+bootstrap = ["{bootstrap}"]
+replicas = 1
+tls = true
+ca_file = "{certificate}"
+sasl = "PLAIN"
+user = "opportune"
+password = {{ env = "KAFKA_PASSWORD" }}
+[[sources.kafka]]
+name = "feed"
+topic = "raw"
+"""
+
+pytestmark = [pytest.mark.parts, pytest.mark.slow]
+
+
+@pytest.fixture
+def broker(tmp_path):
+    made = Broker(tmp_path / "kafka", password="a secret")
+    made.start()
+    yield made
+    made.kill()
+
+
+def opportune(folder, password, *words):
+    return {
+        "args": [sys.executable, "-c", START, *words],
+        "cwd": folder,
+        "env": os.environ | {"PYTHONPATH": str(ROOT), "KAFKA_PASSWORD": password},
+    }
+
+
+def test_a_worker_logs_in_over_tls(tmp_path, broker):
+    (tmp_path / "rules").symlink_to(ROOT / "rules")
+    text = CONFIG.format(bootstrap=broker.bootstrap, certificate=broker.certificate)
+    (tmp_path / "config.toml").write_text(text)
+
+    refused = subprocess.run(
+        **opportune(tmp_path, "a guess", "topics", "create"), check=False, capture_output=True, text=True
+    )
+    assert refused.returncode == 1
+    assert "uthentication" in refused.stderr
+    assert "a guess" not in refused.stderr
+    assert (
+        subprocess.run(**opportune(tmp_path, "a secret", "topics", "create", "--raw", "2"), check=False).returncode == 0
+    )
+
+    log = tmp_path / "worker.log"
+    with log.open("wb") as out:
+        worker = subprocess.Popen(
+            **opportune(tmp_path, "a secret", "worker", "--data", "one", "--port", "0"), stdout=out, stderr=out
+        )
+    try:
+        wait_for_text(log, "partition 0: Restored", "partition 1: Restored")
+    finally:
+        worker.kill()
+        worker.wait(20)
+    assert "a secret" not in log.read_text()
