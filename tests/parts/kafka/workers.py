@@ -32,7 +32,7 @@ clock = "wall"
 [book]
 folder = "book"
 [state]
-memory_subscribers = 1_000_000
+memory_subscribers = 2_000_000
 recovery_target_s = {recovery_target_s}
 [http]
 port = 0
@@ -198,10 +198,12 @@ class Cluster:
         return asyncio.run(read())
 
 
-def decided_embedded(folder: Path, book: dict[str, str], lines: list[bytes]) -> list[tuple[int, DecisionBatch]]:
+def decided_embedded(
+    folder: Path, book: dict[str, str], lines: list[bytes], *, subscribers: int = 200_000
+) -> list[tuple[int, DecisionBatch]]:
     """Return what the embedded engine decides of the same lines in one file."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = configure(folder, book, subscribers=200_000, threads=2, partitions=PARTITIONS)
+    config = configure(folder, book, subscribers=subscribers, threads=2, partitions=PARTITIONS)
     inbox = folder / "inbox"
     inbox.mkdir()
     (inbox / "a.ndjson").write_bytes(b"\n".join(lines) + b"\n")
