@@ -78,7 +78,15 @@ class Decide:
         async with room:
             if self._assignment != assignment:
                 return
-            one = Owned(self._config, number, self._store, self._shelf, self._commons.schema, self._sender)
+            one = Owned(
+                self._config,
+                number,
+                self._store,
+                self._shelf,
+                self._commons.schema,
+                self._sender,
+                self._metrics.to_decision.observe,
+            )
             await one.open()
             self.owned[number] = one
 

@@ -59,6 +59,16 @@ class Restored:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A folded frame whose decisions, where it has any, may not be acknowledged yet."""
+
+    position: int
+    append_ms: int
+    rows: int
+    sent: asyncio.Future[Any] | None
+
+
 class Owned:
     """A partition while we own it; see the module.
 
@@ -69,6 +79,8 @@ class Owned:
         shelf: books by version.
         schema: schemas by fingerprint.
         sender: the worker's producer of decisions.
+        measure: told the seconds from packing to durable decisions, and of how many events.
+        wall_ms: wall clock, for that measure only.
     """
 
     def __init__(
@@ -79,6 +91,8 @@ class Owned:
         shelf: BookShelf,
         schema: Callable[[str], Schema],
         sender: Any,
+        measure: Callable[[float, int], None],
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.number = number
         self.folded = -1
@@ -89,7 +103,9 @@ class Owned:
         self._shelf = shelf
         self._schema = schema
         self._sender = sender
-        self._pending: deque[tuple[int, asyncio.Future[Any] | None]] = deque()
+        self._measure = measure
+        self._wall_ms = wall_ms
+        self._pending: deque[_Waiting] = deque()
         self._closing = contextlib.AsyncExitStack()
 
     async def open(self) -> None:
@@ -121,8 +137,8 @@ class Owned:
         self.folded = frames.next_position - 1
         for one in redone:
             assert one.decisions is not None
-            await self._send(one.position, one.decisions)
-        self._pending.append((self.folded, None))
+            await self._send(one.position, 0, one.decisions)
+        self._pending.append(_Waiting(self.folded, 0, 0, None))
         self.fold.flusher.start()
         self.restored.subscribers = self.fold.table.count
         self.restored.seconds = time.monotonic() - began
@@ -155,27 +171,31 @@ class Owned:
         fold = self.fold
         decisions = fold.apply(position, frame)
         self.folded = position
+        rows = frame.batch.n if frame.batch is not None else 0
         if decisions is not None and position > self._journal.reached:
-            await self._send(position, decisions)
+            await self._send(position, rows, decisions)
         else:
-            self._pending.append((position, None))
+            self._pending.append(_Waiting(position, frame.append_ms, rows, None))
         fold.flusher.step(position, fold.flusher.pages_due(position, fold.counts.events))
         self.settle()
         return decisions
 
     def settle(self) -> None:
         """Let pages follow what is durable; raises what kept a decision from being written."""
-        position = None
-        while self._pending and (self._pending[0][1] is None or self._pending[0][1].done()):
-            position, sent = self._pending.popleft()
-            if sent is not None:
-                sent.result()
-        if position is not None:
-            self.fold.flusher.durable(position)
+        last = None
+        now_ms = self._wall_ms() if self._pending else 0
+        while self._pending and (self._pending[0].sent is None or self._pending[0].sent.done()):
+            last = self._pending.popleft()
+            if last.sent is not None:
+                last.sent.result()
+            if last.rows:
+                self._measure(max(0, now_ms - last.append_ms) / 1000, last.rows)
+        if last is not None:
+            self.fold.flusher.durable(last.position)
 
     async def close(self, *, finish: bool = False) -> None:
         """Let go; with `finish` after all pages are written, so that the next owner has nothing to redo."""
-        sent = [one for _, one in self._pending if one is not None]
+        sent = [one.sent for one in self._pending if one.sent is not None]
         await asyncio.gather(*sent, return_exceptions=True)
         try:
             self.settle()
@@ -191,9 +211,9 @@ class Owned:
         flusher.finish(self.folded)
         flusher.close(drain=True)
 
-    async def _send(self, position: int, decisions: DecisionBatch) -> None:
+    async def _send(self, position: int, rows: int, decisions: DecisionBatch) -> None:
         record = REACHED.pack(position) + decisions.encode()
         sent = await self._sender.send(
             self._names.decisions, record, partition=self.number, timestamp_ms=decisions.append_ms
         )
-        self._pending.append((position, sent))
+        self._pending.append(_Waiting(position, decisions.append_ms, rows, sent))

@@ -4,6 +4,7 @@ The judge is the embedded engine, which has decided the same lines; nothing of t
 field is compared but those that the log gives: position, row and the time of appending.
 """
 
+import json
 import re
 import signal
 import time
@@ -14,7 +15,8 @@ from perf import books
 from perf.lines import Feed, blocks
 from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.rig import records_of
-from tests.parts.kafka.workers import Cluster, decided_embedded, rows
+from tests.parts.kafka.workers import PARTITIONS, Cluster, decided_embedded, rows
+from tests.parts.prometheus_server import Prometheus
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
@@ -53,7 +55,7 @@ def same(found, expected):
     assert (len(left), len(lacking), len(odd)) == (len(right), 0, 0), [*list(lacking)[:2], *list(odd)[:2]]
 
 
-def test_three_workers_decide_what_one_machine_decides(cluster, lines, expected):
+def test_three_workers_decide_what_one_machine_decides(tmp_path, cluster, lines, expected):
     cluster.produce(lines[: EVENTS // 2])
     workers = [cluster.worker(name) for name in ("a", "b", "c")]
     cluster.produce(lines[EVENTS // 2 :])
@@ -61,6 +63,13 @@ def test_three_workers_decide_what_one_machine_decides(cluster, lines, expected)
     reader = cluster.read_until(lambda one: rows(one.batches) >= rows(expected))
 
     same(reader.batches, expected)
+    printed = cluster.command("decisions", "--cluster", "--format", "ndjson").stdout.splitlines()
+    assert len({json.loads(line)["id"] for line in printed}) == len(printed) == rows(expected)
+    with Prometheus(tmp_path / "prometheus", [cluster.port(worker) for worker in workers]) as prometheus:
+        prometheus.wait_for("sum(up)", 3)
+        prometheus.wait_for("sum(opportune_events_total)", EVENTS)
+        prometheus.wait_for("count(opportune_subscribers)", PARTITIONS)
+        prometheus.wait_for("sum(opportune_lag_frames)", 0)
     assert [worker.stop() for worker in workers] == [0, 0, 0], workers[0].log
 
 

@@ -146,9 +146,13 @@ class Cluster:
             one.start()
         return [one.name for one in ended]
 
+    def port(self, worker: Worker) -> int:
+        """Return where a worker's front listens; OSError when it does not."""
+        return int(json.loads((self.folder / worker.name / "http.json").read_bytes())["port"])
+
     def page(self, worker: Worker, path: str) -> bytes:
         """Return a page of a worker's front; OSError when it does not answer."""
-        port = json.loads((self.folder / worker.name / "http.json").read_bytes())["port"]
+        port = self.port(worker)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
             return bytes(answer.read())
 
