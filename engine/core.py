@@ -25,6 +25,7 @@ from engine.metrics import Metrics
 from engine.partition import Appended, Item, Partition
 from engine.pipeline import commit
 from engine.tickets import Ticket
+from rules.diagnostics import BookErrors
 from rules.load import load_book
 from rules.model import Book
 from state.columns import Table
@@ -98,11 +99,12 @@ class Core:
         self.datadir = datadir
         self.store = store
         self.disk = disk
-        self.metrics = Metrics()
+        self.metrics = Metrics(config.metrics.rules_max)
         self.shelf = BookShelf(datadir.books, disk)
         self.strings = open_strings(config, datadir, disk)
         self.partitions = [self._partition(number) for number in range(config.data.partitions)]
         self.recovery = Recovery()
+        self.book_fault = ""
         self.listeners: list[Listener] = []
         self.dispatched_entry: Callable[[Partition], int] = lambda partition: partition.journal.next_position
         """Returns the journal entry that dispatch still needs; set by the runtime that dispatches."""
@@ -137,7 +139,7 @@ class Core:
         )
 
     def recover(self) -> None:
-        """Bring every partition to the end of its log, two at a time."""
+        """Bring every partition to the end of its log, as many at a time as there are threads."""
         began = time.monotonic()
         with ThreadPoolExecutor(self.config.data.threads, thread_name_prefix="recover") as pool:
             self.recovery.refolded = sum(pool.map(self._recover_one, self.partitions))
@@ -167,14 +169,23 @@ class Core:
             commit(partition, redone)
         return folded
 
-    def first_book(self) -> Book:
+    def first_book(self, check: Callable[[Book], None] = lambda _: None) -> Book:
         """Load the configured book as the successor of the active one; write its activation where it is new.
 
-        Called after `recover` and before the pipeline starts. BookErrors when the folder is bad and no book is active;
-        with an active one the fault is said and the active one serves.
+        Called after `recover` and before the pipeline starts. `check` may refuse a book before the log hears of it.
+        BookErrors when the folder is bad and no book is active; with an active one that one serves, and `book_fault`
+        says why.
         """
         active = self.active
-        book = load_book(self.config.book.folder, active.book if active is not None else None)
+        try:
+            book = load_book(self.config.book.folder, active.book if active is not None else None)
+        except BookErrors as fault:
+            if active is None:
+                raise
+            self.book_fault = str(fault)
+            log.error("the book is not used, the one in the log keeps serving:\n%s", fault)
+            book = active.book
+        check(book)
         self.take_up(book, int(time.time() * 1000))
         return book
 
@@ -192,7 +203,7 @@ class Core:
 
     @property
     def active(self) -> CompiledBook | None:
-        """The book in force in the partition that switched last; None before the first activation."""
+        """The book in force in the first partition, the others switch in the same breath; None before the first one."""
         return self.partitions[0].decider.compiled
 
     def put_book(self, book: Book) -> bytes:

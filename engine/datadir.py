@@ -8,6 +8,7 @@
     strings          texts behind hashes
     dead             dead letters;  replay  lines put back by `opportune dead replay`
     outbox           what dispatch has tried and how it ended
+    http.json        address and name of the engine that runs here, while it does
 
 Readers (`decisions`, `why`, `dead`) open the same folders without the lock, beside a running engine.
 """
@@ -74,6 +75,11 @@ class DataDir:
         if record["format"] != FORMAT:
             raise DataDirError(f"format={record['format']} of {self.root} must be {FORMAT}")
         return Fixed(record["partitions"], record["contacts_max"])
+
+    @property
+    def address(self) -> Path:
+        """The file that says where the running engine listens."""
+        return self.root / "http.json"
 
     def log(self, partition: int) -> Path:
         """Return the folder of a partition's log."""

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.sources.contract import Chunk, Decoded
-from connectors.sources.decoder import Decoder
+from connectors.sources.decoder import DAY_MS, Decoder
 from connectors.sources.mapping import Mapping
 from state.schema import Schema
-
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

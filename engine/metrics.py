@@ -4,6 +4,7 @@ Counters are raised once a frame, by numbers and not by events; histograms take 
 their latency. Subscribers never appear in a label.
 """
 
+import re
 import threading
 from bisect import bisect_left
 from collections import Counter as Tally
@@ -22,6 +23,10 @@ LATENCY_BOUNDS_S = (
     0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.011, 0.015, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2,
     5, 10, 30, 60, 300,
 )  # fmt: skip
+
+ERRORS_MAX = 200
+"""Error codes with a series of their own: networks and file writers choose them."""
+_NUMBER = re.compile(r"\d{7}")
 
 GaugeReader = Callable[[], Iterable[tuple[dict[str, str], float]]]
 
@@ -95,8 +100,11 @@ class Gauges(Collector):
 class Metrics:
     """All metrics of one process, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules_max: int = 1_000) -> None:
         self.registry = CollectorRegistry()
+        self._rules_max = rules_max
+        self._rules: set[str] = set()
+        self._errors: set[str] = set()
         self.gauges = Gauges()
         self.to_decision = Latency(
             "opportune_event_to_decision_seconds", "From a chunk's arrival to its decisions being durable."
@@ -131,13 +139,15 @@ class Metrics:
             counter = self._deciding.get(key)
             if counter is None:
                 rule, gate = book.by_stable_id[key >> 8], Gate(key & 255)
-                counter = self.decisions.labels(rule.id, "decided" if gate == Gate.NONE else gate.word)
+                name = _bounded(rule.id, self._rules, self._rules_max)
+                counter = self.decisions.labels(name, "decided" if gate == Gate.NONE else gate.word)
                 self._deciding[key] = counter
             counter.inc(count)
 
     def count_outcome(self, state: OutcomeState, error: str) -> None:
-        """Count what became of one decision."""
-        self.outcomes.labels(state.name.lower(), error).inc()
+        """Count what became of one decision; codes that look like numbers of people, or are too many, are `other`."""
+        word = "other" if _NUMBER.search(error) else _bounded(error, self._errors, ERRORS_MAX)
+        self.outcomes.labels(state.name.lower(), word).inc()
 
     def page(self) -> bytes:
         """Return everything in Prometheus' text format."""
@@ -145,3 +155,12 @@ class Metrics:
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
+
+
+def _bounded(word: str, known: set[str], count_max: int) -> str:
+    """Return a label's value, `other` for a new one when there are `count_max` already."""
+    if word not in known:
+        if len(known) >= count_max:
+            return "other"
+        known.add(word)
+    return word

@@ -158,8 +158,12 @@ class Pipeline:
             self._changed.notify_all()
 
     def room(self, length: int) -> bool:
-        """Tell whether `length` more bytes may be offered now."""
-        return self._queued_bytes + length <= self._queue_bytes_max and self.failure is None
+        """Tell whether `length` more bytes may be offered now.
+
+        Where nothing is queued any length may, so that none waits for ever. After a fault too: the future tells it.
+        """
+        queued = self._queued_bytes
+        return queued == 0 or queued + length <= self._queue_bytes_max or self.failure is not None
 
     def offer(self, chunk: Chunk) -> "Future[None]":
         """Take a chunk; the future is done when its events are durable. Thread-safe."""

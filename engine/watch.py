@@ -37,9 +37,10 @@ class BookWatcher:
         self._read: Signature | None = None
         self._book: Book | None = None
 
-    def begin(self, book: Book) -> None:
-        """Take the folder as it stands for read; `book` is the active one."""
+    def begin(self, book: Book, fault: str = "") -> None:
+        """Take the folder as it stands for read; `book` is the active one, `fault` what is wrong with the folder."""
         self._book = book
+        self.fault = fault
         self._seen = self._read = signature(self.folder)
 
     def look(self) -> None:
@@ -55,8 +56,8 @@ class BookWatcher:
         """Read the book and activate it when it is good and new."""
         try:
             book = load_book(self.folder, self._book)
-        except BookErrors as errors:
-            self._refuse(errors)
+        except (BookErrors, OSError) as fault:
+            self._refuse(fault)
             return
         self.fault = ""
         if self._book is None or book.version != self._book.version:

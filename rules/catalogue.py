@@ -335,7 +335,7 @@ def _attributes(catalogue: Catalogue, documents: list[Document], lineage: Lineag
             members = _members(name, value, document, path, faults)
             catalogue.live_members[name] = frozenset(members)
             found[name] = Field(name, Kind.SET, members=_bits(lineage, name, members, document, path, faults))
-        elif value in FIELD_KINDS:
+        elif isinstance(value, str) and value in FIELD_KINDS:
             found[name] = Field(name, FIELD_KINDS[value])
         else:
             catalogue.broken.add(name)
@@ -422,13 +422,13 @@ def _campaigns(catalogue: Catalogue, documents: list[Document], faults: Faults) 
         name = document.head.get("campaign")
         if name is None and document.rules:
             name = document.file.removesuffix(".toml")
-        if name is None or name in catalogue.campaigns or name in catalogue.broken:
+        if name is None:
             continue
         if not isinstance(name, str) or not _ID.fullmatch(name):
             message = f"campaign={shown(name)} is not a name: letters, digits, `_`, `.` and `-`, at most 64"
             faults.add(Code.BAD_NAME, document, ("campaign",), message)
-            continue
-        catalogue.campaigns[name] = Campaign(name, stable_id(name), (), 0, name)
+        elif name not in catalogue.campaigns and name not in catalogue.broken:
+            catalogue.campaigns[name] = Campaign(name, stable_id(name), (), 0, name)
     by_id: dict[int, str] = {}
     for name, campaign in catalogue.campaigns.items():
         twin = by_id.setdefault(campaign.campaign_id, name)

@@ -68,7 +68,7 @@ def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tu
             if kept is None or not kept.holds(names):
                 kept = _compile(_Compiler(document, ("rule", index), names, faults), block, campaign)
             if kept is None:
-                broken.add(str(block.data.get("id")))
+                broken.add(str(block.data.get("id")) if isinstance(block.data, Mapping) else "")
                 continue
             fresh[at] = kept
             _enter(found, kept.rule, block, document, index, faults)

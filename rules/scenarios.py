@@ -1,6 +1,6 @@
 """Tests beside the rules: from a `[[test]]` to a `Scenario` whose every value fits the book.
 
-Nothing is run here (`rules.testing` does that); names, kinds of values and times are checked, so that a test cannot
+Nothing is run here (`engine.scenarios` does that); names, kinds of values and times are checked, so that a test cannot
 pass by a slip of the pen.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 from rules.calendar import epoch_ms
 from rules.codes import Code
 from rules.diagnostics import nearest
+from rules.expressions.tree import INT_MAX, INT_MIN
 from rules.features import Names
 from rules.gates import Gate
 from rules.model import Expectation, Rule, Scenario, ScenarioEvent
@@ -165,12 +166,15 @@ class _Maker:
         if not fits:
             message = f"{field.name}={shown(value)} must be {KIND_WORDS[field.kind]}, not {type_word(value)}"
             self.fault(Code.TEST_VALUE, path, message)
+        elif field.kind is Kind.INT and not INT_MIN <= value <= INT_MAX:
+            message = f"{field.name}={shown(value)} must be >= {INT_MIN} and <= {INT_MAX}"
+            self.fault(Code.OUT_OF_BOUNDS, path, message)
         return float(value) if fits and field.kind is Kind.FLOAT else value
 
     def _members(self, value: list[Any], field: Field, path: Path) -> tuple[Any, ...]:
         live = self.names.catalogue.live_members.get(field.name, frozenset())
         for index, member in enumerate(value):
-            if member not in live:
+            if not isinstance(member, str) or member not in live:
                 message = f"{shown(member)} is not a member of `{field.name}`"
                 hint = nearest(member, live) if isinstance(member, str) else ""
                 self.fault(Code.UNKNOWN_MEMBER, (*path, index), message, hint=hint)
@@ -179,7 +183,12 @@ class _Maker:
     def _time(self, value: Any, path: Path, before_ms: int | None) -> int | None:
         """Epoch milliseconds of a time, or of "+10m" after the event before."""
         if isinstance(value, datetime):
-            return epoch_ms(value, self.names.catalogue.zone)
+            try:
+                return epoch_ms(value, self.names.catalogue.zone)
+            except OverflowError:
+                message = f"{path[-1]}={shown(value)} must lie in the years 1 to 9999, in UTC too"
+                self.fault(Code.OUT_OF_BOUNDS, path, message)
+                return None
         if isinstance(value, str) and value.startswith("+"):
             ms = duration_ms(value[1:])
             if ms is not None and before_ms is not None:

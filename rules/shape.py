@@ -1,7 +1,7 @@
 """The shape of a book's sections: keys, types, defaults and bounds, before any name is looked up.
 
 One pydantic model per section, strict and closed: an unknown key is a fault, a number is never made of a text.
-`read_shape` turns pydantic's findings into diagnostics with a place. What the keys mean is told in `rules.load`.
+`read_shape` turns pydantic's findings into diagnostics with a place. What the keys mean is told in `rules`.
 """
 
 from __future__ import annotations

@@ -12,11 +12,13 @@ never evaluated. Names are the event's fields, attributes, features, `at`, `logg
     bool            none              是 or 否
     duration        s m h d           whole units, rounded down
 
-An unknown value is shown as nothing. `parse` finds the gaps, `check_format` judges them, `Template.render` fills them.
+An unknown value is shown as nothing, and so are a time outside the years 1 to 9999 and a number that is not finite.
+`parse` finds the gaps, `check_format` judges them, `Template.render` fills them.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -137,8 +139,10 @@ def _show(value: Shown, form: str, kind: Kind, duration: bool, zone: tzinfo) -> 
         return value[: int(form[1:])] if form else value
     if not isinstance(value, int | float):
         return "、".join(value or ())
+    if not math.isfinite(value):
+        return ""
     if kind is Kind.TIME:
-        return _time((_EPOCH + timedelta(milliseconds=int(value))).astimezone(zone), form or TIME_FORMAT)
+        return _time(int(value), form or TIME_FORMAT, zone)
     return str(int(value) // _DURATIONS[form or "s"]) if duration else _number(value, form)
 
 
@@ -150,7 +154,11 @@ def _number(value: int | float, form: str) -> str:
     return str(value) if isinstance(value, int) else format(value, ".6g")
 
 
-def _time(at: datetime, form: str) -> str:
+def _time(at_ms: int, form: str, zone: tzinfo) -> str:
+    try:
+        at = (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone)
+    except OverflowError:
+        return ""
     signs = {"%Y": f"{at.year:04d}", "%m": f"{at.month:02d}", "%d": f"{at.day:02d}"}
     signs |= {"%H": f"{at.hour:02d}", "%M": f"{at.minute:02d}"}
     return re.sub(r"%[YmdHM]", lambda match: signs[match[0]], form)

@@ -3,7 +3,7 @@
 Values come from `tomllib`; places come from tree-sitter, which is asked only when a fault is reported. A file is cut at
 its `[[rule]]` and `[[test]]` lines and every block is parsed, and remembered, by its own text: after one rule is
 edited, one block is parsed again. Cutting cannot change what a file means, because a cut inside a string or an array
-leaves a block that does not parse; then the file is parsed whole.
+leaves a piece that does not parse; then the file is parsed whole.
 
 Parsed values are shared between readings and must not be changed. Nothing here knows what a rule is.
 """
@@ -52,11 +52,12 @@ _NOT_VALUES = frozenset({"[", "]", ",", "{", "}", "comment", "line_comment", "="
 class Block:
     """One `[[rule]]` or `[[test]]`, equal to another of the same `key`, wherever they stand.
 
-    `key` is the block's text; `line` is 0 where it must be asked of `Document.place`.
+    `key` is the block's text; `line` is 0 where it must be asked of `Document.place`. `data` is a table unless the file
+    says `rule = 5` or the like.
     """
 
     key: str
-    data: Table
+    data: Any
     line: int = 0
 
     def __eq__(self, other: object) -> bool:
@@ -140,9 +141,11 @@ def _cut(text: str) -> tuple[Table, tuple[Block, ...], tuple[Block, ...]] | None
     pieces = _pieces(text)
     if pieces is None:
         return None
-    head_text, block_texts = pieces
+    head_texts, block_texts = pieces
     try:
-        head = tomllib.loads(head_text)
+        for one in head_texts if len(head_texts) > 1 else []:
+            tomllib.loads(one)  # a text that begins in one piece and ends in another would swallow what lies between
+        head = tomllib.loads("".join(head_texts))
         blocks = [(word, Block(piece, _parse_block(word, piece), line)) for word, piece, line in block_texts]
     except (tomllib.TOMLDecodeError, RecursionError, _NotOneBlockError):
         return None
@@ -152,15 +155,20 @@ def _cut(text: str) -> tuple[Table, tuple[Block, ...], tuple[Block, ...]] | None
     return head, rules, tuple(block for word, block in blocks if word == "test")
 
 
-def _pieces(text: str) -> tuple[str, list[tuple[str, str, int]]] | None:
-    """The text of the head, and word, text and line of each block; None where a block's table stands apart from it."""
+def _pieces(text: str) -> tuple[list[str], list[tuple[str, str, int]]] | None:
+    """The head, a text before, between and behind the blocks, and word, text and line of each block.
+
+    None where a block's table stands apart from it.
+    """
     starts = [(match.start(), match[2], match[1] == "[[" and match[3] == "]]") for match in _HEADER.finditer(text)]
     head = [text[: starts[0][0]] if starts else text]
     blocks: list[tuple[str, list[str], int]] = []
     word, line = "", 1 + head[0].count("\n")
     for number, (start, name, opens) in enumerate(starts):
         piece = text[start : starts[number + 1][0] if number + 1 < len(starts) else None]
-        if name not in REPEATED:
+        if name not in REPEATED and word not in REPEATED:
+            head[-1] += piece
+        elif name not in REPEATED:
             head.append(piece)
         elif opens:
             blocks.append((name, [piece], line))
@@ -170,7 +178,7 @@ def _pieces(text: str) -> tuple[str, list[tuple[str, str, int]]] | None:
             return None
         word = name
         line += piece.count("\n")
-    return "".join(head), [(name, "".join(parts), at) for name, parts, at in blocks]
+    return head, [(name, "".join(parts), at) for name, parts, at in blocks]
 
 
 class _NotOneBlockError(ValueError):

@@ -121,7 +121,8 @@ class Table:
             old = present[part]
             if old.shape[1] < spec.width:
                 wider = np.zeros((self.capacity, spec.width), spec.dtype)
-                wider[: self.top, : old.shape[1]] = old[: self.top]
+                live = np.flatnonzero(self.subs)  # not up to `top`: it is made anew only when all pages are loaded
+                wider[live, : old.shape[1]] = old[live]
                 present[part] = wider
         return present
 

@@ -37,9 +37,14 @@ CACHE_BYTES = 64 << 20
 MEMTABLE_BYTES = 64 << 20
 BLOB_BYTES_MIN = 1024
 
+_COME_BACK = "Result incomplete"
+"""How RocksDB begins its answer to a write that would have had to wait."""
+_HELD = ("While lock file", "lock hold by current process")
+"""What RocksDB says of a folder that another process, or this one, has open."""
+
 
 class Store(Protocol):
-    """A sorted map of bytes with atomic batches."""
+    """A sorted map of bytes with atomic batches; what fails raises DiskError."""
 
     def write(self, batch: Sequence[Write]) -> bool:
         """Apply a batch, whole or not at all; False when it should be tried again later.
@@ -80,8 +85,8 @@ class RocksStore:
     def __init__(self, path: Path, *, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
         options = _options(cache_bytes)
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             # Without `column_families` an existing store would be opened with the options of its creation.
             self._rocks = Rdict(str(path), options, column_families={"default": options})
         except Exception as error:  # rocksdict raises bare Exception
@@ -101,7 +106,7 @@ class RocksStore:
         try:
             self._rocks.write(rows, self._write_options)
         except Exception as error:  # rocksdict raises bare Exception
-            if "stall" in str(error) or "Incomplete" in str(error):
+            if str(error).startswith(_COME_BACK):
                 return False
             raise _told("write", self.path, error) from error
         return True
@@ -115,20 +120,22 @@ class RocksStore:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key."""
-        value: bytes | None = self._rocks.get(key)
+        value: bytes | None = self._get(key)
         return value
 
     def multi_get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the values of many keys; the interpreter's lock is released meanwhile."""
-        values: Any = self._rocks.get(list(keys))
-        return list(values)
+        return list(self._get(list(keys)))
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield keys and values below a prefix, reading ahead, leaving the cache alone."""
         options = ReadOptions()
         options.set_iterate_upper_bound(_after(prefix))
         options.set_readahead_size(4 << 20)
-        yield from self._rocks.items(from_key=prefix, read_opt=options)
+        try:
+            yield from self._rocks.items(from_key=prefix, read_opt=options)
+        except Exception as error:  # rocksdict raises bare Exception
+            raise _told("read", self.path, error) from error
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""
@@ -136,6 +143,13 @@ class RocksStore:
             self._rocks.close()
         except DbClosedError:
             return
+
+    def _get(self, key: Any) -> Any:
+        """Return a value, or those of a list of keys."""
+        try:
+            return self._rocks.get(key)
+        except Exception as error:  # rocksdict raises bare Exception
+            raise _told("read", self.path, error) from error
 
 
 class MemoryStore:
@@ -217,7 +231,7 @@ def _told(operation: str, path: Path, error: Exception) -> DiskError:
     text = " ".join(str(error).split())
     if "No space left" in text:
         return DiskFullError(f"{operation} {path}: no room left on the disk")
-    if "lock" in text.lower() and operation == "open":
+    if any(words in text for words in _HELD):
         return LockedError(f"{path} is held by another process: {text}")
     return DiskError(f"{operation} {path}: {text}")
 

@@ -345,10 +345,15 @@ def answered(panel: Panel, decision_id: str, reply: Reply, note: str, now_ms: in
 
 
 def lapsed(panel: Panel, idle_ms: int, now_ms: int, *, cards_only: bool = False) -> Panel:
-    """Let time pass: cards past their end expire, a visit idle too long closes."""
+    """Let time pass: cards past their end expire, a visit idle too long closes.
+
+    A visit touched at 0 was opened before a clock had begun that is not the wall's: it is touched when it begins.
+    """
     visit = panel.open_visit
     if visit is None:
         return panel
+    if visit.touched_ms == 0 and not cards_only:
+        return touched(panel, now_ms) if now_ms > 0 else panel
     if not cards_only and visit.touched_ms + idle_ms <= now_ms:
         return closed(panel, Cause.IDLE, now_ms)
     cards, notes = _end_cards(panel, now_ms, CardState.EXPIRED, lambda card: card.expires_ms <= now_ms)

@@ -2,15 +2,14 @@
 
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from engine.commands import CommandError
 from engine.config import Config
+from engine.datadir import DataDir
 
-ADDRESS_FILE = "http.json"
 NAME_HEADER = "Opportune-Engine"
 ANOTHER_ENGINE = 421
 WAIT_S = 10
@@ -51,12 +50,12 @@ def running(config: Config) -> bool:
 
 def address(config: Config) -> tuple[str, str]:
     """Return base URL and name of the engine on the data directory; CommandError when none has been started."""
-    path = Path(config.data.directory) / ADDRESS_FILE
     try:
-        record = orjson.loads(path.read_bytes())
-    except OSError as fault:
+        record = orjson.loads(DataDir(config.data.directory).address.read_bytes())
+        host, port, name = record["host"], record["port"], record["engine"]
+    except (OSError, ValueError, KeyError) as fault:
         raise CommandError(f"no engine runs on {config.data.directory}") from fault
-    return f"http://{record['host']}:{record['port']}", record["engine"]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}", name
 
 
 def _reason(fault: urllib.error.HTTPError) -> str:

@@ -107,14 +107,23 @@ class Core:
             self.cursors.update(cursors)
             position = self.outbox.put(records.cursors(cursors))
             self._cursors_to_be.append((position, dict(self.cursors)))
-            _ = self.durable_cursors  # lets go of those that were reached
+            self._pass_cursors()
 
     @property
     def durable_cursors(self) -> Mapping[str, int]:
-        """How far a restart would let the caller read again: what lies before is not needed any more."""
+        """How far a restart would let the caller read again; what lies before is not needed. For any thread."""
+        return self._cursors_durable
+
+    def _pass_cursors(self) -> None:
         while self._cursors_to_be and self._cursors_to_be[0][0] <= self.outbox.durable:
             self._cursors_durable = self._cursors_to_be.popleft()[1]
-        return self._cursors_durable
+
+    def follow(self, policy: Policy) -> None:
+        """Send by another policy from now on, as when a book with other channels becomes active."""
+        self.policy = policy
+        self.local = LocalTime(policy.zone)
+        for name, channel in policy.channels.items():
+            self._channel_rates.setdefault(name, TokenBucket(channel.rate_per_s))
 
     def restored(self) -> None:
         """Take note that the outbox was read back to its end."""
@@ -145,6 +154,7 @@ class Core:
     def take(self, now_ms: int) -> list[Send]:
         """Return the sends to hand to their doors once the outbox is durable; each must come back to `settle`."""
         now_ms = self.at(now_ms)
+        self._pass_cursors()
         self.receipts.tidy(now_ms)
         self._refund_killed(now_ms)
         for send in self.queue.expired(now_ms):

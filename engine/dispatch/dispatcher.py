@@ -9,8 +9,9 @@ One turn of the loop:
     5. compact   the outbox forgets a little
 
 While the disk writes, answers and receipts come in; they are in the next commit. A receipt, a switch or an opt-out is
-acknowledged when its commit is done. A full disk stops attempts, not the process; any other disk fault ends dispatch
-(`failure`). What goes and what follows is decided in `core`; nothing here knows a rule, a window or a quota.
+acknowledged when its commit is done. A full disk stops attempts, not the process (`disk_full` says that it does); any
+other fault ends dispatch (`failure`). What goes and what follows is decided in `core`; nothing here knows a rule, a
+window or a quota.
 """
 
 import asyncio
@@ -19,7 +20,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from connectors.contract import Gateway, MobileOriginated, NowMs, Outcome, Receipt, State
-from connectors.desk.desk import Desk
+from connectors.desk.desk import Behind, Desk, NotDurable
+from connectors.desk.queue import QueueLost
 from engine.dispatch.core import Core
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
 from engine.dispatch.model import Action, Decided, Report, Scope, Send
@@ -78,7 +80,8 @@ class Dispatcher:
         if desk is not None:
             doors[DESK] = DeskDoor(desk)
         self.core = Core(policy, outbox, doors)
-        self.failure: asyncio.Future[None] | None = None
+        self.failure: Exception | None = None
+        self.disk_full: DiskFullError | None = None
         self.fault = ""
         self._gateways = gateways
         self._desk = desk
@@ -102,7 +105,6 @@ class Dispatcher:
 
         Raises GatewayError when a gateway cannot be opened as configured, DiskError when the outbox cannot be read.
         """
-        self.failure = asyncio.get_running_loop().create_future()
         recover(self.core, self.core.at(self._now_ms()))
         for gateway in self._gateways.values():
             await gateway.start(self._receipt, self._reply)
@@ -121,6 +123,15 @@ class Dispatcher:
             self._wake.set()
             await asyncio.wait([self._loop_task])
         self._outbox.close()
+
+    async def abandon(self) -> None:
+        """Send nothing more and wait for no answer, after a fault elsewhere: what is on its way is UNKNOWN later."""
+        self._stopping = True
+        for task in (self._loop_task, self._telling):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+        await self._end_flights()
 
     async def _end_flights(self) -> None:
         for task in self._flights:
@@ -157,7 +168,10 @@ class Dispatcher:
         """Pause, resume or kill a rule, campaign or channel; returns when it holds, over a restart too."""
         self.core.switch(scope, name, action, self._now_ms())
         if action is Action.KILL and self._desk is not None and scope is not Scope.CHANNEL:
-            await self._desk.withdraw("rule" if scope is Scope.RULE else "campaign", name)
+            try:
+                await self._desk.withdraw("rule" if scope is Scope.RULE else "campaign", name)
+            except (QueueLost, Behind, NotDurable) as fault:
+                log.warning("kill %s %s: its cards stay on the screens: %s", scope.value, name, fault)
         await self._durable()
 
     @property
@@ -165,13 +179,10 @@ class Dispatcher:
         """Whether nothing is on its way, owed to the log, or waiting for anything but windows, quotas and switches."""
         return not self.core.unreported and not self._outbox.dirty and self.core.held
 
-    async def drain(self, wait_s: float) -> bool:
-        """Wait until everything that can be sent has been, at most `wait_s`; return whether it has."""
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + wait_s
-        while not self.idle and loop.time() < end_s:  # noqa: ASYNC110 - many things end idleness, one asks
-            await asyncio.sleep(_SOON_S)
-        return self.idle
+    @property
+    def moves(self) -> int:
+        """A number that grows with everything that happens to a send."""
+        return self.core.counts.total()
 
     def status(self) -> dict[str, int | str]:
         """Return figures for the status table and metrics."""
@@ -194,11 +205,10 @@ class Dispatcher:
         try:
             while not self._stopping or self._flights or self._outbox.dirty or self._is_telling:
                 await self._turn()
-        except DiskError as fault:
-            self.fault = str(fault)
-            log.error("dispatch ends: %s", fault)
-            if self.failure is not None and not self.failure.done():
-                self.failure.set_exception(fault)
+        except Exception as fault:
+            self.fault = str(fault) or type(fault).__name__
+            self.failure = fault
+            log.log(logging.ERROR, "dispatch ends: %s", self.fault, exc_info=not isinstance(fault, DiskError))
             self._release(fault)
 
     async def _turn(self) -> None:
@@ -226,8 +236,10 @@ class Dispatcher:
                 if self._stopping:
                     raise
                 self.fault = str(fault)
+                self.disk_full = fault
                 await asyncio.sleep(_DISK_FULL_S)
         self.fault = ""
+        self.disk_full = None
         await asyncio.get_running_loop().run_in_executor(None, self._outbox.sync)
 
     async def _rest(self) -> None:
@@ -248,7 +260,7 @@ class Dispatcher:
         self._wake.set()
         await waiter
 
-    def _release(self, fault: DiskError) -> None:
+    def _release(self, fault: Exception) -> None:
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():

@@ -1,8 +1,9 @@
 """The embedded runtime: one process, a local log, nothing else to install.
 
 Start: take the data directory, recover the partitions, take up the book, start the pipeline, open the doors.
-Stop: close the doors that let events in, let the pipeline finish, end dispatch, close what is durable. With `drain` it
-stops by itself when the file sources are exhausted and everything is decided and dispatched.
+Stop: close the doors that let events and visits in, end dispatch and the desk while the log still takes what they have
+to say, let the pipeline finish, close what is durable. With `drain` it stops by itself when the file sources are
+exhausted and everything is decided and dispatched.
 
 One asyncio loop serves HTTP, gateways, desk and watching; the pipeline's threads decode, fold and commit.
 """
@@ -14,11 +15,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
 
-from connectors.desk.desk import Desk
+from connectors.desk.desk import Desk, NotDurable
 from connectors.desk.model import Answer, Card, Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
 from connectors.desk.routes import add_routes as add_desk_routes
@@ -63,16 +65,18 @@ class Embedded:
         self.port = 0
         self._serving = False
         self._stopping = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._watching: asyncio.Task[None] | None = None
+        self._front: Front | None = None
         self._files: list[FilesSource] = []
         self._servers: list[TcpSource] = []
+        self._posts: list[HttpSource] = []
 
     async def run(self, started: Callable[["Embedded"], None] = lambda _: None) -> Status:
         """Run until stopped; return the last status. Raises what stopped the pipeline, if a fault did."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         core = await asyncio.to_thread(open_core, self.config)
         try:
-            book = await asyncio.to_thread(core.first_book)
+            book = await asyncio.to_thread(core.first_book, self._make_doors)
             try:
                 await self._start(core, book)
                 started(self)
@@ -94,8 +98,6 @@ class Embedded:
         config = self.config
         self.core = core
         self._loop = asyncio.get_running_loop()
-        self.doors = Doors([Source(source.name, source.mapping) for source in config.sources.every], book.schema)
-        self.doors.check(book.schema)
         self.pipeline = Pipeline(
             core.partitions,
             self.doors.decode,
@@ -110,7 +112,7 @@ class Embedded:
         self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
         core.dispatched_entry = self.sending.entry
         self.watcher = BookWatcher(config.book.folder, self._activate, self._reloaded)
-        self.watcher.begin(book)
+        self.watcher.begin(book, core.book_fault)
         self.board = StatusBoard(core, self.pipeline, lambda: self.watcher.fault)
         for partition in core.partitions:
             partition.flusher.start()
@@ -121,15 +123,24 @@ class Embedded:
             self.board.doors["desk"] = self.desk.status
         await self.sending.start()
         self.board.doors["dispatch"] = self.sending.status
+        self.board.doors["gateways"] = self.sending.gateways
+        self.board.doors["sources"] = self._sources
         core.listeners.append(self.sending.committed)
-        add_gauges(core, self.pipeline)
+        add_gauges(core, self.pipeline, self.sending.gateways)
         if config.http.enabled:
             await self._serve()
         await self._open_sources()
-        self._spawn(self._watch_book())
+        if config.book.watch:
+            self._watching = asyncio.create_task(self._watch_book(), name="book")
         for name in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 self._loop.add_signal_handler(name, self.stop)
+
+    def _make_doors(self, book: Book) -> None:
+        """Hold the sources' mappings against the first book; MappingError says what does not fit."""
+        sources = [Source(source.name, source.mapping) for source in self.config.sources.every]
+        self.doors = Doors(sources, book.schema)
+        self.doors.check(book.schema)
 
     def _make_desk(self) -> Desk:
         config = self.config.desk
@@ -147,19 +158,22 @@ class Embedded:
         token = config.http.token.read() if config.http.token is not None else None
         sources = config.sources.http
         body_max = max((source.body_bytes_max for source in sources), default=1 << 20)
-        front = self.front = Front(token, body_max)
+        front = self._front = Front(token, body_max)
         front.read("/health", self._health)
         front.read("/status", self._status)
         front.write("/control", self._control)
         front.write("/dead/replayed", self._replayed)
-        front.page("/metrics", "text/plain; version=0.0.4; charset=utf-8", self.core.metrics.page)
+        if config.metrics.enabled:
+            front.page("/metrics", "text/plain; version=0.0.4; charset=utf-8", self.core.metrics.page)
         if self.desk is not None:
             add_desk_routes(front.app, self.desk)
         for source in sources:
-            front.app.router.add_routes(HttpSource(source, self.pipeline).routes())
+            posts = HttpSource(source, self.pipeline)
+            self._posts.append(posts)
+            front.app.router.add_routes(posts.routes())
         self.port = await front.start(config.http.host, config.http.port)
         record = {"host": config.http.host, "port": self.port, "engine": front.name}
-        (self.core.datadir.root / "http.json").write_bytes(orjson.dumps(record))
+        self.core.datadir.address.write_bytes(orjson.dumps(record))
 
     async def _open_sources(self) -> None:
         positions = self.core.resume_positions()
@@ -180,12 +194,14 @@ class Embedded:
             self._servers.append(server)
 
     def _gone(self, positions: Mapping[str, int]) -> Iterator[str]:
-        """Yield the keys of files that were removed from their directory: their positions need not be kept."""
-        folders = {source.name: source.directory for source in self.config.sources.files}
+        """Yield the keys of files that were removed: their positions need not be kept."""
+        folders: dict[str, list[Path]] = {}
+        for files in [*self.config.sources.files, *self._replayed_files()]:
+            folders.setdefault(files.name, []).append(files.directory)
         for key in positions:
             source, _, rest = key.partition(":")
             name = rest.rpartition("#")[0]
-            if source in folders and name and not (folders[source] / name).exists():
+            if source in folders and name and not any((folder / name).exists() for folder in folders[source]):
                 yield key
 
     def _replayed_files(self) -> Iterator[FilesConfig]:
@@ -198,59 +214,69 @@ class Embedded:
     # ---- running
 
     async def _wait(self) -> None:
-        """Return when asked to stop, when drained, or when the pipeline failed (then raise its fault)."""
+        """Return when asked to stop or drained; raise what ended the pipeline or dispatch."""
+        moves, moved_s = -1, self._loop.time()
         while not self._stopping.is_set():
-            if self.pipeline.failure is not None:
-                raise self.pipeline.failure
-            if self.sending.failure is not None:
-                raise self.sending.failure
-            if self.drain and self.pipeline.idle and self.sending.idle:
-                return
+            self._raise_failure()
+            if self.drain and self.pipeline.idle:
+                if self.sending.idle:
+                    return
+                if self.sending.disk_full is not None:
+                    raise self.sending.disk_full
+                if moves != self.sending.moves:
+                    moves, moved_s = self.sending.moves, self._loop.time()
+                elif self._loop.time() - moved_s > self.config.dispatch.drain_wait_s:
+                    log.warning("nothing was sent for %g s; the rest waits", self.config.dispatch.drain_wait_s)
+                    return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), LOOK_S)
 
+    def _raise_failure(self) -> None:
+        fault = self.pipeline.failure or self.sending.failure
+        if fault is not None:
+            raise fault
+
     async def _stop(self) -> Status:
-        for server in self._servers:
-            await server.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._close_doors()
         await self.sending.stop()
         if self.desk is not None:
             await self.desk.stop()
-        if self.config.http.enabled:
-            await self.front.stop()
-            (self.core.datadir.root / "http.json").unlink(missing_ok=True)
         await asyncio.to_thread(self.pipeline.stop)
         for source in self._files:
             source.close()
-        if self.pipeline.failure is not None:
-            raise self.pipeline.failure
+        self._raise_failure()
         status = self.board.read()
         await asyncio.to_thread(self.core.finish)
         return status
 
     async def _abandon(self, fault: BaseException) -> None:
         """After a fault: end the threads before what they use is closed. What was not acknowledged comes again."""
-        if self.port:
-            (self.core.datadir.root / "http.json").unlink(missing_ok=True)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._serving:
             self.pipeline.fail(fault)
+            await self.sending.abandon()
+            await self._close_doors()
             await asyncio.to_thread(self.pipeline.stop)
-            self.sending.abandon()
 
-    def _spawn(self, coroutine: Any) -> None:
-        self._tasks.append(asyncio.create_task(coroutine))
+    async def _close_doors(self) -> None:
+        """Let nothing in any more, neither events nor visits, commands or books."""
+        self._stopping.set()
+        if self._watching is not None:
+            await self._watching
+        if self._front is not None:
+            await self._front.stop()
+            if self.port:
+                self.core.datadir.address.unlink(missing_ok=True)
+        for server in self._servers:
+            await server.stop()
 
     async def _watch_book(self) -> None:
-        if not self.config.book.watch:
-            return
-        while True:
-            await asyncio.sleep(self.config.book.poll_ms / 1000)
-            await asyncio.to_thread(self.watcher.look)
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self.config.book.poll_ms / 1000)
+            try:
+                await asyncio.to_thread(self.watcher.look)
+            except Exception:
+                log.exception("the book could not be looked at; the running one keeps serving")
 
     def _activate(self, book: Book) -> None:
         """Put a new book into the log of every partition; decoders follow at once."""
@@ -264,6 +290,15 @@ class Embedded:
         self.core.metrics.reloads.labels(result).inc()
 
     # ---- the front's answers
+
+    def _sources(self) -> Mapping[str, Any]:
+        """Return the figures of every source, by name."""
+        figures: dict[str, dict[str, Any]] = {server.config.name: dict(server.status()) for server in self._servers}
+        figures |= {posts.config.name: dict(posts.status()) for posts in self._posts}
+        for files in self._files:
+            told = figures.setdefault(files.config.name, {})
+            told["faults"] = [*told.get("faults", ()), *(f"{fault.path}: {fault.reason}" for fault in files.faults)]
+        return figures
 
     async def _health(self, _: Any) -> Mapping[str, Any]:
         failure = self.pipeline.failure
@@ -298,7 +333,12 @@ class Embedded:
     # ---- the desk's callbacks
 
     async def _on_visit(self, visit: Visit) -> Customer | None:
-        """Tell the log of a visit; return what the state knows of the customer."""
+        """Tell the log of a visit; return what the state knows of the customer.
+
+        On the events' own clock there is no time before the first event, so the visit waits on its panel until then.
+        """
+        if self.clock.now_ms() == 0:
+            raise NotDurable("no event has come yet, and the clock is theirs")
         cause = visit.cause.value if visit.cause is not None else ""
         self.sending.visitors.own(visit.id)
         await self.feedback.visit(visit.subscriber, visit.terminal, visit.id, opened=visit.open, cause=cause)

@@ -1,6 +1,6 @@
 """Gauges of an embedded engine, read when Prometheus asks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from engine.core import Core
 from engine.partition import Partition
@@ -9,8 +9,8 @@ from engine.pipeline import Pipeline
 Rows = Iterator[tuple[dict[str, str], float]]
 
 
-def add_gauges(core: Core, pipeline: Pipeline) -> None:
-    """Add the gauges of partitions, intake and book to the core's metrics."""
+def add_gauges(core: Core, pipeline: Pipeline, gateways: Callable[[], Mapping[str, Mapping[str, int | str]]]) -> None:
+    """Add the gauges of partitions, intake, gateways and book to the core's metrics."""
     gauges = core.metrics.gauges
 
     def by_partition(read: Callable[[Partition], float]) -> Callable[[], Rows]:
@@ -21,6 +21,12 @@ def add_gauges(core: Core, pipeline: Pipeline) -> None:
         "Bytes taken from sources and not yet durable.",
         (),
         lambda: iter([({}, float(pipeline.queued_bytes))]),
+    )
+    gauges.add(
+        "opportune_gateway_links",
+        "Links of a gateway that are up.",
+        ("gateway",),
+        lambda: (({"gateway": name}, float(told["links_up"])) for name, told in gateways().items()),
     )
     for name, text, read in (
         ("subscribers", "Subscribers in memory.", lambda one: one.table.count),

@@ -19,6 +19,7 @@ from engine.feeder import Feeder
 from engine.partition import Appended, Partition
 from engine.visitors import Visitors
 from rules.model import Book
+from state.disk import DiskFullError
 
 
 class Sending:
@@ -30,9 +31,10 @@ class Sending:
         self._config = config
         self._core = core
         self._clock = clock
+        self._gateways = {name: open_gateway(name, one, clock.now_ms) for name, one in config.gateways.items()}
         self._dispatcher = Dispatcher(
             make_policy(config, book),
-            {name: open_gateway(name, one, clock.now_ms) for name, one in config.gateways.items()},
+            self._gateways,
             desk,
             feedback,
             clock.now_ms,
@@ -64,18 +66,20 @@ class Sending:
         self._stopping = True
         if self._task is not None and self._feeder is not None:
             self._feeder.wake()
-            await self._task
+            await asyncio.wait([self._task])
         await self._dispatcher.stop()
 
     def follow(self, book: Book) -> None:
         """Send by the channels of a new book from now on; from the loop's thread."""
-        self._dispatcher.core.policy = make_policy(self._config, book)
+        self._dispatcher.core.follow(make_policy(self._config, book))
 
-    def abandon(self) -> None:
-        """Feed no more; after a fault, when nothing can be waited for."""
+    async def abandon(self) -> None:
+        """Feed and send no more; after a fault, when nothing can be waited for."""
         self._stopping = True
         if self._task is not None:
             self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._dispatcher.abandon()
 
     async def control(self, action: str, kind: str, name: str) -> int:
         """Pause, resume or kill; returns how many queued sends it touches."""
@@ -90,9 +94,20 @@ class Sending:
 
     @property
     def failure(self) -> BaseException | None:
-        """The fault that ended dispatch, if one did."""
-        ended = self._dispatcher.failure
-        return ended.exception() if ended is not None and ended.done() else None
+        """The fault that ended dispatch or its feeder, if one did."""
+        fed = self._task
+        ended = fed is not None and fed.done() and not fed.cancelled()
+        return self._dispatcher.failure or (fed.exception() if fed is not None and ended else None)
+
+    @property
+    def disk_full(self) -> DiskFullError | None:
+        """What the disk said, while it has no room for dispatch."""
+        return self._dispatcher.disk_full
+
+    @property
+    def moves(self) -> int:
+        """A number that grows while decisions are read and sent."""
+        return self._dispatcher.moves
 
     def committed(self, partition: Partition, appended: Sequence[Appended]) -> None:
         """Take note of durable frames; called from the commit thread."""
@@ -107,6 +122,10 @@ class Sending:
     def status(self) -> dict[str, Any]:
         """Return the figures of dispatch."""
         return self._dispatcher.status()
+
+    def gateways(self) -> dict[str, dict[str, int | str]]:
+        """Return the figures of every gateway, by name."""
+        return {name: dict(gateway.status()) for name, gateway in self._gateways.items()}
 
     def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
         metrics = self._core.metrics

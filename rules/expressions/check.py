@@ -323,9 +323,11 @@ class _Checker:
         if not (isinstance(member, Literal) and isinstance(member.value, str)):
             self.fault(Code.WRONG_ARGUMENTS, node, "a member of a set must be written out as a text")
             return None
-        assert isinstance(whole, Use)
+        if not isinstance(whole, Use):
+            self.fault(Code.TYPE_MISMATCH, node, "members are asked of a set by its name, not of `default(...)`")
+            return None
         operand = whole.operand
-        if member.value not in operand.members:
+        if member.value not in operand.members or not member.value:
             code = Code.UNKNOWN_LIST if operand.name == "lists" else Code.UNKNOWN_MEMBER
             message = f"`{member.value}` is not among the declared members of `{operand.name}`"
             self.fault(code, node, message, hint=nearest(member.value, operand.members))

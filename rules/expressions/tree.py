@@ -152,7 +152,7 @@ class Or(_Condition):
 
 @dataclass(frozen=True, slots=True)
 class Compare(_Condition):
-    """Two values of one kind; STRING, BOOL and SET know only `==` and `!=`."""
+    """Two values of one kind, which is not SET; STRING and BOOL know only `==` and `!=`."""
 
     op: CompareOp
     left: Expr

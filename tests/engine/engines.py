@@ -39,13 +39,14 @@ class Nursery:
         folder: Path,
         env: dict[str, str] | None = None,
         disk_bytes: int | None = None,
+        disk_at: str = "data",
     ) -> "Process":
         """Start the command line with `argv` in `folder`."""
         self._count += 1
         name = f"process-{self._count}"
         order = {"argv": list(argv), "folder": str(folder), "name": name, "env": env or {}}
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({**order, "disk_bytes": disk_bytes}) + "\n")
+        self._process.stdin.write(json.dumps({**order, "disk_bytes": disk_bytes, "disk_at": disk_at}) + "\n")
         self._process.stdin.flush()
         return Process(int(self._read()), folder, name)
 
@@ -128,12 +129,14 @@ class Engine:
         draft.write_bytes(lines)
         draft.rename(self.inbox / name)
 
-    def start(self, *options: str, disk_bytes: int | None = None, ready: bool = True) -> "Engine":
+    def start(
+        self, *options: str, disk_bytes: int | None = None, disk_at: str = "data", ready: bool = True
+    ) -> "Engine":
         """Start the engine; with `ready` return when it serves."""
         assert self.process is None or self.process.exit is not None
         (self.data / "http.json").unlink(missing_ok=True)
         argv = ["run", "--config", "config.toml", *options]
-        self.process = self.nursery.start(argv, self.folder, self.env, disk_bytes)
+        self.process = self.nursery.start(argv, self.folder, self.env, disk_bytes, disk_at)
         if ready:
             wait_for(lambda: self.serves or self.process is None or self.process.exit is not None, "the engine")
             assert self.process.exit is None, self.process.err

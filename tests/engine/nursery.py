@@ -4,7 +4,7 @@ A started engine is a real process with a pid, files and an end of its own: it c
 which waits for it and writes its exit status; engines die with their keepers, keepers with this process, and this
 process ends with its standard input.
 
-    line in    {"argv": [...], "folder": PATH, "name": NAME, "env": {...}, "disk_bytes": N | null}
+    line in    {"argv": [...], "folder": PATH, "name": NAME, "env": {...}, "disk_bytes": N | null, "disk_at": PATH}
     line out   pid
     files      NAME.out, NAME.err, and, when it has ended, NAME.exit (negative: the signal)
 """
@@ -85,7 +85,7 @@ def be_engine(order: dict[str, Any], folder: Path, name: str) -> None:
     os.environ.update(order["env"])
     fill_disk_on_demand(folder / "disk.full")
     if order["disk_bytes"] is not None:
-        mount_small_disk(folder / "data", order["disk_bytes"])
+        mount_small_disk(folder / order["disk_at"], order["disk_bytes"])
     status = 1
     try:
         status = command_line(order["argv"])
@@ -117,7 +117,7 @@ def fill_disk_on_demand(mark: Path) -> None:
 def mount_small_disk(folder: Path, size: int) -> None:
     """Put a disk of `size` bytes at `folder`, for this process only; OSError where the system does not let us."""
     libc = ctypes.CDLL(None, use_errno=True)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     alone = CLONE_NEWNS if os.geteuid() == 0 else CLONE_NEWNS | CLONE_NEWUSER
     for done in (
         libc.unshare(alone),

@@ -110,6 +110,7 @@ def test_lines_replayed_without_an_engine_are_read_at_its_next_start_and_once(ma
     assert engine.command("dead", "replay").out == "inbox: 1 lines handed over\n"
     assert engine.drain().startswith("1 events")
     assert engine.drain().startswith("0 events")
+    assert engine.drain().startswith("0 events")
     assert engine.command("dead", "list").out == ""
 
 

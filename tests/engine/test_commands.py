@@ -213,6 +213,33 @@ def test_a_real_disk_that_fills_stops_the_engine_with_one_line(make: Make) -> No
     assert one_line_at_the_end(engine.process).endswith(": no room left on the disk")
 
 
+@pytest.mark.parts
+def test_a_full_disk_under_the_outbox_alone_ends_a_drained_run_with_one_line(make: Make) -> None:
+    engine = make()
+    engine.put("day.ndjson", many_calls(200))
+    engine.start("--drain", disk_bytes=1 << 20, disk_at="data/outbox", ready=False)
+    assert engine.process is not None
+
+    if engine.process.wait() == NO_SMALL_DISK_STATUS:
+        missing(f"a mount of our own: {engine.process.err}")
+    assert one_line_at_the_end(engine.process).endswith(": no room left on the disk")
+    summary = engine.drain()
+    assert "200 subscribers known" in summary
+    assert len(engine.spooled()) == 200
+
+
+def test_a_drained_run_does_not_wait_for_ever_for_a_gateway_that_is_away(make: Make) -> None:
+    smsc = 'kind = "smpp"\nhost = "127.0.0.1"\nport = 1\nsystem_id = "x"\npassword = { env = "PATH" }\n'
+    waits = "[dispatch]\ndrain_wait_s = 0.2\n"
+    engine = make(more=f'{waits}[gateways.away]\n{smsc}[channels.sms]\ngateway = "away"\n')
+    )
+    engine = make(more=f'[dispatch]\ndrain_wait_s = 0.2\n{away}[channels.sms]\ngateway = "away"\n')
+    engine.env = {"PATH": "secret"}
+    engine.put("day.ndjson", many_calls(20))
+
+    assert "20" in engine.drain().split("waiting")[1]
+
+
 def test_a_port_that_is_taken_is_named(make: Make) -> None:
     first = make().start()
     port = int(first.url.rpartition(":")[2])

@@ -314,6 +314,21 @@ def test_a_customer_who_has_left_gets_a_text_in_place_of_a_card(make: Make) -> N
     assert record["channel"] == "sms"
 
 
+def test_a_visit_before_the_first_event_stands_and_the_log_hears_of_it_when_time_begins(make: Make) -> None:
+    engine = make(clock="events").start()
+    body = json.dumps({"terminal": "hall01-1", "subscriber": FIRST, "visit": "v-1"}).encode()
+    assert engine.post("/desk/visits", body, **{"Content-Type": "application/json"})[0] == 503
+
+    engine.post("/events", call(FIRST + 1, BASE_MS))
+    wait_for(lambda: engine.status()["desk"].get("visits_opened"), "the visit in the log")
+    engine.post("/events", call(FIRST, BASE_MS + 1000))
+    wait_for(lambda: engine.status()["desk"].get("offer_shown"), "the card")
+
+    (record,) = [one for one in engine.records("--decided") if one["subscriber"] == FIRST]
+    assert record["channel"] == "desk"
+    assert "visits_closed" not in engine.status()["desk"]
+
+
 # ---- the end
 
 

@@ -1,5 +1,6 @@
 """A saved book is in force within a second, under load; a bad one leaves the running one serving and is told."""
 
+import json
 import threading
 import time
 
@@ -88,6 +89,37 @@ def test_a_bad_book_leaves_the_running_one_serving_and_shows_everywhere(make: Ma
     wait_for(lambda: engine.status()["book"]["version"] != version, "the mended book")
     assert engine.status()["book"]["fault"] == ""
     assert b'opportune_book_reloads_total{result="ok"} 1.0' in engine.page("/metrics")
+
+
+def test_a_book_broken_while_the_engine_was_away_leaves_the_one_in_the_log_serving(make: Make) -> None:
+    engine = make().start()
+    version = engine.status()["book"]["version"]
+    engine.kill()
+    engine.write_book(BOOK.replace("kind == 'long'\"\nchannels", "knd == 'long'\"\nchannels"))
+
+    engine.start()
+    engine.post("/events", call(FIRST, BASE_MS))
+
+    assert engine.status()["book"]["version"] == version
+    assert "unknown name `knd`" in engine.status()["book"]["fault"]
+    assert decided_by(engine, "long-care") == 1
+
+
+def test_a_desk_that_a_reload_adds_gets_its_cards_and_texts_go_on(make: Make) -> None:
+    engine = make(clock="wall").start()
+    desks = BOOK.replace("[channels.desk]\n", '[channels.desk]\n[channels.counter]\nkind = "desk"\n')
+    engine.write_book(desks.replace('channels = ["desk", "sms"]', 'channels = ["counter", "sms"]'))
+    version = engine.status()["book"]["version"]
+    wait_for(lambda: engine.status()["book"]["version"] != version, "the new book")
+    body = json.dumps({"terminal": "hall01-1", "subscriber": FIRST}).encode()
+    now = time.time_ns() // 1_000_000
+    engine.post("/desk/visits", body, **{"Content-Type": "application/json"})
+
+    engine.post("/events", call(FIRST, now) + call(FIRST + 1, now))
+    wait_for(engine.spooled, "the text")
+    wait_for(lambda: engine.status()["desk"].get("offer_shown"), "the card")
+
+    assert {record["channel"] for record in engine.records("--decided")} == {"counter", "sms"}
 
 
 def test_a_book_that_the_mapping_does_not_fit_is_refused_like_a_bad_one(make: Make) -> None:

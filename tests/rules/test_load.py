@@ -23,6 +23,11 @@ on = "call"
 when = "{when}"
 channels = ["desk"]
 """
+TEST = """
+[[test]]
+name = "t"
+events = [{{ at = 2008-11-04T09:00:00+08:00, call = {{ {call} }} }}]
+"""
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
@@ -360,3 +365,33 @@ def test_the_shipped_book_is_sound() -> None:
 
     assert made.rules
     assert made.tests
+
+
+BROKEN = {
+    "a set made by default()": (RULE.format(id="r", when="'12593' in default(services, services)"), "R301"),
+    "an attribute that is an array": ('[attributes]\nplan = ["a"]', "R301"),
+    "a campaign that is an array": ('campaign = ["a"]', "R107"),
+    "a rule that is a number": ("rule = 5", "R104"),
+    "rules that are numbers": ("rule = [5]", "R104"),
+    "a number beyond 64 bits": (TEST.format(call="seconds = 99999999999999999999"), "R106"),
+    "a time before all calendars": (TEST.format(call="").replace("2008-11-04T09", "0001-01-01T00"), "R106"),
+    "a member that is an array": (TEST.format(call="") + 'given = { services = [["12593"]] }', "R210"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_toml_allows_and_a_book_does_not_is_a_fault_and_never_a_fall(what: str) -> None:
+    text, code = BROKEN[what]
+
+    with pytest.raises(BookErrors) as caught:
+        book(text)
+
+    assert code in [fault.code for fault in caught.value.diagnostics]
+
+
+def test_a_text_that_spans_a_rule_and_a_table_is_one_text() -> None:
+    rule = RULE.format(id="quoted", when="true").replace('"', "'")
+    made = book(f'[offers.quoting]\nscript = """{rule}\n[areas.quoted]\ncells = ["c"]\n"""')
+
+    assert "quoted" in made.offers["quoting"].script
+    assert "quoted" not in made.by_id

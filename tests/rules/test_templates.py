@@ -77,6 +77,10 @@ def test_too_many_gaps_are_refused_with_their_number() -> None:
         ("%Y年%m月%d日", Kind.TIME, 1225760400000, "2008年11月04日"),
         ("%H:%M", Kind.TIME, 1225760400000, "09:00"),
         ("", Kind.INT, None, ""),
+        ("", Kind.TIME, 1 << 62, ""),
+        ("", Kind.TIME, -(1 << 62), ""),
+        ("d", Kind.FLOAT, float("inf"), ""),
+        (".2f", Kind.FLOAT, float("nan"), ""),
     ],
 )
 def test_a_value_is_shown_by_kind_and_format(form: str, kind: Kind, value: Shown, expected: str) -> None:

@@ -454,3 +454,37 @@ def test_partitions_share_a_store_without_seeing_each_other():
         assert again.recover().snapshot == {"a": 1}
         assert sorted(table.subs[table.subs > 0]) == list(range(5 + 100 * number, 10 + 100 * number))
         assert again.sleeping == 4
+
+
+def test_a_column_that_was_widened_between_two_flushes_keeps_the_rows_of_both():
+    store = MemoryStore()
+    narrow, wide = [ColumnSpec("int32", 8)], [ColumnSpec("int32", 16)]
+    table, flusher = blank(store)
+    table.ensure(("lists", 0), narrow)
+    slots = np.empty(128, np.int32)
+    table.lookup(np.arange(1, 129), slots, 0)
+    table.columns(("lists", 0))[0][slots, 0] = slots + 100
+    flush(flusher, 0)
+    table.ensure(("lists", 0), wide)
+    table.lookup(np.array([128]), slots[:1], 1)  # the second page alone is written in the new width
+    table.columns(("lists", 0))[0][127, 9] = 7
+    flush(flusher, 1)
+    table, _ = blank(store)
+    column = table.columns(("lists", 0))[0]
+    assert column[:128, 0].tolist() == list(range(100, 228))
+    assert column[127, 9] == 7
+
+
+def blank(store: MemoryStore) -> tuple[Table, Flusher]:
+    """A partition just started, nothing to redo."""
+    table = Table(256)
+    flusher = Flusher(0, table, Contacts(256, 4), store, dict)
+    flusher.recover()
+    flusher.redo_done()
+    return table, flusher
+
+
+def flush(flusher: Flusher, position: int) -> None:
+    flusher.step(position, 256)
+    flusher.durable(position)
+    flusher.pump()

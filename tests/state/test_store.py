@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from state.disk import DiskError, LockedError
+from state.disk import DiskError, DiskFullError, LockedError
 from state.store import MemoryStore, RocksStore, Store
 
 NUMBERS = itertools.count()
@@ -84,6 +84,37 @@ def test_a_folder_that_is_no_store_is_one_clear_error(tmp_path):
     (tmp_path / "store").write_text("a file")
     with pytest.raises(DiskError, match=r"open .*store: "):
         RocksStore(tmp_path / "store")
+
+
+class Failing:
+    """A RocksDB that answers every call with the same words."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def __getattr__(self, name: str):
+        def fail(*_args, **_named):
+            raise Exception(self.words)
+
+        return fail
+
+
+def test_what_rocksdb_reports_is_told_by_its_own_words_and_not_by_those_of_the_path(tmp_path):
+    store = RocksStore(tmp_path / "install" / "stall.lock")
+    real, batch = store._rocks, [(b"a", b"1")]
+    store._rocks = Failing("Result incomplete: Write stall")
+    assert store.write(batch) is False
+    store._rocks = Failing(f"IO error: No space left on device: While appending to file: {store.path}/1.sst")
+    with pytest.raises(DiskFullError, match="no room left"):
+        store.write(batch)
+    store._rocks = Failing(f"IO error: While pread: {store.path}/1.sst: Input/output error")
+    for call in (lambda: store.write(batch), store.flush, lambda: store.get(b"a"), lambda: store.multi_get([b"a"])):
+        with pytest.raises(DiskError, match="Input/output error") as caught:
+            call()
+        assert type(caught.value) is DiskError
+    with pytest.raises(DiskError, match=r"read .*Input/output error"):
+        list(store.scan(b"a"))
+    real.close()
 
 
 def test_a_crash_keeps_a_prefix_of_the_batches_and_never_less_than_what_was_flushed():

@@ -105,7 +105,7 @@ async def until(condition, seconds=5):
 async def test_a_decision_is_sent_and_the_log_is_told():
     async with running() as world:
         world.dispatcher.offer([decided(1)], {"0": 1})
-        assert await world.dispatcher.drain(5)
+        await until(lambda: world.dispatcher.idle)
         (message,) = world.gateway.sent
         assert (message.destination, message.source_address, message.shelf_life_ms) == (8613800000001, "10086", 600_000)
         assert world.log.said == [Report("0-1-0-7", 8613800000001, OutcomeState.COMMITTED, "one", "")]
@@ -125,7 +125,7 @@ async def test_an_attempt_is_on_disk_before_the_gateway_sees_it():
         for number in range(1, 20):
             world.dispatcher.offer([decided(number)])
             await asyncio.sleep(0)
-        await world.dispatcher.drain(5)
+        await until(lambda: world.dispatcher.idle)
     assert survived == [True] * 19
 
 
@@ -253,7 +253,7 @@ async def test_pause_holds_sends_until_resume_also_over_a_restart():
         await until(lambda: world.dispatcher.idle)
         assert world.gateway.sent == []
     async with running(disk=disk) as world:
-        assert await world.dispatcher.drain(1)
+        await until(lambda: world.dispatcher.idle)
         assert world.gateway.sent == []
         await world.dispatcher.switch(Scope.RULE, "a", Action.RESUME)
         await until(lambda: world.gateway.sent)

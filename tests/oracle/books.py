@@ -1,0 +1,337 @@
+"""Made-up rule books and event streams: each feature, rule and event from a number of its own.
+
+Numbers, not objects, are what Hypothesis draws, so a failing example shrinks by leaving out features, rules and events
+that do not matter; the others stay as they were. A book is made as TOML text and read by the loader. Equal numbers make
+equal features and rules, so two books made of overlapping numbers are a book and its reload.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+TEXTS = ("a", "b", "c", "长途", "", "d e", "é", "g" * 40)
+SERVICES = ("12593", "ring", "news", "wap")
+LISTS = ("vip", "silent", "staff", "l4", "l5", "l6", "l7", "l8", "l9")
+AREAS = {"small": ("a", "长途"), "large": ("a", "b", "c", "d e", "é")}
+INTS = (0, 1, -1, 2, 3, 7, 60, 600_000, -(1 << 63), (1 << 63) - 1, (1 << 53) + 1, 1 << 62, 1 << 32)
+FLOATS = (0.0, -0.0, 1.5, -2.5, 1e308, -1e308, 5e-324, 3.0, 0.1, 1 / 3, 1e16, float((1 << 53) + 2))
+CHANNELS = ("sms", "desk", "alert", "push")
+CAMPAIGNS = ("care", "sale")
+OFFERS = ("bundle", "upgrade", "plain")
+WINDOWS = ("1m", "10m", "1h", "12h", "18h", "1d", "7d", "30d", "today", "this month", "ever", "ever")
+FIELDS = {
+    "call": {
+        "kind": "string",
+        "seconds": "int",
+        "amount": "float",
+        "roaming": "bool",
+        "begun": "time",
+        "cell": "string",
+    },
+    "data": {"apn": "string", "kbytes": "int", "spent": "float", "heavy": "bool"},
+    "move": {"place": "string", "left": "time"},
+}
+ATTRIBUTES = {"brand": "string", "level": "int", "score": "float", "gold": "bool", "joined": "time", "services": "set"}
+BUILT_IN = {
+    "list": {"list": "string", "member": "bool"},
+    "visit": {"terminal": "string", "visit": "string", "open": "bool"},
+    "outcome": {"position": "int", "row": "int", "rule": "int", "state": "int", "gateway": "string"},
+    "answer": {"card": "string", "answer": "string", "row": "int"},
+}
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names that an expression may use, by kind."""
+
+    by_kind: dict[str, list[str]]
+    has_lists: bool
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a whole book is made of; see `book_text`."""
+
+    zone: str
+    head: int
+    features: tuple[int, ...]
+    rules: tuple[int, ...]
+    lists: int = 3
+    members: int = 4
+
+    @property
+    def spare(self) -> str:
+        """The kind of the field `spare` of `call`, which a reload may change."""
+        return ("int", "float", "string", "bool")[self.head % 4]
+
+    @property
+    def has_ping(self) -> bool:
+        """Whether the book has the event type `ping`, which a reload may bring or take away."""
+        return self.head % 3 == 0
+
+
+def fields_of(event: str) -> dict[str, str]:
+    """The fields of an event type by the words of the grammar."""
+    if event == "profile":
+        return ATTRIBUTES
+    return FIELDS.get(event) or BUILT_IN[event]
+
+
+def shuffled(random: Random, named: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Names in any order: what a book declares first gets the lower number."""
+    return random.sample(list(named.items()), len(named))
+
+
+def quoted(text: str) -> str:
+    """A text as TOML and JSON both write it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+# ---- expressions
+
+
+class Writer:
+    """Writes expressions over some names; what is random comes from `random`."""
+
+    def __init__(self, random: Random, names: Names) -> None:
+        self.random, self.names = random, names
+
+    def condition(self, depth: int) -> str:
+        if depth <= 0 or self.random.random() < 0.3:
+            return self.atom()
+        sub = self.condition(depth - 1)
+        match self.random.randrange(8):
+            case 0 | 1 | 2:
+                return f"({sub} and {self.condition(depth - 1)})"
+            case 3 | 4:
+                return f"({sub} or {self.condition(depth - 1)})"
+            case 5:
+                return f"(not {sub})"
+            case 6:
+                return f"default({sub}, {self.random.choice(['true', 'false', self.condition(depth - 2)])})"
+            case _:
+                return f"({sub} {self.random.choice(['==', '!='])} {self.condition(depth - 2)})"
+
+    def atom(self) -> str:
+        random, order = self.random, self.random.choice(["==", "!=", "<", "<=", ">", ">="])
+        match random.randrange(14):
+            case 0 | 1:
+                return f"({self.name('int')} {order} {random.choice([0, 1, 2, 3, 60, 1000])})"
+            case 2:
+                return f"({self.number(2)} {order} {self.number(1)})"
+            case 3:
+                return f"({self.fraction(2)} {order} {self.fraction(1)})"
+            case 4:
+                return f"({self.time()} {order} {self.time()})"
+            case 5 | 6:
+                return f"({self.text()} {random.choice(['==', '!='])} {quoted(random.choice(TEXTS))})"
+            case 7:
+                words = ", ".join(map(quoted, random.sample(TEXTS, random.randint(1, 5))))
+                return f"({self.text()} {random.choice(['in', 'not in'])} [{words}])"
+            case 8:
+                return f"({self.text()} {random.choice(['in', 'not in'])} areas.{random.choice(list(AREAS))})"
+            case 9:
+                member, whole = quoted(random.choice(SERVICES[:3])), self.name("set")
+                return random.choice([f"holds({member})", f"({member} in {whole})", f"({member} not in {whole})"])
+            case 10 if self.names.has_lists:
+                return f"member({quoted(LISTS[0])})"
+            case 11:
+                return f"known({random.choice(self.any_names())})"
+            case 12:
+                return f"(0 < {self.name('int')} {random.choice(['<', '<='])} {self.number(1)})"
+            case _:
+                return self.name("bool")
+
+    def any_names(self) -> list[str]:
+        return [name for kind in sorted(self.names.by_kind) for name in self.names.by_kind[kind]]
+
+    def name(self, kind: str) -> str:
+        """A name of a kind; there is one of each among the attributes."""
+        built_in = {"int": ["hour()", "weekday()"], "time": ["at", "logged", "at"]}
+        if self.random.random() < 0.1:
+            return self.random.choice(built_in.get(kind, self.names.by_kind[kind]))
+        return self.random.choice(self.names.by_kind[kind])
+
+    def number(self, depth: int) -> str:
+        if depth <= 0 or self.random.random() < 0.3:
+            return self.name("int")
+        left = self.number(depth - 1)
+        match self.random.randrange(8):
+            case 0 | 1:
+                right = self.random.choice([1, 2, 7, 1 << 40, self.number(depth - 1)])
+                return f"({left} {self.random.choice('+-*')} {right})"
+            case 2:
+                right = self.random.choice([2, 7, -3, self.number(depth - 1)])
+                return f"({left} {self.random.choice(['//', '%'])} {right})"
+            case 3:
+                return f"(-{left})"
+            case 4:
+                return f"abs({left})"
+            case 5:
+                return f"{self.random.choice(['min', 'max'])}({left}, {self.number(depth - 1)})"
+            case 6:
+                return f"default({left}, {self.random.choice([0, 5, self.number(depth - 1)])})"
+            case _:
+                return f"({self.time()} - {self.time()})"
+
+    def fraction(self, depth: int) -> str:
+        if depth <= 0 or self.random.random() < 0.4:
+            return self.name("float")
+        left = self.fraction(depth - 1)
+        match self.random.randrange(4):
+            case 0 | 1:
+                right = self.random.choice(["0.5", "3", self.fraction(depth - 1)])
+                return f"({left} {self.random.choice('+-*/')} {right})"
+            case 2:
+                return f"({self.number(1)} / {self.number(1)})"
+            case _:
+                return f"{self.random.choice(['min', 'max'])}({left}, {self.number(1)})"
+
+    def time(self) -> str:
+        name = self.name("time")
+        return self.random.choice(
+            [name, name, f'({name} + "{self.random.choice(["10m", "1d", "250ms"])}")', f"max(at, {name})"]
+        )
+
+    def text(self) -> str:
+        name = self.name("string")
+        return name if self.random.random() < 0.8 else f"default({name}, {quoted(self.random.choice(TEXTS))})"
+
+
+# ---- books
+
+
+def scope(event: str, features: Iterable[tuple[str, str]], has_lists: bool) -> Names:
+    """The names that a rule (or, without features, a `where`) on an event type may use."""
+    by_kind: dict[str, list[str]] = {}
+    own = {f"profile.{name}": kind for name, kind in ATTRIBUTES.items()} if event == "profile" else fields_of(event)
+    for name, kind in (*own.items(), *ATTRIBUTES.items(), *features):
+        by_kind.setdefault(kind, []).append(name)
+    if event == "call":
+        by_kind["of any kind"] = ["spare"]
+    return Names(by_kind, has_lists)
+
+
+def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
+    """Name, kind of value and TOML of a feature."""
+    random = Random(seed)
+    name = f"f{seed}"
+    kind = random.choice(["count", "sum", "min", "max", "last", "previous", "first", "distinct", "since"])
+    event = random.choice(["call", "call", "call", "data", "data", "move", "profile", "visit", "list", "outcome"])
+    allowed = {"sum": ("int", "float"), "min": ("int", "float", "time"), "max": ("int", "float", "time")}
+    wanted = allowed.get(
+        kind, ("int", "float", "string", "bool", "time", "set" if kind in ("last", "previous", "first") else "")
+    )
+    fields = [(field, word) for field, word in fields_of(event).items() if word in wanted]
+    if not fields and kind in allowed:
+        event, fields = "call", [("seconds", "int")]
+    if kind == "count" and event == "call":
+        fields.append(("spare", "int"))
+    bare = kind not in (*allowed, "distinct") and random.random() < 0.25
+    field, word = ("", "time") if bare else random.choice(fields)
+    lines = [f"[features.{name}]", f"{kind} = {quoted(f'{event}.{field}' if field else event)}"]
+    if random.random() < 0.4:
+        lines.append(f"where = {quoted(Writer(random, scope(event, (), has_lists)).condition(2))}")
+    over = random.choice(WINDOWS)
+    lines.append(f"over = {quoted(over)}")
+    if over[0].isdigit() and random.random() < 0.7:
+        lines.append(f"panes = {random.choice([1, 2, 3, 5, 12, 24, 30, 32])}")
+    value = "int" if kind in ("count", "distinct") else "duration" if kind == "since" else word
+    return name, value, "\n".join(lines) + "\n"
+
+
+def caps_text(random: Random, most: int = 2) -> str:
+    periods = ["1h", "90s", "1d", "30d", "day", "week", "month"]
+    count = random.choice([0, 0, random.randint(1, most)])
+    caps = [f"{random.choice([0, 1, 1, 2, 2, 3, 5])} per {random.choice(periods)}" for _ in range(count)]
+    return f"cap = {json.dumps(caps)}\n"
+
+
+def percent(random: Random) -> str:
+    return random.choice(["0%", "0%", "0%", "0%", "2.5%", "40%", "75%"])
+
+
+def head_text(shape: Shape) -> str:
+    """All that a book declares besides features and rules."""
+    random = Random(shape.head)
+    parts = [
+        f'[book]\nzone = "{shape.zone}"\ndecisions_per_event = {random.choice([1, 1, 1, 2, 3])}\n'
+        f'holdout = "{percent(random)}"\nmax_age = "{random.choice(["1h", "366d", "366d"])}"\n'
+    ]
+    parts[0] += caps_text(random)
+    events = {**FIELDS, "call": {**FIELDS["call"], "spare": shape.spare}, **({"ping": {}} if shape.has_ping else {})}
+    for event, fields in shuffled(random, events):
+        pairs = ", ".join(f'{name} = "{kind}"' for name, kind in shuffled(random, fields))
+        limit = f"decisions_max = {random.randint(1, 4)}\n" if random.random() < 0.3 else ""
+        parts.append(f"[events.{event}]\nfields = {{ {pairs} }}\n{limit}")
+    sets = json.dumps(SERVICES[: shape.members])
+    words = {name: f'"{kind}"' if kind != "set" else f"{{ set = {sets} }}" for name, kind in ATTRIBUTES.items()}
+    parts.append("[attributes]\n" + "\n".join(f"{name} = {word}" for name, word in shuffled(random, words)) + "\n")
+    for name in random.sample(LISTS[: shape.lists], shape.lists):
+        parts.append(f'[lists.{name}]\nexcludes = "{random.choice(["", "", "commercial", "all"])}"\n')
+    for name in CHANNELS:
+        kind = "sms" if name == "push" else name
+        limit = f"per_event_max = {random.randint(1, 3)}\n" if random.random() < 0.4 else ""
+        parts.append(f'[channels.{name}]\nkind = "{kind}"\n{limit}{caps_text(random, 1)}')
+    for name in CAMPAIGNS:
+        parts.append(f'[campaigns.{name}]\nholdout = "{percent(random)}"\n{caps_text(random, 1)}')
+    for name in OFFERS:
+        needs, refuses = random.sample(SERVICES[:3], 2)
+        lines = [f'title = "{name}"']
+        if name != "plain":
+            lines += [
+                f"requires = {json.dumps([needs] * random.randint(0, 1))}",
+                f"unless_holds = {json.dumps([refuses])}",
+            ]
+        parts.append(f"[offers.{name}]\n" + "\n".join(lines) + "\n")
+    for name, cells in AREAS.items():
+        parts.append(f"[areas.{name}]\ncells = {json.dumps(cells, ensure_ascii=False)}\n")
+    return "\n".join(parts)
+
+
+def rule_text(seed: int, features: Sequence[tuple[str, str]], has_lists: bool) -> str:
+    """TOML of a rule over the features that its book has."""
+    random = Random(seed)
+    events = ["call"] * 8 + ["visit"] * 3 + ["data", "data", "move", "profile", "list", "outcome", "answer"]
+    event = random.choice(events)
+    names = scope(event, [(name, "int" if kind == "duration" else kind) for name, kind in features], has_lists)
+    writer = Writer(random, names)
+    channels = random.sample(CHANNELS, random.randint(1, 3))
+    gaps = random.sample(sorted(writer.any_names()), k=min(2, len(writer.any_names())))
+    lines = [
+        "[[rule]]",
+        f'id = "r{seed}"',
+        f'on = "{event}"',
+        f"when = {quoted(writer.condition(random.randint(0, 3)))}" if random.random() < 0.75 else 'when = "true"',
+        f"channels = {json.dumps(channels)}",
+        f"priority = {random.choice([10, 50, 50, 60])}",
+        f"reason = {quoted('because ' + ' '.join('{' + gap + '}' for gap in gaps))}",
+        caps_text(random).strip(),
+    ]
+    lines += [f"text.{name} = {quoted('text {' + gaps[0] + '}')}" for name in channels if name in ("sms", "push")]
+    options = (
+        (0.5, f'campaign = "{random.choice(CAMPAIGNS)}"'),
+        (0.4, f'offer = "{random.choice(OFFERS)}"'),
+        (0.3, f'class = "{random.choice(["commercial", "service"])}"'),
+        (0.2, f'max_age = "{random.choice(["1m", "2h", "60d"])}"'),
+        (0.3, f'holdout = "{percent(random)}"'),
+        (0.2 if has_lists else 0.0, f'exclude = ["{LISTS[0]}"]'),
+        (0.1, "enabled = false"),
+    )
+    lines += [line for share, line in options if random.random() < share]
+    return "\n".join(lines) + "\n"
+
+
+def book_text(shape: Shape) -> dict[str, str]:
+    """The files of a book."""
+    has_lists = shape.lists > 0
+    features = [feature_text(seed, has_lists) for seed in dict.fromkeys(shape.features)]
+    named = [(name, kind) for name, kind, _ in features]
+    rules = [rule_text(seed, named, has_lists) for seed in dict.fromkeys(shape.rules)]
+    return {
+        "book.toml": head_text(shape),
+        "features.toml": "\n".join(text for _, _, text in features),
+        "rules.toml": 'campaign = "care"\n' + "\n".join(rules),
+    }

@@ -1,0 +1,307 @@
+"""The whole decider as an interpreter: one event, one subscriber, one rule at a time, in dicts and lists.
+
+It reads the same books (`rules.model`), evaluates trees with the plain evaluator (`rules.expressions.interpret`) and
+shares nothing else with the engine: no batches, no slots, no cells, no kernels. A text is a str, a set a set of names,
+an unknown value None.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Any, NamedTuple
+
+from rules.expressions.interpret import Row as Seen
+from rules.expressions.interpret import evaluate
+from rules.expressions.tree import And, Expr, Operand, Use
+from rules.gates import Gate
+from rules.model import Book, Feature, Rule
+from state.batch import Row
+from state.hashing import stable_id
+from state.schema import PROFILE, Kind, Schema
+from tests.oracle.clock import Zone
+from tests.oracle.memory import KINDS, Lists, Memory, Since
+from tests.oracle.promises import Promise, Promises, caps_of, horizon_ms
+
+VISIT_MS_MAX = 30 * 60_000
+COMMITTED, REFUNDED = 1, 2
+_MASK64 = (1 << 64) - 1
+
+
+class Record(NamedTuple):
+    """What became of one candidate; the fields of `state.decisions` as plain values."""
+
+    position: int
+    append_ms: int
+    book: str
+    row: int
+    rule: int
+    channel: int
+    detail: int
+    subscriber: int
+    at_ms: int
+    outcome: int
+    gate: int
+    facts: tuple[Any, ...]
+
+
+class Verdict(NamedTuple):
+    gate: Gate
+    detail: int = 0
+    channel: str | None = None
+
+
+@dataclass
+class Person:
+    """All that is known of one subscriber; `memories` by the fingerprint of their features."""
+
+    promises: Promises
+    memories: dict[str, Memory] = field(default_factory=dict)
+    visit_ms: int = 0
+
+
+class Interpreter:
+    """See the module. `promises_max` bounds what is remembered of a subscriber's contacts."""
+
+    def __init__(self, promises_max: int) -> None:
+        self.people: dict[int, Person] = defaultdict(lambda: Person(Promises(promises_max)))
+        self.paused: set[tuple[str, str]] = set()
+
+    def activate(self, book: Book) -> None:
+        """Switch to a book: what it does not declare is forgotten, what is new begins with nothing."""
+        self.book = book
+        self.zone = Zone(book.zone)
+        self.horizon_ms = horizon_ms(book)
+        kept = {feature.fingerprint for feature in book.features}
+        for person in self.people.values():
+            person.memories = {one: memory for one, memory in person.memories.items() if one in kept}
+        self.rules: dict[int, list[Rule]] = defaultdict(list)
+        for rule in book.rules:
+            if rule.enabled:
+                self.rules[rule.on].append(replace(rule, when=_named_apart(rule.when, rule.on)))
+        self.told: dict[int, list[tuple[int, Feature]]] = defaultdict(list)
+        for index, feature in enumerate(book.features):
+            where = feature.where and _named_apart(feature.where, feature.source_type)
+            self.told[feature.source_type].append((index, replace(feature, where=where)))
+
+    def control(self, record: Mapping[str, str]) -> None:
+        """Pause, resume or kill a rule, a campaign or a channel."""
+        name = (record["kind"], record["name"])
+        if record["action"] == "resume":
+            self.paused.discard(name)
+        else:
+            self.paused.add(name)
+
+    def step(self, position: int, number: int, append_ms: int, row: Row) -> tuple["Moment", list[Record]]:
+        """Take one event; return what is known as of it, and a record for each candidate, best priority first."""
+        code = self.book.schema.code(row.type)
+        moment = Moment(self, code, row, append_ms)
+        for index, feature in self.told[code]:
+            self._tell(moment, index, feature)
+        candidates = [rule for rule in self.rules[code] if moment.holds(rule.when)]
+        self._set_aside(moment)
+        return moment, self._judge(moment, position, number, candidates)
+
+    def _tell(self, moment: "Moment", index: int, feature: Feature) -> None:
+        """Let a feature know of an event, if it is one of its own."""
+        memory, row = moment.memory(feature), moment.row
+        if isinstance(memory, Since):
+            moment.values[index] = memory.value(row.at_ms)
+        if isinstance(memory, Lists):
+            memory.move(str(row.values["list"]), bool(row.values["member"]), feature.members)
+            return
+        value: Any = row.at_ms
+        if feature.source_slot >= 0:
+            name = self.book.schema.types[feature.source_type].fields[feature.source_slot].name
+            value = row.values.get(name)
+        if value is not None and (feature.where is None or moment.holds(feature.where)):
+            memory.update(row.at_ms, value)
+
+    def _set_aside(self, moment: "Moment") -> None:
+        """Outcomes settle promises, visits open and close."""
+        row, person = moment.row, moment.person
+        values = row.values
+        if row.type == "visit":
+            person.visit_ms = 0 if values.get("open") is False else row.at_ms
+        elif row.type == "outcome" and values.get("state") == REFUNDED:
+            person.promises.refund(*(int(values.get(name, 0)) for name in ("position", "row", "rule")))  # type: ignore[arg-type]  # INT fields
+
+    def _judge(self, moment: "Moment", position: int, number: int, candidates: list[Rule]) -> list[Record]:
+        records = []
+        commercial = 0
+        on_channel: dict[str, int] = defaultdict(int)
+        for rule in candidates:
+            verdict = self._alone(moment, rule)
+            is_full = commercial >= self.book.decisions_max[moment.code]
+            if verdict.gate is Gate.NONE and rule.klass == "commercial" and is_full:
+                verdict = Verdict(Gate.OUTRANKED)
+            if verdict.gate is Gate.NONE:
+                verdict = self._choose(moment, rule, on_channel)
+            if verdict.channel is not None:
+                on_channel[verdict.channel] += 1
+                commercial += rule.klass == "commercial"
+                self._promise(moment, position, number, rule, verdict.channel)
+            records.append(self._record(moment, position, number, rule, verdict))
+        return records
+
+    def _alone(self, moment: "Moment", rule: Rule) -> Verdict:
+        """The gates that look at one candidate alone."""
+        if ("rule", rule.id) in self.paused or ("campaign", rule.campaign) in self.paused:
+            return Verdict(Gate.PAUSED)
+        if rule.max_age_ms and moment.append_ms - moment.row.at_ms > rule.max_age_ms:
+            return Verdict(Gate.STALE)
+        offer = self.book.offers[rule.offer] if rule.offer is not None else None
+        if offer is not None and (offer.requires or offer.unless_holds):
+            held = set(moment.get("services") or ())
+            if not held >= set(offer.requires) or held & set(offer.unless_holds):
+                return Verdict(Gate.ELIGIBILITY)
+        on = moment.get("lists") if self.book.lists else ()
+        for one in sorted(self.book.lists.values(), key=lambda one: one.index):
+            if one.name in on and (one.name in rule.exclude or one.excludes in ("all", rule.klass)):
+                return Verdict(Gate.LIST, one.index)
+        return self._held_out(moment, rule)
+
+    def _held_out(self, moment: "Moment", rule: Rule) -> Verdict:
+        campaign = self.book.campaigns[rule.campaign]
+        levels = [(rule.stable_id, rule.holdout_ppm)]
+        if rule.klass == "commercial":
+            levels.append((stable_id(f"campaign:{campaign.name}"), campaign.holdout_ppm))
+            levels.append((stable_id("all"), self.book.holdout_ppm))
+        for level, (salt, ppm) in enumerate(levels):
+            if (_mixed(_mixed(salt) ^ moment.row.subscriber) >> 12) % 1_000_000 < ppm:
+                return Verdict(Gate.HOLDOUT, level)
+        return Verdict(Gate.NONE)
+
+    def _choose(self, moment: "Moment", rule: Rule, on_channel: Mapping[str, int]) -> Verdict:
+        """The first channel that takes it; else what stopped it where it came furthest."""
+        furthest = Verdict(Gate.NONE)
+        for place, name in enumerate(rule.channels):
+            gate, detail = self._ask(moment, rule, name, on_channel)
+            if gate is Gate.NONE:
+                return Verdict(gate, 0, name)
+            if gate > furthest.gate:
+                furthest = Verdict(gate, place << 8 | detail)
+        return furthest
+
+    def _ask(self, moment: "Moment", rule: Rule, name: str, on_channel: Mapping[str, int]) -> tuple[Gate, int]:
+        channel, person, at_ms = self.book.channels[name], moment.person, moment.row.at_ms
+        if ("channel", name) in self.paused:
+            return Gate.CHANNEL_PAUSED, 0
+        if channel.kind == "desk" and not (person.visit_ms and at_ms - person.visit_ms < VISIT_MS_MAX):
+            return Gate.NO_VISIT, 0
+        if on_channel[name] >= channel.per_event_max:
+            return Gate.CHANNEL_FULL, 0
+        caps = caps_of(self.book, rule, name)
+        for index, cap in enumerate(caps):
+            if person.promises.forbid(cap, at_ms, self.zone):
+                return Gate.CAP, index
+        if caps and not person.promises.make_room(at_ms - self.horizon_ms):
+            return Gate.CONTACTS_FULL, 0
+        return Gate.NONE, 0
+
+    def _promise(self, moment: "Moment", position: int, number: int, rule: Rule, channel: str) -> None:
+        if caps_of(self.book, rule, channel):
+            channel_id = self.book.channels[channel].channel_id
+            is_service = rule.klass == "service"
+            moment.person.promises.kept.append(
+                Promise(moment.row.at_ms, position, number, rule.stable_id, rule.campaign_id, channel_id, is_service)
+            )
+
+    def _record(self, moment: "Moment", position: int, number: int, rule: Rule, verdict: Verdict) -> Record:
+        return Record(
+            position=position,
+            append_ms=moment.append_ms,
+            book=self.book.version,
+            row=number,
+            rule=rule.stable_id,
+            channel=self.book.channels[verdict.channel].channel_id if verdict.channel is not None else 0,
+            detail=verdict.detail,
+            subscriber=moment.row.subscriber,
+            at_ms=moment.row.at_ms,
+            outcome=0 if verdict.channel is not None else 1,
+            gate=int(verdict.gate),
+            facts=tuple(moment.fact(operand) for operand in rule.facts),
+        )
+
+
+class Moment:
+    """Everything that can be asked as of one event, by name: its own fields, and the features of its subscriber."""
+
+    def __init__(self, interpreter: Interpreter, code: int, row: Row, append_ms: int) -> None:
+        self.code, self.row, self.append_ms = code, row, append_ms
+        self.person = interpreter.people[row.subscriber]
+        self.values: dict[int, Any] = {}
+        self._book, self._zone = interpreter.book, interpreter.zone
+        self._seen = Seen(self, row.at_ms, append_ms)  # type: ignore[arg-type]  # the evaluator asks `get` only
+
+    def memory(self, feature: Feature) -> Memory:
+        """What a feature remembers of this subscriber."""
+        memory = self.person.memories.get(feature.fingerprint)
+        if memory is None:
+            memory = self.person.memories[feature.fingerprint] = KINDS[feature.kind](feature, self._zone)
+        return memory
+
+    def feature(self, index: int) -> Any:
+        """The value of a feature as of this event; `since` was asked before the event was told."""
+        if index not in self.values:
+            feature = self._book.features[index]
+            memory = self.memory(feature)
+            if isinstance(memory, Lists):
+                self.values[index] = memory.among(feature.members)
+            else:
+                self.values[index] = memory.value(self.row.at_ms)
+        return self.values[index]
+
+    def get(self, name: str) -> Any:
+        """The value that a name has on this event."""
+        if name in self._book.schema.types[self.code].slots and self.code != PROFILE:
+            return self.row.values.get(name)
+        if name.startswith("profile."):
+            return self.row.values.get(name.removeprefix("profile."))
+        return self.feature(self._book.feature_index(name))
+
+    def fact(self, operand: Operand) -> Any:
+        """What a record keeps of an operand."""
+        if operand.source == "builtin":
+            return self.row.at_ms if operand.index == 0 else self.append_ms
+        return self.row.values.get(operand.name) if operand.source == "cell" else self.get(operand.name)
+
+    def holds(self, expr: Expr) -> bool:
+        """Whether a condition is true, and not false or unknown; all parts of an `and` must be."""
+        parts = expr.parts if isinstance(expr, And) else (expr,)
+        return all(evaluate(part, self._seen, self._zone.hour_and_weekday) is True for part in parts)
+
+
+def read_under(row: Row, written: Schema, schema: Schema) -> Row | None:
+    """A row written under another schema as this one reads it; None when its type is gone."""
+    if row.type not in schema.codes:
+        return None
+    old, new = written.types[written.code(row.type)], schema.types[schema.code(row.type)]
+    values: dict[str, Any] = {}
+    for name, value in row.values.items():
+        slot = new.slots.get(name)
+        if slot is not None and new.fields[slot].kind == old.fields[old.slots[name]].kind:
+            is_set = new.fields[slot].kind is Kind.SET
+            values[name] = [one for one in value if one in new.fields[slot].members] if is_set else value  # type: ignore[union-attr]  # a SET's value
+    return replace(row, values=values)
+
+
+def _named_apart(expr: Any, on: int) -> Any:
+    """The same condition; on `profile`, where a field has the name of its attribute, the field is `profile.NAME`."""
+    if on != PROFILE:
+        return expr
+    if isinstance(expr, Use):
+        own = expr.operand.source == "cell"
+        return Use(replace(expr.operand, name=f"profile.{expr.operand.name}")) if own else expr
+    if isinstance(expr, tuple):
+        return tuple(_named_apart(one, on) for one in expr)
+    if is_dataclass(expr) and not isinstance(expr, type | Operand):
+        return replace(expr, **{one.name: _named_apart(getattr(expr, one.name), on) for one in fields(expr)})
+    return expr
+
+
+def _mixed(value: int) -> int:
+    """The hash of a number that draws control groups: xor-shift and multiply, twice."""
+    value &= _MASK64
+    value = ((value ^ value >> 32) * 0x9E3779B97F4A7C15) & _MASK64
+    value = ((value ^ value >> 29) * (-0x4B47D0C5A1A2B6C5)) & _MASK64
+    return value ^ value >> 32
