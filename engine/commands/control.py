@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from engine.commands.client import ask
 from engine.config import load_config
@@ -13,10 +14,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the kind and the name of what is meant."""
     parser.add_argument("kind", choices=KINDS, help="what is named")
     parser.add_argument("name", help="its name in the book")
+    parser.add_argument(
+        "--data", type=Path, help="data directory of the engine or of any worker (default: data.directory)"
+    )
 
 
 def ask_for(action: str, args: argparse.Namespace) -> int:
     """Ask the engine for an action and say what it did."""
-    answer = ask(load_config(args.config), "/control", {"action": action, "kind": args.kind, "name": args.name})
+    config = load_config(args.config)
+    if args.data is not None:
+        config = config.model_copy(update={"data": config.data.model_copy(update={"directory": args.data})})
+    answer = ask(config, "/control", {"action": action, "kind": args.kind, "name": args.name})
     sys.stdout.write(f"{action}: {args.kind} {args.name}; queued sends touched: {answer['touched']}\n")
     return 0

@@ -36,6 +36,7 @@ from engine.doors import Doors, Source
 from engine.feedback import Feedback, LogAppender
 from engine.http import Front
 from engine.pipeline import Pipeline
+from engine.runtimes.controls import control_record
 from engine.runtimes.gauges import add_gauges
 from engine.runtimes.sending import Sending
 from engine.status import Status, StatusBoard
@@ -309,19 +310,12 @@ class Embedded:
 
     async def _control(self, body: dict[str, Any]) -> Mapping[str, Any]:
         """Pause, resume or kill; dispatch obeys at once, the log remembers."""
-        action, kind, name = body["action"], body["kind"], body["name"]
         active = self.core.active
         assert active is not None
-        known = {"rule": active.book.by_id, "campaign": active.book.campaigns, "channel": active.book.channels}
-        if action not in {"pause", "resume", "kill"}:
-            raise ValueError(f"action={action!r} must be pause, resume or kill")
-        if kind not in known:
-            raise ValueError(f"kind={kind!r} must be rule, campaign or channel")
-        if name not in known[kind] and action != "resume":
-            raise ValueError(f"{kind}={name!r} is not in the book")
+        record = control_record(active.book, body)
+        action, kind, name = record["action"], record["kind"], record["name"]
         touched = await self.sending.control(action, kind, name)
-        payload = orjson.dumps({"action": action, "kind": kind, "name": name})
-        await asyncio.wrap_future(self.pipeline.broadcast(FrameKind.CONTROL, payload))
+        await asyncio.wrap_future(self.pipeline.broadcast(FrameKind.CONTROL, orjson.dumps(record)))
         log.info("%s: %s %s, queued sends touched: %d", action, kind, name, touched)
         return {"touched": touched}
 

@@ -94,18 +94,27 @@ class Commons:
         """Make a book the active one in every partition of the log, then in name."""
         names = self._names
         record = orjson.dumps({"version": book.version, "sources": dict(book.sources)})
-        frame = encode(
-            Frame(FrameKind.ACTIVATION, time.time_ns() // 1_000_000, payload=orjson.dumps({"version": book.version}))
-        )
         writer = await started(producer(self._config.cluster), self._config.cluster)
         try:
             await writer.send_and_wait(names.control, record, key=BOOK + book.version.encode(), partition=0)
-            for partition in range(self._config.data.partitions):
-                await writer.send_and_wait(names.log, frame, partition=partition)
+            await self._broadcast(writer, FrameKind.ACTIVATION, {"version": book.version})
             await writer.send_and_wait(names.control, book.version.encode(), key=ACTIVE, partition=0)
         finally:
             await writer.stop()
         log.info("book %s with %d rules is published", book.version, len(book.rules))
+
+    async def control(self, record: dict[str, str]) -> None:
+        """Write a control record into every partition of the log; returns when it stands there."""
+        writer = await started(producer(self._config.cluster), self._config.cluster)
+        try:
+            await self._broadcast(writer, FrameKind.CONTROL, record)
+        finally:
+            await writer.stop()
+
+    async def _broadcast(self, writer: Any, kind: FrameKind, payload: dict[str, str]) -> None:
+        frame = encode(Frame(kind, time.time_ns() // 1_000_000, payload=orjson.dumps(payload)))
+        for partition in range(self._config.data.partitions):
+            await writer.send_and_wait(self._names.log, frame, partition=partition)
 
     def _take(self, records: list[Any]) -> None:
         for record in records:

@@ -35,6 +35,7 @@ from engine.runtimes.cluster.intake import Intake
 from engine.runtimes.cluster.owned import Owned
 from engine.runtimes.cluster.topics import Names, topics_of
 from engine.runtimes.cluster.watchdog import Watchdog
+from engine.runtimes.controls import control_record
 from engine.watch import BookWatcher
 from rules.load import load_book
 from rules.model import Book
@@ -174,11 +175,12 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         self.front = Front(config.token.read() if config.token is not None else None)
         self.front.read("/health", self._health)
         self.front.read("/status", self._status)
+        self.front.write("/control", self._control)
         self.front.page("/metrics", "text/plain; version=0.0.4; charset=utf-8", self.metrics.page)
         self.port = await self.front.start(config.host, config.port)
         self._closing.push_async_callback(self.front.stop)
-        path = self.datadir.root / "http.json"
-        path.write_bytes(orjson.dumps({"host": config.host, "port": self.port}))
+        path = self.datadir.address
+        path.write_bytes(orjson.dumps({"host": config.host, "port": self.port, "engine": self.front.name}))
         self._closing.callback(path.unlink, missing_ok=True)
 
     # ---- running
@@ -215,6 +217,12 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         if self.intake is not None:
             self.intake.check(book)
         asyncio.run_coroutine_threadsafe(self.commons.publish(book), self._loop).result()
+
+    async def _control(self, body: dict[str, Any]) -> Mapping[str, Any]:
+        """Pause, resume or kill, in every partition of the cluster; a worker has no queued sends to touch."""
+        assert self.commons.active is not None
+        await self.commons.control(control_record(self.commons.active, body))
+        return {"touched": 0}
 
     async def _health(self, _: Any) -> Mapping[str, Any]:
         return {"ok": self.failure is None, "fault": str(self.failure) if self.failure else ""}

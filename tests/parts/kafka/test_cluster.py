@@ -9,10 +9,13 @@ import re
 import signal
 import time
 
+import numpy as np
 import pytest
 
 from perf import books
 from perf.lines import Feed, blocks
+from rules.gates import Gate
+from state.hashing import stable_id
 from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.rig import records_of
 from tests.parts.kafka.workers import PARTITIONS, Cluster, decided_embedded, rows
@@ -47,6 +50,11 @@ def cluster(tmp_path):
         broker.kill()
 
 
+def rules_of(batches):
+    """Return the rules that have records."""
+    return {rule for _, batch in batches for rule in batch.rule.tolist()}
+
+
 def same(found, expected):
     """Compare every record; a difference is told by numbers, not by a million lines."""
     assert rows(expected) > 1000
@@ -71,6 +79,28 @@ def test_three_workers_decide_what_one_machine_decides(tmp_path, cluster, lines,
         prometheus.wait_for("count(opportune_subscribers)", PARTITIONS)
         prometheus.wait_for("sum(opportune_lag_frames)", 0)
     assert [worker.stop() for worker in workers] == [0, 0, 0], workers[0].log
+
+
+def test_a_rule_that_is_paused_stops_in_every_partition_within_a_second(cluster, lines, expected):
+    workers = [cluster.worker(name) for name in ("a", "b")]
+    cluster.wait_until_owned(2)
+    cluster.produce(lines[: EVENTS // 4])
+    before = cluster.read_until(lambda one: rows(one.batches) > 100 and len(rules_of(one.batches)) > 1)
+    name, number = "r0000", stable_id("r0000")
+    assert number in rules_of(before.batches)
+
+    paused = cluster.command("pause", "rule", name, "--data", "b")
+    assert paused.returncode == 0, paused.stderr
+    time.sleep(1.0)
+    cluster.produce(lines[EVENTS // 4 : EVENTS // 2])
+    after = cluster.read_until(lambda one: rows(one.batches) > 1.6 * rows(before.batches))
+
+    later = [batch for number, batch in after.batches if batch.position > before.reached[number]]
+    gates = np.concatenate([batch.gate[batch.rule == number] for batch in later])
+    assert gates.shape[0] > 10
+    assert set(gates.tolist()) == {Gate.PAUSED}
+    assert cluster.command("pause", "rule", "r9999", "--data", "b").stderr.endswith("is not in the book\n")
+    assert [worker.stop() for worker in workers] == [0, 0]
 
 
 def test_workers_and_brokers_that_die_lose_and_double_nothing(cluster, lines, expected):
