@@ -100,7 +100,7 @@ class StateConfig(Section):
         int, Field(ge=1, le=200, description="Contacts remembered of a subscriber; a cap that needs more says no.")
     ] = 24
     dedupe_window_s: Annotated[
-        int, Field(ge=0, le=604_800, description="Seconds in which an event's id acts once; 0 switches it off.")
+        int, Field(ge=1, le=604_800, description="Seconds in which an event's id acts once.")
     ] = 3_600
     dedupe_ids_max: Annotated[
         int, Field(ge=1_000, le=100_000_000, description="Ids remembered for that, per partition; the oldest go first.")
@@ -192,9 +192,14 @@ class DispatchConfig(Section):
     in_flight_max: Annotated[
         int, Field(ge=1, le=100_000, description="Sends handed to gateways and not answered yet.")
     ] = 1_000
-    poll_ms: Annotated[int, Field(ge=1, le=10_000, description="Milliseconds between two looks at the journal.")] = 20
     drain_wait_s: Annotated[
-        float, Field(ge=0, le=86_400, description="Seconds `run --drain` waits for answers, receipts and retries.")
+        float,
+        Field(
+            ge=0,
+            le=86_400,
+            description="Seconds without any send or answer after which `run --drain` ends; what waits then is sent by "
+            "the next run.",
+        ),
     ] = 30.0
 
 
@@ -228,12 +233,6 @@ class LimitsConfig(Section):
     batch_events_max: Annotated[
         int, Field(ge=64, le=1 << 20, description="Events folded at a time: larger is cheaper, smaller is sooner.")
     ] = 16_384
-    tick_ms: Annotated[
-        int, Field(ge=1, le=1_000, description="Milliseconds that events are collected before they are committed.")
-    ] = 5
-    idle_tick_ms: Annotated[
-        int, Field(ge=10, le=3_600_000, description="Milliseconds without events until a partition's clock ticks.")
-    ] = 1_000
     intake_bytes_max: Annotated[
         int, Field(ge=MIB, le=16 * GIB, description="Bytes offered and not yet in the log; above it sources wait.")
     ] = 64 * MIB

@@ -131,7 +131,7 @@ class Core:
                 recovery_target_s=config.state.recovery_target_s,
                 before_redo_moves=self.strings.sync,
             ),
-            Dedupe(max(config.state.dedupe_window_s, 1) * 1000, config.state.dedupe_ids_max),
+            Dedupe(config.state.dedupe_window_s * 1000, config.state.dedupe_ids_max),
             self.shelf.get,
             memory_subscribers=memory,
             batch_rows_max=config.limits.batch_events_max,

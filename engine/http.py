@@ -1,18 +1,18 @@
 """The HTTP front: one server for events, desk, status, metrics, pause and kill.
 
 It listens on loopback unless configured otherwise. Reads of status and metrics are open to who can reach it; every
-write needs the token, or, where none is configured, must come from this machine. No answer holds a number unless
-who asked named it.
+write needs the token, or, where none is configured, must come from this machine and from no page in a browser. No
+answer holds a number unless who asked named it.
 """
 
-import hmac
-import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 from aiohttp import web
+
+from connectors.access import bears, from_here
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_BYTES_MAX = 1 << 20
@@ -31,7 +31,7 @@ class Front:
     def __init__(self, token: str | None, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self.app = web.Application(client_max_size=body_bytes_max, middlewares=[self._meant])
         self.name = secrets.token_hex(8)
-        self._token = token
+        self._token = token.encode() if token is not None else None
         self._runner: web.AppRunner | None = None
 
     def read(self, path: str, answer: Callable[[web.Request], Awaitable[Any]]) -> None:
@@ -59,7 +59,9 @@ class Front:
             try:
                 body = orjson.loads(await request.read())
                 return _json(await answer(body))
-            except (ValueError, KeyError, TypeError) as fault:
+            except KeyError as fault:
+                return _json({"error": f"{fault.args[0]} is missing"}, 400)
+            except (ValueError, TypeError) as fault:
                 return _json({"error": str(fault)}, 400)
 
         self.app.router.add_post(path, handle)
@@ -74,9 +76,8 @@ class Front:
     def may_write(self, request: web.Request) -> bool:
         """Tell whether a request may change something."""
         if self._token is not None:
-            given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-            return hmac.compare_digest(given.encode(), self._token.encode())
-        return _is_local(request) and "Origin" not in request.headers
+            return bears(request, self._token)
+        return from_here(request) and "Origin" not in request.headers
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, which differs from the one asked for when that is 0."""
@@ -90,13 +91,6 @@ class Front:
         """Close connections and stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
-
-
-def _is_local(request: web.Request) -> bool:
-    try:
-        return ipaddress.ip_address(request.remote or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

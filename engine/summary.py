@@ -26,6 +26,8 @@ def _flow(status: Status) -> Iterator[str]:
     subscribers = sum(partition["subscribers"] + partition["sleeping"] for partition in status["partitions"])
     yield f"{subscribers:,} subscribers known, book {status['book']['version']} with {status['book']['rules']} rules"
     yield f"{status['dead_letters']:,} dead letters, {status['doubled']:,} doubled events left out"
+    for source, told in status["sources"].items():
+        yield from (f"NOT READ, source {source}: {fault}" for fault in told.get("faults", ()))
 
 
 def _decisions(status: Status) -> Iterator[str]:
@@ -55,7 +57,7 @@ def _sends(status: Status) -> Iterator[str]:
             yield f"{words:<{COLUMN}}{sum(errors.values()):>9,}  {why}".rstrip()
     waiting = status["dispatch"]["waiting"]
     if waiting:
-        yield f"{'waiting for window, quota, resume':<{COLUMN}}{waiting:>9,}"
+        yield f"{'waiting (window, quota, gateway)':<{COLUMN}}{waiting:>9,}"
     desk = status.get("desk", {})
     shown, visits = desk.get("offer_shown", 0), desk.get("visits_closed", 0)
     if shown or visits:

@@ -61,7 +61,10 @@ class Visitors:
         for row in rows:
             try:
                 await self._step(row)
-            except (QueueLost, Behind, NotDurable, ValidationError) as fault:
+            except ValidationError as fault:
+                names = ", ".join(str(one["loc"][0]) for one in fault.errors() if one["loc"])
+                log.warning("a visit did not reach the desk: %s cannot be used there", names)
+            except (QueueLost, Behind, NotDurable) as fault:
                 log.warning("a visit did not reach the desk: %s", fault)
 
     async def _step(self, row: VisitRow) -> None:

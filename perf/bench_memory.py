@@ -27,13 +27,12 @@ def measure(folder: Path, subscribers: int) -> dict[str, Any]:
         engine.take_files(folder / "day")
         grown = resident_bytes() - before
         tables = [partition.table for partition in engine.core.partitions]
-        contacts = [partition.contacts.arrays for partition in engine.core.partitions]
+        contacts = [partition.contacts for partition in engine.core.partitions]
         known = sum(one.count for one in tables)
-        blocks = sum(int(arrays.next_new[0]) - 1 for arrays in contacts)
-        block = sum(array.itemsize * array.shape[1] for array in contacts[0] if array.ndim == 2)
+        blocks = sum(int(one.arrays.meta[0]) - 1 for one in contacts)
         return {
             "subscribers": known, "events": engine.events, "bytes": grown / known,
-            "columns": tables[0].row_bytes(), "contacts": 4 + blocks * block / known,
+            "columns": tables[0].row_bytes(), "contacts": 4 + sum(one.used_bytes for one in contacts) / known,
             "with_contacts": blocks / known, "resident_mb": resident_bytes() / 1e6,
         }  # fmt: skip
 

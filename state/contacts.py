@@ -1,8 +1,9 @@
 """What was promised to each subscriber, and when: the memory of the frequency caps.
 
-A subscriber who was ever chosen for a capped message has a block of at most `entries_max` contacts. A contact is
-reserved when the decider chooses a channel, committed when the gateway accepts, removed when the send is refunded.
-Blocks are allocated on the first contact, so the uncounted majority costs four bytes each.
+A subscriber who was ever chosen for a capped message has a block: a header and a chain of chunks of four contacts, at
+most `entries_max` contacts in all. Chunks are made as they are needed and kept until the block is given back, so the
+uncounted majority costs four bytes each, and the others what they were promised. A contact is reserved when the decider
+chooses a channel, committed when the gateway accepts, removed when the send is refunded.
 
 The list is bounded: a full block gives up a contact only when no cap can count it any more (older than the book's
 longest window), and remembers the time of the newest one given up as its floor; a cap whose window reaches below the
@@ -25,25 +26,36 @@ HEADER_BYTES = 9
 ENTRIES_MAX = 200
 
 
-class ContactArrays(NamedTuple):
-    """The columns, for kernels. Blocks count from 1; block 0 stays empty.
+AT_MS, POSITION, ROW_RULE, CAMPAIGN_CHANNEL, STATE = range(5)
+"""Words of an entry; two 32-bit numbers share one, the first in the low half."""
 
-    `block` int32[slots], `size` uint8[blocks], `floor_ms` int64[blocks], `free` int32[blocks + 1] (a stack; cell 0 is
-    its height), `next_new` int64[1]; the rest [blocks, entries_max].
+WORDS = 5
+CHUNK = 4
+"""Contacts in a chunk."""
+_LOW32 = (1 << 32) - 1
+
+
+class ContactArrays(NamedTuple):
+    """The columns, for kernels. Blocks and chunks count from 1; 0 is none.
+
+    `block` int32[slots]. By block: `size` uint8 contacts, `first` int32 chunk, `floor_ms` int64. By chunk: `following`
+    int32, the next of its chain, or of those given back. `entries` int64[CHUNK * chunks, WORDS]. `free` int32[blocks + 1]
+    is a stack of blocks given back; cell 0 is its height. `meta` int64[4]: next new block, next new chunk, first chunk
+    given back, `entries_max`.
     """
 
     block: NDArray[np.int32]
     size: NDArray[np.uint8]
+    first: NDArray[np.int32]
     floor_ms: NDArray[np.int64]
+    following: NDArray[np.int32]
+    entries: NDArray[np.int64]
     free: NDArray[np.int32]
-    next_new: NDArray[np.int64]
-    at_ms: NDArray[np.int64]
-    position: NDArray[np.int64]
-    row: NDArray[np.int32]
-    rule: NDArray[np.int32]
-    campaign: NDArray[np.int32]
-    channel: NDArray[np.int32]
-    state: NDArray[np.uint8]
+    meta: NDArray[np.int64]
+
+
+NEW_BLOCK, NEW_CHUNK, FREE_CHUNK, LIMIT = range(4)
+"""Cells of `meta`."""
 
 
 class Contacts:
@@ -61,21 +73,23 @@ class Contacts:
         if not 1 <= entries_max <= ENTRIES_MAX:
             raise ValueError(f"contacts_max={entries_max} must be >= 1 and <= {ENTRIES_MAX}")
         self.entries_max = entries_max
-        shape = (capacity + 1, entries_max)
+        chunks = capacity * -(-entries_max // CHUNK) + 1
         self.arrays = ContactArrays(
             block=np.zeros(capacity, np.int32),
             size=np.zeros(capacity + 1, np.uint8),
+            first=np.zeros(capacity + 1, np.int32),
             floor_ms=np.zeros(capacity + 1, np.int64),
+            following=np.zeros(chunks, np.int32),
+            entries=np.zeros((chunks * CHUNK, WORDS), np.int64),
             free=np.zeros(capacity + 2, np.int32),
-            next_new=np.ones(1, np.int64),
-            at_ms=np.zeros(shape, np.int64),
-            position=np.zeros(shape, np.int64),
-            row=np.zeros(shape, np.int32),
-            rule=np.zeros(shape, np.int32),
-            campaign=np.zeros(shape, np.int32),
-            channel=np.zeros(shape, np.int32),
-            state=np.zeros(shape, np.uint8),
+            meta=np.array([1, 1, 0, entries_max], np.int64),
         )
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of all blocks and chunks ever used; what was given back is kept for others."""
+        blocks, chunks = self.arrays.meta[:2].tolist()
+        return int(blocks * 13 + chunks * (4 + CHUNK * WORDS * 8))
 
     def pack(self, slots: NDArray[np.int32]) -> NDArray[np.uint8]:
         """Return the contacts of `slots`, in order, as bytes: a size byte each, then floor and entries where any."""
@@ -98,8 +112,70 @@ class Contacts:
         """Return the contacts of one slot in the order they were made, for status and tests."""
         arrays = self.arrays
         block = int(arrays.block[slot])
-        names = ("at_ms", "position", "row", "rule", "campaign", "channel", "state")
-        return [{name: int(getattr(arrays, name)[block, i]) for name in names} for i in range(int(arrays.size[block]))]
+        found = []
+        entry = int(arrays.first[block]) * CHUNK
+        for _ in range(int(arrays.size[block])):
+            at_ms, position, row_rule, where, state = arrays.entries[entry].tolist()
+            found.append(
+                {
+                    "at_ms": at_ms, "position": position, "row": row_rule & _LOW32, "rule": row_rule >> 32,
+                    "campaign": where & _LOW32, "channel": where >> 32, "state": state,
+                }
+            )  # fmt: skip
+            entry = next_entry(arrays, entry)
+        return found
+
+
+@part
+def next_entry(arrays: ContactArrays, entry: int) -> int:
+    """Return the entry behind this one in its chain."""
+    if entry % CHUNK != CHUNK - 1:
+        return entry + 1
+    return int(arrays.following[entry // CHUNK]) * CHUNK
+
+
+@part
+def place_of(arrays: ContactArrays, block: int, index: int) -> int:
+    """Return the entry of a block's contact by its index; the chain is made long enough."""
+    chunk = int(arrays.first[block])
+    for _ in range(index // CHUNK):
+        after = int(arrays.following[chunk])
+        if after == 0:
+            after = take_chunk(arrays)
+            arrays.following[chunk] = after
+        chunk = after
+    return chunk * CHUNK + index % CHUNK
+
+
+@part
+def take_chunk(arrays: ContactArrays) -> int:
+    """Return an unused chunk that nothing follows."""
+    chunk = int(arrays.meta[FREE_CHUNK])
+    if chunk == 0:
+        chunk = int(arrays.meta[NEW_CHUNK])
+        arrays.meta[NEW_CHUNK] = chunk + 1
+    else:
+        arrays.meta[FREE_CHUNK] = arrays.following[chunk]
+        arrays.following[chunk] = 0
+    return chunk
+
+
+@part
+def rule_of(arrays: ContactArrays, entry: int) -> int:
+    """Return the rule of a contact."""
+    return int(arrays.entries[entry, ROW_RULE] >> 32)
+
+
+@part
+def campaign_of(arrays: ContactArrays, entry: int) -> int:
+    """Return the campaign of a contact."""
+    return int(arrays.entries[entry, CAMPAIGN_CHANNEL] & _LOW32)
+
+
+@part
+def channel_of(arrays: ContactArrays, entry: int) -> int:
+    """Return the channel of a contact."""
+    return int(arrays.entries[entry, CAMPAIGN_CHANNEL] >> 32)
 
 
 @part
@@ -119,28 +195,28 @@ def reserve(
     if block == 0:
         block = take_block(arrays)
         arrays.block[slot] = block
-    i = arrays.size[block]
-    arrays.size[block] = i + 1
-    arrays.at_ms[block, i] = at_ms
-    arrays.position[block, i] = position
-    arrays.row[block, i] = row
-    arrays.rule[block, i] = rule
-    arrays.campaign[block, i] = campaign
-    arrays.channel[block, i] = channel
-    arrays.state[block, i] = state
+    size = int(arrays.size[block])
+    entry = place_of(arrays, block, size)
+    arrays.size[block] = size + 1
+    arrays.entries[entry, AT_MS] = at_ms
+    arrays.entries[entry, POSITION] = position
+    arrays.entries[entry, ROW_RULE] = row | (rule << 32)
+    arrays.entries[entry, CAMPAIGN_CHANNEL] = campaign | (channel << 32)
+    arrays.entries[entry, STATE] = state & 255
 
 
 @part
 def take_block(arrays: ContactArrays) -> int:
-    """Return an empty block."""
+    """Return an empty block with one chunk."""
     height = arrays.free[0]
     if height > 0:
         block = arrays.free[height]
         arrays.free[0] = height - 1
     else:
-        block = np.int32(arrays.next_new[0])
-        arrays.next_new[0] += 1
+        block = np.int32(arrays.meta[NEW_BLOCK])
+        arrays.meta[NEW_BLOCK] += 1
     arrays.size[block] = 0
+    arrays.first[block] = take_chunk(arrays)
     arrays.floor_ms[block] = 0
     return int(block)
 
@@ -149,31 +225,31 @@ def take_block(arrays: ContactArrays) -> int:
 def make_room(arrays: ContactArrays, slot: int, horizon_start_ms: int) -> bool:
     """Return whether `slot` can take one more contact, giving up the oldest one made before `horizon_start_ms`."""
     block = arrays.block[slot]
-    if block == 0 or arrays.size[block] < arrays.at_ms.shape[1]:
+    if block == 0 or arrays.size[block] < arrays.meta[LIMIT]:
         return True
-    oldest = 0
-    for i in range(1, arrays.size[block]):
-        if arrays.at_ms[block, i] < arrays.at_ms[block, oldest]:
-            oldest = i
-    if arrays.at_ms[block, oldest] >= horizon_start_ms:
+    entry = int(arrays.first[block]) * CHUNK
+    oldest, oldest_ms = 0, int(arrays.entries[entry, AT_MS])
+    for i in range(1, int(arrays.size[block])):
+        entry = next_entry(arrays, entry)
+        if arrays.entries[entry, AT_MS] < oldest_ms:
+            oldest, oldest_ms = i, int(arrays.entries[entry, AT_MS])
+    if oldest_ms >= horizon_start_ms:
         return False
-    arrays.floor_ms[block] = max(arrays.floor_ms[block], arrays.at_ms[block, oldest])
+    arrays.floor_ms[block] = max(int(arrays.floor_ms[block]), oldest_ms)
     remove_entry(arrays, block, oldest)
     return True
 
 
 @part
 def remove_entry(arrays: ContactArrays, block: int, entry: int) -> None:
-    """Remove one contact, keeping the others in order."""
-    last = arrays.size[block] - 1
-    for i in range(entry, last):
-        arrays.at_ms[block, i] = arrays.at_ms[block, i + 1]
-        arrays.position[block, i] = arrays.position[block, i + 1]
-        arrays.row[block, i] = arrays.row[block, i + 1]
-        arrays.rule[block, i] = arrays.rule[block, i + 1]
-        arrays.campaign[block, i] = arrays.campaign[block, i + 1]
-        arrays.channel[block, i] = arrays.channel[block, i + 1]
-        arrays.state[block, i] = arrays.state[block, i + 1]
+    """Remove one contact, by its index in the block, keeping the others in order."""
+    last = int(arrays.size[block]) - 1
+    to = place_of(arrays, block, entry)
+    for _ in range(entry, last):
+        after = next_entry(arrays, to)
+        for word in range(WORDS):
+            arrays.entries[to, word] = arrays.entries[after, word]
+        to = after
     arrays.size[block] = last
 
 
@@ -184,13 +260,15 @@ def settle(arrays: ContactArrays, slot: int, position: int, row: int, rule: int,
     A refund removes the contact, so a refund said twice, or after the contact was given up, changes nothing.
     """
     block = arrays.block[slot]
-    for i in range(arrays.size[block]):
-        if arrays.position[block, i] == position and arrays.row[block, i] == row and arrays.rule[block, i] == rule:
+    entry = int(arrays.first[block]) * CHUNK
+    for i in range(int(arrays.size[block])):
+        if arrays.entries[entry, POSITION] == position and arrays.entries[entry, ROW_RULE] == row | (rule << 32):
             if refund:
                 remove_entry(arrays, block, i)
             else:
-                arrays.state[block, i] = COMMITTED | (arrays.state[block, i] & SERVICE)
+                arrays.entries[entry, STATE] = COMMITTED | (arrays.entries[entry, STATE] & SERVICE)
             return True
+        entry = next_entry(arrays, entry)
     return False
 
 
@@ -217,14 +295,12 @@ def pack_contacts(arrays: ContactArrays, slots: NDArray[np.int32], out: NDArray[
             continue
         out[at] = arrays.size[block]
         at = put(out, at + 1, int(arrays.floor_ms[block]), 8)
-        for i in range(arrays.size[block]):
-            at = put(out, at, int(arrays.at_ms[block, i]), 8)
-            at = put(out, at, int(arrays.position[block, i]), 8)
-            at = put(out, at, int(arrays.row[block, i]), 4)
-            at = put(out, at, int(arrays.rule[block, i]), 4)
-            at = put(out, at, int(arrays.campaign[block, i]), 4)
-            at = put(out, at, int(arrays.channel[block, i]), 4)
-            at = put(out, at, int(arrays.state[block, i]), 1)
+        entry = int(arrays.first[block]) * CHUNK
+        for _ in range(int(arrays.size[block])):
+            for word in range(STATE):
+                at = put(out, at, int(arrays.entries[entry, word]), 8)
+            at = put(out, at, int(arrays.entries[entry, STATE]), 1)
+            entry = next_entry(arrays, entry)
 
 
 @kernel
@@ -239,7 +315,7 @@ def unpack_contacts(arrays: ContactArrays, data: NDArray[np.uint8], start: int, 
             if block != 0:
                 give_block(arrays, slots[s])
             continue
-        if size > arrays.at_ms.shape[1]:
+        if size > arrays.meta[LIMIT]:
             return -1
         if block == 0:
             block = take_block(arrays)
@@ -248,13 +324,10 @@ def unpack_contacts(arrays: ContactArrays, data: NDArray[np.uint8], start: int, 
         arrays.floor_ms[block] = get(data, at, 8)
         at += 8
         for i in range(size):
-            arrays.at_ms[block, i] = get(data, at, 8)
-            arrays.position[block, i] = get(data, at + 8, 8)
-            arrays.row[block, i] = get(data, at + 16, 4)
-            arrays.rule[block, i] = get(data, at + 20, 4)
-            arrays.campaign[block, i] = get(data, at + 24, 4)
-            arrays.channel[block, i] = get(data, at + 28, 4)
-            arrays.state[block, i] = data[at + 32]
+            entry = place_of(arrays, int(block), i)
+            for word in range(STATE):
+                arrays.entries[entry, word] = get(data, at + 8 * word, 8)
+            arrays.entries[entry, STATE] = data[at + 32]
             at += ENTRY_BYTES
     return at
 
@@ -269,8 +342,13 @@ def release_contacts(arrays: ContactArrays, slots: NDArray[np.int32]) -> None:
 
 @kernel
 def give_block(arrays: ContactArrays, slot: int) -> None:
-    """Return the block of `slot` to the free stack."""
+    """Give back the block of `slot` and its chunks."""
     block = arrays.block[slot]
+    last = int(arrays.first[block])
+    while arrays.following[last] != 0:
+        last = int(arrays.following[last])
+    arrays.following[last] = arrays.meta[FREE_CHUNK]
+    arrays.meta[FREE_CHUNK] = arrays.first[block]
     arrays.size[block] = 0
     arrays.block[slot] = 0
     height = arrays.free[0] + 1

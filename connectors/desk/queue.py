@@ -7,7 +7,8 @@ writer thought. All meaning is in `model`; two keepers differ in storage only, a
 `watch` yields a terminal's panel at once and after every change, the newest only: a slow reader skips, it never lags
 behind. It yields None when the keeper is out of reach, and the panel again when it is back.
 
-`MemoryQueue` belongs to one event loop. Nothing of it survives the process; the engine reopens visits from the log.
+`MemoryQueue` belongs to one event loop. Nothing of it survives the process: after a restart the customer is called up
+again, and the cards of before are offered no more.
 """
 
 import asyncio

@@ -7,18 +7,16 @@ A terminal's token is derived from the system's (HMAC of its name), so nothing i
 travels in the address' fragment, which browsers do not send, and becomes a cookie that scripts cannot read and other
 sites cannot use.
 
-Without a configured token only this machine is let in: peer and Host must be loopback (a page of another site that
-points its own name at this address is refused), and a request that carries an Origin must carry this one. Behind a
-proxy, set a token.
+Without a configured token only this machine is let in: see `connectors.access`. Behind a proxy, set a token.
 """
 
 import hashlib
 import hmac
-import ipaddress
 import json
-from urllib.parse import urlsplit
 
 from aiohttp import web
+
+from connectors.access import bears, from_here, same_site
 
 
 class Sessions:
@@ -44,20 +42,19 @@ class Sessions:
     def is_system(self, request: web.Request) -> bool:
         """Whether a system with the token asks, or anyone on this machine when there is none."""
         if self._token is None:
-            return _from_here(request)
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode(errors="surrogateescape"), self._token)
+            return from_here(request)
+        return bears(request, self._token)
 
     def is_terminal(self, request: web.Request, terminal: str, now_ms: int) -> bool:
         """Whether this terminal's page asks."""
         if self._token is None:
-            return _from_here(request)
+            return from_here(request)
         end_ms, _, signature = request.cookies.get(_cookie(terminal), "").partition(".")
         wanted = self._sign("session", terminal, end_ms)
         return (
             hmac.compare_digest(signature.encode(errors="surrogateescape"), wanted.encode())
             and now_ms < int(end_ms)
-            and _same_site(request)
+            and same_site(request)
         )
 
     def sign_in(
@@ -65,10 +62,10 @@ class Sessions:
     ) -> bool:
         """Trade a terminal's token for its cookie."""
         if self._token is None:
-            return _from_here(request)
+            return from_here(request)
         if not hmac.compare_digest(
             token.encode(errors="surrogatepass"), self.terminal_token(terminal).encode()
-        ) or not _same_site(request):
+        ) or not same_site(request):
             return False
         end_ms = str(now_ms + self._session_ms)
         response.set_cookie(
@@ -85,23 +82,3 @@ class Sessions:
 
 def _cookie(terminal: str) -> str:
     return f"opportune_desk_{terminal}"
-
-
-def _same_site(request: web.Request) -> bool:
-    origin = request.headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == request.host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _from_here(request: web.Request) -> bool:
-    try:
-        host = urlsplit(f"//{request.host}").hostname or ""
-    except ValueError:
-        return False
-    return _is_loopback(request.remote or "") and _is_loopback(host) and _same_site(request)

@@ -1,8 +1,7 @@
 """How times are written in feeds, read the slow and obvious way.
 
-    iso8601    2008-11-04T09:00:00+08:00   seconds, fraction (cut to milliseconds) and zone may be left out, if the
-    mapping
-               names an offset for times without a zone; "T" may be "t" or a space, the zone Z, z, +08:00, +0800 or +08
+    iso8601    2008-11-04T09:00:00+08:00   seconds and fraction (cut to milliseconds) may be left out, the zone too if
+               the mapping names one; "T" may be "t" or a space, the zone Z, z, +08:00, +0800 or +08
     compact    20081104090000[.fraction][zone], as call records write it
     epoch_ms   1225760400000, a number or its digits as a text
     epoch_s    1225760400, the same, with a fraction cut to milliseconds

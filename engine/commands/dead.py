@@ -79,6 +79,9 @@ def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
             stay["too long to be kept whole"] += 1
         else:
             by_source.setdefault(letter.source, []).append(kept)
+    held = not running(config)
+    if held:
+        datadir.hold()  # an engine that starts meanwhile, or answers nobody, must not write beside us
     stamp = time.time_ns()
     for source, letters in by_source.items():
         folder = datadir.replay / source
@@ -86,18 +89,19 @@ def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
         draft = folder / f".{stamp}.draft"
         draft.write_bytes(b"".join(kept.letter.raw + b"\n" for kept in letters))
         draft.rename(folder / f"{stamp}.lines")
-        _mark(config, datadir, [kept.number for kept in letters])
+        _mark(config, datadir, [kept.number for kept in letters], held=held)
         sys.stdout.write(f"{source}: {len(letters)} lines handed over\n")
     for why, count in sorted(stay.items()):
         sys.stdout.write(f"{count} lines stay where they are: {why}\n")
     if not by_source:
         sys.stdout.write("nothing to replay\n")
+    datadir.release()
     return 0
 
 
-def _mark(config: Config, datadir: DataDir, numbers: list[str]) -> None:
-    """Mark letters as replayed, through the engine when one runs."""
-    if running(config):
+def _mark(config: Config, datadir: DataDir, numbers: list[str], *, held: bool) -> None:
+    """Mark letters as replayed: ourselves where we hold the directory, else through the engine that does."""
+    if not held:
         for start in range(0, len(numbers), NUMBERS_A_REQUEST):
             ask(config, "/dead/replayed", {"numbers": numbers[start : start + NUMBERS_A_REQUEST]})
         return

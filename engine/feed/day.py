@@ -209,7 +209,7 @@ def _data(draw: Draw, who: Column) -> Filled:
 
 
 def _charge(draw: Draw, who: Column) -> Filled:
-    """Information fees; a few cards are burnt within one hour of the day, by the draw.minute."""
+    """Information fees; a few cards are burnt within one hour of the day, by the minute."""
     n = len(who)
     burners = max(1, draw.people.n // FRAUD_EVERY)
     hour = draw.minute // 60
@@ -278,5 +278,5 @@ FILL: dict[str, Callable[[Draw, Column], Filled]] = {
 
 
 def local_text(at_ms: int) -> str:
-    """Write a time in the operator's zone, for draw.people."""
+    """Write a time in the operator's zone, for people."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZONE).isoformat(timespec="seconds")

@@ -8,7 +8,7 @@ counts the contacts of the event's own local day, week (from Monday) or month.
 import numpy as np
 from numpy.typing import NDArray
 
-from state.contacts import SERVICE, ContactArrays
+from state.contacts import AT_MS, CHUNK, SERVICE, STATE, ContactArrays, campaign_of, channel_of, next_entry, rule_of
 from state.jit import part
 from state.zone import local_day, local_month, local_week
 
@@ -20,15 +20,15 @@ LONGEST_CALENDAR_MS = 33 * 86_400_000
 
 
 @part
-def in_scope(arrays: ContactArrays, block: int, entry: int, scope: int, scope_id: int) -> bool:
+def in_scope(arrays: ContactArrays, entry: int, scope: int, scope_id: int) -> bool:
     """Return whether a contact counts for a scope; service messages count for their rule and campaign only."""
     if scope == RULE:
-        return bool(arrays.rule[block, entry] == scope_id)
+        return rule_of(arrays, entry) == scope_id
     if scope == CAMPAIGN:
-        return bool(arrays.campaign[block, entry] == scope_id)
-    if arrays.state[block, entry] & SERVICE != 0:
+        return campaign_of(arrays, entry) == scope_id
+    if arrays.entries[entry, STATE] & SERVICE != 0:
         return False
-    return bool(scope == ALL or arrays.channel[block, entry] == scope_id)
+    return scope == ALL or channel_of(arrays, entry) == scope_id
 
 
 @part
@@ -62,10 +62,13 @@ def cap_reached(
         return True
     wanted = 0 if kind == ROLLING else period(at_ms, kind, transitions)
     count = 0
-    for entry in range(arrays.size[block]):
-        if not in_scope(arrays, block, entry, scope, scope_id):
+    entry = int(arrays.first[block]) * CHUNK
+    for _ in range(int(arrays.size[block])):
+        counts = in_scope(arrays, entry, scope, scope_id)
+        made_ms = int(arrays.entries[entry, AT_MS])
+        entry = next_entry(arrays, entry)
+        if not counts:
             continue
-        made_ms = int(arrays.at_ms[block, entry])
         if kind == ROLLING:
             count += abs(made_ms - at_ms) < window_ms
         else:

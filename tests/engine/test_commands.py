@@ -232,8 +232,6 @@ def test_a_drained_run_does_not_wait_for_ever_for_a_gateway_that_is_away(make: M
     smsc = 'kind = "smpp"\nhost = "127.0.0.1"\nport = 1\nsystem_id = "x"\npassword = { env = "PATH" }\n'
     waits = "[dispatch]\ndrain_wait_s = 0.2\n"
     engine = make(more=f'{waits}[gateways.away]\n{smsc}[channels.sms]\ngateway = "away"\n')
-    )
-    engine = make(more=f'[dispatch]\ndrain_wait_s = 0.2\n{away}[channels.sms]\ngateway = "away"\n')
     engine.env = {"PATH": "secret"}
     engine.put("day.ndjson", many_calls(20))
 

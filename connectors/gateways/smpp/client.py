@@ -10,6 +10,7 @@ Schedules, durable records and tries of whole messages are not here: see `engine
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Sequence
 
@@ -31,6 +32,8 @@ from connectors.gateways.smpp.config import SmppConfig
 from connectors.gateways.smpp.link import Link, LinkLost, LinkTimes
 from connectors.gateways.text import Alphabet, Part, parts_of, text_of
 from connectors.secret import SecretError
+
+log = logging.getLogger(__name__)
 
 _PART_TRIES = 4
 _QUEUE_FULL_MS = 5_000
@@ -74,7 +77,10 @@ class SmppGateway:
             raise GatewayError(f"gateway {self.name}: password: {fault}") from fault
         if len(password) > 8:
             raise GatewayError(f"gateway {self.name}: password has {len(password)} characters, must have <= 8")
-        self._bind_body = codec.pack_bind(codec.Bind(config.system_id, password, config.system_type))
+        try:
+            self._bind_body = codec.pack_bind(codec.Bind(config.system_id, password, config.system_type))
+        except UnicodeEncodeError:
+            raise GatewayError(f"gateway {self.name}: system_id, system_type, password must be Latin-1") from None
         self._on_receipt, self._on_mo = on_receipt, on_mo
         self._tasks = [asyncio.create_task(self._keep_link()) for _ in range(config.links)]
 
@@ -94,7 +100,8 @@ class SmppGateway:
             link = await self._connect()
             if link is not None:
                 wait_ms = self._config.reconnect_ms_min
-                self._last_fault = await self._live(link)
+                self._last_fault = ""
+                self._tell(await self._live(link))
             await asyncio.sleep(self._jitter.uniform(0, wait_ms) / 1000)
             wait_ms = min(wait_ms * 2, self._config.reconnect_ms_max)
             self._reconnects += 1
@@ -114,13 +121,19 @@ class SmppGateway:
                 status = await link.bind(self._bind_body)
             bound = status == codec.OK
             if not bound:
-                self._last_fault = f"bind refused with 0x{status:02x}"
+                self._tell(f"bind refused with 0x{status:02x}")
         except (OSError, TimeoutError, LinkLost) as fault:
-            self._last_fault = str(fault) or type(fault).__name__
+            self._tell(str(fault) or type(fault).__name__)
         finally:
             if link is not None and not bound:
                 link.close("BIND")
         return link if bound else None
+
+    def _tell(self, fault: str) -> None:
+        """Keep what is wrong for status; say it once, not at every attempt."""
+        if fault != self._last_fault:
+            log.warning("gateway %s: %s; it is tried again", self.name, fault)
+        self._last_fault = fault
 
     async def _live(self, link: Link) -> str:
         self._links.append(link)
@@ -154,7 +167,10 @@ class SmppGateway:
             return Outcome(State.PERMANENT, "TOO_LONG")
         if len(parts) > self._config.parts_max:
             return Outcome(State.PERMANENT, "TOO_LONG")
-        bodies = [self._body(message, part) for part in parts]
+        try:
+            bodies = [self._body(message, part) for part in parts]
+        except UnicodeEncodeError:
+            return Outcome(State.PERMANENT, "BAD_SENDER")  # a source_address that is not Latin-1
         if len(bodies) == 1:
             return await self._submit(bodies[0])
         return await self._send_parts(bodies)

@@ -36,7 +36,7 @@ class SmppConfig(BaseModel):
         Field(description="How the ids in receipts are written, compared with those in submit responses."),
     ] = "same"
     errors: Annotated[
-        dict[str, StateName],
+        dict[Annotated[str, Field(pattern=r"^(0[xX][0-9a-fA-F]{1,8}|0|[1-9][0-9]{0,9})$")], StateName],
         Field(description='What statuses of this SMSC mean, where it differs: {"0x45" = "permanent"}.'),
     ] = {}
     response_ms_max: Annotated[

@@ -99,7 +99,7 @@ class Simulator:
         number = short.destination.digits
         if number.startswith("999"):
             counts.refused += 1
-            return int(number[3:], 16), ""
+            return int(number[3:11] or "8", 16), ""
         counts.accepted += 1
         self._next_id += 1
         message_id = f"{self._next_id:010x}"

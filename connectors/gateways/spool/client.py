@@ -7,6 +7,7 @@ may everywhere. Without that file no receipt is expected, and accepted messages 
 """
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from connectors.contract import (
 )
 from connectors.gateways.spool import codec
 from connectors.gateways.spool.config import SpoolConfig
+
+log = logging.getLogger(__name__)
 
 _READ_BYTES = 1 << 20
 _RETRY_AFTER_MS = 5_000
@@ -87,7 +90,7 @@ class SpoolGateway:
         if not self.up:
             return Outcome(State.LINK_DOWN, "CLOSED")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        line = codec.encode(message, "", self._now_ms())
+        line = codec.encode(message, self._now_ms())
         self._queue.append((line, message.decision_id, outcome))
         self._wake.set()
         return await outcome
@@ -111,9 +114,10 @@ class SpoolGateway:
 
     def _open(self) -> None:
         """Open `out.ndjson` at its end, without the half line that a crash may have left."""
-        self._fd = os.open(self._out, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        self._size = _whole_lines(self._fd, os.fstat(self._fd).st_size)
-        os.ftruncate(self._fd, self._size)
+        fd = os.open(self._out, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        size = _whole_lines(fd, os.fstat(fd).st_size)
+        os.ftruncate(fd, size)
+        self._fd, self._size = fd, size
         numbers = [int(path.stem[4:]) for path in self._config.folder.glob("out-*.ndjson") if path.stem[4:].isdigit()]
         self._files = max(numbers, default=0)
 
@@ -164,11 +168,14 @@ class SpoolGateway:
         return State.RETRY, f"WRITE {fault.strerror}"
 
     def _rotate(self) -> None:
-        os.fdatasync(self._fd)
-        self._files += 1
-        self._out.rename(self._config.folder / f"out-{self._files:06d}.ndjson")
-        os.close(self._fd)
+        """Begin a new file; the old one is let go of when the new one is open: a fault in between loses nothing."""
+        old = self._fd
+        os.fdatasync(old)
+        if self._out.exists():
+            self._files += 1
+            self._out.rename(self._config.folder / f"out-{self._files:06d}.ndjson")
         self._open()
+        os.close(old)
 
     # In.
 
@@ -180,8 +187,10 @@ class SpoolGateway:
         while True:
             try:
                 more = await self._read_some()
-            except OSError as fault:
-                self._last_fault = f"in.ndjson: {fault.strerror}"
+            except Exception as fault:
+                if self._last_fault != (told := f"in.ndjson: {fault}"):
+                    self._last_fault = told
+                    log.warning("gateway %s: %s; it is tried again", self.name, told, exc_info=True)
                 more = False
             if not more:
                 await asyncio.sleep(self._config.poll_ms / 1000)
@@ -198,6 +207,8 @@ class SpoolGateway:
             file.seek(position)
             data = file.read(_READ_BYTES)
         lines = data[: data.rfind(b"\n") + 1]
+        if len(data) == _READ_BYTES and not lines:
+            lines = data  # no line of ours is that long: it is told as bad, a piece at a time
         if not lines:
             return False
         for line in lines.splitlines():

@@ -12,15 +12,15 @@ from connectors.contract import Message, MobileOriginated, Receipt, ReceiptState
 
 
 class SpoolLineError(Exception):
-    """A line of `in.ndjson` says nothing that we understand; the text names the field and its value."""
+    """A line of `in.ndjson` says nothing that we understand; the text names the field, never a number of a person."""
 
 
-def encode(message: Message, source_address: str, at_ms: int) -> bytes:
+def encode(message: Message, at_ms: int) -> bytes:
     """Return one line of `out.ndjson`."""
     line = {
         "id": message.decision_id,
         "to": message.destination,
-        "from": message.source_address or source_address,
+        "from": message.source_address,
         "text": message.text.encode("utf-8", "replace").decode(),
         "class": message.klass,
         "shelf_life_ms": message.shelf_life_ms,
@@ -34,14 +34,14 @@ def decode(gateway: str, line: bytes, at_ms: int) -> Receipt | MobileOriginated:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as fault:
-        raise SpoolLineError(f"line={line[:80]!r} must be JSON: {fault}") from fault
+        raise SpoolLineError(f"a line of {len(line)} bytes must be JSON: {fault}") from fault
     if not isinstance(value, dict):
-        raise SpoolLineError(f"line={line[:80]!r} must be an object")
+        raise SpoolLineError(f"a line of {len(line)} bytes must be an object")
     if "receipt" in value:
         return Receipt(gateway, str(value["receipt"]), _state(value.get("state")), str(value.get("code", "")), at_ms)
     subscriber = value.get("from")
     if not isinstance(subscriber, int) or not 0 < subscriber < 1 << 63:
-        raise SpoolLineError(f"from={subscriber!r} must be a number > 0")
+        raise SpoolLineError("from must be a number > 0 and < 2 to the 63rd")
     return MobileOriginated(gateway, subscriber, str(value.get("to", "")), str(value.get("text", "")), at_ms)
 
 

@@ -15,6 +15,7 @@ cannot be read (no permission, a broken .gz) is told in `faults` and left alone 
 Not to be shared by threads. Rotation by renaming within the pattern is not followed: a new name is a new file.
 """
 
+import logging
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ from connectors.sources.contract import Chunk
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.files.lines import Buffers, LineReader
 from connectors.sources.files.names import File, Names, Stat, stat_of
+
+log = logging.getLogger(__name__)
 
 FAULTS_MAX = 100
 _BROKEN = (OSError, EOFError, zlib.error)
@@ -156,3 +159,4 @@ class FilesSource:
         told = Fault(path, f"{type(fault).__name__}: {fault}")
         if told not in self.faults and len(self.faults) < FAULTS_MAX:
             self.faults.append(told)
+            log.warning("source %s: %s cannot be read: %s", self.config.name, path, told.reason)

@@ -4,17 +4,18 @@
 
     202  the events are durable; the body says how many lines came
     400  the body could not be unpacked, or came cut off
-    401  the token is wrong or missing
+    401  the token is wrong or missing; without one in the settings, the caller is not on this machine
     413  the body is longer than body_bytes_max
     429  there is no room now: Retry-After says when to come again; nothing of the body was kept
     503  the events could not be kept (a full disk); Retry-After likewise
+
+Bodies being read count against the intake's room too, so that many callers at once cannot fill the memory.
 
 A line that is no event does not make the request fail: it becomes a dead letter, like everywhere. A caller that got no
 answer sends the body again: events with an id act once.
 """
 
 import asyncio
-import hmac
 import logging
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ import numpy as np
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from connectors.access import bears, from_here
 from connectors.sources.contract import Bytes, Chunk, Intake
 from connectors.sources.http.config import HttpConfig
 from connectors.sources.scan.maps import count_lines
@@ -41,6 +43,7 @@ class HttpSource:
         self.answers: dict[int, int] = {}
         self.lines = 0
         self._intake = intake
+        self._reading = 0
         self._now_ns = now_ns
         self._token = config.token.read().encode() if config.token is not None else None
 
@@ -55,11 +58,21 @@ class HttpSource:
     async def _post(self, request: web.Request) -> web.Response:
         try:
             self._admit(request)
-            response = await self._offer(*await self._body(request))
+            response = await self._take(request)
         except _RefusedError as refusal:
             response = refusal.response
         self.answers[response.status] = self.answers.get(response.status, 0) + 1
         return response
+
+    async def _take(self, request: web.Request) -> web.Response:
+        """Read the body and offer it; its room is held while it is read."""
+        held = min(max(request.content_length or 0, _FIRST_BYTES), self.config.body_bytes_max)
+        self._reading += held
+        try:
+            data, length = await self._body(request)
+        finally:
+            self._reading -= held
+        return await self._offer(data, length)
 
     def _admit(self, request: web.Request) -> None:
         """Refuse before the body is read what can be refused then."""
@@ -68,13 +81,16 @@ class HttpSource:
         announced = request.content_length or 0
         if announced > self.config.body_bytes_max:
             raise self._too_long()
-        if not self._intake.room(announced):
+        self._check_room(announced)
+
+    def _check_room(self, length: int) -> None:
+        """Refuse what does not fit beside what is queued and what is being read."""
+        if not self._intake.room(self._reading + length):
             raise self._later(429, "no room for more events now")
 
     async def _offer(self, data: Bytes, length: int) -> web.Response:
         config = self.config
-        if not self._intake.room(length):
-            raise self._later(429, "no room for more events now")
+        self._check_room(length)
         header, start = self._header(data, length)
         length -= start
         data = data[start:]
@@ -98,10 +114,7 @@ class HttpSource:
         return line, len(line) + len(end)
 
     def _allowed(self, request: web.Request) -> bool:
-        if self._token is None:
-            return True
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
+        return from_here(request) if self._token is None else bears(request, self._token)
 
     async def _body(self, request: web.Request) -> tuple[Bytes, int]:
         """Read the body, unpacked, into a padded array."""

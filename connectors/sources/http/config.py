@@ -19,7 +19,8 @@ class HttpConfig(BaseModel):
     name: Annotated[str, Field(description="Name of the source, in metrics and dead letters.", min_length=1)] = "http"
     path: Annotated[str, Field(description="Path of the route.", pattern=r"^/[\w./-]*$")] = "/events"
     token: Annotated[
-        Secret | None, Field(description="Token that a caller must send (Authorization: Bearer ...); none: all may.")
+        Secret | None,
+        Field(description="Token that a caller must send as a bearer. Without it only this machine may send."),
     ] = None
     body_bytes_max: Annotated[int, Field(description="Bytes a body may have, unpacked.", ge=1_024, le=1 << 30)] = (
         16 << 20

@@ -1,7 +1,7 @@
 """The tables of the scanner, filled from a plan.
 
-All blocks lie in one array of words, whose address is fixed while the tables live; see `scan.layout`. The only words
-that change later are the guesses (`E_NEXT`), so tables belong to one thread.
+All blocks lie in one array of words, whose address is fixed while the tables live; see `scan.layout`. What changes
+later is how a key was last written and which one is guessed behind it (`E_NEXT`), so tables belong to one thread.
 """
 
 from dataclasses import dataclass, field

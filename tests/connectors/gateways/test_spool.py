@@ -116,6 +116,23 @@ async def test_receipts_and_replies_are_followed_also_over_a_restart(tmp_path):
     assert heard == [Receipt("spool", "0-1-2-2", ReceiptState.UNDELIVERED, "11", NOW_MS)]
 
 
+async def test_a_receipt_that_the_log_could_not_take_comes_again(tmp_path):
+    (tmp_path / "in.ndjson").write_text('{"receipt":"0-1-2-1","state":"delivered"}\n')
+    heard = []
+
+    async def refused_once(receipt):
+        heard.append(receipt)
+        if len(heard) == 1:
+            raise RuntimeError("the log is away")
+
+    gateway = Gateway("spool", Config(kind="spool", folder=tmp_path, poll_ms=10), lambda: NOW_MS)
+    await gateway.start(refused_once, refused_once)
+    await until((tmp_path / "in.position").exists)
+    await gateway.stop()
+
+    assert len(heard) == 2
+
+
 async def test_the_simulated_reader_answers_each_message_once(tmp_path):
     async with running(tmp_path) as (gateway, heard):
         await gateway.send(text(1))
@@ -146,7 +163,7 @@ def test_any_line_is_read_or_refused(line):
     [
         (b"[]", "must be an object"),
         (b'{"receipt":"a","state":"gone"}', "state='gone' must be one of delivered, undelivered"),
-        (b'{"from":-1,"text":"TD"}', "from=-1 must be a number > 0"),
+        (b'{"from":-1,"text":"TD"}', "from must be a number > 0"),
     ],
 )
 def test_a_refused_line_says_field_value_and_bound(line, fault):

@@ -128,3 +128,11 @@ async def test_an_empty_body_is_fine_and_makes_no_chunk(served: Served) -> None:
     answer = await client.post("/events", data=b"")
 
     assert (answer.status, intake.chunks) == (202, [])
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
+async def test_without_a_token_a_page_of_another_site_may_not_send(served: Served, headers: dict[str, str]) -> None:
+    client = await served(KeptIntake())
+
+    assert (await client.post("/events", data=b"1\n", headers=headers)).status == 401
+    assert (await client.post("/events", data=b"1\n")).status == 202

@@ -294,6 +294,14 @@ async def test_a_full_disk_holds_sends_back_and_goes_on_when_there_is_room(monke
         assert world.dispatcher.fault == ""
 
 
+async def test_a_fault_that_nobody_foresaw_ends_dispatch_and_is_told(monkeypatch):
+    async with running() as world:
+        monkeypatch.setattr(world.dispatcher.core, "take", lambda now_ms: {}[now_ms])
+        world.dispatcher.offer([decided(1)])
+        await until(lambda: world.dispatcher.failure)
+        assert isinstance(world.dispatcher.failure, KeyError)
+
+
 async def test_a_full_queue_has_no_room_and_an_empty_one_has():
     async with running(policy=replace(POLICY, queue_max=3)) as world:
         world.gateway.free = 0
