@@ -2,7 +2,8 @@
 
 1. one worker with both agents on a full raw topic: events a second, CPU-seconds a million in worker and broker;
 2. the same split into an intake worker and a decide worker: what each costs (decide is the frames path);
-3. failover: a worker is killed with -9 while events come, until the first decision of each partition that moved.
+3. some of the events to an agent with a Table, as one writes Faust at first, for a small part of the work: the ratio;
+4. failover: a worker is killed with -9 while events come, until the first decision of each partition that moved.
 
 Workers own their partitions and are stopped (SIGSTOP) while the raw topic is filled, so that nothing of their start and
 nothing of the filling is counted.
@@ -10,8 +11,11 @@ nothing of the filling is counted.
 
 import asyncio
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from perf import books
@@ -19,11 +23,13 @@ from perf.lines import Feed, blocks
 from perf.measure import arguments, workplace
 from perf.report import keep, table
 from tests.parts.kafka.broker import Broker
-from tests.parts.kafka.rig import Reader
-from tests.parts.kafka.workers import PARTITIONS, Cluster
+from tests.parts.kafka.rig import Reader, make_topic
+from tests.parts.kafka.workers import PARTITIONS, RAW_PARTITIONS, Cluster
 
 LOOK_S = 0.05
 SESSION_MS = 6_000
+PLAIN_EVENTS = 20_000
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
@@ -35,6 +41,7 @@ def main() -> None:
         "subscribers": given.subscribers,
         "one_worker": on_cluster(lambda cluster: throughput(cluster, lines, ["intake,decide"]), 60_000),
         "two_workers": on_cluster(lambda cluster: throughput(cluster, lines, ["decide", "intake"]), 60_000),
+        "plain_faust": on_cluster(lambda cluster: plain(cluster, lines), SESSION_MS),
         "failover": on_cluster(lambda cluster: failover(cluster, lines), SESSION_MS),
     }
     print(said(figures))
@@ -75,6 +82,23 @@ def throughput(cluster: Cluster, lines: list[bytes], agents: list[str]) -> dict[
         "cpu_s_per_million": {one.name: (one.cpu_s() - was) / millions for one, was in zip(started, cpu, strict=True)},
         "broker_cpu_s_per_million": (cluster.broker.cpu_s() - broker) / millions,
     }
+
+
+def plain(cluster: Cluster, lines: list[bytes]) -> dict[str, Any]:
+    """Give some of the events to plain Faust; return what it costs."""
+    some = lines[:PLAIN_EVENTS]
+    cluster.produce(some)
+    asyncio.run(make_topic(cluster.broker.bootstrap, "plain-counts-changelog", RAW_PARTITIONS))
+    command = [sys.executable, str(ROOT / "perf" / "plain_faust.py"), cluster.broker.bootstrap, "raw"]
+    done = subprocess.run(
+        [*command, str(cluster.folder / "plain"), str(len(some))],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    cpu, rate = done.stdout.split()[-2:]
+    return {"cpu_s_per_million": float(cpu), "events_per_s": float(rate)}
 
 
 def failover(cluster: Cluster, lines: list[bytes]) -> dict[str, Any]:
@@ -129,7 +153,10 @@ def said(figures: dict[str, Any]) -> str:
         cpu = ", ".join(f"{part} {cost:.2f}" for part, cost in one["cpu_s_per_million"].items())
         rows.append([name, f"{one['events_per_s']:,.0f}", cpu, f"{one['broker_cpu_s_per_million']:.2f}"])
     text = table(["", "events/s", "worker CPU-s/M", "broker CPU-s/M"], rows)
-    moved = figures["failover"]
+    rest, moved = figures["plain_faust"], figures["failover"]
+    ratio = rest["cpu_s_per_million"] / sum(figures["one_worker"]["cpu_s_per_million"].values())
+    costs = f"{rest['cpu_s_per_million']:.0f} CPU-s/M, {rest['events_per_s']:,.0f} events/s"
+    text += f"\nplain Faust: {costs}: {ratio:.0f} times as much"
     return f"{text}\nfailover: first decision after {moved['first_s']:.1f} s, last partition {moved['last_s']:.1f} s"
 
 

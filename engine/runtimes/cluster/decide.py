@@ -106,6 +106,7 @@ class Decide:
             return
         frame = await self._read(number, position, value)
         if frame is None:
+            one.pass_over(position)
             return
         decisions = await one.take(position, frame)
         if frame.batch is not None:

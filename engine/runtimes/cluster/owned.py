@@ -180,6 +180,11 @@ class Owned:
         self.settle()
         return decisions
 
+    def pass_over(self, position: int) -> None:
+        """Go on behind a record that is no frame."""
+        self.folded = position
+        self._pending.append(_Waiting(position, 0, 0, None))
+
     def settle(self) -> None:
         """Let pages follow what is durable; raises what kept a decision from being written."""
         last = None

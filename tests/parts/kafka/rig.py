@@ -50,6 +50,17 @@ async def produce(bootstrap: str, topic: str, partitions: int, lines: Sequence[b
         await producer.stop()
 
 
+async def produce_each(bootstrap: str, topic: str, values: Sequence[bytes]) -> None:
+    """Write the n-th value to the n-th partition."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+    await producer.start()
+    try:
+        for partition, value in enumerate(values):
+            await producer.send_and_wait(topic, value, partition=partition)
+    finally:
+        await producer.stop()
+
+
 async def _send(producer: Any, batch: Any, topic: str, partition: int) -> None:
     batch.close()
     await (await producer.send_batch(batch, topic, partition=partition))

@@ -67,6 +67,7 @@ def test_three_workers_decide_what_one_machine_decides(tmp_path, cluster, lines,
     cluster.produce(lines[: EVENTS // 2])
     workers = [cluster.worker(name) for name in ("a", "b", "c")]
     cluster.produce(lines[EVENTS // 2 :])
+    cluster.produce_to("opportune.log", [b"no frame"] * PARTITIONS)
 
     reader = cluster.read_until(lambda one: rows(one.batches) >= rows(expected))
 

@@ -19,7 +19,7 @@ from perf.product import configure, running, write_book
 from state.decisions import DecisionBatch, decode
 from state.journal import Journal
 from tests.parts.kafka.broker import Broker
-from tests.parts.kafka.rig import Reader, make_topic, produce
+from tests.parts.kafka.rig import Reader, make_topic, produce, produce_each
 
 ROOT = Path(__file__).parents[3]
 START = "import sys; from engine.commands import main; sys.exit(main())"
@@ -133,6 +133,10 @@ class Cluster:
 
     def produce(self, lines: list[bytes]) -> None:
         asyncio.run(produce(self.broker.bootstrap, "raw", RAW_PARTITIONS, lines))
+
+    def produce_to(self, topic: str, values: list[bytes]) -> None:
+        """Write one value to each of a topic's partitions."""
+        asyncio.run(produce_each(self.broker.bootstrap, topic, values))
 
     def restart_broker(self) -> None:
         """Kill the broker and start it on the same data."""
