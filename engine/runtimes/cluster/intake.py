@@ -2,12 +2,13 @@
 
     poll ─► chunk of one raw partition ─► decode (a thread) ─► split ─► one frame a partition of the log ─► commit
 
-It is a service of the Faust app, which starts and stops it, with a consumer group of its own: raw topics and `log` need
-not have the same partitions, and an agent would cost 70 microseconds a record. Measured on a real broker
-(`perf/bench_cluster.py`): 2.2 CPU-seconds a million events, most of them in aiokafka's making of records. Texts and dead letters of a chunk are
-written with its frames; the raw offset is committed when all of them are. What a crash between the two leaves behind is
-written again, and left out by whoever folds it: `records` says why that is exact. A dead letter's key is the place of
-its line, the same however often it is written.
+It is a service of the Faust app, which starts and stops it, with a consumer group of its own: raw topics and `log`
+need not have the same partitions, and an agent would cost 70 microseconds a record. Measured on a real broker
+(`perf/bench_cluster.py`): 2.2 CPU-seconds a million events, most of them in aiokafka's making of records.
+
+Texts and dead letters of a chunk are written with its frames; the raw offset is committed when all of them are. What
+a crash between the two leaves behind is written again, and left out by whoever folds it: `records` says why that is
+exact. A dead letter's key is the place of its line, the same however often it is written.
 
 Several chunks are under way at once; their frames stand in the log in the order in which they were read, because one
 idempotent producer writes them.
