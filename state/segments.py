@@ -210,16 +210,16 @@ class Segments:
         """Remove old files; return how many.
 
         A file goes when all files together exceed `bytes_max` or when all its records were appended before
-        `older_than_ms`, but never while it holds a position >= `keep_from`, and never the last one.
+        `older_than_ms`, but never while it holds a position >= `keep_from`, and never the last record of all.
         """
         self._check_writable()
         kept = self.kept_bytes
         removed = 0
         while len(self._segments) > 1:
             oldest, following = self._segments[0], self._segments[1]
-            too_old = older_than_ms is not None and following.count > 0 and following.first_at_ms < older_than_ms
+            too_old = older_than_ms is not None and following.first_at_ms < older_than_ms
             too_much = bytes_max is not None and kept > bytes_max
-            if following.first > keep_from or not (too_old or too_much):
+            if following.first > keep_from or following.count == 0 or not (too_old or too_much):
                 break
             self.disk.remove(oldest.path)
             kept -= oldest.end
