@@ -9,11 +9,9 @@ How a frame becomes bytes is not known here: see `state.frame`.
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
-
 from state.disk import DamagedError, Disk, RealDisk, read_whole, write_whole
 from state.frame import Encoder, Frame, decode
-from state.schema import EventType, Field, Kind, Schema
+from state.schema import Schema, schema_from_json, schema_to_json
 from state.segments import SEGMENT_BYTES, Segments
 
 _SUFFIX = ".schema"
@@ -111,25 +109,3 @@ class Log:
 
     def _path(self, fingerprint: str) -> Path:
         return self._folder / f"{fingerprint}{_SUFFIX}"
-
-
-def schema_to_json(schema: Schema) -> bytes:
-    """Return the schema as JSON: a list of [type name, [[field, kind, required, members]...]]."""
-    return orjson.dumps(
-        [
-            [kind.name, [[f.name, int(f.kind), f.required, list(f.members)] for f in kind.fields]]
-            for kind in schema.types
-        ]
-    )
-
-
-def schema_from_json(data: bytes) -> Schema:
-    """Return the schema that `schema_to_json` wrote."""
-    return Schema(
-        tuple(
-            EventType(
-                name, tuple(Field(n, Kind(kind), required, tuple(members)) for n, kind, required, members in fields)
-            )
-            for name, fields in orjson.loads(data)
-        )
-    )
