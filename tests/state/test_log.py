@@ -65,6 +65,14 @@ def test_a_schema_that_is_missing_or_changed_is_reported_by_its_file(tmp_path):
         list(Log(tmp_path, read_only=True).read(0))
 
 
+def test_a_record_that_is_no_frame_is_reported_with_its_position(tmp_path):
+    log = Log(tmp_path)
+    log.append(event_frame(ONE, 3))
+    log._segments.append([b"whole, and not a frame"], 5)
+    with pytest.raises(DamagedError, match="position=1 is no frame: "):
+        list(log.read(0))
+
+
 def test_a_crash_never_leaves_a_frame_without_its_schema():
     for seed in range(60):
         disk, chance = SimulatedDisk(), random.Random(seed)
