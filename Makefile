@@ -1,6 +1,6 @@
 # The project's tasks. `make` lists them; each is one line that can be typed without make.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests day test check config fmt lock perf clean
+.PHONY: help setup setup-tests day test check simulate config fmt lock perf clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ check:  ## what can be judged without running: lint, types, fences
 
 fmt:  ## lint fixes and one format
 	.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+simulate:  ## 300 seeded worlds with crashes and faults; another number by SEEDS=1000
+	.venv/bin/opportune simulate --seeds $(or $(SEEDS),300)
 
 config:  ## the comments of config.toml, from the settings' descriptions
 	.venv/bin/python -m engine.config_text config.toml

@@ -39,7 +39,7 @@ def measure(folder: Path, subscribers: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure a generated day."""
-    given = arguments(__doc__, events=5_000_000, subscribers=500_000, quick_events=100_000, quick_subscribers=10_000)
+    given = arguments(__doc__, events=6_000_000, subscribers=1_000_000, quick_events=100_000, quick_subscribers=10_000)
     with workplace() as folder:
         plan = DayPlan(given.subscribers, given.events, seed=1)
         feed(plan, Files(folder / "day", "day", 1_000_000))

@@ -245,11 +245,6 @@ class Book:
         return {channel.channel_id: channel for channel in self.channels.values()}
 
     @cached_property
-    def campaigns_by_id(self) -> Mapping[int, Campaign]:
-        """Campaigns by the number that contacts carry."""
-        return {campaign.campaign_id: campaign for campaign in self.campaigns.values()}
-
-    @cached_property
     def _feature_indexes(self) -> Mapping[str, int]:
         return {feature.name: index for index, feature in enumerate(self.features)}
 
@@ -265,11 +260,6 @@ class Book:
         """The name behind a channel's number."""
         channel = self.channels_by_id.get(channel_id)
         return channel.name if channel else None
-
-    def campaign_name(self, campaign_id: int) -> str | None:
-        """The name behind a campaign's number."""
-        campaign = self.campaigns_by_id.get(campaign_id)
-        return campaign.name if campaign else None
 
     def caps_of(self, rule: Rule, channel: str) -> tuple[Cap, ...]:
         """Every cap that a contact of this rule on this channel must respect: rule, campaign, channel, all."""

@@ -167,6 +167,9 @@ def to_cell(kind: Kind, members: tuple[str, ...], value: Value, strings: dict[in
     if kind == Kind.SET:
         names = [value] if isinstance(value, str) else value
         assert isinstance(names, Sequence)
+        unknown = set(names).difference(members)
+        if unknown:
+            raise ValueError(f"members={sorted(unknown)} must be among {list(members)}")
         return sum(1 << members.index(name) for name in set(names))
     return int(cast("int", value))
 

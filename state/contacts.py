@@ -39,9 +39,10 @@ class ContactArrays(NamedTuple):
     """The columns, for kernels. Blocks and chunks count from 1; 0 is none.
 
     `block` int32[slots]. By block: `size` uint8 contacts, `first` int32 chunk, `floor_ms` int64. By chunk: `following`
-    int32, the next of its chain, or of those given back. `entries` int64[CHUNK * chunks, WORDS]. `free` int32[blocks + 1]
-    is a stack of blocks given back; cell 0 is its height. `meta` int64[4]: next new block, next new chunk, first chunk
-    given back, `entries_max`.
+    int32, the next of its chain, or of those given back. `entries` int64[CHUNK * chunks, WORDS].
+
+    `free` int32[blocks + 1] is a stack of blocks given back; cell 0 is its height. `meta` int64[4]: next new block,
+    next new chunk, first chunk given back, `entries_max`.
     """
 
     block: NDArray[np.int32]

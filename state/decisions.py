@@ -86,6 +86,8 @@ _LAYOUT = (
 
 def decode(data: bytes | memoryview) -> DecisionBatch:
     """Read a batch from bytes; ValueError when they are not one."""
+    if len(data) < _HEADER.size:
+        raise ValueError(f"decision batch length={len(data)} must be >= {_HEADER.size}")
     magic, position, append_ms, book, n, facts = _HEADER.unpack_from(data)
     if magic != _MAGIC:
         raise ValueError(f"decision batch magic={magic!r} must be {_MAGIC!r}")

@@ -15,6 +15,7 @@ own random numbers, so one seed is one history. Record formats are not known her
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -85,7 +86,7 @@ class Disk(Protocol):
     """A file system."""
 
     def make_folder(self, folder: Path) -> None:
-        """Create the folder and its parents where missing."""
+        """Create the folder and its parents where missing; the names made survive a crash."""
 
     def names(self, folder: Path) -> list[str]:
         """Return the names in the folder, sorted; none when it does not exist."""
@@ -216,16 +217,20 @@ class RealDisk:
     """The operating system's files."""
 
     def make_folder(self, folder: Path) -> None:
-        """Create the folder and its parents."""
+        """Create the folder and its parents, and sync the folders that got a new name."""
         with _told("create folder", folder):
+            missing = list(itertools.takewhile(lambda one: not one.exists(), (folder, *folder.parents)))
             folder.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            self.sync_folder(made.parent)
 
     def names(self, folder: Path) -> list[str]:
         """Return the names in the folder, sorted."""
-        try:
-            return sorted(path.name for path in folder.iterdir())
-        except FileNotFoundError:
-            return []
+        with _told("list", folder):
+            try:
+                return sorted(path.name for path in folder.iterdir())
+            except FileNotFoundError:
+                return []
 
     def open(self, path: Path, *, writable: bool) -> RealFile:
         """Open a file without truncating it."""

@@ -350,9 +350,7 @@ class Flusher:
         self._pages.layout()
         for key, page in self._store.scan(self._key(_PAGE)):
             number = int.from_bytes(key[3:], "big")
-            if number >= table.capacity // PAGE_SLOTS:
-                stored = (number + 1) * PAGE_SLOTS
-                raise PageError(f"room for subscribers={table.capacity} must be >= {stored}, which the store holds")
+            self._check_room(number)
             layout = self._layout(packed_layout(page))
             if layout.id not in adopted:
                 adopted.add(layout.id)
@@ -372,6 +370,7 @@ class Flusher:
         if not keys:
             return
         places = np.array([_PLACE.unpack(key) for key in keys], np.int64)
+        self._check_room(int(places[:, 0].max()))
         for page, subscriber in places.tolist():
             self._left.setdefault(page, set()).add(subscriber)
         rows = self._table.subs.reshape(-1, PAGE_SLOTS)[places[:, 0]] == places[:, 1:]
@@ -382,6 +381,12 @@ class Flusher:
             array[slots] = 0
 
     # ---- inside
+
+    def _check_room(self, page: int) -> None:
+        """Refuse a page that lies behind the end of the table."""
+        stored = (page + 1) * PAGE_SLOTS
+        if stored > self._table.capacity:
+            raise PageError(f"room for subscribers={self._table.capacity} must be >= {stored}, which the store holds")
 
     def _begin(self, position: int) -> None:
         record = orjson.dumps((position + 1, self._snapshot()))

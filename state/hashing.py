@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.jit import kernel, part
-from state.raw import address_of, load_i64, shift_right
+from state.raw import load_i64, shift_right
 
 _K = -0x61C8864680B583EB  # 0x9E3779B97F4A7C15, 2**64 over the golden ratio, odd
 _M = -0x4B47D0C5A1A2B6C5  # odd, from a random source once
@@ -102,12 +102,6 @@ def split_by_partition(
     for p in range(partitions, 0, -1):
         starts[p] = starts[p - 1]
     starts[0] = 0
-
-
-@kernel
-def hash_array(data: NDArray[np.uint8]) -> int:
-    """Hash a padded byte array whole, for tests and rare calls; `data` must have seven readable bytes behind it."""
-    return hash_address(address_of(data), data.shape[0])
 
 
 def _signed(value: int) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from state.disk import Buffer, Disk
-from state.segments import SEGMENT_BYTES, Record, Segments
+from state.segments import SEGMENT_BYTES, Kept, Record, Segments
 
 _REACHED = struct.Struct("<q")
 
@@ -31,7 +31,7 @@ class Entry:
     payload: memoryview
 
 
-class Journal:
+class Journal(Kept):
     """Entries of one partition; one appender, one syncing thread, any number of readers.
 
     Raises:
@@ -42,24 +42,9 @@ class Journal:
     def __init__(
         self, folder: Path, disk: Disk | None = None, *, segment_bytes: int = SEGMENT_BYTES, read_only: bool = False
     ) -> None:
-        self._segments = Segments(folder, disk, segment_bytes=segment_bytes, read_only=read_only)
+        super().__init__(Segments(folder, disk, segment_bytes=segment_bytes, read_only=read_only))
         self.reached = self._last_reached()
         self.durable = -1 if read_only else self.reached
-
-    @property
-    def next_position(self) -> int:
-        """Position that the next entry will have."""
-        return self._segments.next_position
-
-    @property
-    def first_position(self) -> int:
-        """Oldest entry kept."""
-        return self._segments.first_position
-
-    @property
-    def kept_bytes(self) -> int:
-        """Bytes of all entries kept."""
-        return self._segments.kept_bytes
 
     def append(self, reached: int, payload: Sequence[Buffer], at_ms: int) -> int:
         """Write an entry, without sync, and return its position; `reached` must be above the entry before."""
@@ -92,10 +77,6 @@ class Journal:
                 low = middle + 1
         return low
 
-    def position_at(self, at_ms: int) -> int:
-        """Return the first entry written at or after `at_ms`; `next_position` when there is none."""
-        return self._segments.position_at(at_ms)
-
     def forget_after(self, log_position: int) -> int:
         """Forget, durably, the entries that reach beyond `log_position`; return how many."""
         if self.reached <= log_position:
@@ -105,14 +86,6 @@ class Journal:
         self._segments.cut(keep)
         self.reached = self.durable = self._last_reached()
         return forgotten
-
-    def retain(self, keep_from: int, *, bytes_max: int | None = None, older_than_ms: int | None = None) -> int:
-        """Remove old files as `Segments.retain` does; `keep_from` is an entry's position."""
-        return self._segments.retain(keep_from, bytes_max=bytes_max, older_than_ms=older_than_ms)
-
-    def close(self) -> None:
-        """Close; nothing is synced."""
-        self._segments.close()
 
     def _last_reached(self) -> int:
         last = self.next_position - 1

@@ -9,17 +9,15 @@ How a frame becomes bytes is not known here: see `state.frame`.
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
-
 from state.disk import DamagedError, Disk, RealDisk, read_whole, write_whole
-from state.frame import Encoder, Frame, decode
-from state.schema import EventType, Field, Kind, Schema
-from state.segments import SEGMENT_BYTES, Segments
+from state.frame import Encoder, Frame, FrameError, decode
+from state.schema import Schema, schema_from_json, schema_to_json
+from state.segments import SEGMENT_BYTES, Kept, Segments
 
 _SUFFIX = ".schema"
 
 
-class Log:
+class Log(Kept):
     """Frames of one partition; one appender, one syncing thread, any number of readers.
 
     Raises:
@@ -34,27 +32,12 @@ class Log:
         self._folder = folder
         self._schemas: dict[str, Schema] = {}
         self._encoder = Encoder()
-        self._segments = Segments(folder, self._disk, segment_bytes=segment_bytes, read_only=read_only)
-
-    @property
-    def next_position(self) -> int:
-        """Position that the next frame will have."""
-        return self._segments.next_position
-
-    @property
-    def first_position(self) -> int:
-        """Oldest frame kept."""
-        return self._segments.first_position
+        super().__init__(Segments(folder, self._disk, segment_bytes=segment_bytes, read_only=read_only))
 
     @property
     def durable(self) -> int:
         """Highest position on disk; -1: none."""
         return self._segments.durable
-
-    @property
-    def kept_bytes(self) -> int:
-        """Bytes of all frames kept."""
-        return self._segments.kept_bytes
 
     def append(self, frame: Frame) -> int:
         """Write a frame, without sync, and return its position; DiskFullError leaves the log as it was."""
@@ -74,7 +57,11 @@ class Log:
             DamagedError: a frame does not read back as it was written.
         """
         for record in self._segments.read(start):
-            yield record.position, decode(record.payload, self.schema)
+            try:
+                frame = decode(record.payload, self.schema)
+            except FrameError as error:
+                raise DamagedError(f"{self._folder}: position={record.position} is no frame: {error}") from error
+            yield record.position, frame
 
     def schema(self, fingerprint: str) -> Schema:
         """Return the schema with this fingerprint; DamagedError when the log does not have it."""
@@ -88,18 +75,6 @@ class Log:
             self._schemas[fingerprint] = schema
         return self._schemas[fingerprint]
 
-    def position_at(self, at_ms: int) -> int:
-        """Return the first position appended at or after `at_ms`; `next_position` when there is none."""
-        return self._segments.position_at(at_ms)
-
-    def retain(self, keep_from: int, *, bytes_max: int | None = None, older_than_ms: int | None = None) -> int:
-        """Remove old files as `Segments.retain` does; schemas are kept."""
-        return self._segments.retain(keep_from, bytes_max=bytes_max, older_than_ms=older_than_ms)
-
-    def close(self) -> None:
-        """Close; nothing is synced."""
-        self._segments.close()
-
     def _keep_schema(self, schema: Schema) -> None:
         """Make the schema durable before its first frame."""
         if schema.fingerprint in self._schemas:
@@ -111,25 +86,3 @@ class Log:
 
     def _path(self, fingerprint: str) -> Path:
         return self._folder / f"{fingerprint}{_SUFFIX}"
-
-
-def schema_to_json(schema: Schema) -> bytes:
-    """Return the schema as JSON: a list of [type name, [[field, kind, required, members]...]]."""
-    return orjson.dumps(
-        [
-            [kind.name, [[f.name, int(f.kind), f.required, list(f.members)] for f in kind.fields]]
-            for kind in schema.types
-        ]
-    )
-
-
-def schema_from_json(data: bytes) -> Schema:
-    """Return the schema that `schema_to_json` wrote."""
-    return Schema(
-        tuple(
-            EventType(
-                name, tuple(Field(n, Kind(kind), required, tuple(members)) for n, kind, required, members in fields)
-            )
-            for name, fields in orjson.loads(data)
-        )
-    )

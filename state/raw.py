@@ -163,33 +163,28 @@ def ones(typingctx: Any, value: Any) -> tuple[Any, Codegen]:
     return types.int64(types.int64), codegen
 
 
-def _byte_mask(predicate: str, width: int) -> Callable[..., int]:
-    """Make an intrinsic: bit i of the result is `byte[i] predicate other` over `width` bytes at an address."""
-    vector = ir.VectorType(_I8, width)
+def _byte_mask(predicate: str) -> Callable[..., int]:
+    """Make an intrinsic: bit i of the result is `byte[i] predicate other` over the 64 bytes at an address."""
+    vector = ir.VectorType(_I8, 64)
 
     def masked(typingctx: Any, address: Any, other: Any) -> tuple[Any, Codegen]:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             loaded = builder.load(builder.inttoptr(args[0], vector.as_pointer()), align=1)
             single = builder.insert_element(ir.Constant(vector, ir.Undefined), builder.trunc(args[1], _I8), _I32(0))
             spread = builder.shuffle_vector(
-                single, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(_I32, width), [0] * width)
+                single, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(_I32, 64), [0] * 64)
             )
             bits = builder.icmp_unsigned(predicate, loaded, spread)
-            packed = builder.bitcast(bits, ir.IntType(width))
-            return packed if width == 64 else builder.zext(packed, _I64)
+            return builder.bitcast(bits, _I64)
 
         return types.int64(types.int64, types.int64), codegen
 
     return machine(masked)
 
 
-equal_mask16 = _byte_mask("==", 16)
-"""Bit i is set where byte i of the 16 at an address equals the given byte."""
-below_mask16 = _byte_mask("<", 16)
-"""Bit i is set where byte i of the 16 at an address is below the given byte, unsigned."""
-equal_mask64 = _byte_mask("==", 64)
+equal_mask64 = _byte_mask("==")
 """Bit i is set where byte i of the 64 at an address equals the given byte."""
-below_mask64 = _byte_mask("<", 64)
+below_mask64 = _byte_mask("<")
 """Bit i is set where byte i of the 64 at an address is below the given byte, unsigned."""
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 
+import orjson
+
 FIELDS_MAX = 62
 TYPES_MAX = 250
 MEMBERS_MAX = 62
@@ -95,7 +97,7 @@ class Schema:
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits that differ where any name, kind or order differs."""
-        return hashlib.blake2b(repr(self.types).encode(), digest_size=8).hexdigest()
+        return hashlib.blake2b(schema_to_json(self), digest_size=8).hexdigest()
 
     def code(self, name: str) -> int:
         """Return the code of event type `name`; KeyError when unknown."""
@@ -121,3 +123,28 @@ def make_schema(attributes: tuple[Field, ...], types: tuple[EventType, ...]) -> 
             if len(field.members) > MEMBERS_MAX:
                 raise ValueError(f"members of {kind.name}.{field.name}={len(field.members)} must be <= {MEMBERS_MAX}")
     return schema
+
+
+def schema_to_json(schema: Schema) -> bytes:
+    """Return the schema as JSON: a list of [type name, [[field, kind, required, members]...]].
+
+    Logs hold it for ever, and its hash names them: another form would orphan every frame written before.
+    """
+    return orjson.dumps(
+        [
+            [kind.name, [[f.name, int(f.kind), f.required, list(f.members)] for f in kind.fields]]
+            for kind in schema.types
+        ]
+    )
+
+
+def schema_from_json(data: bytes) -> Schema:
+    """Return the schema that `schema_to_json` wrote."""
+    return Schema(
+        tuple(
+            EventType(
+                name, tuple(Field(n, Kind(kind), required, tuple(members)) for n, kind, required, members in fields)
+            )
+            for name, fields in orjson.loads(data)
+        )
+    )

@@ -210,16 +210,16 @@ class Segments:
         """Remove old files; return how many.
 
         A file goes when all files together exceed `bytes_max` or when all its records were appended before
-        `older_than_ms`, but never while it holds a position >= `keep_from`, and never the last one.
+        `older_than_ms`, but never while it holds a position >= `keep_from`, and never the last record of all.
         """
         self._check_writable()
         kept = self.kept_bytes
         removed = 0
         while len(self._segments) > 1:
             oldest, following = self._segments[0], self._segments[1]
-            too_old = older_than_ms is not None and following.count > 0 and following.first_at_ms < older_than_ms
+            too_old = older_than_ms is not None and following.first_at_ms < older_than_ms
             too_much = bytes_max is not None and kept > bytes_max
-            if following.first > keep_from or not (too_old or too_much):
+            if following.first > keep_from or following.count == 0 or not (too_old or too_much):
                 break
             self.disk.remove(oldest.path)
             kept -= oldest.end
@@ -434,6 +434,40 @@ class Segments:
 
     def _path(self, first: int) -> Path:
         return self.folder / f"{first:020d}{_SUFFIX}"
+
+
+class Kept:
+    """What a log and a journal say of their segments, and do with them, alike."""
+
+    def __init__(self, segments: Segments) -> None:
+        self._segments = segments
+
+    @property
+    def next_position(self) -> int:
+        """Position that the next one will have."""
+        return self._segments.next_position
+
+    @property
+    def first_position(self) -> int:
+        """Oldest one kept."""
+        return self._segments.first_position
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of all that is kept."""
+        return self._segments.kept_bytes
+
+    def position_at(self, at_ms: int) -> int:
+        """Return the first position appended at or after `at_ms`; `next_position` when there is none."""
+        return self._segments.position_at(at_ms)
+
+    def retain(self, keep_from: int, *, bytes_max: int | None = None, older_than_ms: int | None = None) -> int:
+        """Remove old files as `Segments.retain` does; `keep_from` is a position here, a frame's or an entry's."""
+        return self._segments.retain(keep_from, bytes_max=bytes_max, older_than_ms=older_than_ms)
+
+    def close(self) -> None:
+        """Close; nothing is synced."""
+        self._segments.close()
 
 
 def _padded(length: int) -> int:

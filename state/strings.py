@@ -67,17 +67,17 @@ class Strings:
         self._end = self._open()
 
     def add(self, pairs: Sequence[tuple[int, bytes]]) -> int:
-        """Store the texts that are new; return their number. DiskError leaves everything as it was."""
+        """Store the texts that are new; return their number. After DiskError the call may be repeated."""
         if not pairs:
             return 0
         with self._lock:
             new = self._unknown(dict(pairs))
             room = max(self.strings_max - self.count, 0)
-            self.refused += max(len(new) - room, 0)
-            new = new[:room]
-            for start in range(0, len(new), _BLOCK_TEXTS_MAX):
-                self._write(new[start : start + _BLOCK_TEXTS_MAX])
-            return len(new)
+            taken = new[:room]
+            for start in range(0, len(taken), _BLOCK_TEXTS_MAX):
+                self._write(taken[start : start + _BLOCK_TEXTS_MAX])
+            self.refused += len(new) - len(taken)
+            return len(taken)
 
     def text(self, text_hash: int) -> bytes | None:
         """Return the text with this hash, or None."""

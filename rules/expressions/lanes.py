@@ -33,7 +33,6 @@ INFINITE = 0x7FF0000000000000
 """The exponent bits of a float that is no number."""
 SIGN = -(1 << 63)
 
-_I1 = ir.IntType(1)
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
 _INTS = ir.VectorType(_I64, LANES)

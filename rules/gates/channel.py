@@ -14,5 +14,8 @@ TERMINAL, VISIT, OPEN, CAUSE = range(4)
 
 @part
 def at_desk(visit_ms: int, at_ms: int) -> bool:
-    """Return whether the visit opened at `visit_ms` (0: none) is open at `at_ms`."""
+    """Return whether the visit opened at `visit_ms` (0: none) is open for an event of `at_ms`.
+
+    An event from before the visit that comes in while it is open counts: the customer is there.
+    """
     return visit_ms > 0 and at_ms - visit_ms < VISIT_MS_MAX

@@ -7,6 +7,8 @@ Columns: head (newest pane << 32 | number of values) and the values; then the lo
 than `ring` apart never stand together in a row, so the byte tells them apart.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,21 +41,10 @@ def _columns(_spec: FeatureSpec) -> list[ColumnSpec]:
     return [ColumnSpec("int64", 1 + VALUES_MAX), ColumnSpec("uint8", VALUES_MAX)]
 
 
-def _fold(
-    spec: FeatureSpec,
-    arrays: Arrays,
-    slots: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    updates: NDArray[np.uint8],
-    at_ms: Int64s,
-    cells: Int64s,
-    out: Int64s,
-    known: NDArray[np.uint8],
-) -> None:
+def _fold(spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
     as_zero = _MINUS_ZERO if spec.value_kind == Kind.FLOAT else 0
     fold_distinct(
-        arrays[0], arrays[1], as_zero, spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions,
-        slots, rows, updates, at_ms, cells, out, known,
+        arrays[0], arrays[1], as_zero, spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions, *columns
     )  # fmt: skip
 
 

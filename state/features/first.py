@@ -4,6 +4,8 @@ A row of the column: the head of `state.features.panes`, then for each pane the 
 value.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,21 +34,8 @@ def _columns(spec: FeatureSpec) -> list[ColumnSpec]:
     return [ColumnSpec("int64", 1 + 2 * spec.ring)]
 
 
-def _fold(
-    spec: FeatureSpec,
-    arrays: Arrays,
-    slots: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    updates: NDArray[np.uint8],
-    at_ms: Int64s,
-    cells: Int64s,
-    out: Int64s,
-    known: NDArray[np.uint8],
-) -> None:
-    fold_first(
-        arrays[0], spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions,
-        slots, rows, updates, at_ms, cells, out, known,
-    )  # fmt: skip
+def _fold(spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
+    fold_first(arrays[0], spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions, *columns)
 
 
 @kernel

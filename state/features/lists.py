@@ -7,6 +7,8 @@ declared lists, rounded up to eight, and a list no longer declared gives way to 
 An event for a list that the book does not declare changes nothing, except that leaving it is obeyed.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,17 +53,8 @@ def id_of(text_hash: int) -> int:
     return short if short != 0 else 1
 
 
-def _fold(
-    spec: FeatureSpec,
-    arrays: Arrays,
-    slots: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    updates: NDArray[np.uint8],
-    _at_ms: Int64s,
-    cells: Int64s,
-    out: Int64s,
-    known: NDArray[np.uint8],
-) -> None:
+def _fold(spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
+    slots, rows, updates, _at_ms, cells, out, known = columns
     fold_lists(arrays[0], member_ids(spec), slots, rows, updates, cells, out, known)
 
 

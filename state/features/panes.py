@@ -58,22 +58,10 @@ def pane_columns(spec: FeatureSpec, wide: bool) -> list[ColumnSpec]:
     return [ColumnSpec("int64", 1 + elements) if wide else ColumnSpec("int32", 2 + elements)]
 
 
-def fold_with(
-    operation: int,
-    spec: FeatureSpec,
-    arrays: Arrays,
-    slots: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    updates: NDArray[np.uint8],
-    at_ms: Int64s,
-    cells: Int64s,
-    out: Int64s,
-    known: NDArray[np.uint8],
-) -> None:
+def fold_with(operation: int, spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
     """Fold a batch with one operation."""
     fold_panes(
-        arrays[0], operation, spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions,
-        slots, rows, updates, at_ms, cells, out, known,
+        arrays[0], operation, spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions, *columns
     )  # fmt: skip
 
 

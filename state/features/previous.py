@@ -3,6 +3,8 @@
 It may equal the latest value. A row of the column: time and value of the latest event, then of the one before.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,20 +32,8 @@ def _columns(_spec: FeatureSpec) -> list[ColumnSpec]:
     return [ColumnSpec("int64", 4)]
 
 
-def _fold(
-    spec: FeatureSpec,
-    arrays: Arrays,
-    slots: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    updates: NDArray[np.uint8],
-    at_ms: Int64s,
-    cells: Int64s,
-    out: Int64s,
-    known: NDArray[np.uint8],
-) -> None:
-    fold_previous(
-        arrays[0], mode_of(spec), spec.window_ms, spec.transitions, slots, rows, updates, at_ms, cells, out, known
-    )  # fmt: skip
+def _fold(spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
+    fold_previous(arrays[0], mode_of(spec), spec.window_ms, spec.transitions, *columns)
 
 
 @kernel

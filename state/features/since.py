@@ -4,6 +4,8 @@ Unknown before the first match, once it has left the window, and for a row older
 before such a row is no longer kept. A row of the column: the time of the latest match.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,17 +33,8 @@ def _columns(_spec: FeatureSpec) -> list[ColumnSpec]:
     return [ColumnSpec("int64", 1)]
 
 
-def _fold(
-    spec: FeatureSpec,
-    arrays: Arrays,
-    slots: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    updates: NDArray[np.uint8],
-    at_ms: Int64s,
-    _cells: Int64s,
-    out: Int64s,
-    known: NDArray[np.uint8],
-) -> None:
+def _fold(spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
+    slots, rows, updates, at_ms, _cells, out, known = columns
     fold_since(
         arrays[0], mode_of(spec), spec.window_ms, spec.transitions, slots, rows, updates, at_ms, out, known
     )  # fmt: skip

@@ -102,6 +102,7 @@ class FeatureSpec:
         return offset_at(_YEAR_2000_MS, self.transitions)
 
 
+# A fold hands what stands behind the arrays to its kernel as it comes: `columns`, in this order.
 Fold = Callable[
     [
         FeatureSpec,

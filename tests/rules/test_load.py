@@ -154,8 +154,7 @@ def test_names_are_found_by_their_numbers() -> None:
 
     assert made.rule(stable_id("base-rule")) is made.by_id["base-rule"]
     assert made.channel_name(stable_id("sms")) == "sms"
-    assert made.campaign_name(stable_id("care")) == "care"
-    assert (made.rule(1), made.channel_name(1), made.campaign_name(1)) == (None, None, None)
+    assert (made.rule(1), made.channel_name(1)) == (None, None)
 
 
 def test_a_visit_may_bring_three_cards_and_any_event_what_the_book_says() -> None:

@@ -10,8 +10,8 @@ from state.batch import Row, from_rows
 from state.disk import DamagedError, GoneError, SimulatedDisk
 from state.frame import Frame, FrameKind
 from state.journal import Journal
-from state.log import Log, schema_from_json, schema_to_json
-from state.schema import EventType, Field, Kind, Schema, make_schema
+from state.log import Log
+from state.schema import EventType, Field, Kind, Schema, make_schema, schema_from_json, schema_to_json
 
 LOG, JOURNAL = Path("data/log"), Path("data/journal")
 ONE = make_schema((Field("name", Kind.STRING),), (EventType("call", (Field("seconds", Kind.INT, required=True),)),))
@@ -63,6 +63,14 @@ def test_a_schema_that_is_missing_or_changed_is_reported_by_its_file(tmp_path):
     path.unlink()
     with pytest.raises(DamagedError, match="is missing"):
         list(Log(tmp_path, read_only=True).read(0))
+
+
+def test_a_record_that_is_no_frame_is_reported_with_its_position(tmp_path):
+    log = Log(tmp_path)
+    log.append(event_frame(ONE, 3))
+    log._segments.append([b"whole, and not a frame"], 5)
+    with pytest.raises(DamagedError, match="position=1 is no frame: "):
+        list(log.read(0))
 
 
 def test_a_crash_never_leaves_a_frame_without_its_schema():

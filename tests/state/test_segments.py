@@ -103,6 +103,20 @@ def test_retention_never_passes_the_position_to_keep(place):
     assert read_all(segments, 99) == expected([100] * 100, 99)
 
 
+def test_retention_keeps_the_last_record_when_the_file_begun_behind_it_is_empty():
+    def refuse(operation: str, path: Path) -> None:
+        if operation == "write" and path.name == f"{10:020d}.seg":
+            raise DiskFullError("no room")
+
+    disk, folder = SimulatedDisk(on_step=refuse), Path("/log")
+    segments = Segments(folder, disk, segment_bytes=10 * 136)
+    fill(segments, [100] * 10)
+    with pytest.raises(DiskFullError):
+        fill(segments, [100])
+    assert segments.retain(keep_from=10, bytes_max=0) == 0
+    assert read_all(segments, 9) == expected([100] * 10, 9)
+
+
 def test_a_time_finds_the_first_record_appended_then(place):
     disk, folder = place
     segments = Segments(folder, disk, segment_bytes=1024)

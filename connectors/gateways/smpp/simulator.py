@@ -277,6 +277,8 @@ def main() -> None:
         asyncio.run(_serve(_arguments()))
     except KeyboardInterrupt:
         sys.stdout.write("stopped\n")
+    except OSError as fault:
+        sys.exit(f"simulator: {fault}")
 
 
 if __name__ == "__main__":
