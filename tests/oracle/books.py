@@ -20,7 +20,7 @@ FLOATS = (0.0, -0.0, 1.5, -2.5, 1e308, -1e308, 5e-324, 3.0, 0.1, 1 / 3, 1e16, fl
 CHANNELS = ("sms", "desk", "alert", "push")
 CAMPAIGNS = ("care", "sale")
 OFFERS = ("bundle", "upgrade", "plain")
-WINDOWS = ("1m", "10m", "1h", "12h", "18h", "1d", "7d", "30d", "today", "this month", "ever", "ever")
+WINDOWS = ("1m", "7m", "10m", "30m", "1h", "12h", "18h", "1d", "7d", "30d", "today", "this month", "ever", "ever")
 FIELDS = {
     "call": {
         "kind": "string",
@@ -243,7 +243,7 @@ def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
 
 
 def caps_text(random: Random, most: int = 2) -> str:
-    periods = ["1h", "90s", "1d", "30d", "day", "week", "month"]
+    periods = ["7m", "30m", "1h", "1d", "30d", "day", "week", "month"]
     count = random.choice([0, 0, random.randint(1, most)])
     caps = [f"{random.choice([0, 1, 1, 2, 2, 3, 5])} per {random.choice(periods)}" for _ in range(count)]
     return f"cap = {json.dumps(caps)}\n"

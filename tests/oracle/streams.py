@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from state.batch import Row
 from tests.oracle.books import FLOATS, INTS, LISTS, SERVICES, TEXTS, Shape, fields_of
@@ -29,19 +29,27 @@ STARTS = tuple(
     for zone, changes in CHANGES.items()
     for when in (*changes, *YEAR_ENDS)
 )
-STEPS_MS = (
-    *(0, 0, 0, 1, 1000, 20_000, MINUTE_MS, 7 * MINUTE_MS, 30 * MINUTE_MS),
-    *(HOUR_MS, 5 * HOUR_MS, DAY_MS, 9 * DAY_MS, 40 * DAY_MS),
+
+
+class Pace(NamedTuple):
+    """How far a stream goes from event to event, and how late its events come."""
+
+    steps_ms: tuple[int, ...]
+    late_ms: tuple[int, ...]
+
+
+HALF_MS = 30 * MINUTE_MS
+PACES = (
+    Pace(
+        (0, 0, 1, 1000, 20_000, MINUTE_MS, 7 * MINUTE_MS, HALF_MS), (0, 0, 0, 0, 1, 5000, 3 * MINUTE_MS, 50 * MINUTE_MS)
+    ),
+    Pace(
+        (0, 7 * MINUTE_MS, HALF_MS, HALF_MS, HOUR_MS), (0, 0, 0, 7 * MINUTE_MS, HALF_MS, HOUR_MS)
+    ),  # windows' very ends
+    Pace((0, 0, 1, MINUTE_MS, HALF_MS, HOUR_MS, 5 * HOUR_MS), (0, 0, 0, 1, 50 * MINUTE_MS, 7 * HOUR_MS)),
+    Pace((0, 0, 1, 1000, HOUR_MS, DAY_MS, 9 * DAY_MS, 40 * DAY_MS), (0, 0, 0, 1, 7 * HOUR_MS, 2 * DAY_MS, 33 * DAY_MS)),
 )
-PACES = (9, 9, 11, 14)
-"""How many of the steps a stream takes: minutes, hours, or months."""
-LATE_MS = (0, 0, 0, 0, 1, 5000, 3 * MINUTE_MS, 50 * MINUTE_MS, 7 * HOUR_MS, 2 * DAY_MS, 33 * DAY_MS)
 TYPES = ["call"] * 12 + ["data"] * 6 + ["move"] * 2 + ["profile"] * 4 + ["list"] * 2 + ["visit"] * 3 + ["answer"]
-
-
-def late_ms(random: Random, pace: int) -> int:
-    """How late an event is, by a stream's pace."""
-    return random.choice(LATE_MS[: pace - 2])
 
 
 def value(random: Random, word: str, at_ms: int, members: int) -> Any:

@@ -17,7 +17,7 @@ from rules.model import Book
 from state.batch import Row
 from tests.oracle.agreement import Agreement
 from tests.oracle.books import Shape, book_text
-from tests.oracle.streams import CHANGES, MINUTE_MS, PACES, STARTS, STEPS_MS, burst, event, late_ms
+from tests.oracle.streams import CHANGES, MINUTE_MS, PACES, STARTS, Pace, burst, event
 
 BOOKS = int(os.environ.get("OPPORTUNE_BOOKS", "1000"))
 
@@ -62,7 +62,7 @@ def loaded(shape: Shape, before: Book | None = None) -> Book | None:
 class Stream:
     """Rows gathered into frames of a world; each number drawn is one event, or what happens instead of one."""
 
-    def __init__(self, world: Agreement, shape: Shape, start_ms: int, pace: int) -> None:
+    def __init__(self, world: Agreement, shape: Shape, start_ms: int, pace: Pace) -> None:
         self.world, self.shape, self.pace = world, shape, pace
         self.now_ms = self.logged_ms = start_ms
         self.rows: list[Row] = []
@@ -70,8 +70,8 @@ class Stream:
 
     def take(self, number: int) -> None:
         random = Random(number)
-        self.now_ms += random.choice(STEPS_MS[: self.pace])
-        at_ms = self.now_ms - late_ms(random, self.pace)
+        self.now_ms += random.choice(self.pace.steps_ms)
+        at_ms = self.now_ms - random.choice(self.pace.late_ms)
         decided = [record for record in self.world.records[-40:] if record.outcome == 0]
         self.rows.append(event(random, at_ms, self.shape, decided))
         if random.random() < 0.02:
@@ -117,7 +117,7 @@ class Stream:
     seed=NUMBERS,
 )
 def test_decider_and_interpreter_agree_on_any_book(
-    shape: Shape, start: tuple[str, int], pace: int, events: list[int], after: list[int], again: list[int], seed: int
+    shape: Shape, start: tuple[str, int], pace: Pace, events: list[int], after: list[int], again: list[int], seed: int
 ) -> None:
     shape = replace(shape, zone=start[0] if seed % 4 else shape.zone)
     book = loaded(shape)

@@ -82,6 +82,7 @@ async def test_a_day_at_the_counter_looks_as_it_should(chromium: Chromium) -> No
         await tab.resize(390, 844, 2)
         await tab.picture("6-answered-narrow-light")
         await tab.press("l")
+        await tab.until(f"{LIVE} === 0")
         await served.http.delete(f"{served.url}/desk/visits/{served.log.visits[0].id}")
         await tab.until("document.body.dataset.state === 'closed'")
         await tab.picture("7-closed-narrow-light")
