@@ -11,6 +11,7 @@
     decide     the agent: frames to decisions, for the partitions that this worker owns
     owned      one owned partition: restore, redo, fold, decisions sent in order
     topiclog   a partition's frames, read again for redo
+    appender   outcomes, visits, answers and list changes, written into the log
     changelog  the store of pages: RocksDB as a follower of the pages topic
     watchdog   ends a worker that has fallen silent
     reading    decisions as people read them
