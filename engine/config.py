@@ -265,6 +265,13 @@ class ClusterConfig(KafkaConfig):
     intake_records_max: Annotated[
         int, Field(ge=64, le=1 << 20, description="Records of one raw partition that are packed at a time.")
     ] = 32_768
+    missing_frames: Annotated[
+        Literal["hold", "skip"],
+        Field(
+            description="What becomes of a partition whose log has lost frames that it still needs: hold leaves it "
+            "undecided; skip goes on without them, and features and caps do not know what they held."
+        ),
+    ] = "hold"
     silent_s: Annotated[
         float, Field(ge=5, le=86_400, description="Seconds without progress, with frames waiting, until a worker ends.")
     ] = 60.0

@@ -180,7 +180,7 @@ class Fold:
         self._rebuild_dedupe(recovered.redo_from)
         self._stamps = recovered.slot_stamps
         folded = 0
-        for position, frame in self.log.read(max(recovered.redo_from, self.log.first_position)):
+        for position, frame in self.log.read(self.first_to_redo(recovered.redo_from)):
             if texts is not None and frame.batch is not None and frame.batch.strings:
                 texts(frame.batch.strings)
             decisions = self.apply(position, frame)
@@ -191,6 +191,10 @@ class Fold:
         self.decider.redo_done()
         self.flusher.redo_done()
         return folded
+
+    def first_to_redo(self, redo_from: int) -> int:
+        """Return where redo begins: retention never removes a frame that it needs, so it may only begin later."""
+        return max(redo_from, self.log.first_position)
 
     def attributes(self, subscriber: int) -> dict[str, int]:
         """Return the cells of a subscriber's known attributes, by name; empty for who is not in memory."""
@@ -268,11 +272,13 @@ class Fold:
         start = max(self.log.position_at(self.clock_ms - self.dedupe.window_ms), self.log.first_position)
         if start >= redo_from:
             return
+        clock_ms = 0  # of every frame, for those that bring no ids move it too
         for position, frame in self.log.read(start):
             if position >= redo_from:
                 break
+            clock_ms = max(clock_ms, frame.append_ms)
             if frame.dedupe and frame.batch is not None and frame.batch.n:
-                self.dedupe.mark(frame.batch.id, frame.append_ms, np.zeros(frame.batch.n, np.uint8))
+                self.dedupe.mark(frame.batch.id, clock_ms, np.zeros(frame.batch.n, np.uint8))
 
 
 class Partition(Fold):

@@ -172,6 +172,16 @@ class Flusher:
         return self._queued_bytes
 
     @property
+    def last_start(self) -> int:
+        """Log position at which the latest sweep began; before the first one, that of the last before recovery."""
+        return self._last_start
+
+    @property
+    def sweeping(self) -> bool:
+        """Whether a sweep is under way."""
+        return self._sweep is not None
+
+    @property
     def sweep_events(self) -> int:
         """How many events lie between the begins of two sweeps."""
         load_s = self._table.count / self._load_subscribers_s

@@ -46,6 +46,11 @@ class Tail:
         """Return the offset of the oldest record kept."""
         return int((await self._consumer.beginning_offsets([self._place]))[self._place])
 
+    async def first_of(self, partition: int) -> int:
+        """Return the offset of the oldest record kept in another partition of the topic."""
+        place = TopicPartition(self._place.topic, partition)
+        return int((await self._consumer.beginning_offsets([place]))[place])
+
     async def end(self) -> int:
         """Return the offset that the next record to be seen will at least have."""
         return int((await self._consumer.end_offsets([self._place]))[self._place])

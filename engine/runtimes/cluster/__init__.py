@@ -9,6 +9,8 @@
     intake     raw records to frames, below the agents
     records    what a frame says of the raw records in it, and how doubled ones are left out
     decide     the agent: frames to decisions, for the partitions that this worker owns
+    fold       the fold, where many write the log and its beginning is deleted
+    missing    what becomes of a partition when frames that it needs are deleted
     owned      one owned partition: restore, redo, fold, decisions sent in order
     topiclog   a partition's frames, read again for redo
     appender   outcomes, visits, answers and list changes, written into the log

@@ -112,9 +112,10 @@ class Commons:
             await writer.stop()
 
     async def _broadcast(self, writer: Any, kind: FrameKind, payload: dict[str, str]) -> None:
-        frame = encode(Frame(kind, time.time_ns() // 1_000_000, payload=orjson.dumps(payload)))
+        now_ms = time.time_ns() // 1_000_000
+        frame = encode(Frame(kind, now_ms, payload=orjson.dumps(payload)))
         for partition in range(self._config.data.partitions):
-            await writer.send_and_wait(self._names.log, frame, partition=partition)
+            await writer.send_and_wait(self._names.log, frame, partition=partition, timestamp_ms=now_ms)
 
     def _take(self, records: list[Any]) -> None:
         for record in records:

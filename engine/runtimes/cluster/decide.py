@@ -15,10 +15,12 @@ from collections.abc import Collection
 import orjson
 
 from connectors.kafka.client import producer, started
+from connectors.kafka.tail import Tail
 from engine.books import BookShelf
 from engine.config import Config
 from engine.metrics import Metrics
 from engine.runtimes.cluster.commons import Commons
+from engine.runtimes.cluster.missing import MissingError
 from engine.runtimes.cluster.owned import Owned
 from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names
 from state.disk import DamagedError
@@ -53,16 +55,21 @@ class Decide:
         self._sender = producer(config.cluster, max_request_size=MESSAGE_BYTES_MAX)
         self._changing = asyncio.Lock()
         self._assignment = 0
+        self._log = Tail(config.cluster, self._names.log, 0)
         self.owned: dict[int, Owned] = {}
+        self.held: dict[int, MissingError] = {}
+        """Partitions that are ours and undecided, because frames that they need are deleted."""
 
     async def start(self) -> None:
         """Connect."""
         await started(self._sender, self._config.cluster)
+        await self._log.start()
 
     async def stop(self) -> None:
         """Let every partition go, with its pages written."""
         await self.revoked(finish=True)
         await self._sender.stop()
+        await self._log.stop()
 
     async def assigned(self, numbers: Collection[int]) -> None:
         """Open the partitions that are ours now; gives up where another assignment comes in between."""
@@ -85,10 +92,19 @@ class Decide:
                 self._shelf,
                 self._commons.schema,
                 self._sender,
+                self._log.first_of,
                 self._metrics.to_decision.observe,
             )
-            await one.open()
-            self.owned[number] = one
+            try:
+                await one.open()
+            except MissingError as fault:
+                self._hold(number, fault)
+            else:
+                self.owned[number] = one
+
+    def _hold(self, number: int, fault: MissingError) -> None:
+        self.held[number] = fault
+        log.error("PARTITION %d IS NOT DECIDED: %s", number, fault)
 
     async def revoked(self, *, finish: bool = False) -> None:
         """Close every partition: eager assignment takes them all before it gives any."""
@@ -96,8 +112,15 @@ class Decide:
         async with self._changing:
             closing = list(self.owned.values())
             self.owned.clear()
+            self.held.clear()
             for one in closing:
                 await one.close(finish=finish)
+
+    @property
+    def missing(self) -> dict[int, int]:
+        """Frames that are deleted and still needed, by partition of ours."""
+        held = {number: fault.frames for number, fault in self.held.items()}
+        return held | {number: one.missing.frames for number, one in self.owned.items()}
 
     async def take(self, number: int, position: int, value: bytes) -> None:
         """Fold one record of the log; one that is not ours any more, or was folded in redo, changes nothing."""
@@ -108,7 +131,13 @@ class Decide:
         if frame is None:
             one.pass_over(position)
             return
-        decisions = await one.take(position, frame)
+        try:
+            decisions = await one.take(position, frame)
+        except MissingError as fault:
+            del self.owned[number]
+            await one.close()
+            self._hold(number, fault)
+            return
         if frame.batch is not None:
             self._metrics.folded.inc(frame.batch.n)
         if decisions is not None:
@@ -120,6 +149,7 @@ class Decide:
             await asyncio.sleep(SETTLE_S)
             for one in list(self.owned.values()):
                 one.settle()
+                one.sweep()
 
     async def _read(self, number: int, position: int, value: bytes) -> Frame | None:
         """Return the frame; what it names may be newer than what we know of the control topic."""

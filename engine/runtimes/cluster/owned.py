@@ -15,7 +15,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,10 @@ from engine.books import BookShelf
 from engine.config import Config
 from engine.partition import Appended
 from engine.runtimes.cluster.changelog import ChangelogStore
-from engine.runtimes.cluster.records import ClusterFold
+from engine.runtimes.cluster.fold import ClusterFold
+from engine.runtimes.cluster.missing import Missing
 from engine.runtimes.cluster.topiclog import REACHED, TopicLog, last_reached
-from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, TOMBSTONE_MS, Names
+from engine.runtimes.cluster.topics import HOUR_MS, MESSAGE_BYTES_MAX, TOMBSTONE_MS, Names
 from state.columns import Table
 from state.contacts import Contacts
 from state.decisions import DecisionBatch
@@ -38,6 +39,9 @@ from state.schema import Schema
 from state.store import Store
 
 SLACK_SLOTS = 1 << 17
+SWEEPS_IN_RETENTION = 8
+"""Everything folded is in pages after at most this part of the time for which Kafka keeps frames."""
+SWEEP_PAGES = 64
 
 log = logging.getLogger("opportune.cluster")
 
@@ -79,6 +83,7 @@ class Owned:
         shelf: books by version.
         schema: schemas by fingerprint.
         sender: the worker's producer of decisions.
+        first: returns the oldest position that Kafka keeps of a partition's log.
         measure: told the seconds from packing to durable decisions, and of how many events.
         wall_ms: wall clock, for that measure only.
     """
@@ -91,6 +96,7 @@ class Owned:
         shelf: BookShelf,
         schema: Callable[[str], Schema],
         sender: Any,
+        first: Callable[[int], Awaitable[int]],
         measure: Callable[[float, int], None],
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -103,9 +109,12 @@ class Owned:
         self._shelf = shelf
         self._schema = schema
         self._sender = sender
+        self._first = first
         self._measure = measure
         self._wall_ms = wall_ms
         self._pending: deque[_Waiting] = deque()
+        self.missing = Missing(self._names.log, number, config.cluster.missing_frames)
+        self._unswept_ms_max = config.log.log_hours_max * HOUR_MS // SWEEPS_IN_RETENTION
         self._closing = contextlib.AsyncExitStack()
 
     async def open(self) -> None:
@@ -125,7 +134,7 @@ class Owned:
         self._closing.push_async_callback(self._changes.stop)
         pages = ChangelogStore(loop, self._changes, self._store, self.number, TOMBSTONE_MS // 2)
         self.restored.rows = await pages.restore()
-        frames = TopicLog(loop, cluster, names.log, self.number, self._schema)
+        frames = TopicLog(loop, cluster, names.log, self.number, self._schema, self.missing)
         try:
             await frames.open()
             self._journal = Reached(await last_reached(cluster, names.decisions, self.number))
@@ -162,12 +171,18 @@ class Owned:
             self._shelf.get,
             memory_subscribers=memory,
             batch_rows_max=config.limits.batch_events_max,
+            missing=self.missing,
         )
 
     async def take(self, position: int, frame: Frame) -> DecisionBatch | None:
-        """Fold a frame and send its decisions; None when it was folded before or decided nothing."""
+        """Fold a frame and send its decisions; None when it was folded before or decided nothing.
+
+        MissingError when Kafka has deleted what comes before it.
+        """
         if position <= self.folded:
             return None
+        if position > self.folded + 1:
+            self.missing.between(self.folded + 1, min(position, await self._first(self.number)))
         fold = self.fold
         decisions = fold.apply(position, frame)
         self.folded = position
@@ -179,6 +194,16 @@ class Owned:
         fold.flusher.step(position, fold.flusher.pages_due(position, fold.counts.events))
         self.settle()
         return decisions
+
+    def sweep(self) -> None:
+        """Write pages also while few frames come, so that retention deletes nothing that a start would redo."""
+        fold, flusher = self.fold, self.fold.flusher
+        if not self._unswept_ms_max or fold.oldest_ms is None:
+            return
+        if self._wall_ms() - fold.oldest_ms > self._unswept_ms_max:
+            flusher.step(self.folded, SWEEP_PAGES)
+            if flusher.last_start == self.folded and not flusher.sweeping:
+                fold.swept()
 
     def pass_over(self, position: int) -> None:
         """Go on behind a record that is no frame."""

@@ -14,12 +14,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.partition import Fold
 from state.batch import select
-from state.decisions import DecisionBatch
 from state.frame import Frame, FrameKind
 
 Int64s = NDArray[np.int64]
+NONE: Int64s = np.zeros(0, np.int64)
 
 
 def pack_offsets(offsets: Int64s) -> bytes:
@@ -38,31 +37,20 @@ def unpack_offsets(data: bytes, rows: int) -> Int64s:
     return np.frombuffer(data, width, rows, 8).astype(np.int64) + int.from_bytes(data[:8], "little")
 
 
-def leave_out_repeated(frame: Frame, reached: Mapping[str, int]) -> int:
-    """Take out of a frame the rows below the offset reached for its raw partition; return how many.
+def leave_out_repeated(frame: Frame, reached: Mapping[str, int]) -> Int64s:
+    """Take out of a frame the rows below the offset reached for its raw partition; return the ids of their events.
 
     What the frame then says to have reached is never less than before.
     """
     batch = frame.batch
     if frame.kind != FrameKind.EVENTS or not frame.payload or batch is None:
-        return 0
+        return NONE
     ((key, end),) = frame.sources.items()
     seen = reached.get(key, 0)
     frame.sources[key] = max(end, seen)
-    keep = np.flatnonzero(unpack_offsets(frame.payload, batch.n) >= seen).astype(np.int32)
-    if keep.shape[0] < batch.n:
-        frame.batch = select(batch, keep)
-    return batch.n - keep.shape[0]
-
-
-class ClusterFold(Fold):
-    """The fold of a partition whose frames come from a topic."""
-
-    def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
-        """Fold a frame but for the rows that an earlier one brought.
-
-        Several intakes write into one log, so their clocks are made one here that never goes back.
-        """
-        frame.append_ms = max(frame.append_ms, self.clock_ms)
-        self.counts.repeated += leave_out_repeated(frame, self.sources)
-        return super().apply(position, frame)
+    fresh = unpack_offsets(frame.payload, batch.n) >= seen
+    keep = np.flatnonzero(fresh).astype(np.int32)
+    if keep.shape[0] == batch.n:
+        return NONE
+    frame.batch = select(batch, keep)
+    return batch.id[~fresh]

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from connectors.kafka.config import KafkaConfig
 from connectors.kafka.tail import Tail
+from engine.runtimes.cluster.missing import Missing
 from state.frame import Frame, FrameError, decode
 from state.schema import Schema
 
@@ -30,6 +31,7 @@ class TopicLog:
         config: where the brokers are.
         topic, partition: the log.
         schema: finds a schema by its fingerprint.
+        missing: told where frames were deleted while they were read.
     """
 
     def __init__(
@@ -39,10 +41,12 @@ class TopicLog:
         topic: str,
         partition: int,
         schema: Callable[[str], Schema],
+        missing: Missing,
     ) -> None:
         self._loop = loop
         self._tail = Tail(config, topic, partition)
         self._schema = schema
+        self._missing = missing
         self.first_position = 0
         self.next_position = 0
 
@@ -57,12 +61,19 @@ class TopicLog:
         await self._tail.stop()
 
     def read(self, start: int) -> Iterator[tuple[int, Frame]]:
-        """Yield frames from `start` on; called in another thread than the loop's. What is no frame is left out."""
+        """Yield frames from `start` on; called in another thread than the loop's. What is no frame is left out.
+
+        MissingError when frames are deleted while they are read, unless that is accepted.
+        """
         if start >= self.next_position:
             return
-        self._tail.seek(max(start, self.first_position))
+        expected = max(start, self.first_position)
+        self._tail.seek(expected)
         while self._across(self._tail.position()) < self.next_position:
             for record in self._across(self._tail.poll()):
+                if record.offset > expected:
+                    self._missing.between(expected, min(record.offset, self._across(self._tail.first())))
+                expected = record.offset + 1
                 if record.offset >= self.next_position:
                     return
                 try:

@@ -14,6 +14,7 @@ import gc
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -154,6 +155,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
             ("sleeping_subscribers", "Subscribers asleep on disk.", lambda one: one.fold.flusher.sleeping),
             ("dirty_pages", "Pages changed since they were flushed.", lambda one: one.fold.flusher.dirty_pages),
             ("repeated_events", "Events left out that an intake packed twice.", lambda one: one.fold.counts.repeated),
+            ("clock_ahead_seconds", "How far the intakes' clock is ahead of ours.", _clock_ahead_s),
             ("restore_seconds", "What it took to take the partition over.", lambda one: one.restored.seconds),
         ):
             gauges.add(
@@ -167,6 +169,12 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
             "Frames of the log that wait to be folded.",
             ("partition",),
             lambda: (({"partition": str(number)}, float(lag)) for number, lag in self.watchdog.lags.items()),
+        )
+        gauges.add(
+            "opportune_missing_frames",
+            "Frames that Kafka has deleted and the partition still needs: it is not decided, or goes on without them.",
+            ("partition",),
+            lambda: (({"partition": str(number)}, float(count)) for number, count in decide.missing.items()),
         )
         gauges.book(lambda: {"version": self.commons.active.version if self.commons.active is not None else ""})
 
@@ -228,11 +236,12 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         return {"ok": self.failure is None, "fault": str(self.failure) if self.failure else ""}
 
     async def _status(self, _: Any) -> Mapping[str, Any]:
-        owned = self.decide.owned if self.decide is not None else {}
+        owned, held = (self.decide.owned, self.decide.held) if self.decide is not None else ({}, {})
         active = self.commons.active
         return {
             "agents": list(self.config.cluster.agents),
             "book": active.version if active is not None else "",
+            "held": {str(number): str(fault) for number, fault in held.items()},
             "partitions": {
                 str(number): {
                     "position": one.folded,
@@ -245,6 +254,11 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
                 for number, one in owned.items()
             },
         }
+
+
+def _clock_ahead_s(one: Owned) -> float:
+    """Return by how much the time that a partition folds at is ahead of this worker's clock."""
+    return max(0.0, one.fold.clock_ms / 1000 - time.time())
 
 
 class ClusterApp(faust.App):  # type: ignore[misc]  # faust is not followed: its annotations do not check

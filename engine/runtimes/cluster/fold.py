@@ -1,0 +1,56 @@
+"""The fold of a partition whose frames come from a topic: many write it, and Kafka deletes from its beginning.
+
+several intakes    their clocks differ: a frame is folded at its append time or the latest before it, whichever is
+                   later, so time never goes back. The rule reads the log alone, so every owner folds alike
+repeated rows      are left out (`records`), but their ids count as seen: dedupe is rebuilt from frames as they
+                   stand in the log, and must come to the same
+deleted frames     end the redo, or not, as the operator has said (`missing`)
+"""
+
+from typing import Any
+
+import numpy as np
+
+from engine.partition import Fold
+from engine.runtimes.cluster.missing import Missing
+from engine.runtimes.cluster.records import leave_out_repeated
+from state.decisions import DecisionBatch
+from state.frame import Frame
+
+
+class ClusterFold(Fold):
+    """The fold of a partition whose frames come from a topic."""
+
+    def __init__(self, *parts: Any, missing: Missing, **words: Any) -> None:
+        super().__init__(*parts, **words)
+        self.missing = missing
+        self.oldest_ms: int | None = None
+        """Append time of the oldest frame that a start would redo, or an older one; None: nothing to redo."""
+        self._next_ms = 0
+        self._sweep_start = -1
+
+    def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
+        """Fold a frame but for the rows that an earlier one brought."""
+        frame.append_ms = max(frame.append_ms, self.clock_ms)
+        self._note_age(frame.append_ms)
+        repeated = leave_out_repeated(frame, self.sources)
+        self.counts.repeated += repeated.shape[0]
+        if frame.dedupe and repeated.shape[0]:
+            self.dedupe.mark(repeated, frame.append_ms, np.empty(repeated.shape[0], np.uint8))
+        return super().apply(position, frame)
+
+    def swept(self) -> None:
+        """Take note that everything folded is in pages, or on its way."""
+        self.oldest_ms = None
+
+    def _note_age(self, append_ms: int) -> None:
+        """Follow the sweeps: where one ends, a start redoes what came after its begin."""
+        if self.oldest_ms is None or self._sweep_start != self.flusher.last_start:
+            self._next_ms, self._sweep_start = append_ms, self.flusher.last_start
+        if self.oldest_ms is None or not self.flusher.sweeping:
+            self.oldest_ms = self._next_ms
+
+    def first_to_redo(self, redo_from: int) -> int:
+        """Return the first position to redo; MissingError when it is deleted."""
+        self.missing.between(redo_from, self.log.first_position)
+        return super().first_to_redo(redo_from)

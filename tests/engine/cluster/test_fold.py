@@ -1,0 +1,165 @@
+"""A partition that intakes with clocks minutes apart write: folded alike from wherever an owner begins."""
+
+import itertools
+import random
+from types import SimpleNamespace
+
+import orjson
+import pytest
+
+from connectors.sources.kafka.client import records_of
+from connectors.sources.kafka.config import RawConfig
+from engine.compiled import compile_book
+from engine.config import Config
+from engine.runtimes.cluster.fold import ClusterFold
+from engine.runtimes.cluster.intake import Packer
+from engine.runtimes.cluster.missing import Missing, MissingError
+from rules.load import load_text
+from state.columns import Table
+from state.contacts import Contacts
+from state.dedupe import Dedupe
+from state.flusher import Flusher
+from state.frame import Frame, FrameKind, decode, encode
+from state.store import MemoryStore
+from tests.engine.world import BASE_MS, BOOK, call
+
+CONFIG = Config.model_validate(
+    {"data": {"partitions": 1}, "sources": {"kafka": [{"name": "raw", "topic": "raw", "dedupe": True}]}}
+)
+RAW = RawConfig(name="raw", topic="raw", dedupe=True)
+MINUTE_MS = 60_000
+WINDOW_MS = 10 * MINUTE_MS
+COMPILED = compile_book(load_text({"book.toml": BOOK}))
+
+
+class KafkaLog:
+    """A partition of `log`: encoded frames with the timestamps that Kafka indexes."""
+
+    def __init__(self):
+        self.frames = []
+        self.first_position = 0
+        self.append(Frame(FrameKind.ACTIVATION, BASE_MS, payload=orjson.dumps({"version": COMPILED.book.version})))
+
+    def append(self, frame):
+        self.frames.append((frame.append_ms, encode(frame)))
+
+    def read(self, start):
+        for position in range(start, len(self.frames)):
+            yield position, decode(self.frames[position][1], lambda _: COMPILED.book.schema)
+
+    def position_at(self, at_ms):
+        later = (position for position, (stamp_ms, _) in enumerate(self.frames) if stamp_ms >= at_ms)
+        return next(later, len(self.frames))
+
+
+def fold_of(log, store, policy="hold"):
+    """Return the fold of the partition as a new owner recovers it."""
+    table = Table(4096)
+    contacts = Contacts(table.capacity, 16)
+    return ClusterFold(
+        0, log, SimpleNamespace(reached=-1), table, contacts,
+        lambda snapshot: Flusher(0, table, contacts, store, snapshot),
+        Dedupe(WINDOW_MS, 1000), {COMPILED.book.version: COMPILED}.__getitem__,
+        memory_subscribers=4096, batch_rows_max=1000, missing=Missing("log", 0, policy),
+    )  # fmt: skip
+
+
+def two_intakes(seed):
+    """A log of frames by two intakes, one of them six minutes behind, that also pack each other's records again."""
+    draw = random.Random(seed)
+    log, packer = KafkaLog(), Packer(CONFIG, COMPILED.book)
+    lines = [
+        call(draw.randrange(1, 40), BASE_MS + index * 1000, seconds=120, id=f"e{draw.randrange(150)}")
+        for index in range(400)
+    ]
+    written, now_ms = 0, BASE_MS
+    while written < len(lines):
+        now_ms += draw.randrange(MINUTE_MS)
+        start = max(0, written - draw.choice([0, 0, 0, 7, 60]))
+        end = min(len(lines), max(start + 1, written + draw.randrange(12)))
+        records = [SimpleNamespace(value=lines[offset], offset=offset) for offset in range(start, end)]
+        behind_ms = draw.choice([0, 6 * MINUTE_MS])
+        packed = packer.pack(records_of(RAW, 0, records, now_ms * 1_000_000), now_ms - behind_ms)
+        for _, frame in packed.frames:
+            log.append(decode(frame, lambda _: COMPILED.book.schema))
+        written = max(written, end)
+    return log
+
+
+def columns_of(decisions):
+    return [decisions.append_ms, decisions.subscriber.tolist(), decisions.row.tolist(), decisions.gate.tolist()]
+
+
+def decided(fold, frames):
+    return {
+        position: columns_of(decisions)
+        for position, frame in frames
+        if (decisions := fold.apply(position, frame)) is not None
+    }
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_time_never_goes_back_and_every_owner_folds_alike_whatever_the_intakes_clocks_say(seed):
+    log = two_intakes(seed)
+    stamps = [stamp_ms for stamp_ms, _ in log.frames]
+    assert any(later < earlier - 5 * MINUTE_MS for earlier, later in itertools.pairwise(stamps))
+    whole = fold_of(KafkaLog(), MemoryStore())
+    expected = decided(whole, log.read(0))
+    times = [append_ms for append_ms, *_ in expected.values()]
+    assert len(times) > 10
+    assert times == sorted(times)
+    assert whole.counts.doubled
+    assert whole.counts.repeated
+
+    for cut in random.Random(seed).sample(range(2, len(log.frames) - 1), 4):
+        store = MemoryStore()
+        before = fold_of(KafkaLog(), store)
+        decided(before, ((position, frame) for position, frame in log.read(0) if position < cut))
+        before.flusher.finish(cut - 1)
+        before.flusher.durable(cut - 1)
+        before.flusher.pump()
+        after, redone = fold_of(log, store), []
+        after.recover(redone.append)
+
+        found = {one.position: columns_of(one.decisions) for one in redone}
+        assert found == {position: one for position, one in expected.items() if position >= cut}
+
+
+def test_frames_that_are_deleted_and_still_needed_are_never_folded_over_in_silence(caplog):
+    log = two_intakes(1)
+    log.first_position = 5
+
+    with pytest.raises(MissingError) as caught:
+        fold_of(log, MemoryStore()).recover(lambda _: None)
+    assert "partition 0 needs log from position 0 on, the first that Kafka still has is 5: 5 positions" in str(
+        caught.value
+    )
+
+    store = MemoryStore()
+    before = fold_of(KafkaLog(), store)
+    decided(before, ((position, frame) for position, frame in log.read(0) if position < 3))
+    before.flusher.finish(2)
+    before.flusher.durable(2)
+    before.flusher.pump()
+    skipping = fold_of(log, store, "skip")
+    assert skipping.recover(lambda _: None) > 0
+    assert skipping.missing.frames == 2
+    assert "going on without them, as cluster.missing_frames says" in caplog.text
+
+
+def test_the_age_of_what_a_start_would_redo_follows_the_sweeps():
+    log, store = two_intakes(2), MemoryStore()
+    fold = fold_of(KafkaLog(), store)
+    assert fold.oldest_ms is None
+    frames = list(log.read(0))
+    decided(fold, frames[:4])
+    assert fold.oldest_ms == frames[0][1].append_ms
+
+    fold.flusher.finish(3)
+    assert fold.oldest_ms == frames[0][1].append_ms
+    decided(fold, frames[4:5])
+    assert fold.oldest_ms == frames[4][1].append_ms
+
+    fold.flusher.finish(4)
+    fold.swept()
+    assert fold.oldest_ms is None
