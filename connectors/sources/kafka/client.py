@@ -7,12 +7,12 @@ Measured on one core with records of 185 bytes, beside a real broker: `getmany` 
 record, where an agent costs 70; that is why raw topics are read here, below the agents.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from numpy.typing import NDArray
 
@@ -26,11 +26,15 @@ Int64s = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """A chunk, with the place in its bytes and the offset of each of its records."""
+    """A chunk, with the place in its bytes and the offset of each of its records.
+
+    `assignment` is the reader's when the records came: behind another one they are read again.
+    """
 
     chunk: Chunk
     starts: Int64s
     offsets: Int64s
+    assignment: int = 0
 
     def record_of(self, places: Int64s) -> Int64s:
         """Return the offset of the record that each byte position of the chunk lies in."""
@@ -42,7 +46,9 @@ class Records:
         return int(self.offsets[index]), place - int(self.starts[index])
 
 
-def records_of(source: RawConfig, partition: int, records: Sequence[Any], received_ns: int) -> Records:
+def records_of(
+    source: RawConfig, partition: int, records: Sequence[Any], received_ns: int, assignment: int = 0
+) -> Records:
     """Make one chunk of consecutive records of one partition.
 
     A record without a value (a tombstone) holds no event.
@@ -65,11 +71,14 @@ def records_of(source: RawConfig, partition: int, records: Sequence[Any], receiv
         done=False,
         received_ns=received_ns,
     )
-    return Records(chunk, np.cumsum(lengths) - lengths, offsets)
+    return Records(chunk, np.cumsum(lengths) - lengths, offsets, assignment)
 
 
-class RawReader:
+class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]
     """A member of the group that reads the raw topics; used by one task.
+
+    `assignment` grows when partitions are taken back. What was read before and is not committed then is read again,
+    here or elsewhere, and must not be committed any more: so every record is committed once, by one member.
 
     Args:
         config: where the brokers are.
@@ -84,6 +93,8 @@ class RawReader:
     ) -> None:
         self._config = config
         self._sources = {source.topic: source for source in sources}
+        self.assignment = 0
+        self._assigned = False
         self._consumer = consumer(
             config,
             group_id=group,
@@ -96,7 +107,16 @@ class RawReader:
     async def start(self) -> None:
         """Join the group."""
         await started(self._consumer, self._config)
-        self._consumer.subscribe(list(self._sources))
+        self._consumer.subscribe(list(self._sources), listener=self)
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 aiokafka's signature
+        """Take note that all partitions are taken back before any is given."""
+        self.assignment += 1
+        self._assigned = False
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:  # noqa: ARG002 aiokafka's signature
+        """Take note that reading begins anew, at what is committed."""
+        self._assigned = True
 
     async def stop(self) -> None:
         """Leave the group."""
@@ -105,24 +125,27 @@ class RawReader:
     async def poll(self, wait_ms: int, received_ns: Callable[[], int]) -> list[Records]:
         """Return what came, one chunk a raw partition."""
         polled = await self._consumer.getmany(timeout_ms=wait_ms)
+        if not self._assigned:
+            return []
         return [
-            records_of(self._sources[place.topic], place.partition, records, received_ns())
+            records_of(self._sources[place.topic], place.partition, records, received_ns(), self.assignment)
             for place, records in polled.items()
             if records
         ]
 
-    async def commit(self, ends: Mapping[str, int]) -> None:
-        """Say how far raw partitions are packed, by key; those that moved to another member are left to it.
+    async def commit(self, ends: Mapping[str, int]) -> bool:
+        """Say how far raw partitions of this assignment are packed, by key; whether the group took it.
 
         A commit that comes too late is no fault: the new owner packs again what we packed, and readers leave it out.
         """
-        own = self._consumer.assignment()
-        places = {place: ends[_key(place)] for place in own if _key(place) in ends}
-        if places:
-            try:
-                await self._consumer.commit(places)
-            except (CommitFailedError, IllegalStateError):
-                return
+        places = {place: ends[_key(place)] for place in self._consumer.assignment() if _key(place) in ends}
+        if len(places) < len(ends):
+            return False
+        try:
+            await self._consumer.commit(places)
+        except (CommitFailedError, IllegalStateError):
+            return False
+        return True
 
 
 def _key(place: TopicPartition) -> str:

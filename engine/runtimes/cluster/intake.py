@@ -10,13 +10,16 @@ Texts and dead letters of a chunk are written with its frames; the raw offset is
 a crash between the two leaves behind is written again, and left out by whoever folds it: `records` says why that is
 exact. A dead letter's key is the place of its line, the same however often it is written.
 
+A line is counted when its raw offset is committed, so over all workers it is counted once, however often it is packed;
+the counts of a worker begin with its process.
+
 Several chunks are under way at once; their frames stand in the log in the order in which they were read, because one
 idempotent producer writes them.
 """
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -58,6 +61,7 @@ class Packed:
     texts: list[Text]
     dead: list[tuple[tuple[int, int], DeadLetter]]
     append_ms: int
+    assignment: int
 
 
 class Packer:
@@ -93,7 +97,18 @@ class Packer:
                 )
                 frames.append((partition, bytes(self._encoder.encode(frame))))
         dead = [(records.place_of(one.offset), one) for one in decoded.dead]
-        return Packed(chunk.key, chunk.end, chunk.source, batch.n, decoded.slow, frames, texts, dead, append_ms)
+        return Packed(
+            chunk.key,
+            chunk.end,
+            chunk.source,
+            batch.n,
+            decoded.slow,
+            frames,
+            texts,
+            dead,
+            append_ms,
+            records.assignment,
+        )
 
 
 class Intake:
@@ -162,22 +177,30 @@ class Intake:
             key = f"{letter.key}@{offset}.{within}".encode()
             value = replace(letter, offset=offset).to_json()
             sent.append(await self._producer.send(self._names.dead, value, key=key, partition=0))
-            self._metrics.dead.labels(letter.source, letter.code).inc()
         for partition, frame in packed.frames:
             sent.append(
                 await self._producer.send(self._names.log, frame, partition=partition, timestamp_ms=packed.append_ms)
             )
-        self._metrics.events.labels(packed.source).inc(packed.events)
-        self._metrics.slow.labels(packed.source).inc(packed.slow)
         self._under_way.append((packed, sent))
         await self._settle(UNDER_WAY_MAX)
 
     async def _settle(self, keep: int) -> None:
-        """Wait until at most `keep` chunks are under way; commit what is written."""
-        ends: dict[str, int] = {}
+        """Wait until at most `keep` chunks are under way; commit and count what is written.
+
+        Chunks of an assignment that is over come again, to us or another worker, and are left to then.
+        """
+        written: list[Packed] = []
         while len(self._under_way) > keep or (self._under_way and all(one.done() for one in self._under_way[0][1])):
             packed, sent = self._under_way.popleft()
             await asyncio.gather(*sent)
-            ends[packed.key] = packed.end
-        if ends:
-            await self._reader.commit(ends)
+            written.append(packed)
+        ours = [packed for packed in written if packed.assignment == self._reader.assignment]
+        if ours and await self._reader.commit({packed.key: packed.end for packed in ours}):
+            for packed in ours:
+                self._count(packed)
+
+    def _count(self, packed: Packed) -> None:
+        self._metrics.events.labels(packed.source).inc(packed.events)
+        self._metrics.slow.labels(packed.source).inc(packed.slow)
+        for code, count in Counter(letter.code for _, letter in packed.dead).items():
+            self._metrics.dead.labels(packed.source, code).inc(count)
