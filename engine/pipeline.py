@@ -12,8 +12,9 @@ N worker threads share stages 2 to 5. Chunks are decoded by several workers at o
 they were taken; a partition is folded by one worker at a time. Kernels run without the interpreter lock, so two workers
 use two cores. The intake is bounded in bytes: `room` says no before memory does, and sources slow down.
 
-A fault in any stage stops the pipeline: tickets carry it to the sources, `failure` to the runtime. Nothing is retried
-here, because whatever was not acknowledged comes again after a restart.
+A fault in any stage stops the pipeline: tickets and answers carry it to whoever waits, `failure` to the runtime.
+Nothing is retried here, because whatever was not acknowledged comes again after a restart. What is asked or appended
+after the end fails at once, so nobody waits for ever.
 """
 
 import threading
@@ -21,7 +22,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from itertools import chain
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -40,6 +42,10 @@ CHUNK_BYTES_A_PARTITION = 2 << 20
 CHUNK_BYTES_MAX = 8 << 20
 UNFOLDED_ROWS_MAX = 400_000
 UNCOMMITTED_FRAMES_MAX = 64
+
+
+class StoppedError(Exception):
+    """The pipeline has ended well and takes nothing more."""
 
 
 class PullSource(Protocol):
@@ -120,12 +126,13 @@ class Pipeline:
         self._decoded: dict[int, list[list[Item]]] = {}
         self._waiting: list[deque[Item]] = [deque() for _ in partitions]
         self._waiting_rows = 0
-        self._questions: list[deque[Callable[[], None]]] = [deque() for _ in partitions]
+        self._questions: list[deque[_Question[Any]]] = [deque() for _ in partitions]
         self._folding = [False] * len(partitions)
         self._owed: set[Ticket] = set()
         self._uncommitted: list[list[Appended]] = [[] for _ in partitions]
         self._committing = False
         self._stopping = False
+        self._ended: BaseException | None = None
         self._last_frame_s = [time.monotonic()] * len(partitions)
         self._threads = [
             threading.Thread(target=self._guarded, args=(self._work,), name=f"worker-{i}", daemon=True)
@@ -150,6 +157,7 @@ class Pipeline:
             self._folded.notify()
         for thread in self._threads:
             thread.join()
+        self._end(StoppedError("the pipeline has stopped"))
 
     def add_source(self, source: PullSource) -> None:
         """Ask `source` for chunks from now on."""
@@ -207,28 +215,24 @@ class Pipeline:
         return ticket.future
 
     def _owe(self, ticket: Ticket) -> bool:
-        """Remember that somebody waits for a ticket; one that comes after a fault fails, and the answer is False."""
-        if self.failure is not None:
-            ticket.fail(self.failure)
+        """Remember that somebody waits for a ticket; one that comes after the end fails, and the answer is False."""
+        if self._ended is not None:
+            ticket.fail(self._ended)
             return False
         self._owed.add(ticket)
         return True
 
     def ask(self, subscriber: int, read: Callable[[Partition], T]) -> "Future[T]":
         """Ask the state of a subscriber's partition between two frames. Thread-safe; `read` must change nothing."""
-        answer: Future[T] = Future()
+        question = _Question(read)
         number = partition_of(subscriber, len(self.partitions))
-
-        def reply() -> None:
-            try:
-                answer.set_result(read(self.partitions[number]))
-            except Exception as fault:  # noqa: BLE001 whoever asked gets the fault
-                answer.set_exception(fault)
-
         with self._changed:
-            self._questions[number].append(reply)
-            self._changed.notify_all()
-        return answer
+            if self._ended is not None:
+                question.answer.set_exception(self._ended)
+            else:
+                self._questions[number].append(question)
+                self._changed.notify_all()
+        return question.answer
 
     @property
     def idle(self) -> bool:
@@ -259,16 +263,25 @@ class Pipeline:
             self.fail(fault)
 
     def fail(self, fault: BaseException) -> None:
-        """Stop the flow because of a fault; whoever waits for a ticket gets the first one."""
+        """Stop the flow because of a fault; whoever waits for a ticket or an answer gets the first one."""
         with self._changed:
             if self.failure is None:
                 self.failure = fault
             self._stopping = True
+        self._end(self.failure)
+
+    def _end(self, reason: BaseException) -> None:
+        """Let nobody wait for what will not come any more."""
+        with self._changed:
+            self._ended = self._ended or reason
             owed, self._owed = self._owed, set()
+            asked, self._questions = self._questions, [deque() for _ in self.partitions]
             self._changed.notify_all()
             self._folded.notify()
         for ticket in owed:
-            ticket.fail(fault)
+            ticket.fail(self._ended)
+        for question in chain.from_iterable(asked):
+            question.answer.set_exception(self._ended)
 
     def _work(self) -> None:
         while True:
@@ -395,9 +408,10 @@ class Pipeline:
 
     def _answer(self, number: int) -> None:
         """Answer what was asked of a partition's state."""
-        questions = self._questions[number]
-        while questions:
-            questions.popleft()()
+        with self._changed:
+            questions, self._questions[number] = self._questions[number], deque()
+        for question in questions:
+            question.put_to(self.partitions[number])
         with self._changed:
             self._folding[number] = False
             self._call_others()
@@ -458,6 +472,24 @@ class Pipeline:
                 self._queued_bytes -= sum(ticket.length for ticket in done)
                 if self._pulled:
                     self._changed.notify()
+
+
+class _Question(Generic[T]):
+    """Something to read from a partition's state, and the promise of an answer; who asks cannot take it back."""
+
+    def __init__(self, read: Callable[[Partition], T]) -> None:
+        self.answer: Future[T] = Future()
+        self.answer.set_running_or_notify_cancel()
+        self._read = read
+
+    def put_to(self, partition: Partition) -> None:
+        """Answer; whoever asked gets the fault."""
+        try:
+            found = self._read(partition)
+        except Exception as fault:  # noqa: BLE001 it is theirs
+            self.answer.set_exception(fault)
+        else:
+            self.answer.set_result(found)
 
 
 def commit(partition: Partition, appended: Sequence[Appended]) -> None:

@@ -1,6 +1,7 @@
 """Promises to sources: a chunk is done when every partition that got a part of it has it on disk.
 
-A ticket counts its parts down and then sets its future; a fault in any part is the fault of the whole.
+A ticket counts its parts down and then sets its future; a fault in any part is the fault of the whole. Whoever waits
+may go away, but cannot take the promise back.
 """
 
 import threading
@@ -21,6 +22,7 @@ class Ticket:
         self.length = length
         self.received_ns = received_ns
         self.future: Future[None] = Future()
+        self.future.set_running_or_notify_cancel()
         self._left = 0
         self._lock = threading.Lock()
 
@@ -40,9 +42,9 @@ class Ticket:
         with self._lock:
             self._left -= 1
             last = self._left == 0
-        if last and not self.future.done():
-            self.future.set_result(None)
-        return last
+            if last and not self.future.done():
+                self.future.set_result(None)
+            return last
 
     def fail(self, fault: BaseException) -> None:
         """Give up the chunk."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from state.disk import Buffer, Disk
+from state.disk import Buffer, DamagedError, Disk
 from state.segments import SEGMENT_BYTES, Kept, Record, Segments
 
 _REACHED = struct.Struct("<q")
@@ -43,7 +43,11 @@ class Journal(Kept):
         self, folder: Path, disk: Disk | None = None, *, segment_bytes: int = SEGMENT_BYTES, read_only: bool = False
     ) -> None:
         super().__init__(Segments(folder, disk, segment_bytes=segment_bytes, read_only=read_only))
-        self.reached = self._last_reached()
+        try:
+            self.reached = self._last_reached()
+        except BaseException:
+            self.close()
+            raise
         self.durable = -1 if read_only else self.reached
 
     def append(self, reached: int, payload: Sequence[Buffer], at_ms: int) -> int:
@@ -93,5 +97,8 @@ class Journal(Kept):
 
 
 def _entry(record: Record) -> Entry:
+    if len(record.payload) < _REACHED.size:
+        size = len(record.payload)
+        raise DamagedError(f"journal: position={record.position} of {size} bytes must have >= {_REACHED.size}")
     (reached,) = _REACHED.unpack_from(record.payload)
     return Entry(record.position, record.at_ms, reached, record.payload[_REACHED.size :])

@@ -74,7 +74,7 @@ def records_of(
     return Records(chunk, np.cumsum(lengths) - lengths, offsets, assignment)
 
 
-class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]
+class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """A member of the group that reads the raw topics; used by one task.
 
     `assignment` grows when partitions are taken back. What was read before and is not committed then is read again,

@@ -1,0 +1,112 @@
+"""Nobody waits for ever: whoever was promised something by a pipeline that ends is told why it does not come."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.pipeline import Pipeline, StoppedError
+from state.batch import Row, from_rows
+from state.frame import FrameKind
+from state.schema import make_schema
+
+SUBSCRIBER = 8613800000001
+WAIT_S = 10
+VISIT = {"terminal": "t", "visit": "v", "open": True, "cause": ""}
+
+
+class Stuck:
+    """A partition whose fold waits until it is told to break."""
+
+    batch_rows_max = 1000
+
+    def __init__(self) -> None:
+        self.folding = threading.Event()
+        self.broken = threading.Event()
+
+    def process(self, *_: object) -> Iterator[None]:
+        self.folding.set()
+        assert self.broken.wait(WAIT_S)
+        raise OSError("the disk is gone")
+        yield
+
+
+@pytest.fixture
+def partition() -> Iterator[Stuck]:
+    one = Stuck()
+    yield one
+    one.broken.set()
+
+
+def made(partition: Any) -> Pipeline:
+    nothing: Any = None
+    pipeline = Pipeline([partition], nothing, nothing, threads=2, queue_bytes_max=1 << 20)
+    pipeline.start()
+    return pipeline
+
+
+def promises(pipeline: Pipeline) -> dict[str, object]:
+    visit = from_rows(make_schema((), ()), [Row("visit", SUBSCRIBER, 0, VISIT)])
+    return {
+        "ask": pipeline.ask(SUBSCRIBER, lambda one: one),
+        "append": pipeline.append(visit),
+        "broadcast": pipeline.broadcast(FrameKind.CONTROL, b"{}"),
+    }
+
+
+def test_what_was_asked_or_appended_before_a_fault_fails_with_the_fault(partition: Stuck) -> None:
+    pipeline = made(partition)
+    promised = promises(pipeline) | {"first": pipeline.broadcast(FrameKind.CONTROL, b"{}")}
+    assert partition.folding.wait(WAIT_S)
+    promised["meanwhile"] = pipeline.ask(SUBSCRIBER, lambda one: one)
+    partition.broken.set()
+
+    del promised["ask"]  # it may have been answered before the fold began
+    for future in promised.values():
+        with pytest.raises(OSError, match="the disk is gone"):
+            future.result(WAIT_S)
+    pipeline.stop()
+    assert isinstance(pipeline.failure, OSError)
+
+
+def test_what_is_asked_or_appended_after_a_fault_fails_at_once_with_the_fault(partition: Stuck) -> None:
+    pipeline = made(partition)
+    pipeline.fail(OSError("the disk is gone"))
+
+    for name, future in promises(pipeline).items():
+        assert future.done(), name
+        with pytest.raises(OSError, match="the disk is gone"):
+            future.result()
+
+
+def test_what_is_asked_or_appended_after_the_end_fails_at_once_and_is_no_fault_of_the_pipeline() -> None:
+    pipeline = made(SimpleNamespace())
+    pipeline.stop()
+
+    for name, future in promises(pipeline).items():
+        assert future.done(), name
+        with pytest.raises(StoppedError):
+            future.result()
+    assert pipeline.failure is None
+
+
+async def test_who_asks_and_goes_away_breaks_nothing() -> None:
+    pipeline = made(SimpleNamespace(name="the partition"))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def read(partition: object) -> object:
+        begun.set()
+        assert go_on.wait(WAIT_S)
+        return partition
+
+    waiting = asyncio.wrap_future(pipeline.ask(SUBSCRIBER, read))
+    await asyncio.to_thread(begun.wait, WAIT_S)
+    waiting.cancel()
+    go_on.set()
+
+    assert (await asyncio.wrap_future(pipeline.ask(SUBSCRIBER, lambda one: one.name))) == "the partition"
+    pipeline.stop()
+    assert pipeline.failure is None
