@@ -1,8 +1,9 @@
 """The front desk: a customer stands at a counter, and the clerk sees at most three cards worth saying.
 
 Read in this order: `model` (what a panel is and every change it can undergo, pure), `queue` (who keeps the panels: this
-process), `redis` (or a Redis server, for several processes), `desk` (the face the engine sees), `routes` (HTTP and the
-page's event stream), `page.html`, `page.js`, `page.css` (what the clerk sees).
+process), `redis`, `scripts`, `follow` (or a Redis server, for several processes), `desk` (the face the engine sees),
+`routes`, `session`, `view` (HTTP and the page's event stream), `page.html`, `page.js`, `page.css` (what the clerk
+sees).
 
 Nothing is decided here: cards arrive decided, answers leave for the log.
 """

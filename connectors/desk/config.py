@@ -4,6 +4,7 @@ Every field carries unit, default and bound; `config.toml` repeats these words. 
 value. Nothing here opens a connection: checking a configuration needs neither Redis nor the secrets.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,14 +18,40 @@ class RedisConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Annotated[
-        str, Field(description="Address, redis://host:port/database or rediss:// for TLS.", pattern=r"^rediss?://")
+        str,
+        Field(
+            description="Address, redis://host:port/database or rediss:// for TLS, without a password.",
+            pattern=r"^rediss?://[^@]*$",
+        ),
     ] = "redis://127.0.0.1:6379/0"
+    user: Annotated[str, Field(description="User of Redis' access control; empty for its default user.")] = ""
     password: Annotated[Secret | None, Field(description="Password, by reference.")] = None
+    ca_file: Annotated[
+        Path | None,
+        Field(description="Authorities that sign the server's certificate; the system's when left out."),
+    ] = None
     prefix: Annotated[
         str, Field(description="First part of every key, so that two installations can share a server.", min_length=1)
     ] = "opportune:desk"
     timeout_ms: Annotated[
         int, Field(ge=50, le=60_000, description="Milliseconds until a silent server counts as lost.")
+    ] = 1_000
+    settle_ms: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=60_000,
+            description="Milliseconds after a start of Redis in which processes put back the panels they know and "
+            "nothing else is taken; longer than sweep_ms, so that every process notices.",
+        ),
+    ] = 2_000
+    visit_wait_ms: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=60_000,
+            description="Milliseconds that a card waits for a visit which another process may be about to bring.",
+        ),
     ] = 1_000
     stream_entries_max: Annotated[
         int, Field(ge=1, le=10_000, description="Entries kept in the stream of one terminal.")

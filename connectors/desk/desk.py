@@ -28,13 +28,14 @@ from typing import Literal, TypeVar
 
 from connectors.desk import model
 from connectors.desk.config import DeskConfig
-from connectors.desk.model import Answer, Card, Cause, Customer, Note, Panel, Placing, Reply, Ruling, Visit
+from connectors.desk.model import Answer, Card, CardState, Cause, Customer, Note, Panel, Placing, Reply, Ruling, Visit
 from connectors.desk.queue import Change, Queue, QueueLost, end
 
 OWED_MAX = 256
 ATTEMPTS_MAX = 32
 SWEEP_PANELS_MAX = 256
 STOP_SECONDS_MAX = 5
+VISIT_LOOK_MS = 50
 
 OnVisit = Callable[[Visit], Awaitable[Customer | None]]
 OnAnswer = Callable[[Card, Answer], Awaitable[None]]
@@ -65,8 +66,10 @@ class Desk:
         on_answer: OnAnswer,
         config: DeskConfig | None = None,
         clock: Callable[[], int] = now_ms,
+        where: str = "",
     ) -> None:
         self.queue = queue
+        self.where = where
         self.config = config or DeskConfig()
         self.clock = clock
         self.pages = 0
@@ -187,20 +190,56 @@ class Desk:
 
         return (await self._change(found.terminal, introduce, found))[1]
 
+    # Sessions
+
+    async def seat(self, terminal: str, session: int) -> bool:
+        """Give a terminal to a session whose page is served here; whether no later sign-in has it."""
+        panel, _ = await self._change(
+            terminal, lambda panel, now: (model.seated(panel, session, self.where, now), None)
+        )
+        return self.may_act(panel, session)
+
+    @staticmethod
+    def may_act(panel: Panel, session: int) -> bool:
+        """Whether nobody signed in at the panel's terminal after this session."""
+        return panel.seat is None or panel.seat.session <= session
+
     # Cards
 
+    @property
+    def within_reach(self) -> bool:
+        """Whether cards could be offered."""
+        return self.queue.within_reach
+
     async def offer(self, to: int | str, card: Card) -> Placing:
-        """Put a card on the panel of a subscriber (int) or terminal (str), if its subscriber stands there now."""
+        """Put a card on the panel of a subscriber (int) or terminal (str), if its subscriber stands there now.
+
+        Where panels are shared, another process may be about to bring the visit: the card waits for it a moment.
+        """
+        timed = self._timed(card)
+        until_ms = self.config.redis.visit_wait_ms if self.config.queue == "redis" else 0
+        placing = await self._place(to, timed)
+        for _ in range(0, until_ms, VISIT_LOOK_MS):
+            if placing is not Placing.NO_VISIT:
+                break
+            await asyncio.sleep(VISIT_LOOK_MS / 1_000)
+            placing = await self._place(to, timed)
+        self.counts[f"offer_{placing.value}"] += 1
+        return placing
+
+    async def _place(self, to: int | str, card: Card) -> Placing:
         found = await (self.queue.look("subscriber", to) if isinstance(to, int) else self.queue.read(to))
         placing = Placing.NO_VISIT
         if found is not None:
-            timed = self._timed(card)
 
             def place(panel: Panel, now: int) -> tuple[Panel, Placing]:
-                return model.placed(panel, timed, self.config.cards_max, now)
+                return model.placed(panel, card, self.config.cards_max, now)
 
             placing = (await self._change(found.terminal, place, found))[1]
-        self.counts[f"offer_{placing.value}"] += 1
+        if placing not in {Placing.SHOWN, Placing.ENDED}:
+            known = await self.queue.card(card.decision_id)
+            if known is not None and known.state is not CardState.LIVE:
+                return Placing.ENDED
         return placing
 
     def _timed(self, card: Card) -> Card:

@@ -10,6 +10,7 @@ it for the log to drop doubles.
   ("later"), expired (unanswered in time, or the visit closed) or withdrawn (its rule was killed). Later answers change
   nothing.
 - A card keeps its place on the screen. Nothing displaces a live one: the key under a clerk's finger keeps its meaning.
+- A terminal belongs to the session that signed in last; who signed in before is told so and changes nothing more.
 - A subscriber has one open visit; at a second counter the visit moves there with its cards.
 
 No clock here: every function is told the time. No text is judged or escaped: see `routes` for what leaves to a browser.
@@ -78,7 +79,8 @@ class Placing(StrEnum):
 
     SHOWN = "shown"  # on the panel of the subscriber's open visit; connected pages draw it at once
     NO_VISIT = "no_visit"  # the subscriber stands at no counter now
-    EXPIRED = "expired"  # its time was up before it came, or it had ended already
+    EXPIRED = "expired"  # its time was up before it came
+    ENDED = "ended"  # it stood on a panel before and has ended; its end was told, or will be
     FULL = "full"  # as many live cards as the screen holds
 
 
@@ -161,6 +163,14 @@ class Visit(Frozen):
         return self.cause is None
 
 
+class Seat(Frozen):
+    """Who is signed in at a terminal: a session's number, larger for a later sign-in, and who serves its page."""
+
+    session: int
+    where: str
+    since_ms: int
+
+
 class Note(Frozen):
     """Something the log has yet to learn: a visit that opened or closed, or a card that ended."""
 
@@ -176,6 +186,7 @@ class Panel(Frozen):
     terminal: Name
     version: int = 0
     changed_ms: int = 0
+    seat: Seat | None = None
     visit: Visit | None = None
     cards: tuple[Card, ...] = ()
     owed: tuple[Note, ...] = ()
@@ -277,6 +288,15 @@ def touched(panel: Panel, now_ms: int) -> Panel:
     return _changed(panel, now_ms, visit=visit.model_copy(update={"touched_ms": now_ms}))
 
 
+def seated(panel: Panel, session: int, where: str, now_ms: int) -> Panel:
+    """Give the terminal to a session, served by `where`; a later sign-in keeps what it took over."""
+    seat = panel.seat
+    if seat is not None and (session < seat.session or (session, where) == (seat.session, seat.where)):
+        return panel
+    since_ms = seat.since_ms if seat is not None and seat.session == session else now_ms
+    return _changed(panel, now_ms, seat=Seat(session=session, where=where, since_ms=since_ms))
+
+
 def introduced(panel: Panel, customer: Customer, now_ms: int) -> Panel:
     """Say who the customer is; empty facts leave known ones alone."""
     visit = panel.open_visit
@@ -302,7 +322,7 @@ def placed(panel: Panel, card: Card, cards_max: int, now_ms: int) -> tuple[Panel
     """Put a card before the clerk, if its subscriber stands here and there is room; the same again changes nothing."""
     known = panel.card(card.decision_id)
     if known is not None:
-        return panel, Placing.SHOWN if known.state is CardState.LIVE else Placing.EXPIRED
+        return panel, Placing.SHOWN if known.state is CardState.LIVE else Placing.ENDED
     visit = panel.open_visit
     if visit is None or visit.subscriber != card.subscriber:
         return panel, Placing.NO_VISIT

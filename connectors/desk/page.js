@@ -382,6 +382,7 @@ function join() {
   stream = new EventSource(`/desk/${encodeURIComponent(terminal)}/events`);
   stream.addEventListener("hello", (event) => { heard(); hello = JSON.parse(event.data); });
   stream.addEventListener("panel", (event) => { onPanel(event); setLink("ok"); });
+  stream.addEventListener("taken", checkSession);
   stream.addEventListener("beat", () => { heard(); });
   stream.addEventListener("link", (event) => { heard(); setLink(JSON.parse(event.data).state); });
   stream.addEventListener("open", () => { heard(); if (panel !== null) setLink("ok"); });
@@ -394,8 +395,13 @@ function join() {
 async function checkSession() {
   stream?.close();
   let status = 0;
-  try { ({ status } = await ask("GET", `/desk/${encodeURIComponent(terminal)}/session`)); } catch { /* not there yet */ }
-  if (status === 401) { panel = null; show("locked"); }
+  let json = {};
+  try { ({ status, json } = await ask("GET", `/desk/${encodeURIComponent(terminal)}/session`)); } catch { /* not there yet */ }
+  if (status === 401) {
+    panel = null;
+    say(byId("locked-title"), json.error === "taken_over" ? "本柜台已在另一处登录" : "本页尚未登录");
+    show("locked");
+  }
   clearTimeout(joinTimer);
   joinTimer = setTimeout(status === 401 ? checkSession : join, status === 401 ? 10000 : 1000);
 }

@@ -30,7 +30,14 @@ Pointer = Literal["subscriber", "card", "visit"]
 
 
 class QueueLost(Exception):  # noqa: N818 - what happened, not whose fault
-    """The keeper of the panels is out of reach; nothing was changed that a repetition would double."""
+    """The keeper of the panels is out of reach; nothing was changed that a repetition would double.
+
+    `doubtful`: a change was on its way, and nobody can say yet whether it was made.
+    """
+
+    def __init__(self, text: str, *, doubtful: bool = False) -> None:
+        super().__init__(text)
+        self.doubtful = doubtful
 
 
 async def end(task: asyncio.Task[None]) -> None:

@@ -4,9 +4,10 @@
     DELETE /desk/visits/{visit}?cause=   done | logout                               200 with the visit as it closed
     POST   /desk/visits/{visit}/keep     the clerk is still there                    204, or 409 when it has closed
     POST   /desk/cards/{card}/answer     {answer, note?}     200; 409 with the card's state when it came too late
-    POST   /desk/{terminal}/session      {token}             204 and a cookie; GET tells whether it still holds
+    POST   /desk/{terminal}/session      {token}             204 and a cookie; takes over from who was signed in
+    GET    /desk/{terminal}/session      204, or 401 when it holds no more; a system gets {signed_in, where, since_ms}
     GET    /desk/{terminal}              the page
-    GET    /desk/{terminal}/events       server-sent events: hello, panel, link, beat
+    GET    /desk/{terminal}/events       server-sent events: hello, panel, link, beat, taken
 
 A write is confirmed once the log has it: 503 with Retry-After means "not yet, say it again", and saying it again is
 always safe. The stream sends the current panel only, whatever was missed; `Last-Event-ID` spares a page what it holds
@@ -167,15 +168,23 @@ class _Door:
         """End the event streams so that the server can stop."""
         self._closing.set()
 
-    def _let_in(self, request: web.Request, terminal: str) -> bool:
-        """Refuse whoever is neither a system nor this terminal; return whether it is a system."""
+    def _signed_in(self, request: web.Request, terminal: str) -> int | None:
+        """Refuse whoever is neither a system nor signed in at this terminal; return the session, None for a system."""
         if terminal and not TERMINAL.fullmatch(terminal):
             raise _Refused(404, "unknown", "no such terminal")
         if self._sessions.is_system(request):
-            return True
-        if terminal and self._sessions.is_terminal(request, terminal, self._desk.clock()):
-            return False
-        raise _Refused(401, "not_signed_in", "a bearer token or this terminal's session is needed")
+            return None
+        session = self._sessions.session_of(request, terminal, self._desk.clock()) if terminal else None
+        if session is None:
+            raise _Refused(401, "not_signed_in", "a bearer token or this terminal's session is needed")
+        return session
+
+    async def _let_in(self, request: web.Request, terminal: str) -> bool:
+        """Refuse whoever may not act here, or not any more; return whether it is a system."""
+        session = self._signed_in(request, terminal)
+        if session and not self._desk.may_act(await self._desk.queue.read(terminal), session):
+            raise _Refused(401, "taken_over", "somebody else has signed in at this terminal")
+        return session is None
 
     # Visits
 
@@ -185,7 +194,7 @@ class _Door:
         if not self._sessions.is_system(request) and not request.cookies:
             raise _Refused(401, "not_signed_in", "a bearer token or this terminal's session is needed")
         body = await _body(request, VisitBody)
-        self._let_in(request, body.terminal)
+        await self._let_in(request, body.terminal)
         if body.terminal in RESERVED:
             raise _Refused(400, "invalid", f"terminal: {body.terminal} is reserved")
         subscriber = self._subscriber(body)
@@ -213,7 +222,7 @@ class _Door:
     async def close_visit(self, request: web.Request) -> web.Response:
         """Close a visit."""
         visit_id = request.match_info["visit"]
-        self._let_in(request, await self._desk.queue.find("visit", visit_id))
+        await self._let_in(request, await self._desk.queue.find("visit", visit_id))
         cause = request.query.get("cause", Cause.DONE.value)
         if cause not in {Cause.DONE.value, Cause.LOGOUT.value}:
             raise _Refused(400, "invalid", "cause: must be done or logout")
@@ -226,7 +235,7 @@ class _Door:
     async def keep_visit(self, request: web.Request) -> web.Response:
         """Start the idle time anew."""
         visit_id = request.match_info["visit"]
-        self._let_in(request, await self._desk.queue.find("visit", visit_id))
+        await self._let_in(request, await self._desk.queue.find("visit", visit_id))
         if not await self._desk.keep_visit(visit_id):
             return _refusal(409, "closed", "the visit has closed")
         return web.Response(status=204)
@@ -237,7 +246,7 @@ class _Door:
     async def answer(self, request: web.Request) -> web.Response:
         """Record a clerk's answer."""
         card_id = request.match_info["card"]
-        self._let_in(request, await self._desk.queue.find("card", card_id))
+        await self._let_in(request, await self._desk.queue.find("card", card_id))
         body = await _body(request, AnswerBody)
         if body.note is not None and body.answer is not Reply.DECLINE:
             raise _Refused(400, "invalid", f"note: only a decline has a reason, not {body.answer.value}")
@@ -265,9 +274,12 @@ class _Door:
 
     @_answering
     async def signed_in(self, request: web.Request) -> web.Response:
-        """Say whether this terminal's page may go on."""
-        self._let_in(request, request.match_info["terminal"])
-        return web.Response(status=204, headers={"Cache-Control": "no-store"})
+        """Say whether this terminal's page may go on, or tell a system who is signed in and which process serves it."""
+        terminal = request.match_info["terminal"]
+        if not await self._let_in(request, terminal) or "Authorization" not in request.headers:
+            return web.Response(status=204, headers={"Cache-Control": "no-store"})
+        seat = (await self._desk.queue.read(terminal)).seat
+        return _json({"signed_in": seat is not None, **(seat.model_dump(exclude={"session"}) if seat else {})})
 
     async def page(self, request: web.Request) -> web.Response:
         """Serve the page: the same bytes for every terminal."""
@@ -294,7 +306,7 @@ class _Door:
         """Stream a terminal's panel until the page goes or the server stops."""
         terminal = request.match_info["terminal"]
         try:
-            self._let_in(request, terminal)
+            session = self._signed_in(request, terminal) or 0
         except _Refused as refused:
             return refused.response
         response = web.StreamResponse(
@@ -306,7 +318,7 @@ class _Door:
             }
         )
         await response.prepare(request)
-        stream = _Stream(self._desk, response, request.headers.get("Last-Event-ID", ""))
+        stream = _Stream(self._desk, response, session, request.headers.get("Last-Event-ID", ""))
         self._desk.pages += 1
         try:
             async with contextlib.aclosing(self._desk.watch(terminal)) as panels:
@@ -333,9 +345,11 @@ async def _next(panels: AsyncIterator[Panel | None]) -> tuple[bool, Panel | None
 class _Stream:
     """One page's event stream."""
 
-    def __init__(self, desk: Desk, response: web.StreamResponse, held_id: str) -> None:
+    def __init__(self, desk: Desk, response: web.StreamResponse, session: int, held_id: str) -> None:
         self._desk = desk
         self._response = response
+        self._session = session
+        self._seated = session == 0
         self._held_id = held_id
         self._linked = True
 
@@ -360,17 +374,23 @@ class _Stream:
                 if not goes_on:
                     return
                 following = asyncio.ensure_future(_next(panels))
-                await self._show(panel)
+                if not await self._show(panel):
+                    return
         finally:
             for task in (stopped, following):
                 task.cancel()
             await asyncio.gather(stopped, following, return_exceptions=True)
 
-    async def _show(self, panel: Panel | None) -> None:
+    async def _show(self, panel: Panel | None) -> bool:
+        """Write what changed; return whether the page may stay."""
         if panel is None:
             self._linked = False
+            self._seated = self._session == 0
             await self._write(b'event: link\ndata: {"state":"lost"}\n\n')
-            return
+            return True
+        if not await self._holds(panel):
+            await self._write(b"event: taken\ndata: 1\n\n")
+            return False
         config = self._desk.config
         seen = sight(panel, self._desk.clock(), config.visit_idle_ms, config.country_code)
         if not self._linked:
@@ -382,6 +402,15 @@ class _Stream:
         if seen.fresh:
             with contextlib.suppress(QueueLost, Behind):
                 await self._desk.drawn(panel.terminal, seen.fresh)
+        return True
+
+    async def _holds(self, panel: Panel) -> bool:
+        """Whether the terminal is this session's; the first panel after a connection is where it is taken."""
+        if not self._seated and self._desk.may_act(panel, self._session):
+            with contextlib.suppress(QueueLost, Behind):
+                self._seated = await self._desk.seat(panel.terminal, self._session)
+                return self._seated
+        return self._session == 0 or self._desk.may_act(panel, self._session)
 
     async def _write(self, data: bytes) -> None:
         await asyncio.wait_for(self._response.write(data), 2 * self._desk.config.heartbeat_ms / 1_000)

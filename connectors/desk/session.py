@@ -7,6 +7,9 @@ A terminal's token is derived from the system's (HMAC of its name), so nothing i
 travels in the address' fragment, which browsers do not send, and becomes a cookie that scripts cannot read and other
 sites cannot use.
 
+Whoever signs in at a terminal takes it over: the desk remembers the latest session's number on the terminal's panel,
+and an earlier session may do nothing more. Nothing else is kept: a queue that forgot learns it from the next page.
+
 Without a configured token only this machine is let in: see `connectors.access`. Behind a proxy, set a token.
 """
 
@@ -45,17 +48,17 @@ class Sessions:
             return from_here(request)
         return bears(request, self._token)
 
-    def is_terminal(self, request: web.Request, terminal: str, now_ms: int) -> bool:
-        """Whether this terminal's page asks."""
+    def session_of(self, request: web.Request, terminal: str, now_ms: int) -> int | None:
+        """Return the number of the session in which this terminal's page asks, None when it is signed in nowhere.
+
+        A later sign-in has a larger number. Where no token is needed every page has number 0.
+        """
         if self._token is None:
-            return from_here(request)
+            return 0 if from_here(request) else None
         end_ms, _, signature = request.cookies.get(_cookie(terminal), "").partition(".")
         wanted = self._sign("session", terminal, end_ms)
-        return (
-            hmac.compare_digest(signature.encode(errors="surrogateescape"), wanted.encode())
-            and now_ms < int(end_ms)
-            and same_site(request)
-        )
+        signed = hmac.compare_digest(signature.encode(errors="surrogateescape"), wanted.encode())
+        return int(end_ms) if signed and now_ms < int(end_ms) and same_site(request) else None
 
     def sign_in(
         self, response: web.StreamResponse, request: web.Request, terminal: str, token: str, now_ms: int

@@ -1,15 +1,18 @@
 """Gateways and the desk as dispatch sees them: something with room that answers a send with an outcome."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
 from connectors.contract import Gateway, Message, Outcome, State
-from connectors.desk.desk import Desk
+from connectors.desk.desk import Behind, Desk
 from connectors.desk.model import Card, Placing
+from connectors.desk.queue import QueueLost
 from engine.dispatch.model import FOR_EVER_MS, Decided
 from engine.dispatch.policy import ChannelPolicy
 
 _DESK_ROOM = 256
+_ASK_AGAIN_S = 0.2
 
 
 class Door(Protocol):
@@ -21,7 +24,10 @@ class Door(Protocol):
 
     @property
     def repeatable(self) -> bool:
-        """Whether handing over the same decision twice does no harm."""
+        """Whether handing over the same decision twice does no harm: it is known by its id.
+
+        So the answer to a repeated one tells what became of those before it.
+        """
 
     def room(self) -> int:
         """Return how many sends it takes at once."""
@@ -64,13 +70,21 @@ class GatewayDoor:
 
 
 class DeskDoor:
-    """The front desk: cards. A card is known by its decision, so a second offer of it changes nothing."""
+    """The front desk: cards. A card is known by its decision, so a second offer of it changes nothing.
+
+    While the desk's queue is out of reach the door is down and cards wait. An offer whose answer was lost is made again
+    until the desk says what became of it, so that a card which was shown is never refunded.
+    """
 
     repeatable = True
-    up = True
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+
+    @property
+    def up(self) -> bool:
+        """Whether the desk's queue is within reach."""
+        return self._desk.within_reach
 
     def room(self) -> int:
         """Return how many cards are offered at once."""
@@ -91,7 +105,19 @@ class DeskDoor:
             rule=what.rule,
             campaign=what.campaign,
         )
-        placing = await self._desk.offer(what.subscriber, card)
-        if placing is Placing.SHOWN:
+        doubtful = False
+        while True:
+            try:
+                placing = await self._desk.offer(what.subscriber, card)
+                break
+            except QueueLost as lost:
+                doubtful |= lost.doubtful
+                if not doubtful:
+                    return Outcome(State.LINK_DOWN, "DESK_LOST")
+            except Behind:
+                if not doubtful:
+                    return Outcome(State.RETRY, "DESK_BEHIND")
+            await asyncio.sleep(_ASK_AGAIN_S)
+        if placing in {Placing.SHOWN, Placing.ENDED}:
             return Outcome(State.ACCEPTED)
         return Outcome(State.PERMANENT, placing.value.upper())

@@ -91,7 +91,9 @@ async def test_the_same_card_again_changes_nothing(made: tuple[Desk, Log]) -> No
     await desk.open_visit("t1", ANNA, "v1")
     assert [await desk.offer(ANNA, card("d1")) for _ in range(2)] == [Placing.SHOWN, Placing.SHOWN]
     await desk.answer("d1", Reply.ACCEPT)
-    assert await desk.offer(ANNA, card("d1")) is Placing.EXPIRED
+    assert await desk.offer(ANNA, card("d1")) is Placing.ENDED
+    await desk.close_visit("v1")
+    assert await desk.offer(ANNA, card("d1")) is Placing.ENDED
     assert log.told() == ["d1 accept"]
 
 

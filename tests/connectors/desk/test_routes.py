@@ -164,6 +164,42 @@ async def test_a_session_ends_and_a_forged_one_never_begins(guarded: Served) -> 
             assert reply.status == 401
 
 
+async def signed_in(guarded: Served, terminal: str) -> aiohttp.ClientSession:
+    page = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+    token = guarded.sessions.terminal_token(terminal)
+    async with page.post(f"{guarded.url}/desk/{terminal}/session", json={"token": token}) as reply:
+        assert reply.status == 204
+    return page
+
+
+async def test_who_signs_in_later_takes_the_terminal_over(guarded: Served) -> None:
+    await guarded.open("t1")
+    await guarded.desk.offer(ANNA, card("d1"))
+    guarded.desk.where = "desk-1:8080"
+    async with await signed_in(guarded, "t1") as first, first.get(f"{guarded.url}/desk/t1/events") as stream:
+        await until_line(stream, b"event: panel")
+        await asyncio.sleep(0.002)  # a later sign-in is one of a later millisecond
+        async with await signed_in(guarded, "t1") as second, second.get(f"{guarded.url}/desk/t1/events") as later:
+            await until_line(later, b"event: panel")
+            await until_line(stream, b"event: taken")
+            async with first.post(f"{guarded.url}/desk/cards/d1/answer", json={"answer": "accept"}) as reply:
+                assert (reply.status, (await reply.json())["error"]) == (401, "taken_over")
+            async with first.get(f"{guarded.url}/desk/t1/session") as reply:
+                assert reply.status == 401
+            async with guarded.http.get(f"{guarded.url}/desk/t1/session") as reply:
+                seat = await reply.json()
+            assert (seat["signed_in"], seat["where"], "session" in seat) == (True, "desk-1:8080", False)
+            async with second.post(f"{guarded.url}/desk/cards/d1/answer", json={"answer": "later"}) as reply:
+                assert reply.status == 200
+    assert guarded.log.told() == ["d1 later"]
+
+
+async def until_line(stream: aiohttp.ClientResponse, wanted: bytes) -> None:
+    async with asyncio.timeout(5):
+        while (await stream.content.readline()).strip() != wanted:
+            pass
+
+
 async def test_the_page_is_strict_and_loads_nothing_from_elsewhere(served: Served) -> None:
     async with served.http.get(f"{served.url}/desk/counter-3") as reply:
         policy = reply.headers["Content-Security-Policy"]
