@@ -90,6 +90,11 @@ class DataDir:
         return self.root / "journal" / str(partition)
 
     @property
+    def desk(self) -> Path:
+        """The folder of the desk's panels."""
+        return self.root / "desk"
+
+    @property
     def pages(self) -> Path:
         """The store's folder."""
         return self.root / "pages"

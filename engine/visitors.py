@@ -1,23 +1,28 @@
 """Visits that came in as events, from a ticket machine or a recorded day, brought before the clerk's desk.
 
 A visit that a clerk opens goes from the desk into the log; one that a source brings goes the other way, here. It is at
-the desk before the decisions of its frame are offered, so that their cards find it there.
+the desk before the decisions of its frame are offered, so that their cards find it there. After a restart those come
+first that stand in the log behind the last frame whose decisions were taken over.
 """
 
 import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic import ValidationError
 
 from connectors.desk.desk import Behind, Desk, NotDurable
 from connectors.desk.queue import QueueLost
-from engine.partition import Appended, Partition, VisitRow
+from engine.partition import Appended, Partition, VisitRow, visits_of
 from engine.records import Texts
+from rules.gates.channel import VISIT_MS_MAX
 
 WAITING_MAX = 10_000
+
+Opening = Callable[[str, VisitRow, str], Awaitable[None]]
+"""Opens a visit at the desk: its terminal, the row that says so, its name."""
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +53,11 @@ class Visitors:
             with self._lock:
                 self._waiting.setdefault(partition.number, deque(maxlen=WAITING_MAX)).extend(rows)
 
+    async def resume(self, partition: Partition, entry: int) -> None:
+        """Bring the visits of frames behind the journal's entry before `entry`, the first that was not taken over."""
+        if self._desk is not None:
+            await self._bring(await asyncio.to_thread(_visits_behind, partition, entry), self._restore)
+
     def before(self, partition: Partition, position: int) -> "asyncio.Future[None] | None":
         """Return what to wait for until the visits up to `position` stand at the desk; None for nothing."""
         rows = []
@@ -55,19 +65,19 @@ class Visitors:
             waiting = self._waiting.get(partition.number)
             while waiting and waiting[0][0] <= position:
                 rows.append(waiting.popleft()[1])
-        return asyncio.ensure_future(self._bring(rows)) if rows else None
+        return asyncio.ensure_future(self._bring(rows, self._open)) if rows else None
 
-    async def _bring(self, rows: list[VisitRow]) -> None:
+    async def _bring(self, rows: list[VisitRow], opening: Opening) -> None:
         for row in rows:
             try:
-                await self._step(row)
+                await self._step(row, opening)
             except ValidationError as fault:
                 names = ", ".join(str(one["loc"][0]) for one in fault.errors() if one["loc"])
                 log.warning("a visit did not reach the desk: %s cannot be used there", names)
             except (QueueLost, Behind, NotDurable) as fault:
                 log.warning("a visit did not reach the desk: %s", fault)
 
-    async def _step(self, row: VisitRow) -> None:
+    async def _step(self, row: VisitRow, opening: Opening) -> None:
         assert self._desk is not None
         terminal, visit = self._text(row.terminal), self._text(row.visit)
         name = visit or f"{terminal}-{row.at_ms}"
@@ -76,8 +86,25 @@ class Visitors:
         if not row.opened:
             await self._desk.close_visit(name)
         elif terminal:
-            await self._desk.open_visit(terminal, row.subscriber, name, logged=True)
+            await opening(terminal, row, name)
+
+    async def _open(self, terminal: str, row: VisitRow, name: str) -> None:
+        assert self._desk is not None
+        await self._desk.open_visit(terminal, row.subscriber, name, logged=True)
+
+    async def _restore(self, terminal: str, row: VisitRow, name: str) -> None:
+        assert self._desk is not None
+        await self._desk.restore(terminal, row.subscriber, name, row.at_ms)
 
     def _text(self, hashed: int) -> str:
         found = self._texts.text(hashed) if hashed else None
         return found.decode() if found is not None else ""
+
+
+def _visits_behind(partition: Partition, entry: int) -> list[VisitRow]:
+    """Return visits that may be open still and stand in the log behind the entry before `entry`."""
+    log, journal = partition.log, partition.journal
+    last = min(entry, journal.next_position) - 1
+    reached = next(journal.read(last)).reached if last >= journal.first_position else -1
+    start = max(reached + 1, log.position_at(partition.clock_ms - VISIT_MS_MAX), log.first_position)
+    return [row for _, frame in log.read(start) for row in visits_of(frame.batch)]

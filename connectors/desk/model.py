@@ -260,15 +260,6 @@ def moved(source: Panel, target: Panel, visit: Visit, now_ms: int, *, logged: bo
     return closed(rest, Cause.MOVED, now_ms), target.model_copy(update={"cards": live})
 
 
-def restored(panel: Panel, visit: Visit, cards: tuple[Card, ...], now_ms: int) -> Panel:
-    """Put back an open visit that the log knows already; whatever the panel holds that is as new stays."""
-    if panel.visit is not None and (panel.visit.open or panel.visit.opened_ms >= visit.opened_ms):
-        return panel
-    visit = visit.model_copy(update={"touched_ms": max(visit.touched_ms, visit.opened_ms)})
-    seated = tuple(card.model_copy(update={"slot": place}) for place, card in enumerate(cards, 1))
-    return _changed(panel, now_ms, visit=visit, cards=seated)
-
-
 def closed(panel: Panel, cause: Cause, now_ms: int) -> Panel:
     """Close the open visit; what was unanswered has expired. Without an open visit nothing changes."""
     visit = panel.open_visit

@@ -7,24 +7,29 @@ writer thought. All meaning is in `model`; two keepers differ in storage only, a
 `watch` yields a terminal's panel at once and after every change, the newest only: a slow reader skips, it never lags
 behind. It yields None when the keeper is out of reach, and the panel again when it is back.
 
-`MemoryQueue` belongs to one event loop. Nothing of it survives the process: after a restart the customer is called up
-again, and the cards of before are offered no more.
+`MemoryQueue` belongs to one event loop. With `KeptPanels` (see `kept`) its panels survive the process; without, as in
+tests, nothing does.
 """
 
 import asyncio
 import heapq
+import logging
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
+from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Card, Panel
+from state.disk import DiskError, DiskFullError
 
 V = TypeVar("V")
 
 CARDS_REMEMBERED_MAX = 50_000
 FORGET_MS = 3_600_000
+
+log = logging.getLogger(__name__)
 
 Pointer = Literal["subscriber", "card", "visit"]
 
@@ -154,8 +159,12 @@ class Mailbox:
 class MemoryQueue(Queue):
     """Panels in this process."""
 
-    def __init__(self, idle_ms: int, retry_ms: int) -> None:
+    def __init__(self, idle_ms: int, retry_ms: int, kept: KeptPanels | None = None) -> None:
         super().__init__(idle_ms, retry_ms)
+        self._kept = kept
+        self._fault: DiskError | None = None
+        self._syncing: asyncio.Task[None] | None = None
+        self._unsynced = False
         self._panels: dict[str, Panel] = {}
         self._subscribers: dict[int, str] = {}
         self._visits: OrderedDict[str, str] = OrderedDict()
@@ -165,18 +174,24 @@ class MemoryQueue(Queue):
         self._watchers: dict[str, set[Mailbox]] = {}
 
     async def start(self) -> None:
-        """Nothing to open."""
+        """Take up the panels that were kept."""
+        for panel in self._kept.read() if self._kept is not None else ():
+            self._take_up(Change(((Panel(terminal=panel.terminal), panel),)))
 
     async def stop(self) -> None:
-        """End every watch."""
+        """End every watch; what is kept is durable."""
         for boxes in self._watchers.values():
             for box in boxes:
                 box.close()
+        if self._syncing is not None:
+            await asyncio.wait([self._syncing])
+        if self._kept is not None:
+            self._kept.close()
 
     @property
     def within_reach(self) -> bool:
-        """Always: it is this process."""
-        return True
+        """Whether the disk took the last change."""
+        return self._fault is None
 
     async def read(self, terminal: str) -> Panel:
         """Return the panel kept for this terminal."""
@@ -197,13 +212,18 @@ class MemoryQueue(Queue):
         return known[0] if known else None
 
     async def write(self, change: Change) -> bool:
-        """Compare, then set; nothing awaits in between."""
+        """Compare, then keep and set; nothing awaits in between. QueueLost when the disk does not take it."""
         for before, _ in change.pairs:
             kept = self._panels.get(before.terminal)
             if (kept.version if kept else 0) != before.version:
                 return False
         if any(self._subscribers.get(number, "") != terminal for number, terminal in change.stands.items()):
             return False
+        self._keep([after for _, after in change.pairs])
+        self._take_up(change)
+        return True
+
+    def _take_up(self, change: Change) -> None:
         for number, terminal in change.moves().items():
             if terminal:
                 self._subscribers[number] = terminal
@@ -218,7 +238,32 @@ class MemoryQueue(Queue):
                 self._remember(self._visits, after.visit.id, after.terminal)
             for box in self._watchers.get(after.terminal, ()):
                 box.put(after)
-        return True
+
+    def _keep(self, panels: list[Panel]) -> None:
+        """Write panels behind those before them; a sync follows."""
+        if self._kept is None:
+            return
+        try:
+            if self._fault is not None and not isinstance(self._fault, DiskFullError):
+                raise self._fault
+            self._kept.put(panels, max(panel.changed_ms for panel in panels))
+        except DiskError as fault:
+            self._fault = fault
+            raise QueueLost(f"desk: {fault}") from fault
+        self._fault = None
+        self._unsynced = True
+        if self._syncing is None or self._syncing.done():
+            self._syncing = asyncio.create_task(self._sync(self._kept), name="desk sync")
+
+    async def _sync(self, kept: KeptPanels) -> None:
+        """Make durable what was written, also what is written meanwhile."""
+        while self._unsynced:
+            self._unsynced = False
+            try:
+                await asyncio.to_thread(kept.sync)
+            except DiskError as fault:
+                log.error("desk: panels cannot be kept any more: %s", fault)
+                self._fault = fault
 
     @staticmethod
     def _remember(kept: OrderedDict[str, V], key: str, value: V) -> None:
@@ -265,6 +310,8 @@ class MemoryQueue(Queue):
                 self._ring(terminal, moment)
             elif panel.due_ms(self.idle_ms, self.retry_ms) is None:
                 del self._panels[terminal]
+                if self._kept is not None:
+                    self._kept.forget(terminal)
             else:
                 found.append(terminal)
                 self._ring(terminal, now_ms + self.retry_ms)

@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from connectors.desk.desk import Desk, NotDurable
+from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Answer, Card, Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
 from connectors.desk.routes import add_routes as add_desk_routes
@@ -151,7 +152,8 @@ class Embedded:
 
             queue = RedisQueue(config.visit_idle_ms, config.retry_ms, config.redis)
         else:
-            queue = MemoryQueue(config.visit_idle_ms, config.retry_ms)
+            kept = KeptPanels(self.core.datadir.desk, self.core.disk)
+            queue = MemoryQueue(config.visit_idle_ms, config.retry_ms, kept)
         return Desk(queue, self._on_visit, self._on_answer, config, self.clock.now_ms)
 
     async def _serve(self) -> None:
@@ -256,6 +258,8 @@ class Embedded:
             self.pipeline.fail(fault)
             await self.sending.abandon()
             await self._close_doors()
+            if self.desk is not None:
+                await self.desk.stop()
             await asyncio.to_thread(self.pipeline.stop)
 
     async def _close_doors(self) -> None:

@@ -50,6 +50,8 @@ class Sending:
         """Take up the outbox, open the gateways, begin to feed."""
         await self._dispatcher.start()
         core = self._core
+        for partition in core.partitions:
+            await self.visitors.resume(partition, self._dispatcher.cursors.get(str(partition.number), 0))
         self._feeder = Feeder(
             core.partitions,
             core.shelf,

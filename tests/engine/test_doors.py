@@ -302,6 +302,29 @@ def test_a_visit_brings_a_card_to_the_page_and_its_answer_into_the_log(make: Mak
     assert engine.spooled() == []
 
 
+def test_after_a_kill_the_page_has_its_card_and_one_decided_then_still_reaches_it(make: Make, pages: Pages) -> None:
+    engine = make(clock="wall").start()
+    body = json.dumps({"terminal": "hall01-1", "subscriber": FIRST, "visit": "v-1"}).encode()
+    engine.post("/desk/visits", body, **{"Content-Type": "application/json"})
+    engine.post("/events", call(FIRST, now_ms()))
+    before = pages(engine, "hall01-1")
+    wait_for(before.cards, "the card", 5)
+    engine.kill()
+
+    engine.start()
+    page = pages(engine, "hall01-1")
+    wait_for(page.cards, "the card after the restart", 5)
+    assert [card["id"] for card in page.cards()] == [card["id"] for card in before.cards()]
+    path = f"/desk/cards/{page.cards()[0]['id']}/answer"
+    accepted = engine.post(path, b'{"answer":"accept"}', **{"Content-Type": "application/json"})
+    engine.post("/events", call(FIRST, now_ms()))
+    wait_for(lambda: engine.status()["desk"].get("offer_shown"), "the second card", 5)
+
+    assert accepted[0] == 200
+    assert "at the desk: accept" in engine.command("why", str(FIRST)).out
+    assert engine.spooled() == []
+
+
 def test_a_customer_who_has_left_gets_a_text_in_place_of_a_card(make: Make) -> None:
     engine = make(clock="wall").start()
     body = json.dumps({"terminal": "hall01-1", "subscriber": FIRST, "visit": "v-1"}).encode()

@@ -272,15 +272,17 @@ async def test_what_is_known_of_the_customer_comes_by_either_way(made: tuple[Des
     assert panel.visit.customer == Customer(brand="神州行", tenure="在网 2 年", handset="诺基亚 N95")
 
 
-async def test_a_visit_the_log_holds_is_put_back_but_never_over_a_newer_one(made: tuple[Desk, Log]) -> None:
+async def test_a_visit_the_log_holds_is_opened_unless_something_as_new_stands_there(made: tuple[Desk, Log]) -> None:
     desk, log = made
-    visit = Visit(id="v1", terminal="t1", subscriber=ANNA, opened_ms=desk.clock() - 1_000)
-    assert await desk.restore(visit, (card("d1"),))
-    assert not await desk.restore(visit, (card("d1"),))
-    await desk.answer("d1", Reply.ACCEPT)
-    assert (log.stood(), log.told()) == ([], ["d1 accept"])
-    await desk.close_visit("v1")
-    assert not await desk.restore(visit)
+    await desk.open_visit("t1", ANNA, "v1")
+    now = desk.clock()
+    assert not await desk.restore("t1", ANNA, "v1", now - 1_000)
+    assert not await desk.restore("t2", ANNA, "v0", now - 1_000)
+    assert not await desk.restore("t1", BERT, "v0", now - 1_000)
+    assert await desk.restore("t1", BERT, "v2", now + 1_000)
+    await desk.close_visit("v2")
+    assert not await desk.restore("t1", BERT, "v2", now - 1_000)
+    assert log.stood() == ["v1 open", "v1 next", "v2 done"]
 
 
 async def test_a_stale_write_changes_nothing(queue: Queue) -> None:

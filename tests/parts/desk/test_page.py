@@ -5,10 +5,13 @@ import contextlib
 import statistics
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Customer
+from connectors.desk.queue import MemoryQueue
 from tests.connectors.desk.world import ANNA, BERT, Served, card, desk_over, serve
 from tests.parts.chromium import Chromium, Tab
 
@@ -211,8 +214,8 @@ async def test_an_idle_visit_warns_and_any_key_keeps_it(chromium: Chromium) -> N
         assert panel.open_visit.touched_ms > panel.open_visit.opened_ms + 1_000
 
 
-async def test_a_page_whose_server_died_reconnects_and_repeats_its_answer(chromium: Chromium) -> None:
-    desk, log = desk_over()
+async def test_a_page_whose_server_died_reconnects_and_repeats_its_answer(chromium: Chromium, tmp_path: Path) -> None:
+    desk, log = desk_over(MemoryQueue(300_000, 2_000, KeptPanels(tmp_path / "desk")))
     async with Tab(chromium.port) as tab:
         await tab.resize(1280, 800)
         async with serve(desk, log) as served:
@@ -224,9 +227,7 @@ async def test_a_page_whose_server_died_reconnects_and_repeats_its_answer(chromi
         await tab.press("y")
         await outcome(tab, 0, "等待提交…")
         await tab.picture("16-reconnecting-wide-light")
-        again, second = desk_over()
-        visit = log.visits[0]
-        assert await again.restore(visit, THREE)
+        again, second = desk_over(MemoryQueue(300_000, 2_000, KeptPanels(tmp_path / "desk")))
         async with serve(again, second, port) as served:
             await outcome(tab, 0, "已办理")
             await tab.until("document.getElementById('link').textContent === '已连接'")
