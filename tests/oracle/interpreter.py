@@ -57,6 +57,7 @@ class Person:
     promises: Promises
     memories: dict[str, Memory] = field(default_factory=dict)
     visit_ms: int = 0
+    visit: Any = None
 
 
 class Interpreter:
@@ -121,7 +122,10 @@ class Interpreter:
         row, person = moment.row, moment.person
         values = row.values
         if row.type == "visit":
-            person.visit_ms = 0 if values.get("open") is False else row.at_ms
+            if values.get("open") is not False:
+                person.visit_ms, person.visit = row.at_ms, values.get("visit")
+            elif values.get("visit") == person.visit:
+                person.visit_ms = 0
         elif row.type == "outcome" and values.get("state") == REFUNDED:
             person.promises.refund(*(int(values.get(name, 0)) for name in ("position", "row", "rule")))  # type: ignore[arg-type]  # INT fields
 
