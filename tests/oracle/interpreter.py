@@ -267,7 +267,7 @@ class Moment:
         """What a record keeps of an operand."""
         if operand.source == "builtin":
             return self.row.at_ms if operand.index == 0 else self.append_ms
-        return self.row.values.get(operand.name) if operand.source == "cell" else self.get(operand.name)
+        return self.get(operand.name)
 
     def holds(self, expr: Expr) -> bool:
         """Whether a condition is true, and not false or unknown; all parts of an `and` must be."""

@@ -259,10 +259,11 @@ async def test_a_terminal_needs_its_own_token(chromium: Chromium, monkeypatch: p
         await tab.press("y")
         await outcome(tab, 0, "已办理")
         assert await tab.look("fetch('/desk/counter-4/session').then((reply) => reply.status)") == 401
-        async with aiohttp.ClientSession() as elsewhere:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as elsewhere:
             token = {"token": served.sessions.terminal_token("counter-3")}
             assert (await elsewhere.post(f"{served.url}/desk/counter-3/session", json=token)).ok
-        await tab.until("document.body.dataset.state === 'locked'")
+            async with elsewhere.get(f"{served.url}/desk/counter-3/events"):
+                await tab.until("document.body.dataset.state === 'locked'")
         assert await tab.look(LINK) == "需要登录"
         await tab.picture("19-taken-over-wide-light")
 
