@@ -7,12 +7,12 @@ an unknown value None.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from rules.expressions.interpret import Row as Seen
 from rules.expressions.interpret import evaluate
-from rules.expressions.tree import And, Expr, Operand, Use
+from rules.expressions.tree import And, Expr, Operand
 from rules.gates import Gate
 from rules.model import Book, Feature, Rule
 from state.batch import Row
@@ -78,11 +78,10 @@ class Interpreter:
         self.rules: dict[int, list[Rule]] = defaultdict(list)
         for rule in book.rules:
             if rule.enabled:
-                self.rules[rule.on].append(replace(rule, when=_named_apart(rule.when, rule.on)))
+                self.rules[rule.on].append(rule)
         self.told: dict[int, list[tuple[int, Feature]]] = defaultdict(list)
         for index, feature in enumerate(book.features):
-            where = feature.where and _named_apart(feature.where, feature.source_type)
-            self.told[feature.source_type].append((index, replace(feature, where=where)))
+            self.told[feature.source_type].append((index, feature))
 
     def control(self, record: Mapping[str, str]) -> None:
         """Pause, resume or kill a rule, a campaign or a channel."""
@@ -287,20 +286,6 @@ def read_under(row: Row, written: Schema, schema: Schema) -> Row | None:
             is_set = new.fields[slot].kind is Kind.SET
             values[name] = [one for one in value if one in new.fields[slot].members] if is_set else value  # type: ignore[union-attr]  # a SET's value
     return replace(row, values=values)
-
-
-def _named_apart(expr: Any, on: int) -> Any:
-    """The same condition; on `profile`, where a field has the name of its attribute, the field is `profile.NAME`."""
-    if on != PROFILE:
-        return expr
-    if isinstance(expr, Use):
-        own = expr.operand.source == "cell"
-        return Use(replace(expr.operand, name=f"profile.{expr.operand.name}")) if own else expr
-    if isinstance(expr, tuple):
-        return tuple(_named_apart(one, on) for one in expr)
-    if is_dataclass(expr) and not isinstance(expr, type | Operand):
-        return replace(expr, **{one.name: _named_apart(getattr(expr, one.name), on) for one in fields(expr)})
-    return expr
 
 
 def _mixed(value: int) -> int:
