@@ -4,6 +4,9 @@ Letters of a source with positions are written before the frame that moves its p
 the two the lines are read again; a letter whose place (key and offset) stands in the log already is not written twice,
 nor one that lies before the position which all partitions have reached.
 
+Without positions (TCP, HTTP) a line that is delivered again is another letter: two equal lines may be two events, and
+none may be lost. Where they are one, they have one id, and their replay acts once (`state.dedupe_window_s`).
+
 A letter that was replayed is marked by a record in the log that names its number; `read` leaves such letters out unless
 asked.
 """

@@ -28,7 +28,9 @@ from connectors.desk.routes import add_routes as add_desk_routes
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.http.client import HttpSource
+from connectors.sources.http.config import HttpConfig
 from connectors.sources.tcp.client import TcpSource
+from connectors.sources.tcp.config import TcpConfig
 from engine.clock import Clock, EventsClock, WallClock
 from engine.config import Config
 from engine.core import Core, open_core
@@ -212,7 +214,11 @@ class Embedded:
         for source in self.config.sources.every:
             folder = self.core.datadir.replay / source.name
             folder.mkdir(parents=True, exist_ok=True)
-            yield FilesConfig(name=source.name, directory=folder, pattern="*.lines", mapping=source.mapping)
+            # A line that came twice over TCP or HTTP is two letters: its id acts once here as it would have there.
+            dedupe = isinstance(source, TcpConfig | HttpConfig) or source.dedupe
+            yield FilesConfig(
+                name=source.name, directory=folder, pattern="*.lines", dedupe=dedupe, mapping=source.mapping
+            )
 
     # ---- running
 

@@ -100,6 +100,21 @@ def test_dead_letters_are_listed_counted_and_replayed_once_the_cause_is_mended(m
     assert engine.command("dead", "replay", "--code", "unknown_type").out == "nothing to replay\n"
 
 
+def test_a_broken_line_that_a_client_sent_twice_acts_once_when_it_is_replayed(make: Make) -> None:
+    engine = make().start()
+    late = line(type="refund", msisdn=FIRST, time=BASE_MS, fen=7, id="r-1")
+    for _ in range(2):
+        engine.post("/events", late)
+    wait_for(lambda: engine.status()["dead_letters"] == 2, "the dead letters")
+    book = (engine.folder / "book" / "book.toml").read_text()
+    version = engine.status()["book"]["version"]
+    engine.write_book(book.replace("[channels.sms]", '[events.refund]\nfields = { fen = "int" }\n[channels.sms]'))
+    wait_for(lambda: engine.status()["book"]["version"] != version, "the new book")
+
+    assert engine.command("dead", "replay").out == "http: 2 lines handed over\n"
+    wait_for(lambda: engine.status()["doubled"] == 1, "the second one to be left out")
+
+
 def test_lines_replayed_without_an_engine_are_read_at_its_next_start_and_once(make: Make) -> None:
     engine = make()
     engine.put("file.ndjson", line(type="refund", msisdn=FIRST, time=BASE_MS, fen=7))

@@ -32,4 +32,7 @@ class FilesConfig(BaseModel):
             le=86_400_000,
         ),
     ] = 5_000
+    dedupe: Annotated[
+        bool, Field(description="Whether an event's id acts once, for feeds that may write an event twice.")
+    ] = False
     mapping: Annotated[Mapping, Field(description="How its lines are read.")] = Mapping()

@@ -118,7 +118,17 @@ class LineReader:
         self._line += count_lines(data.ctypes.data, length)
         stored = ~end if done else end
         return Chunk(
-            self._config.name, file.key, data, length, start, stored, False, done, received_ns, line, self._header
+            self._config.name,
+            file.key,
+            data,
+            length,
+            start,
+            stored,
+            self._config.dedupe,
+            done,
+            received_ns,
+            line,
+            self._header,
         )
 
     def _too_long(self, data: Bytes, filled: int, ended: bool, received_ns: int) -> Chunk | None:
