@@ -1,16 +1,19 @@
 """Who stands at the counter: a subscriber's attributes as a clerk may know them.
 
-The state belongs to the workers, so it is asked through the pipeline. Brand, tenure and handset are read from the
-attributes named in `NAMES`, where the book declares them; anything else stays where it is.
+The state belongs to who folds it: here it is asked through the pipeline, in a cluster the owner of the partition tells
+it with the visit. Brand, tenure and handset are read from the attributes named in `NAMES`, where the book declares
+them; anything else stays where it is.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from connectors.desk.model import Customer
 from engine.core import Core
 from engine.pipeline import Pipeline
-from engine.records import plain
+from engine.records import Texts, plain
+from rules.model import Book
 
 NAMES = {"brand": "brand", "tenure": "tenure_months", "handset": "handset"}
 """What the page shows, and the attribute it is read from."""
@@ -20,7 +23,13 @@ MONTHS_A_YEAR = 12
 
 async def customer_of(pipeline: Pipeline, core: Core, subscriber: int) -> Customer:
     """Return what is known of a subscriber; empty where nothing is."""
-    known = await attributes_of(pipeline, core, subscriber)
+    cells, book = await _cells_of(pipeline, core, subscriber)
+    return described(cells, book, core.strings)
+
+
+def described(cells: Mapping[str, int], book: Book, texts: Texts) -> Customer:
+    """Return what attribute cells, by name, say of a customer."""
+    known = _plain(cells, book, texts)
     return Customer(
         brand=str(known.get(NAMES["brand"], ""))[:40],
         tenure=tenure(known.get(NAMES["tenure"])),
@@ -28,14 +37,16 @@ async def customer_of(pipeline: Pipeline, core: Core, subscriber: int) -> Custom
     )
 
 
-async def attributes_of(pipeline: Pipeline, core: Core, subscriber: int) -> dict[str, Any]:
-    """Return the known attributes of a subscriber, by name."""
+async def _cells_of(pipeline: Pipeline, core: Core, subscriber: int) -> tuple[dict[str, int], Book]:
     cells = await asyncio.wrap_future(pipeline.ask(subscriber, lambda partition: partition.attributes(subscriber)))
-    active = core.active
-    assert active is not None
-    features = {feature.name: feature for feature in active.book.features}
+    assert core.active is not None
+    return cells, core.active.book
+
+
+def _plain(cells: Mapping[str, int], book: Book, texts: Texts) -> dict[str, Any]:
+    features = {feature.name: feature for feature in book.features}
     return {
-        name: plain(cell, features[name].value_kind, features[name].members, core.strings)
+        name: plain(cell, features[name].value_kind, features[name].members, texts)
         for name, cell in cells.items()
         if name in features
     }

@@ -22,7 +22,7 @@ import orjson
 
 from connectors.desk.desk import Desk, NotDurable
 from connectors.desk.kept import KeptPanels
-from connectors.desk.model import Answer, Card, Customer, Visit
+from connectors.desk.model import Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
 from connectors.desk.routes import add_routes as add_desk_routes
 from connectors.sources.files.client import FilesSource
@@ -43,9 +43,9 @@ from engine.runtimes.controls import control_record
 from engine.runtimes.gauges import add_gauges
 from engine.runtimes.sending import Sending
 from engine.status import Status, StatusBoard
+from engine.telling import Telling
 from engine.watch import BookWatcher
 from rules.model import Book
-from state.decisions import OutcomeState
 from state.frame import FrameKind
 
 SWITCH_INTERVAL_S = 0.0005
@@ -112,6 +112,7 @@ class Embedded:
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
         appender = LogAppender(self.pipeline, lambda: self.doors.schema, core.strings)
         self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome)
+        self.telling = Telling(self.feedback, core.metrics)
         self.desk = self._make_desk() if config.desk.enabled else None
         self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
         core.dispatched_entry = self.sending.entry
@@ -156,7 +157,7 @@ class Embedded:
         else:
             kept = KeptPanels(self.core.datadir.desk, self.core.disk)
             queue = MemoryQueue(config.visit_idle_ms, config.retry_ms, kept)
-        return Desk(queue, self._on_visit, self._on_answer, config, self.clock.now_ms)
+        return Desk(queue, self._on_visit, self.telling.answer, config, self.clock.now_ms)
 
     async def _serve(self) -> None:
         config = self.config
@@ -343,14 +344,6 @@ class Embedded:
         """
         if self.clock.now_ms() == 0:
             raise NotDurable("no event has come yet, and the clock is theirs")
-        cause = visit.cause.value if visit.cause is not None else ""
         self.sending.visitors.own(visit.id)
-        await self.feedback.visit(visit.subscriber, visit.terminal, visit.id, opened=visit.open, cause=cause)
+        await self.telling.visit(visit)
         return await customer_of(self.pipeline, self.core, visit.subscriber) if visit.open else None
-
-    async def _on_answer(self, card: Card, answer: Answer) -> None:
-        """Tell the log how a card ended; one that no page ever drew gives its caps their place back."""
-        self.core.metrics.cards.labels(answer.kind).inc()
-        await self.feedback.answer(card.decision_id, card.subscriber, card.title, answer.kind, answer.note)
-        if not answer.shown:
-            await self.feedback.outcome(card.decision_id, card.subscriber, OutcomeState.REFUNDED, "desk", answer.kind)

@@ -17,18 +17,20 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """One server process, without persistence: what it held is gone when it dies."""
+    """One server process. What it held is gone when it dies, unless it `keeps` it in an append-only file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keeps: bool = False) -> None:
         self._program = program("redis-server", package="redis-server")
         self._folder = folder
+        self._appends = "yes" if keeps else "no"
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = f"--port {self.port} --bind 127.0.0.1 --save  --appendonly no --dir {self._folder} --loglevel warning"
+        options = f"--port {self.port} --bind 127.0.0.1 --save  --appendonly {self._appends} --loglevel warning"
+        options += f" --dir {self._folder}"
         words = [word if word else "" for word in options.split(" ")]
         self._process = subprocess.Popen([self._program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
@@ -42,8 +44,14 @@ class RedisServer:
                 time.sleep(0.02)
         raise AssertionError(f"redis-server did not answer on port {self.port} within 10 s")
 
+    def snapshot(self) -> None:
+        """Have it write what it holds now to a file, with which it will start again."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as asking:
+            asking.sendall(b"SAVE\r\n")
+            assert asking.recv(16).startswith(b"+OK")
+
     def kill(self) -> None:
-        """Kill it, with all it held."""
+        """Kill it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

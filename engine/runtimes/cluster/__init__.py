@@ -16,6 +16,9 @@
     appender   outcomes, visits, answers and list changes, written into the log
     changelog  the store of pages: RocksDB as a follower of the pages topic
     watchdog   ends a worker that has fallen silent
+    texts      the texts behind hashes, as a worker knows them
+    counters   the desk of a worker: clerks' pages, panels in Redis, answers into the log
+    arrivals   visits of the log, taken to the desk with what is known of the customer
     reading    decisions as people read them
 
 A position is an offset of `log`. It rises, with gaps. What makes it exact:

@@ -19,6 +19,7 @@ from connectors.kafka.tail import Tail
 from engine.books import BookShelf
 from engine.config import Config
 from engine.metrics import Metrics
+from engine.runtimes.cluster.arrivals import Arrivals
 from engine.runtimes.cluster.commons import Commons
 from engine.runtimes.cluster.missing import MissingError
 from engine.runtimes.cluster.owned import Owned
@@ -43,15 +44,25 @@ class Decide:
         shelf: books by version.
         commons: what every worker knows.
         metrics: what is counted.
+        arrivals: told of every visit, where this worker has a desk.
     """
 
-    def __init__(self, config: Config, store: Store, shelf: BookShelf, commons: Commons, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        shelf: BookShelf,
+        commons: Commons,
+        metrics: Metrics,
+        arrivals: Arrivals | None = None,
+    ) -> None:
         self._config = config
         self._names = Names(config.cluster.prefix)
         self._store = store
         self._shelf = shelf
         self._commons = commons
         self._metrics = metrics
+        self._arrivals = arrivals
         self._sender = producer(config.cluster, max_request_size=MESSAGE_BYTES_MAX)
         self._changing = asyncio.Lock()
         self._assignment = 0
@@ -101,6 +112,16 @@ class Decide:
                 self._hold(number, fault)
             else:
                 self.owned[number] = one
+                self._hold_against_desk(one)
+
+    def hold_against_desk(self) -> None:
+        """Have the desk know every visit that stands in our partitions, as after it has forgotten them."""
+        for one in self.owned.values():
+            self._hold_against_desk(one)
+
+    def _hold_against_desk(self, one: Owned) -> None:
+        if self._arrivals is not None:
+            self._arrivals.hold_against(one.fold, one.fold.standing())
 
     def _hold(self, number: int, fault: MissingError) -> None:
         self.held[number] = fault
@@ -138,6 +159,8 @@ class Decide:
             await one.close()
             self._hold(number, fault)
             return
+        if self._arrivals is not None:
+            self._arrivals.note(one.fold, frame.batch)
         if frame.batch is not None:
             self._metrics.folded.inc(frame.batch.n)
         if decisions is not None:

@@ -4,6 +4,7 @@ several intakes    their clocks differ: a frame is folded at its append time or 
                    later, so time never goes back. The rule reads the log alone, so every owner folds alike
 repeated rows      are left out (`records`), but their ids count as seen: dedupe is rebuilt from frames as they
                    stand in the log, and must come to the same
+visits             that stand are kept beside the state, for a desk that has forgotten them
 deleted frames     end the redo, or not, as the operator has said (`missing`)
 """
 
@@ -11,11 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from engine.partition import Fold
+from engine.partition import Fold, VisitRow, visits_of
 from engine.runtimes.cluster.missing import Missing
 from engine.runtimes.cluster.records import leave_out_repeated
+from rules.gates.channel import VISIT_MS_MAX
 from state.decisions import DecisionBatch
 from state.frame import Frame
+
+STANDING_MAX = 100_000
+"""Visits kept of a partition; the oldest go where nobody closes them."""
 
 
 class ClusterFold(Fold):
@@ -28,6 +33,7 @@ class ClusterFold(Fold):
         """Append time of the oldest frame that a start would redo, or an older one; None: nothing to redo."""
         self._next_ms = 0
         self._sweep_start = -1
+        self._standing: dict[int, VisitRow] = {}
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold a frame but for the rows that an earlier one brought."""
@@ -37,7 +43,27 @@ class ClusterFold(Fold):
         self.counts.repeated += repeated.shape[0]
         if frame.dedupe and repeated.shape[0]:
             self.dedupe.mark(repeated, frame.append_ms, np.empty(repeated.shape[0], np.uint8))
+        for visit in visits_of(frame.batch):
+            self._stand(visit)
         return super().apply(position, frame)
+
+    def standing(self) -> list[VisitRow]:
+        """Return the visits that stand now, as far as the frames folded here tell."""
+        self._standing = {
+            subscriber: visit
+            for subscriber, visit in self._standing.items()
+            if visit.at_ms + VISIT_MS_MAX > self.clock_ms
+        }
+        return list(self._standing.values())
+
+    def _stand(self, visit: VisitRow) -> None:
+        kept = self._standing.get(visit.subscriber)
+        if visit.opened:
+            if len(self._standing) >= STANDING_MAX:
+                self._standing.pop(next(iter(self._standing)))
+            self._standing[visit.subscriber] = visit
+        elif kept is not None and kept.visit == visit.visit:
+            del self._standing[visit.subscriber]
 
     def swept(self) -> None:
         """Take note that everything folded is in pages, or on its way."""

@@ -22,21 +22,32 @@ import faust
 import orjson
 from mode import Service
 
+from connectors.desk.desk import Desk
+from connectors.desk.routes import add_routes as add_desk_routes
 from connectors.kafka import BrokerError
 from connectors.kafka.client import access
 from connectors.kafka.topics import check
+from connectors.kafka.writer import Writer
 from engine.books import BookShelf
+from engine.clock import WallClock
 from engine.config import Config
+from engine.core import open_strings
 from engine.datadir import DataDir, Fixed
+from engine.feedback import Feedback
 from engine.http import Front
 from engine.metrics import GaugeReader, Metrics
+from engine.runtimes.cluster.appender import TopicAppender
+from engine.runtimes.cluster.arrivals import Arrivals
 from engine.runtimes.cluster.commons import Commons
+from engine.runtimes.cluster.counters import has_counters, make_desk
 from engine.runtimes.cluster.decide import Decide
 from engine.runtimes.cluster.intake import Intake
 from engine.runtimes.cluster.owned import Owned
-from engine.runtimes.cluster.topics import Names, topics_of
+from engine.runtimes.cluster.texts import TopicTexts
+from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names, topics_of
 from engine.runtimes.cluster.watchdog import Watchdog
 from engine.runtimes.controls import control_record
+from engine.telling import Telling
 from engine.watch import BookWatcher
 from rules.load import load_book
 from rules.model import Book
@@ -60,6 +71,8 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         self.failure: BaseException | None = None
         self.intake: Intake | None = None
         self.decide: Decide | None = None
+        self.desk: Desk | None = None
+        self.arrivals: Arrivals | None = None
         self.port = 0
         self._work: list[asyncio.Task[None]] = []
         self._closing = contextlib.AsyncExitStack()
@@ -77,6 +90,9 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         await self.commons.start()
         closing.push_async_callback(self.commons.stop)
         self.book = await self._first_book()
+        if has_counters(config.desk):
+            await self._open_feedback()
+            await self._open_desk()
         if "decide" in config.cluster.agents:
             await self._start_decide()
         closing.push_async_callback(self._end_work)
@@ -123,6 +139,36 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         if self.commons.active is None or not self.commons.knows(book.version):
             await self.commons.publish(book)
             await self.commons.catch_up()
+        return self._active()
+
+    async def _open_feedback(self) -> None:
+        """Open the way back into the log, and texts."""
+        config, closing = self.config, self._closing
+        self.writer = await Writer(config.cluster, MESSAGE_BYTES_MAX).start()
+        closing.push_async_callback(self.writer.stop)
+        appender = TopicAppender(config, self.writer, lambda: self._active().schema)
+        self.feedback = Feedback(appender, WallClock().now_ms, self.metrics.count_outcome)
+        strings = await asyncio.to_thread(open_strings, config, self.datadir, self.datadir.disk)
+        closing.callback(strings.close)
+        self.texts = TopicTexts(config, strings)
+        await self.texts.start()
+        closing.push_async_callback(self.texts.stop)
+        self._spawn(self.texts.follow())
+
+    async def _open_desk(self) -> None:
+        config = self.config
+        desk = self.desk = make_desk(config.desk, Telling(self.feedback, self.metrics), self._desk_forgot)
+        await desk.start()
+        self._closing.push_async_callback(desk.stop)
+        if "decide" in config.cluster.agents:
+            self.arrivals = Arrivals(desk, self.texts, self._active)
+            self._spawn(self.arrivals.run())
+
+    def _desk_forgot(self) -> None:
+        if self.decide is not None:
+            self.decide.hold_against_desk()
+
+    def _active(self) -> Book:
         assert self.commons.active is not None
         return self.commons.active
 
@@ -130,7 +176,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         config = self.config
         store = await asyncio.to_thread(RocksStore, self.datadir.pages)
         self._closing.callback(store.close)
-        self.decide = Decide(config, store, self.shelf, self.commons, self.metrics)
+        self.decide = Decide(config, store, self.shelf, self.commons, self.metrics, self.arrivals)
         await self.decide.start()
         self._closing.push_async_callback(self.decide.stop)
         self.watchdog = Watchdog(config, self.decide)
@@ -185,7 +231,11 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         self.front.read("/status", self._status)
         self.front.write("/control", self._control)
         self.front.page("/metrics", "text/plain; version=0.0.4; charset=utf-8", self.metrics.page)
+        if self.desk is not None:
+            add_desk_routes(self.front.app, self.desk)
         self.port = await self.front.start(config.host, config.port)
+        if self.desk is not None:
+            self.desk.where = f"{config.host}:{self.port}"
         self._closing.push_async_callback(self.front.stop)
         path = self.datadir.address
         path.write_bytes(orjson.dumps({"host": config.host, "port": self.port, "engine": self.front.name}))
@@ -228,8 +278,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _control(self, body: dict[str, Any]) -> Mapping[str, Any]:
         """Pause, resume or kill, in every partition of the cluster; a worker has no queued sends to touch."""
-        assert self.commons.active is not None
-        await self.commons.control(control_record(self.commons.active, body))
+        await self.commons.control(control_record(self._active(), body))
         return {"touched": 0}
 
     async def _health(self, _: Any) -> Mapping[str, Any]:
@@ -241,6 +290,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         return {
             "agents": list(self.config.cluster.agents),
             "book": active.version if active is not None else "",
+            "desk": self.desk.status() if self.desk is not None else {},
             "held": {str(number): str(fault) for number, fault in held.items()},
             "partitions": {
                 str(number): {

@@ -100,6 +100,7 @@ class Cluster:
         *,
         recovery_target_s: float = 0.003,
         session_timeout_ms: int = 3000,
+        more: str = "",
     ) -> None:
         self.folder, self.broker = folder, broker
         self.workers: list[Worker] = []
@@ -111,7 +112,7 @@ class Cluster:
             recovery_target_s=recovery_target_s,
             session_timeout_ms=session_timeout_ms,
         )
-        (folder / "config.toml").write_text(text, encoding="utf-8")
+        (folder / "config.toml").write_text(text + more, encoding="utf-8")
         asyncio.run(make_topic(broker.bootstrap, "raw", RAW_PARTITIONS))
         assert self.command("topics", "create").returncode == 0
 
