@@ -305,7 +305,14 @@ class ConfigErrors(ValueError):  # noqa: N818 - it carries many errors, and its 
 
 def load_config(path: Path) -> Config:
     """Read a configuration file; ConfigErrors tells every fault, OSError that the file cannot be read."""
-    config = parse_config(path.read_text(encoding="utf-8"), str(path))
+    octets = path.read_bytes()
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError as fault:
+        line = octets.count(b"\n", 0, fault.start) + 1
+        column = fault.start - octets.rfind(b"\n", 0, fault.start)
+        raise ConfigErrors([f"{path}:{line}:{column}: byte 0x{octets[fault.start]:02x} is not UTF-8"]) from fault
+    config = parse_config(text.replace("\r\n", "\n"), str(path))
     return _from_folder(config, path.parent)
 
 

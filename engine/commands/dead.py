@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from connectors.sources.dead_letter import Code
 from engine.commands import CommandError
 from engine.commands.client import ask, running
 from engine.config import Config, load_config
@@ -26,7 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=text)
         action.add_argument("--config", type=Path, default=argparse.SUPPRESS, help="settings")
         action.add_argument("--source", help="of this source only")
-        action.add_argument("--code", help="with this code only")
+        codes = [code.value for code in Code]
+        action.add_argument("--code", choices=codes, metavar="CODE", help=f"with this code only: {', '.join(codes)}")
         if name == "list":
             action.add_argument("--format", choices=("table", "ndjson"), default="table", help="default: %(default)s")
             action.add_argument("--counts", action="store_true", help="only how many by source and code")

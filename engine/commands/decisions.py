@@ -44,12 +44,8 @@ def run(args: argparse.Namespace) -> int:
     if args.cluster:
         return asyncio.run(_print_cluster(config, args))
     with opened(config) as reader:
-        wanted = Wanted(
-            rule=reader.rule(args.rule) if args.rule else None,
-            from_ms=reader.time(args.start),
-            to_ms=reader.time(args.end),
-            decided_only=args.decided,
-        )
+        rule = reader.rule(args.rule) if args.rule else None
+        wanted = Wanted(None, rule, *span_ms(args, reader.zone), decided_only=args.decided)
         for record in reader.records(wanted):
             sys.stdout.write(ndjson(record) if args.format == "ndjson" else reader.line(record))
     return 0
@@ -66,17 +62,21 @@ async def _print_cluster(config: Config, args: argparse.Namespace) -> int:
         if commons.active is None:
             return 0
         zone = ZoneInfo(commons.active.zone)
-        wanted = Wanted(
-            rule=rule_number(args.rule, commons.books) if args.rule else None,
-            from_ms=moment_ms(args.start, zone),
-            to_ms=moment_ms(args.end, zone),
-            decided_only=args.decided,
-        )
+        rule = rule_number(args.rule, commons.books) if args.rule else None
+        wanted = Wanted(None, rule, *span_ms(args, zone), decided_only=args.decided)
         async for record in read_cluster(config, commons, wanted):
             sys.stdout.write(ndjson(record) if args.format == "ndjson" else line_of(record, zone))
     finally:
         await commons.stop()
     return 0
+
+
+def span_ms(args: argparse.Namespace, zone: ZoneInfo) -> tuple[int | None, int | None]:
+    """Read --from and --to; CommandError when nothing can lie between them."""
+    start, end = moment_ms(args.start, zone), moment_ms(args.end, zone)
+    if start is not None and end is not None and end <= start:
+        raise CommandError(f"to={args.end!r} must be later than from={args.start!r}")
+    return start, end
 
 
 def moment_ms(text: str | None, zone: ZoneInfo) -> int | None:
@@ -138,10 +138,6 @@ class Reader:
             return history(log, subscriber, min(record["position"] for record in decided), self.strings)
         finally:
             log.close()
-
-    def time(self, text: str | None) -> int | None:
-        """Read a time of the command line; one without a zone is the operator's."""
-        return moment_ms(text, self.zone)
 
     def rule(self, name: str) -> int:
         """Return the number of a rule of any book that was ever active; CommandError when there is none."""

@@ -30,4 +30,6 @@ def say(fault: BaseException) -> str:
         return f"\n{fault}"
     if isinstance(fault, OSError) and fault.filename is not None:
         return f"{fault.filename}: {fault.strerror}"
+    if isinstance(fault, OSError) and fault.strerror:
+        return fault.strerror
     return str(fault) or type(fault).__name__

@@ -67,9 +67,9 @@ def _table(status: Status, before: Status | None) -> Iterator[str]:
         yield f"{rule:<34}{gates.get('decided', 0):>9,}  {stopped}"
     for name in ("dispatch", "desk"):
         if name in status:
-            yield f"{name}: " + ", ".join(f"{key} {value}" for key, value in status[name].items())
+            yield f"{name}: " + ", ".join(f"{key} {value}" for key, value in status[name].items() if value != "")
     for name, told in status["gateways"].items():
-        yield f"gateway {name}: " + ", ".join(f"{key} {value}" for key, value in told.items())
+        yield f"gateway {name}: " + ", ".join(f"{key} {value}" for key, value in told.items() if value != "")
     for name, told in status["sources"].items():
         yield from (f"NOT READ, source {name}: {fault}" for fault in told.get("faults", ()))
     for kind, name in status["paused"]:
