@@ -139,7 +139,13 @@ class Paced(Section):
     """What dispatch knows of every gateway."""
 
     rate_per_s: Annotated[
-        float, Field(gt=0, le=1_000_000, description="Messages a second this gateway is given, all channels together.")
+        float,
+        Field(
+            gt=0,
+            le=1_000_000,
+            description="Messages on the air a second that this gateway is given, all channels together: every part "
+            "of a long text counts, as message centres count them.",
+        ),
     ] = 100.0
 
 
@@ -167,9 +173,17 @@ class ChannelConfig(Section):
         Field(description='When to send, in the book\'s zone, as "mon-fri 08:00-21:00"; none: always.'),
     ] = ()
     quota_per_day: Annotated[
-        int, Field(ge=0, description="Messages a calendar day, all subscribers together; 0 without bound.")
+        int,
+        Field(
+            ge=0,
+            description="Messages on the air a calendar day, all subscribers together: every part of a long text "
+            "counts, a card counts one; 0 without bound.",
+        ),
     ] = 0
-    rate_per_s: Annotated[float, Field(gt=0, le=1_000_000, description="Messages a second on this channel.")] = 50.0
+    rate_per_s: Annotated[
+        float,
+        Field(gt=0, le=1_000_000, description="Messages on the air a second; every part of a long text counts."),
+    ] = 50.0
     attempts_max: Annotated[int, Field(ge=1, le=100, description="Tries until a send that may be retried fails.")] = 5
     retry_ms_min: Annotated[int, Field(ge=10, le=3_600_000, description="First wait before a retry; milliseconds.")] = (
         2_000

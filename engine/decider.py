@@ -30,8 +30,8 @@ from state.features import ColumnSpec, columns_of, fold, mark_leaves
 from state.schema import OUTCOME, VISIT, Schema, make_schema
 from state.selection import count_facts, gather_facts, mark_updates, narrow_updates, rows_of_types
 
-VISIT_KEY: Key = ("visit", 0)
-"""The column that says since when a subscriber stands at a desk."""
+VISIT_KEY: Key = ("visit", 1)
+"""The columns that say since when a subscriber stands at a desk, and in which visit."""
 
 ASIDE_TYPES: Types = frozenset({OUTCOME, VISIT})
 """Event types that the gates fold into contacts and visits."""
@@ -64,7 +64,7 @@ class Decider:
         self._known = np.zeros((0, rows_max), np.uint8)
         self._rows = _RowLists(rows_max)
         self._paused = Paused(np.zeros(0, np.uint8), np.zeros(0, np.uint8))
-        self._visit_ms = self._visit_column()
+        self._visit_ms, self._visit = self._visit_columns()
 
     def snapshot(self) -> Snapshot:
         """Return the active book, the births of its columns and the pauses, as plain data."""
@@ -166,8 +166,9 @@ class Decider:
             facts_known=facts[2],
         )
 
-    def _visit_column(self) -> NDArray[np.int64]:
-        return self.table.ensure(VISIT_KEY, [ColumnSpec("int64", 1)])[0].reshape(-1)
+    def _visit_columns(self) -> list[NDArray[np.int64]]:
+        columns = self.table.ensure(VISIT_KEY, [ColumnSpec("int64", 1), ColumnSpec("int64", 1)])
+        return [column.reshape(-1) for column in columns]
 
     def _adopt(self, compiled: CompiledBook, born: dict[str, int]) -> None:
         book = compiled.book
@@ -266,6 +267,7 @@ class Decider:
             self._known,
             self._bits(compiled.lists, batch.n),
             self._visit_ms,
+            self._visit,
         )
         decide(
             compiled.gates,

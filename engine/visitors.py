@@ -80,13 +80,19 @@ class Visitors:
     async def _step(self, row: VisitRow, opening: Opening) -> None:
         assert self._desk is not None
         terminal, visit = self._text(row.terminal), self._text(row.visit)
-        name = visit or f"{terminal}-{row.at_ms}"
-        if name in self._own:
+        if visit in self._own:
             return
         if not row.opened:
-            await self._desk.close_visit(name)
+            await self._desk.close_visit(visit or await self._nameless(row.subscriber))
         elif terminal:
-            await opening(terminal, row, name)
+            await opening(terminal, row, visit or f"{terminal}-{row.at_ms}")
+
+    async def _nameless(self, subscriber: int) -> str:
+        """Return the name that the desk gave to a subscriber's open visit; empty where the source gave one."""
+        assert self._desk is not None
+        panel = await self._desk.queue.look("subscriber", subscriber)
+        name = panel.open_visit.id if panel is not None and panel.open_visit is not None else ""
+        return name if panel is not None and name.removeprefix(f"{panel.terminal}-").isdigit() else ""
 
     async def _open(self, terminal: str, row: VisitRow, name: str) -> None:
         assert self._desk is not None

@@ -256,9 +256,7 @@ class _Compiler:
             return Template(text, (text,))
         if not gaps:
             return found
-        known = ((name, _gap_operand(name, scope)) for name in found.names)
-        kinds = tuple((name, one.kind, one.duration) for name, one in known if one is not None)
-        return Template(found.text, found.parts, kinds)
+        return _with_kinds(found, {name: _gap_operand(name, scope) for name in found.names})
 
     def _texts_fit(self, shape: RuleShape, channels: list[Channel]) -> None:
         """Every SMS channel has its text; no text is for a channel that the rule does not use."""
@@ -285,6 +283,17 @@ def _gap_operand(name: str, scope: Scope) -> Operand | None:
     if name in OFFER_GAPS:
         return Operand(name, "builtin", -1, Kind.STRING)
     return scope.names.get(name) or BUILTINS.get(name)
+
+
+def _with_kinds(text: Template, operands: Mapping[str, Operand | None]) -> Template:
+    """Return the text with its gaps named as the facts of a record are: `{call.kind}` and `{kind}` are the same one."""
+    known = {name: one for name, one in operands.items() if one is not None}
+    kinds = {one.name: (one.name, one.kind, one.duration) for one in known.values()}
+    parts = tuple(
+        replace(part, name=known[part.name].name) if isinstance(part, Gap) and part.name in known else part
+        for part in text.parts
+    )
+    return Template(text.text, parts, tuple(kinds.values()))
 
 
 def _gap_fault(gap: Gap, scope: Scope, offer: str | None) -> _GapFault | None:

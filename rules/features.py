@@ -26,7 +26,7 @@ from rules.model import Feature, Window
 from rules.shape import FEATURE_KINDS, Faults, FeatureShape
 from rules.toml import Document
 from rules.windows import window, window_fault
-from state.schema import LIST, PROFILE, EventType, Kind
+from state.schema import LIST, PROFILE, EventType, Field, Kind
 
 __all__ = ["FEATURES_MAX", "Names", "compile_features", "read_expression", "uses"]
 
@@ -61,8 +61,13 @@ class Names:
 
     def _scope(self, code: int, others: Mapping[str, Operand], elsewhere: Mapping[str, str]) -> Scope:
         types = self.catalogue.schema.types
-        own = {f"{types[code].name}.{name}": operand for name, operand in _cells(types[code]).items()}
-        plain = _cells(types[code]) if code != PROFILE else {}
+        fields = types[code].fields
+        head = f"{types[code].name}."
+        if code == PROFILE:
+            # The bare name of an attribute is the subscriber's as kept; the event's own value has another name.
+            own = {head + one.name: _cell(slot, one, head) for slot, one in enumerate(fields)}
+        else:
+            own = {prefix + one.name: _cell(slot, one) for slot, one in enumerate(fields) for prefix in ("", head)}
         foreign = {
             name: f"a field of `{kind.name}`, and this is on `{types[code].name}`"
             for other, kind in enumerate(types)
@@ -70,7 +75,7 @@ class Names:
             for name in kind.slots
         }
         areas = {area.name: area.cells for area in self.catalogue.areas.values()}
-        return Scope({**others, **own, **plain}, areas, {**foreign, **elsewhere})
+        return Scope({**others, **own}, areas, {**foreign, **elsewhere})
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +280,8 @@ def _is_own(
     return twin is None
 
 
-def _cells(event: EventType) -> dict[str, Operand]:
-    return {one.name: Operand(one.name, "cell", slot, one.kind, one.members) for slot, one in enumerate(event.fields)}
+def _cell(slot: int, one: Field, prefix: str = "") -> Operand:
+    return Operand(prefix + one.name, "cell", slot, one.kind, one.members)
 
 
 def _is_local(where: Expr) -> bool:

@@ -122,6 +122,11 @@ function drawVisit() {
   }
   byId("no-cards").hidden = panel.cards.length > 0;
   byId("keys").hidden = !panel.cards.some(isLive);
+  const slots = panel.cards.map((card) => card.slot).join("");
+  if (byId("key-choose").dataset.slots !== slots) {
+    byId("key-choose").dataset.slots = slots;
+    byId("key-choose").replaceChildren(...[...slots].map((slot) => make("kbd", "", slot)), " 选择");
+  }
   byId("keys").classList.toggle("still", Boolean(asking));
   drawCards();
 }
@@ -357,7 +362,7 @@ let joinTimer = 0;
 function setLink(state) {
   if (document.body.dataset.link === state) return;
   document.body.dataset.link = state;
-  say(byId("link"), { ok: "已连接", lost: "重新连接", joining: "正在连接" }[state]);
+  say(byId("link"), { ok: "已连接", lost: "重新连接", joining: "正在连接", locked: "需要登录" }[state]);
   byId("banner").hidden = state !== "lost" || panel === null;
   if (state === "ok") for (const id of unsent.keys()) submit(id);
 }
@@ -399,6 +404,7 @@ async function checkSession() {
   try { ({ status, json } = await ask("GET", `/desk/${encodeURIComponent(terminal)}/session`)); } catch { /* not there yet */ }
   if (status === 401) {
     panel = null;
+    setLink("locked");
     say(byId("locked-title"), json.error === "taken_over" ? "本柜台已在另一处登录" : "本页尚未登录");
     show("locked");
   }
@@ -416,6 +422,7 @@ function tick() {
 
 async function start() {
   say(byId("terminal"), terminal);
+  say(byId("locked-terminal"), terminal);
   document.title = `${terminal} · 前台`;
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) {

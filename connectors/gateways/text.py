@@ -34,6 +34,10 @@ class Alphabet(Enum):
     UCS2 = "ucs2"
 
 
+_SIZES = {Alphabet.GSM: (160, 153), Alphabet.ASCII: (160, 153), Alphabet.UCS2: (140, 134)}
+"""Octets of a message that is a text by itself, and of one among several."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One message on the air: `payload` starts with a user data header when `header` says so."""
@@ -49,7 +53,7 @@ def parts_of(text: str, reference: int, default: Alphabet = Alphabet.GSM) -> tup
     Raises ValueError when the text needs more than PARTS_MAX parts.
     """
     alphabet, octets = _encode(text, default)
-    single, several = (140, 134) if alphabet is Alphabet.UCS2 else (160, 153)
+    single, several = _SIZES[alphabet]
     if len(octets) <= single:
         return (Part(alphabet, header=False, payload=octets),)
     pieces = _cut(octets, several, alphabet)
@@ -57,6 +61,13 @@ def parts_of(text: str, reference: int, default: Alphabet = Alphabet.GSM) -> tup
         raise ValueError(f"text of {len(text)} characters needs parts={len(pieces)}, must be <= {PARTS_MAX}")
     head = bytes((5, 0, 3, reference & 0xFF, len(pieces)))
     return tuple(Part(alphabet, True, head + bytes((number,)) + piece) for number, piece in enumerate(pieces, start=1))
+
+
+def parts_count(text: str) -> int:
+    """Return how many messages on the air a text is, by the alphabet of GSM 03.38 or UCS-2; 1 for an empty one."""
+    alphabet, octets = _encode(text, Alphabet.GSM)
+    single, several = _SIZES[alphabet]
+    return 1 if len(octets) <= single else len(_cut(octets, several, alphabet))
 
 
 def _encode(text: str, default: Alphabet) -> tuple[Alphabet, bytes]:

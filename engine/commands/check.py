@@ -1,13 +1,17 @@
-"""Check: read a book as the engine would, and tell every fault at once; nothing is started or touched."""
+"""Check: read a book as the engine would, hold the configuration against it, and tell every fault at once.
+
+Nothing is started or touched. Where a book is named and there is no `config.toml`, the book is checked alone.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
 from engine.config import load_config
+from engine.fit import check_fit
 from rules.load import load_book
 
-HELP = "Check the configuration and a rule book; every fault at once, with file, line and column."
+HELP = "Check a rule book and whether the configuration fits it; every fault at once, with file, line and column."
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,13 +20,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what the book holds, or its faults."""
-    folder = args.book or load_config(args.config).book.folder
+    """Print what the book holds, or its faults, or what of the configuration does not fit it."""
+    alone = args.book is not None and args.config == Path("config.toml") and not args.config.exists()
+    config = None if alone else load_config(args.config)
+    folder: Path = args.book if config is None or args.book else config.book.folder
     if not folder.is_dir():
         raise FileNotFoundError(2, "No such folder", str(folder))
     book = load_book(folder)
+    if config is not None:
+        check_fit(config, args.config, book)
+    beside = f"{args.config} fits it" if config is not None else "no config.toml beside it"
     sys.stdout.write(
         f"{folder}: {len(book.rules)} rules, {len(book.features)} features, {len(book.tests)} tests; "
-        f"version {book.version}\n"
+        f"version {book.version}; {beside}\n"
     )
     return 0

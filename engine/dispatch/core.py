@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, takewhile
 
 from connectors.contract import Outcome, Receipt, State
+from connectors.gateways.text import parts_count
 from engine.dispatch import records
 from engine.dispatch.doors import Door
 from engine.dispatch.hours import LocalTime
-from engine.dispatch.model import Action, Decided, Phase, Report, Scope, Send
+from engine.dispatch.model import Action, Decided, Phase, Places, Report, Scope, Send
 from engine.dispatch.outbox import Outbox
-from engine.dispatch.policy import ChannelPolicy, Policy
+from engine.dispatch.policy import DESK, ChannelPolicy, Policy
 from engine.dispatch.queue import Lane, LaneKey, Queue, Verdict
 from engine.dispatch.quotas import Quotas
 from engine.dispatch.rates import TokenBucket
@@ -33,6 +34,7 @@ Unreported = dict[tuple[str, int], tuple[Report, int]]
 
 _REFUNDED_PER_TURN = 2_000
 _PASSED_MAX = 64
+_NOWHERE = ChannelPolicy(())
 
 
 class Core:
@@ -134,10 +136,15 @@ class Core:
     def enqueue(self, what: Decided, order: int, position: int) -> Send:
         """Let a decision wait for its turn; `order` is its place among all, `position` that of its record."""
         send = Send(what, order, position)
+        send.parts = self._parts(what)
         self._next_order = max(self._next_order, order + 1)
         self.sends[what.decision_id] = send
         self.queue.add(send)
         return send
+
+    def _parts(self, what: Decided) -> int:
+        """Return how many messages on the air a decision is; a card is one."""
+        return 1 if self.policy.channels.get(what.channel, _NOWHERE).route == (DESK,) else parts_count(what.text)
 
     def _hopeless(self, what: Decided, opens_ms: int | None, now_ms: int) -> str:
         """Return why a decision can never be sent; empty when it can."""
@@ -147,6 +154,8 @@ class Core:
             return "KILLED"
         if what.expires_ms <= now_ms:
             return "EXPIRED"
+        if self.quotas.never_fits(what.channel, what.campaign, self._parts(what)):
+            return "QUOTA"
         return "NO_WINDOW" if opens_ms >= what.expires_ms else ""
 
     # Letting sends go.
@@ -196,19 +205,19 @@ class Core:
         if self.in_flight >= self.policy.in_flight_max or bucket.room(self._now_ms / 1000) < 1:
             self.starved = True
             return Verdict.CLOSE
-        if not self.quotas.left(day, what.channel, what.campaign):
+        if not self.quotas.fits(day, what.channel, what.campaign, send.parts):
             return Verdict.CLOSE
         gateway = self._gateway_of(send)
         if not gateway:
             self._passed += 1
             return Verdict.PASS if send.refused and self._passed < _PASSED_MAX else Verdict.CLOSE
-        bucket.take()
+        bucket.take(send.parts)
         if gateway in self._gateway_rates:
-            self._gateway_rates[gateway].take()
-        self._rooms[gateway] -= 1
-        self.quotas.take(day, what.channel, what.campaign)
+            self._gateway_rates[gateway].take(send.parts)
+        self._rooms[gateway] -= send.parts
         self.in_flight += 1
         send.gateway, send.day = gateway, day
+        self.quotas.take(*_places(send))
         return Verdict.TAKE
 
     def _gateway_of(self, send: Send) -> str:
@@ -253,7 +262,7 @@ class Core:
     def _again(self, send: Send, outcome: Outcome, now_ms: int) -> None:
         """Let a send that certainly reached nobody wait for another try, while there is one."""
         what = send.what
-        policy = self.policy.channels.get(what.channel, ChannelPolicy(()))
+        policy = self.policy.channels.get(what.channel, _NOWHERE)
         if outcome.state is State.REROUTE:
             send.refused = (*send.refused, send.gateway)
         elif outcome.state is State.RETRY:
@@ -271,7 +280,7 @@ class Core:
                 wish_ms = outcome.retry_after_ms
                 wait = wait_ms(what.decision_id, send.tries, policy.retry_ms_min, policy.retry_ms_max, wish_ms)
             if not send.doubtful:
-                self.quotas.give_back(send.day, what.channel, what.campaign)
+                self.quotas.give_back(*_places(send))
             self.queue.back_off(send, now_ms + wait)
             self.outbox.put(records.waits(send))
 
@@ -281,7 +290,7 @@ class Core:
             self._end(send, OutcomeState.UNKNOWN, error, (), now_ms)
             return
         what = send.what
-        given_back = (send.day, what.channel, what.campaign) if attempted else None
+        given_back = _places(send) if attempted else None
         if given_back:
             self.quotas.give_back(*given_back)
         report = Report(what.decision_id, what.subscriber, OutcomeState.REFUNDED, send.gateway, error)
@@ -303,9 +312,7 @@ class Core:
         self.sends.pop(send.what.decision_id, None)
         self.queue.drop(send)
 
-    def _report(
-        self, report: Report, given_back: tuple[int, str, str] | None, now_ms: int, ids: tuple[str, ...] = ()
-    ) -> int:
+    def _report(self, report: Report, given_back: Places | None, now_ms: int, ids: tuple[str, ...] = ()) -> int:
         position = self.outbox.put(records.outcome(report, given_back, ids, now_ms))
         self._owe(report, position)
         return position
@@ -403,3 +410,8 @@ class Core:
         self._open_channels = self._channels_open(self._now_ms)
         day = self.local.day(self._now_ms)
         return not any(self._is_open(lane, day) for lane in self.queue.lanes.values())
+
+
+def _places(send: Send) -> Places:
+    """Return what an attempt takes of quotas."""
+    return send.day, send.what.channel, send.what.campaign, send.parts

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FOR_EVER_MS = 1 << 62
 
+Places = tuple[int, str, str, int]
+"""What an attempt takes of quotas: day, channel, campaign, parts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -53,7 +56,8 @@ class Phase(IntEnum):
 
 
 class Send:
-    """One decision on its way. `position` is that of the outbox record that holds it whole.
+    """One decision on its way. `position` is that of the outbox record that holds it whole; `parts` counts the messages
+    on the air that its text needs.
 
     `doubtful`: an attempt may have reached somebody, and another is made only because that does no harm. Such a send is
     never refunded.
@@ -67,6 +71,7 @@ class Send:
         "gateway",
         "lane",
         "order",
+        "parts",
         "phase",
         "position",
         "refused",
@@ -78,6 +83,7 @@ class Send:
         self.what = what
         self.order = order
         self.position = position
+        self.parts = 1
         self.expires_ms = what.expires_ms
         self.phase = Phase.WAITING
         self.tries = 0

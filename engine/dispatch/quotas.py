@@ -1,8 +1,11 @@
-"""How many messages a calendar day, by channel and by campaign.
+"""How many messages on the air a calendar day, by channel and by campaign.
 
-An attempt takes a place of the day it is made on; a refusal gives it back to that day. What is on its way, taken or in
-doubt keeps its place, so a quota is never exceeded. Counters of past days are forgotten. They are rebuilt from the
-outbox after a restart: see `engine.dispatch.outbox`.
+An attempt takes a place of the day it is made on for each part of its text; a refusal gives them back to that day. What
+is on its way, taken or in doubt keeps its places, so a quota is never exceeded. Counters of past days are forgotten.
+They are rebuilt from the outbox after a restart: see `engine.dispatch.outbox`.
+
+The first text with more parts than there are places ends the day for its channel or campaign, so that shorter ones do
+not overtake it; a place given back opens it again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,30 +21,49 @@ class Quotas:
         self._bounds = {("channel", name): bound for name, bound in channels.items() if bound > 0}
         self._bounds |= {("campaign", name): bound for name, bound in campaigns.items() if bound > 0}
         self._counts: dict[tuple[int, str, str], int] = {}
+        self._full: set[tuple[int, str, str]] = set()
         self._newest_day = 0
 
     def left(self, day: int, channel: str, campaign: str) -> bool:
-        """Return whether one more message of the channel and the campaign fits the day."""
-        for scope in (("channel", channel), ("campaign", campaign)):
-            bound = self._bounds.get(scope)
-            if bound is not None and self._counts.get((day, *scope), 0) >= bound:
-                return False
-        return True
+        """Return whether the channel and the campaign have places on the day."""
+        return self._without_room(day, channel, campaign, 1) is None
 
-    def take(self, day: int, channel: str, campaign: str) -> None:
+    def never_fits(self, channel: str, campaign: str, parts: int) -> bool:
+        """Return whether a text has more parts than any day has places."""
+        bounds = (self._bounds.get(("channel", channel)), self._bounds.get(("campaign", campaign)))
+        return any(bound is not None and parts > bound for bound in bounds)
+
+    def fits(self, day: int, channel: str, campaign: str, parts: int) -> bool:
+        """Return whether a text fits the day; one that does not ends it."""
+        full = self._without_room(day, channel, campaign, parts)
+        if full is not None:
+            self._full.add(full)
+        return full is None
+
+    def _without_room(self, day: int, channel: str, campaign: str, parts: int) -> tuple[int, str, str] | None:
+        for scope in (("channel", channel), ("campaign", campaign)):
+            bound, key = self._bounds.get(scope), (day, *scope)
+            if bound is not None and (key in self._full or self._counts.get(key, 0) + parts > bound):
+                return key
+        return None
+
+    def take(self, day: int, channel: str, campaign: str, parts: int) -> None:
         """Count one attempt."""
         if day > self._newest_day:
             self._newest_day = day
             self._counts = {key: count for key, count in self._counts.items() if key[0] >= day - 1}
-        self._add(day, channel, campaign, 1)
+            self._full = {key for key in self._full if key[0] >= day - 1}
+        self._add(day, channel, campaign, parts)
 
-    def give_back(self, day: int, channel: str, campaign: str) -> None:
+    def give_back(self, day: int, channel: str, campaign: str, parts: int) -> None:
         """Take back an attempt that certainly reached nobody."""
-        self._add(day, channel, campaign, -1)
+        self._add(day, channel, campaign, -parts)
 
     def _add(self, day: int, channel: str, campaign: str, change: int) -> None:
         for key in ((day, "channel", channel), (day, "campaign", campaign)):
             count = self._counts.get(key, 0) + change
+            if change < 0:
+                self._full.discard(key)
             if count > 0:
                 self._counts[key] = count
             else:

@@ -19,7 +19,7 @@ The first element is a letter, the order of the others stands here and nowhere e
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.dispatch.model import Decided, Report, Send
+from engine.dispatch.model import Decided, Places, Report, Send
 
 Record = list[Any]
 
@@ -64,18 +64,18 @@ def kept(send: Send, *, flying: bool) -> Record:
 def attempt(send: Send) -> Record:
     """Return the record of an attempt that is about to be made."""
     what = send.what
-    return [ATTEMPT, what.decision_id, send.gateway, send.day, what.channel, what.campaign]
+    return [ATTEMPT, what.decision_id, send.gateway, send.day, what.channel, what.campaign, send.parts]
 
 
 def waits(send: Send) -> Record:
     """Return the record of an attempt that is to be made again."""
     what = send.what
-    head = [WAITS, what.decision_id, send.tries, send.due_ms, send.day, what.channel, what.campaign]
+    head = [WAITS, what.decision_id, send.tries, send.due_ms, send.day, what.channel, what.campaign, send.parts]
     return [*head, list(send.refused), send.doubtful]
 
 
-def outcome(report: Report, given_back: tuple[int, str, str] | None, ids: tuple[str, ...], at_ms: int) -> Record:
-    """Return the record of an end; `given_back` is day, channel and campaign of an attempt that reached nobody."""
+def outcome(report: Report, given_back: Places | None, ids: tuple[str, ...], at_ms: int) -> Record:
+    """Return the record of an end; `given_back` are the places of an attempt that reached nobody."""
     head = [OUTCOME, report.decision_id, report.subscriber, int(report.state), report.gateway, report.error]
     return [*head, list(given_back or ()), list(ids), at_ms]
 

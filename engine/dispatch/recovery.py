@@ -87,16 +87,16 @@ class _Reader:
         alive.refused = tuple(refused)
 
     def _attempt(self, _: int, record: Record) -> None:
-        decision_id, gateway, day, channel, campaign = record[1:]
-        self.core.quotas.take(day, channel, campaign)
+        decision_id, gateway, *places = record[1:]
+        self.core.quotas.take(*places)
         alive = self.alive.get(decision_id)
         if alive is not None:
-            alive.gateway, alive.day = gateway, day
+            alive.gateway, alive.day = gateway, places[0]
 
     def _waits(self, _: int, record: Record) -> None:
-        decision_id, tries, due_ms, day, channel, campaign, refused, doubtful = record[1:]
+        decision_id, tries, due_ms, *places, refused, doubtful = record[1:]
         if not doubtful:
-            self.core.quotas.give_back(day, channel, campaign)
+            self.core.quotas.give_back(*places)
         alive = self.alive.get(decision_id)
         if alive is not None:
             alive.gateway, alive.tries, alive.due_ms, alive.refused = "", tries, due_ms, tuple(refused)

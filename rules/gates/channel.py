@@ -1,6 +1,8 @@
 """Channel: a card for the front desk needs a customer at the desk.
 
-A visit is open from its `visit` event until its closing one, and for `VISIT_MS_MAX` at the most.
+A visit is open from its `visit` event until the closing one that names it, and for `VISIT_MS_MAX` at the most. A close
+that comes late, after the subscriber's next visit has opened, names another visit and changes nothing; one without a
+name closes a visit without a name.
 """
 
 from state.jit import part

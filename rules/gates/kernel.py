@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rules.gates.age import too_old
 from rules.gates.caps import cap_reached
-from rules.gates.channel import OPEN, at_desk
+from rules.gates.channel import OPEN, VISIT, at_desk
 from rules.gates.eligibility import not_eligible
 from rules.gates.holdout import held_out
 from rules.gates.lists import on_list
@@ -33,7 +33,7 @@ class Rows(NamedTuple):
     """Columns of the batch, for kernels: `number` int32[n] is each row's index in its frame; `slot` int32[n].
 
     `outs` int64[features, >= n] and `known` uint8 are the features as of each event, `lists` int64[n] the bits of the
-    lists; `visit_ms` int64[slots] is state.
+    lists; `visit_ms` and `visit` int64[slots] are state: since when, and the text hash of the visit's name, 0 for none.
     """
 
     number: NDArray[np.int32]
@@ -47,6 +47,7 @@ class Rows(NamedTuple):
     known: NDArray[np.uint8]
     lists: NDArray[np.int64]
     visit_ms: NDArray[np.int64]
+    visit: NDArray[np.int64]
 
 
 class Verdicts(NamedTuple):
@@ -73,7 +74,7 @@ def decide(
 ) -> int:
     """Judge the candidates, sorted by (row, rule); return how many were decided.
 
-    `asides` int32[k] are the rows of outcome and visit events, ascending. Writes `verdicts`, contacts and `visit_ms`.
+    `asides` int32[k] are the rows of outcome and visit events, ascending. Writes `verdicts`, contacts and visits.
     """
     table, paused, contacts = uncounted(table), uncounted(paused), uncounted(contacts)
     transitions, rows, verdicts = uncounted(transitions), uncounted(rows), uncounted(verdicts)
@@ -114,8 +115,13 @@ def decide(
 def apply_aside(contacts: ContactArrays, rows: Rows, row: int) -> None:
     """Fold an outcome or a visit into the state of its subscriber."""
     if rows.type[row] == TYPE_VISIT:
+        slot = rows.slot[row]
+        visit = rows.cells[VISIT, row] if (rows.present[row] >> VISIT) & 1 == 1 else 0
         closing = (rows.present[row] >> OPEN) & 1 == 1 and rows.cells[OPEN, row] == 0
-        rows.visit_ms[rows.slot[row]] = 0 if closing else rows.at_ms[row]
+        if not closing:
+            rows.visit_ms[slot], rows.visit[slot] = rows.at_ms[row], visit
+        elif rows.visit[slot] == visit:
+            rows.visit_ms[slot] = 0
         return
     state = rows.cells[4, row]
     if state in (STATE_COMMITTED, STATE_REFUNDED):

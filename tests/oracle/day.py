@@ -181,7 +181,11 @@ class Day:
                 name = random.choice(["do-not-disturb", "grey", "vip", "no such list"])
                 return Row("list", subscriber, at_ms, {"list": name, "member": random.random() < 0.6})
             case 1:
-                values: dict[str, Any] = {"terminal": "hall01-1", "visit": "v", "open": random.random() < 0.7}
+                values: dict[str, Any] = {
+                    "terminal": "hall01-1",
+                    "visit": random.choice("vw"),
+                    "open": random.random() < 0.7,
+                }
                 return Row("visit", subscriber, at_ms, values)
             case 2:
                 held = [name for name in ("12593", "gprs20", "mms", "wap") if random.random() < 0.4]

@@ -7,12 +7,12 @@ an unknown value None.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from rules.expressions.interpret import Row as Seen
 from rules.expressions.interpret import evaluate
-from rules.expressions.tree import And, Expr, Operand, Use
+from rules.expressions.tree import And, Expr, Operand
 from rules.gates import Gate
 from rules.model import Book, Feature, Rule
 from state.batch import Row
@@ -57,6 +57,7 @@ class Person:
     promises: Promises
     memories: dict[str, Memory] = field(default_factory=dict)
     visit_ms: int = 0
+    visit: Any = None
 
 
 class Interpreter:
@@ -77,11 +78,10 @@ class Interpreter:
         self.rules: dict[int, list[Rule]] = defaultdict(list)
         for rule in book.rules:
             if rule.enabled:
-                self.rules[rule.on].append(replace(rule, when=_named_apart(rule.when, rule.on)))
+                self.rules[rule.on].append(rule)
         self.told: dict[int, list[tuple[int, Feature]]] = defaultdict(list)
         for index, feature in enumerate(book.features):
-            where = feature.where and _named_apart(feature.where, feature.source_type)
-            self.told[feature.source_type].append((index, replace(feature, where=where)))
+            self.told[feature.source_type].append((index, feature))
 
     def control(self, record: Mapping[str, str]) -> None:
         """Pause, resume or kill a rule, a campaign or a channel."""
@@ -121,7 +121,10 @@ class Interpreter:
         row, person = moment.row, moment.person
         values = row.values
         if row.type == "visit":
-            person.visit_ms = 0 if values.get("open") is False else row.at_ms
+            if values.get("open") is not False:
+                person.visit_ms, person.visit = row.at_ms, values.get("visit")
+            elif values.get("visit") == person.visit:
+                person.visit_ms = 0
         elif row.type == "outcome" and values.get("state") == REFUNDED:
             person.promises.refund(*(int(values.get(name, 0)) for name in ("position", "row", "rule")))  # type: ignore[arg-type]  # INT fields
 
@@ -263,7 +266,7 @@ class Moment:
         """What a record keeps of an operand."""
         if operand.source == "builtin":
             return self.row.at_ms if operand.index == 0 else self.append_ms
-        return self.row.values.get(operand.name) if operand.source == "cell" else self.get(operand.name)
+        return self.get(operand.name)
 
     def holds(self, expr: Expr) -> bool:
         """Whether a condition is true, and not false or unknown; all parts of an `and` must be."""
@@ -283,20 +286,6 @@ def read_under(row: Row, written: Schema, schema: Schema) -> Row | None:
             is_set = new.fields[slot].kind is Kind.SET
             values[name] = [one for one in value if one in new.fields[slot].members] if is_set else value  # type: ignore[union-attr]  # a SET's value
     return replace(row, values=values)
-
-
-def _named_apart(expr: Any, on: int) -> Any:
-    """The same condition; on `profile`, where a field has the name of its attribute, the field is `profile.NAME`."""
-    if on != PROFILE:
-        return expr
-    if isinstance(expr, Use):
-        own = expr.operand.source == "cell"
-        return Use(replace(expr.operand, name=f"profile.{expr.operand.name}")) if own else expr
-    if isinstance(expr, tuple):
-        return tuple(_named_apart(one, on) for one in expr)
-    if is_dataclass(expr) and not isinstance(expr, type | Operand):
-        return replace(expr, **{one.name: _named_apart(getattr(expr, one.name), on) for one in fields(expr)})
-    return expr
 
 
 def _mixed(value: int) -> int:

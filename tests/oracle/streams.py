@@ -84,6 +84,8 @@ def event(random: Random, at_ms: int, shape: Shape, decided: Sequence[Record]) -
         values: dict[str, Any] = {"terminal": "t1"}
         if random.random() < 0.8:
             values["open"] = random.random() < 0.7
+        if random.random() < 0.7:
+            values["visit"] = random.choice(["v1", "v2"])
         return Row("visit", subscriber, at_ms, values)
     if shape.has_ping and random.random() < 0.1:
         return Row("ping", subscriber, at_ms)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.contract import Receipt, ReceiptState
+from connectors.gateways.text import parts_count, parts_of
 from engine.dispatch.hours import LocalTime
 from engine.dispatch.model import FOR_EVER_MS, Action, Decided, Phase, Scope, Send
 from engine.dispatch.optout import is_opt_out
@@ -61,19 +62,35 @@ def test_the_day_changes_at_local_midnight():
 def test_a_quota_counts_by_day_and_gives_places_back():
     quotas = Quotas({"sms": 2}, {"care": 1})
     assert quotas.left(5, "sms", "care")
-    quotas.take(5, "sms", "care")
+    quotas.take(5, "sms", "care", 1)
     assert not quotas.left(5, "sms", "care")
     assert quotas.left(5, "sms", "sale")
     assert quotas.left(6, "sms", "care")
-    quotas.give_back(5, "sms", "care")
+    quotas.give_back(5, "sms", "care", 1)
     assert quotas.left(5, "sms", "care")
     assert quotas.counted() == []
+
+
+def test_a_text_takes_a_place_for_each_part_and_one_that_does_not_fit_ends_the_day():
+    quotas = Quotas({"sms": 4}, {})
+    quotas.take(5, "sms", "care", 3)
+    assert quotas.left(5, "sms", "care")
+    assert not quotas.fits(5, "sms", "care", 2)
+    assert not quotas.left(5, "sms", "sale"), "a shorter one must not overtake"
+    quotas.give_back(5, "sms", "care", 3)
+    assert quotas.fits(5, "sms", "care", 4)
+    assert [quotas.never_fits("sms", "care", parts) for parts in (4, 5)] == [False, True]
+
+
+@given(st.text(alphabet="a€中😀", max_size=700))
+def test_the_parts_of_a_text_are_counted_as_they_are_cut(text):
+    assert parts_count(text) == len(parts_of(text, 0))
 
 
 def test_a_quota_forgets_days_before_yesterday():
     quotas = Quotas({"sms": 2}, {})
     for day in (5, 6, 7):
-        quotas.take(day, "sms", "care")
+        quotas.take(day, "sms", "care", 1)
     assert {day for day, *_ in quotas.counted()} == {6, 7}
 
 
@@ -83,16 +100,23 @@ def test_a_bucket_never_lets_more_pass_than_rate_and_burst_allow(steps, rate):
     for pause, wanted in steps:
         now += pause
         for _ in range(min(wanted, bucket.room(now))):
-            bucket.take()
+            bucket.take(1)
             passed += 1
     assert passed <= max(1.0, rate / 10) + (now - 100.0) * rate + 1e-6
+
+
+def test_a_text_of_several_parts_leaves_a_debt_that_is_paid_before_the_next():
+    bucket = TokenBucket(2.0)
+    assert bucket.room(0.0) == 1
+    bucket.take(3)
+    assert [bucket.room(second) > 0 for second in (0.5, 1.0, 1.4, 1.5)] == [False, False, False, True]
 
 
 def test_a_slow_bucket_passes_its_rate():
     bucket, passed = TokenBucket(0.5), 0
     for second in range(100):
         if bucket.room(float(second)):
-            bucket.take()
+            bucket.take(1)
             passed += 1
     assert 49 <= passed <= 51
 

@@ -320,6 +320,20 @@ async def test_a_rate_is_kept():
         assert 25 <= len(world.gateway.sent) <= 60
 
 
+async def test_a_quota_counts_the_parts_of_long_texts_also_over_a_restart():
+    policy = Policy({"sms": replace(POLICY.channels["sms"], quota_per_day=5)})
+    long, disk = "x" * 200, SimulatedDisk()
+    async with running(policy=policy, disk=disk) as world:
+        world.dispatcher.offer([decided(1, text=long), decided(2, text=long), decided(3, text="x" * 1000)])
+        await until(lambda: len(world.log.said) == 3)
+        assert world.log.states()[0] == ("0-3-0-7", OutcomeState.REFUNDED), "more parts than a day has places"
+    async with running(policy=policy, disk=disk) as world:
+        world.dispatcher.offer([decided(4), decided(5)])
+        await until(lambda: world.gateway.sent)
+        await asyncio.sleep(0.1)
+        assert [message.decision_id for message in world.gateway.sent] == ["0-4-0-7"]
+
+
 @pytest.mark.parametrize("links", [2])
 async def test_a_thousand_texts_go_over_smpp_once_each_and_every_receipt_reaches_the_log(monkeypatch, links, tmp_path):
     monkeypatch.setenv("DISPATCH_TEST_PASSWORD", "secret")

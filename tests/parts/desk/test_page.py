@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from connectors.desk.kept import KeptPanels
@@ -35,6 +36,7 @@ THREE = (
         script="新手机上网方便，办 5 元包含 30M 流量，用多少看得见。",
     ),
 )
+LINK = "document.getElementById('link').textContent"
 LIVE = "document.querySelectorAll('.card:not(.ended)').length"
 
 
@@ -180,6 +182,7 @@ async def test_an_unanswered_card_is_seen_to_expire_and_is_no_refusal(chromium: 
         await served.desk.offer(ANNA, THREE[1])
         await served.desk.offer(ANNA, card(expires_ms=served.desk.clock() + 2_500))
         await tab.until("document.querySelectorAll('.left')[1].textContent.startsWith('还剩')")
+        assert await tab.look("document.getElementById('key-choose').innerText") == "12 选择"
         await tab.picture("12-running-out-wide-light")
         await outcome(tab, 1, "已过期")
         await tab.picture("13-expired-wide-light")
@@ -242,6 +245,8 @@ async def test_a_terminal_needs_its_own_token(chromium: Chromium, monkeypatch: p
         await tab.resize(1280, 800)
         await tab.open(f"{served.url}/desk/counter-3")
         await tab.until("document.body.dataset.state === 'locked'")
+        assert await tab.look(LINK) == "需要登录"
+        assert "counter-3" in await tab.look("document.getElementById('locked').innerText")
         await tab.picture("17-locked-wide-light")
         await tab.open("about:blank")
         await tab.open(f"{served.url}{served.sessions.page_path('counter-3')}")
@@ -254,6 +259,13 @@ async def test_a_terminal_needs_its_own_token(chromium: Chromium, monkeypatch: p
         await tab.press("y")
         await outcome(tab, 0, "已办理")
         assert await tab.look("fetch('/desk/counter-4/session').then((reply) => reply.status)") == 401
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as elsewhere:
+            token = {"token": served.sessions.terminal_token("counter-3")}
+            assert (await elsewhere.post(f"{served.url}/desk/counter-3/session", json=token)).ok
+            async with elsewhere.get(f"{served.url}/desk/counter-3/events"):
+                await tab.until("document.body.dataset.state === 'locked'")
+        assert await tab.look(LINK) == "需要登录"
+        await tab.picture("19-taken-over-wide-light")
 
 
 CONTRASTS = """
