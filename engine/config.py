@@ -70,7 +70,9 @@ class BookConfig(Section):
 class LogConfig(Section):
     """The log of events and the journal of decisions."""
 
-    segment_bytes: Annotated[int, Field(ge=MIB, le=GIB, description="Bytes of one preallocated segment.")] = 64 * MIB
+    segment_bytes: Annotated[int, Field(ge=MIB, le=GIB, description="Bytes of a segment; the first are smaller.")] = (
+        64 * MIB
+    )
     log_hours_max: Annotated[
         int,
         Field(ge=0, le=87_600, description="Hours that frames are kept once redo no longer needs them; 0 for ever."),

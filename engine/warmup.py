@@ -5,6 +5,7 @@ Each step folds a small world of made-up rows through a part of the product, so 
 
 import sys
 import time
+from pathlib import Path
 from typing import TextIO
 
 import numpy as np
@@ -15,11 +16,15 @@ from rules.load import load_text
 from state.batch import Row, from_rows, select
 from state.columns import Table
 from state.contacts import Contacts
+from state.dedupe import Dedupe
+from state.disk import SimulatedDisk
 from state.frame import Frame, FrameKind, decode, encode
 from state.hashing import split_by_partition
+from state.index import spread_entries
 from state.jit import watch_compiling
+from state.strings import Strings
 
-KERNELS = 270
+KERNELS = 277
 SLOTS = 64
 BOOK = """
 [book]
@@ -58,7 +63,7 @@ def warm_up(line: TextIO | None) -> float:
             line.flush()
 
     with watch_compiling(told):
-        for step in (_decider, _scanner, _pages):
+        for step in (_decider, _scanner, _memory, _pages):
             step()
     seconds = time.monotonic() - began
     if line is not None and compiled:
@@ -108,10 +113,24 @@ def _scanner() -> None:
     from connectors.sources.contract import chunk_of  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.decoder import Decoder  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.mapping import Mapping  # noqa: PLC0415 loaded where it is compiled
+    from connectors.sources.scan.kernel import insert_all  # noqa: PLC0415 loaded where it is compiled
+    from connectors.sources.scan.maps import count_lines  # noqa: PLC0415 loaded where it is compiled
 
     schema = load_text({"warm.toml": BOOK}).schema
     line = b'{"type":"e","msisdn":8613800000001,"time":"2026-01-01T00:00:00Z","id":"1","word":"x","number":1}\n'
-    Decoder(Mapping(), schema).decode(chunk_of(line), 1 << 50)
+    chunk = chunk_of(line)
+    Decoder(Mapping(), schema).decode(chunk, 1 << 50)
+    count_lines(chunk.data.ctypes.data, chunk.length)
+    insert_all(np.zeros(2, np.int64), np.zeros(4, np.int64))
+
+
+def _memory() -> None:
+    """See an id twice, keep a text and find it, double a table."""
+    Dedupe(1, 1).mark(np.array([1, 1]), 0, np.zeros(2, np.uint8))
+    strings = Strings(SimulatedDisk(), Path("texts"), 1)
+    strings.add([(1, b"text")])
+    strings.text(1)
+    spread_entries(np.zeros(2, np.int64), np.zeros(4, np.int64))
 
 
 def _pages() -> None:

@@ -17,7 +17,9 @@ import errno
 import fcntl
 import itertools
 import os
+import queue
 import random
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +107,9 @@ class Disk(Protocol):
 
     def lock(self, path: Path) -> Lock:
         """Take the exclusive lock named by `path`; LockedError when another holds it."""
+
+    def later(self, task: Callable[[], None]) -> None:
+        """Have work done on files that nobody waits for; a task that raises is a fault of the program."""
 
 
 def write_whole(disk: Disk, path: Path, data: bytes) -> None:
@@ -213,6 +218,30 @@ class RealLock:
             self._handle = -1
 
 
+class _Background:
+    """One thread for the work that nobody waits for, begun with the first task."""
+
+    def __init__(self) -> None:
+        self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def put(self, task: Callable[[], None]) -> None:
+        """Do a task after those before it."""
+        self._tasks.put(task)
+        with self._guard:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="write-ahead", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._tasks.get()()
+
+
+_BACKGROUND = _Background()
+
+
 class RealDisk:
     """The operating system's files."""
 
@@ -275,6 +304,10 @@ class RealDisk:
             os.close(handle)
             raise
         return RealLock(handle)
+
+    def later(self, task: Callable[[], None]) -> None:
+        """Hand the task to a thread that all disks of the process share."""
+        _BACKGROUND.put(task)
 
 
 # ---- the simulated one
@@ -432,6 +465,10 @@ class SimulatedDisk:
             raise LockedError(f"{path.parent} is held by process simulated")
         self._locks.add(path)
         return SimulatedLock(self._locks, path)
+
+    def later(self, task: Callable[[], None]) -> None:
+        """Do it now: its steps are crash points like any other."""
+        task()
 
     def crash(self, chance: random.Random) -> None:
         """Lose power: every change that was not synced survives or not, sector by sector, as `chance` has it."""

@@ -1,6 +1,8 @@
 """Append-only records with dense positions, kept in files of a bounded size.
 
-A segment file is named after its first position and preallocated, so that a sync has no metadata to carry. A record is
+A segment file is named after its first position and has its size from the start, its blocks written ahead
+(`state.draft`), so that a sync has no metadata to carry. The first file is small, each next one twice as long, up to
+`segment_bytes`: so all of them are written ahead, and a log that hardly grows takes little room. A record is
 
     length u32 | crc32 u32 | position i64 | durable i64 | at_ms i64 | payload, padded to eight bytes
 
@@ -15,7 +17,6 @@ returned before it. After a failed sync nothing is known about the file any more
 Payloads are opaque here: see `state.log` and `state.journal`.
 """
 
-import contextlib
 import itertools
 import struct
 import threading
@@ -27,7 +28,8 @@ from pathlib import Path
 
 import numpy as np
 
-from state.disk import Buffer, DamagedError, Disk, DiskError, DiskFullError, File, GoneError, Lock, RealDisk
+from state.disk import Buffer, DamagedError, Disk, DiskError, File, GoneError, Lock, RealDisk
+from state.draft import HURRIED_BYTES, Draft
 
 SEGMENT_BYTES = 64 << 20
 RECORD_BYTES_MAX = 1 << 30
@@ -78,7 +80,7 @@ class Segments:
     Args:
         folder: where the files stand; created when missing.
         disk: the file system.
-        segment_bytes: size of a file; a record larger than that has a file of its own.
+        segment_bytes: size of a file once the log has grown; a record larger than that has a file of its own.
         read_only: take no lock, cut nothing: for a reader beside the process that appends.
 
     Raises:
@@ -99,6 +101,7 @@ class Segments:
         self._room = 0
         self._clean = True  # nothing but zeros behind the last record
         self._retired: list[File] = []
+        self._draft = Draft(self.disk, folder / _DRAFT)
         self._failed: str | None = None
         self._guard = threading.Lock()
         self._lock: Lock | None = None
@@ -152,6 +155,7 @@ class Segments:
         file.write([struct.pack("<II", length, crc) + checked, *parts, padding], segment.end)
         self._clean = True
         segment.add(segment.end, segment.end + size, at_ms)
+        self._draft.keep_up(min(2 * self._room, self.segment_bytes), segment.end / self._room)
         return position
 
     def sync(self) -> int:
@@ -243,6 +247,7 @@ class Segments:
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._draft.close()
         last = self._segments[-1]
         end = next((r.offset for r in self._read_segment(last, last.first) if r.position == next_position), last.end)
         file = self.disk.open(last.path, writable=True)
@@ -257,6 +262,7 @@ class Segments:
         for file in (*self._retired, *([self._file] if self._file else [])):
             file.close()
         self._retired, self._file = [], None
+        self._draft.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -313,11 +319,11 @@ class Segments:
     def _cut_tail(self, file: File, segment: _Segment) -> None:
         """Make everything behind the last whole record zero again, and the records before it durable."""
         size = file.size()
-        if _has_content(file, segment.end, size):
+        torn = list(_spans_with_content(file, segment.end, size))
+        if torn:
             self._refuse_rot(file, segment, size)
-            file.truncate(segment.end)
-            with contextlib.suppress(DiskFullError):  # the next append asks again
-                file.allocate(size)
+        for start, end in torn:
+            file.write([bytes(end - start)], start)
         self._sync(file)
         self.disk.sync_folder(self.folder)
 
@@ -344,11 +350,15 @@ class Segments:
             self._clean = True
         if end + size <= self._room:
             return self._file
-        if end + size <= self.segment_bytes or end == 0:
-            self._file.allocate(max(self.segment_bytes, end + size))
+        if end == 0:  # it has the name that the next one would have
+            self._file.allocate(max(size, self._hurried_bytes))
             self._room = self._file.size()
             return self._file
         return self._begin_segment(size)
+
+    @property
+    def _hurried_bytes(self) -> int:
+        return min(HURRIED_BYTES, self.segment_bytes)
 
     def _begin_segment(self, size: int) -> File:
         """Seal the present file and begin the next.
@@ -357,13 +367,13 @@ class Segments:
         that only the last file can be torn. Without room for the draft nothing has changed.
         """
         first = self.next_position
-        file = self._draft(max(self.segment_bytes, size))
+        file = self._draft.take(size, self._hurried_bytes)
         try:
             if self._file is not None:
                 self._file.truncate(self._segments[-1].end)
                 self._room = self._segments[-1].end
                 self._sync(self._file)
-            self.disk.rename(self.folder / _DRAFT, self._path(first))
+            self.disk.rename(self._draft.path, self._path(first))
             self.disk.sync_folder(self.folder)
         except DiskError:
             file.close()
@@ -375,19 +385,6 @@ class Segments:
             self._file = file
             self._room = file.size()
             self._segments = [*self._segments, _Segment(first, self._path(first))]
-        return file
-
-    def _draft(self, length: int) -> File:
-        """Return an empty, preallocated file without a position yet."""
-        file = self.disk.open(self.folder / _DRAFT, writable=True)
-        try:
-            file.truncate(0)
-            file.allocate(length)
-            file.sync()
-        except DiskError:
-            file.close()
-            self.disk.remove(self.folder / _DRAFT)
-            raise
         return file
 
     def _sync(self, file: File) -> None:
@@ -512,13 +509,12 @@ def _window(file: File, offset: int) -> bytes:
     return window
 
 
-def _has_content(file: File, start: int, end: int) -> bool:
-    """Return whether any byte in the span is not zero."""
+def _spans_with_content(file: File, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of the span that are not all zeros."""
     for offset in range(start, end, _WINDOW_BYTES):
         data = file.read(offset, min(_WINDOW_BYTES, end - offset))
         if data.count(0) != len(data):
-            return True
-    return False
+            yield offset, offset + len(data)
 
 
 def _proof_of_durability(data: bytes, broken: int) -> int | None:
