@@ -244,7 +244,6 @@ class Core:
         elif outcome.state is State.UNKNOWN:
             self.unknown(send, outcome.code, now_ms)
         elif outcome.state is State.PERMANENT:
-            send.doubtful = send.doubtful and not self.doors[send.gateway].repeatable
             self._refund(send, outcome.code or "REFUSED", now_ms, attempted=True)
         else:
             self._again(send, outcome, now_ms)
