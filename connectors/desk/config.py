@@ -5,9 +5,9 @@ value. Nothing here opens a connection: checking a configuration needs neither R
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connectors.secret import Secret
 
@@ -59,6 +59,12 @@ class RedisConfig(BaseModel):
     terminals_per_reader: Annotated[
         int, Field(ge=1, le=4_096, description="Terminals that share one blocking connection to Redis.")
     ] = 256
+
+    @model_validator(mode="after")
+    def _authorities_are_for_tls(self) -> Self:
+        if self.ca_file is not None and not self.url.startswith("rediss://"):
+            raise ValueError(f"ca_file={str(self.ca_file)!r} needs TLS: url={self.url!r} must begin with rediss://")
+        return self
 
 
 class DeskConfig(BaseModel):

@@ -44,11 +44,15 @@ class RedisServer:
                 time.sleep(0.02)
         raise AssertionError(f"redis-server did not answer on port {self.port} within 10 s")
 
+    def ask(self, command: str) -> None:
+        """Have it carry out a command."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as asking:
+            asking.sendall(f"{command}\r\n".encode())
+            assert asking.recv(16).startswith(b"+OK")
+
     def snapshot(self) -> None:
         """Have it write what it holds now to a file, with which it will start again."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as asking:
-            asking.sendall(b"SAVE\r\n")
-            assert asking.recv(16).startswith(b"+OK")
+        self.ask("SAVE")
 
     def kill(self) -> None:
         """Kill it."""

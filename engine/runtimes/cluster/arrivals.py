@@ -98,12 +98,12 @@ class Arrivals:
         row = arrival.row
         terminal, visit, customer = await self._texts.complete(lambda: self._read(arrival))
         name = visit or f"{terminal}-{row.at_ms}"
-        known = await self._desk.queue.find("visit", name)
+        panel = await self._desk.queue.look("visit", name)
         if not row.opened:
-            if known:
+            if panel is not None and panel.open_visit is not None and panel.open_visit.id == name:
                 await self._desk.close_visit(name)
             return
-        if not known and terminal:
+        if panel is None and terminal:
             if arrival.live:
                 await self._desk.open_visit(terminal, row.subscriber, name, logged=True)
             else:

@@ -181,3 +181,24 @@ async def test_a_panel_that_nobody_can_read_is_replaced_by_the_next_change(redis
         await desk.open_visit("t1", ANNA, "v2")
         panel = await queue.read("t1")
         assert (panel.visit.id if panel.visit else "", panel.version) == ("v2", 4)
+
+
+async def test_redis_is_asked_with_the_password_that_the_configuration_names(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_server.ask("CONFIG SET requirepass s3cret")
+    monkeypatch.setenv("DESK_TEST_PASSWORD", "s3cret")
+    async with process(redis_server, password={"env": "DESK_TEST_PASSWORD"}) as (desk, _):
+        await desk.open_visit("t1", ANNA, "v1")
+    desk, _ = desk_over(RedisQueue(300_000, 500, RedisConfig(url=redis_server.url, timeout_ms=300)))
+    with pytest.raises(QueueLost) as lost:
+        await desk.open_visit("t1", ANNA, "v2")
+    assert "s3cret" not in str(lost.value)
+    await desk.stop()
+
+
+def test_a_password_in_the_address_or_authorities_without_tls_are_refused() -> None:
+    with pytest.raises(ValueError, match="url"):
+        RedisConfig.model_validate({"url": "redis://:s3cret@127.0.0.1:6379/0"})
+    with pytest.raises(ValueError, match="must begin with rediss://"):
+        RedisConfig.model_validate({"url": "redis://127.0.0.1:6379/0", "ca_file": "ca.pem"})
