@@ -166,6 +166,12 @@ class Fold:
             "decider": self.decider.snapshot(),
         }
 
+    def take_up(self, snapshot: Snapshot) -> None:
+        """Begin from what `snapshot` returned."""
+        self.sources = dict(snapshot["sources"])
+        self.clock_ms = snapshot["clock_ms"]
+        self.decider.restore(snapshot["decider"], self.books)
+
     def recover(self, redo: Callable[[Appended], None], texts: Callable[[Texts], object] | None = None) -> int:
         """Load pages, fold the log again from where they end; return how many events were folded.
 
@@ -174,9 +180,7 @@ class Fold:
         """
         recovered = self.flusher.recover()
         if recovered.snapshot is not None:
-            self.sources = dict(recovered.snapshot["sources"])
-            self.clock_ms = recovered.snapshot["clock_ms"]
-            self.decider.restore(recovered.snapshot["decider"], self.books)
+            self.take_up(recovered.snapshot)
         self._rebuild_dedupe(recovered.redo_from)
         self._stamps = recovered.slot_stamps
         folded = 0

@@ -17,6 +17,7 @@ from engine.runtimes.cluster.missing import Missing
 from engine.runtimes.cluster.records import leave_out_repeated
 from rules.gates.channel import VISIT_MS_MAX
 from state.decisions import DecisionBatch
+from state.flusher import Snapshot
 from state.frame import Frame
 
 STANDING_MAX = 100_000
@@ -47,8 +48,19 @@ class ClusterFold(Fold):
             self._stand(visit)
         return super().apply(position, frame)
 
+    def snapshot(self) -> Snapshot:
+        """Return also the visits that stand."""
+        standing = [[one.subscriber, one.terminal, one.visit, one.at_ms] for one in self._standing.values()]
+        return super().snapshot() | {"standing": standing}
+
+    def take_up(self, snapshot: Snapshot) -> None:
+        """Take up the visits, too; a worker of before kept none."""
+        super().take_up(snapshot)
+        rows = snapshot.get("standing", ())
+        self._standing = {row[0]: VisitRow(row[0], row[1], row[2], opened=True, at_ms=row[3]) for row in rows}
+
     def standing(self) -> list[VisitRow]:
-        """Return the visits that stand now, as far as the frames folded here tell."""
+        """Return the visits that stand now: opened, not closed, and not as old as the gates let no visit be."""
         self._standing = {
             subscriber: visit
             for subscriber, visit in self._standing.items()

@@ -14,7 +14,9 @@ from engine.config import Config
 from engine.runtimes.cluster.fold import ClusterFold
 from engine.runtimes.cluster.intake import Packer
 from engine.runtimes.cluster.missing import Missing, MissingError
+from rules.gates.channel import VISIT_MS_MAX
 from rules.load import load_text
+from state.batch import Row, from_rows
 from state.columns import Table
 from state.contacts import Contacts
 from state.dedupe import Dedupe
@@ -163,3 +165,26 @@ def test_the_age_of_what_a_start_would_redo_follows_the_sweeps():
     fold.flusher.finish(4)
     fold.swept()
     assert fold.oldest_ms is None
+
+
+def visit(number, at_ms, *, opened=True):
+    values = {"terminal": "t1", "visit": f"v{number}", "open": opened, "cause": ""}
+    rows = [Row("visit", 8613800000000 + number, at_ms, values)]
+    return Frame(FrameKind.EVENTS, at_ms, from_rows(COMPILED.book.schema, rows))
+
+
+def test_a_new_owner_knows_the_visits_that_stand():
+    log, store = KafkaLog(), MemoryStore()
+    for number in range(3):
+        log.append(visit(number, BASE_MS + number))
+    log.append(visit(1, BASE_MS + 10, opened=False))
+    first = fold_of(log, store)
+    first.recover(lambda _: None)
+    first.flusher.finish(3)
+    first.flusher.close(drain=True)
+    log.append(visit(2, BASE_MS + 20, opened=False))
+    second = fold_of(log, store)
+    second.recover(lambda _: None)
+    assert [one.subscriber - 8613800000000 for one in second.standing()] == [0]
+    second.apply(len(log.frames), Frame(FrameKind.TICK, BASE_MS + VISIT_MS_MAX))
+    assert second.standing() == []
