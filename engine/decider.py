@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.compiled import LISTS, CompiledBook, Types
+from engine.compiled import LISTS, CompiledBook, FeaturePlan, Types
 from rules.expressions.run import Workspace
 from rules.gates.kernel import Rows, Verdicts, decide
 from rules.gates.pause import Paused, paused_arrays
@@ -26,9 +26,10 @@ from state.batch import Batch
 from state.columns import Key, Table
 from state.contacts import Contacts
 from state.decisions import DecisionBatch, Outcome
-from state.features import ColumnSpec, columns_of, fold, mark_leaves
+from state.features import ColumnSpec, columns_of, fold, words
+from state.features.folding import WORDS, fold_features, list_rows, new_view
 from state.schema import OUTCOME, VISIT, Schema, make_schema
-from state.selection import count_facts, gather_facts, mark_updates, narrow_updates, rows_of_types
+from state.selection import count_facts, gather_facts
 
 VISIT_KEY: Key = ("visit", 1)
 """The columns that say since when a subscriber stands at a desk, and in which visit."""
@@ -62,7 +63,7 @@ class Decider:
         self._updates = np.zeros(rows_max, np.uint8)
         self._outs = np.zeros((0, rows_max), np.int64)
         self._known = np.zeros((0, rows_max), np.uint8)
-        self._rows = _RowLists(rows_max)
+        self._view = new_view()
         self._paused = Paused(np.zeros(0, np.uint8), np.zeros(0, np.uint8))
         self._visit_ms, self._visit = self._visit_columns()
 
@@ -136,10 +137,9 @@ class Decider:
         if compiled is None:
             return None
         self._reserve(batch.n)
-        self._rows.begin(batch.type)
         self._fold_features(compiled, batch, slots, append_ms)
         hits = self._rules.run(batch, append_ms, self._outs, self._known)
-        asides = self._rows(ASIDE_TYPES)
+        asides = self._rows[0, : self._counts[0]]
         if hits == 0 and asides.shape[0] == 0:
             return None
         row, rule = self._rules.rows[:hits], self._rules.exprs[:hits]
@@ -185,6 +185,21 @@ class Decider:
             self._known = np.zeros((len(book.features), self._rows_max), np.uint8)
         self._rules = Workspace(compiled.rules, self._rows_max)
         self._wheres = Workspace(compiled.wheres, self._rows_max)
+        sets = list(dict.fromkeys((ASIDE_TYPES, *(plan.types for plan in compiled.plans))))
+        self._wanted = np.zeros((len(sets), 256), np.uint8)
+        for wanted, types in zip(self._wanted, sets, strict=True):
+            wanted[list(types)] = 1
+        self._rows = np.zeros((len(sets), self._rows_max + 1), np.int32)
+        self._counts = np.zeros(len(sets), np.int64)
+        self._types = [sets.index(plan.types) for plan in compiled.plans]
+        self._describe(compiled)
+
+    def _describe(self, compiled: CompiledBook) -> None:
+        """Write what the fold is told of each feature; anew when a column has moved."""
+        rows = zip(compiled.plans, self._arrays, self._types, strict=True)
+        described = [[*words(plan.spec, arrays), *_read_by(plan, types)] for plan, arrays, types in rows]
+        self._features = np.array(described, np.int64).reshape(len(described), WORDS)
+        self._moves = self.table.moves
 
     def _reserve(self, rows: int) -> None:
         """Make room for a batch larger than any before."""
@@ -192,7 +207,6 @@ class Decider:
             self._rows_max = rows
             self._updates = np.zeros(rows, np.uint8)
             self._outs = np.zeros((0, rows), np.int64)
-            self._rows = _RowLists(rows)
             if self.compiled is not None:
                 self._adopt(self.compiled, self._born)
 
@@ -204,23 +218,21 @@ class Decider:
 
     def _fold_features(self, compiled: CompiledBook, batch: Batch, slots: NDArray[np.int32], append_ms: int) -> None:
         """Fold features in order; a `where` reads attributes, which come first, so all are run before the first."""
-        n = batch.n
-        updates = self._updates[:n]
-        masks: NDArray[np.uint8] | None = None
-        for index, plan in enumerate(compiled.plans):
-            rows = self._rows(plan.types)
-            if rows.shape[0] == 0:
-                continue
-            mark_updates(rows, batch.type, plan.source_type, batch.present, plan.source_slot, updates)
-            if plan.spec.kind == LISTS:
-                mark_leaves(rows, batch.cells[MEMBER_SLOT], updates)
-            if plan.where >= 0:
-                if masks is None:
-                    masks = self._wheres.run_masks(batch, append_ms, self._outs, self._known)
-                narrow_updates(rows, masks[plan.where], updates)
-            cells = batch.cells[plan.source_slot] if plan.source_slot >= 0 else batch.at_ms
-            out, known = self._outs[index, :n], self._known[index, :n]
-            fold(plan.spec, self._arrays[index], slots, rows, updates, batch.at_ms, cells, out, known)
+        if self.table.moves != self._moves:
+            self._describe(compiled)
+        list_rows(batch.type, self._wanted, self._rows, self._counts)
+        plain = next((i for i, plan in enumerate(compiled.plans) if plan.where >= 0), len(compiled.plans))
+        self._fold_some(compiled, 0, plain, batch, slots)
+        if plain < len(compiled.plans):
+            self._wheres.run_masks(batch, append_ms, self._outs, self._known)
+            self._fold_some(compiled, plain, len(compiled.plans), batch, slots)
+
+    def _fold_some(self, compiled: CompiledBook, first: int, last: int, batch: Batch, slots: NDArray[np.int32]) -> None:
+        fold_features(
+            self._features, first, last, compiled.book.transitions, self._view,
+            slots, batch.type, batch.present, batch.at_ms, batch.cells,
+            self._rows, self._counts, self._wheres.masks, self._updates, self._outs, self._known,
+        )  # fmt: skip
 
     def _facts(
         self,
@@ -291,30 +303,7 @@ class Decider:
         return self._outs[feature, :n] * self._known[feature, :n]
 
 
-class _RowLists:
-    """The rows of sets of event types, each made once a batch."""
-
-    def __init__(self, rows_max: int) -> None:
-        self._rows_max = rows_max
-        self._wanted: dict[Types, NDArray[np.uint8]] = {}
-        self._found: dict[Types, NDArray[np.int32]] = {}
-        self._type = np.zeros(0, np.uint8)
-
-    def begin(self, type_: NDArray[np.uint8]) -> None:
-        """Take the types of a new batch."""
-        self._type = type_
-        self._found.clear()
-
-    def __call__(self, types: Types) -> NDArray[np.int32]:
-        """Return the rows of the given types, ascending."""
-        found = self._found.get(types)
-        if found is None:
-            wanted = self._wanted.get(types)
-            if wanted is None:
-                wanted = np.zeros(256, np.uint8)
-                wanted[list(types)] = 1
-                self._wanted[types] = wanted
-            room = np.empty(self._type.shape[0] + 1, np.int32)
-            found = room[: rows_of_types(self._type, wanted, room)]
-            self._found[types] = found
-        return found
+def _read_by(plan: FeaturePlan, types: int) -> tuple[int, int, int, int, int]:
+    """Return the words behind a loop's own: see `state.features.folding`."""
+    member = MEMBER_SLOT if plan.spec.kind == LISTS else -1
+    return plan.source_type, plan.source_slot, plan.where, types, member

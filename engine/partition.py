@@ -230,7 +230,7 @@ class Fold:
         batch, number = self._rows_to_fold(frame)
         if batch.n == 0:
             return None
-        self._make_room(batch.n, position)
+        self._make_room(position)
         slots = np.empty(batch.n, np.int32)
         fresh = self.table.lookup(batch.subscriber, slots, position)
         if fresh.shape[0]:
@@ -260,9 +260,13 @@ class Fold:
         number = np.flatnonzero(keep).astype(np.int32)
         return remap(select(batch, number), schema), number
 
-    def _make_room(self, rows: int, position: int) -> None:
-        """Put the subscribers longest unseen to sleep until `rows` new ones fit into memory."""
-        excess = self.table.count + rows - self.memory_subscribers
+    def _make_room(self, position: int) -> None:
+        """Put the subscribers longest unseen to sleep when frames before have brought more than memory is for.
+
+        The new ones of this frame find slots beyond that bound. To count all its rows as new would put subscribers to
+        sleep with every frame long before memory is full, and wake them with the next.
+        """
+        excess = self.table.count - self.memory_subscribers
         if excess > 0 and self.table.count > self.batch_rows_max:
             self.flusher.put_to_sleep(self.table.coldest(excess + self.batch_rows_max // 4), position - 1)
 

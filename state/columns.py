@@ -47,6 +47,7 @@ class Table:
         self.subs = np.zeros(capacity, np.int64)
         self.seen = np.zeros(capacity, np.int64)
         self.dirty = np.zeros(capacity // PAGE_SLOTS, np.uint8)
+        self.moves = 0  # how often a column was made, widened or dropped: who holds an address looks here first
         self._index = Index(self.subs, expected)
         self._columns: dict[Key, list[NDArray[Any]]] = {}
         self._hand = 0
@@ -117,6 +118,7 @@ class Table:
         if present is None:
             present = [np.zeros((self.capacity, spec.width), spec.dtype) for spec in wanted]
             self._columns[key] = present
+            self.moves += 1
         for part, spec in enumerate(wanted):
             old = present[part]
             if old.shape[1] < spec.width:
@@ -124,6 +126,7 @@ class Table:
                 live = np.flatnonzero(self.subs)  # not up to `top`: it is made anew only when all pages are loaded
                 wider[live, : old.shape[1]] = old[live]
                 present[part] = wider
+                self.moves += 1
         return present
 
     def columns(self, key: Key) -> list[NDArray[Any]]:
@@ -133,6 +136,7 @@ class Table:
     def drop(self, key: Key) -> None:
         """Free the arrays of `key`, if there are any."""
         self._columns.pop(key, None)
+        self.moves += 1
 
     def keys(self) -> tuple[Key, ...]:
         """Return the keys of all columns, oldest first."""

@@ -1,6 +1,6 @@
-"""Which rows a step looks at, and the values that candidates leave behind: small kernels over a batch's columns.
+"""The values that candidates leave behind: small kernels over a batch's columns.
 
-The decider calls them between the features, the rules and the gates. They know types and slots, not what they mean.
+The decider calls them between the rules and the gates. They know slots, not what they mean.
 """
 
 import numpy as np
@@ -13,42 +13,6 @@ CELL, BUILTIN, FEATURE = range(3)
 
 AT, LOGGED = range(2)
 """Builtins: when the event happened, when its frame was appended."""
-
-
-@kernel
-def rows_of_types(type_: NDArray[np.uint8], wanted: NDArray[np.uint8], rows: NDArray[np.int32]) -> int:
-    """Write the rows whose type is marked in `wanted` uint8[256], ascending, to `rows`; return how many."""
-    count = 0
-    for row in range(type_.shape[0]):
-        rows[count] = row
-        count += wanted[type_[row]]
-    return int(count)
-
-
-@kernel
-def mark_updates(
-    rows: NDArray[np.int32],
-    type_: NDArray[np.uint8],
-    source_type: int,
-    present: NDArray[np.int64],
-    slot: int,
-    updates: NDArray[np.uint8],
-) -> None:
-    """Set `updates[row]` for each of `rows` to whether it is of the source type and knows `slot` (-1: any)."""
-    for i in range(rows.shape[0]):
-        row = rows[i]
-        hit = type_[row] == source_type
-        if slot >= 0:
-            hit = hit and (present[row] >> slot) & 1 == 1
-        updates[row] = hit
-
-
-@kernel
-def narrow_updates(rows: NDArray[np.int32], mask: NDArray[np.uint8], updates: NDArray[np.uint8]) -> None:
-    """Clear `updates[row]` where `mask[row]` is not set, for each of `rows`."""
-    for i in range(rows.shape[0]):
-        row = rows[i]
-        updates[row] = updates[row] & mask[row]
 
 
 @kernel

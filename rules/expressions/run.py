@@ -65,7 +65,8 @@ class Program:
 class Workspace:
     """One thread's runs of one program, over batches of up to `rows_max` rows.
 
-    `rows` and `exprs`, int32, hold the hits of the last `run`, valid up to the number that it returned.
+    `rows` and `exprs`, int32, hold the hits of the last `run`, valid up to the number that it returned; `masks`,
+    uint8[exprs, rows_max], the answers of the last `run_masks`, of which only the columns of its rows mean anything.
     """
 
     def __init__(self, program: Program, rows_max: int) -> None:
@@ -78,8 +79,8 @@ class Workspace:
         self._call_address = _address(self._call)
         self._addresses = np.zeros(6, np.int64)
         self._lay_out()
-        self._masks = np.zeros((program.exprs if program.masks else 0, rows_max), np.uint8)
-        self._call[k.MASK_BASE], self._call[k.MASK_STRIDE] = _address(self._masks), self._masks.strides[0]
+        self.masks = np.zeros((program.exprs if program.masks else 0, rows_max), np.uint8)
+        self._call[k.MASK_BASE], self._call[k.MASK_STRIDE] = _address(self.masks), self.masks.strides[0]
         self._grow(0 if program.masks else max(rows_max // 8, 256))
 
     def run(self, columns: Columns, append_ms: int, outs: Int64s, outs_known: NDArray[np.uint8]) -> int:
@@ -116,7 +117,7 @@ class Workspace:
         if not self.program.masks:
             raise ValueError("a program with masks=False is run by run")
         n = self._prepare(columns, append_ms, outs, outs_known)
-        masks = self._masks[:, :n]
+        masks = self.masks[:, :n]
         if n:
             masks[:] = 0
             k.run(self._call_address, self.program.transitions)

@@ -14,14 +14,15 @@ the window and at most the window. A late event lands in its pane while the ring
 later. `last previous since` keep exact times: an event counts while it is younger than the window. Values are the
 cells of `state.batch`; the bits of a float where the source is a float.
 
-A new kind is a new module here and a line in `_MODULES`.
+A new kind is a new module here and a line in `_MODULES`; where it needs a loop of its own, that is called in `folding`,
+which folds all features of a book in one call.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from state.features import count, distinct, first, last, lists, min_max, previous, since, sum_
-from state.features.lists import mark_leaves
+from state.features.folding import fold_rows, new_view, words_of
 from state.features.spec import (
     PANE_MS_MIN,
     PANES_DEFAULT,
@@ -43,7 +44,7 @@ __all__ = [
     "FeatureSpec",
     "columns_of",
     "fold",
-    "mark_leaves",
+    "words",
 ]
 
 _MODULES = (count, sum_, min_max, last, previous, first, distinct, since, lists)
@@ -69,4 +70,10 @@ def fold(
     known: NDArray[np.uint8],
 ) -> None:
     """Apply the updating rows to `arrays` and leave each row's value in `out` and `known`."""
-    KINDS[spec.kind].fold(spec, arrays, slots, rows, updates, at_ms, cells, out, known)
+    feature = np.array(words(spec, arrays), np.int64)
+    fold_rows(feature, spec.transitions, new_view(), slots, rows, updates, at_ms, cells, out, known)
+
+
+def words(spec: FeatureSpec, arrays: Arrays) -> list[int]:
+    """Return what `state.features.folding` is told of a feature; valid while `spec` and `arrays` are alive."""
+    return words_of(KINDS[spec.kind], spec, arrays)

@@ -7,26 +7,23 @@ Columns: head (newest pane << 32 | number of values) and the values; then the lo
 than `ring` apart never stand together in a row, so the byte tells them apart.
 """
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from state.features.panes import AHEAD, pane_of
-from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
-from state.jit import kernel
-from state.raw import (
-    address_i32,
-    address_i64,
-    address_u8,
-    load_i32,
-    load_i64,
-    load_u8,
-    prefetch,
-    shift_right,
-    store_i64,
-    store_u8,
+from state.features.panes import pane_of
+from state.features.rows import AHEAD, view_of
+from state.features.spec import (
+    ANCHOR_MS,
+    BASE,
+    DISTINCT,
+    GRID,
+    MODE,
+    PANE_MS,
+    RING,
+    SECOND,
+    ColumnSpec,
+    FeatureKind,
+    FeatureSpec,
 )
+from state.jit import kernel
+from state.raw import load_i32, load_i64, load_u8, prefetch, shift_right, store_i64, store_u8
 from state.schema import Kind
 from state.zone import Transitions
 
@@ -41,11 +38,9 @@ def _columns(_spec: FeatureSpec) -> list[ColumnSpec]:
     return [ColumnSpec("int64", 1 + VALUES_MAX), ColumnSpec("uint8", VALUES_MAX)]
 
 
-def _fold(spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
-    as_zero = _MINUS_ZERO if spec.value_kind == Kind.FLOAT else 0
-    fold_distinct(
-        arrays[0], arrays[1], as_zero, spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions, *columns
-    )  # fmt: skip
+def _zero_of(spec: FeatureSpec) -> int:
+    """Return the cell that is counted as 0."""
+    return _MINUS_ZERO if spec.value_kind == Kind.FLOAT else 0
 
 
 @kernel
@@ -94,19 +89,13 @@ def sight(values: int, ages: int, newest: int, pane: int, count: int, value: int
 
 
 @kernel
-def fold_distinct(
-    state: NDArray[np.int64], panes: NDArray[np.uint8], as_zero: int,
-    ring: int, grid: int, pane_ms: int, anchor_ms: int,
-    transitions: Transitions, slots: NDArray[np.int32], rows: NDArray[np.int32], updates: NDArray[np.uint8],
-    at_ms: Int64s, cells: Int64s, out: Int64s, known: NDArray[np.uint8],
-) -> None:  # fmt: skip
+def fold_distinct(feature: int, view: int, transitions: Transitions) -> None:
     """Fold the rows in order (see `state.features`)."""
-    base = address_i64(state)
-    pane_base = address_u8(panes)
-    slots_at, rows_at, updates_at = address_i32(slots), address_i32(rows), address_u8(updates)
-    times_at, cells_at, out_at, known_at = address_i64(at_ms), address_i64(cells), address_i64(out), address_u8(known)
-    n = rows.shape[0]
+    base, pane_base, as_zero = load_i64(feature + BASE), load_i64(feature + SECOND), load_i64(feature + MODE)
+    ring, grid = load_i64(feature + RING), load_i64(feature + GRID)
+    pane_ms, anchor_ms = load_i64(feature + PANE_MS), load_i64(feature + ANCHOR_MS)
     pane, low, high = 0, 0, 0
+    slots_at, rows_at, n, updates_at, times_at, cells_at, out_at, known_at = view_of(view)
     for i in range(n):
         if i + AHEAD < n:
             ahead = load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD)))
@@ -137,4 +126,4 @@ def fold_distinct(
         store_i64(out_at + 8 * row, count_live(ages, newest, pane, count, ring))
 
 
-KINDS = (FeatureKind("distinct", _columns, _fold, needs_source=True),)
+KINDS = (FeatureKind("distinct", _columns, DISTINCT, _zero_of, needs_source=True),)

@@ -4,27 +4,23 @@ A row of the column: the head of `state.features.panes`, then for each pane the 
 value.
 """
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from state.features.panes import AHEAD, live_bits, pane_of
-from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
-from state.jit import kernel
-from state.raw import (
-    address_i32,
-    address_i64,
-    address_u8,
-    leading_zeros,
-    load_i32,
-    load_i64,
-    load_u8,
-    prefetch,
-    shift_right,
-    store_i64,
-    store_u8,
+from state.features.panes import live_bits, pane_of
+from state.features.rows import AHEAD, view_of
+from state.features.spec import (
+    ANCHOR_MS,
+    BASE,
+    FIRST,
+    GRID,
+    PANE_MS,
+    RING,
+    STRIDE,
+    ColumnSpec,
+    FeatureKind,
+    FeatureSpec,
+    no_mode,
 )
+from state.jit import kernel
+from state.raw import leading_zeros, load_i32, load_i64, load_u8, prefetch, shift_right, store_i64, store_u8
 from state.zone import Transitions
 
 _LOW32 = (1 << 32) - 1
@@ -32,10 +28,6 @@ _LOW32 = (1 << 32) - 1
 
 def _columns(spec: FeatureSpec) -> list[ColumnSpec]:
     return [ColumnSpec("int64", 1 + 2 * spec.ring)]
-
-
-def _fold(spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
-    fold_first(arrays[0], spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions, *columns)
 
 
 @kernel
@@ -73,19 +65,12 @@ def oldest_place(address: int, pane: int, ring: int) -> int:
 
 
 @kernel
-def fold_first(
-    state: NDArray[np.int64],
-    ring: int, grid: int, pane_ms: int, anchor_ms: int,
-    transitions: Transitions, slots: NDArray[np.int32], rows: NDArray[np.int32], updates: NDArray[np.uint8],
-    at_ms: Int64s, cells: Int64s, out: Int64s, known: NDArray[np.uint8],
-) -> None:  # fmt: skip
+def fold_first(feature: int, view: int, transitions: Transitions) -> None:
     """Fold the rows in order (see `state.features`)."""
-    stride = state.shape[1] * 8
-    base = address_i64(state)
-    slots_at, rows_at, updates_at = address_i32(slots), address_i32(rows), address_u8(updates)
-    times_at, cells_at, out_at, known_at = address_i64(at_ms), address_i64(cells), address_i64(out), address_u8(known)
-    n = rows.shape[0]
+    base, stride, ring = load_i64(feature + BASE), load_i64(feature + STRIDE), load_i64(feature + RING)
+    grid, pane_ms, anchor_ms = load_i64(feature + GRID), load_i64(feature + PANE_MS), load_i64(feature + ANCHOR_MS)
     pane, low, high = 0, 0, 0
+    slots_at, rows_at, n, updates_at, times_at, cells_at, out_at, known_at = view_of(view)
     for i in range(n):
         if i + AHEAD < n:
             prefetch(base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * stride)
@@ -107,4 +92,4 @@ def fold_first(
             store_u8(known_at + row, 1)
 
 
-KINDS = (FeatureKind("first", _columns, _fold, needs_source=True),)
+KINDS = (FeatureKind("first", _columns, FIRST, no_mode, needs_source=True),)

@@ -7,25 +7,20 @@ declared lists, rounded up to eight, and a list no longer declared gives way to 
 An event for a list that the book does not declare changes nothing, except that leaving it is obeyed.
 """
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from state.features.panes import AHEAD
-from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
-from state.jit import kernel
-from state.raw import (
-    address_i32,
-    address_i64,
-    address_u8,
-    load_i32,
-    load_i64,
-    load_u8,
-    prefetch,
-    store_i64,
-    store_u8,
+from state.features.rows import AHEAD, view_of
+from state.features.spec import (
+    BASE,
+    LISTS,
+    MEMBERS,
+    MEMBERS_COUNT,
+    STRIDE,
+    ColumnSpec,
+    FeatureKind,
+    FeatureSpec,
+    no_mode,
 )
+from state.jit import kernel
+from state.raw import load_i32, load_i64, load_u8, prefetch, store_i32, store_i64, store_u8
 
 JOINS, LEAVES = 1, 2
 """What `updates` says of a row."""
@@ -35,15 +30,10 @@ _ID_MASK = 0x7FFFFFFF
 
 
 def _columns(spec: FeatureSpec) -> list[ColumnSpec]:
-    ids = member_ids(spec)
+    ids = spec.member_ids
     if len(set(ids.tolist())) < len(spec.members):
         raise ValueError(f"lists={len(spec.members)} have {len(set(ids.tolist()))} different ids: rename one of two")
     return [ColumnSpec("int32", _STEP * max(1, -(-len(spec.members) // _STEP)))]
-
-
-def member_ids(spec: FeatureSpec) -> NDArray[np.int32]:
-    """Return the ids of the declared lists, in their order."""
-    return np.array([id_of(member) for member in spec.members], dtype=np.int32)
 
 
 @kernel
@@ -53,77 +43,70 @@ def id_of(text_hash: int) -> int:
     return short if short != 0 else 1
 
 
-def _fold(spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
-    slots, rows, updates, _at_ms, cells, out, known = columns
-    fold_lists(arrays[0], member_ids(spec), slots, rows, updates, cells, out, known)
+@kernel
+def mark_leaves(rows_at: int, count: int, members_at: int, updates_at: int) -> None:
+    """Turn JOINS into LEAVES for those of the rows whose cell in the column at `members_at` is false."""
+    for i in range(count):
+        row = load_i32(rows_at + 4 * i)
+        if load_u8(updates_at + row) != 0 and load_i64(members_at + 8 * row) == 0:
+            store_u8(updates_at + row, LEAVES)
 
 
 @kernel
-def mark_leaves(rows: NDArray[np.int32], member: Int64s, updates: NDArray[np.uint8]) -> None:
-    """Turn JOINS into LEAVES for those of `rows` whose cell of the field `member` is false."""
-    for i in range(rows.shape[0]):
-        row = rows[i]
-        if updates[row] != 0 and member[row] == 0:
-            updates[row] = LEAVES
-
-
-@kernel
-def position(ids: NDArray[np.int32], wanted: int) -> int:
-    """Return the index of an id, or -1."""
-    for i in range(ids.shape[0]):
-        if ids[i] == wanted:
+def position(ids: int, count: int, wanted: int) -> int:
+    """Return the index of an id among `count` at the address `ids`, or -1."""
+    for i in range(count):
+        if load_i32(ids + 4 * i) == wanted:
             return i
     return -1
 
 
 @kernel
-def join(state: NDArray[np.int32], slot: int, members: NDArray[np.int32], wanted: int) -> None:
-    """Put a declared list into the row, unless it is there."""
-    room = -1
-    for k in range(state.shape[1]):
-        held = state[slot, k]
-        if held == wanted:
+def join(held: int, width: int, members: int, members_count: int, wanted: int) -> None:
+    """Put a declared list into the row at the address `held`, unless it is there."""
+    room = held
+    for k in range(width - 1, -1, -1):
+        one = load_i32(held + 4 * k)
+        if one == wanted:
             return
-        if room < 0 and (held == 0 or position(members, held) < 0):
-            room = k
-    state[slot, room] = wanted
+        if one == 0 or position(members, members_count, one) < 0:
+            room = held + 4 * k
+    store_i32(room, wanted)
 
 
 @kernel
-def fold_lists(
-    state: NDArray[np.int32], members: NDArray[np.int32], slots: NDArray[np.int32], rows: NDArray[np.int32],
-    updates: NDArray[np.uint8], cells: Int64s, out: Int64s, known: NDArray[np.uint8],
-) -> None:  # fmt: skip
-    """Fold the rows in order."""
-    width = state.shape[1]
-    base = address_i32(state)
-    slots_at, rows_at, updates_at = address_i32(slots), address_i32(rows), address_u8(updates)
-    cells_at, out_at, known_at = address_i64(cells), address_i64(out), address_u8(known)
-    n = rows.shape[0]
+def fold_lists(feature: int, view: int) -> None:
+    """Fold the rows in order (see `state.features`)."""
+    base, stride = load_i64(feature + BASE), load_i64(feature + STRIDE)
+    width = stride // 4
+    members, members_count = load_i64(feature + MEMBERS), load_i64(feature + MEMBERS_COUNT)
+    slots_at, rows_at, n, updates_at, _, cells_at, out_at, known_at = view_of(view)
     for i in range(n):
         if i + AHEAD < n:
-            prefetch(base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * width * 4)
+            prefetch(base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * stride)
         row = load_i32(rows_at + 4 * i)
         slot = load_i32(slots_at + 4 * row)
         store_i64(out_at + 8 * row, 0)
         store_u8(known_at + row, 1)
         if slot < 0:
             continue
+        address = base + slot * stride
         if load_u8(updates_at + row) != 0:
             wanted = id_of(load_i64(cells_at + 8 * row))
             if load_u8(updates_at + row) == LEAVES:
                 for k in range(width):
-                    if state[slot, k] == wanted:
-                        state[slot, k] = 0
-            elif position(members, wanted) >= 0:
-                join(state, slot, members, wanted)
-        held = 0
+                    if load_i32(address + 4 * k) == wanted:
+                        store_i32(address + 4 * k, 0)
+            elif position(members, members_count, wanted) >= 0:
+                join(address, width, members, members_count, wanted)
+        bits = 0
         for k in range(width):
-            if state[slot, k] != 0:
-                bit = position(members, state[slot, k])
+            one = load_i32(address + 4 * k)
+            if one != 0:
+                bit = position(members, members_count, one)
                 if bit >= 0:
-                    held |= 1 << bit
-        store_i64(out_at + 8 * row, held)
+                    bits |= 1 << bit
+        store_i64(out_at + 8 * row, bits)
 
 
-KINDS = (FeatureKind("lists", _columns, _fold, needs_source=True),)
+KINDS = (FeatureKind("lists", _columns, LISTS, no_mode, needs_source=True),)

@@ -10,19 +10,24 @@ Nothing is ever cleared: what the bits do not name is not there. The common step
 are combined oldest pane first, so a float total is the same however its panes were reached.
 """
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from state.features.spec import EVER, FIXED, LOCAL, Arrays, ColumnSpec, FeatureSpec, Int64s
+from state.features.rows import AHEAD, view_of
+from state.features.spec import (
+    ANCHOR_MS,
+    BASE,
+    EVER,
+    FIXED,
+    GRID,
+    LOCAL,
+    MODE,
+    PANE_MS,
+    RING,
+    STRIDE,
+    ColumnSpec,
+    FeatureSpec,
+)
 from state.jit import kernel
 from state.raw import (
     add_saturated,
-    address_i32,
-    address_i64,
-    address_of,
-    address_u8,
     bits_of_float,
     float_of_bits,
     leading_zeros,
@@ -43,9 +48,6 @@ COUNT, ADD_INT, ADD_FLOAT, MIN_INT, MAX_INT, MIN_FLOAT, MAX_FLOAT = range(7)
 COUNT_MAX = (1 << 31) - 1
 """Where a count stops."""
 
-AHEAD = 24
-"""Rows between a prefetch and its use."""
-
 PANE_MAX = (1 << 32) - 1
 _LOW32 = (1 << 32) - 1
 _FAR_PAST = -(1 << 62)
@@ -56,13 +58,6 @@ def pane_columns(spec: FeatureSpec, wide: bool) -> list[ColumnSpec]:
     """Return the one column of a ring with elements of 8 bytes, or of 4."""
     elements = spec.ring + (1 if spec.ring > 1 else 0)
     return [ColumnSpec("int64", 1 + elements) if wide else ColumnSpec("int32", 2 + elements)]
-
-
-def fold_with(operation: int, spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
-    """Fold a batch with one operation."""
-    fold_panes(
-        arrays[0], operation, spec.ring, spec.grid, spec.pane_ms, spec.anchor_ms, spec.transitions, *columns
-    )  # fmt: skip
 
 
 @kernel
@@ -204,20 +199,16 @@ def add(address: int, panes: int, pane: int, place: int, value: int, ring: int, 
 
 
 @kernel
-def fold_panes(
-    state: NDArray[Any], operation: int, ring: int, grid: int, pane_ms: int, anchor_ms: int,
-    transitions: Transitions, slots: NDArray[np.int32], rows: NDArray[np.int32], updates: NDArray[np.uint8],
-    at_ms: Int64s, cells: Int64s, out: Int64s, known: NDArray[np.uint8],
-) -> None:  # fmt: skip
+def fold_panes(feature: int, view: int, transitions: Transitions) -> None:
     """Fold the rows in order (see `state.features`)."""
-    wide = state.itemsize == 8
+    base, stride, operation = load_i64(feature + BASE), load_i64(feature + STRIDE), load_i64(feature + MODE)
+    ring, grid = load_i64(feature + RING), load_i64(feature + GRID)
+    pane_ms, anchor_ms = load_i64(feature + PANE_MS), load_i64(feature + ANCHOR_MS)
+    wide = operation != COUNT
     size = 8 if wide else 4
-    stride = state.shape[1] * size
     first = 8 if ring == 1 else 8 + size
-    base, slots_at, rows_at, updates_at = address_of(state), address_i32(slots), address_i32(rows), address_u8(updates)
-    times_at, cells_at, out_at, known_at = address_i64(at_ms), address_i64(cells), address_i64(out), address_u8(known)
-    n = rows.shape[0]
     pane, place, low, high = 0, 0, 0, 0
+    slots_at, rows_at, n, updates_at, times_at, cells_at, out_at, known_at = view_of(view)
     for i in range(n):
         if i + AHEAD < n:
             ahead = base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * stride

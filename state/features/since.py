@@ -4,26 +4,11 @@ Unknown before the first match, once it has left the window, and for a row older
 before such a row is no longer kept. A row of the column: the time of the latest match.
 """
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
 from state.features.moments import mode_of, within
-from state.features.panes import AHEAD
-from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec, Int64s
+from state.features.rows import AHEAD, view_of
+from state.features.spec import BASE, MODE, SINCE, WINDOW_MS, ColumnSpec, FeatureKind, FeatureSpec
 from state.jit import kernel
-from state.raw import (
-    address_i32,
-    address_i64,
-    address_u8,
-    load_i32,
-    load_i64,
-    load_u8,
-    prefetch,
-    store_i64,
-    store_u8,
-)
+from state.raw import load_i32, load_i64, load_u8, prefetch, store_i64, store_u8
 from state.zone import Transitions
 
 _STRIDE = 8
@@ -33,23 +18,11 @@ def _columns(_spec: FeatureSpec) -> list[ColumnSpec]:
     return [ColumnSpec("int64", 1)]
 
 
-def _fold(spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
-    slots, rows, updates, at_ms, _cells, out, known = columns
-    fold_since(
-        arrays[0], mode_of(spec), spec.window_ms, spec.transitions, slots, rows, updates, at_ms, out, known
-    )  # fmt: skip
-
-
 @kernel
-def fold_since(
-    state: NDArray[np.int64], mode: int, window_ms: int, transitions: Transitions, slots: NDArray[np.int32],
-    rows: NDArray[np.int32], updates: NDArray[np.uint8], at_ms: Int64s, out: Int64s, known: NDArray[np.uint8],
-) -> None:  # fmt: skip
+def fold_since(feature: int, view: int, transitions: Transitions) -> None:
     """Fold the rows in order (see `state.features`)."""
-    base = address_i64(state)
-    slots_at, rows_at, updates_at = address_i32(slots), address_i32(rows), address_u8(updates)
-    times_at, out_at, known_at = address_i64(at_ms), address_i64(out), address_u8(known)
-    n = rows.shape[0]
+    base, mode, window_ms = load_i64(feature + BASE), load_i64(feature + MODE), load_i64(feature + WINDOW_MS)
+    slots_at, rows_at, n, updates_at, times_at, _, out_at, known_at = view_of(view)
     for i in range(n):
         if i + AHEAD < n:
             prefetch(base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * _STRIDE)
@@ -69,4 +42,4 @@ def fold_since(
             store_i64(address, now)
 
 
-KINDS = (FeatureKind("since", _columns, _fold, needs_source=False),)
+KINDS = (FeatureKind("since", _columns, SINCE, mode_of, needs_source=False),)

@@ -1,7 +1,10 @@
 """What every kind of feature shares: its specification, the columns it asks for, and the shape of a kind.
 
-A kind is a module of this folder with a `FeatureKind`: `columns` says which arrays a feature needs, `fold` applies a
-batch to them. A row of every array is all zero for a subscriber who was never seen.
+A kind is a module of this folder with a `FeatureKind`: `columns` says which arrays a feature needs, `loop` which loop
+over rows applies a batch to them. A row of every array is all zero for a subscriber who was never seen.
+
+Loops take two addresses of int64 words: of what they are told of the feature (`state.features.folding`), and of
+the rows (`state.features.rows`). So one call of a kernel folds all features of a book.
 """
 
 from collections.abc import Callable
@@ -24,6 +27,14 @@ EVER, FIXED, LOCAL, MONTH = range(4)
 """How instants are grouped into panes; see `FeatureSpec.grid`."""
 
 _YEAR_2000_MS = 946_684_800_000
+
+PANES, LAST, PREVIOUS, FIRST, DISTINCT, SINCE, LISTS = range(7)
+"""The loops over rows; see `state.features.folding`."""
+
+LOOP, BASE, SECOND, STRIDE, MODE, RING, GRID, PANE_MS, ANCHOR_MS, WINDOW_MS, MEMBERS, MEMBERS_COUNT = range(0, 96, 8)
+"""What a loop is told of a feature, as offsets in bytes: the loop itself; addresses of its columns and bytes of a row
+of the first; what only its kind understands; its window; ids of declared lists."""
+FEATURE_WORDS = 12
 
 Int64s = NDArray[np.int64]
 Arrays = list[NDArray[Any]]
@@ -97,33 +108,27 @@ class FeatureSpec:
         return {"ever": EVER, "day": LOCAL, "month": MONTH}[self.window]
 
     @cached_property
+    def member_ids(self) -> NDArray[np.int32]:
+        """The 31-bit ids of the declared lists, in their order; equal to `state.hashing.stable_id`."""
+        return np.array([(member & 0x7FFFFFFF) or 1 for member in self.members], np.int32)
+
+    @cached_property
     def anchor_ms(self) -> int:
         """The offset of the FIXED grid."""
         return offset_at(_YEAR_2000_MS, self.transitions)
 
 
-# A fold hands what stands behind the arrays to its kernel as it comes: `columns`, in this order.
-Fold = Callable[
-    [
-        FeatureSpec,
-        Arrays,
-        NDArray[np.int32],  # slots[n], -1: no subscriber
-        NDArray[np.int32],  # rows[m], the rows to look at, ascending
-        NDArray[np.uint8],  # updates[n], 1: this row's event counts
-        Int64s,  # at_ms[n]
-        Int64s,  # source cells[n]
-        Int64s,  # out[n]
-        NDArray[np.uint8],  # known[n]
-    ],
-    None,
-]
-
-
 @dataclass(frozen=True, slots=True)
 class FeatureKind:
-    """A kind of feature: the name rule books use, its arrays, its fold, and whether it needs a source field."""
+    """A kind of feature: the name rule books use, its arrays, its loop, the loop's mode, whether it needs a field."""
 
     name: str
     columns: Callable[[FeatureSpec], list[ColumnSpec]]
-    fold: Fold
+    loop: int
+    mode: Callable[[FeatureSpec], int]
     needs_source: bool
+
+
+def no_mode(_spec: FeatureSpec) -> int:
+    """The mode of a loop that knows only one."""
+    return 0

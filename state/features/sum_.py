@@ -4,12 +4,8 @@ An integer total that leaves 64 bits stays at the nearest number that does not, 
 total is added in that order too.
 """
 
-from typing import Any
-
-from numpy.typing import NDArray
-
-from state.features.panes import ADD_FLOAT, ADD_INT, fold_with, pane_columns
-from state.features.spec import Arrays, ColumnSpec, FeatureKind, FeatureSpec
+from state.features.panes import ADD_FLOAT, ADD_INT, pane_columns
+from state.features.spec import PANES, ColumnSpec, FeatureKind, FeatureSpec
 from state.schema import Kind
 
 
@@ -17,9 +13,8 @@ def _columns(spec: FeatureSpec) -> list[ColumnSpec]:
     return pane_columns(spec, wide=True)
 
 
-def _fold(spec: FeatureSpec, arrays: Arrays, *columns: NDArray[Any]) -> None:
-    operation = ADD_FLOAT if spec.value_kind == Kind.FLOAT else ADD_INT
-    fold_with(operation, spec, arrays, *columns)
+def _operation(spec: FeatureSpec) -> int:
+    return ADD_FLOAT if spec.value_kind == Kind.FLOAT else ADD_INT
 
 
-KINDS = (FeatureKind("sum", _columns, _fold, needs_source=True),)
+KINDS = (FeatureKind("sum", _columns, PANES, _operation, needs_source=True),)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
-from state.features import KINDS, PANES_MAX, FeatureSpec, columns_of, fold, mark_leaves
-from state.features.lists import JOINS, LEAVES
+from state.features import KINDS, PANES_MAX, FeatureSpec, columns_of, fold
+from state.features.lists import JOINS, LEAVES, mark_leaves
 from state.hashing import hash_text, stable_id
 from state.schema import Kind
 from state.zone import fixed_zone
@@ -279,7 +279,8 @@ def test_no_joining_of_a_declared_list_is_lost_even_after_all_others_were_rename
 
 def test_a_list_event_whose_member_is_false_leaves() -> None:
     updates = np.array([JOINS, JOINS, 0, JOINS], np.uint8)
-    mark_leaves(np.array([0, 1, 2], np.int32), np.array([1, 0, 0, 0]), updates)
+    rows, members = np.array([0, 1, 2], np.int32), np.array([1, 0, 0, 0])
+    mark_leaves(rows.ctypes.data, 3, members.ctypes.data, updates.ctypes.data)
     assert updates.tolist() == [JOINS, LEAVES, 0, JOINS]
 
 

@@ -1,0 +1,179 @@
+"""The fold of many features over one batch, in one call: a call from Python costs more than a small batch's work.
+
+Every feature is a row of words (`words_of`): what its loop needs (`state.features.spec`), then which rows update it.
+The words hold addresses of the feature's columns, so whoever made them keeps the arrays alive, and makes the words anew
+when the arrays are others.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.features.distinct import fold_distinct
+from state.features.first import fold_first
+from state.features.last import fold_last
+from state.features.lists import fold_lists, mark_leaves
+from state.features.panes import fold_panes
+from state.features.previous import fold_previous
+from state.features.rows import CELLS, KNOWN, OUT, ROWS, ROWS_COUNT, SLOTS, TIMES, UPDATES, VIEW_WORDS
+from state.features.since import fold_since
+from state.features.spec import (
+    DISTINCT,
+    FEATURE_WORDS,
+    FIRST,
+    LAST,
+    LISTS,
+    LOOP,
+    PANES,
+    PREVIOUS,
+    SINCE,
+    Arrays,
+    FeatureKind,
+    FeatureSpec,
+    Int64s,
+)
+from state.jit import kernel
+from state.raw import address_i32, address_i64, address_u8, load_i32, load_i64, load_u8, store_i32, store_i64, store_u8
+from state.zone import Transitions
+
+SOURCE_TYPE, SOURCE_SLOT, WHERE, TYPES, MEMBER_SLOT = range(8 * FEATURE_WORDS, 8 * FEATURE_WORDS + 40, 8)
+"""Behind a loop's own words: the event type that updates the feature; the slot that it must know and whose cell it
+reads, -1 for none; the mask that narrows updates, -1 for none; which list of rows is walked; the slot that says whether
+a list is joined or left, -1 where that is not asked."""
+WORDS = FEATURE_WORDS + 5
+
+
+def words_of(kind: FeatureKind, spec: FeatureSpec, arrays: Arrays) -> list[int]:
+    """Return what a loop is told of a feature whose columns are `arrays`."""
+    return [
+        kind.loop,
+        _address(arrays[0]),
+        _address(arrays[1]) if len(arrays) > 1 else 0,
+        arrays[0].strides[0],
+        kind.mode(spec),
+        spec.ring,
+        spec.grid,
+        spec.pane_ms,
+        spec.anchor_ms,
+        spec.window_ms,
+        _address(spec.member_ids),
+        spec.member_ids.shape[0],
+    ]
+
+
+def new_view() -> Int64s:
+    """Return room for what loops are told of the rows."""
+    return np.zeros(VIEW_WORDS, np.int64)
+
+
+def _address(array: NDArray[np.generic]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+@kernel
+def list_rows(type_: NDArray[np.uint8], wanted: NDArray[np.uint8], rows: NDArray[np.int32], counts: Int64s) -> None:
+    """Write for each set of types, uint8[sets, 256], the rows that are of one of them, ascending, and how many.
+
+    `rows` int32[sets, > n], `counts` int64[sets].
+    """
+    n = type_.shape[0]
+    types_at = address_u8(type_)
+    for number in range(wanted.shape[0]):
+        wanted_at = address_u8(wanted) + 256 * number
+        rows_at = address_i32(rows) + 4 * rows.shape[1] * number
+        count = 0
+        for row in range(n):
+            store_i32(rows_at + 4 * count, row)
+            count += load_u8(wanted_at + load_u8(types_at + row))
+        counts[number] = count
+
+
+@kernel
+def mark_updates(
+    rows_at: int, count: int, types_at: int, source_type: int, present_at: int, slot: int, mask_at: int, updates_at: int
+) -> None:
+    """Write for each row whether it is of the source type, knows `slot` (-1: any) and is in the mask (0: none)."""
+    for i in range(count):
+        row = load_i32(rows_at + 4 * i)
+        hit = 1 if load_u8(types_at + row) == source_type else 0
+        if slot >= 0:
+            hit &= load_i64(present_at + 8 * row) >> slot
+        if mask_at != 0:
+            hit &= load_u8(mask_at + row)
+        store_u8(updates_at + row, hit)
+
+
+@kernel
+def fold_features(
+    features: Int64s, first: int, last: int, transitions: Transitions, view: Int64s,
+    slots: NDArray[np.int32], type_: NDArray[np.uint8], present: Int64s, at_ms: Int64s, cells: Int64s,
+    rows: NDArray[np.int32], counts: Int64s, masks: NDArray[np.uint8], updates: NDArray[np.uint8],
+    outs: Int64s, knowns: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Fold the features `first` to `last - 1`, each over its rows; `outs`, `knowns` get a row for each feature.
+
+    `features` int64[k, WORDS], `cells` int64[width, n], `rows` and `counts` of `list_rows`, `masks` uint8[wheres, m],
+    `updates` uint8[m] to work in, `outs` int64[k, m], `knowns` uint8[k, m], each m >= n; `view` of `new_view`.
+    """
+    v = address_i64(view)
+    types_at, present_at, updates_at = address_u8(type_), address_i64(present), address_u8(updates)
+    cells_at, cells_stride = address_i64(cells), cells.shape[1] * 8
+    store_i64(v + SLOTS, address_i32(slots))
+    store_i64(v + UPDATES, updates_at)
+    store_i64(v + TIMES, address_i64(at_ms))
+    for index in range(first, last):
+        feature = address_i64(features) + index * WORDS * 8
+        number = load_i64(feature + TYPES)
+        count = counts[number]
+        if count == 0:
+            continue
+        rows_at = address_i32(rows) + 4 * rows.shape[1] * number
+        slot, where = load_i64(feature + SOURCE_SLOT), load_i64(feature + WHERE)
+        mask_at = address_u8(masks) + where * masks.shape[1] if where >= 0 else 0
+        mark_updates(rows_at, count, types_at, load_i64(feature + SOURCE_TYPE), present_at, slot, mask_at, updates_at)
+        member = load_i64(feature + MEMBER_SLOT)
+        if member >= 0:
+            mark_leaves(rows_at, count, cells_at + cells_stride * member, updates_at)
+        store_i64(v + ROWS, rows_at)
+        store_i64(v + ROWS_COUNT, count)
+        store_i64(v + CELLS, cells_at + cells_stride * slot if slot >= 0 else address_i64(at_ms))
+        store_i64(v + OUT, address_i64(outs) + 8 * outs.shape[1] * index)
+        store_i64(v + KNOWN, address_u8(knowns) + knowns.shape[1] * index)
+        fold_feature(feature, v, transitions)
+
+
+@kernel
+def fold_rows(
+    feature: Int64s, transitions: Transitions, view: Int64s, slots: NDArray[np.int32], rows: NDArray[np.int32],
+    updates: NDArray[np.uint8], at_ms: Int64s, cells: Int64s, out: Int64s, known: NDArray[np.uint8],
+) -> None:  # fmt: skip
+    """Fold one feature over given rows and updates."""
+    v = address_i64(view)
+    store_i64(v + SLOTS, address_i32(slots))
+    store_i64(v + ROWS, address_i32(rows))
+    store_i64(v + ROWS_COUNT, rows.shape[0])
+    store_i64(v + UPDATES, address_u8(updates))
+    store_i64(v + TIMES, address_i64(at_ms))
+    store_i64(v + CELLS, address_i64(cells))
+    store_i64(v + OUT, address_i64(out))
+    store_i64(v + KNOWN, address_u8(known))
+    fold_feature(address_i64(feature), v, transitions)
+
+
+@kernel
+def fold_feature(feature: int, view: int, transitions: Transitions) -> None:
+    """Run the loop of one feature."""
+    loop = load_i64(feature + LOOP)
+    if loop == PANES:
+        fold_panes(feature, view, transitions)
+    elif loop == LAST:
+        fold_last(feature, view, transitions)
+    elif loop == PREVIOUS:
+        fold_previous(feature, view, transitions)
+    elif loop == FIRST:
+        fold_first(feature, view, transitions)
+    elif loop == DISTINCT:
+        fold_distinct(feature, view, transitions)
+    elif loop == SINCE:
+        fold_since(feature, view, transitions)
+    elif loop == LISTS:
+        fold_lists(feature, view)

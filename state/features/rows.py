@@ -1,0 +1,20 @@
+"""What the loops of all kinds are told of the rows they walk, as words at an address."""
+
+from state.jit import part
+from state.raw import load_i64
+
+SLOTS, ROWS, ROWS_COUNT, UPDATES, TIMES, CELLS, OUT, KNOWN = range(0, 64, 8)
+"""What a loop is told of the rows, as offsets in bytes: addresses of columns, and the number of rows."""
+VIEW_WORDS = 8
+
+AHEAD = 24
+"""Rows between a prefetch and its use."""
+
+
+@part
+def view_of(view: int) -> tuple[int, int, int, int, int, int, int, int]:
+    """Return what a loop is told of the rows: see `state.features.spec`."""
+    return (
+        load_i64(view + SLOTS), load_i64(view + ROWS), load_i64(view + ROWS_COUNT), load_i64(view + UPDATES),
+        load_i64(view + TIMES), load_i64(view + CELLS), load_i64(view + OUT), load_i64(view + KNOWN),
+    )  # fmt: skip
