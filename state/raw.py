@@ -96,7 +96,7 @@ uncounted = cast("Callable[[Arrays], Arrays]", intrinsic(_uncounted))
 
 @machine
 def prefetch(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
-    """Ask the processor to fetch the cache line at `address` for reading and writing; never faults."""
+    """Ask the processor to fetch the cache line at `address` to be written; never faults."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = builder.inttoptr(args[0], _I8.as_pointer())
@@ -104,7 +104,7 @@ def prefetch(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
         function = builder.module.globals.get("llvm.prefetch.p0")
         if function is None:
             function = ir.Function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, _I32(0), _I32(3), _I32(1)])
+        builder.call(function, [pointer, _I32(1), _I32(3), _I32(1)])
         return context.get_dummy_value()
 
     return types.void(types.int64), codegen
