@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from state.hashing import hash_text
 from state.jit import kernel
+from state.raw import address_i32, address_i64, address_u8, load_i32, load_i64, load_u8, store_i64, store_u8
 from state.schema import Kind, Schema
 
 Int64s = NDArray[np.int64]
@@ -191,13 +192,21 @@ def gather(
 ) -> None:  # fmt: skip
     """Copy the named rows of every column, column by column."""
     n = rows.shape[0]
+    rows_at = address_i32(rows)
+    gather_words(rows_at, n, address_i64(subscriber), address_i64(to_subscriber))
+    gather_words(rows_at, n, address_i64(at_ms), address_i64(to_at_ms))
+    gather_words(rows_at, n, address_i64(id_), address_i64(to_id))
+    gather_words(rows_at, n, address_i64(present), address_i64(to_present))
+    from_type, into_type = address_u8(type_), address_u8(to_type)
     for i in range(n):
-        row = rows[i]
-        to_subscriber[i] = subscriber[row]
-        to_at_ms[i] = at_ms[row]
-        to_type[i] = type_[row]
-        to_id[i] = id_[row]
-        to_present[i] = present[row]
+        store_u8(into_type + i, load_u8(from_type + load_i32(rows_at + 4 * i)))
     for slot in range(cells.shape[0]):
-        for i in range(n):
-            to_cells[slot, i] = cells[slot, rows[i]]
+        column = address_i64(cells) + 8 * slot * cells.shape[1]
+        gather_words(rows_at, n, column, address_i64(to_cells) + 8 * slot * n)
+
+
+@kernel
+def gather_words(rows_at: int, n: int, source: int, target: int) -> None:
+    """Copy the words of the rows to `target`, one behind the other."""
+    for i in range(n):
+        store_i64(target + 8 * i, load_i64(source + 8 * load_i32(rows_at + 4 * i)))

@@ -22,7 +22,18 @@ from numpy.typing import NDArray
 
 from state.batch import Batch, Int64s
 from state.jit import kernel
-from state.raw import address_of, load_i64, shift_right, store_i64, trailing_zeros
+from state.raw import (
+    address_i32,
+    address_i64,
+    address_of,
+    address_u8,
+    load_i32,
+    load_i64,
+    load_u8,
+    shift_right,
+    store_i64,
+    trailing_zeros,
+)
 from state.schema import Kind, Schema
 
 ROWS_MAX = 1 << 22
@@ -220,10 +231,12 @@ def pack_columns(
     n = type_.shape[0]
     types = slots_of.shape[1]
     base = address_of(out) + start
-    scratch = address_of(values)
+    scratch = address_i64(values)
+    types_at, rows_at, present_at = address_u8(type_), address_i32(rows), address_i64(present)
     for row in range(n):
-        values[row] = type_[row]
-        if type_[row] >= types:
+        code = load_u8(types_at + row)
+        store_i64(scratch + 8 * row, code)
+        if code >= types:
             return -1
     at = pack_column(scratch, n, base)
     at = pack_column(address_of(subscriber), n, at)
@@ -237,17 +250,20 @@ def pack_columns(
         if low == high:
             continue
         known = np.int64(0)
-        for i in range(low, high):
-            values[i - low] = present[rows[i]] & slots_of[0, code]
-            known |= values[i - low]
+        some_at = rows_at + 4 * low
+        for i in range(high - low):
+            slots = load_i64(present_at + 8 * load_i32(some_at + 4 * i)) & slots_of[0, code]
+            store_i64(scratch + 8 * i, slots)
+            known |= slots
         at = pack_column(scratch, high - low, at)
         for slot in range(cells.shape[0]):
             if (known >> slot) & 1 == 0:
                 continue
-            count = gather_known(rows, low, high, present, cells, slot, values)
+            column = address_i64(cells) + 8 * slot * n
+            count = gather_known(some_at, high - low, present_at, column, slot, scratch)
             if (slots_of[1, code] >> slot) & 1 != 0:
                 generation += 1
-                at = pack_texts(values, count, codes, table, generation, at)
+                at = pack_texts(scratch, count, address_i64(codes), address_i64(table), generation, at)
             else:
                 at = pack_column(scratch, count, at)
     table[1, :] = 0
@@ -272,15 +288,13 @@ def group_rows(type_: NDArray[np.uint8], starts: Int64s, rows: NDArray[np.int32]
 
 
 @kernel
-def gather_known(
-    rows: NDArray[np.int32], low: int, high: int, present: Int64s, cells: Int64s, slot: int, values: Int64s
-) -> int:
-    """Copy the slot's cells of the rows that know it to `values` and return how many there are."""
+def gather_known(rows_at: int, n: int, present_at: int, column: int, slot: int, values: int) -> int:
+    """Copy the column's cells of the rows that know the slot to address `values` and return how many there are."""
     count = 0
-    for i in range(low, high):
-        row = rows[i]
-        values[count] = cells[slot, row]
-        count += (present[row] >> slot) & 1
+    for i in range(n):
+        row = load_i32(rows_at + 4 * i)
+        store_i64(values + 8 * count, load_i64(column + 8 * row))
+        count += (load_i64(present_at + 8 * row) >> slot) & 1
     return count
 
 
@@ -301,32 +315,38 @@ def pack_column(source: int, count: int, at: int) -> int:
 
 
 @kernel
-def pack_texts(values: Int64s, count: int, codes: Int64s, table: Int64s, generation: int, at: int) -> int:
-    """Pack `values[:count]` through a dictionary where that is smaller, else as a plain column.
+def pack_texts(values: int, count: int, codes: int, table: int, generation: int, at: int) -> int:
+    """Pack `count` int64 at address `values` through a dictionary where that is smaller, else as a plain column.
 
-    `table[0]` holds values, `table[1]` generation << 16 | code of the bucket, so that it need not be cleared.
+    A bucket of the table is a value, and _BUCKETS words behind it generation << 16 | code, so that it need not be
+    cleared.
     """
     limit = min(_DICTIONARY_MAX, count // 2)
     dictionary = at + _COLUMN_BYTES
     size = 0
     for i in range(count):
-        value = values[i]
-        bucket = (value ^ shift_right(value, 32)) & (_BUCKETS - 1)
-        while shift_right(table[1, bucket], 16) == generation and table[0, bucket] != value:
-            bucket = (bucket + 1) & (_BUCKETS - 1)
-        if shift_right(table[1, bucket], 16) != generation:
+        value = load_i64(values + 8 * i)
+        bucket = value ^ shift_right(value, 32)
+        while True:
+            place = table + 8 * (bucket & (_BUCKETS - 1))
+            used = load_i64(place + 8 * _BUCKETS)
+            if shift_right(used, 16) != generation or load_i64(place) == value:
+                break
+            bucket += 1
+        if shift_right(used, 16) != generation:
             if size == limit:
-                return pack_column(address_of(values), count, at)
-            table[0, bucket] = value
-            table[1, bucket] = (generation << 16) | size
+                return pack_column(values, count, at)
+            used = (generation << 16) | size
+            store_i64(place, value)
+            store_i64(place + 8 * _BUCKETS, used)
             store_i64(dictionary + 8 * size, value)
             size += 1
-        codes[i] = table[1, bucket] & 0xFFFF
+        store_i64(codes + 8 * i, used & 0xFFFF)
     if size == 1:
-        return put_column(at, 0, 0, 0, values[0])
+        return put_column(at, 0, 0, 0, load_i64(values))
     width = byte_width(size - 1)
     put_column(at, width, 0, size, 0)
-    return pack_values(address_of(codes), count, 0, 0, width, dictionary + 8 * size)
+    return pack_values(codes, count, 0, 0, width, dictionary + 8 * size)
 
 
 @kernel

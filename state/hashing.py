@@ -89,14 +89,17 @@ def split_by_partition(
 ) -> None:
     """Write the rows of partition p, in order, to `rows[starts[p]:starts[p + 1]]`; `starts`: int64[partitions + 1]."""
     n = subscribers.shape[0]
+    chosen = np.empty(n, np.int32)
     for p in range(partitions + 1):
         starts[p] = 0
     for row in range(n):
-        starts[partition_of(subscribers[row], partitions) + 1] += 1
+        p = partition_of(subscribers[row], partitions)
+        chosen[row] = p
+        starts[p + 1] += 1
     for p in range(partitions):
         starts[p + 1] += starts[p]
     for row in range(n):
-        p = partition_of(subscribers[row], partitions)
+        p = chosen[row]
         rows[starts[p]] = row
         starts[p] += 1
     for p in range(partitions, 0, -1):
