@@ -11,7 +11,7 @@ from typing import Any
 
 from perf import books, lines
 from perf.measure import arguments, isolated, resident_bytes, workplace
-from perf.product import Engine, configure, running
+from perf.product import configure, running
 from perf.report import keep, table
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -36,23 +36,16 @@ def measure(folder: Path, subscribers: int, events: int) -> dict[str, Any]:
         cpu = time.process_time()
         engine.take_files(folder / "main")
         cpu = (time.process_time() - cpu) / (engine.events - before) * 1e6
-        page_us = sweep(engine) / subscribers * 1e6
-        spans = [one.flusher.sweep_events for one in engine.core.partitions]
-        added = page_us * subscribers / sum(spans)
+        sweeping = time.process_time()
+        engine.write_pages()
+        page_us = (time.process_time() - sweeping) / subscribers * 1e6
+        asleep = sum(one.flusher.sleeping for one in engine.core.partitions)
+        assert asleep == 0, f"subscribers asleep={asleep}: not all are in memory"
         return {
             "subscribers": subscribers, "cpu_s_per_million": cpu, "sweep_us_per_subscriber": page_us,
-            "sweep_every_events": sum(spans), "with_sweep": cpu + added, "resident_mb": resident_bytes() / 1e6,
+            "sweep_every_events": engine.sweep_events,
+            "with_sweep": cpu + page_us * subscribers / engine.sweep_events, "resident_mb": resident_bytes() / 1e6,
         }  # fmt: skip
-
-
-def sweep(engine: Engine) -> float:
-    """Write all dirty pages now; return the CPU seconds that took."""
-    cpu = time.process_time()
-    for partition in engine.core.partitions:
-        partition.flusher.finish(partition.log.next_position - 1)
-    while any(partition.flusher.queued_bytes for partition in engine.core.partitions):
-        time.sleep(0.05)
-    return time.process_time() - cpu
 
 
 def free_bytes() -> int:

@@ -45,6 +45,12 @@ def isolated(function: Callable[Arguments, Result], *args: Arguments.args, **nam
         return pool.submit(function, *args, **named).result()
 
 
+def waited_s() -> float:
+    """Return how long threads of this process have been ready to run without a core: what else the machine did."""
+    waits = (path.read_text(encoding="ascii").split()[1] for path in Path("/proc/self/task").glob("*/schedstat"))
+    return sum(map(int, waits)) / 1e9
+
+
 def resident_bytes() -> int:
     """Return the memory of this process that is in use now."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])

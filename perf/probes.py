@@ -16,6 +16,27 @@ Place = tuple[Any, str, str]
 """Whose function (a class or a module), its name there, and the stage that its time belongs to."""
 
 
+class Counter:
+    """Adds up what a function of the product returns, as long as it is entered: pages of `Flusher.step`."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.total = 0
+        self._owner, self._name = owner, name
+        self._function = getattr(owner, name)
+
+    def __enter__(self) -> Self:
+        def counted(*args: Any, **named: Any) -> Any:
+            result = self._function(*args, **named)
+            self.total += result
+            return result
+
+        setattr(self._owner, self._name, counted)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        setattr(self._owner, self._name, self._function)
+
+
 class Probes:
     """Times functions by stage; see the module."""
 

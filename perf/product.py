@@ -6,9 +6,10 @@
 Everything durable is on: log, journal with decision records, page sweep.
 """
 
+import itertools
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,12 @@ from connectors.sources.tcp.config import TcpConfig
 from engine.config import BookConfig, Config, DataConfig, SourcesConfig, StateConfig
 from engine.core import Core, open_core
 from engine.doors import Doors, Source
+from engine.partition import Partition
 from engine.pipeline import Pipeline
 from engine.runtimes.embedded import SWITCH_INTERVAL_S
 from engine.warmup import warm_up
 from rules.model import Book
+from state.hashing import partition_of
 
 LOOK_S = 0.02
 
@@ -86,6 +89,22 @@ class Engine:
                 raise self.pipeline.failure
             time.sleep(LOOK_S)
 
+    def write_pages(self) -> None:
+        """Write every page that changed, and wait for it."""
+        self._between_frames(lambda one: one.flusher.finish(one.log.next_position - 1))
+        while any(partition.flusher.queued_bytes for partition in self.core.partitions):
+            time.sleep(LOOK_S)
+
+    def begin_sweeps(self) -> None:
+        """Begin a sweep in every partition now and not when the next one is due."""
+        self._between_frames(lambda one: one.flusher.step(one.log.next_position - 1, 1))
+
+    def _between_frames(self, call: Callable[[Partition], object]) -> None:
+        """Call something on every partition, where its worker does between two frames."""
+        for number in range(len(self.core.partitions)):
+            subscriber = next(i for i in itertools.count(1) if partition_of(i, len(self.core.partitions)) == number)
+            self.pipeline.ask(subscriber, call).result()
+
     @property
     def events(self) -> int:
         """Events folded in all partitions."""
@@ -95,6 +114,11 @@ class Engine:
     def sweeps(self) -> int:
         """Page sweeps completed in all partitions."""
         return sum(partition.flusher.sweeps for partition in self.core.partitions)
+
+    @property
+    def sweep_events(self) -> int:
+        """Events between the begins of two sweeps, of all partitions together."""
+        return sum(partition.flusher.sweep_events for partition in self.core.partitions)
 
 
 @contextmanager
