@@ -246,13 +246,16 @@ class Fold:
         """Return the rows of the frame that count, under the active schema, with their row numbers."""
         batch = frame.batch
         assert batch is not None
+        schema = self.decider.schema
+        same = batch.schema is schema or batch.schema.fingerprint == schema.fingerprint
+        if same and not frame.dedupe:
+            return remap(batch, schema), np.arange(batch.n, dtype=np.int32)
         keep = np.ones(batch.n, np.bool_)
         if frame.dedupe:
             doubled = np.empty(batch.n, np.uint8)
             self.counts.doubled += self.dedupe.mark(batch.id, frame.append_ms, doubled)
             keep &= doubled == 0
-        schema = self.decider.schema
-        if batch.schema is not schema and batch.schema.fingerprint != schema.fingerprint:
+        if not same:
             known = np.array([kind.name in schema.codes for kind in batch.schema.types], np.bool_)
             keep &= known[batch.type]
         if keep.all():

@@ -25,7 +25,7 @@ from state.features.spec import (
     ColumnSpec,
     FeatureSpec,
 )
-from state.jit import kernel
+from state.jit import kernel, part
 from state.raw import (
     add_saturated,
     bits_of_float,
@@ -85,7 +85,7 @@ def pane_of(ms: int, grid: int, pane_ms: int, anchor_ms: int, transitions: Trans
     return min(max(pane, 1), PANE_MAX), low, high
 
 
-@kernel
+@part
 def combine(operation: int, left: int, right: int) -> int:
     """Return two values as one; `left` is the older."""
     if operation <= ADD_INT:
@@ -102,13 +102,13 @@ def combine(operation: int, left: int, right: int) -> int:
     return right if float_of_bits(right) > float_of_bits(left) else left
 
 
-@kernel
+@part
 def load(address: int, wide: bool) -> int:
     """Load one element."""
     return load_i64(address) if wide else load_i32(address)
 
 
-@kernel
+@part
 def store(address: int, value: int, wide: bool) -> None:
     """Store one element."""
     if wide:
@@ -162,13 +162,13 @@ def add_next(address: int, panes: int, pane: int, place: int, value: int, ring: 
     return combine(operation, older, value)
 
 
-@kernel
+@part
 def live_bits(bits: int, later: int, ring: int) -> int:
     """Return the bits of the panes still in a ring whose newest pane comes `later` panes after."""
     return (bits << later) & ((1 << ring) - 1) if later < ring else 0
 
 
-@kernel
+@part
 def current(address: int, panes: int, pane: int, place: int, ring: int, operation: int, wide: bool) -> tuple[int, bool]:
     """Return the panes combined as of `pane`, or of the newest where that is later, and whether there are any."""
     head = load_i64(address)
@@ -181,7 +181,7 @@ def current(address: int, panes: int, pane: int, place: int, ring: int, operatio
     return (value if bits == 1 else combine(operation, load(address + 8, wide), value)), True
 
 
-@kernel
+@part
 def add(address: int, panes: int, pane: int, place: int, value: int, ring: int, operation: int, wide: bool) -> int:
     """Put a value into its pane, if the ring reaches back to it; return all panes combined."""
     head = load_i64(address)
