@@ -11,6 +11,7 @@ from connectors.sources.scan.kernel import (
     choose_type,
     end_row,
     head,
+    look_up_rest,
     meet,
     member_bit,
     put,
@@ -45,6 +46,7 @@ def scan_delimited(c: int) -> int:
             p = line_end(p) + 1
             refuse_row(c, row)
         row += 1
+    look_up_rest(c)
     store_i64(c + at.AT, p)
     store_i64(c + at.ROW, row)
     return row

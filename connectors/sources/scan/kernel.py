@@ -37,6 +37,7 @@ from state.raw import (
     differ16,
     load_i64,
     load_u8,
+    prefetch,
     shift_right,
     store_i64,
     store_u8,
@@ -111,6 +112,7 @@ def scan_json(c: int) -> int:
             p = line_end(p) + 1
             refuse_row(c, row)
         row += 1
+    look_up_rest(c)
     store_i64(c + at.AT, p)
     store_i64(c + at.ROW, row)
     return row
@@ -382,6 +384,30 @@ def string_value(c: int, entry: int, p: int) -> int:
 
 @part
 def meet(c: int, hashed: int, address: int, length: int) -> None:
+    """Have a text looked up in the known-set, some texts later: by then the processor has fetched its entry."""
+    prefetch(load_i64(c + at.KNOWN) + 8 * (hashed & load_i64(c + at.KNOWN_MASK)))
+    oldest = load_i64(c + at.MET_OLDEST)
+    place = c + at.MET + oldest
+    if load_i64(place) != 0:
+        look_up(c, load_i64(place), load_i64(place + 8), load_i64(place + 16))
+    store_i64(place, hashed)
+    store_i64(place + 8, address)
+    store_i64(place + 16, length)
+    store_i64(c + at.MET_OLDEST, (oldest + 32) & (at.MET_BYTES - 1))
+
+
+@kernel
+def look_up_rest(c: int) -> None:
+    """Look up the texts that still wait for it, the oldest first."""
+    for n in range(0, at.MET_BYTES, 32):
+        place = c + at.MET + ((load_i64(c + at.MET_OLDEST) + n) & (at.MET_BYTES - 1))
+        if load_i64(place) != 0:
+            look_up(c, load_i64(place), load_i64(place + 8), load_i64(place + 16))
+            store_i64(place, 0)
+
+
+@part
+def look_up(c: int, hashed: int, address: int, length: int) -> None:
     """Report a text that the known-set lacks, and put it there."""
     known = load_i64(c + at.KNOWN)
     mask = load_i64(c + at.KNOWN_MASK)

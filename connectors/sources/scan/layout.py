@@ -26,7 +26,10 @@ STATE, SEEN, NULLS, HEADS, CELL, R_SUBSCRIBER, R_AT, R_ID, TYPE_AHEAD = 304, 312
 DELIMITER, COLUMNS, PIECES, SET_DELIMITER, TYPE_COLUMN = 376, 384, 392, 400, 432
 # Context: bit maps of a chunk's bytes, see `scan.maps`.
 SPECIAL, HIGH, ANY_HIGH = 408, 416, 424
-CONTEXT_WORDS = 55
+# Context: texts met last, a ring: hash, address, length and a spare word each; the place of the oldest.
+MET_OLDEST, MET = 440, 448
+MET_BYTES = 16 * 32
+CONTEXT_WORDS = (MET + MET_BYTES) // 8
 
 # State.
 S_CODE, S_REQUIRED, S_START, S_UNKNOWN, S_TYPE, S_KEYS, S_KEYS_MASK, S_SLOTS = 0, 8, 16, 24, 32, 40, 48, 56
@@ -51,6 +54,6 @@ ISO8601, COMPACT, EPOCH_MS, EPOCH_S = range(4)
 FRESH_MAX = 4096
 """Texts of one call that may be new; a call ends early when they are nearly used up."""
 FRESH_ROW_MAX = 128
-"""Texts that one row can add at most."""
+"""Texts that one row, and the ring of those met last, can add at most."""
 STRANGE_MAX = 64
 """Keys that the book does not know which one call reports."""
