@@ -5,12 +5,13 @@
     3. split       rows go to their subscribers' partitions, in the order of the chunks
     4. log         a worker appends a partition's waiting rows as one frame
     5. decide      and folds them: features, conditions, gates (`engine.decider`)
-    6. commit      one thread syncs logs, then writes and syncs journals: now it is durable
+    6. commit      one thread has logs synced, then journals written and synced: now it is durable
     7. acknowledge the source; hand the decisions to dispatch; let the flusher write pages up to here
 
 N worker threads share stages 2 to 5. Chunks are decoded by several workers at once and released in the order in which
 they were taken; a partition is folded by one worker at a time. Kernels run without the interpreter lock, so two workers
-use two cores. The intake is bounded in bytes: `room` says no before memory does, and sources slow down.
+use two cores. The intake is bounded in bytes: `room` says no before memory does, and sources slow down. A disk that is
+slow to sync bounds the flow by that, so partitions are synced side by side and not one after the other.
 
 A fault in any stage stops the pipeline: tickets and answers carry it to whoever waits, `failure` to the runtime.
 Nothing is retried here, because whatever was not acknowledged comes again after a restart. What is asked or appended
@@ -21,7 +22,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -42,6 +43,8 @@ CHUNK_BYTES_A_PARTITION = 2 << 20
 CHUNK_BYTES_MAX = 8 << 20
 UNFOLDED_ROWS_MAX = 400_000
 UNCOMMITTED_FRAMES_MAX = 64
+SYNCS_MAX = 8
+"""Partitions that are synced at once, beside the first."""
 
 
 class StoppedError(Exception):
@@ -131,6 +134,7 @@ class Pipeline:
         self._owed: set[Ticket] = set()
         self._uncommitted: list[list[Appended]] = [[] for _ in partitions]
         self._committing = False
+        self._syncing = ThreadPoolExecutor(min(len(partitions), SYNCS_MAX), "sync")
         self._stopping = False
         self._ended: BaseException | None = None
         self._last_frame_s = [time.monotonic()] * len(partitions)
@@ -157,6 +161,7 @@ class Pipeline:
             self._folded.notify()
         for thread in self._threads:
             thread.join()
+        self._syncing.shutdown()
         self._end(StoppedError("the pipeline has stopped"))
 
     def add_source(self, source: PullSource) -> None:
@@ -451,18 +456,24 @@ class Pipeline:
                 self._committing = True
                 if any(len(frames) >= UNCOMMITTED_FRAMES_MAX for frames in taken):
                     self._changed.notify_all()
-            for partition, appended in zip(self.partitions, taken, strict=True):
-                if appended:
-                    self._commit(partition, appended)
+            self._commit([one for one in zip(self.partitions, taken, strict=True) if one[1]])
             with self._changed:
                 self._committing = False
 
     def _all_folded(self) -> bool:
         return self._drained() and not any(self._folding)
 
-    def _commit(self, partition: Partition, appended: list[Appended]) -> None:
-        """Make frames and decisions durable, in this order, then tell everybody."""
-        commit(partition, appended)
+    def _commit(self, taken: Sequence[tuple[Partition, list[Appended]]]) -> None:
+        """Make frames and decisions durable, in this order, all partitions side by side, and tell everybody."""
+        others = [self._syncing.submit(commit, *one) for one in taken[1:]]
+        commit(*taken[0])
+        self._tell(*taken[0])
+        for one, done in zip(taken[1:], others, strict=True):
+            done.result()
+            self._tell(*one)
+
+    def _tell(self, partition: Partition, appended: list[Appended]) -> None:
+        """Tell whoever waits for it that frames are durable."""
         now_ns = self._wall_ns()
         self._observer.committed(partition, appended, now_ns)
         done = [ticket for frame in appended for ticket in frame.tickets if ticket.done()]

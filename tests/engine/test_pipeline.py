@@ -2,15 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from engine.partition import Appended, Item
 from engine.pipeline import Pipeline, StoppedError
 from state.batch import Row, from_rows
 from state.frame import FrameKind
+from state.hashing import partition_of
 from state.schema import make_schema
 
 SUBSCRIBER = 8613800000001
@@ -34,6 +36,21 @@ class Stuck:
         yield
 
 
+class Slow:
+    """A partition whose log syncs as it is told; it notes when a frame of it waits to be committed."""
+
+    batch_rows_max = 1000
+
+    def __init__(self, sync: Callable[[], object]) -> None:
+        self.folded = threading.Event()
+        self.log = SimpleNamespace(sync=lambda: sync() or 0)
+        self.flusher = SimpleNamespace(durable=lambda _: None)
+
+    def process(self, items: Sequence[Item], now_ms: int) -> Iterator[Appended]:
+        yield Appended(0, now_ms, 0, None, [item.ticket for item in items])
+        self.folded.set()
+
+
 @pytest.fixture
 def partition() -> Iterator[Stuck]:
     one = Stuck()
@@ -46,6 +63,43 @@ def made(partition: Any) -> Pipeline:
     pipeline = Pipeline([partition], nothing, nothing, threads=2, queue_bytes_max=1 << 20)
     pipeline.start()
     return pipeline
+
+
+def test_partitions_are_synced_side_by_side() -> None:
+    syncing, go_on, both = threading.Event(), threading.Event(), threading.Barrier(2)
+
+    met = threading.Event()
+
+    def meet() -> None:
+        if not met.is_set():
+            both.wait(WAIT_S)
+            met.set()
+
+    def first_sync() -> None:
+        if syncing.is_set():
+            meet()
+        else:
+            syncing.set()
+            assert go_on.wait(WAIT_S)
+
+    partitions = [Slow(first_sync), Slow(meet)]
+    observer = SimpleNamespace(committed=lambda *_: None)
+    nothing: Any = None
+    pipeline = Pipeline(cast("Any", partitions), nothing, cast("Any", observer), threads=2, queue_bytes_max=1 << 20)
+    pipeline.start()
+    subscriber = next(one for one in range(1, 100) if partition_of(one, 2) == 0)
+    visit = from_rows(make_schema((), ()), [Row("visit", subscriber, 0, VISIT)])
+    alone = pipeline.append(visit)
+    assert syncing.wait(WAIT_S)
+    partitions[0].folded.clear()
+    together = pipeline.broadcast(FrameKind.CONTROL, b"{}")
+    assert all(one.folded.wait(WAIT_S) for one in partitions)
+    go_on.set()
+
+    alone.result(WAIT_S)
+    together.result(WAIT_S)
+    pipeline.stop()
+    assert pipeline.failure is None
 
 
 def promises(pipeline: Pipeline) -> dict[str, object]:
