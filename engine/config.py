@@ -257,7 +257,7 @@ class LimitsConfig(Section):
     ] = GIB
 
 
-AgentName = Literal["intake", "decide"]
+AgentName = Literal["intake", "decide", "dispatch"]
 
 
 class ClusterConfig(KafkaConfig):
@@ -270,8 +270,8 @@ class ClusterConfig(KafkaConfig):
     replicas: Annotated[int, Field(ge=1, le=16, description="Copies of each topic; 1 loses data with a disk.")] = 3
     agents: Annotated[
         tuple[AgentName, ...],
-        Field(min_length=1, description="What a worker does: intake packs raw topics, decide owns partitions."),
-    ] = ("intake", "decide")
+        Field(min_length=1, description="What a worker does: intake packs raw topics, decide decides, dispatch sends."),
+    ] = ("intake", "decide", "dispatch")
     session_timeout_ms: Annotated[
         int, Field(ge=1_000, le=60_000, description="Silence after which a worker counts as dead; milliseconds.")
     ] = 6_000

@@ -8,12 +8,12 @@ import sys
 from engine.commands import CommandError
 from engine.config import Config, load_config
 
-HELP = "Run a worker of the cluster: intake, decide, or both."
+HELP = "Run a worker of the cluster: intake, decide, dispatch, or some of them."
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what differs between the workers of one configuration."""
-    parser.add_argument("--agents", help="what it does, as intake,decide (default: cluster.agents)")
+    parser.add_argument("--agents", help="what it does, as intake,decide,dispatch (default: cluster.agents)")
     parser.add_argument("--data", help="its own data directory (default: data.directory)")
     parser.add_argument("--port", type=int, help="its HTTP port, 0 takes a free one (default: http.port)")
 

@@ -18,7 +18,7 @@ COMMITTED, REFUNDED and UNKNOWN, told to the log at least once.
 
 from engine.dispatch.dispatcher import Dispatcher, Feedback, OnOutcome
 from engine.dispatch.model import Action, Decided, Report, Scope
-from engine.dispatch.outbox import Outbox
+from engine.dispatch.outbox import FileOutbox, Outbox
 from engine.dispatch.policy import DESK, ChannelPolicy, Policy, policy_of
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Decided",
     "Dispatcher",
     "Feedback",
+    "FileOutbox",
     "OnOutcome",
     "Outbox",
     "Policy",

@@ -22,8 +22,8 @@ from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import DESK, ChannelPolicy, Policy
 from engine.dispatch.queue import Lane, LaneKey, Queue, Verdict
 from engine.dispatch.quotas import Quotas
-from engine.dispatch.rates import TokenBucket
-from engine.dispatch.receipts import Awaited, Receipts
+from engine.dispatch.rates import Rates
+from engine.dispatch.receipts import Awaited, Orphans, Receipts
 from engine.dispatch.retries import wait_ms
 from engine.dispatch.seen import Seen
 from engine.dispatch.switches import Switches
@@ -44,9 +44,18 @@ class Core:
         policy: how everything is sent.
         outbox: where every change goes.
         doors: by name, as the policy's routes have them.
+        rates: the buckets that sends are taken from; its own unless several cores share them.
+        orphans: receipts that nobody awaits yet; its own likewise.
     """
 
-    def __init__(self, policy: Policy, outbox: Outbox, doors: Mapping[str, Door]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        outbox: Outbox,
+        doors: Mapping[str, Door],
+        rates: Rates | None = None,
+        orphans: Orphans | None = None,
+    ) -> None:
         self.policy = policy
         self.outbox = outbox
         self.doors = doors
@@ -56,7 +65,7 @@ class Core:
             {name: channel.quota_per_day for name, channel in policy.channels.items()}, policy.campaign_quotas
         )
         self.switches = Switches()
-        self.receipts = Receipts(policy.receipt_keep_ms, policy.awaited_max)
+        self.receipts = Receipts(policy.receipt_keep_ms, policy.awaited_max, orphans)
         self.seen = Seen()
         self.cursors: dict[str, int] = {}
         self._cursors_to_be: deque[tuple[int, Mapping[str, int]]] = deque()
@@ -70,8 +79,7 @@ class Core:
         self._next_order = 0
         self._now_ms = 0
         self._killed: list[LaneKey] = []
-        self._gateway_rates = {name: TokenBucket(rate) for name, rate in policy.gateway_rates.items()}
-        self._channel_rates = {name: TokenBucket(one.rate_per_s) for name, one in policy.channels.items()}
+        self._rates = rates or Rates(policy.gateway_rates, policy.channel_rates)
         self._rooms: dict[str, int] = {}
         self._passed = 0
         self._open_channels: set[str] = set()
@@ -124,8 +132,7 @@ class Core:
         """Send by another policy from now on, as when a book with other channels becomes active."""
         self.policy = policy
         self.local = LocalTime(policy.zone)
-        for name, channel in policy.channels.items():
-            self._channel_rates.setdefault(name, TokenBucket(channel.rate_per_s))
+        self._rates.add(policy.channel_rates)
 
     def restored(self) -> None:
         """Take note that the outbox was read back to its end."""
@@ -180,7 +187,7 @@ class Core:
         return taken
 
     def _room_of(self, name: str, door: Door, now_ms: int) -> int:
-        rate = self._gateway_rates.get(name)
+        rate = self._rates.gateways.get(name)
         return door.room() if rate is None else min(door.room(), rate.room(now_ms / 1000))
 
     def _channels_open(self, now_ms: int) -> set[str]:
@@ -201,7 +208,7 @@ class Core:
     def _judge(self, send: Send, day: int) -> Verdict:
         """Give a send its gateway and count it, where rates, room and quotas allow."""
         what = send.what
-        bucket = self._channel_rates[what.channel]
+        bucket = self._rates.channels[what.channel]
         if self.in_flight >= self.policy.in_flight_max or bucket.room(self._now_ms / 1000) < 1:
             self.starved = True
             return Verdict.CLOSE
@@ -212,8 +219,8 @@ class Core:
             self._passed += 1
             return Verdict.PASS if send.refused and self._passed < _PASSED_MAX else Verdict.CLOSE
         bucket.take(send.parts)
-        if gateway in self._gateway_rates:
-            self._gateway_rates[gateway].take(send.parts)
+        if gateway in self._rates.gateways:
+            self._rates.gateways[gateway].take(send.parts)
         self._rooms[gateway] -= send.parts
         self.in_flight += 1
         send.gateway, send.day = gateway, day

@@ -11,7 +11,7 @@ One turn of the loop:
 While the disk writes, answers and receipts come in; they are in the next commit. A receipt, a switch or an opt-out is
 acknowledged when its commit is done. A full disk stops attempts, not the process (`disk_full` says that it does); any
 other fault ends dispatch (`failure`). What goes and what follows is decided in `core`; nothing here knows a rule, a
-window or a quota.
+window or a quota. Several dispatchers of a process may share their doors: see `shared`.
 """
 
 import asyncio
@@ -29,10 +29,12 @@ from engine.dispatch.optout import OPT_OUT_LIST, is_opt_out
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import DESK, Policy
 from engine.dispatch.recovery import Compaction, recover
+from engine.dispatch.shared import Shared
 from state.disk import DiskError, DiskFullError
 
 _SOON_S = 0.005
 _IDLE_S = 0.05
+_EMPTY_S = 0.5
 _DISK_FULL_S = 1.0
 _LOG_AWAY_S = 0.5
 _REPORTS_MAX = 2_000
@@ -64,6 +66,7 @@ class Dispatcher:
         now_ms: the clock of windows, quotas and shelf lives.
         outbox: open; closed by `stop`.
         on_outcome: told of every outcome.
+        shared: doors and rates of several dispatchers, in place of `gateways` and `desk`.
     """
 
     def __init__(
@@ -75,11 +78,15 @@ class Dispatcher:
         now_ms: NowMs,
         outbox: Outbox,
         on_outcome: OnOutcome | None = None,
+        shared: Shared | None = None,
     ) -> None:
         doors: dict[str, Door] = {name: GatewayDoor(one, policy.channels) for name, one in gateways.items()}
         if desk is not None:
             doors[DESK] = DeskDoor(desk)
-        self.core = Core(policy, outbox, doors)
+        if shared is not None:
+            self.core = Core(policy, outbox, shared.doors, shared.rates, shared.orphans)
+        else:
+            self.core = Core(policy, outbox, doors)
         self.failure: Exception | None = None
         self.disk_full: DiskFullError | None = None
         self.fault = ""
@@ -97,17 +104,30 @@ class Dispatcher:
         self._telling: asyncio.Task[None] | None = None
         self._log_away = False
         self._stopping = False
+        self._taken_up = False
 
     # From start to stop.
 
+    def take_up(self, thrown: Iterable[tuple[str, str, str]] | None = None) -> None:
+        """Read the outbox back; DiskError when it cannot be read.
+
+        `thrown` are the switches as they stand now, where somebody else remembers them too.
+        """
+        recover(self.core, self.core.at(self._now_ms()))
+        if thrown is not None:
+            self.core.switches.restore(thrown)
+            self.core.find_killed()
+        self._taken_up = True
+
     async def start(self) -> None:
-        """Read the outbox back, open the gateways, begin to send.
+        """Read the outbox back if that was not done, open the gateways, begin to send.
 
         Raises GatewayError when a gateway cannot be opened as configured, DiskError when the outbox cannot be read.
         """
-        recover(self.core, self.core.at(self._now_ms()))
+        if not self._taken_up:
+            self.take_up()
         for gateway in self._gateways.values():
-            await gateway.start(self._receipt, self._reply)
+            await gateway.start(self.receipt, self._reply)
         self._loop_task = asyncio.create_task(self._loop(), name="dispatch")
 
     async def stop(self, wait_s: float = 5.0) -> None:
@@ -164,6 +184,16 @@ class Dispatcher:
         self.core.offer(decided, cursors or {}, self._now_ms())
         self._wake.set()
 
+    def obey(self, scope: Scope, name: str, action: Action) -> None:
+        """Pause, resume or kill, where who asked remembers it too: it holds at once, and is durable soon."""
+        self.core.switch(scope, name, action, self._now_ms())
+        self._wake.set()
+
+    def opted_out(self, subscriber: int) -> None:
+        """Refund what waits for a subscriber who wants no more of it."""
+        self.core.opt_out(subscriber, self._now_ms())
+        self._wake.set()
+
     async def switch(self, scope: Scope, name: str, action: Action) -> None:
         """Pause, resume or kill a rule, campaign or channel; returns when it holds, over a restart too."""
         self.core.switch(scope, name, action, self._now_ms())
@@ -216,8 +246,8 @@ class Dispatcher:
         now_ms = self._now_ms()
         attempts = [] if self._stopping else self.core.take(now_ms)
         waiters, self._waiters = self._waiters, []
-        if self._outbox.dirty:
-            await self._commit(now_ms)
+        if attempts or self._outbox.dirty:
+            await self._commit_attempts(attempts, now_ms)
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -226,6 +256,18 @@ class Dispatcher:
         self._tell()
         self._compaction.step()
         await self._rest()
+
+    async def _commit_attempts(self, attempts: Sequence[Send], now_ms: int) -> None:
+        """Commit, with places held for what is to be sent behind it."""
+        doors = self.core.doors
+        for send in attempts:
+            doors[send.gateway].hold(send.parts)
+        try:
+            await self._commit(now_ms)
+        except BaseException:
+            for send in attempts:
+                doors[send.gateway].let_go(send.parts)
+            raise
 
     async def _commit(self, now_ms: int) -> None:
         while True:
@@ -240,14 +282,15 @@ class Dispatcher:
                 await asyncio.sleep(_DISK_FULL_S)
         self.fault = ""
         self.disk_full = None
-        await asyncio.get_running_loop().run_in_executor(None, self._outbox.sync)
+        await self._outbox.commit()
 
     async def _rest(self) -> None:
         """Wait for something to happen; look again soon when only rates and room held sends back."""
         if self._wake.is_set() or self.core.refunding:
             await asyncio.sleep(0)
             return
-        timer = asyncio.get_running_loop().call_later(_SOON_S if self.core.starved else _IDLE_S, self._wake.set)
+        rest_s = _SOON_S if self.core.starved else _IDLE_S if self.core.sends else _EMPTY_S
+        timer = asyncio.get_running_loop().call_later(rest_s, self._wake.set)
         await self._wake.wait()
         timer.cancel()
 
@@ -274,8 +317,10 @@ class Dispatcher:
         task.add_done_callback(self._flights.discard)
 
     async def _fly(self, send: Send) -> None:
+        door = self.core.doors[send.gateway]
+        door.let_go(send.parts)
         try:
-            outcome = await self.core.doors[send.gateway].send(send.what, self._now_ms())
+            outcome = await door.send(send.what, self._now_ms())
         except Exception as fault:
             log.exception("gateway %s", send.gateway)
             outcome = Outcome(State.UNKNOWN, type(fault).__name__)
@@ -285,18 +330,23 @@ class Dispatcher:
             self._on_outcome(send.what, send.gateway, outcome, now_ms)
         self._wake.set()
 
-    async def _receipt(self, receipt: Receipt) -> None:
-        self.core.receipt(receipt, self._now_ms())
+    async def receipt(self, receipt: Receipt) -> None:
+        """Take note of a receipt; returns when it is durable."""
+        self.noted(receipt)
         if self._outbox.dirty:
             await self._durable()
+
+    def noted(self, receipt: Receipt) -> None:
+        """Take note of a receipt that somebody else keeps until it is durable here."""
+        self.core.receipt(receipt, self._now_ms())
+        self._wake.set()
 
     async def _reply(self, reply: MobileOriginated) -> None:
         if not is_opt_out(reply.text):
             self.core.counts["replies"] += 1
             return
         self.core.counts["opt_outs"] += 1
-        self.core.opt_out(reply.subscriber, self._now_ms())
-        self._wake.set()
+        self.opted_out(reply.subscriber)
         await self._feedback.member(reply.subscriber, OPT_OUT_LIST, member=True)
 
     # The log.

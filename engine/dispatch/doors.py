@@ -30,7 +30,13 @@ class Door(Protocol):
         """
 
     def room(self) -> int:
-        """Return how many sends it takes at once."""
+        """Return how many sends it takes at once, beside those that it holds a place for."""
+
+    def hold(self, parts: int) -> None:
+        """Hold places for a send that comes as soon as its attempt is durable."""
+
+    def let_go(self, parts: int) -> None:
+        """Give places up: the send comes now, or never."""
 
     async def send(self, what: Decided, now_ms: int) -> Outcome:
         """Hand over one decision."""
@@ -44,6 +50,7 @@ class GatewayDoor:
     def __init__(self, gateway: Gateway, channels: Mapping[str, ChannelPolicy]) -> None:
         self._gateway = gateway
         self._senders = {name: channel.source_address for name, channel in channels.items()}
+        self._held = 0
 
     @property
     def up(self) -> bool:
@@ -51,8 +58,16 @@ class GatewayDoor:
         return self._gateway.up
 
     def room(self) -> int:
-        """Return the gateway's room."""
-        return self._gateway.room()
+        """Return the gateway's room that nobody has taken yet."""
+        return max(0, self._gateway.room() - self._held)
+
+    def hold(self, parts: int) -> None:
+        """Hold places: several cores may share the gateway."""
+        self._held += parts
+
+    def let_go(self, parts: int) -> None:
+        """Give places up."""
+        self._held -= parts
 
     async def send(self, what: Decided, now_ms: int) -> Outcome:
         """Send the text; the gateway is told how long it keeps."""
@@ -89,6 +104,12 @@ class DeskDoor:
     def room(self) -> int:
         """Return how many cards are offered at once."""
         return _DESK_ROOM
+
+    def hold(self, parts: int) -> None:
+        """Nothing to hold: a desk has room enough."""
+
+    def let_go(self, parts: int) -> None:
+        """Nothing was held."""
 
     async def send(self, what: Decided, now_ms: int) -> Outcome:  # noqa: ARG002 - the signature of a door
         """Offer the card to the terminal where its subscriber stands."""

@@ -1,15 +1,18 @@
-"""The memory of dispatch on disk: an append-only file of records, and the rule what may be removed from it.
+"""The memory of dispatch: records appended and made durable, and the rule what may be removed of them.
 
-`put` collects records; `flush` appends all that were collected as one record of `state.segments`, a JSON array; `sync`
-makes them durable, and may run on another thread. Everything put before a `flush` is durable when the `sync` after it
-returns, so a crowd of attempts costs one disk write.
+`put` collects records; `flush` appends all that were collected as one JSON array; `commit` makes them durable.
+Everything put before a `flush` is durable when the `commit` after it returns, so a crowd of attempts costs one write.
 
 Positions are those of the arrays, so several records share one. What is still needed lies at or above the position
-that `retain` is given; older files go. What the records mean is `records`, how they are read back is `recovery`.
+that `retain` is given; older arrays may go. What the records mean is `records`, how they are read back is `recovery`.
+
+`FileOutbox` keeps them in files of a data directory; a cluster keeps them in a topic.
 """
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 
@@ -20,8 +23,50 @@ from state.segments import Segments
 SEGMENT_BYTES = 16 << 20
 
 
-class Outbox:
-    """The records of one data directory.
+class Outbox(Protocol):
+    """Where dispatch keeps its records."""
+
+    @property
+    def position(self) -> int:
+        """Position that the next record put will have, as long as it is not flushed."""
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something was put that is not durable yet."""
+
+    @property
+    def durable(self) -> int:
+        """Highest position that is durable, -1 when none is."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that are kept."""
+
+    @property
+    def segment_bytes(self) -> int:
+        """The unit in which bytes are let go: fewer are not worth writing living records again."""
+
+    def put(self, record: Record) -> int:
+        """Collect a record; return its position."""
+
+    def flush(self, now_ms: int) -> None:
+        """Append what was collected; DiskFullError leaves everything as it was."""
+
+    async def commit(self) -> None:
+        """Make what was flushed durable."""
+
+    def read(self) -> Iterator[tuple[int, Record]]:
+        """Yield every record with its position, oldest first."""
+
+    def retain(self, keep_from: int) -> int:
+        """Let go of what lies before `keep_from`, as far as that is worth it; return how many pieces."""
+
+    def close(self) -> None:
+        """Let go of it; nothing is written."""
+
+
+class FileOutbox:
+    """The records of one data directory, in files of `state.segments`.
 
     Args:
         folder: where the files stand.
@@ -75,6 +120,10 @@ class Outbox:
         """Make what was flushed durable; for any one thread."""
         self._unsynced = False
         self._segments.sync()
+
+    async def commit(self) -> None:
+        """Make what was flushed durable, in another thread."""
+        await asyncio.get_running_loop().run_in_executor(None, self.sync)
 
     def read(self) -> Iterator[tuple[int, Record]]:
         """Yield every record with its position, oldest first."""

@@ -16,12 +16,12 @@ DESK = "desk"
 
 @dataclass(frozen=True, slots=True)
 class ChannelPolicy:
-    """How one channel is sent. `route` names doors, the preferred one first; times in milliseconds."""
+    """How one channel is sent. `route` names doors, the preferred one first; times in milliseconds; quota None: any."""
 
     route: tuple[str, ...]
     source_address: str = ""
     windows: tuple[SendWindow, ...] = ()
-    quota_per_day: int = 0
+    quota_per_day: int | None = None
     rate_per_s: float = inf
     attempts_max: int = 5
     retry_ms_min: int = 2_000
@@ -43,6 +43,11 @@ class Policy:
     receipt_keep_ms: int = 72 * 3_600_000
     awaited_max: int = 500_000
 
+    @property
+    def channel_rates(self) -> Mapping[str, float]:
+        """Messages a second, by channel."""
+        return {name: channel.rate_per_s for name, channel in self.channels.items()}
+
 
 def policy_of(config: Config, zone: str, desk_channels: Iterable[str]) -> Policy:
     """Return the policy of a configuration; channels of the desk need no settings."""
@@ -53,7 +58,7 @@ def policy_of(config: Config, zone: str, desk_channels: Iterable[str]) -> Policy
                 (channel.gateway, *channel.reroute),
                 channel.source_address,
                 channel.windows,
-                channel.quota_per_day,
+                channel.quota_per_day or None,
                 channel.rate_per_s,
                 channel.attempts_max,
                 channel.retry_ms_min,

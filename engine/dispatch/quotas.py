@@ -17,9 +17,9 @@ Counted = tuple[int, str, str, int]
 class Quotas:
     """Counters of the days that still matter."""
 
-    def __init__(self, channels: Mapping[str, int], campaigns: Mapping[str, int]) -> None:
-        self._bounds = {("channel", name): bound for name, bound in channels.items() if bound > 0}
-        self._bounds |= {("campaign", name): bound for name, bound in campaigns.items() if bound > 0}
+    def __init__(self, channels: Mapping[str, int | None], campaigns: Mapping[str, int]) -> None:
+        self._bounds = {("channel", name): bound for name, bound in channels.items() if bound is not None}
+        self._bounds |= {("campaign", name): bound for name, bound in campaigns.items()}
         self._counts: dict[tuple[int, str, str], int] = {}
         self._full: set[tuple[int, str, str]] = set()
         self._newest_day = 0

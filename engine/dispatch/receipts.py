@@ -48,20 +48,58 @@ class Matched(NamedTuple):
     report: Report | None
 
 
+class Orphans:
+    """Receipts that nobody awaits yet, by gateway and message id; those of one process."""
+
+    def __init__(self) -> None:
+        self._parked: dict[tuple[str, str], tuple[int, Receipt]] = {}
+        self.seen = 0
+
+    def park(self, receipt: Receipt, now_ms: int) -> None:
+        """Keep a receipt for a while; the first of several for a message counts."""
+        self.tidy(now_ms)
+        if len(self._parked) >= ORPHANS_MAX:
+            self._parked.pop(next(iter(self._parked)))
+            self.seen += 1
+        self._parked.setdefault((receipt.gateway, receipt.gateway_message_id), (now_ms, receipt))
+
+    def claim(self, gateway: str, message_id: str) -> Receipt | None:
+        """Return and forget the receipt of a message that is awaited from now on."""
+        parked = self._parked.pop((gateway, message_id), None)
+        return parked[1] if parked is not None else None
+
+    def tidy(self, now_ms: int) -> None:
+        """Let go of what has waited long enough."""
+        while self._parked:
+            key, (at_ms, _) = next(iter(self._parked.items()))
+            if now_ms - at_ms < ORPHAN_MS:
+                break
+            del self._parked[key]
+            self.seen += 1
+
+
 class Receipts:
     """Messages that wait for receipts, and receipts that wait for messages."""
 
-    def __init__(self, keep_ms: int, awaited_max: int) -> None:
+    def __init__(self, keep_ms: int, awaited_max: int, orphans: Orphans | None = None) -> None:
         self._keep_ms = keep_ms
         self._awaited_max = awaited_max
+        self._orphans = orphans or Orphans()
         self._awaited: dict[str, Awaited] = {}  # by decision; in the order of positions
         self._by_id: dict[tuple[str, str], Awaited] = {}
-        self._orphans: dict[tuple[str, str], tuple[int, Receipt]] = {}
-        self.orphans_seen = 0
         self.given_up = 0
 
     def __len__(self) -> int:
         return len(self._awaited)
+
+    @property
+    def orphans_seen(self) -> int:
+        """Receipts that were given up because nobody came to await them."""
+        return self._orphans.seen
+
+    def awaits(self, receipt: Receipt) -> bool:
+        """Tell whether a receipt is for a message of ours."""
+        return (receipt.gateway, receipt.gateway_message_id) in self._by_id
 
     def expect(self, awaited: Awaited) -> list[Receipt]:
         """Wait for the receipts of a message; return those that came before it."""
@@ -73,15 +111,15 @@ class Receipts:
         if len(self._awaited) > self._awaited_max:
             self.given_up += 1
             self.forget(next(iter(self._awaited.values())))
-        early = [self._orphans.pop((awaited.gateway, message_id), None) for message_id in awaited.ids]
-        return [one[1] for one in early if one is not None]
+        early = [self._orphans.claim(awaited.gateway, message_id) for message_id in awaited.ids]
+        return [one for one in early if one is not None]
 
     def match(self, receipt: Receipt, now_ms: int) -> Matched | None:
         """Return whose receipt it is; None when nobody's yet."""
         key = (receipt.gateway, receipt.gateway_message_id)
         awaited = self._by_id.get(key)
         if awaited is None:
-            self._park(key, receipt, now_ms)
+            self._orphans.park(receipt, now_ms)
             return None
         state = _STATES.get(receipt.state)
         if state is OutcomeState.DELIVERED and len(awaited.ids) > 1:
@@ -109,21 +147,9 @@ class Receipts:
         """Return what a decision waits for."""
         return self._awaited.get(decision_id)
 
-    def _park(self, key: tuple[str, str], receipt: Receipt, now_ms: int) -> None:
-        self.tidy(now_ms)
-        if len(self._orphans) >= ORPHANS_MAX:
-            self._orphans.pop(next(iter(self._orphans)))
-            self.orphans_seen += 1
-        self._orphans.setdefault(key, (now_ms, receipt))
-
     def tidy(self, now_ms: int) -> None:
         """Let go of what has waited long enough."""
-        while self._orphans:
-            key, (at_ms, _) = next(iter(self._orphans.items()))
-            if now_ms - at_ms < ORPHAN_MS:
-                break
-            del self._orphans[key]
-            self.orphans_seen += 1
+        self._orphans.tidy(now_ms)
         while self._awaited:
             oldest = next(iter(self._awaited.values()))
             if now_ms - oldest.at_ms < self._keep_ms:

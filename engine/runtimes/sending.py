@@ -13,7 +13,7 @@ from connectors.gateways import open_gateway
 from engine.clock import Clock, EventsClock
 from engine.config import Config
 from engine.core import Core
-from engine.dispatch import Action, Decided, Dispatcher, Outbox, Policy, Scope, policy_of
+from engine.dispatch import Action, Decided, Dispatcher, FileOutbox, Policy, Scope, policy_of
 from engine.feedback import Feedback
 from engine.feeder import Feeder
 from engine.partition import Appended, Partition
@@ -38,7 +38,7 @@ class Sending:
             desk,
             feedback,
             clock.now_ms,
-            Outbox(core.datadir.outbox, core.disk),
+            FileOutbox(core.datadir.outbox, core.disk),
             self._measure,
         )
         self.visitors = Visitors(desk, core.strings)

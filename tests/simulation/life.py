@@ -27,7 +27,7 @@ from engine.datadir import DataDir, Fixed
 from engine.dead_letters import DeadLetters
 from engine.dispatch.core import Core as Dispatch
 from engine.dispatch.model import Decided, Report, Send
-from engine.dispatch.outbox import Outbox
+from engine.dispatch.outbox import FileOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
 from engine.doors import Doors, Source
@@ -70,7 +70,7 @@ class Size:
     fold_events_s: float = 50.0
     log_bytes_max: int = 0
     windows: tuple[str, ...] = ()
-    quota_per_day: int = 0
+    quota_per_day: int | None = None
     rate_per_s: float = float("inf")
     queue_max: int = 1000
     resend_unknown_service: bool = False
@@ -188,7 +188,7 @@ class Life:
         self.core.take_up(book.book, now_ms)
         self.reading = self.core.resume_positions()
         self.doors = Doors([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)
-        self.outbox = Outbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
+        self.outbox = FileOutbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
         self.gateways = network.doors()
         self.dispatch = Dispatch(size.policy(), self.outbox, self.gateways)
         recover(self.dispatch, self.dispatch.at(now_ms))

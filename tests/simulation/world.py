@@ -51,7 +51,7 @@ def draw_size(chance: random.Random) -> Size:
         fold_events_s=chance.choice((20.0, 60.0, 1e6)),
         log_bytes_max=chance.choice((0, 8 << 10, 20 << 10)),
         windows=chance.choice(((), (), ("daily 08:00-12:00", "mon-fri 14:00-20:00"))),
-        quota_per_day=chance.choice((0, 0, 12)),
+        quota_per_day=chance.choice((None, None, 12)),
         rate_per_s=chance.choice((float("inf"), float("inf"), 2.0)),
         queue_max=chance.choice((1000, 1000, 6)),
         resend_unknown_service=chance.random() < 0.3,

@@ -1,7 +1,10 @@
 """The cluster runtime: the same fold on Kafka, with Faust as consumer group and scaler.
 
-    raw topics ─► intake ─► log ─► decide ─► decisions
-                    │ texts, dead     └─► pages (compacted)          control: books, and which one is active
+    raw topics ─► intake ─► log ─► decide ─► decisions ─► dispatch ─► gateways
+                    │ texts, dead     └─► pages (compacted)    │ outbox       │ receipts, replies
+                             ▲                                 ▼              ▼
+                             └───────────── outcomes ──────────┴── receipts ──┘
+                                                        control: books, which one is active, switches
 
     worker     one process: the Faust app, its services, its end
     topics     names and settings of the topics
@@ -12,6 +15,11 @@
     fold       the fold, where many write the log and its beginning is deleted
     missing    what becomes of a partition when frames that it needs are deleted
     owned      one owned partition: restore, redo, fold, decisions sent in order
+    dispatch   the agent: decisions to gateways, for the partitions that this worker sends
+    outgoing   one partition that is sent: takeover, feeding, letting go
+    outbox     what a partition has tried, as a topic; shares: its part of quotas and rates
+    exchange   receipts and replies, carried to the partition that they concern
+    wording    books and texts for what is said
     topiclog   a partition's frames, read again for redo
     appender   outcomes, visits, answers and list changes, written into the log
     changelog  the store of pages: RocksDB as a follower of the pages topic
@@ -28,6 +36,12 @@ A position is an offset of `log`. It rises, with gaps. What makes it exact:
    believes that it is still alive, may write frames twice; no fence is needed, and a reader cannot be fooled.
 2. Frames to decisions: the fold is deterministic, so two owners for a moment write the same records; each carries the
    position, and readers drop what is at or below the one they have seen. A new owner emits from the last record on.
-3. Pages: written in transactions under a name of the partition, so a new owner's first act fences the old one. Our
+3. Decisions to gateways: an attempt is committed to the partition's `outbox` before a gateway sees it, in a transaction
+   under a name of the partition. Who has lost the partition is fenced there, and so sends nothing; the new owner finds
+   every attempt that was made, and calls those without an outcome UNKNOWN. So no commercial text goes twice.
+   A transaction costs some 20 ms, so all attempts of one turn share one. Sends inside a transaction that is kept open
+   are acknowledged in 0.5 ms and fence as well; but what they wrote is then only seen by reading what was never
+   committed, and 20 ms before a text that takes seconds are not worth that.
+4. Pages: written in transactions under a name of the partition, so a new owner's first act fences the old one. Our
    copy takes a transaction in only after Kafka has, so it is always a beginning of the topic (`changelog`).
 """

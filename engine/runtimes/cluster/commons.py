@@ -1,14 +1,17 @@
-"""What every worker knows: the books that were ever active, the active one, and the schemas they imply.
+"""What every worker knows: the books that were ever active, the active one, the schemas they imply, and the switches.
 
 The control topic is read to its end at the start and followed from there. A book is published in this order: the book
 itself, an activation frame into every partition of the log, then its name as the active one. A publisher that dies on
 the way leaves a beginning; whoever publishes next writes it again, and activating twice changes nothing.
+
+A switch (pause, resume, kill) stands here under the name of what it switches, for those who send, and as a record in
+every partition of the log, for those who decide. It is written here first: what is killed stops at once.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -27,8 +30,11 @@ log = logging.getLogger("opportune.cluster")
 
 ACTIVE = b"active"
 BOOK = b"book/"
+SWITCH = b"switch/"
 
 Listener = Callable[[Book], None]
+Switch = Mapping[str, str]
+"""`action` (pause, resume or kill), `kind` (rule, campaign or channel) and `name`."""
 
 
 class Commons:
@@ -48,6 +54,8 @@ class Commons:
         self._schemas: dict[str, Schema] = {}
         self._books: dict[str, Book] = {}
         self.listeners: list[Listener] = []
+        self.obeying: list[Callable[[Switch], None]] = []
+        self.switches: dict[bytes, Switch] = {}
         self.active: Book | None = None
 
     async def start(self) -> None:
@@ -104,9 +112,11 @@ class Commons:
         log.info("book %s with %d rules is published", book.version, len(book.rules))
 
     async def control(self, record: dict[str, str]) -> None:
-        """Write a control record into every partition of the log; returns when it stands there."""
+        """Throw a switch, here and in every partition of the log; returns when it stands there."""
         writer = await started(producer(self._config.cluster), self._config.cluster)
+        key = SWITCH + f"{record['kind']}/{record['name']}".encode()
         try:
+            await writer.send_and_wait(self._names.control, orjson.dumps(record), key=key, partition=0)
             await self._broadcast(writer, FrameKind.CONTROL, record)
         finally:
             await writer.stop()
@@ -125,6 +135,16 @@ class Commons:
                 self._activate(self._books[record.value.decode()])
             elif record.key.startswith(BOOK):
                 self._keep(load_text(orjson.loads(record.value)["sources"]))
+            elif record.key.startswith(SWITCH):
+                self._obey(record.key, orjson.loads(record.value))
+
+    def _obey(self, key: bytes, switch: Switch) -> None:
+        if switch["action"] == "resume":
+            self.switches.pop(key, None)
+        else:
+            self.switches[key] = switch
+        for obey in self.obeying:
+            obey(switch)
 
     def _keep(self, book: Book) -> None:
         self._books[book.version] = book

@@ -7,6 +7,10 @@ from connectors.kafka.topics import Topic
 from engine.config import Config
 
 MESSAGE_BYTES_MAX = 8 << 20
+OUTBOX_SEGMENT_BYTES = 32 << 20
+"""A dispatcher deletes what its outbox needs no more; brokers free a file of this size at a time."""
+RECEIPT_HOURS = 24
+"""How long a partition may be without a dispatcher and lose no receipt that another one was given."""
 HOUR_MS = 3_600_000
 TOMBSTONE_MS = 7 * 24 * HOUR_MS
 """How long a worker may be away and still go on from its own copy of the pages."""
@@ -45,8 +49,18 @@ class Names:
 
     @property
     def control(self) -> str:
-        """Books, and which one is active."""
+        """Books, which one is active, and the switches."""
         return f"{self.prefix}control"
+
+    @property
+    def outbox(self) -> str:
+        """What dispatch has tried and how it ended."""
+        return f"{self.prefix}outbox"
+
+    @property
+    def receipts(self) -> str:
+        """Receipts and replies on their way to the dispatcher that they concern."""
+        return f"{self.prefix}receipts"
 
 
 def topics_of(config: Config, raw_partitions: int = 0) -> list[Topic]:
@@ -69,6 +83,8 @@ def topics_of(config: Config, raw_partitions: int = 0) -> list[Topic]:
         Topic(names.texts, 1, replicas, compact),
         Topic(names.dead, 1, replicas, kept(config.log.journal_hours_max)),
         Topic(names.control, 1, replicas, compact),
+        Topic(names.outbox, partitions, replicas, kept(0) | {"segment.bytes": str(OUTBOX_SEGMENT_BYTES)}),
+        Topic(names.receipts, 1, replicas, kept(RECEIPT_HOURS)),
     ]
     return own + list(_raw(config, raw_partitions))
 

@@ -33,6 +33,7 @@ from engine.clock import WallClock
 from engine.config import Config
 from engine.core import open_strings
 from engine.datadir import DataDir, Fixed
+from engine.dispatch import Scope
 from engine.feedback import Feedback
 from engine.http import Front
 from engine.metrics import GaugeReader, Metrics
@@ -41,6 +42,7 @@ from engine.runtimes.cluster.arrivals import Arrivals
 from engine.runtimes.cluster.commons import Commons
 from engine.runtimes.cluster.counters import has_counters, make_desk
 from engine.runtimes.cluster.decide import Decide
+from engine.runtimes.cluster.dispatch import Dispatch
 from engine.runtimes.cluster.intake import Intake
 from engine.runtimes.cluster.owned import Owned
 from engine.runtimes.cluster.texts import TopicTexts
@@ -71,6 +73,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         self.failure: BaseException | None = None
         self.intake: Intake | None = None
         self.decide: Decide | None = None
+        self.dispatch: Dispatch | None = None
         self.desk: Desk | None = None
         self.arrivals: Arrivals | None = None
         self.port = 0
@@ -90,11 +93,15 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         await self.commons.start()
         closing.push_async_callback(self.commons.stop)
         self.book = await self._first_book()
-        if has_counters(config.desk):
+        self.metrics.gauges.book(lambda: {"version": self._active().version})
+        if "dispatch" in config.cluster.agents or has_counters(config.desk):
             await self._open_feedback()
+        if has_counters(config.desk):
             await self._open_desk()
         if "decide" in config.cluster.agents:
             await self._start_decide()
+        if "dispatch" in config.cluster.agents:
+            await self._start_dispatch()
         closing.push_async_callback(self._end_work)
         self._spawn(self.commons.follow())
         if "intake" in config.cluster.agents and config.sources.kafka:
@@ -106,7 +113,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
             await self._serve()
 
     async def finish(self) -> None:
-        """Close the partitions with their pages written, while the group is still ours."""
+        """Close the partitions of the log with their pages written, while the group is still ours."""
         if self.decide is not None:
             await self.decide.revoked(finish=True)
 
@@ -188,6 +195,16 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
             self._spawn(self._watch_book())
         self._add_gauges()
 
+    async def _start_dispatch(self) -> None:
+        self.dispatch = Dispatch(
+            self.config, self.shelf, self.commons, self.metrics, self.writer, self.feedback, self.texts, self.desk
+        )
+        await self.dispatch.start()
+        self._closing.push_async_callback(self.dispatch.stop)
+        for work in self.dispatch.work():
+            self._spawn(work)
+        self.dispatch.add_gauges()
+
     def _add_gauges(self) -> None:
         """Show the partitions that are ours."""
         decide, gauges = self.decide, self.metrics.gauges
@@ -222,7 +239,6 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
             ("partition",),
             lambda: (({"partition": str(number)}, float(count)) for number, count in decide.missing.items()),
         )
-        gauges.book(lambda: {"version": self.commons.active.version if self.commons.active is not None else ""})
 
     async def _serve(self) -> None:
         config = self.config.http
@@ -277,15 +293,18 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         asyncio.run_coroutine_threadsafe(self.commons.publish(book), self._loop).result()
 
     async def _control(self, body: dict[str, Any]) -> Mapping[str, Any]:
-        """Pause, resume or kill, in every partition of the cluster; a worker has no queued sends to touch."""
-        await self.commons.control(control_record(self._active(), body))
-        return {"touched": 0}
+        """Pause, resume or kill, in every partition of the cluster; says how many queued sends of this worker it is."""
+        record = control_record(self._active(), body)
+        touched = self.dispatch.queued(Scope(record["kind"]), record["name"]) if self.dispatch is not None else 0
+        await self.commons.control(record)
+        return {"touched": touched}
 
     async def _health(self, _: Any) -> Mapping[str, Any]:
         return {"ok": self.failure is None, "fault": str(self.failure) if self.failure else ""}
 
     async def _status(self, _: Any) -> Mapping[str, Any]:
         owned, held = (self.decide.owned, self.decide.held) if self.decide is not None else ({}, {})
+        sent = self.dispatch
         active = self.commons.active
         return {
             "agents": list(self.config.cluster.agents),
@@ -303,6 +322,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
                 }
                 for number, one in owned.items()
             },
+            **({"dispatch": sent.status(), "gateways": sent.gateways()} if sent is not None else {}),
         }
 
 
@@ -311,15 +331,8 @@ def _clock_ahead_s(one: Owned) -> float:
     return max(0.0, one.fold.clock_ms / 1000 - time.time())
 
 
-class ClusterApp(faust.App):  # type: ignore[misc]  # faust is not followed: its annotations do not check
-    """A Faust app with what lives below started first and stopped last."""
-
-    below: Below
-
-    def on_init_dependencies(self) -> Iterable[Any]:
-        """Return our service before Faust's own."""
-        self.below.beacon.reattach(self.beacon)
-        return [self.below, *super().on_init_dependencies()]
+class GroupApp(faust.App):  # type: ignore[misc]  # faust is not followed: its annotations do not check
+    """A Faust app: one consumer group."""
 
     async def crash(self, reason: BaseException) -> None:
         """End, at the latest in `CRASH_S`: a crashed app of Faust may wait for its own consumer for ever."""
@@ -329,35 +342,56 @@ class ClusterApp(faust.App):  # type: ignore[misc]  # faust is not followed: its
         await super().crash(reason)
 
 
+class ClusterApp(GroupApp):
+    """The app of a worker: what lives below starts first and stops last, what stands beside starts last."""
+
+    below: Below
+    beside: GroupApp | None = None
+
+    def on_init_dependencies(self) -> Iterable[Any]:
+        """Return our service before Faust's own, and the dispatchers' group behind it."""
+        beside: list[Any] = [self.beside] if self.beside is not None else []
+        for one in (self.below, *beside):
+            one.beacon.reattach(self.beacon)
+        return [self.below, *super().on_init_dependencies(), *beside]
+
+
 def make_app(config: Config) -> ClusterApp:
     """Return the Faust app of a worker; nothing is connected yet."""
-    cluster = config.cluster
-    words = access(cluster)
-    timeout_s = cluster.session_timeout_ms / 1000
-    app = ClusterApp(
-        f"{cluster.prefix}decide",
-        broker=[f"kafka://{address}" for address in cluster.bootstrap],
-        broker_credentials=_credentials(words),
-        datadir=str(config.data.directory / "faust"),
-        store="memory://",
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        table_standby_replicas=0,
-        broker_session_timeout=timeout_s,
-        broker_heartbeat_interval=timeout_s / 6,
-        broker_request_timeout=max(30.0, timeout_s + 1),
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=FETCH_BYTES,
-        stream_wait_empty=False,
-        worker_redirect_stdouts=False,
-    )
+    app = ClusterApp(f"{config.cluster.prefix}decide", **_settings(config, "decide"))
     app.below = Below(config)
-    if "decide" in cluster.agents:
+    if "decide" in config.cluster.agents:
         _add_decide(app, config)
     else:
         app.producer_only = True
+    if "dispatch" in config.cluster.agents:
+        app.beside = GroupApp(f"{config.cluster.prefix}dispatch", **_settings(config, "dispatch"))
+        _add_dispatch(app.beside, app.below, config)
     return app
+
+
+def _settings(config: Config, group: str) -> dict[str, Any]:
+    """Return how a group is consumed."""
+    cluster = config.cluster
+    words = access(cluster)
+    timeout_s = cluster.session_timeout_ms / 1000
+    return {
+        "broker": [f"kafka://{address}" for address in cluster.bootstrap],
+        "broker_credentials": _credentials(words),
+        "datadir": str(config.data.directory / "faust" / group),
+        "store": "memory://",
+        "web_enabled": False,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "table_standby_replicas": 0,
+        "broker_session_timeout": timeout_s,
+        "broker_heartbeat_interval": timeout_s / 6,
+        "broker_request_timeout": max(30.0, timeout_s + 1),
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": FETCH_BYTES,
+        "stream_wait_empty": False,
+        "worker_redirect_stdouts": False,
+    }
 
 
 def _add_decide(app: ClusterApp, config: Config) -> None:
@@ -392,6 +426,32 @@ def _add_decide(app: ClusterApp, config: Config) -> None:
     app.on_before_shutdown.connect(finish, weak=False)
 
 
+def _add_dispatch(app: GroupApp, below: Below, config: Config) -> None:
+    """Let Faust assign partitions of decisions; `engine.runtimes.cluster.outgoing` reads them."""
+    name = Names(config.cluster.prefix).decisions
+    topic = app.topic(name, key_serializer="raw", value_serializer="raw")
+
+    async def dispatch(stream: Any) -> None:
+        async for event in stream.noack().events():
+            app.consumer.pause_partitions([event.message.tp])
+
+    async def assigned(*_: Any, **__: Any) -> None:
+        assert below.dispatch is not None
+        try:
+            await below.dispatch.assigned({tp.partition for tp in app.consumer.assignment() if tp.topic == name})
+        except Exception as fault:  # noqa: BLE001 Faust would log it and go on without the partitions
+            below.fail(fault)
+
+    async def revoked(*_: Any, **__: Any) -> None:
+        if below.dispatch is not None:
+            await below.dispatch.revoked()
+
+    app.agent(topic, name="dispatch")(dispatch)
+    app.on_rebalance_complete.connect(assigned, weak=False)
+    app.on_partitions_revoked.connect(revoked, weak=False)
+    app.on_before_shutdown.connect(revoked, weak=False)
+
+
 def _credentials(words: Mapping[str, Any]) -> Any:
     """Return how Faust logs in."""
     if "sasl_mechanism" in words:
@@ -413,7 +473,7 @@ async def must_fit(config: Config) -> None:
 
 def run_worker(config: Config) -> int:
     """Run a worker until a signal ends it, or a fault does; return the exit status."""
-    config.data.directory.mkdir(parents=True, exist_ok=True)  # Faust makes its folder, but none above it
+    (config.data.directory / "faust").mkdir(parents=True, exist_ok=True)  # Faust makes folders, but none above them
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 100)
     app = make_app(config)

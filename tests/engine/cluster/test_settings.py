@@ -23,7 +23,7 @@ def cluster(**words):
         ('sasl = "PLAIN"\nuser = "me"', "sasl='PLAIN' needs user and password"),
         ('user = "me"', "user and password need sasl"),
         ('sasl = "PLAIN"\nuser = "me"\npassword = "secret"', "must say where the secret lies"),
-        ('agents = ["dispatch"]', "must be 'intake' or 'decide'"),
+        ('agents = ["send"]', "must be 'intake', 'decide' or 'dispatch'"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_told(lines, fault):
@@ -38,6 +38,7 @@ def test_topics_have_the_partitions_and_the_cleaning_they_need():
 
     assert {name: topic.partitions for name, topic in topics.items()} == {
         "x.log": 8, "x.decisions": 8, "x.pages": 8, "x.texts": 1, "x.dead": 1, "x.control": 1,
+        "x.outbox": 8, "x.receipts": 1,
     }  # fmt: skip
     compacted = {name for name, topic in topics.items() if topic.settings["cleanup.policy"] == "compact"}
     assert compacted == {"x.pages", "x.texts", "x.control"}

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from connectors.contract import Outcome, Receipt, ReceiptState, State
 from engine.dispatch.core import Core
 from engine.dispatch.model import Action, Decided, Scope
-from engine.dispatch.outbox import Outbox
+from engine.dispatch.outbox import FileOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
 from engine.windows import SendWindow
@@ -75,7 +75,7 @@ class World:
         self.open()
 
     def open(self):
-        self.outbox = Outbox(Path("/outbox"), self.disk, segment_bytes=2048)
+        self.outbox = FileOutbox(Path("/outbox"), self.disk, segment_bytes=2048)
         self.core = Core(POLICY, self.outbox, self.doors)
         recover(self.core, self.now_ms)
         self.compaction = Compaction(self.core)

@@ -13,7 +13,7 @@ import pytest
 from connectors.contract import MobileOriginated, Outcome, Receipt, ReceiptState, State
 from connectors.gateways.smpp import Config, Gateway
 from connectors.gateways.smpp.simulator import Simulator, SimulatorConfig
-from engine.dispatch import Action, ChannelPolicy, Decided, Dispatcher, Outbox, Policy, Report, Scope
+from engine.dispatch import Action, ChannelPolicy, Decided, Dispatcher, FileOutbox, Policy, Report, Scope
 from state.decisions import OutcomeState
 from state.disk import SimulatedDisk
 
@@ -78,7 +78,7 @@ class World:
         self.gateways = gateways or {"one": ScriptedGateway()}
         self.log, self.disk = log or Log(), disk or SimulatedDisk()
         self.clock = clock or (lambda: NOW_MS)
-        self.outbox = Outbox(Path("/outbox"), self.disk, segment_bytes=1 << 20)
+        self.outbox = FileOutbox(Path("/outbox"), self.disk, segment_bytes=1 << 20)
         self.dispatcher = Dispatcher(policy, self.gateways, None, self.log, self.clock, self.outbox)
 
     @property

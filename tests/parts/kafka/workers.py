@@ -39,6 +39,7 @@ port = 0
 [cluster]
 bootstrap = ["{bootstrap}"]
 replicas = 1
+agents = ["intake", "decide"]
 session_timeout_ms = {session_timeout_ms}
 [[sources.kafka]]
 name = "feed"

@@ -19,6 +19,7 @@ import com.cloudhopper.smpp.tlv.Tlv;
 import com.cloudhopper.smpp.type.SmppProcessingException;
 import com.cloudhopper.smpp.util.DeliveryReceipt;
 import java.nio.charset.StandardCharsets;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -26,7 +27,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.joda.time.DateTime;
 
 /**
- * A message centre on Cloudhopper's server: PORT USER PASSWORD [RATE_PER_S RECEIPT_WINDOW RECEIPT_MS].
+ * A message centre on Cloudhopper's server: PORT USER PASSWORD [RATE_PER_S RECEIPT_WINDOW RECEIPT_MS ACROSS].
+ *
+ * <p>With ACROSS 1 a receipt comes over another session of the account than the submit did, where there is one.
  *
  * <p>Destination 999XX is refused with status 0xXX, 998... is undelivered. Each submit is a line on standard output.
  */
@@ -35,18 +38,21 @@ public class CloudhopperCentre {
     private final String password;
     private final int ratePerS;
     private final int receiptMs;
+    private final boolean across;
+    private final CopyOnWriteArrayList<SmppServerSession> sessions = new CopyOnWriteArrayList<>();
     private final AtomicLong ids = new AtomicLong(System.currentTimeMillis());
     private final ScheduledExecutorService timer = Executors.newScheduledThreadPool(8);
 
-    CloudhopperCentre(String user, String password, int ratePerS, int receiptMs) {
+    CloudhopperCentre(String user, String password, int ratePerS, int receiptMs, boolean across) {
         this.user = user;
         this.password = password;
         this.ratePerS = ratePerS;
         this.receiptMs = receiptMs;
+        this.across = across;
     }
 
     public static void main(String[] args) throws Exception {
-        var centre = new CloudhopperCentre(args[1], args[2], number(args, 3, 1_000_000), number(args, 5, 200));
+        var centre = new CloudhopperCentre(args[1], args[2], number(args, 3, 1_000_000), number(args, 5, 200), number(args, 6, 0) == 1);
         var config = new SmppServerConfiguration();
         config.setHost("127.0.0.1");
         config.setPort(Integer.parseInt(args[0]));
@@ -81,9 +87,11 @@ public class CloudhopperCentre {
 
             public void sessionCreated(Long id, SmppServerSession session, BaseBindResp answer) {
                 session.serverReady(new Submits(session));
+                sessions.add(session);
             }
 
             public void sessionDestroyed(Long id, SmppServerSession session) {
+                sessions.remove(session);
                 session.destroy();
             }
         };
@@ -132,6 +140,10 @@ public class CloudhopperCentre {
             }
         }
 
+        private SmppServerSession receiver() {
+            return sessions.stream().filter(one -> across && one != session).findAny().orElse(session);
+        }
+
         private void receipt(SubmitSm submit, String id) {
             try {
                 boolean good = !submit.getDestAddress().getAddress().startsWith("998");
@@ -146,7 +158,7 @@ public class CloudhopperCentre {
                 byte[] named = (id + "\0").getBytes(StandardCharsets.ISO_8859_1);
                 deliver.addOptionalParameter(new Tlv(SmppConstants.TAG_RECEIPTED_MSG_ID, named));
                 deliver.addOptionalParameter(new Tlv(SmppConstants.TAG_MSG_STATE, new byte[] {state}));
-                session.sendRequestPdu(deliver, 5000, false).await();
+                receiver().sendRequestPdu(deliver, 5000, false).await();
                 System.out.println("receipt acked " + id);
             } catch (Exception fault) {
                 System.out.println("receipt failed " + fault);

@@ -4,74 +4,16 @@
 """
 
 import asyncio
-import hashlib
-import os
-import re
-import shutil
-import socket
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from connectors.contract import Message, ReceiptState, State
 from connectors.gateways.smpp import Config, Gateway
 from connectors.gateways.text import Alphabet, concatenation_of, text_of
+from tests.parts.smsc.centre import Centre
 
-HERE = Path(__file__).parent
 CENTRES = ["CloudhopperCentre", "JsmppCentre"]
-SUBMIT = re.compile(r"submit src=(\S*) dst=(\S+) esm=(\S+) dcs=(\S+) rd=(\S+) validity=(\S+) sm=(\S*)")
-
-
-def installed():
-    """Return the folder of classes and libraries that belongs to these sources."""
-    sources = [HERE / "pom.xml", *sorted(HERE.glob("*.java"))]
-    stamp = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "opportune" / "smsc" / stamp
-    lacking = "java" if shutil.which("java") is None else "" if (folder / "complete").exists() else str(folder)
-    if lacking:
-        words = f"the SMSC libraries are missing ({lacking}): run tests/parts/smsc/install.sh"
-        pytest.fail(words) if os.environ.get("CI") == "true" else pytest.skip(words)
-    return folder
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Centre:
-    """A message centre as a process; `lines` is what it printed."""
-
-    def __init__(self, name, *behaviour):
-        self.name, self.behaviour, self.lines = name, behaviour, []
-        self.port = free_port()
-
-    async def start(self):
-        folder = installed()
-        java = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"]
-        command = [*java, "-cp", f"{folder}/classes:{folder}/lib/*", self.name, str(self.port), "tester", "secret"]
-        self.process = await asyncio.create_subprocess_exec(
-            *command, *map(str, self.behaviour), stdout=asyncio.subprocess.PIPE
-        )
-        self.reader = asyncio.create_task(self.read())
-        await until(lambda: f"READY {self.port}" in self.lines)
-
-    async def read(self):
-        while line := await self.process.stdout.readline():
-            self.lines.append(line.decode().rstrip())
-
-    async def stop(self):
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
-        await self.reader
-
-    @property
-    def submits(self):
-        return [match.groups() for line in self.lines if (match := SUBMIT.match(line))]
 
 
 async def until(condition, seconds=30):
@@ -90,7 +32,7 @@ async def running(monkeypatch, name, *behaviour, wait=True, **changes):
     monkeypatch.setenv("SMSC_TEST_PASSWORD", "secret")
     monkeypatch.setenv("SMSC_WRONG_PASSWORD", "stranger")
     centre = Centre(name, *behaviour)
-    await centre.start()
+    await asyncio.to_thread(centre.start)
     settings = {
         "kind": "smpp",
         "host": "127.0.0.1",
@@ -115,7 +57,7 @@ async def running(monkeypatch, name, *behaviour, wait=True, **changes):
         yield gateway, centre, receipts
     finally:
         await gateway.stop()
-        await centre.stop()
+        await asyncio.to_thread(centre.stop)
 
 
 def message(destination=8613800000001, words="hello", **changes):
@@ -185,11 +127,11 @@ async def test_links_are_kept_alive_by_enquiries_and_come_back_after_the_centre_
     async with running(monkeypatch, name, links=2, enquire_ms=100, response_ms_max=1500) as (gateway, centre, _):
         await asyncio.sleep(0.5)
         assert (gateway.status()["links_up"], gateway.status()["reconnects"]) == (2, 0)
-        await centre.stop()
+        await asyncio.to_thread(centre.stop)
         await until(lambda: not gateway.up)
         assert (await gateway.send(message())).state is State.LINK_DOWN
         centre.lines.clear()
-        await centre.start()
+        await asyncio.to_thread(centre.start)
         await until(lambda: gateway.status()["links_up"] == 2)
         assert (await gateway.send(message())).state is State.ACCEPTED
 

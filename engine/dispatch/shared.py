@@ -1,0 +1,17 @@
+"""What the dispatchers of one process have in common, where there are several: a cluster has one a partition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.dispatch.doors import Door
+from engine.dispatch.rates import Rates
+from engine.dispatch.receipts import Orphans
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Doors by name, opened and closed by who shares them; the process's part of the rates; receipts of nobody."""
+
+    doors: Mapping[str, Door]
+    rates: Rates
+    orphans: Orphans

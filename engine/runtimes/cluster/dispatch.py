@@ -1,0 +1,254 @@
+"""Dispatch: which partitions of decisions this worker sends, its gateways, and what it obeys.
+
+Faust assigns the partitions of `decisions`, in a consumer group of dispatchers: one that comes or goes disturbs nobody
+who decides. Reading is below the agent, because a dispatcher goes on from the cursor in its outbox, holds back when its
+queue is full, and acknowledges nothing until it is durable: the agent only pauses what Faust would fetch.
+
+Gateways belong to the worker and are shared by its partitions; rates and quotas are split (`shares`). A spool has a
+folder of its own in each worker, below the one that is configured and named as the worker's data directory. A switch
+comes over the topic `control` (`commons`), holds at once for what waits, and is known to whoever starts later.
+
+A partition that another worker has fenced sends nothing more here and is dropped; any other fault of one ends the
+worker, because nobody can say whether its last transaction was committed: whoever takes over reads it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Coroutine, Iterator, Mapping
+from typing import Any, Literal
+
+from connectors.contract import Outcome
+from connectors.desk.desk import Behind, Desk, NotDurable
+from connectors.desk.queue import QueueLost
+from connectors.gateways import open_gateway
+from connectors.kafka.writer import Writer
+from engine.books import BookShelf
+from engine.clock import WallClock
+from engine.config import Config, SmppGateway, SpoolGateway
+from engine.dispatch import DESK, Action, Decided, Policy, Scope
+from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
+from engine.dispatch.receipts import Orphans
+from engine.dispatch.shared import Shared
+from engine.feedback import Feedback
+from engine.metrics import Metrics
+from engine.runtimes.cluster.commons import Commons, Switch
+from engine.runtimes.cluster.exchange import Exchange
+from engine.runtimes.cluster.outbox import LostError
+from engine.runtimes.cluster.outgoing import Outgoing, Surroundings
+from engine.runtimes.cluster.shares import partition_policy, process_rates
+from engine.runtimes.cluster.texts import TopicTexts
+from engine.runtimes.cluster.wording import Wording
+from engine.runtimes.sending import make_policy
+from rules.model import Book
+
+LOOK_S = 0.1
+ANSWERS_S = 5.0
+"""How long answers of gateways are waited for when a partition is let go; what has none by then is UNKNOWN."""
+OPENING_MAX = 8
+
+log = logging.getLogger("opportune.cluster")
+
+
+def _own(config: Config, gateway: SmppGateway | SpoolGateway) -> SmppGateway | SpoolGateway:
+    """Return a gateway as this worker opens it: two processes cannot write one spool file."""
+    if isinstance(gateway, SpoolGateway):
+        return gateway.model_copy(update={"folder": gateway.folder / config.data.directory.name})
+    return gateway
+
+
+class Dispatch:
+    """The sending half of a worker; everything is called on the loop.
+
+    Args:
+        config: checked settings.
+        shelf: books by version.
+        commons: what every worker knows.
+        metrics: what is counted.
+        writer: the worker's, started.
+        feedback: the log.
+        texts: the worker's, started.
+        desk: the front desk, where this worker has one.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        shelf: BookShelf,
+        commons: Commons,
+        metrics: Metrics,
+        writer: Writer,
+        feedback: Feedback,
+        texts: TopicTexts,
+        desk: Desk | None = None,
+    ) -> None:
+        self._config = config
+        self._commons = commons
+        self._metrics = metrics
+        self._feedback = feedback
+        self._desk = desk
+        self._clock = WallClock()
+        self._orphans = Orphans()
+        self._wording = Wording(shelf, commons, texts)
+        self._exchange = Exchange(config, writer, feedback, self._orphans)
+        self._gateways = {
+            name: open_gateway(name, _own(config, one), self._clock.now_ms) for name, one in config.gateways.items()
+        }
+        self._doors: dict[str, Door] = {}
+        self._changing = asyncio.Lock()
+        self._assignment = 0
+        self._withdrawing: set[asyncio.Task[None]] = set()
+        self.owned: dict[int, Outgoing] = {}
+
+    async def start(self) -> None:
+        """Connect, open the gateways; GatewayError when one cannot be opened as configured."""
+        policy = self._policy()
+        self._doors = {name: GatewayDoor(one, policy.channels) for name, one in self._gateways.items()}
+        if self._desk is not None:
+            self._doors[DESK] = DeskDoor(self._desk)
+        await self._exchange.start()
+        for gateway in self._gateways.values():
+            await gateway.start(self._exchange.receipt, self._exchange.reply)
+        self._commons.listeners.append(self._follow)
+        self._commons.obeying.append(self._obey)
+
+    async def stop(self) -> None:
+        """Let every partition go, close the gateways."""
+        await self.revoked()
+        for gateway in self._gateways.values():
+            await gateway.stop()
+        await self._exchange.stop()
+
+    def work(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield what is to run until cancelled: each follows a topic, or the partitions, and raises what ended it."""
+        yield self._exchange.follow()
+        yield self._watch()
+
+    # ---- partitions
+
+    async def assigned(self, numbers: Collection[int]) -> None:
+        """Open the partitions that are ours now; gives up where another assignment comes in between."""
+        self._assignment += 1
+        mine = self._assignment
+        async with self._changing:
+            if set(numbers) == set(self.owned):
+                return
+            await self._close_all()
+            await self._commons.catch_up()
+            policy, partitions = self._policy(), self._config.data.partitions
+            around = Surroundings(
+                self._config,
+                self._clock,
+                self._wording,
+                self._exchange,
+                self._feedback,
+                self._measure,
+                Shared(self._doors, process_rates(policy, partitions, len(numbers)), self._orphans),
+            )
+            room = asyncio.Semaphore(OPENING_MAX)
+
+            async def open_one(number: int) -> None:
+                async with room:
+                    if self._assignment != mine:
+                        return
+                    one = Outgoing(number, partition_policy(policy, number, partitions, len(numbers)), around)
+                    await one.open(self._thrown())
+                    self.owned[number] = one
+
+            await asyncio.gather(*(open_one(number) for number in sorted(numbers)))
+
+    async def revoked(self) -> None:
+        """Close every partition: eager assignment takes them all before it gives any."""
+        self._assignment += 1
+        async with self._changing:
+            await self._close_all()
+
+    async def _close_all(self) -> None:
+        closing = list(self.owned.values())
+        self.owned.clear()
+        await asyncio.gather(*(one.close(ANSWERS_S) for one in closing))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for number, one in list(self.owned.items()):
+                fault = one.failure
+                if isinstance(fault, LostError):
+                    log.warning("partition %d is sent by another worker: %s", number, fault)
+                    del self.owned[number]
+                    await one.close(0.0)
+                elif fault is not None:
+                    raise fault
+
+    # ---- what it follows
+
+    def _policy(self) -> Policy:
+        assert self._commons.active is not None
+        return make_policy(self._config, self._commons.active)
+
+    def _follow(self, book: Book) -> None:
+        """Send by the channels of a new book from now on."""
+        policy, partitions = make_policy(self._config, book), self._config.data.partitions
+        for number, one in self.owned.items():
+            one.dispatcher.core.follow(partition_policy(policy, number, partitions, len(self.owned)))
+
+    def _thrown(self) -> list[tuple[str, str, str]]:
+        return [(one["kind"], one["name"], one["action"]) for one in self._commons.switches.values()]
+
+    def _obey(self, switch: Switch) -> None:
+        scope, name, action = Scope(switch["kind"]), switch["name"], Action(switch["action"])
+        for one in self.owned.values():
+            one.dispatcher.obey(scope, name, action)
+        if action is Action.KILL and self._desk is not None and scope is not Scope.CHANNEL:
+            task = asyncio.create_task(self._withdraw("rule" if scope is Scope.RULE else "campaign", name))
+            self._withdrawing.add(task)
+            task.add_done_callback(self._withdrawing.discard)
+
+    async def _withdraw(self, kind: Literal["rule", "campaign"], name: str) -> None:
+        assert self._desk is not None
+        try:
+            await self._desk.withdraw(kind, name)
+        except (QueueLost, Behind, NotDurable) as fault:
+            log.warning("kill %s %s: its cards stay on the screens: %s", kind, name, fault)
+
+    # ---- what it tells
+
+    def queued(self, scope: Scope, name: str) -> int:
+        """Return how many sends of a scope wait in this worker."""
+        return sum(one.dispatcher.queued(scope, name) for one in self.owned.values())
+
+    def status(self) -> dict[str, Any]:
+        """Return the figures of every partition, and of what the network said."""
+        partitions = {str(number): one.dispatcher.status() for number, one in self.owned.items()}
+        return {"partitions": partitions, **dict(self._exchange.counts)}
+
+    def gateways(self) -> Mapping[str, Mapping[str, int | str]]:
+        """Return the figures of every gateway, by name."""
+        return {name: dict(gateway.status()) for name, gateway in self._gateways.items()}
+
+    def add_gauges(self) -> None:
+        """Show partitions and gateways."""
+        gauges = self._metrics.gauges
+
+        def links() -> Iterator[tuple[dict[str, str], float]]:
+            return (({"gateway": name}, float(told["links_up"])) for name, told in self.gateways().items())
+
+        gauges.add("opportune_gateway_links", "Links of a gateway that are up.", ("gateway",), links)
+        for name, text, figure in (
+            ("waiting_sends", "Decisions taken over and not handed to a gateway.", "waiting"),
+            ("flying_sends", "Decisions handed to a gateway that has not answered.", "in_flight"),
+            ("untold_outcomes", "Outcomes that the log does not have yet.", "untold"),
+            ("awaited_receipts", "Messages whose receipts have not come.", "awaiting_receipts"),
+            ("outbox_bytes", "Bytes that a new owner would read.", "outbox_bytes"),
+        ):
+
+            def read(figure: str = figure) -> Iterator[tuple[dict[str, str], float]]:
+                return (
+                    ({"partition": str(number)}, float(one.dispatcher.status()[figure]))
+                    for number, one in self.owned.items()
+                )
+
+            gauges.add(f"opportune_{name}", text, ("partition",), read)
+
+    def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
+        self._metrics.sends.labels(gateway, outcome.state.value).inc()
+        self._metrics.to_gateway.observe(max(now_ms - what.at_ms, 0) / 1000)

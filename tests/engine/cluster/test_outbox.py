@@ -1,0 +1,110 @@
+"""The outbox as a topic: what was committed is read back, by whoever owns the partition next."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.kafka import BrokerError
+from connectors.kafka.ledger import FencedError
+from engine.runtimes.cluster.outbox import RECORDS_MAX, LostError, TopicOutbox
+from state.disk import DiskError
+
+
+class Ledger:
+    """A topic's partition: transactions with a marker behind each, whole or not at all."""
+
+    def __init__(self):
+        self.values, self.end, self.fault = {}, 0, None
+
+    async def append(self, values):
+        if self.fault is not None:
+            raise self.fault
+        first = self.end
+        self.values |= {first + index: value for index, value in enumerate(values)}
+        self.end += len(values) + 1
+        return first
+
+    async def read(self):
+        for offset in sorted(self.values):
+            yield offset, self.values[offset]
+
+    async def forget(self, below):
+        self.values = {offset: value for offset, value in self.values.items() if offset >= below}
+
+
+def loaded(ledger):
+    outbox = TopicOutbox(ledger)
+    asyncio.run(outbox.load())
+    return outbox, [record[0] for _, record in outbox.read()]
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.integers(1, 5)),
+        st.tuples(st.sampled_from(["commit", "crash"]), st.just(0)),
+        st.tuples(st.just("retain"), st.integers(0, 30)),
+    ),
+    max_size=40,
+)
+
+
+@given(steps)
+def test_a_new_owner_reads_what_was_committed_but_for_what_was_let_go(steps):
+    asyncio.run(walk(steps))
+
+
+async def walk(steps):
+    ledger = Ledger()
+    outbox, waiting, kept, number = TopicOutbox(ledger), [], [], 0
+    for what, count in steps:
+        if what == "put":
+            for _ in range(count):
+                waiting.append((outbox.put([number]), number))
+                number += 1
+        elif what == "commit":
+            outbox.flush(0)
+            await outbox.commit()
+            kept, waiting = kept + waiting, []
+            assert not outbox.dirty
+            assert all(position <= outbox.durable for position, _ in kept)
+        elif what == "retain":
+            before = min(count, outbox.durable + 1)
+            outbox.retain(before)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            kept = [one for one in kept if one[0] >= before]
+        else:
+            outbox = TopicOutbox(ledger)
+            await outbox.load()
+            found = list(outbox.read())
+            numbers = [record[0] for _, record in found]
+            needed = [one for _, one in kept]
+            assert numbers[len(numbers) - len(needed) :] == needed
+            kept, waiting = [(position, record[0]) for position, record in found], []
+            assert outbox.kept_bytes == sum(map(len, ledger.values.values()))
+
+
+def test_a_long_array_is_cut_and_none_of_it_counts_as_durable_before_all_is():
+    ledger = Ledger()
+    outbox = TopicOutbox(ledger)
+    positions = [outbox.put([number]) for number in range(2 * RECORDS_MAX + 1)]
+    outbox.flush(0)
+    assert outbox.durable < min(positions)
+    asyncio.run(outbox.commit())
+    assert max(positions) <= outbox.durable
+    assert loaded(ledger)[1] == list(range(2 * RECORDS_MAX + 1))
+
+
+@pytest.mark.parametrize(("fault", "seen"), [(FencedError("other owner"), LostError), (BrokerError("away"), DiskError)])
+def test_what_the_brokers_refuse_is_not_durable(fault, seen):
+    ledger = Ledger()
+    outbox = TopicOutbox(ledger)
+    outbox.put([1])
+    outbox.flush(0)
+    ledger.fault = fault
+    with pytest.raises(seen):
+        asyncio.run(outbox.commit())
+    assert outbox.dirty
+    assert outbox.durable == -1

@@ -1,0 +1,68 @@
+"""A message centre as a process: one of the two that we did not write; `install.sh` fetches and compiles them."""
+
+import hashlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from tests.parts.need import missing
+
+HERE = Path(__file__).parent
+SUBMIT = re.compile(r"submit src=(\S*) dst=(\S+) esm=(\S+) dcs=(\S+) rd=(\S+) validity=(\S+) sm=(\S*)")
+READY_S = 30.0
+
+
+def installed() -> Path:
+    """Return the folder of classes and libraries that belongs to these sources."""
+    sources = [HERE / "pom.xml", *sorted(HERE.glob("*.java"))]
+    stamp = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "opportune" / "smsc" / stamp
+    if shutil.which("java") is None or not (folder / "complete").exists():
+        missing(f"the SMSC libraries in {folder}: run tests/parts/smsc/install.sh")
+    return folder
+
+
+class Centre:
+    """A message centre that may be stopped and started again on its port; `lines` is what it printed."""
+
+    def __init__(self, name: str, *behaviour: object) -> None:
+        self.name, self.behaviour = name, behaviour
+        self.lines: list[str] = []
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+
+    def start(self) -> None:
+        folder = installed()
+        java = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"]
+        command = [*java, "-cp", f"{folder}/classes:{folder}/lib/*", self.name, str(self.port), "tester", "secret"]
+        self.process = subprocess.Popen([*command, *map(str, self.behaviour)], stdout=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+        deadline = time.monotonic() + READY_S
+        while f"READY {self.port}" not in self.lines:
+            assert time.monotonic() < deadline, self.lines
+            time.sleep(0.01)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    @property
+    def submits(self) -> list[tuple[str, ...]]:
+        """Source, destination, esm class, coding, registered delivery, validity and octets of every submit."""
+        return [match.groups() for line in list(self.lines) if (match := SUBMIT.match(line))]
