@@ -61,7 +61,6 @@ class Exchange:
         self._writer = writer
         self._feedback = feedback
         self._orphans = orphans
-        self._tail = Tail(config.cluster, self._topic, 0)
         self.listeners: dict[int, Listener] = {}
         self.counts: Counter[str] = Counter()
         self.position = 0
@@ -69,7 +68,7 @@ class Exchange:
 
     async def start(self) -> None:
         """Stand at the end of the topic."""
-        await self._tail.start()
+        self._tail = await Tail(self._config.cluster, self._topic, 0).start()
         self.position = await self._tail.end()
         self._tail.seek(self.position)
 
@@ -81,7 +80,7 @@ class Exchange:
         """Hand on what is published from now on; runs until cancelled."""
         while True:
             for record in await self._tail.poll():
-                self._hand_on(record.value, self.listeners.values())
+                self.hand_on(record.value, self.listeners.values())
                 self.position = record.offset + 1
 
     async def join(self, number: int, listener: Listener, start: int | None) -> None:
@@ -94,7 +93,7 @@ class Exchange:
             tail.seek(max(start, await tail.first()))
             async for records in tail.to_end():
                 for record in records:
-                    self._hand_on(record.value, [listener])
+                    self.hand_on(record.value, [listener])
         finally:
             await tail.stop()
 
@@ -128,7 +127,8 @@ class Exchange:
 
     # ---- what all of them heard
 
-    def _hand_on(self, value: bytes, listeners: Iterable[Listener]) -> None:
+    def hand_on(self, value: bytes, listeners: Iterable[Listener]) -> None:
+        """Take a record of the topic to whom it concerns."""
         said = orjson.loads(value)
         if "opt_out" in said:
             for listener in listeners:

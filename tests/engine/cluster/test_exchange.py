@@ -1,0 +1,108 @@
+"""Receipts and replies between workers: each reaches the partition that it concerns, over whatever link it came."""
+
+import asyncio
+from collections import defaultdict
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.contract import MobileOriginated, Receipt, ReceiptState
+from engine.dispatch.model import FOR_EVER_MS
+from engine.dispatch.receipts import Awaited, Orphans, Receipts
+from engine.runtimes.cluster.exchange import Exchange
+from tests.engine.cluster.test_settings import cluster
+
+NOW_MS = 1_225_760_400_000
+
+
+class Topic:
+    """The topic `receipts`, and the tail of each worker on it."""
+
+    def __init__(self):
+        self.records = []
+
+    async def write(self, records):
+        self.records.extend(one.value for one in records)
+
+
+class Listener:
+    """A partition: what it awaits, and what it was told."""
+
+    def __init__(self, orphans):
+        self.core = SimpleNamespace(receipts=Receipts(FOR_EVER_MS, 1000, orphans))
+        self.settled, self.opted = [], []
+
+    def submitted(self, message_id):
+        early = self.core.receipts.expect(Awaited(f"d-{message_id}", 861, "smsc", (message_id,), NOW_MS, 0))
+        for receipt in early:
+            self.noted(receipt)
+
+    async def receipt(self, receipt):
+        self.noted(receipt)
+
+    def noted(self, receipt):
+        matched = self.core.receipts.match(receipt, NOW_MS)
+        assert matched is not None, "only what is awaited is handed on"
+        self.settled.append(matched.report.decision_id)
+
+    def opted_out(self, subscriber):
+        self.opted.append(subscriber)
+
+
+class World:
+    """Two workers with two partitions each, on one topic."""
+
+    def __init__(self):
+        self.topic, self.members, self.read = Topic(), [], defaultdict(int)
+        self.workers, self.partitions = [], []
+        for _ in range(2):
+            orphans = Orphans()
+            exchange = Exchange(cluster(), self.topic, self, orphans)
+            self.workers.append(exchange)
+            for _ in range(2):
+                self.partitions.append(Listener(orphans))
+                exchange.listeners[len(self.partitions) - 1] = self.partitions[-1]
+
+    async def member(self, subscriber, name, *, member):
+        self.members.append((subscriber, name, member))
+
+    def follow(self):
+        """Let every worker read what was published."""
+        for worker, exchange in enumerate(self.workers):
+            for value in self.topic.records[self.read[worker] :]:
+                exchange.hand_on(value, exchange.listeners.values())
+            self.read[worker] = len(self.topic.records)
+
+
+def receipt(message_id):
+    return Receipt("smsc", message_id, ReceiptState.DELIVERED, "000", NOW_MS)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1), st.booleans()), max_size=30))
+def test_every_receipt_settles_its_message_once_whoever_hears_it_and_when(messages):
+    """Each message: who submits, which worker hears the receipt, and whether that comes before the submit's answer."""
+    world = World()
+    for number, (partition, hears, early) in enumerate(messages):
+        if not early:
+            world.partitions[partition].submitted(f"m{number}")
+        asyncio.run(world.workers[hears].receipt(receipt(f"m{number}")))
+        if number % 3 == 0:
+            world.follow()
+        if early:
+            world.partitions[partition].submitted(f"m{number}")
+    world.follow()
+
+    for index, partition in enumerate(world.partitions):
+        wanted = [f"d-m{number}" for number, (who, *_) in enumerate(messages) if who == index]
+        assert sorted(partition.settled) == sorted(wanted)
+
+
+@pytest.mark.parametrize(("text", "opts_out"), [("退订", True), ("thank you", False)])
+def test_an_opt_out_reaches_the_log_and_what_waits_anywhere(text, opts_out):
+    world = World()
+    asyncio.run(world.workers[0].reply(MobileOriginated("smsc", 8613800000001, "10086", text, NOW_MS)))
+    world.follow()
+    assert world.members == ([(8613800000001, "optout", True)] if opts_out else [])
+    assert {tuple(one.opted) for one in world.partitions} == {(8613800000001,) if opts_out else ()}
