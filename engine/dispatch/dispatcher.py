@@ -102,7 +102,8 @@ class Dispatcher:
         self._flights: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
-        self._log_away = False
+        self.log_away = False
+        """Whether the log did not take what it was told last."""
         self._stopping = False
         self._taken_up = False
 
@@ -356,7 +357,7 @@ class Dispatcher:
         return self._telling is not None and not self._telling.done()
 
     def _tell(self) -> None:
-        gives_up = self._stopping and self._log_away
+        gives_up = self._stopping and self.log_away
         if self._is_telling or gives_up:
             return
         reports = self.core.reports(_REPORTS_MAX)
@@ -367,10 +368,10 @@ class Dispatcher:
         try:
             await self._feedback.outcomes(reports)
         except Exception as fault:  # noqa: BLE001 - the log is away; the outcomes stay owed and are told again
-            self._log_away = True
+            self.log_away = True
             self.fault = f"log: {fault}"
             await asyncio.sleep(_LOG_AWAY_S)
         else:
-            self._log_away = False
+            self.log_away = False
             self.core.told(reports)
         self._wake.set()

@@ -14,6 +14,7 @@ worker, because nobody can say whether its last transaction was committed: whoev
 
 import asyncio
 import logging
+import time
 from collections.abc import Collection, Coroutine, Iterator, Mapping
 from typing import Any, Literal
 
@@ -37,6 +38,8 @@ from engine.runtimes.cluster.outbox import LostError
 from engine.runtimes.cluster.outgoing import Outgoing, Surroundings
 from engine.runtimes.cluster.shares import partition_policy, process_rates
 from engine.runtimes.cluster.texts import TopicTexts
+from engine.runtimes.cluster.topics import Names
+from engine.runtimes.cluster.watchdog import SilentError, Watchdog
 from engine.runtimes.cluster.wording import Wording
 from engine.runtimes.sending import make_policy
 from rules.model import Book
@@ -97,7 +100,14 @@ class Dispatch:
         self._changing = asyncio.Lock()
         self._assignment = 0
         self._withdrawing: set[asyncio.Task[None]] = set()
+        self._away_since_s: dict[int, float] = {}
         self.owned: dict[int, Outgoing] = {}
+        self._watchdog = Watchdog(
+            config,
+            Names(config.cluster.prefix).decisions,
+            lambda: {number: one.read - 1 for number, one in self.owned.items()},
+            lambda: [number for number, one in self.owned.items() if not one.dispatcher.room()],
+        )
 
     async def start(self) -> None:
         """Connect, open the gateways; GatewayError when one cannot be opened as configured."""
@@ -106,6 +116,7 @@ class Dispatch:
         if self._desk is not None:
             self._doors[DESK] = DeskDoor(self._desk)
         await self._exchange.start()
+        await self._watchdog.start()
         for gateway in self._gateways.values():
             await gateway.start(self._exchange.receipt, self._exchange.reply)
         self._commons.listeners.append(self._follow)
@@ -116,11 +127,13 @@ class Dispatch:
         await self.revoked()
         for gateway in self._gateways.values():
             await gateway.stop()
+        await self._watchdog.stop()
         await self._exchange.stop()
 
     def work(self) -> Iterator[Coroutine[Any, Any, None]]:
         """Yield what is to run until cancelled: each follows a topic, or the partitions, and raises what ended it."""
         yield self._exchange.follow()
+        yield self._watchdog.run()
         yield self._watch()
 
     # ---- partitions
@@ -178,6 +191,21 @@ class Dispatch:
                     await one.close(0.0)
                 elif fault is not None:
                     raise fault
+                else:
+                    self._judge_telling(number, one)
+
+    def _judge_telling(self, number: int, one: Outgoing) -> None:
+        """Raise SilentError when the log has taken no outcome for too long: only another process may do better."""
+        if not one.dispatcher.log_away:
+            self._away_since_s.pop(number, None)
+            return
+        now_s, silent_s = time.monotonic(), self._config.cluster.silent_s
+        away_s = now_s - self._away_since_s.setdefault(number, now_s)
+        if away_s > silent_s:
+            raise SilentError(
+                f"partition {number} could tell the log nothing for {away_s:.0f} s; silent_s={silent_s}: "
+                f"{one.dispatcher.fault}"
+            )
 
     # ---- what it follows
 
@@ -233,6 +261,12 @@ class Dispatch:
             return (({"gateway": name}, float(told["links_up"])) for name, told in self.gateways().items())
 
         gauges.add("opportune_gateway_links", "Links of a gateway that are up.", ("gateway",), links)
+        gauges.add(
+            "opportune_lag_decisions",
+            "Records of decisions that wait to be taken over.",
+            ("partition",),
+            lambda: (({"partition": str(number)}, float(lag)) for number, lag in self._watchdog.lags.items()),
+        )
         for name, text, figure in (
             ("waiting_sends", "Decisions taken over and not handed to a gateway.", "waiting"),
             ("flying_sends", "Decisions handed to a gateway that has not answered.", "in_flight"),

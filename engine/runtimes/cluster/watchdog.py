@@ -1,4 +1,4 @@
-"""The watchdog of a worker: frames wait, and nothing is folded, for too long.
+"""The watchdog of a worker: records wait, and nothing is taken, for too long.
 
 Consumers of Kafka are known to fall silent after days (notably behind rebalances), without an error that one could
 catch. The remedy is a process that ends, so that its partitions move and its supervisor starts it again.
@@ -6,37 +6,46 @@ catch. The remedy is a process that ends, so that its partitions move and its su
 
 import asyncio
 import time
+from collections.abc import Callable, Collection, Mapping
 
 from connectors.kafka.tail import Tail
 from engine.config import Config
-from engine.runtimes.cluster.decide import Decide
-from engine.runtimes.cluster.topics import Names
 
 LOOK_S = 1.0
 
 
 class SilentError(Exception):
-    """Frames wait and nothing is folded; the text names partition, frames and seconds."""
+    """Records wait and nothing is taken; the text names partition, records and seconds."""
 
 
 class Watchdog:
-    """Looks at the ends of the log every second.
+    """Looks at the ends of a topic every second.
 
     Args:
         config: checked settings; `silent_s` is what is allowed.
-        decide: whose partitions.
+        topic: whose ends.
+        positions: returns, for each partition that is ours, the offset taken last.
+        held: returns the partitions that may stand still for now.
     """
 
-    def __init__(self, config: Config, decide: Decide) -> None:
+    def __init__(
+        self,
+        config: Config,
+        topic: str,
+        positions: Callable[[], Mapping[int, int]],
+        held: Callable[[], Collection[int]] = tuple,
+    ) -> None:
         self._silent_s = config.cluster.silent_s
-        self._decide = decide
         self._config = config
+        self._topic = topic
+        self._positions = positions
+        self._held = held
         self._moved: dict[int, tuple[int, float]] = {}
         self.lags: dict[int, int] = {}
 
     async def start(self) -> None:
         """Connect."""
-        self._tail = await Tail(self._config.cluster, Names(self._config.cluster.prefix).log, 0).start()
+        self._tail = await Tail(self._config.cluster, self._topic, 0).start()
 
     async def stop(self) -> None:
         """Close the connection."""
@@ -46,20 +55,22 @@ class Watchdog:
         """Look until cancelled; SilentError when a partition that we own does not move."""
         while True:
             await asyncio.sleep(LOOK_S)
-            folded = {number: one.folded for number, one in self._decide.owned.items()}
-            self.judge(await self._tail.ends(folded), folded, time.monotonic())
+            taken = self._positions()
+            self.judge(await self._tail.ends(taken), taken, time.monotonic(), self._held())
 
-    def judge(self, ends: dict[int, int], folded: dict[int, int], now_s: float) -> None:
-        """Take note of where log and fold are; SilentError when one of them stood still behind the other."""
-        self.lags = {number: max(0, ends[number] - 1 - position) for number, position in folded.items()}
-        for number in set(self._moved) - set(folded):
+    def judge(
+        self, ends: Mapping[int, int], taken: Mapping[int, int], now_s: float, held: Collection[int] = ()
+    ) -> None:
+        """Take note of where topic and reader are; SilentError when one stood still behind it and was not held."""
+        self.lags = {number: max(0, ends[number] - 1 - position) for number, position in taken.items()}
+        for number in set(self._moved) - set(taken):
             del self._moved[number]
-        for number, position in folded.items():
+        for number, position in taken.items():
             last, since_s = self._moved.get(number, (-2, now_s))
-            if last != position or self.lags[number] == 0:
+            if last != position or self.lags[number] == 0 or number in held:
                 self._moved[number] = (position, now_s)
             elif now_s - since_s > self._silent_s:
                 raise SilentError(
                     f"partition {number} stands at {position} for {now_s - since_s:.0f} s, "
-                    f"{self.lags[number]} frames wait; silent_s={self._silent_s}"
+                    f"{self.lags[number]} records wait; silent_s={self._silent_s}"
                 )

@@ -186,7 +186,10 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         self.decide = Decide(config, store, self.shelf, self.commons, self.metrics, self.arrivals)
         await self.decide.start()
         self._closing.push_async_callback(self.decide.stop)
-        self.watchdog = Watchdog(config, self.decide)
+        owned = self.decide.owned
+        self.watchdog = Watchdog(
+            config, Names(config.cluster.prefix).log, lambda: {number: one.folded for number, one in owned.items()}
+        )
         await self.watchdog.start()
         self._closing.push_async_callback(self.watchdog.stop)
         self._spawn(self.decide.settle())

@@ -1,7 +1,5 @@
 """Settings, topics and the watchdog of a cluster; no broker is needed here."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from engine.config import Config, ConfigErrors, parse_config
@@ -54,7 +52,7 @@ def test_raw_topics_are_their_producers():
 
 
 def watchdog():
-    return Watchdog(cluster(silent_s=5), SimpleNamespace(owned={}))
+    return Watchdog(cluster(silent_s=5), "log", dict)
 
 
 def test_a_partition_that_stands_still_behind_the_log_ends_the_worker():
@@ -62,8 +60,18 @@ def test_a_partition_that_stands_still_behind_the_log_ends_the_worker():
     one.judge({0: 11}, {0: 5}, 0.0)
     one.judge({0: 12}, {0: 5}, 5.0)
 
-    with pytest.raises(SilentError, match="partition 0 stands at 5 for 6 s, 6 frames wait"):
+    with pytest.raises(SilentError, match="partition 0 stands at 5 for 6 s, 6 records wait"):
         one.judge({0: 12}, {0: 5}, 6.0)
+
+
+def test_a_partition_that_is_held_may_stand_still():
+    one = watchdog()
+    for second in range(30):
+        one.judge({0: 11}, {0: 5}, float(second), held=(0,))
+    one.judge({0: 11}, {0: 5}, 34.0)
+
+    with pytest.raises(SilentError, match="for 6 s"):
+        one.judge({0: 11}, {0: 5}, 35.0)
 
 
 def test_a_partition_that_moves_waits_for_nothing_or_is_new_is_well():
