@@ -4,40 +4,41 @@ An activation record in the log names a version; the shelf holds the texts it wa
 or an answer to "why" years later reads the rules as they were. A book is written before the log speaks of it.
 """
 
+import threading
 from pathlib import Path
 
 import orjson
 
-from engine.compiled import CompiledBook, compile_book
-from rules.load import load_text
-from rules.model import Book
+from engine.compiled import Compile, CompiledBook, compile_texts
 from state.disk import Disk, RealDisk, read_whole, write_whole
+
+KEPT_MAX = 8
+"""Compiled books in memory: the one in force, and those whose decisions are still read."""
 
 
 class BookShelf:
-    """Books in `folder`, compiled on demand and kept.
+    """Books in `folder`; those used last are kept compiled. Thread-safe.
 
     Raises:
         KeyError: when a version is asked for that was never put.
     """
 
-    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None, compile_: Compile = compile_texts) -> None:
         self.folder = folder
+        self.compile = compile_
         self._disk = disk or RealDisk()
         self._disk.make_folder(folder)
         self._disk.sync_folder(folder)  # a name that a killed process left may not be durable yet
+        self._guard = threading.Lock()
         self._compiled: dict[str, CompiledBook] = {}
 
-    def put(self, book: Book) -> CompiledBook:
-        """Keep a book durably and return it compiled."""
-        compiled = self._compiled.get(book.version)
-        if compiled is None:
-            compiled = compile_book(book)
-            if f"{book.version}.json" not in self._disk.names(self.folder):
-                record = {"version": book.version, "sources": dict(book.sources)}
-                write_whole(self._disk, self._path(book.version), orjson.dumps(record, option=orjson.OPT_INDENT_2))
-            self._compiled[book.version] = compiled
-        return compiled
+    def put(self, compiled: CompiledBook) -> None:
+        """Keep a book durably."""
+        book = compiled.book
+        if f"{book.version}.json" not in self._disk.names(self.folder):
+            record = {"version": book.version, "sources": dict(book.sources)}
+            write_whole(self._disk, self._path(book.version), orjson.dumps(record, option=orjson.OPT_INDENT_2))
+        self._keep(book.version, compiled)
 
     def get(self, version: str) -> CompiledBook:
         """Return the compiled book of a version."""
@@ -46,9 +47,17 @@ class BookShelf:
             if f"{version}.json" not in self._disk.names(self.folder):
                 raise KeyError(version)
             record = orjson.loads(read_whole(self._disk, self._path(version)))
-            compiled = compile_book(load_text(record["sources"]))
-            self._compiled[version] = compiled
-        return compiled
+            compiled = self.compile(record["sources"], None)
+        return self._keep(version, compiled)
+
+    def _keep(self, version: str, compiled: CompiledBook) -> CompiledBook:
+        """Make a book the one used last, and let the one go that was not used for longest."""
+        with self._guard:
+            kept = self._compiled.pop(version, compiled)
+            self._compiled[version] = kept
+            if len(self._compiled) > KEPT_MAX:
+                del self._compiled[next(iter(self._compiled))]
+        return kept
 
     def _path(self, version: str) -> Path:
         return self.folder / f"{version}.json"

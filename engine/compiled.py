@@ -4,7 +4,7 @@ Compiling makes arrays only; no machine code is made, so a reload costs millisec
 made, so partitions and threads share it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from rules.expressions.program import compile_program
 from rules.expressions.run import Program
-from rules.expressions.tree import Expr, Literal, operands
+from rules.expressions.tree import Expr, Literal, Operand, operands
 from rules.gates.table import GateTable, gate_table, holdings_of
+from rules.load import load_text
 from rules.model import Book, Feature, Rule
 from state.features import FeatureSpec
 from state.hashing import hash_text
@@ -63,6 +64,10 @@ class CompiledBook:
     lists: int
 
 
+Compile = Callable[[Mapping[str, str], Book | None], CompiledBook]
+"""From texts, and the book before, to the compiled book: `compile_texts`, or the same in another process."""
+
+
 def compile_book(book: Book) -> CompiledBook:
     """Compile a checked book."""
     wheres = [(feature.source_type, feature.where) for feature in book.features if feature.where is not None]
@@ -79,6 +84,11 @@ def compile_book(book: Book) -> CompiledBook:
         fact_index=np.array([operand.index for operand in facts], np.int32),
         lists=_index_of(book, LISTS),
     )
+
+
+def compile_texts(sources: Mapping[str, str], before: Book | None) -> CompiledBook:
+    """Load the book in `sources` as the one that follows `before`, and compile it; BookErrors tells every fault."""
+    return compile_book(load_text(sources, before))
 
 
 def spec_of(feature: Feature, book: Book) -> FeatureSpec:
@@ -124,21 +134,17 @@ def _readers(book: Book) -> Sequence[Types]:
     """Return, for each feature, the event types whose rules, features, texts or gates look at it."""
     readers: list[set[int]] = [set() for _ in book.features]
     for rule in (rule for rule in book.rules if rule.enabled):
-        for index in (*_features_in(rule.when), *_features_of_facts(rule), *_features_of_gates(book, rule)):
+        for index in (*_features_of(rule.facts), *_features_of_gates(book, rule)):
             readers[index].add(rule.on)
     for feature in book.features:
         if feature.where is not None:
-            for index in _features_in(feature.where):
+            for index in _features_of(operands(feature.where)):
                 readers[index].add(feature.source_type)
     return [frozenset(some) for some in readers]
 
 
-def _features_in(expr: Expr) -> list[int]:
-    return [operand.index for operand in operands(expr) if operand.source == "feature"]
-
-
-def _features_of_facts(rule: Rule) -> list[int]:
-    return [operand.index for operand in rule.facts if operand.source == "feature"]
+def _features_of(read: Iterable[Operand]) -> list[int]:
+    return [operand.index for operand in read if operand.source == "feature"]
 
 
 def _features_of_gates(book: Book, rule: Rule) -> list[int]:

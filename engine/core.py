@@ -17,7 +17,7 @@ import orjson
 from connectors.sources.contract import Chunk, Decoded, earlier
 from connectors.sources.dead_letter import DeadLetter
 from engine.books import BookShelf
-from engine.compiled import CompiledBook
+from engine.compiled import Compile, CompiledBook, compile_texts
 from engine.config import Config
 from engine.datadir import DataDir, Fixed
 from engine.dead_letters import DeadLetters
@@ -26,7 +26,7 @@ from engine.partition import Appended, Item, Partition
 from engine.pipeline import commit
 from engine.tickets import Ticket
 from rules.diagnostics import BookErrors
-from rules.load import load_book
+from rules.load import read_folder, version_of
 from rules.model import Book
 from state.columns import Table
 from state.contacts import Contacts
@@ -58,8 +58,12 @@ class Recovery:
     refolded: int = 0
 
 
-def open_core(config: Config, store: Store | None = None, disk: Disk | None = None) -> "Core":
+def open_core(
+    config: Config, store: Store | None = None, disk: Disk | None = None, compile_: Compile = compile_texts
+) -> "Core":
     """Open the data directory of `config`, take its lock, recover; `first_book` comes next.
+
+    `compile_` makes books of their texts.
 
     Raises:
         LockedError: another process holds the directory.
@@ -70,7 +74,7 @@ def open_core(config: Config, store: Store | None = None, disk: Disk | None = No
     datadir.hold()
     try:
         datadir.fix(Fixed(config.data.partitions, config.state.contacts_max))
-        core = Core(config, datadir, store or RocksStore(datadir.pages), disk)
+        core = Core(config, datadir, store or RocksStore(datadir.pages), disk, compile_)
         core.recover()
     except BaseException:
         datadir.release()
@@ -94,13 +98,13 @@ def activation(payload: bytes) -> Item:
 class Core:
     """Everything durable of one engine; see the module."""
 
-    def __init__(self, config: Config, datadir: DataDir, store: Store, disk: Disk) -> None:
+    def __init__(self, config: Config, datadir: DataDir, store: Store, disk: Disk, compile_: Compile) -> None:
         self.config = config
         self.datadir = datadir
         self.store = store
         self.disk = disk
         self.metrics = Metrics(config.metrics.rules_max)
-        self.shelf = BookShelf(datadir.books, disk)
+        self.shelf = BookShelf(datadir.books, disk, compile_)
         self.strings = open_strings(config, datadir, disk)
         self.partitions = [self._partition(number) for number in range(config.data.partitions)]
         self.recovery = Recovery()
@@ -178,25 +182,29 @@ class Core:
         """
         active = self.active
         try:
-            book = load_book(self.config.book.folder, active.book if active is not None else None)
+            sources = read_folder(self.config.book.folder)
+            if active is not None and active.book.version == version_of(sources):
+                compiled = active
+            else:
+                compiled = self.shelf.compile(sources, active.book if active is not None else None)
         except BookErrors as fault:
             if active is None:
                 raise
             self.book_fault = str(fault)
             log.error("the book is not used, the one in the log keeps serving:\n%s", fault)
-            book = active.book
-        check(book)
-        self.take_up(book, int(time.time() * 1000))
-        return book
+            compiled = active
+        check(compiled.book)
+        self.take_up(compiled, int(time.time() * 1000))
+        return compiled.book
 
-    def take_up(self, book: Book, now_ms: int) -> None:
-        """Write the activation of `book` in every partition where another one is active.
+    def take_up(self, compiled: CompiledBook, now_ms: int) -> None:
+        """Write the activation of a book in every partition where another one is active.
 
         A crash may have come when some partitions had it and others not yet, so each is asked.
         """
-        behind = [partition for partition in self.partitions if partition.book_version != book.version]
+        behind = [partition for partition in self.partitions if partition.book_version != compiled.book.version]
         if behind:
-            payload = self.put_book(book)
+            payload = self.put_book(compiled)
             for partition in behind:
                 appended = list(partition.process([activation(payload)], now_ms))
                 commit(partition, appended)
@@ -206,10 +214,10 @@ class Core:
         """The book in force in the first partition, the others switch in the same breath; None before the first one."""
         return self.partitions[0].decider.compiled
 
-    def put_book(self, book: Book) -> bytes:
+    def put_book(self, compiled: CompiledBook) -> bytes:
         """Keep a book and return the payload of its activation frame."""
-        self.shelf.put(book)
-        return orjson.dumps({"version": book.version})
+        self.shelf.put(compiled)
+        return orjson.dumps({"version": compiled.book.version})
 
     # ---- observing the pipeline (`engine.pipeline.Observer`)
 

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from connectors.sources.mapping import MappingError
+from engine.compiled import Compile, CompiledBook
+from engine.loader import LoaderError
 from rules.diagnostics import BookErrors
-from rules.load import load_book
+from rules.load import read_folder, version_of
 from rules.model import Book
 
 log = logging.getLogger("opportune.book")
@@ -24,13 +26,21 @@ class BookWatcher:
 
     Args:
         folder: the book's folder.
+        compile_: makes a book of its texts.
         activate: called with every good book that differs from the last one.
         told: called with "ok" or "error" after every attempt.
     """
 
-    def __init__(self, folder: Path, activate: Callable[[Book], None], told: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        compile_: Compile,
+        activate: Callable[[CompiledBook], None],
+        told: Callable[[str], None],
+    ) -> None:
         self.folder = folder
         self.fault = ""
+        self._compile = compile_
         self._activate = activate
         self._told = told
         self._seen: Signature | None = None
@@ -55,19 +65,17 @@ class BookWatcher:
     def reload(self) -> None:
         """Read the book and activate it when it is good and new."""
         try:
-            book = load_book(self.folder, self._book)
-        except (BookErrors, OSError) as fault:
+            sources = read_folder(self.folder)
+            if self._book is None or self._book.version != version_of(sources):
+                compiled = self._compile(sources, self._book)
+                self.fault = ""
+                self._activate(compiled)
+                self._book = compiled.book
+                log.info("book %s with %d rules is in force", self._book.version, len(self._book.rules))
+        except (BookErrors, LoaderError, MappingError, OSError) as fault:
             self._refuse(fault)
             return
         self.fault = ""
-        if self._book is None or book.version != self._book.version:
-            try:
-                self._activate(book)
-            except MappingError as fault:
-                self._refuse(fault)
-                return
-            self._book = book
-            log.info("book %s with %d rules is in force", book.version, len(book.rules))
         self._told("ok")
 
     def _refuse(self, fault: Exception) -> None:

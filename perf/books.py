@@ -133,10 +133,14 @@ def large() -> dict[str, str]:
     return {"book.toml": _head() + SMALL_FEATURES + MORE_FEATURES + _rules(SMALL_RULES + more_rules(92))}
 
 
-def sized(rules: int, variant: int = 0) -> dict[str, str]:
-    """Return a book of 20 features and many rules, in files of 100 rules; variants differ in a few thresholds."""
+def sized(rules: int, variant: int = 0, differ: int | None = None) -> dict[str, str]:
+    """Return a book of 20 features and many rules, in files of 100 rules.
+
+    Variants differ in a threshold of their first `differ` rules, by default of all.
+    """
     texts = {"a.toml": _head() + SMALL_FEATURES + MORE_FEATURES}
-    all_rules = more_rules(rules, variant)
+    differ = rules if differ is None else differ
+    all_rules = more_rules(rules, variant)[:differ] + more_rules(rules)[differ:]
     for start in range(0, rules, 100):
         texts[f"rules-{start:05d}.toml"] = 'campaign = "perf"\n' + _rules(all_rules[start : start + 100], start)
     return texts
@@ -149,8 +153,9 @@ def more_rules(count: int, variant: int = 0) -> tuple[tuple[str, str], ...]:
         on, when = MORE_RULES[number % len(MORE_RULES)]
         k = number // len(MORE_RULES)
         values = {
-            "a": 500 + 10 * k + variant, "b": 4_000 + 20 * k, "c": 5_000 + 50 * k + variant, "d": 30_000 + 100 * k,
-            "e": 10_000 + (37 * k + variant) % 20_000, "f": 400 + 5 * k, "g": 5_000 + 50 * k,
+            "a": 500 + 10 * k + variant, "b": 4_000 + 20 * k + variant, "c": 5_000 + 50 * k + variant,
+            "d": 30_000 + 100 * k + variant, "e": 10_000 + (37 * k + variant) % 20_000, "f": 400 + 5 * k + variant,
+            "g": 5_000 + 50 * k + variant,
         }  # fmt: skip
         made.append((on, when.format(**values)))
     return tuple(made)

@@ -20,9 +20,10 @@ from connectors.sources.tcp.config import TcpConfig
 from engine.config import BookConfig, Config, DataConfig, SourcesConfig, StateConfig
 from engine.core import Core, open_core
 from engine.doors import Doors, Source
+from engine.loader import Loader
 from engine.partition import Partition
 from engine.pipeline import Pipeline
-from engine.runtimes.embedded import SWITCH_INTERVAL_S
+from engine.runtimes.embedded import SWITCH_INTERVAL_S, settle
 from engine.warmup import warm_up
 from rules.model import Book
 from state.hashing import partition_of
@@ -126,20 +127,21 @@ def stopped(config: Config) -> Iterator[Engine]:
     """Open and recover, start no thread; close at the end."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     warm_up(None)
-    core = open_core(config)
-    try:
-        book = core.first_book()
-        doors = Doors([Source(source.name, source.mapping) for source in config.sources.every], book.schema)
-        pipeline = Pipeline(
-            core.partitions,
-            doors.decode,
-            core,
-            threads=min(config.data.threads, config.data.partitions),
-            queue_bytes_max=config.limits.intake_bytes_max,
-        )
-        yield Engine(config, core, book, doors, pipeline)
-    finally:
-        core.close()
+    with Loader() as loader:
+        core = open_core(config, compile_=loader.compile)
+        try:
+            book = core.first_book()
+            doors = Doors([Source(source.name, source.mapping) for source in config.sources.every], book.schema)
+            pipeline = Pipeline(
+                core.partitions,
+                doors.decode,
+                core,
+                threads=min(config.data.threads, config.data.partitions),
+                queue_bytes_max=config.limits.intake_bytes_max,
+            )
+            yield Engine(config, core, book, doors, pipeline)
+        finally:
+            core.close()
 
 
 @contextmanager
@@ -149,6 +151,7 @@ def running(config: Config) -> Iterator[Engine]:
         for partition in engine.core.partitions:
             partition.flusher.start()
         engine.pipeline.start()
+        settle()
         try:
             yield engine
         finally:

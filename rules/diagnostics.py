@@ -85,6 +85,9 @@ class BookErrors(ValueError):  # noqa: N818 - it carries many errors, and its na
         self.diagnostics = tuple(sorted(set(diagnostics), key=lambda fault: (fault.place, fault.code, fault.message)))
         super().__init__(self.render())
 
+    def __reduce__(self) -> tuple[type[BookErrors], tuple[tuple[Diagnostic, ...]]]:
+        return type(self), (self.diagnostics,)
+
     def render(self) -> str:
         """The first faults, printed one below the other, and the number of all."""
         count = len(self.diagnostics)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import blake2b
 
 from rules.catalogue import Catalogue, Declared, identifier_fault, sections
@@ -22,6 +21,7 @@ from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, PlainOrigin, nearest
 from rules.expressions import Expr, Operand, Parsed, Scope, canonical, check, parse, read
 from rules.expressions.tree import Call, walk
+from rules.memory import remembered
 from rules.model import Feature, Window
 from rules.shape import FEATURE_KINDS, Faults, FeatureShape
 from rules.toml import Document
@@ -147,7 +147,7 @@ def read_expression(text: str, origin: Origin, scope: Scope) -> Expr | list[Diag
     return check(Parsed(text, origin, parsed.body), scope) if parsed is not None else read(text, origin, scope)
 
 
-@lru_cache(maxsize=65_536)
+@remembered
 def _parsed(text: str) -> Parsed | None:
     parsed = parse(text, PlainOrigin("", text))
     return parsed if isinstance(parsed, Parsed) else None

@@ -10,7 +10,7 @@ book that this one follows, which keeps the bits of sets (`rules.catalogue.Linea
 4. All faults at once in `BookErrors`, or the frozen `Book`.
 
 The grammar that authors write is told in `rules`. Nothing here is evaluated or compiled to machine code, so a reload
-costs what its changed lines cost: see `rules.toml` and `rules.compile` for what is remembered.
+costs what its changed lines cost: see `rules.memory` and `rules.compile` for what is remembered.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
 
-from rules import calendar
+from rules import calendar, memory
 from rules.catalogue import LOCK_FILE, Lineage, declare
 from rules.codes import Code
 from rules.compile import compile_rules
@@ -53,8 +53,11 @@ def load_text(sources: Mapping[str, str], before: Book | None = None) -> Book:
     if before is not None and before.version == version:
         return before
     lineage = Lineage.read((before.sources if before is not None else sources).get(LOCK_FILE, ""))
-    with _collector_at_rest():
-        return _read(version, texts, lineage)
+    try:
+        with _collector_at_rest():
+            return _read(version, texts, lineage)
+    finally:
+        memory.turn()
 
 
 def _read(version: str, texts: Mapping[str, str], lineage: Lineage) -> Book:

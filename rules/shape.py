@@ -7,13 +7,13 @@ One pydantic model per section, strict and closed: an unknown key is a fault, a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, nearest
+from rules.memory import remembered
 from rules.toml import Block, Document, Path
 from rules.windows import PANES_MAX
 
@@ -208,7 +208,7 @@ def read_shape(model: type[S], data: Any, document: Document, path: Path, faults
         return None
 
 
-@lru_cache(maxsize=65_536)
+@remembered
 def _shaped(model: type[Shape], block: Block) -> Shape:
     return model.model_validate(block.data)
 

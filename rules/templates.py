@@ -23,8 +23,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
 
+from rules.memory import remembered
 from state.schema import Kind
 
 __all__ = ["GAPS_MAX", "Gap", "Shown", "Template", "TemplateFault", "check_format", "parse"]
@@ -92,7 +92,7 @@ class Template:
         return "".join(shown)
 
 
-@lru_cache(maxsize=65_536)
+@remembered
 def parse(text: str) -> Template | TemplateFault:
     """The parts of a text, kinds not yet known; or the first fault of its braces."""
     parts: list[str | Gap] = []

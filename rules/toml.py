@@ -14,7 +14,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import tree_sitter
@@ -22,6 +22,7 @@ import tree_sitter_toml
 
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Place
+from rules.memory import remembered
 
 __all__ = ["Block", "Document", "Path", "TextOrigin", "read_document"]
 
@@ -122,7 +123,7 @@ def read_document(file: str, text: str) -> Document:
     return _read(file, text)
 
 
-@lru_cache(maxsize=2_048)
+@remembered
 def _read(file: str, text: str) -> Document:
     cut = _cut(text)
     if cut is not None:
@@ -185,7 +186,7 @@ class _NotOneBlockError(ValueError):
     """A piece of text holds more, or other, than one block."""
 
 
-@lru_cache(maxsize=65_536)
+@remembered
 def _parse_block(word: str, text: str) -> Table:
     simple = _parse_simple(text)
     if simple is not None:

@@ -10,6 +10,7 @@ One asyncio loop serves HTTP, gateways, desk and watching; the pipeline's thread
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -32,12 +33,14 @@ from connectors.sources.http.config import HttpConfig
 from connectors.sources.tcp.client import TcpSource
 from connectors.sources.tcp.config import TcpConfig
 from engine.clock import Clock, EventsClock, WallClock
+from engine.compiled import CompiledBook
 from engine.config import Config
 from engine.core import Core, open_core
 from engine.customers import customer_of
 from engine.doors import Doors, Source
 from engine.feedback import Feedback, LogAppender
 from engine.http import Front
+from engine.loader import Loader
 from engine.pipeline import Pipeline
 from engine.runtimes.controls import control_record
 from engine.runtimes.gauges import add_gauges
@@ -53,6 +56,12 @@ SWITCH_INTERVAL_S = 0.0005
 LOOK_S = 0.02
 
 log = logging.getLogger("opportune")
+
+
+def settle() -> None:
+    """Leave all that is loaded out of later collections of garbage: each would stop every thread for some 90 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 class Embedded:
@@ -78,11 +87,16 @@ class Embedded:
     async def run(self, started: Callable[["Embedded"], None] = lambda _: None) -> Status:
         """Run until stopped; return the last status. Raises what stopped the pipeline, if a fault did."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        core = await asyncio.to_thread(open_core, self.config)
+        with Loader() as loader:
+            return await self._run(loader, started)
+
+    async def _run(self, loader: Loader, started: Callable[["Embedded"], None]) -> Status:
+        core = await asyncio.to_thread(open_core, self.config, compile_=loader.compile)
         try:
             book = await asyncio.to_thread(core.first_book, self._make_doors)
             try:
                 await self._start(core, book)
+                settle()
                 started(self)
                 await self._wait()
             except BaseException as fault:
@@ -116,7 +130,7 @@ class Embedded:
         self.desk = self._make_desk() if config.desk.enabled else None
         self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
         core.dispatched_entry = self.sending.entry
-        self.watcher = BookWatcher(config.book.folder, self._activate, self._reloaded)
+        self.watcher = BookWatcher(config.book.folder, core.shelf.compile, self._activate, self._reloaded)
         self.watcher.begin(book, core.book_fault)
         self.board = StatusBoard(core, self.pipeline, lambda: self.watcher.fault)
         for partition in core.partitions:
@@ -290,10 +304,11 @@ class Embedded:
             except Exception:
                 log.exception("the book could not be looked at; the running one keeps serving")
 
-    def _activate(self, book: Book) -> None:
+    def _activate(self, compiled: CompiledBook) -> None:
         """Put a new book into the log of every partition; decoders follow at once."""
+        book = compiled.book
         self.doors.check(book.schema)
-        payload = self.core.put_book(book)
+        payload = self.core.put_book(compiled)
         self.doors.schema = book.schema
         self._loop.call_soon_threadsafe(self.sending.follow, book)
         self.pipeline.broadcast(FrameKind.ACTIVATION, payload).result()

@@ -121,13 +121,14 @@ def _excluding_lists(book: Book, rule: Rule) -> int:
 def _holdouts(book: Book, what: str) -> NDArray[np.int64]:
     """Return int64[rules, 3]: rule, campaign, all. A service message is held out by its own rule only."""
     out = np.zeros((len(book.rules), 3), np.int64)
+    campaigns, whole_salt = {name: stable_id(f"campaign:{name}") for name in book.campaigns}, stable_id("all")
     for index, rule in enumerate(book.rules):
         if what == "ppm":
             commercial = rule.klass != "service"
             campaign, whole = book.campaigns[rule.campaign].holdout_ppm, book.holdout_ppm
             out[index] = rule.holdout_ppm, campaign * commercial, whole * commercial
         else:
-            out[index] = rule.stable_id, stable_id(f"campaign:{rule.campaign}"), stable_id("all")
+            out[index] = rule.stable_id, campaigns[rule.campaign], whole_salt
     return out
 
 

@@ -1,8 +1,11 @@
 """A saved book is in force within a second, under load; a bad one leaves the running one serving and is told."""
 
 import json
+import os
+import signal
 import threading
 import time
+from pathlib import Path
 
 from tests.engine.conftest import Make
 from tests.engine.engines import Engine, wait_for
@@ -88,7 +91,7 @@ def test_a_bad_book_leaves_the_running_one_serving_and_shows_everywhere(make: Ma
     engine.write_book(BOOK + NEW_RULE)
     wait_for(lambda: engine.status()["book"]["version"] != version, "the mended book")
     assert engine.status()["book"]["fault"] == ""
-    assert b'opportune_book_reloads_total{result="ok"} 1.0' in engine.page("/metrics")
+    wait_for(lambda: b'opportune_book_reloads_total{result="ok"} 1.0' in engine.page("/metrics"), "the count")
 
 
 def test_a_book_broken_while_the_engine_was_away_leaves_the_one_in_the_log_serving(make: Make) -> None:
@@ -160,3 +163,32 @@ def test_a_book_changed_while_the_engine_was_away_is_taken_up_at_the_start(make:
 
     (record,) = engine.records("--rule", "any-call")
     assert record["facts"] == {"long_calls": 2}
+
+
+def test_the_process_that_reads_books_may_be_killed_and_ends_with_its_engine(make: Make) -> None:
+    engine = make().start()
+    assert engine.process is not None
+    (reader,) = children(engine.process.pid)
+    os.kill(reader, signal.SIGKILL)
+
+    engine.write_book(BOOK + NEW_RULE)
+    wait_for(lambda: engine.status()["book"]["rules"] == 4, "the new book")
+    (again,) = (pid for pid in children(engine.process.pid) if "spawn_main" in command_line(pid))
+    engine.kill()
+
+    wait_for(lambda: not command_line(again), "the end of the process")
+    assert "the process that reads books is started again: it ended with status -9" in engine.process.err
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started and that run."""
+    found = (Path(f"/proc/{pid}/task") / task.name / "children" for task in Path(f"/proc/{pid}/task").iterdir())
+    return [int(one) for path in found for one in path.read_text().split() if command_line(int(one))]
+
+
+def command_line(pid: int) -> str:
+    """How a process was called; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -63,7 +63,7 @@ def test_reloads_under_load_lose_no_event(tmp_path: Path) -> None:
     kept = run("reload", tmp_path)
 
     assert kept["lost"] == 0
-    assert kept["reloads"] >= 1
+    assert all(one["count"] >= 1 for one in kept["reloads"].values())
 
 
 def test_an_event_costs_about_the_same_at_ten_times_the_subscribers(tmp_path: Path) -> None:

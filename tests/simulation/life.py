@@ -7,20 +7,17 @@ does in a turn. Nothing is checked here, and nothing outlives the life but what 
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 
-import engine.books
 from connectors.contract import Receipt
 from connectors.sources.contract import Chunk, padded
 from connectors.sources.mapping import Mapping as LineMapping
-from engine.compiled import CompiledBook, compile_book
+from engine.compiled import CompiledBook, compile_texts
 from engine.config import Config
 from engine.core import Core
 from engine.datadir import DataDir, Fixed
@@ -36,7 +33,6 @@ from engine.partition import Appended, Item, Partition
 from engine.pipeline import commit, items_of
 from engine.tickets import Ticket
 from engine.windows import SendWindow
-from rules.load import load_text
 from rules.model import Book
 from state.batch import Row, from_rows, select
 from state.columns import Table
@@ -100,7 +96,7 @@ class SimulatedCore(Core):
 
     def __init__(self, size: Size, datadir: DataDir, store: Store, disk: Disk) -> None:
         self._size = size
-        super().__init__(size.config(), datadir, store, disk)
+        super().__init__(size.config(), datadir, store, disk, _compile_once)
 
     def _partition(self, number: int) -> Partition:
         size = self._size
@@ -185,7 +181,7 @@ class Life:
         self.core.recover()
         self.waiting: list[deque[Item]] = [deque() for _ in self.core.partitions]
         self.uncommitted: list[list[Appended]] = [[] for _ in self.core.partitions]
-        self.core.take_up(book.book, now_ms)
+        self.core.take_up(book, now_ms)
         self.reading = self.core.resume_positions()
         self.doors = Doors([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)
         self.outbox = FileOutbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
@@ -255,10 +251,10 @@ class Life:
             waiting.append(Item(ticket, kind=kind, payload=payload))
         return ticket
 
-    def activate(self, book: Book) -> None:
+    def activate(self, compiled: CompiledBook) -> None:
         """Put a book into the log of every partition, as the runtime does."""
-        payload = self.core.put_book(book)
-        self.doors.schema = book.schema
+        payload = self.core.put_book(compiled)
+        self.doors.schema = compiled.book.schema
         self.broadcast(FrameKind.ACTIVATION, payload)
 
     def commit(self, p: int) -> None:
@@ -312,23 +308,12 @@ def outcome_row(report: Report, now_ms: int) -> Row:
 MAPPING = LineMapping(time_format="epoch_ms")
 
 
+def _compile_once(sources: Mapping[str, str], before: Book | None) -> CompiledBook:
+    """Let every life of every world share the compiled books; the files are still read."""
+    assert before is None, "a life only reads books that were put whole"
+    return _compiled(tuple(sorted(sources.items())))
+
+
 @lru_cache(maxsize=8192)
-def _load_once(sources: tuple[tuple[str, str], ...]) -> Book:
-    return load_text(dict(sources))
-
-
-_COMPILED: dict[str, CompiledBook] = {}
-
-
-def _compile_once(book: Book) -> CompiledBook:
-    if book.version not in _COMPILED:
-        _COMPILED[book.version] = compile_book(book)
-    return _COMPILED[book.version]
-
-
-@contextmanager
-def books_read_once() -> Any:
-    """Let every life of every world share the compiled books; the files are still read and parsed."""
-    load = patch.object(engine.books, "load_text", lambda sources: _load_once(tuple(sorted(sources.items()))))
-    with load, patch.object(engine.books, "compile_book", _compile_once):
-        yield
+def _compiled(sources: tuple[tuple[str, str], ...]) -> CompiledBook:
+    return compile_texts(dict(sources), None)

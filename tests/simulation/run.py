@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from tests.simulation.judges import BrokenError
-from tests.simulation.life import books_read_once
 from tests.simulation.world import World
 
 TRACE_LINES = 12
@@ -38,20 +37,19 @@ class Failure:
 
 def run_seed(seed: int, counted: Counter[str] | None = None) -> Failure | None:
     """Live through the world of a seed; return what failed, None when everything held."""
-    with books_read_once():
-        world = World(seed)
-        try:
-            world.run()
-        except BrokenError as broken:
-            return Failure(seed, world.step, broken.invariant, str(broken), tuple(world.trace[-TRACE_LINES:]))
-        except Exception as fault:  # noqa: BLE001 whatever the engine raises is a finding
-            detail = "".join(traceback.format_exception(fault)[-6:])
-            name = f"the engine does not fail: {type(fault).__name__}"
-            return Failure(seed, world.step, name, detail, tuple(world.trace[-TRACE_LINES:]))
-        finally:
-            if counted is not None:
-                counted.update(world.counted)
-                counted.update({f"judged {name}": count for name, count in world.judges.counted.items()})
+    world = World(seed)
+    try:
+        world.run()
+    except BrokenError as broken:
+        return Failure(seed, world.step, broken.invariant, str(broken), tuple(world.trace[-TRACE_LINES:]))
+    except Exception as fault:  # noqa: BLE001 whatever the engine raises is a finding
+        detail = "".join(traceback.format_exception(fault)[-6:])
+        name = f"the engine does not fail: {type(fault).__name__}"
+        return Failure(seed, world.step, name, detail, tuple(world.trace[-TRACE_LINES:]))
+    finally:
+        if counted is not None:
+            counted.update(world.counted)
+            counted.update({f"judged {name}": count for name, count in world.judges.counted.items()})
     return None
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from engine.commands import main
-from tests.simulation.life import books_read_once
 from tests.simulation.plants import PLANTS
 from tests.simulation.run import Failure, first_failure
 from tests.simulation.world import World
@@ -41,13 +40,9 @@ def test_a_planted_bug_is_found_within_three_hundred_worlds(bug: str, seed: int)
 
 
 def test_a_world_is_the_same_in_another_process_with_other_hashes(seed: int) -> None:
-    with books_read_once():
-        world = World(seed + 6)
-        world.run()
-    program = (
-        "from tests.simulation.world import World\nfrom tests.simulation.life import books_read_once\n"
-        f"with books_read_once():\n    world = World({seed + 6})\n    world.run()\nprint(world.digest())"
-    )
+    world = World(seed + 6)
+    world.run()
+    program = f"from tests.simulation.world import World\nworld = World({seed + 6})\nworld.run()\nprint(world.digest())"
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)}
 
     told = subprocess.run(

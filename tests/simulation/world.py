@@ -327,7 +327,7 @@ class World:
         self.choices = changed(self.choices, self.chance)
         book = book_of(self.choices)
         self.judges.books[book.book.version] = book
-        self.life.activate(book.book)
+        self.life.activate(book)
 
     def _switch(self) -> None:
         if self.wanted_switch is None:

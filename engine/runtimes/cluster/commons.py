@@ -18,9 +18,9 @@ import orjson
 
 from connectors.kafka.client import producer, started
 from connectors.kafka.tail import Tail
+from engine.compiled import Compile, CompiledBook, compile_texts
 from engine.config import Config
 from engine.runtimes.cluster.topics import Names
-from rules.load import load_text
 from rules.model import Book
 from state.disk import DamagedError
 from state.frame import Frame, FrameKind, encode
@@ -42,11 +42,18 @@ class Commons:
 
     Args:
         config: checked settings.
-        keep: called with every book that was ever published, oldest first.
+        compile_: makes books of their texts; called in a thread.
+        keep: called there with every book that was ever published, oldest first.
     """
 
-    def __init__(self, config: Config, keep: Callable[[Book], object] = lambda _: None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        compile_: Compile = compile_texts,
+        keep: Callable[[CompiledBook], object] = lambda _: None,
+    ) -> None:
         self._config = config
+        self._compile = compile_
         self._names = Names(config.cluster.prefix)
         self._keep_book = keep
         self._tail = Tail(config.cluster, self._names.control, 0)
@@ -67,13 +74,13 @@ class Commons:
         """Take in what is written from now on; runs until cancelled."""
         while True:
             async with self._reading:
-                self._take(await self._tail.poll())
+                await self._take(await self._tail.poll())
 
     async def catch_up(self) -> None:
         """Take in what stands in the topic now."""
         async with self._reading:
             async for records in self._tail.to_end():
-                self._take(records)
+                await self._take(records)
 
     async def stop(self) -> None:
         """Close the connection."""
@@ -127,14 +134,16 @@ class Commons:
         for partition in range(self._config.data.partitions):
             await writer.send_and_wait(self._names.log, frame, partition=partition, timestamp_ms=now_ms)
 
-    def _take(self, records: list[Any]) -> None:
+    async def _take(self, records: list[Any]) -> None:
         for record in records:
             if record.value is None:
                 continue
             if record.key == ACTIVE:
                 self._activate(self._books[record.value.decode()])
             elif record.key.startswith(BOOK):
-                self._keep(load_text(orjson.loads(record.value)["sources"]))
+                book = await asyncio.to_thread(self._make, orjson.loads(record.value)["sources"])
+                self._books[book.version] = book
+                self._schemas[book.schema.fingerprint] = book.schema
             elif record.key.startswith(SWITCH):
                 self._obey(record.key, orjson.loads(record.value))
 
@@ -146,10 +155,11 @@ class Commons:
         for obey in self.obeying:
             obey(switch)
 
-    def _keep(self, book: Book) -> None:
-        self._books[book.version] = book
-        self._schemas[book.schema.fingerprint] = book.schema
-        self._keep_book(book)
+    def _make(self, sources: dict[str, str]) -> Book:
+        """Return the book of these texts, kept; for a thread, while the loop goes on."""
+        compiled = self._compile(sources, None)
+        self._keep_book(compiled)
+        return compiled.book
 
     def _activate(self, book: Book) -> None:
         self.active = book

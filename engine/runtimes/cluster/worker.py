@@ -30,12 +30,14 @@ from connectors.kafka.topics import check
 from connectors.kafka.writer import Writer
 from engine.books import BookShelf
 from engine.clock import WallClock
+from engine.compiled import CompiledBook
 from engine.config import Config
 from engine.core import open_strings
 from engine.datadir import DataDir, Fixed
 from engine.dispatch import Scope
 from engine.feedback import Feedback
 from engine.http import Front
+from engine.loader import Loader
 from engine.metrics import GaugeReader, Metrics
 from engine.runtimes.cluster.appender import TopicAppender
 from engine.runtimes.cluster.arrivals import Arrivals
@@ -51,7 +53,7 @@ from engine.runtimes.cluster.watchdog import Watchdog
 from engine.runtimes.controls import control_record
 from engine.telling import Telling
 from engine.watch import BookWatcher
-from rules.load import load_book
+from rules.load import read_folder
 from rules.model import Book
 from state.store import RocksStore
 
@@ -67,9 +69,10 @@ CRASH_S = 10.0
 class Below(Service):  # type: ignore[misc]  # mode ships no types
     """What lives below the agent: the control topic, intake, the partitions of decide, the front."""
 
-    def __init__(self, config: Config, **words: Any) -> None:
+    def __init__(self, config: Config, loader: Loader, **words: Any) -> None:
         super().__init__(**words)
         self.config = config
+        self._loader = loader
         self.failure: BaseException | None = None
         self.intake: Intake | None = None
         self.decide: Decide | None = None
@@ -88,8 +91,8 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         self.datadir = DataDir(config.data.directory)
         await asyncio.to_thread(self._take_directory)
         closing.callback(self.datadir.release)
-        self.shelf = BookShelf(self.datadir.books)
-        self.commons = Commons(config, self.shelf.put)
+        self.shelf = BookShelf(self.datadir.books, compile_=self._loader.compile)
+        self.commons = Commons(config, self.shelf.compile, self.shelf.put)
         await self.commons.start()
         closing.push_async_callback(self.commons.stop)
         self.book = await self._first_book()
@@ -142,7 +145,8 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         A worker that comes back with an older folder does not take the cluster back; a change of the folder under a
         running worker is a decision and is published, whatever it changes to.
         """
-        book = await asyncio.to_thread(load_book, self.config.book.folder)
+        sources = read_folder(self.config.book.folder)
+        book = (await asyncio.to_thread(self.shelf.compile, sources, None)).book
         if self.commons.active is None or not self.commons.knows(book.version):
             await self.commons.publish(book)
             await self.commons.catch_up()
@@ -282,15 +286,19 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _watch_book(self) -> None:
         watcher = BookWatcher(
-            self.config.book.folder, self._publish, lambda result: self.metrics.reloads.labels(result).inc()
+            self.config.book.folder,
+            self.shelf.compile,
+            self._publish,
+            lambda result: self.metrics.reloads.labels(result).inc(),
         )
         watcher.begin(self.book)
         while True:
             await asyncio.sleep(self.config.book.poll_ms / 1000)
             await asyncio.to_thread(watcher.look)
 
-    def _publish(self, book: Book) -> None:
+    def _publish(self, compiled: CompiledBook) -> None:
         """Publish a changed book; called in the watcher's thread."""
+        book = compiled.book
         if self.intake is not None:
             self.intake.check(book)
         asyncio.run_coroutine_threadsafe(self.commons.publish(book), self._loop).result()
@@ -359,10 +367,10 @@ class ClusterApp(GroupApp):
         return [self.below, *super().on_init_dependencies(), *beside]
 
 
-def make_app(config: Config) -> ClusterApp:
+def make_app(config: Config, loader: Loader) -> ClusterApp:
     """Return the Faust app of a worker; nothing is connected yet."""
     app = ClusterApp(f"{config.cluster.prefix}decide", **_settings(config, "decide"))
-    app.below = Below(config)
+    app.below = Below(config, loader)
     if "decide" in config.cluster.agents:
         _add_decide(app, config)
     else:
@@ -479,13 +487,19 @@ def run_worker(config: Config) -> int:
     (config.data.directory / "faust").mkdir(parents=True, exist_ok=True)  # Faust makes folders, but none above them
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 100)
-    app = make_app(config)
-    worker = faust.Worker(
-        app, loglevel="INFO", override_logging=False, redirect_stdouts=False, quiet=True, loop=asyncio.new_event_loop()
-    )
-    status: Any = 0
-    try:
-        worker.execute_from_commandline()
-    except SystemExit as end:
-        status = end.code
+    with Loader() as loader:
+        app = make_app(config, loader)
+        worker = faust.Worker(
+            app,
+            loglevel="INFO",
+            override_logging=False,
+            redirect_stdouts=False,
+            quiet=True,
+            loop=asyncio.new_event_loop(),
+        )
+        status: Any = 0
+        try:
+            worker.execute_from_commandline()
+        except SystemExit as end:
+            status = end.code
     return 1 if status or app.below.failure is not None else 0
