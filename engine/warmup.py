@@ -113,6 +113,7 @@ def _scanner() -> None:
     """Decode lines of both formats."""
     from connectors.sources.contract import chunk_of  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.decoder import Decoder  # noqa: PLC0415 loaded where it is compiled
+    from connectors.sources.kafka.kernel import lay_out  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.mapping import Mapping  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.scan.kernel import insert_all  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.scan.maps import count_lines  # noqa: PLC0415 loaded where it is compiled
@@ -123,6 +124,8 @@ def _scanner() -> None:
     Decoder(Mapping(), schema).decode(chunk, 1 << 50)
     count_lines(chunk.data.ctypes.data, chunk.length)
     insert_all(np.zeros(2, np.int64), np.zeros(4, np.int64))
+    read, places = np.frombuffer(bytes(8), np.uint8), np.zeros(1, np.int64)  # read-only is a type of its own
+    lay_out(read, 0, 0, 0, 0, 0, True, np.zeros(8, np.uint8), 0, places, places, 0)
 
 
 def _memory() -> None:

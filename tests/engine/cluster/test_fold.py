@@ -23,6 +23,7 @@ from state.dedupe import Dedupe
 from state.flusher import Flusher
 from state.frame import Frame, FrameKind, decode, encode
 from state.store import MemoryStore
+from tests.connectors.kafka.record_batches import laid_values
 from tests.engine.world import BASE_MS, BOOK, call
 
 CONFIG = Config.model_validate(
@@ -79,9 +80,9 @@ def two_intakes(seed):
         now_ms += draw.randrange(MINUTE_MS)
         start = max(0, written - draw.choice([0, 0, 0, 7, 60]))
         end = min(len(lines), max(start + 1, written + draw.randrange(12)))
-        records = [SimpleNamespace(value=lines[offset], offset=offset) for offset in range(start, end)]
+        laid = laid_values(lines[start:end], start)
         behind_ms = draw.choice([0, 6 * MINUTE_MS])
-        packed = packer.pack(records_of(RAW, 0, records, now_ms * 1_000_000), now_ms - behind_ms)
+        packed = packer.pack(records_of(RAW, 0, laid, now_ms * 1_000_000), now_ms - behind_ms)
         for _, frame in packed.frames:
             log.append(decode(frame, lambda _: COMPILED.book.schema))
         written = max(written, end)

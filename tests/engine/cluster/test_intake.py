@@ -1,7 +1,6 @@
 """An intake commits and counts a line once, however often rebalances make it read the line again."""
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +10,7 @@ from engine.config import Config
 from engine.metrics import Metrics
 from engine.runtimes.cluster import intake
 from rules.load import load_book
+from tests.connectors.kafka.record_batches import laid_values
 
 RAW = {"name": "feed", "topic": "raw"}
 LINE = b'{"type": "visit", "msisdn": 8613800000001, "time": "2023-11-14T22:13:20Z", "terminal": "t", "visit": "v"}'
@@ -43,11 +43,11 @@ class Reader:
             self.assignment += 1
             self.position = self.committed
         values = [LINE] * 4 + [b"{broken"]
-        records = [SimpleNamespace(offset=self.position + i, value=value) for i, value in enumerate(values)]
+        laid = laid_values(values, self.position)
         if self.position == 10:
             return []
         self.position += 5
-        return [records_of(self.source, 0, records, received_ns(), self.assignment)]
+        return [records_of(self.source, 0, laid, received_ns(), self.assignment)]
 
     async def commit(self, ends):
         if self.refuse:

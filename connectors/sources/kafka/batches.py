@@ -1,0 +1,121 @@
+"""From the bytes that a broker answers with to chunks of lines, without an object for every record.
+
+    record batch | record batch | ... | the beginning of one more
+
+A batch is checked (CRC-32C) and unpacked as a whole; its records are laid out by one kernel. Measured on one core with
+records of 185 bytes: 0.2 microseconds a record, where aiokafka's own records cost 1.5.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
+from aiokafka.record.util import calc_crc32c
+from numpy.typing import NDArray
+
+from connectors.kafka import BrokerError
+from connectors.sources.kafka.kernel import lay_out
+from state.raw import PADDING
+
+Int64s = NDArray[np.int64]
+
+_HEADER = struct.Struct(">qiibIhiqqqhii")
+_PREFIX_BYTES = 12
+"""Base offset and length; the length counts what follows."""
+_CRC_AT = 21
+_CODEC = 7
+_CONTROL = 32
+_CODECS = {1: ("gzip", gzip_decode), 2: ("snappy", snappy_decode), 3: ("lz4", lz4_decode), 4: ("zstd", zstd_decode)}
+FORMAT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Lines of consecutive records: `text[:length]`, padded; where each begins and its offset; what comes next."""
+
+    text: NDArray[np.uint8]
+    length: int
+    starts: Int64s
+    offsets: Int64s
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One batch as it stands: its records are `data[at:end]`."""
+
+    data: NDArray[np.uint8]
+    at: int
+    end: int
+    base: int
+    count: int
+    next_offset: int
+
+
+def lay_out_batches(place: str, data: bytes, first: int, rows_max: int, *, single: bool) -> Iterator[Laid]:
+    """Yield the records from offset `first` on, in pieces that end with the batch in which `rows_max` is reached.
+
+    A piece may be without records, where a batch holds none that count: its `next_offset` is the way on. BrokerError,
+    which names `place`, when the bytes are damaged or in a format that we do not read.
+    """
+    group: list[_Batch] = []
+    for batch in _batches(place, data):
+        group.append(batch)
+        if sum(one.count for one in group) >= rows_max:
+            yield _laid(place, group, first, single=single)
+            group = []
+    if group:
+        yield _laid(place, group, first, single=single)
+
+
+def _batches(place: str, data: bytes) -> Iterator[_Batch]:
+    whole = np.frombuffer(data, np.uint8)
+    view = memoryview(data)
+    at = 0
+    while at + _HEADER.size <= len(data):
+        base, length, _, magic, crc, attributes, last, *_, count = _HEADER.unpack_from(data, at)
+        end = at + _PREFIX_BYTES + length
+        if end > len(data):
+            return
+        where = f"{place}, batch at offset {base}"
+        if magic != FORMAT:
+            raise BrokerError(f"{where}: format={magic} must be {FORMAT}; Kafka writes it since 0.11")
+        if calc_crc32c(view[at + _CRC_AT : end]) != crc:
+            raise BrokerError(f"{where}: its checksum is not {crc:#010x}")
+        records = _Batch(whole, at + _HEADER.size, end, base, count, base + last + 1)
+        if attributes & _CONTROL:
+            records = _Batch(whole, 0, 0, base, 0, base + last + 1)
+        elif attributes & _CODEC:
+            plain = np.frombuffer(_unpacked(where, attributes & _CODEC, view[at + _HEADER.size : end]), np.uint8)
+            records = _Batch(plain, 0, plain.shape[0], base, count, base + last + 1)
+        yield records
+        at = end
+
+
+def _unpacked(where: str, codec: int, packed: memoryview) -> bytes:
+    if codec not in _CODECS:
+        raise BrokerError(
+            f"{where}: compression={codec} must be one of {', '.join(name for name, _ in _CODECS.values())}"
+        )
+    name, decode = _CODECS[codec]
+    try:
+        return bytes(decode(packed.tobytes()))
+    except Exception as fault:  # every codec's library raises its own
+        raise BrokerError(f"{where}: {name} cannot be unpacked: {fault}") from fault
+
+
+def _laid(place: str, batches: list[_Batch], first: int, *, single: bool) -> Laid:
+    rows = sum(one.count for one in batches)
+    text = np.empty(sum(one.end - one.at for one in batches) + PADDING, np.uint8)
+    starts, offsets = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    filled = row = 0
+    for one in batches:
+        filled, row = lay_out(
+            one.data, one.at, one.end, one.count, one.base, first, single, text, filled, starts, offsets, row
+        )
+        if filled < 0:
+            raise BrokerError(f"{place}, batch at offset {one.base}: it does not hold {one.count} records")
+    text[filled : filled + PADDING] = 0
+    return Laid(text, filled, starts[:row], offsets[:row], batches[-1].next_offset)
