@@ -275,6 +275,10 @@ class ClusterConfig(KafkaConfig):
     session_timeout_ms: Annotated[
         int, Field(ge=1_000, le=60_000, description="Silence after which a worker counts as dead; milliseconds.")
     ] = 6_000
+    standby_copies: Annotated[
+        int,
+        Field(ge=0, le=8, description="Other workers that keep a copy of a partition's pages, to take over sooner."),
+    ] = 0
     intake_wait_ms: Annotated[
         int, Field(ge=1, le=1_000, description="Milliseconds that raw records are collected before they are packed.")
     ] = 5

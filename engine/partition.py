@@ -150,6 +150,7 @@ class Fold:
         self.sources: dict[str, int] = {}
         self.clock_ms = 0
         self.counts = Counts()
+        self._deduped_ms = -1  # when a frame last brought ids
         self._stamps: NDArray[np.int64] | None = None
         self.flusher = flusher_of(self.snapshot)
 
@@ -163,6 +164,7 @@ class Fold:
         return {
             "sources": dict(self.sources),
             "clock_ms": self.clock_ms,
+            "deduped_ms": self._deduped_ms,
             "decider": self.decider.snapshot(),
         }
 
@@ -170,6 +172,7 @@ class Fold:
         """Begin from what `snapshot` returned."""
         self.sources = dict(snapshot["sources"])
         self.clock_ms = snapshot["clock_ms"]
+        self._deduped_ms = snapshot.get("deduped_ms", self.clock_ms)
         self.decider.restore(snapshot["decider"], self.books)
 
     def recover(self, redo: Callable[[Appended], None], texts: Callable[[Texts], object] | None = None) -> int:
@@ -209,6 +212,8 @@ class Fold:
         """Fold one frame into the state; return its decision records, None when it has no candidate."""
         self.clock_ms = max(self.clock_ms, frame.append_ms)
         self.sources.update(frame.sources)
+        if frame.dedupe:
+            self._deduped_ms = self.clock_ms
         if frame.kind == FrameKind.ACTIVATION:
             book = self.books(orjson.loads(frame.payload)["version"])
             self.decider.activate(book, position, redo=self._stamps is not None)
@@ -280,7 +285,10 @@ class Fold:
 
     def _rebuild_dedupe(self, redo_from: int) -> None:
         """Mark the ids of the frames before `redo_from` that may still double."""
-        start = max(self.log.position_at(self.clock_ms - self.dedupe.window_ms), self.log.first_position)
+        begin_ms = self.clock_ms - self.dedupe.window_ms
+        if self._deduped_ms < begin_ms:
+            return
+        start = max(self.log.position_at(begin_ms), self.log.first_position)
         if start >= redo_from:
             return
         clock_ms = 0  # of every frame, for those that bring no ids move it too

@@ -6,6 +6,7 @@
 `read` gives what a store needs that stands at an offset: every later change, in order.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -34,15 +35,17 @@ class Changes:
         self._config = config
         self._topic = topic
         self._partition = partition
+        self._tail = Tail(config, topic, partition, committed=True)
         self._producer: Any = producer(config, transactional_id=owner, max_request_size=message_bytes_max)
 
     async def start(self) -> "Changes":
         """Become the owner; BrokerError when no broker answers."""
-        await started(self._producer, self._config)
+        await asyncio.gather(started(self._producer, self._config), self._tail.start())
         return self
 
     async def stop(self) -> None:
-        """Close the connection; a transaction that is open is given up."""
+        """Close the connections; a transaction that is open is given up."""
+        await self._tail.stop()
         await self._producer.stop()
 
     async def write(self, rows: Sequence[Row]) -> int:
@@ -68,13 +71,9 @@ class Changes:
 
     async def read(self, start: int) -> AsyncIterator[tuple[int, Sequence[Row]]]:
         """Yield (offset behind, rows) from `start` to the present end; the last one may hold no row."""
-        tail = await Tail(self._config, self._topic, self._partition, committed=True).start()
-        try:
-            tail.seek(max(start, await tail.first()))
-            async for records in tail.to_end():
-                yield records[-1].offset + 1, [(record.key, record.value) for record in records]
-        finally:
-            await tail.stop()
+        self._tail.seek(max(start, await self._tail.first()))
+        async for records in self._tail.to_end():
+            yield records[-1].offset + 1, [(record.key, record.value) for record in records]
 
     async def _send(self, batch: Any) -> tuple[Any, int]:
         """Send a batch; return what its offset will come in, and how many rows it holds."""

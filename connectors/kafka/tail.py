@@ -35,6 +35,9 @@ class Tail:
         """Connect and stand at the first record; BrokerError when no broker answers."""
         await started(self._consumer, self._config)
         self._consumer.assign([self._place])
+        # Brokers answer one request of a connection after the other: nothing is fetched until somebody wants it, so
+        # that questions about offsets do not wait behind a fetch.
+        self._consumer.pause(self._place)
         await self._consumer.seek_to_beginning(self._place)
         return self
 
@@ -76,6 +79,7 @@ class Tail:
 
     async def poll(self) -> list[Any]:
         """Return the records that are there, waiting a moment for the first."""
+        self._consumer.resume(self._place)
         polled = await self._consumer.getmany(timeout_ms=WAIT_MS, max_records=RECORDS_MAX)
         return list(polled.get(self._place, []))
 

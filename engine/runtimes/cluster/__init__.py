@@ -23,6 +23,7 @@
     topiclog   a partition's frames, read again for redo
     appender   outcomes, visits, answers and list changes, written into the log
     changelog  the store of pages: RocksDB as a follower of the pages topic
+    standby    copies of pages that others own
     watchdog   ends a worker that has fallen silent
     texts      the texts behind hashes, as a worker knows them
     counters   the desk of a worker: clerks' pages, panels in Redis, answers into the log

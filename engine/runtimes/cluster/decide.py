@@ -1,16 +1,23 @@
 """Decide: which partitions this worker owns, and the frames that its agent hands to them.
 
+    revoked ─► resting ─┬─► assigned to us again: a transaction of ours is taken ─► go on from memory
+                        ├─► ... but refused, somebody else has opened it ─► open anew
+                        └─► assigned to another ─► close
+
 Faust assigns partitions of `log`; nothing else of it is used. It awaits `assigned` before a stream goes on, and
 `revoked` before another worker may have a partition, so between the two a partition is open here and nowhere else,
 but for a worker that does not know yet that it lost one: its decisions are dropped by readers and its pages refused.
+Assignment is eager: it takes all partitions from everybody whenever a worker comes or goes. So a partition that is
+revoked only rests, with its memory, until the next assignment says whose it is; the few that move are restored.
 
 An exception here ends the worker, because Faust would acknowledge the frame that raised it. A frame that cannot be read
 is the same for every owner: it is written to the dead letters and passed over.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 import orjson
 
@@ -23,6 +30,7 @@ from engine.runtimes.cluster.arrivals import Arrivals
 from engine.runtimes.cluster.commons import Commons
 from engine.runtimes.cluster.missing import MissingError
 from engine.runtimes.cluster.owned import Owned
+from engine.runtimes.cluster.standby import Standby
 from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names
 from state.disk import DamagedError
 from state.frame import Frame, FrameError, FrameKind, decode
@@ -44,6 +52,7 @@ class Decide:
         shelf: books by version.
         commons: what every worker knows.
         metrics: what is counted.
+        failed: told the fault of a standby copy.
         arrivals: told of every visit, where this worker has a desk.
     """
 
@@ -54,6 +63,7 @@ class Decide:
         shelf: BookShelf,
         commons: Commons,
         metrics: Metrics,
+        failed: Callable[[BaseException], None],
         arrivals: Arrivals | None = None,
     ) -> None:
         self._config = config
@@ -64,9 +74,11 @@ class Decide:
         self._metrics = metrics
         self._arrivals = arrivals
         self._sender = producer(config.cluster, max_request_size=MESSAGE_BYTES_MAX)
+        self.standby = Standby(config, store, failed)
         self._changing = asyncio.Lock()
         self._assignment = 0
         self._log = Tail(config.cluster, self._names.log, 0)
+        self._resting: dict[int, Owned] = {}
         self.owned: dict[int, Owned] = {}
         self.held: dict[int, MissingError] = {}
         """Partitions that are ours and undecided, because frames that they need are deleted."""
@@ -78,23 +90,34 @@ class Decide:
 
     async def stop(self) -> None:
         """Let every partition go, with its pages written."""
-        await self.revoked(finish=True)
+        await self.standby.stop()
+        await self.finish()
         await self._sender.stop()
         await self._log.stop()
 
-    async def assigned(self, numbers: Collection[int]) -> None:
-        """Open the partitions that are ours now; gives up where another assignment comes in between."""
+    async def assigned(self, numbers: Collection[int], standby: Collection[int]) -> None:
+        """Open the partitions that are ours now, and stand by for others; gives up where another assignment comes."""
         self._assignment += 1
         mine = self._assignment
         async with self._changing:
-            await self._commons.catch_up()
-            wanted = sorted(set(numbers) - set(self.owned))
+            await asyncio.gather(*(self.standby.leave(number) for number in numbers))
+            informed = asyncio.ensure_future(self._commons.catch_up())
             room = asyncio.Semaphore(OPENING_MAX)
-            await asyncio.gather(*(self._open(number, mine, room) for number in wanted))
+            gone = [self._resting.pop(number) for number in set(self._resting) - set(numbers)]
+            await asyncio.gather(
+                *(self._open(number, mine, room, informed) for number in sorted(set(numbers) - set(self.owned))),
+                *(one.close() for one in gone),
+                informed,
+            )
+            if self._assignment == mine:
+                await self.standby.follow(standby)
 
-    async def _open(self, number: int, assignment: int, room: asyncio.Semaphore) -> None:
+    async def _open(self, number: int, mine: int, room: asyncio.Semaphore, informed: Awaitable[None]) -> None:
         async with room:
-            if self._assignment != assignment:
+            if self._assignment != mine:
+                return
+            rested = self._resting.pop(number, None)
+            if rested is not None and await self._go_on(rested):
                 return
             one = Owned(
                 self._config,
@@ -107,7 +130,7 @@ class Decide:
                 self._metrics.to_decision.observe,
             )
             try:
-                await one.open()
+                await one.open(informed)
             except MissingError as fault:
                 self._hold(number, fault)
             else:
@@ -127,15 +150,41 @@ class Decide:
         self.held[number] = fault
         log.error("PARTITION %d IS NOT DECIDED: %s", number, fault)
 
-    async def revoked(self, *, finish: bool = False) -> None:
-        """Close every partition: eager assignment takes them all before it gives any."""
+    async def _go_on(self, one: Owned) -> bool:
+        """Go on with a partition that came back, from the log and not from the stream, which may be ahead of it.
+
+        False, with the partition closed, where somebody else has owned it, or the log does not reach back far enough.
+        """
+        async with contextlib.AsyncExitStack() as closing:
+            tail = Tail(self._config.cluster, self._names.log, one.number)
+            closing.push_async_callback(tail.stop)
+            await tail.start()
+            if await tail.first() > one.folded + 1 or not await one.still_ours():
+                await one.close()
+                return False
+            self.owned[one.number] = one
+            tail.seek(one.folded + 1)
+            async for records in tail.to_end():
+                for record in records:
+                    await self.take(one.number, record.offset, record.value)
+        return True
+
+    async def revoked(self) -> None:
+        """Let every partition rest: eager assignment takes them all, and gives most of them back."""
         self._assignment += 1
         async with self._changing:
-            closing = list(self.owned.values())
+            self._resting |= self.owned
             self.owned.clear()
             self.held.clear()
+
+    async def finish(self) -> None:
+        """Close every partition with its pages written."""
+        await self.revoked()
+        async with self._changing:
+            closing = list(self._resting.values())
+            self._resting.clear()
             for one in closing:
-                await one.close(finish=finish)
+                await one.close(finish=True)
 
     @property
     def missing(self) -> dict[int, int]:
@@ -170,6 +219,8 @@ class Decide:
         """Follow what the brokers acknowledge while no frame comes; runs until cancelled."""
         while True:
             await asyncio.sleep(SETTLE_S)
+            for one in self._resting.values():
+                one.settle()
             for one in list(self.owned.values()):
                 one.settle()
                 one.sweep()

@@ -19,15 +19,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.kafka import BrokerError
 from connectors.kafka.changes import Changes
+from connectors.kafka.tail import Tail
 from engine.books import BookShelf
 from engine.config import Config
 from engine.partition import Appended
-from engine.runtimes.cluster.changelog import ChangelogStore
+from engine.runtimes.cluster.changelog import ChangelogStore, PagesCopy
 from engine.runtimes.cluster.fold import ClusterFold
 from engine.runtimes.cluster.missing import Missing
 from engine.runtimes.cluster.topiclog import REACHED, TopicLog, last_reached
-from engine.runtimes.cluster.topics import HOUR_MS, MESSAGE_BYTES_MAX, TOMBSTONE_MS, Names
+from engine.runtimes.cluster.topics import HOUR_MS, MESSAGE_BYTES_MAX, Names
 from state.columns import Table
 from state.contacts import Contacts
 from state.decisions import DecisionBatch
@@ -60,6 +62,8 @@ class Restored:
     rows: int = 0
     subscribers: int = 0
     refolded: int = 0
+    connect_s: float = 0.0
+    pages_s: float = 0.0
     seconds: float = 0.0
 
 
@@ -117,32 +121,39 @@ class Owned:
         self._unswept_ms_max = config.log.log_hours_max * HOUR_MS // SWEEPS_IN_RETENTION
         self._closing = contextlib.AsyncExitStack()
 
-    async def open(self) -> None:
-        """Fence, restore, redo; afterwards the state is that of the log's end as it was in between."""
+    async def open(self, informed: Awaitable[None]) -> None:
+        """Fence, restore, redo; afterwards the state is that of the log's end as it was in between.
+
+        `informed` is done when all books are known that frames may name.
+        """
         try:
-            await self._open()
+            await self._open(informed)
         except BaseException:
             await self._closing.aclose()
             raise
 
-    async def _open(self) -> None:
+    async def _open(self, informed: Awaitable[None]) -> None:
         began = time.monotonic()
         cluster, names = self._config.cluster, self._names
         loop = asyncio.get_running_loop()
-        owner = f"{names.pages}.{self.number}"
-        self._changes = await Changes(cluster, names.pages, self.number, owner, MESSAGE_BYTES_MAX).start()
+        self._changes = Changes(cluster, names.pages, self.number, f"{names.pages}.{self.number}", MESSAGE_BYTES_MAX)
         self._closing.push_async_callback(self._changes.stop)
-        pages = ChangelogStore(loop, self._changes, self._store, self.number, TOMBSTONE_MS // 2)
-        self.restored.rows = await pages.restore()
+        self._pages = ChangelogStore(loop, self._changes, PagesCopy(self._store, self.number))
         frames = TopicLog(loop, cluster, names.log, self.number, self._schema, self.missing)
+        journal = Tail(cluster, names.decisions, self.number)
         try:
+            await asyncio.gather(self._changes.start(), frames.connect(), journal.start())
+            self.restored.connect_s = time.monotonic() - began
+            self._journal = Reached(await last_reached(journal))
+            self.restored.rows = await self._pages.restore()
+            self.restored.pages_s = time.monotonic() - began
             await frames.open()
-            self._journal = Reached(await last_reached(cluster, names.decisions, self.number))
-            self.fold = await asyncio.to_thread(self._make_fold, frames, pages)
+            await informed
+            self.fold = await asyncio.to_thread(self._make_fold, frames, self._pages)
             redone: list[Appended] = []
             self.restored.refolded = await asyncio.to_thread(self.fold.recover, redone.append)
         finally:
-            await frames.close()
+            await asyncio.gather(frames.close(), journal.stop())
         self.folded = frames.next_position - 1
         for one in redone:
             assert one.decisions is not None
@@ -216,12 +227,26 @@ class Owned:
         now_ms = self._wall_ms() if self._pending else 0
         while self._pending and (self._pending[0].sent is None or self._pending[0].sent.done()):
             last = self._pending.popleft()
-            if last.sent is not None:
-                last.sent.result()
+            if last.sent is not None and (fault := last.sent.exception()) is not None:
+                raise BrokerError(f"decisions of partition {self.number} are not written: {fault!r}") from fault
             if last.rows:
                 self._measure(max(0, now_ms - last.append_ms) / 1000, last.rows)
         if last is not None:
             self.fold.flusher.durable(last.position)
+
+    async def still_ours(self) -> bool:
+        """Tell whether we may go on after an assignment that gave the partition back.
+
+        What is in memory is the fold of the log up to `folded`, whoever owned the partition meanwhile; our copy of its
+        pages is whole only where nobody did.
+        """
+        try:
+            self.settle()
+            self.fold.flusher.step(self.folded, 0)
+        except (DiskError, BrokerError) as fault:
+            log.info("partition %d cannot go on: %s", self.number, fault)
+            return False
+        return await asyncio.to_thread(self._pages.still_ours)
 
     async def close(self, *, finish: bool = False) -> None:
         """Let go; with `finish` after all pages are written, so that the next owner has nothing to redo."""
@@ -232,7 +257,7 @@ class Owned:
             if finish:
                 await asyncio.to_thread(self._finish)
             await asyncio.to_thread(self.fold.flusher.close)
-        except DiskError as fault:
+        except (DiskError, BrokerError) as fault:
             log.warning("partition %d is let go: %s", self.number, fault)
         await self._closing.aclose()
 

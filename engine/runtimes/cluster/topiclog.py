@@ -20,6 +20,8 @@ log = logging.getLogger("opportune.cluster")
 REACHED = struct.Struct("<q")
 """How a decision record begins: the log position that it reaches; the decisions follow."""
 
+LAST_RECORDS = 64
+
 _T = TypeVar("_T")
 
 
@@ -50,9 +52,12 @@ class TopicLog:
         self.first_position = 0
         self.next_position = 0
 
-    async def open(self) -> None:
-        """Connect; take note of where the log begins and ends."""
+    async def connect(self) -> None:
+        """Connect."""
         await self._tail.start()
+
+    async def open(self) -> None:
+        """Take note of where the log begins and ends."""
         self.first_position = await self._tail.first()
         self.next_position = await self._tail.end()
 
@@ -92,21 +97,14 @@ class TopicLog:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
 
-async def last_reached(config: KafkaConfig, topic: str, partition: int) -> int:
-    """Return the highest log position that a record of the decisions topic reaches; -1 without any.
+async def last_reached(journal: Tail) -> int:
+    """Return the highest log position that a record of a partition of `decisions` reaches; -1 without any.
 
     Records of two owners may lie side by side at the end, so a few of the last are read.
     """
-    tail = await Tail(config, topic, partition).start()
-    try:
-        end, first = await tail.end(), await tail.first()
-        tail.seek(max(first, end - LAST_RECORDS))
-        reached = -1
-        async for records in tail.to_end():
-            reached = max(reached, *(REACHED.unpack_from(record.value)[0] for record in records))
-        return reached
-    finally:
-        await tail.stop()
-
-
-LAST_RECORDS = 64
+    end, first = await journal.end(), await journal.first()
+    journal.seek(max(first, end - LAST_RECORDS))
+    reached = -1
+    async for records in journal.to_end():
+        reached = max(reached, *(REACHED.unpack_from(record.value)[0] for record in records))
+    return reached

@@ -4,8 +4,9 @@ Faust is the consumer group of `log`, the assignor and the supervisor, no more. 
 so that everything is there when the first partitions come, and stops behind it. On SIGTERM the streams stop first, then
 partitions are closed with all their pages written, and only then the group is left: the next owner has nothing to redo.
 
-The Faust app is made with what was measured: no web server of its own (it is open to everybody), no tables and no
-standbys, topics not declared by it (`opportune topics` does), and a session timeout that finds a dead worker soon.
+The Faust app is made with what was measured: no web server of its own (it is open to everybody), no tables (its
+standbys are places for copies of ours: `standby`), topics not declared by it (`opportune topics` does), and a session
+timeout that finds a dead worker soon.
 """
 
 import asyncio
@@ -13,9 +14,11 @@ import contextlib
 import gc
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import faust
@@ -63,7 +66,11 @@ FETCH_BYTES = 4 << 20
 END_S = 10.0
 GARBAGE_AFTER = 100_000
 """A poll makes tens of thousands of records, none of them in a cycle: looking at them sooner only costs."""
+SWITCH_S = 0.0005
+"""How long a thread keeps the interpreter from others: kernels run without it and must have it back soon."""
 CRASH_S = 10.0
+HEARTBEATS = 20
+"""In a session: a worker hears that another one has died with the answer to its next."""
 
 
 class Below(Service):  # type: ignore[misc]  # mode ships no types
@@ -118,7 +125,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
     async def finish(self) -> None:
         """Close the partitions of the log with their pages written, while the group is still ours."""
         if self.decide is not None:
-            await self.decide.revoked(finish=True)
+            await self.decide.finish()
 
     async def on_stop(self) -> None:
         """Finish what intake has read; close everything."""
@@ -187,7 +194,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         config = self.config
         store = await asyncio.to_thread(RocksStore, self.datadir.pages)
         self._closing.callback(store.close)
-        self.decide = Decide(config, store, self.shelf, self.commons, self.metrics, self.arrivals)
+        self.decide = Decide(config, store, self.shelf, self.commons, self.metrics, self.fail, self.arrivals)
         await self.decide.start()
         self._closing.push_async_callback(self.decide.stop)
         owned = self.decide.owned
@@ -316,12 +323,14 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
     async def _status(self, _: Any) -> Mapping[str, Any]:
         owned, held = (self.decide.owned, self.decide.held) if self.decide is not None else ({}, {})
         sent = self.dispatch
+        standby = self.decide.standby.offsets if self.decide is not None else {}
         active = self.commons.active
         return {
             "agents": list(self.config.cluster.agents),
             "book": active.version if active is not None else "",
             "desk": self.desk.status() if self.desk is not None else {},
             "held": {str(number): str(fault) for number, fault in held.items()},
+            "standby": {str(number): offset for number, offset in standby.items()},
             "partitions": {
                 str(number): {
                     "position": one.folded,
@@ -329,7 +338,8 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
                     "repeated": one.fold.counts.repeated,
                     "subscribers": one.fold.table.count,
                     "redo_from": one.fold.flusher.redo_from,
-                    "restored": {"rows": one.restored.rows, "refolded": one.restored.refolded},
+                    "sweeps": one.fold.flusher.sweeps,
+                    "restored": asdict(one.restored),
                 }
                 for number, one in owned.items()
             },
@@ -394,9 +404,9 @@ def _settings(config: Config, group: str) -> dict[str, Any]:
         "web_enabled": False,
         "topic_allow_declare": False,
         "topic_disable_leader": True,
-        "table_standby_replicas": 0,
+        "table_standby_replicas": cluster.standby_copies if group == "decide" else 0,
         "broker_session_timeout": timeout_s,
-        "broker_heartbeat_interval": timeout_s / 6,
+        "broker_heartbeat_interval": timeout_s / HEARTBEATS,
         "broker_request_timeout": max(30.0, timeout_s + 1),
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": FETCH_BYTES,
@@ -422,7 +432,8 @@ def _add_decide(app: ClusterApp, config: Config) -> None:
 
     async def assigned(*_: Any, **__: Any) -> None:
         assert below.decide is not None
-        await below.decide.assigned({tp.partition for tp in app.consumer.assignment() if tp.topic == name})
+        standby = {tp.partition for tp in app.assignor.assigned_standbys() if tp.topic == name}
+        await below.decide.assigned({tp.partition for tp in app.consumer.assignment() if tp.topic == name}, standby)
 
     async def revoked(*_: Any, **__: Any) -> None:
         if below.decide is not None:
@@ -485,6 +496,7 @@ async def must_fit(config: Config) -> None:
 def run_worker(config: Config) -> int:
     """Run a worker until a signal ends it, or a fault does; return the exit status."""
     (config.data.directory / "faust").mkdir(parents=True, exist_ok=True)  # Faust makes folders, but none above them
+    sys.setswitchinterval(SWITCH_S)
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 100)
     with Loader() as loader:

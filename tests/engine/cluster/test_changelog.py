@@ -1,13 +1,14 @@
 """The store of pages: what Kafka has committed is what our copy has, on whichever worker."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.kafka import BrokerError
-from engine.runtimes.cluster.changelog import ChangelogStore
+from engine.runtimes.cluster.changelog import ChangelogStore, PagesCopy
 from state.disk import DiskError
 from state.store import MemoryStore
 
@@ -43,7 +44,7 @@ def run(test):
         loop = asyncio.get_running_loop()
 
         def store_of(topic, memory, now_ms=0):
-            store = ChangelogStore(loop, topic, memory, 3, DAY_MS, lambda: now_ms)
+            store = ChangelogStore(loop, topic, PagesCopy(memory, 3, DAY_MS, lambda: now_ms))
             asyncio.run_coroutine_threadsafe(store.restore(), loop).result()
             return store
 
@@ -103,5 +104,45 @@ def test_a_copy_older_than_the_topics_memory_of_deletions_is_thrown_away():
         store = store_of(topic, copy, now_ms=2 * DAY_MS)
 
         assert dict(store.scan(b"P\x00\x03")) == {KEYS[1]: b"kept"}
+
+    run(test)
+
+
+def test_a_transaction_tells_whether_a_partition_is_still_ours():
+    def test(store_of):
+        topic = Topic()
+        store = store_of(topic, MemoryStore())
+        assert store.still_ours()
+        assert [key[:1] for _, rows in topic.transactions for key, _ in rows] == [b"O"]
+        topic.fenced = True
+        assert not store.still_ours()
+
+    run(test)
+
+
+def test_the_flusher_and_the_question_whose_it_is_never_open_two_transactions_at_a_time():
+    class Slow(Topic):
+        open = 0
+
+        async def write(self, rows):
+            self.open += 1
+            assert self.open == 1
+            await asyncio.sleep(0.002)
+            self.open -= 1
+            return await super().write(rows)
+
+    def test(store_of):
+        topic = Slow()
+        store = store_of(topic, MemoryStore())
+
+        def flush(number):
+            store.write([(KEYS[number % 6], bytes([number]))])
+            store.flush()
+
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(store.still_ours) for _ in range(10)]
+            flushed = [pool.submit(flush, number) for number in range(10)]
+            assert all(one.result() for one in asked)
+            assert [one.result() for one in flushed] == [None] * 10
 
     run(test)

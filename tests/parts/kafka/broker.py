@@ -100,6 +100,11 @@ class Broker:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not ended, be it paused."""
+        return self._process is not None
+
     def cpu_s(self) -> float:
         """Return the CPU seconds it has used."""
         assert self._process is not None

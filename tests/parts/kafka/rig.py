@@ -5,7 +5,8 @@ Nothing here uses the runtime's own reading: the checker is to be independent of
 
 import asyncio
 import struct
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -46,6 +47,21 @@ async def produce(bootstrap: str, topic: str, partitions: int, lines: Sequence[b
                 batches[partition].append(key=None, value=line, timestamp=None)
         for partition, batch in enumerate(batches):
             await _send(producer, batch, topic, partition)
+    finally:
+        await producer.stop()
+
+
+async def produce_blocks(
+    bootstrap: str, topic: str, partitions: int, blocks: Iterable[bytes], *, pause_s: float = 0.0
+) -> None:
+    """Write one record a block of whole lines, to one partition after the other, with a pause behind each."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=1 << 20)
+    await producer.start()
+    try:
+        for number, block in enumerate(blocks):
+            await producer.send(topic, block, partition=number % partitions)
+            if pause_s:
+                await asyncio.sleep(pause_s)
     finally:
         await producer.stop()
 
@@ -99,6 +115,12 @@ class Reader:
                 self.reached[place.partition] = reached
                 self.batches.append((place.partition, decode(record.value[8:])))
         return count
+
+    async def until(self, done: Callable[[], bool], seconds: float) -> None:
+        """Read until `done` says so, at most that long."""
+        deadline = time.monotonic() + seconds
+        while not done() and time.monotonic() < deadline:
+            await self.poll()
 
     async def until_quiet(self, quiet_polls: int = 5) -> None:
         """Read until nothing has come for a while."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from perf.product import configure, running, write_book
 from state.decisions import DecisionBatch, decode
 from state.journal import Journal
 from tests.parts.kafka.broker import Broker
-from tests.parts.kafka.rig import Reader, make_topic, produce, produce_each
+from tests.parts.kafka.rig import Reader, make_topic, produce, produce_blocks, produce_each
 
 ROOT = Path(__file__).parents[3]
 START = "import sys; from engine.commands import main; sys.exit(main())"
@@ -32,7 +32,7 @@ clock = "wall"
 [book]
 folder = "book"
 [state]
-memory_subscribers = 2_000_000
+memory_subscribers = {memory_subscribers}
 recovery_target_s = {recovery_target_s}
 [http]
 port = 0
@@ -41,9 +41,11 @@ bootstrap = ["{bootstrap}"]
 replicas = 1
 agents = ["intake", "decide"]
 session_timeout_ms = {session_timeout_ms}
+{cluster_settings}
 [[sources.kafka]]
 name = "feed"
 topic = "raw"
+blocks = {blocks}
 """
 
 
@@ -72,6 +74,11 @@ class Worker:
         assert self.process is not None
         self.process.kill()
         self.process.wait(20)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was started and runs no more."""
+        return self.process is not None and self.process.poll() is not None
 
     def stop(self) -> int:
         """End it gracefully; return its exit status."""
@@ -102,13 +109,21 @@ class Cluster:
         recovery_target_s: float = 0.003,
         session_timeout_ms: int = 3000,
         more: str = "",
+        partitions: int = PARTITIONS,
+        memory_subscribers: int = 2_000_000,
+        blocks: bool = False,
+        cluster_settings: str = "",
     ) -> None:
         self.folder, self.broker = folder, broker
+        self.partitions = partitions
         self.workers: list[Worker] = []
         folder.mkdir(parents=True, exist_ok=True)
         write_book(folder / "book", book)
         text = CONFIG.format(
-            partitions=PARTITIONS,
+            partitions=partitions,
+            memory_subscribers=memory_subscribers,
+            blocks=str(blocks).lower(),
+            cluster_settings=cluster_settings,
             bootstrap=broker.bootstrap,
             recovery_target_s=recovery_target_s,
             session_timeout_ms=session_timeout_ms,
@@ -136,6 +151,10 @@ class Cluster:
     def produce(self, lines: list[bytes]) -> None:
         asyncio.run(produce(self.broker.bootstrap, "raw", RAW_PARTITIONS, lines))
 
+    def produce_blocks(self, blocks: Iterable[bytes]) -> None:
+        """Write one record a block of lines; for a cluster of blocks."""
+        asyncio.run(produce_blocks(self.broker.bootstrap, "raw", RAW_PARTITIONS, blocks))
+
     def produce_to(self, topic: str, values: list[bytes]) -> None:
         """Write one value to each of a topic's partitions."""
         asyncio.run(produce_each(self.broker.bootstrap, topic, values))
@@ -147,7 +166,7 @@ class Cluster:
 
     def supervise(self) -> list[str]:
         """Start those again that have ended; return their names."""
-        ended = [one for one in self.workers if one.process is not None and one.process.poll() is not None]
+        ended = [one for one in self.workers if one.ended]
         for one in ended:
             one.start()
         return [one.name for one in ended]
@@ -173,12 +192,17 @@ class Cluster:
         """Return how many events a worker's partitions have folded since it owns them."""
         return sum(one["events"] for one in self.status(worker).get("partitions", {}).values())
 
+    def packed(self, worker: Worker) -> int:
+        """Return how many events a worker's intake has packed and committed."""
+        page = self.page(worker, "/metrics").decode()
+        return int(sum(float(one.split()[-1]) for one in page.splitlines() if one.startswith("opportune_events_total")))
+
     def wait_until_owned(self, workers: int, seconds: float = 60.0) -> None:
         """Wait until every partition has an owner, and that many workers own some."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             owned = [len(self.status(one).get("partitions", {})) for one in self.workers]
-            if sum(owned) == PARTITIONS and sum(count > 0 for count in owned) == workers:
+            if sum(owned) == self.partitions and sum(count > 0 for count in owned) == workers:
                 return
             self.supervise()
             time.sleep(0.1)
@@ -194,7 +218,7 @@ class Cluster:
         """Read decisions from the beginning until `done` says so, and then what still comes."""
 
         async def read() -> Reader:
-            reader = await Reader(self.broker.bootstrap, "opportune.decisions", PARTITIONS).start()
+            reader = await Reader(self.broker.bootstrap, "opportune.decisions", self.partitions).start()
             try:
                 deadline = time.monotonic() + seconds
                 while not done(reader) and time.monotonic() < deadline:

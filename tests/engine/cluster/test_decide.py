@@ -1,0 +1,147 @@
+"""Which partitions a worker restores, keeps and lets go over assignments; owners and the log are stand-ins."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+
+from engine.config import Config
+from engine.runtimes.cluster import decide as module
+from engine.runtimes.cluster.decide import Decide
+
+RECORDS = 5
+
+
+class OwnedStandIn:
+    """An owned partition that remembers what was done to it."""
+
+    made: ClassVar[list["OwnedStandIn"]] = []
+
+    def __init__(self, _config, number, *_):
+        self.number = number
+        self.folded = 2
+        self.taken = []
+        self.ours = True
+        self.closed = None
+        self.made.append(self)
+
+    async def open(self, informed):
+        await informed
+
+    async def still_ours(self):
+        return self.ours
+
+    async def close(self, *, finish=False):
+        self.closed = "finished" if finish else "let go"
+
+    def pass_over(self, position):
+        self.taken.append(position)
+        self.folded = position
+
+
+class TailStandIn:
+    """The log of a partition: `RECORDS` records that are no frames, of which the first may be deleted."""
+
+    kept_from = 0
+
+    def __init__(self, *_):
+        self.at = 0
+
+    async def start(self):
+        return self
+
+    async def stop(self):
+        pass
+
+    async def first(self):
+        return self.kept_from
+
+    async def first_of(self, _):
+        return self.kept_from
+
+    def seek(self, offset):
+        self.at = offset
+
+    async def to_end(self):
+        yield [SimpleNamespace(offset=offset, value=b"no frame") for offset in range(self.at, RECORDS)]
+
+
+class SenderStandIn:
+    async def send(self, *_, **__):
+        pass
+
+    async def stop(self):
+        pass
+
+
+@pytest.fixture
+def decide(monkeypatch):
+    OwnedStandIn.made = []
+    TailStandIn.kept_from = 0
+    monkeypatch.setattr(module, "Owned", OwnedStandIn)
+    monkeypatch.setattr(module, "Tail", TailStandIn)
+    monkeypatch.setattr(module, "producer", lambda *_, **__: SenderStandIn())
+
+    async def catch_up():
+        await asyncio.sleep(0)
+
+    commons = SimpleNamespace(catch_up=catch_up, schema=lambda _: None)
+    metrics = SimpleNamespace(to_decision=SimpleNamespace(observe=None))
+    return Decide(Config(), None, None, commons, metrics, None)
+
+
+async def assignment(decide, *numbers):
+    await decide.revoked()
+    await decide.assigned(numbers, ())
+
+
+async def test_what_comes_back_goes_on_from_the_log_and_only_what_is_new_is_opened(decide):
+    await assignment(decide, 0, 1)
+    zero, one = (decide.owned[number] for number in (0, 1))
+    await assignment(decide, 1, 2)
+
+    assert decide.owned.keys() == {1, 2}
+    assert decide.owned[1] is one
+    assert one.taken == [3, 4]
+    assert (zero.closed, one.closed) == ("let go", None)
+    assert [made.number for made in OwnedStandIn.made] == [0, 1, 2]
+
+
+async def test_what_another_worker_has_owned_meanwhile_is_opened_anew(decide):
+    await assignment(decide, 0)
+    before = decide.owned[0]
+    before.ours = False
+    await assignment(decide, 0)
+
+    assert before.closed == "let go"
+    assert before.taken == []
+    assert decide.owned[0] is not before
+
+
+async def test_what_the_log_does_not_reach_back_to_is_opened_anew(decide):
+    await assignment(decide, 0)
+    before = decide.owned[0]
+    TailStandIn.kept_from = 4
+    await assignment(decide, 0)
+
+    assert decide.owned[0] is not before
+
+
+async def test_while_it_rests_a_partition_takes_nothing(decide):
+    await assignment(decide, 0)
+    one = decide.owned[0]
+    await decide.revoked()
+    await decide.take(0, 3, b"no frame")
+
+    assert one.taken == []
+    assert one.closed is None
+
+
+async def test_a_worker_that_ends_writes_the_pages_of_what_rests_too(decide):
+    await assignment(decide, 0, 1)
+    await decide.revoked()
+    await decide.finish()
+
+    assert [one.closed for one in OwnedStandIn.made] == ["finished", "finished"]
+    assert not decide.owned

@@ -1,0 +1,82 @@
+"""A worker that stands by takes over from its own copy of the pages, also when the owner's disk is gone."""
+
+import asyncio
+import shutil
+import time
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from perf import books
+from perf.lines import Feed, blocks
+from tests.parts.kafka.broker import Broker
+from tests.parts.kafka.rig import records_of
+from tests.parts.kafka.workers import PARTITIONS, Cluster, decided_embedded, rows
+
+pytestmark = [pytest.mark.parts, pytest.mark.slow]
+
+EVENTS = 60_000
+SUBSCRIBERS = 2_000
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    broker = Broker(tmp_path / "kafka")
+    broker.start()
+    made = Cluster(tmp_path / "cluster", broker, books.small(), cluster_settings="standby_copies = 1")
+    try:
+        yield made
+    finally:
+        made.close()
+        broker.kill()
+
+
+async def ends_of_pages(bootstrap):
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets([TopicPartition("opportune.pages", number) for number in range(PARTITIONS)])
+        return {str(place.partition): end for place, end in ends.items()}
+    finally:
+        await consumer.stop()
+
+
+def wait_until_copied(cluster, workers, seconds=30):
+    """Wait until every partition has a copy on the worker that does not own it, whole but for the last end mark."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ends = asyncio.run(ends_of_pages(cluster.broker.bootstrap))
+        copied = {}
+        for worker in workers:
+            copied |= cluster.status(worker).get("standby", {})
+        if copied.keys() == ends.keys() and all(
+            ends[number] > 0 and copied[number] >= ends[number] - 1 for number in ends
+        ):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"copies at {copied}, pages end at {ends}")
+
+
+def test_a_standby_takes_over_without_reading_the_pages_again(tmp_path, cluster):
+    lines = b"".join(bytes(block) for block in blocks(Feed(SUBSCRIBERS), EVENTS)).splitlines()
+    expected = decided_embedded(tmp_path / "embedded", books.small(), lines)
+    one, other = cluster.worker("a"), cluster.worker("b")
+    cluster.wait_until_owned(2)
+    kept = set(cluster.status(other)["partitions"])
+    cluster.produce(lines[: EVENTS // 2])
+    before = cluster.read_until(lambda reader: rows(reader.batches) > 0.45 * rows(expected))
+    wait_until_copied(cluster, (one, other))
+
+    cluster.workers.remove(one)
+    one.kill()
+    shutil.rmtree(cluster.folder / one.name)
+    cluster.wait_until_owned(1)
+    taken_over = {number: part for number, part in cluster.status(other)["partitions"].items() if number not in kept}
+    cluster.produce(lines[EVENTS // 2 :])
+    reader = cluster.read_until(lambda reader: rows(reader.batches) >= rows(expected))
+
+    assert len(taken_over) == PARTITIONS // 2
+    assert [part["restored"]["rows"] for part in taken_over.values()] == [0] * len(taken_over)
+    assert all(part["subscribers"] > 100 for part in taken_over.values())
+    assert rows(before.batches) > 0
+    assert records_of(reader.batches) == records_of(expected)
