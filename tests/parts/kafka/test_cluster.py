@@ -5,8 +5,6 @@ field is compared but those that the log gives: position, row and the time of ap
 """
 
 import json
-import re
-import signal
 import time
 
 import numpy as np
@@ -25,7 +23,6 @@ pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
 EVENTS = 200_000
 SUBSCRIBERS = 4_000
-RESTORED = re.compile(r"Restored\(rows=(\d+)")
 
 
 @pytest.fixture(scope="module")
@@ -102,28 +99,3 @@ def test_a_rule_that_is_paused_stops_in_every_partition_within_a_second(cluster,
     assert set(gates.tolist()) == {Gate.PAUSED}
     assert cluster.command("pause", "rule", "r9999", "--data", "b").stderr.endswith("is not in the book\n")
     assert [worker.stop() for worker in workers] == [0, 0]
-
-
-def test_workers_and_brokers_that_die_lose_and_double_nothing(cluster, lines, expected):
-    one, other = cluster.worker("a"), cluster.worker("b")
-    cluster.wait_until_owned(2)
-    faults = {
-        8: one.kill,
-        18: lambda: other.signal(signal.SIGSTOP),
-        28: lambda: other.signal(signal.SIGCONT),
-        32: cluster.restart_broker,
-        36: other.kill,
-    }
-    part = EVENTS // 40
-    for step in range(40):
-        cluster.produce(lines[step * part : (step + 1) * part])
-        faults.get(step, lambda: None)()
-        time.sleep(0.4)
-        cluster.supervise()
-
-    reader = cluster.read_until(lambda one: rows(one.batches) >= rows(expected))
-
-    same(reader.batches, expected)
-    assert one.starts > 1
-    assert other.starts > 1
-    assert any(int(count) for count in RESTORED.findall(one.log + other.log)), "pages came back"
