@@ -55,14 +55,17 @@ def write_everybody(path: Path, feed: Feed) -> int:
     """Write one event for every subscriber, an hour before the feed begins; return how many bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        total = 0
-        for first in range(0, feed.subscribers, BLOCK):
-            rng = np.random.default_rng((feed.seed, first, 7))
-            n = min(BLOCK, feed.subscribers - first)
-            number = np.arange(first, first + n)
-            at_ms = START_MS - 3_600_000 + number * 3_000_000 // feed.subscribers
-            total += file.write(lay(rng, FIRST_MSISDN + number, at_ms, number))
-        return total
+        return sum(file.write(block) for block in everybody(feed))
+
+
+def everybody(feed: Feed) -> Iterator[memoryview]:
+    """Yield one event for every subscriber, an hour before the feed begins, in blocks of whole lines."""
+    for first in range(0, feed.subscribers, BLOCK):
+        rng = np.random.default_rng((feed.seed, first, 7))
+        n = min(BLOCK, feed.subscribers - first)
+        number = np.arange(first, first + n)
+        at_ms = START_MS - 3_600_000 + number * 3_000_000 // feed.subscribers
+        yield lay(rng, FIRST_MSISDN + number, at_ms, number)
 
 
 def blocks(feed: Feed, events: int) -> Iterator[memoryview]:

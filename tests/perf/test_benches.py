@@ -21,7 +21,7 @@ def run(bench: str, folder: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = results.read_bytes().splitlines()
     kept = orjson.loads(line)
-    assert kept["bench"] == bench
+    assert kept["bench"] == bench.replace("_", "-")
     assert {"at", "commit", "machine"} <= kept.keys()
     return dict(kept)
 
@@ -80,6 +80,32 @@ def test_the_stages_make_up_the_whole(tmp_path: Path) -> None:
         assert stages["all"] == pytest.approx(sum(parts))
         assert stages["scan"] > 0
         assert stages["features"] > 0
+
+
+@pytest.mark.parts
+def test_the_cluster_does_the_work_of_plain_faust_in_a_tenth_of_the_time(tmp_path: Path) -> None:
+    kept = run("cluster", tmp_path)
+
+    both, frames = (sum(kept[name]["cpu_s_per_million"].values()) for name in ("one_worker", "frames"))
+    assert 0 < frames < both
+    assert both < kept["plain_faust"]["cpu_s_per_million"] / 10
+
+
+@pytest.mark.parts
+def test_decisions_of_a_cluster_can_be_read_within_seconds_of_their_event(tmp_path: Path) -> None:
+    (one,) = run("cluster_latency", tmp_path)["runs"]
+
+    assert one["decisions"] > 100
+    assert 0 < one["p50_ms"] <= one["p99_ms"] <= one["max_ms"] < 20_000
+
+
+@pytest.mark.parts
+def test_a_worker_s_partitions_decide_again_soon_after_its_death(tmp_path: Path) -> None:
+    (one,) = run("failover", tmp_path)["runs"]
+
+    assert one["moved"] == 2
+    assert one["restore_s"] < one["last_s"] < 30
+    assert one["refolded"] > 0
 
 
 def test_lines_are_as_long_as_promised_and_the_same_every_time(tmp_path: Path) -> None:
