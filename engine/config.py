@@ -280,7 +280,12 @@ class ClusterConfig(KafkaConfig):
         Field(ge=0, le=8, description="Other workers that keep a copy of a partition's pages, to take over sooner."),
     ] = 0
     intake_wait_ms: Annotated[
-        int, Field(ge=1, le=1_000, description="Milliseconds that raw records are collected before they are packed.")
+        int,
+        Field(
+            ge=1,
+            le=1_000,
+            description="Milliseconds that raw records are collected at least, where few come, before they are packed.",
+        ),
     ] = 5
     intake_records_max: Annotated[
         int, Field(ge=64, le=1 << 20, description="Records of one raw partition that are packed at a time.")

@@ -37,7 +37,7 @@ def main() -> None:
     workers = (("a",),) if given.quick else (("a",), ("a", "b"))
     runs = [measure(given.subscribers, given.events, names, given.quick) for names in workers]
     print(f"due to readable decision at {RATE:,} events/s, milliseconds")
-    words = ("workers", "p50_ms", "p99_ms", "p99.9_ms", "max_ms", "decisions", "cores", "broker_cores")
+    words = ("workers", "p50_ms", "p99_ms", "p99.9_ms", "max_ms", "packed_p50_ms", "decisions", "cores", "broker_cores")
     print(table(words, [[run[word] for word in words] for run in runs]))
     keep("cluster-latency", {"rate": RATE, "subscribers": given.subscribers, "runs": runs}, path=given.results)
 
@@ -69,6 +69,7 @@ async def offered(
     cpu, broker = [one.cpu_s() for one in workers], cluster.broker.cpu_s()
     due: list[NDArray[np.int64]] = []
     waited: list[NDArray[np.float64]] = []
+    packed: list[NDArray[np.int64]] = []
     try:
         end_s = None
         while end_s is None or time.monotonic() < end_s:
@@ -78,6 +79,7 @@ async def offered(
             for _, batch in reader.batches[seen:]:
                 due.append(batch.at_ms)
                 waited.append(now_ms - batch.at_ms)
+                packed.append(batch.append_ms - batch.at_ms)
             if end_s is None and not process.is_alive():
                 end_s = time.monotonic() + DRAIN_S
     finally:
@@ -90,6 +92,7 @@ async def offered(
     return {
         "workers": len(workers),
         **shares(counted),
+        "packed_p50_ms": float(np.median(np.concatenate(packed))),
         "decisions": int(counted.shape[0]),
         "cores": sum(one.cpu_s() - was for one, was in zip(workers, cpu, strict=True)) / seconds,
         "broker_cores": (cluster.broker.cpu_s() - broker) / seconds,

@@ -3,8 +3,7 @@
     poll ─► chunk of one raw partition ─► decode (a thread) ─► split ─► one frame a partition of the log ─► commit
 
 It is a service of the Faust app, which starts and stops it, with a consumer group of its own: raw topics and `log`
-need not have the same partitions, and an agent would cost 70 microseconds a record. Measured on a real broker
-(`perf/bench_cluster.py`): 2.2 CPU-seconds a million events, most of them in aiokafka's making of records.
+need not have the same partitions, and an agent would cost 70 microseconds a record.
 
 Texts and dead letters of a chunk are written with its frames; the raw offset is committed when all of them are. What
 a crash between the two leaves behind is written again, and left out by whoever folds it: `records` says why that is
@@ -41,9 +40,13 @@ from state.frame import Encoder, Frame, FrameKind
 from state.hashing import split_by_partition
 
 UNDER_WAY_MAX = 8
+COMMIT_S = 0.1
+"""Between two commits: a group's answer takes milliseconds, for which nothing is read."""
 POLL_MS = 100
 FEW_RECORDS = 2_000
 """A poll that brought fewer is followed by a wait, so that the next brings more."""
+FRAME_S = 0.0008
+"""That wait, for each frame that was written: a frame costs whoever folds it half a millisecond, however small."""
 
 Text = tuple[int, bytes]
 
@@ -131,6 +134,8 @@ class Intake:
         self._packer = Packer(config, book)
         self._pool = ThreadPoolExecutor(1, "pack")
         self._under_way: deque[tuple[Packed, list[asyncio.Future[Any]]]] = deque()
+        self._written: list[Packed] = []
+        self._commit_s = 0.0
         self._stopping = False
 
     def check(self, book: Book) -> None:
@@ -149,12 +154,11 @@ class Intake:
             await self._reader.start()
             while not self._stopping:
                 polled = await self._reader.poll(POLL_MS, self._wall_ns)
-                for records in polled:
-                    await self._take(records)
+                frames = sum([await self._take(records) for records in polled])
                 await self._settle(0 if not polled else UNDER_WAY_MAX)
                 if sum(one.offsets.shape[0] for one in polled) < FEW_RECORDS:
-                    await asyncio.sleep(cluster.intake_wait_ms / 1000)
-            await self._settle(0)
+                    await asyncio.sleep(max(cluster.intake_wait_ms / 1000, frames * FRAME_S))
+            await self._settle(0, at_once=True)
         finally:
             await self._reader.stop()
             await self._producer.stop()
@@ -164,7 +168,8 @@ class Intake:
         """Ask it to end once what it has read is written and committed."""
         self._stopping = True
 
-    async def _take(self, records: Records) -> None:
+    async def _take(self, records: Records) -> int:
+        """Pack a chunk and send what it became; return how many frames that is."""
         loop = asyncio.get_running_loop()
         packed = await loop.run_in_executor(self._pool, self._packer.pack, records, self._wall_ns() // 1_000_000)
         sent = [
@@ -183,17 +188,22 @@ class Intake:
             )
         self._under_way.append((packed, sent))
         await self._settle(UNDER_WAY_MAX)
+        return len(packed.frames)
 
-    async def _settle(self, keep: int) -> None:
-        """Wait until at most `keep` chunks are under way; commit and count what is written.
+    async def _settle(self, keep: int, *, at_once: bool = False) -> None:
+        """Wait until at most `keep` chunks are under way; commit and count what is written, now and then or `at_once`.
 
         Chunks of an assignment that is over come again, to us or another worker, and are left to then.
         """
-        written: list[Packed] = []
         while len(self._under_way) > keep or (self._under_way and all(one.done() for one in self._under_way[0][1])):
             packed, sent = self._under_way.popleft()
             await asyncio.gather(*sent)
-            written.append(packed)
+            self._written.append(packed)
+        now_s = time.monotonic()
+        if not at_once and now_s < self._commit_s:
+            return
+        self._commit_s = now_s + COMMIT_S
+        written, self._written = self._written, []
         ours = [packed for packed in written if packed.assignment == self._reader.assignment]
         if ours and await self._reader.commit({packed.key: packed.end for packed in ours}):
             for packed in ours:
