@@ -103,5 +103,10 @@ class Feedback:
 
     async def member(self, subscriber: int, name: str, *, member: bool) -> None:
         """Put a subscriber on a list, or take one off it."""
+        await self.members([subscriber], name, member=member)
+
+    async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
+        """Put subscribers on a list, or take them off it."""
+        at_ms = self._now_ms()
         values: Values = {"list": name, "member": member}
-        await self._appender.append([Row("list", subscriber, self._now_ms(), values)])
+        await self._appender.append([Row("list", one, at_ms, values) for one in subscribers])

@@ -11,7 +11,7 @@ import numpy as np
 from engine.records import Texts
 from state.batch import Batch
 from state.decisions import OutcomeState, decision_id
-from state.frame import FrameKind
+from state.frame import Frame, FrameKind
 from state.log import Log
 from state.schema import ANSWER, OUTCOME
 
@@ -30,11 +30,16 @@ def history(log: Log, subscriber: int, start: int, texts: Texts) -> Ends:
     """Return (time, words) of everything that followed, by decision id; `start` is the first position to look at."""
     ends: Ends = {}
     for _, frame in log.read(max(start, log.first_position)):
-        if frame.kind != FrameKind.EVENTS or frame.batch is None:
-            continue
-        for name, at_ms, words in _said(frame.batch, subscriber, texts):
-            ends.setdefault(name, []).append((at_ms, words))
+        note_ends(ends, frame, subscriber, texts)
     return ends
+
+
+def note_ends(ends: Ends, frame: Frame, subscriber: int, texts: Texts) -> None:
+    """Add what a frame says of the subscriber's decisions."""
+    if frame.kind != FrameKind.EVENTS or frame.batch is None:
+        return
+    for name, at_ms, words in _said(frame.batch, subscriber, texts):
+        ends.setdefault(name, []).append((at_ms, words))
 
 
 def _said(batch: Batch, subscriber: int, texts: Texts) -> Iterator[tuple[str, int, str]]:

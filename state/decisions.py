@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from state.formats import known, magic
+
 _HEADER = struct.Struct("<4sqq16sii")
-_MAGIC = b"DEC1"
+_MAGIC = b"DEC"
 
 
 class Outcome(IntEnum):
@@ -65,7 +67,7 @@ class DecisionBatch:
 
     def encode(self) -> bytes:
         """Return the batch as bytes; `decode` is the inverse."""
-        head = _HEADER.pack(_MAGIC, self.position, self.append_ms, self.book.encode(), self.n, len(self.facts))
+        head = _HEADER.pack(magic(_MAGIC), self.position, self.append_ms, self.book.encode(), self.n, len(self.facts))
         return head + b"".join(getattr(self, name).tobytes() for name, _, _ in _LAYOUT)
 
 
@@ -85,12 +87,12 @@ _LAYOUT = (
 
 
 def decode(data: bytes | memoryview) -> DecisionBatch:
-    """Read a batch from bytes; ValueError when they are not one."""
+    """Read a batch from bytes; ValueError when they are not one, NewerFormatError when a newer release wrote them."""
     if len(data) < _HEADER.size:
         raise ValueError(f"decision batch length={len(data)} must be >= {_HEADER.size}")
-    magic, position, append_ms, book, n, facts = _HEADER.unpack_from(data)
-    if magic != _MAGIC:
-        raise ValueError(f"decision batch magic={magic!r} must be {_MAGIC!r}")
+    begin, position, append_ms, book, n, facts = _HEADER.unpack_from(data)
+    if not known(_MAGIC, begin):
+        raise ValueError(f"decision batch magic={begin!r} must be {magic(_MAGIC)!r}")
     counts = {"n": n, "n+1": n + 1, "facts": facts}
     at = _HEADER.size
     columns: dict[str, NDArray[Any]] = {}

@@ -21,6 +21,7 @@ import orjson
 from numpy.typing import NDArray
 
 from state.batch import Batch, Int64s
+from state.formats import known, magic
 from state.jit import kernel
 from state.raw import (
     address_i32,
@@ -39,8 +40,8 @@ from state.schema import Kind, Schema
 ROWS_MAX = 1 << 22
 """Events one frame may carry."""
 
-_MAGIC = 0x3146504F  # "OPF1"
-_HEADER = struct.Struct("<IBBHqii16sIIIII4x")
+_MAGIC = b"OPF"
+_HEADER = struct.Struct("<4sBBHqii16sIIIII4x")
 _PADDING = 8
 _COLUMN_BYTES = 16  # of a column's description: width, shift, dictionary size, smallest value
 _BUCKETS = 4096  # of the table that builds a dictionary
@@ -101,7 +102,7 @@ class Encoder:
         self._make_room(start + columns + _PADDING)
         fingerprint = b"" if batch is None else batch.schema.fingerprint.encode()
         _HEADER.pack_into(
-            self._out.data, 0, _MAGIC, frame.kind, frame.dedupe, 0, frame.append_ms, n, 0, fingerprint,
+            self._out.data, 0, magic(_MAGIC), frame.kind, frame.dedupe, 0, frame.append_ms, n, 0, fingerprint,
             len(meta), len(frame.payload), len(texts), len(batch.strings) if batch is not None else 0, columns,
         )  # fmt: skip
         end = start + columns
@@ -144,15 +145,15 @@ def encode(frame: Frame) -> bytes:
 def decode(data: bytes | memoryview, schema_of: Callable[[str], Schema]) -> Frame:
     """Return the frame in `data`; `schema_of` finds the schema with a fingerprint.
 
-    Raises FrameError when `data` is not a frame; no byte of it is trusted.
+    Raises FrameError when `data` is not a frame, no byte of it is trusted; NewerFormatError when a later one's.
     """
     if len(data) < _HEADER.size + _PADDING:
         raise FrameError(f"frame length={len(data)} must be >= {_HEADER.size + _PADDING}")
     header = _HEADER.unpack_from(data)
-    magic, kind, dedupe, _, append_ms, n, _, fingerprint, meta, payload, texts, texts_count, columns = header
+    begin, kind, dedupe, _, append_ms, n, _, fingerprint, meta, payload, texts, texts_count, columns = header
     ends = np.cumsum([_HEADER.size, meta, payload, texts, columns]).tolist()
-    if magic != _MAGIC or ends[-1] + _PADDING != len(data) or not 0 <= n <= ROWS_MAX:
-        raise FrameError(f"frame magic={magic:#x} rows={n} length={len(data)} do not agree with each other")
+    if not known(_MAGIC, begin) or ends[-1] + _PADDING != len(data) or not 0 <= n <= ROWS_MAX:
+        raise FrameError(f"frame magic={begin.hex()} rows={n} length={len(data)} do not agree with each other")
     try:
         sources = orjson.loads(data[ends[0] : ends[1]]) if meta else {}
         frame = Frame(FrameKind(kind), append_ms, None, sources, bool(dedupe), bytes(data[ends[1] : ends[2]]))

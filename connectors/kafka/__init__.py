@@ -1,5 +1,6 @@
 """Kafka as a part: where the broker is and how to speak to it (`config`), clients (`client`), records
-written (`writer`), topics (`topics`).
+written (`writer`), several in one transaction (`together`), topics (`topics`), who is in a group (`groups`), and what
+the log says when a broker does not answer (`outage`).
 
 What is written to the topics is not known here: raw events are read by `connectors.sources.kafka`, everything else by
 the cluster runtime.

@@ -24,6 +24,7 @@ COMMANDS = (
     "pause",
     "resume",
     "kill",
+    "lists",
     "status",
     "simulate",
     "topics",
@@ -56,10 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"opportune: {name!r} is no command; {hint}\n")
         return 2
     module = importlib.import_module(f"engine.commands.{name}")
+    return _run(name, module.run, parser_of(name).parse_args(words[1:]))
+
+
+def parser_of(name: str) -> Parser:
+    """Return the parser of a command's words."""
+    module = importlib.import_module(f"engine.commands.{name}")
     parser = Parser(prog=f"opportune {name}", description=module.HELP)
     parser.add_argument("--config", type=Path, default=Path("config.toml"), help="settings (default: %(default)s)")
     module.arguments(parser)
-    return _run(name, module.run, parser.parse_args(words[1:]))
+    return parser
 
 
 def _run(name: str, run: "object", args: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from engine.commands.client import ask
-from engine.config import load_config
+from engine.config import Config, load_config
 
 KINDS = ("rule", "campaign", "channel")
 
@@ -14,16 +14,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the kind and the name of what is meant."""
     parser.add_argument("kind", choices=KINDS, help="what is named")
     parser.add_argument("name", help="its name in the book")
+    add_data(parser)
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add whom to ask."""
     parser.add_argument(
         "--data", type=Path, help="data directory of the engine or of any worker (default: data.directory)"
     )
 
 
-def ask_for(action: str, args: argparse.Namespace) -> int:
-    """Ask the engine for an action and say what it did."""
+def config_of(args: argparse.Namespace) -> Config:
+    """Return the settings, with the data directory of the command line."""
     config = load_config(args.config)
     if args.data is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"directory": args.data})})
-    answer = ask(config, "/control", {"action": action, "kind": args.kind, "name": args.name})
+    return config
+
+
+def ask_for(action: str, args: argparse.Namespace) -> int:
+    """Ask the engine for an action and say what it did."""
+    answer = ask(config_of(args), "/control", {"action": action, "kind": args.kind, "name": args.name})
     sys.stdout.write(f"{action}: {args.kind} {args.name}; queued sends touched: {answer['touched']}\n")
     return 0

@@ -1,13 +1,23 @@
-"""Dead: list the lines that are no events, and put them back once their cause is mended."""
+"""Dead: list the lines that are no events, and put them back once their cause, or the line itself, is mended.
+
+`list --format ndjson` prints what `replay --edited FILE` takes back: the letters of FILE, each with the `raw` that
+stands there now.
+"""
 
 import argparse
+import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
-from connectors.sources.dead_letter import Code
+import orjson
+
+from connectors.sources.dead_letter import Code, DeadLetter
+from connectors.sources.mapping import Mapping as LineMapping
 from engine.commands import CommandError
 from engine.commands.client import ask, running
 from engine.config import Config, load_config
@@ -20,57 +30,141 @@ NUMBERS_A_REQUEST = 20_000
 HELP = "List dead letters, or replay them once their cause is mended."
 
 
+class Configured(Protocol):
+    """A source, as the configuration has it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def mapping(self) -> LineMapping:
+        """How its lines are read."""
+
+
+Stay = Counter[str]
+"""How many letters are not replayed, by the reason."""
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add list and replay with their filters."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|replay")
     for name, text in (("list", "print the letters"), ("replay", "hand whole letters to their source again")):
         action = actions.add_parser(name, help=text)
         action.add_argument("--config", type=Path, default=argparse.SUPPRESS, help="settings")
+        action.add_argument("--cluster", action="store_true", help="of the cluster's topic, not the data directory")
         action.add_argument("--source", help="of this source only")
         codes = [code.value for code in Code]
         action.add_argument("--code", choices=codes, metavar="CODE", help=f"with this code only: {', '.join(codes)}")
         if name == "list":
+            action.add_argument("--all", action="store_true", help="also those that were replayed")
             action.add_argument("--format", choices=("table", "ndjson"), default="table", help="default: %(default)s")
             action.add_argument("--counts", action="store_true", help="only how many by source and code")
+        else:
+            action.add_argument("--edited", type=Path, metavar="FILE", help="these, as `list --format ndjson`, edited")
 
 
 def run(args: argparse.Namespace) -> int:
     """List or replay."""
     config = load_config(args.config)
+    if args.cluster:
+        return asyncio.run(_of_cluster(config, args))
     datadir = DataDir(config.data.directory)
     datadir.fixed()
-    chosen = _chosen(datadir, args)
-    if args.action == "replay":
-        return _replay(config, datadir, chosen)
+    chosen = _chosen(read_letters(datadir.dead, datadir.disk, also_replayed=_also_replayed(args)), args)
+    if args.action == "list":
+        return _list(chosen, args)
+    return _replay(config, datadir, chosen)
+
+
+async def _of_cluster(config: Config, args: argparse.Namespace) -> int:
+    """List or replay what the cluster's topic holds."""
+    from engine.runtimes.cluster.letters import begin_replay, raw_place  # noqa: PLC0415 only who has a cluster
+    from engine.runtimes.cluster.letters import read_letters as read_topic  # noqa: PLC0415 loads its clients
+
+    if args.action == "list":
+        letters = [one for one in await read_topic(config) if args.all or not one.replayed]
+        return _list(_chosen(letters, args), args)
+    replay = await begin_replay(config)
+    try:
+        waiting = _chosen((one for one in replay.letters if not one.replayed), args)
+        by_source, stay = _sorted_out(config.sources.kafka, waiting)
+        topics = {source.name: source.topic for source in config.sources.kafka}
+        for source, letters in by_source.items():
+            ours = [one for one in letters if topics.get(source) == raw_place(one)[0]]
+            stay[f"of source {source}, whose topic is another one now"] += len(letters) - len(ours)
+            done = 0
+            async for done in replay.put_back(ours):
+                sys.stderr.write(f"\r{source}: {done} of {len(ours)}" if sys.stderr.isatty() else "")
+            sys.stdout.write(f"{source}: {done} lines handed over\n" if done else "")
+    finally:
+        await replay.stop()
+    _say_rest(by_source, stay)
+    return 0
+
+
+def _also_replayed(args: argparse.Namespace) -> bool:
+    return args.action == "list" and bool(args.all)
+
+
+def _list(chosen: Iterator[Kept], args: argparse.Namespace) -> int:
     if args.counts:
         counts = Counter((kept.letter.source, str(kept.letter.code)) for kept in chosen)
         for (source, code), count in sorted(counts.items()):
             sys.stdout.write(f"{source:<20} {code:<20} {count:>10,}\n")
         return 0
     for kept in chosen:
-        sys.stdout.write(_line(kept) if args.format == "table" else kept.letter.to_json().decode() + "\n")
+        sys.stdout.write(_line(kept) if args.format == "table" else _json(kept))
     return 0
 
 
-def _chosen(datadir: DataDir, args: argparse.Namespace) -> Iterator[Kept]:
-    for kept in read_letters(datadir.dead, datadir.disk):
+def _chosen(letters: Iterable[Kept], args: argparse.Namespace) -> Iterator[Kept]:
+    """Yield the letters that are asked for, with the lines that were edited."""
+    edited = _edited(args.edited) if args.action == "replay" and args.edited is not None else None
+    for kept in letters:
         letter = kept.letter
-        if args.source in {None, letter.source} and args.code in {None, str(letter.code)}:
+        if args.source not in {None, letter.source} or args.code not in {None, str(letter.code)}:
+            continue
+        if edited is None:
             yield kept
+        elif kept.number in edited:
+            raw = edited[kept.number]
+            yield replace(kept, letter=letter if raw is None else replace(letter, raw=raw, length=len(raw)))
+
+
+def _edited(file: Path) -> Mapping[str, bytes | None]:
+    """Return the lines of a file of letters by their numbers; None where the letter was too long to be kept whole."""
+    lines: dict[str, bytes | None] = {}
+    for count, text in enumerate(file.read_bytes().splitlines(), 1):
+        try:
+            record = orjson.loads(text)
+            raw = record["raw"].encode() if "raw" in record else None
+            lines[str(record["number"])] = raw if raw is None or b"\n" not in raw else raw.replace(b"\n", b" ")
+        except (ValueError, TypeError, AttributeError, KeyError) as fault:
+            raise CommandError(f"{file}:{count} is no letter as `dead list --format ndjson` prints it") from fault
+    return lines
 
 
 def _line(kept: Kept) -> str:
     letter = kept.letter
     where = f"{letter.key or '-'}:{letter.line}"
-    return f"{kept.number}  {letter.source}  {where}  {letter.code}  {letter.field}={letter.value!r}  {letter.reason}\n"
+    done = "  replayed" if kept.replayed else ""
+    told = f"{letter.code}  {letter.field}={letter.value!r}  {letter.reason}"
+    return f"{kept.number}  {letter.source}  {where}  {told}{done}\n"
 
 
-def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
-    """Write whole letters where the engine reads them as lines of their source; mark them."""
-    headed = {source.name for source in config.sources.every if source.mapping.header and not source.mapping.columns}
-    known = {source.name for source in config.sources.every}
+def _json(kept: Kept) -> str:
+    letter: DeadLetter = kept.letter
+    record = {"number": kept.number, "replayed": kept.replayed} | orjson.loads(letter.to_json())
+    return orjson.dumps(record).decode() + "\n"
+
+
+def _sorted_out(sources: Sequence[Configured], chosen: Iterator[Kept]) -> tuple[dict[str, list[Kept]], Stay]:
+    """Return the letters that can be replayed by their source, and how many stay for which reason."""
+    headed = {source.name for source in sources if source.mapping.header and not source.mapping.columns}
+    known = {source.name for source in sources}
     by_source: dict[str, list[Kept]] = {}
-    stay: Counter[str] = Counter()
+    stay: Stay = Counter()
     for kept in chosen:
         letter = kept.letter
         if letter.source not in known:
@@ -81,6 +175,20 @@ def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
             stay["too long to be kept whole"] += 1
         else:
             by_source.setdefault(letter.source, []).append(kept)
+    return by_source, stay
+
+
+def _say_rest(by_source: Mapping[str, list[Kept]], stay: Stay) -> None:
+    for why, count in sorted(stay.items()):
+        if count:
+            sys.stdout.write(f"{count} lines stay where they are: {why}\n")
+    if not by_source:
+        sys.stdout.write("nothing to replay\n")
+
+
+def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
+    """Write whole letters where the engine reads them as lines of their source; mark them."""
+    by_source, stay = _sorted_out(config.sources.every, chosen)
     held = not running(config)
     if held:
         datadir.hold()  # an engine that starts meanwhile, or answers nobody, must not write beside us
@@ -93,10 +201,7 @@ def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
         draft.rename(folder / f"{stamp}.lines")
         _mark(config, datadir, [kept.number for kept in letters], held=held)
         sys.stdout.write(f"{source}: {len(letters)} lines handed over\n")
-    for why, count in sorted(stay.items()):
-        sys.stdout.write(f"{count} lines stay where they are: {why}\n")
-    if not by_source:
-        sys.stdout.write("nothing to replay\n")
+    _say_rest(by_source, stay)
     datadir.release()
     return 0
 

@@ -53,21 +53,13 @@ def run(args: argparse.Namespace) -> int:
 
 async def _print_cluster(config: Config, args: argparse.Namespace) -> int:
     """Print the records that stand in the topics now."""
-    from engine.runtimes.cluster.commons import Commons  # noqa: PLC0415 only who has a cluster loads its clients
-    from engine.runtimes.cluster.reading import read_cluster  # noqa: PLC0415 the same
+    from engine.runtimes.cluster.reading import reading  # noqa: PLC0415 only who has a cluster loads its clients
 
-    commons = Commons(config)
-    await commons.start()
-    try:
-        if commons.active is None:
-            return 0
-        zone = ZoneInfo(commons.active.zone)
-        rule = rule_number(args.rule, commons.books) if args.rule else None
-        wanted = Wanted(None, rule, *span_ms(args, zone), decided_only=args.decided)
-        async for record in read_cluster(config, commons, wanted):
-            sys.stdout.write(ndjson(record) if args.format == "ndjson" else line_of(record, zone))
-    finally:
-        await commons.stop()
+    async with reading(config) as reader:
+        rule = rule_number(args.rule, reader.commons.books) if args.rule else None
+        wanted = Wanted(None, rule, *span_ms(args, reader.zone), decided_only=args.decided)
+        async for record in reader.records(wanted):
+            sys.stdout.write(ndjson(record) if args.format == "ndjson" else line_of(record, reader.zone))
     return 0
 
 
@@ -102,11 +94,15 @@ def rule_number(name: str, books: Iterable[Book]) -> int:
     raise CommandError(f"rule={name!r} was never in a book{hint}")
 
 
+def shown(at_ms: int, zone: ZoneInfo) -> str:
+    """Say a time in the operator's zone."""
+    return datetime.fromtimestamp(at_ms / 1000, zone).isoformat(sep=" ", timespec="seconds")[:19]
+
+
 def line_of(record: Record, zone: ZoneInfo) -> str:
     """Return a record as a line of the table."""
     how = record["channel"] if record["gate"] is None else f"- {record['gate']} ({record['detail']})"
-    shown = datetime.fromtimestamp(record["at_ms"] / 1000, zone).isoformat(sep=" ", timespec="seconds")[:19]
-    return f"{shown}  {record['subscriber']}  {record['rule']:<30}  {how}\n"
+    return f"{shown(record['at_ms'], zone)}  {record['subscriber']}  {record['rule']:<30}  {how}\n"
 
 
 class Reader:
@@ -142,10 +138,6 @@ class Reader:
     def rule(self, name: str) -> int:
         """Return the number of a rule of any book that was ever active; CommandError when there is none."""
         return rule_number(name, self._books())
-
-    def shown(self, at_ms: int) -> str:
-        """Say a time in the operator's zone."""
-        return datetime.fromtimestamp(at_ms / 1000, self.zone).isoformat(sep=" ", timespec="seconds")[:19]
 
     def line(self, record: Record) -> str:
         """Return a record as a line of the table."""

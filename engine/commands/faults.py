@@ -9,6 +9,7 @@ from engine.config import ConfigErrors
 from engine.datadir import DataDirError
 from rules.diagnostics import BookErrors
 from state.disk import DiskError
+from state.formats import NewerFormatError
 
 FAULTS = (
     BrokerError,
@@ -19,6 +20,7 @@ FAULTS = (
     DiskError,
     GatewayError,
     MappingError,
+    NewerFormatError,
     SecretError,
     OSError,
 )

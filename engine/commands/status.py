@@ -1,23 +1,28 @@
-"""Status: a live table of the running engine."""
+"""Status: a live table of the running engine, or of a cluster."""
 
 import argparse
+import asyncio
 import sys
 import time
 from collections.abc import Iterator
 
 import orjson
 
+from engine.commands import CommandError
 from engine.commands.client import ask
-from engine.config import load_config
+from engine.config import Config, load_config
 from engine.status import Status
 
-HELP = "Show a live table of the running engine; --once prints it once."
+HELP = "Show a live table of the running engine or the cluster; --once prints it once."
+CLUSTER_S = 5.0
+"""Asking brokers costs more than asking an engine: they are asked less often."""
 CLEAR = "\x1b[H\x1b[2J"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the ways of showing."""
     parser.add_argument("--once", action="store_true", help="print the table once and end")
+    parser.add_argument("--cluster", action="store_true", help="of the cluster, as its brokers know it")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="default: %(default)s")
 
 
@@ -26,17 +31,39 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config)
     before: Status | None = None
     while True:
-        status = ask(config, "/status")
+        status = asyncio.run(_of_cluster(config)) if args.cluster else ask(config, "/status")
+        if "agents" in status and args.format == "table":
+            raise CommandError("a worker runs here; opportune status --cluster tells of all of them")
         if args.format == "json":
             sys.stdout.write(orjson.dumps(status).decode() + "\n")
         else:
-            text = "\n".join(_table(status, before)) + "\n"
+            lines = _cluster_table(status) if args.cluster else _table(status, before)
+            text = "\n".join(lines) + "\n"
             sys.stdout.write(text if args.once else CLEAR + text)
         sys.stdout.flush()
         if args.once:
             return 0
         before = status
-        time.sleep(config.metrics.status_ms / 1000)
+        time.sleep(max(config.metrics.status_ms / 1000, CLUSTER_S if args.cluster else 0))
+
+
+async def _of_cluster(config: Config) -> Status:
+    from engine.runtimes.cluster.overview import overview  # noqa: PLC0415 only who has a cluster loads its clients
+
+    return await overview(config)
+
+
+def _cluster_table(status: Status) -> Iterator[str]:
+    book, dead = status["book"], status["dead_letters"]
+    yield f"book {book['version'] or 'none'}, {book['rules']} rules   workers {len(status['workers'])}"
+    yield f"dead letters {dead['waiting']:,} waiting, {dead['replayed']:,} replayed"
+    for name, title in (("partitions", "partition"), ("raw", "raw topic")):
+        yield ""
+        yield f"{title:<28} {'first':>12} {'end':>12} {'lag':>10}  owner"
+        for one in status[name]:
+            place = f"{one['topic']}/{one['partition']}"
+            owner = f"{one['owner']} at {one['host']}" if one["owner"] else "NOBODY"
+            yield f"{place:<28} {one['first']:>12,} {one['end']:>12,} {one['lag']:>10,}  {owner}"
 
 
 def _table(status: Status, before: Status | None) -> Iterator[str]:

@@ -1,11 +1,15 @@
 """Why: everything that was considered for one subscriber, in order: what fired, what stopped it, on which facts."""
 
 import argparse
+import asyncio
 import sys
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from engine.commands import CommandError
-from engine.commands.decisions import FORMATS, Reader, ndjson, opened
-from engine.config import load_config
+from engine.commands.decisions import FORMATS, ndjson, opened, shown
+from engine.config import Config, load_config
+from engine.history import Ends
 from engine.records import Record, Wanted
 
 HELP = "Say why a subscriber got what it got, and why it did not get the rest."
@@ -14,26 +18,53 @@ HELP = "Say why a subscriber got what it got, and why it did not get the rest."
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subscriber."""
     parser.add_argument("msisdn", help="the subscriber's number, digits with the country code")
+    parser.add_argument("--cluster", action="store_true", help="from the cluster's topics, not the data directory")
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the story of one subscriber."""
-    digits = args.msisdn.removeprefix("+")
-    if not digits.isascii() or not digits.isdigit() or not 0 < len(digits) <= 15:
-        raise CommandError(f"msisdn={args.msisdn!r} must be up to 15 digits")
-    with opened(load_config(args.config)) as reader:
-        records = sorted(reader.records(Wanted(subscriber=int(digits))), key=lambda record: record["at_ms"])
-        ends = reader.ends(int(digits), records)
-        for record in records:
-            record["sent"] = ends.get(record["id"], [])
-            sys.stdout.write(ndjson(record) if args.format == "ndjson" else _story(reader, record))
-        if not records and args.format == "table":
-            sys.stdout.write(f"{args.msisdn}: no rule was ever a candidate\n")
+    subscriber = number(args.msisdn)
+    config = load_config(args.config)
+    if args.cluster:
+        return asyncio.run(_tell_cluster(config, args, subscriber))
+    with opened(config) as reader:
+        records = sorted(reader.records(Wanted(subscriber=subscriber)), key=_time)
+        _tell(args, records, reader.ends(subscriber, records), reader.zone)
     return 0
 
 
-def _story(reader: Reader, record: Record) -> str:
+async def _tell_cluster(config: Config, args: argparse.Namespace, subscriber: int) -> int:
+    """Print the story as the topics hold it."""
+    from engine.runtimes.cluster.reading import reading  # noqa: PLC0415 only who has a cluster loads its clients
+
+    async with reading(config) as reader:
+        records = sorted([one async for one in reader.records(Wanted(subscriber=subscriber))], key=_time)
+        _tell(args, records, await reader.ends(subscriber, records), reader.zone)
+    return 0
+
+
+def number(text: str) -> int:
+    """Read a subscriber's number of the command line; CommandError when it is none."""
+    digits = text.removeprefix("+")
+    if not digits.isascii() or not digits.isdigit() or not 0 < len(digits) <= 15:
+        raise CommandError(f"msisdn={text!r} must be up to 15 digits")
+    return int(digits)
+
+
+def _tell(args: argparse.Namespace, records: Sequence[Record], ends: Ends, zone: ZoneInfo) -> None:
+    for record in records:
+        record["sent"] = ends.get(record["id"], [])
+        sys.stdout.write(ndjson(record) if args.format == "ndjson" else _story(record, zone))
+    if not records and args.format == "table":
+        sys.stdout.write(f"{args.msisdn}: no rule was ever a candidate\n")
+
+
+def _time(record: Record) -> int:
+    return int(record["at_ms"])
+
+
+def _story(record: Record, zone: ZoneInfo) -> str:
     """Return a record as a paragraph."""
     if record["gate"] is None:
         how = f"decided on {record['channel']}"
@@ -41,12 +72,12 @@ def _story(reader: Reader, record: Record) -> str:
         how = f"stopped by gate {record['gate']}" + (f": {record['detail']}" if record["detail"] else "")
     facts = ", ".join(f"{name} = {_fact(value)}" for name, value in record["facts"].items())
     lines = [
-        f"{reader.shown(record['at_ms'])}  {record['rule']}: {how}",
+        f"{shown(record['at_ms'], zone)}  {record['rule']}: {how}",
         f"    facts: {facts}",
         f"    campaign {record['campaign']}, offer {record['offer'] or 'none'}",
         f"    book {record['book']}, id {record['id']}",
     ]
-    lines += [f"    {reader.shown(at_ms)} {what}" for at_ms, what in record["sent"]]
+    lines += [f"    {shown(at_ms, zone)} {what}" for at_ms, what in record["sent"]]
     return "\n".join(lines) + "\n"
 
 

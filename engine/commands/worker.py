@@ -5,6 +5,7 @@ import asyncio
 import logging
 import sys
 
+from connectors.kafka.outage import hold_back_outages
 from engine.commands import CommandError
 from engine.config import Config, load_config
 
@@ -20,12 +21,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the worker."""
-    config = _changed(load_config(args.config), args)
+    config = changed(load_config(args.config), args)
     if config.data.clock != "wall":
         raise CommandError(f"data.clock={config.data.clock!r} must be 'wall' in a cluster: many write into one log")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for noisy in ("aiokafka", "faust", "mode"):
+    for noisy in ("faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    hold_back_outages()
     from engine.runtimes.cluster.worker import must_fit, run_worker  # noqa: PLC0415 loads Faust
     from engine.warmup import warm_up  # noqa: PLC0415 loads every kernel
 
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     return run_worker(config)
 
 
-def _changed(config: Config, args: argparse.Namespace) -> Config:
+def changed(config: Config, args: argparse.Namespace) -> Config:
     """Return the configuration of this one worker; what the command line says is held against the same bounds."""
     words = config.model_dump()
     if args.agents is not None:

@@ -1,8 +1,9 @@
-"""What may be paused, resumed and killed: a request held against the book, the same in both runtimes."""
+"""What may be paused, resumed and killed, and who may join a list: held against the book, alike in both runtimes."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from rules.diagnostics import nearest
 from rules.model import Book
 
 ACTIONS = ("pause", "resume", "kill")
@@ -22,3 +23,20 @@ def control_record(book: Book, body: Mapping[str, Any]) -> dict[str, str]:
     if name not in known[kind] and action != "resume":
         raise ValueError(f"{kind}={name!r} is not in the book")
     return {"action": action, "kind": kind, "name": name}
+
+
+def list_change(book: Book, body: Mapping[str, Any]) -> tuple[list[int], str, bool]:
+    """Return subscribers, list and membership of a request; ValueError when the book has no such list, or for a number.
+
+    Who is on a list that is no longer in the book may be taken off it: it may come back.
+    """
+    name, member, subscribers = body["list"], body["member"], body["subscribers"]
+    if not isinstance(name, str) or not isinstance(member, bool) or not isinstance(subscribers, list):
+        raise TypeError("list must be a name, member true or false, subscribers an array of numbers")
+    if member and name not in book.lists:
+        near = nearest(name, book.lists)
+        raise ValueError(f"list={name!r} is not in the book" + (f"; {near}" if near else ""))
+    for one in subscribers:
+        if not isinstance(one, int) or isinstance(one, bool) or not 0 < one < 10**15:
+            raise ValueError(f"subscriber={one!r} must be a number of up to 15 digits")
+    return subscribers, name, member

@@ -42,7 +42,7 @@ from engine.feedback import Feedback, LogAppender
 from engine.http import Front
 from engine.loader import Loader
 from engine.pipeline import Pipeline
-from engine.runtimes.controls import control_record
+from engine.runtimes.controls import control_record, list_change
 from engine.runtimes.gauges import add_gauges
 from engine.runtimes.sending import Sending
 from engine.status import Status, StatusBoard
@@ -182,6 +182,7 @@ class Embedded:
         front.read("/health", self._health)
         front.read("/status", self._status)
         front.write("/control", self._control)
+        front.write("/lists", self._lists)
         front.write("/dead/replayed", self._replayed)
         if config.metrics.enabled:
             front.page("/metrics", "text/plain; version=0.0.4; charset=utf-8", self.core.metrics.page)
@@ -344,6 +345,15 @@ class Embedded:
         await asyncio.wrap_future(self.pipeline.broadcast(FrameKind.CONTROL, orjson.dumps(record)))
         log.info("%s: %s %s, queued sends touched: %d", action, kind, name, touched)
         return {"touched": touched}
+
+    async def _lists(self, body: dict[str, Any]) -> Mapping[str, Any]:
+        """Put subscribers on a list or take them off; answered when the log has it."""
+        active = self.core.active
+        assert active is not None
+        subscribers, name, member = list_change(active.book, body)
+        if subscribers:
+            await self.feedback.members(subscribers, name, member=member)
+        return {"changed": len(subscribers)}
 
     async def _replayed(self, body: dict[str, Any]) -> Mapping[str, Any]:
         numbers = [str(number) for number in body["numbers"]]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.conftest import Make
 from tests.engine.engines import Engine, wait_for
-from tests.engine.world import BASE_MS, call, iso, joined, line
+from tests.engine.world import BASE_MS, BOOK, call, iso, joined, line
 from tests.parts.need import program
 
 FIRST = 8613800000000
@@ -87,10 +87,10 @@ def test_dead_letters_are_listed_counted_and_replayed_once_the_cause_is_mended(m
     assert unknown["key"].startswith("inbox:file.ndjson#")
 
     book = (engine.folder / "book" / "book.toml").read_text()
+    version = engine.status()["book"]["version"]
     engine.write_book(book.replace("[channels.sms]", '[events.refund]\nfields = { fen = "int" }\n[channels.sms]'))
     wait_for(lambda: engine.command("dead", "list", "--code", "unknown_type").out.count("\n") == 2, "the list")
-    version = engine.status()["book"]["version"]
-    wait_for(lambda: engine.status()["book"]["version"] != version or engine.status()["events"] == 0, "the new book")
+    wait_for(lambda: engine.status()["book"]["version"] != version, "the new book")
     replayed = engine.command("dead", "replay", "--code", "unknown_type")
 
     assert replayed.out == "http: 1 lines handed over\ninbox: 1 lines handed over\n"
@@ -113,6 +113,59 @@ def test_a_broken_line_that_a_client_sent_twice_acts_once_when_it_is_replayed(ma
 
     assert engine.command("dead", "replay").out == "http: 2 lines handed over\n"
     wait_for(lambda: engine.status()["doubled"] == 1, "the second one to be left out")
+
+
+def test_a_line_that_was_edited_is_replayed_as_it_stands_now_and_its_letter_is_shown_as_replayed(make: Make) -> None:
+    engine = make().start()
+    engine.put("file.ndjson", line(type="cal", msisdn=FIRST, time=BASE_MS, kind="long") + b"no json\n")
+    wait_for(lambda: engine.status()["dead_letters"] == 2, "the dead letters")
+    (letter, other) = [
+        orjson.loads(one) for one in engine.command("dead", "list", "--format", "ndjson").out.splitlines()
+    ]
+    assert not letter["replayed"]
+    file = engine.folder / "edited.ndjson"
+    file.write_bytes(orjson.dumps(letter | {"raw": letter["raw"].replace('"cal"', '"call"')}) + b"\n")
+
+    assert engine.command("dead", "replay", "--edited", str(file)).out == "inbox: 1 lines handed over\n"
+    wait_for(lambda: [one["rule"] for one in engine.records()] == ["long-care"], "the call")
+    assert engine.command("dead", "replay", "--edited", str(file)).out == "nothing to replay\n"
+    both = engine.command("dead", "list", "--all").out.splitlines()
+    assert [one.endswith("  replayed") for one in both] == [True, False]
+    assert engine.command("dead", "list").out.startswith(other["number"])
+    file.write_bytes(b'{"raw": 7}\n')
+    assert "edited.ndjson:1 is no letter" in engine.command("dead", "replay", "--edited", str(file)).err
+
+
+def test_who_is_put_on_a_list_is_left_alone_from_then_on(make: Make) -> None:
+    engine = make(book=BOOK + '\n[lists.quiet]\nexcludes = "all"\n').start()
+    numbers = engine.folder / "numbers.txt"
+    numbers.write_text(f"+{FIRST}\n{FIRST + 1}\n")
+    gates = []
+
+    def after(*words: str) -> None:
+        done = engine.command("lists", *words)
+        gates.append((done.out, done.err.rpartition(": ")[2]))
+        engine.post("/events", call(FIRST, BASE_MS + len(gates) * HOUR_MS))
+        wait_for(lambda: len(engine.records("--rule", "long-care")) == len(gates), "the record")
+        gates[-1] += (engine.records("--rule", "long-care")[-1]["gate"],)
+
+    after("add", "quiet", "--file", str(numbers))
+    after("add", "quite", str(FIRST))
+    after("remove", "quiet", str(FIRST))
+
+    assert gates == [
+        ("2 subscribers are on the list quiet\n", "", "list"),
+        ("", "list='quite' is not in the book; did you mean `quiet`?\n", "list"),
+        ("1 subscribers are off the list quiet\n", "", None),
+    ]
+    numbers.write_text(f"{FIRST}\nsomebody\n")
+    assert (
+        "numbers.txt:2: msisdn='somebody' must be"
+        in engine.command("lists", "add", "quiet", "--file", "numbers.txt").err
+    )
+    assert "give numbers, or --file" in engine.command("lists", "add", "quiet").err
+    refused = engine.post("/lists", orjson.dumps({"list": "quiet", "member": True, "subscribers": [-1]}))
+    assert refused[0] == 400
 
 
 def test_lines_replayed_without_an_engine_are_read_at_its_next_start_and_once(make: Make) -> None:

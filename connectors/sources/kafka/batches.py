@@ -7,7 +7,8 @@ records of 185 bytes: 0.2 microseconds a record, where aiokafka's own records co
 """
 
 import struct
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ _PREFIX_BYTES = 12
 """Base offset and length; the length counts what follows."""
 _CRC_AT = 21
 _CODEC = 7
+_TRANSACTIONAL = 16
 _CONTROL = 32
 _CODECS = {1: ("gzip", gzip_decode), 2: ("snappy", snappy_decode), 3: ("lz4", lz4_decode), 4: ("zstd", zstd_decode)}
 FORMAT = 2
@@ -54,14 +56,21 @@ class _Batch:
     next_offset: int
 
 
-def lay_out_batches(place: str, data: bytes, first: int, rows_max: int, *, single: bool) -> Iterator[Laid]:
+Aborted = Sequence[tuple[int, int]]
+"""Transactions that were given up: each one's producer and first offset."""
+
+
+def lay_out_batches(
+    place: str, data: bytes, first: int, rows_max: int, *, single: bool, aborted: Aborted = ()
+) -> Iterator[Laid]:
     """Yield the records from offset `first` on, in pieces that end with the batch in which `rows_max` is reached.
 
-    A piece may be without records, where a batch holds none that count: its `next_offset` is the way on. BrokerError,
-    which names `place`, when the bytes are damaged or in a format that we do not read.
+    Records of `aborted` transactions are left out. A piece may be without records, where a batch holds none that count:
+    its `next_offset` is the way on. BrokerError, which names `place`, when the bytes are damaged, or in a format that
+    we do not read.
     """
     group: list[_Batch] = []
-    for batch in _batches(place, data):
+    for batch in _batches(place, data, aborted):
         group.append(batch)
         if sum(one.count for one in group) >= rows_max:
             yield _laid(place, group, first, single=single)
@@ -70,12 +79,13 @@ def lay_out_batches(place: str, data: bytes, first: int, rows_max: int, *, singl
         yield _laid(place, group, first, single=single)
 
 
-def _batches(place: str, data: bytes) -> Iterator[_Batch]:
+def _batches(place: str, data: bytes, aborted: Aborted) -> Iterator[_Batch]:
     whole = np.frombuffer(data, np.uint8)
     view = memoryview(data)
     at = 0
+    given_up = _GivenUp(aborted)
     while at + _HEADER.size <= len(data):
-        base, length, _, magic, crc, attributes, last, *_, count = _HEADER.unpack_from(data, at)
+        base, length, _, magic, crc, attributes, last, _, _, producer, _, _, count = _HEADER.unpack_from(data, at)
         end = at + _PREFIX_BYTES + length
         if end > len(data):
             return
@@ -85,13 +95,30 @@ def _batches(place: str, data: bytes) -> Iterator[_Batch]:
         if calc_crc32c(view[at + _CRC_AT : end]) != crc:
             raise BrokerError(f"{where}: its checksum is not {crc:#010x}")
         records = _Batch(whole, at + _HEADER.size, end, base, count, base + last + 1)
-        if attributes & _CONTROL:
+        if given_up.leave_out(base, producer, attributes):
             records = _Batch(whole, 0, 0, base, 0, base + last + 1)
         elif attributes & _CODEC:
             plain = np.frombuffer(_unpacked(where, attributes & _CODEC, view[at + _HEADER.size : end]), np.uint8)
             records = _Batch(plain, 0, plain.shape[0], base, count, base + last + 1)
         yield records
         at = end
+
+
+class _GivenUp:
+    """Which batches do not count: marks, and those of transactions that were given up."""
+
+    def __init__(self, aborted: Aborted) -> None:
+        self._waiting = deque(sorted(aborted, key=lambda one: one[1]))
+        self._producers: set[int] = set()
+
+    def leave_out(self, base: int, producer: int, attributes: int) -> bool:
+        """Tell whether the next batch does not count."""
+        while self._waiting and self._waiting[0][1] <= base:
+            self._producers.add(self._waiting.popleft()[0])
+        if attributes & _CONTROL:
+            self._producers.discard(producer)  # the mark ends the producer's transaction
+            return True
+        return bool(attributes & _TRANSACTIONAL) and producer in self._producers
 
 
 def _unpacked(where: str, codec: int, packed: memoryview) -> bytes:

@@ -80,10 +80,17 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         group: the group's name; it holds how far each partition is packed.
         session_timeout_ms: silence after which a member counts as dead.
         records_max: records of one chunk; a batch is not cut.
+        name: the client's name, for those who look at the group.
     """
 
     def __init__(
-        self, config: KafkaConfig, sources: Sequence[RawConfig], group: str, session_timeout_ms: int, records_max: int
+        self,
+        config: KafkaConfig,
+        sources: Sequence[RawConfig],
+        group: str,
+        session_timeout_ms: int,
+        records_max: int,
+        name: str,
     ) -> None:
         self._config = config
         self._sources = {source.topic: source for source in sources}
@@ -91,6 +98,7 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._assigned = False
         self._consumer = consumer(
             config,
+            client_id=name,
             group_id=group,
             session_timeout_ms=session_timeout_ms,
             heartbeat_interval_ms=session_timeout_ms // 6,
@@ -158,7 +166,10 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             return []
         found = []
         single = not source.blocks
-        for laid in lay_out_batches(_key(place), answer.data, answer.offset, self._records_max, single=single):
+        pieces = lay_out_batches(
+            _key(place), answer.data, answer.offset, self._records_max, single=single, aborted=answer.aborted
+        )
+        for laid in pieces:
             self._fetches.go_on(place, laid.next_offset)
             if laid.offsets.shape[0]:
                 found.append(records_of(source, place.partition, laid, received_ns, assignment))

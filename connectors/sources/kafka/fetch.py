@@ -26,19 +26,23 @@ from connectors.kafka.config import KafkaConfig
 WAIT_MS = 100
 """How long a broker waits for a first record before it answers that there is none."""
 AGAIN_S = 0.1
-READ_UNCOMMITTED = 0
+READ_COMMITTED = 1
 
-log = logging.getLogger("opportune.kafka")
+log = logging.getLogger("opportune.kafka.fetch")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Record batches of a partition, from the one on that holds `offset`; `gone`: Kafka does not have it any more."""
+    """Record batches of a partition, from the one on that holds `offset`; `gone`: Kafka does not have it any more.
+
+    Transactions that are open are not in it; of those given up, `aborted` tells producer and first offset.
+    """
 
     place: TopicPartition
     offset: int
     data: bytes
     gone: bool = False
+    aborted: tuple[tuple[int, int], ...] = ()
 
 
 class Fetches:
@@ -112,19 +116,20 @@ class Fetches:
         topics: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
         for place, offset in offsets.items():
             topics[place.topic].append((place.partition, offset, FETCH_BYTES))
-        request = FetchRequest(WAIT_MS, 1, 4 * FETCH_BYTES, READ_UNCOMMITTED, list(topics.items()))
+        request = FetchRequest(WAIT_MS, 1, 4 * FETCH_BYTES, READ_COMMITTED, list(topics.items()))
         answers: list[Answer] = []
         fault = ""
         try:
             response = await self._client.send(node, request)
             for topic, partitions in response.topics:
-                for partition, code, *_, data in partitions:
+                for partition, code, *words, data in partitions:
                     place = TopicPartition(topic, partition)
                     kind = for_code(code)
                     if kind is TopicAuthorizationFailedError:
                         raise BrokerError(f"topic {topic} may not be read: {kind.__name__}")
                     if code == 0 and data:
-                        answers.append(Answer(place, offsets[place], data))
+                        aborted = next((word for word in words if isinstance(word, list)), [])
+                        answers.append(Answer(place, offsets[place], data, aborted=tuple(aborted)))
                     elif kind is OffsetOutOfRangeError:
                         answers.append(Answer(place, offsets[place], b"", gone=True))
                     elif code:

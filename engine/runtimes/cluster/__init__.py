@@ -28,7 +28,9 @@
     texts      the texts behind hashes, as a worker knows them
     counters   the desk of a worker: clerks' pages, panels in Redis, answers into the log
     arrivals   visits of the log, taken to the desk with what is known of the customer
-    reading    decisions as people read them
+    reading    decisions as people read them, and what became of them
+    letters    dead letters, listed and put back
+    overview   what the brokers know: owners, lags, the book
 
 A position is an offset of `log`. It rises, with gaps. What makes it exact:
 

@@ -22,7 +22,9 @@ from engine.compiled import Compile, CompiledBook, compile_texts
 from engine.config import Config
 from engine.runtimes.cluster.topics import Names
 from rules.model import Book
+from state import formats
 from state.disk import DamagedError
+from state.formats import NewerFormatError
 from state.frame import Frame, FrameKind, encode
 from state.schema import Schema
 
@@ -31,6 +33,7 @@ log = logging.getLogger("opportune.cluster")
 ACTIVE = b"active"
 BOOK = b"book/"
 SWITCH = b"switch/"
+FORMAT = b"format"
 
 Listener = Callable[[Book], None]
 Switch = Mapping[str, str]
@@ -64,9 +67,10 @@ class Commons:
         self.obeying: list[Callable[[Switch], None]] = []
         self.switches: dict[bytes, Switch] = {}
         self.active: Book | None = None
+        self._format = 0
 
     async def start(self) -> None:
-        """Read the control topic to its end."""
+        """Read the control topic to its end; NewerFormatError when a newer release writes in this cluster."""
         await self._tail.start()
         await self.catch_up()
 
@@ -118,6 +122,26 @@ class Commons:
             await writer.stop()
         log.info("book %s with %d rules is published", book.version, len(book.rules))
 
+    async def activate_again(self, partition: int) -> None:
+        """Write the active book's activation into one partition: the frames that had it may be deleted."""
+        assert self.active is not None
+        writer = await started(producer(self._config.cluster), self._config.cluster)
+        try:
+            await self._write(writer, partition, FrameKind.ACTIVATION, {"version": self.active.version})
+        finally:
+            await writer.stop()
+
+    async def announce(self) -> None:
+        """Say in which format this release writes, before it writes anything: older ones then leave the cluster."""
+        if self._format >= formats.FORMAT:
+            return
+        writer = await started(producer(self._config.cluster), self._config.cluster)
+        try:
+            text = str(formats.FORMAT).encode()
+            await writer.send_and_wait(self._names.control, text, key=FORMAT, partition=0)
+        finally:
+            await writer.stop()
+
     async def control(self, record: dict[str, str]) -> None:
         """Throw a switch, here and in every partition of the log; returns when it stands there."""
         writer = await started(producer(self._config.cluster), self._config.cluster)
@@ -129,16 +153,23 @@ class Commons:
             await writer.stop()
 
     async def _broadcast(self, writer: Any, kind: FrameKind, payload: dict[str, str]) -> None:
+        for partition in range(self._config.data.partitions):
+            await self._write(writer, partition, kind, payload)
+
+    async def _write(self, writer: Any, partition: int, kind: FrameKind, payload: dict[str, str]) -> None:
         now_ms = time.time_ns() // 1_000_000
         frame = encode(Frame(kind, now_ms, payload=orjson.dumps(payload)))
-        for partition in range(self._config.data.partitions):
-            await writer.send_and_wait(self._names.log, frame, partition=partition, timestamp_ms=now_ms)
+        await writer.send_and_wait(self._names.log, frame, partition=partition, timestamp_ms=now_ms)
 
     async def _take(self, records: list[Any]) -> None:
         for record in records:
             if record.value is None:
                 continue
-            if record.key == ACTIVE:
+            if record.key == FORMAT:
+                self._format = int(record.value)
+                if self._format > formats.FORMAT:
+                    raise NewerFormatError(f"what is written under {self._names.prefix or 'no prefix'}", self._format)
+            elif record.key == ACTIVE:
                 self._activate(self._books[record.value.decode()])
             elif record.key.startswith(BOOK):
                 book = await asyncio.to_thread(self._make, orjson.loads(record.value)["sources"])

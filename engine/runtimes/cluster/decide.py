@@ -23,6 +23,7 @@ import orjson
 
 from connectors.kafka.client import producer, started
 from connectors.kafka.tail import Tail
+from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
 from engine.books import BookShelf
 from engine.config import Config
 from engine.metrics import Metrics
@@ -136,6 +137,8 @@ class Decide:
             else:
                 self.owned[number] = one
                 self._hold_against_desk(one)
+                if one.missing.frames:
+                    await self._commons.activate_again(number)
 
     def hold_against_desk(self) -> None:
         """Have the desk know every visit that stands in our partitions, as after it has forgotten them."""
@@ -201,6 +204,7 @@ class Decide:
         if frame is None:
             one.pass_over(position)
             return
+        known = one.missing.frames
         try:
             decisions = await one.take(position, frame)
         except MissingError as fault:
@@ -208,6 +212,8 @@ class Decide:
             await one.close()
             self._hold(number, fault)
             return
+        if one.missing.frames > known:
+            await self._commons.activate_again(number)
         if self._arrivals is not None:
             self._arrivals.note(one.fold, frame.batch)
         if frame.batch is not None:
@@ -234,9 +240,7 @@ class Decide:
                     self._shelf.get(orjson.loads(frame.payload)["version"])
             except FrameError as fault:
                 log.error("log %d at %d is no frame and is passed over: %s", number, position, fault)
-                await self._sender.send(
-                    self._names.dead, value, key=f"{self._names.log}/{number}@{position}".encode(), partition=0
-                )
+                await self._bury(number, position, value, str(fault))
                 return None
             except (DamagedError, KeyError):
                 if last:
@@ -245,3 +249,13 @@ class Decide:
             else:
                 return frame
         return None
+
+    async def _bury(self, number: int, position: int, value: bytes, reason: str) -> None:
+        """Write a record that is no frame to the dead letters; every owner that comes to it writes the same."""
+        key = f"{self._names.log}/{number}"
+        raw = value[:RAW_BYTES_MAX]
+        letter = DeadLetter(
+            self._names.log, key, position, 0, Code.NOT_A_FRAME, "", raw[:16].hex(), reason, raw, len(value)
+        )
+        self._metrics.dead.labels(letter.source, letter.code).inc()
+        await self._sender.send(self._names.dead, letter.to_json(), key=f"{key}@{position}.0".encode(), partition=0)

@@ -33,7 +33,7 @@ from engine.config import Config
 from engine.doors import Doors, Source
 from engine.metrics import Metrics
 from engine.runtimes.cluster.records import pack_offsets
-from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names
+from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names, worker_name
 from rules.model import Book
 from state.batch import select
 from state.frame import Encoder, Frame, FrameKind
@@ -126,9 +126,10 @@ class Intake:
         self._reader = RawReader(
             cluster,
             config.sources.kafka,
-            f"{cluster.prefix}intake",
+            self._names.intake,
             cluster.session_timeout_ms,
             cluster.intake_records_max,
+            worker_name(config),
         )
         self._producer = producer(cluster, max_request_size=MESSAGE_BYTES_MAX)
         self._packer = Packer(config, book)

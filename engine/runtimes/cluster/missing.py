@@ -6,7 +6,8 @@ Whoever folds on from there does not know what was sent meanwhile, so a cap coul
 choice is the operator's, `cluster.missing_frames`:
 
     hold    the partition stays undecided, on whatever worker; all others go on. What it has is kept as it is
-    skip    it goes on with what there is; features and caps do not know what was deleted
+    skip    it goes on with what there is; features and caps do not know what was deleted. The active book is activated
+            anew behind the gap, for its activation may have been in it; pauses are to be said again
 """
 
 import logging
@@ -24,8 +25,8 @@ class MissingError(Exception):
         super().__init__(
             f"partition {partition} needs {topic} from position {needed} on, the first that Kafka still has is "
             f"{first}: {first - needed} positions are deleted. Bring back the topic `pages` or `{topic}` from a copy, "
-            'or set cluster.missing_frames = "skip" and start a worker: features and caps then do not know what was '
-            "deleted"
+            'or set cluster.missing_frames = "skip" and restart the worker: features and caps then do not know what '
+            "was deleted"
         )
         self.frames = first - needed
 

@@ -1,5 +1,6 @@
 """Names and settings of the topics of a cluster."""
 
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,6 +62,26 @@ class Names:
     def receipts(self) -> str:
         """Receipts and replies on their way to the dispatcher that they concern."""
         return f"{self.prefix}receipts"
+
+    @property
+    def decide(self) -> str:
+        """The group that owns partitions of `log`."""
+        return f"{self.prefix}decide"
+
+    @property
+    def dispatch(self) -> str:
+        """The group that sends the decisions of partitions."""
+        return f"{self.prefix}dispatch"
+
+    @property
+    def intake(self) -> str:
+        """The group that reads the raw topics."""
+        return f"{self.prefix}intake"
+
+
+def worker_name(config: Config) -> str:
+    """Return what a worker is called among the brokers' clients: its machine, and the folder of its data."""
+    return f"{platform.node()}/{config.data.directory.name}"
 
 
 def topics_of(config: Config, raw_partitions: int = 0) -> list[Topic]:

@@ -51,9 +51,9 @@ from engine.runtimes.cluster.dispatch import Dispatch
 from engine.runtimes.cluster.intake import Intake
 from engine.runtimes.cluster.owned import Owned
 from engine.runtimes.cluster.texts import TopicTexts
-from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names, topics_of
+from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names, topics_of, worker_name
 from engine.runtimes.cluster.watchdog import Watchdog
-from engine.runtimes.controls import control_record
+from engine.runtimes.controls import control_record, list_change
 from engine.telling import Telling
 from engine.watch import BookWatcher
 from rules.load import read_folder
@@ -101,6 +101,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         self.shelf = BookShelf(self.datadir.books, compile_=self._loader.compile)
         self.commons = Commons(config, self.shelf.compile, self.shelf.put)
         await self.commons.start()
+        await self.commons.announce()
         closing.push_async_callback(self.commons.stop)
         self.book = await self._first_book()
         self.metrics.gauges.book(lambda: {"version": self._active().version})
@@ -260,6 +261,7 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         self.front.read("/health", self._health)
         self.front.read("/status", self._status)
         self.front.write("/control", self._control)
+        self.front.write("/lists", self._lists)
         self.front.page("/metrics", "text/plain; version=0.0.4; charset=utf-8", self.metrics.page)
         if self.desk is not None:
             add_desk_routes(self.front.app, self.desk)
@@ -316,6 +318,20 @@ class Below(Service):  # type: ignore[misc]  # mode ships no types
         touched = self.dispatch.queued(Scope(record["kind"]), record["name"]) if self.dispatch is not None else 0
         await self.commons.control(record)
         return {"touched": touched}
+
+    async def _lists(self, body: dict[str, Any]) -> Mapping[str, Any]:
+        """Put subscribers on a list or take them off; answered when their partitions of the log have it."""
+        book = self._active()
+        subscribers, name, member = list_change(book, body)
+        if subscribers:
+            writer = await Writer(self.config.cluster, MESSAGE_BYTES_MAX).start()
+            try:
+                appender = TopicAppender(self.config, writer, lambda: book.schema)
+                feedback = Feedback(appender, lambda: time.time_ns() // 1_000_000)
+                await feedback.members(subscribers, name, member=member)
+            finally:
+                await writer.stop()
+        return {"changed": len(subscribers)}
 
     async def _health(self, _: Any) -> Mapping[str, Any]:
         return {"ok": self.failure is None, "fault": str(self.failure) if self.failure else ""}
@@ -379,14 +395,14 @@ class ClusterApp(GroupApp):
 
 def make_app(config: Config, loader: Loader) -> ClusterApp:
     """Return the Faust app of a worker; nothing is connected yet."""
-    app = ClusterApp(f"{config.cluster.prefix}decide", **_settings(config, "decide"))
+    app = ClusterApp(Names(config.cluster.prefix).decide, **_settings(config, "decide"))
     app.below = Below(config, loader)
     if "decide" in config.cluster.agents:
         _add_decide(app, config)
     else:
         app.producer_only = True
     if "dispatch" in config.cluster.agents:
-        app.beside = GroupApp(f"{config.cluster.prefix}dispatch", **_settings(config, "dispatch"))
+        app.beside = GroupApp(Names(config.cluster.prefix).dispatch, **_settings(config, "dispatch"))
         _add_dispatch(app.beside, app.below, config)
     return app
 
@@ -397,6 +413,7 @@ def _settings(config: Config, group: str) -> dict[str, Any]:
     words = access(cluster)
     timeout_s = cluster.session_timeout_ms / 1000
     return {
+        "broker_client_id": worker_name(config),
         "broker": [f"kafka://{address}" for address in cluster.bootstrap],
         "broker_credentials": _credentials(words),
         "datadir": str(config.data.directory / "faust" / group),
@@ -487,10 +504,18 @@ def _credentials(words: Mapping[str, Any]) -> Any:
 
 
 async def must_fit(config: Config) -> None:
-    """Hold the topics against what a worker needs; BrokerError tells the first fault."""
+    """Hold the topics, and the format of what is in them, against what a worker needs.
+
+    BrokerError tells the first fault of the topics, NewerFormatError that a newer release has begun to write.
+    """
     faults = await check(config.cluster, topics_of(config))
     if faults:
         raise BrokerError("; ".join(faults) + "; opportune topics check tells them all")
+    commons = Commons(config)
+    try:
+        await commons.start()
+    finally:
+        await commons.stop()
 
 
 def run_worker(config: Config) -> int:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from connectors.kafka import BrokerError
 from connectors.sources.kafka.client import records_of
 from connectors.sources.kafka.config import RawConfig
-from tests.connectors.kafka.record_batches import batch, laid
+from tests.connectors.kafka.record_batches import batch, laid, mark
 
 SINGLE = RawConfig(name="s", topic="raw")
 BLOCKS = RawConfig(name="b", topic="raw", blocks=True)
@@ -78,3 +78,23 @@ def test_damaged_bytes_are_refused_by_name():
             laid(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
     with pytest.raises(BrokerError, match="format=1 must be 2"):
         laid(good[:16] + b"\1" + good[17:])
+
+
+def test_transactions_that_were_given_up_are_left_out_and_others_are_not():
+    ours = {"producer": 7, "transactional": True}
+    data = (
+        batch([b"given up"], 0, **ours)
+        + batch([b"plain"], 1, producer=7)
+        + batch([b"another's"], 2, producer=8, transactional=True)
+        + mark(3, 7)
+        + batch([b"committed"], 4, **ours)
+        + mark(5, 7)
+        + batch([b"given up too"], 6, **ours)
+        + mark(7, 7)
+    )
+    found = laid(data, aborted=[(7, 6), (7, 0)])
+
+    text = b"".join(bytes(one.text[: one.length]) for one in found)
+    assert text == b"plain\nanother's\ncommitted\n"
+    assert [offset for one in found for offset in one.offsets.tolist()] == [1, 2, 4]
+    assert found[-1].next_offset == 8

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 
 from engine.config import Config
+from engine.metrics import Metrics
 from engine.runtimes.cluster import decide as module
 from engine.runtimes.cluster.decide import Decide
 
@@ -23,6 +24,7 @@ class OwnedStandIn:
         self.folded = 2
         self.taken = []
         self.ours = True
+        self.missing = SimpleNamespace(frames=0)
         self.closed = None
         self.made.append(self)
 
@@ -87,8 +89,7 @@ def decide(monkeypatch):
         await asyncio.sleep(0)
 
     commons = SimpleNamespace(catch_up=catch_up, schema=lambda _: None)
-    metrics = SimpleNamespace(to_decision=SimpleNamespace(observe=None))
-    return Decide(Config(), None, None, commons, metrics, None)
+    return Decide(Config(), None, None, commons, Metrics(), None)
 
 
 async def assignment(decide, *numbers):

@@ -14,6 +14,7 @@ from engine.config import Config
 from engine.runtimes.cluster.fold import ClusterFold
 from engine.runtimes.cluster.intake import Packer
 from engine.runtimes.cluster.missing import Missing, MissingError
+from engine.runtimes.cluster.owned import SWEEPS_IN_RETENTION, Owned
 from rules.gates.channel import VISIT_MS_MAX
 from rules.load import load_text
 from state.batch import Row, from_rows
@@ -33,6 +34,7 @@ RAW = RawConfig(name="raw", topic="raw", dedupe=True)
 MINUTE_MS = 60_000
 WINDOW_MS = 10 * MINUTE_MS
 COMPILED = compile_book(load_text({"book.toml": BOOK}))
+BOOKS = {COMPILED.book.version: COMPILED}
 
 
 class KafkaLog:
@@ -55,14 +57,14 @@ class KafkaLog:
         return next(later, len(self.frames))
 
 
-def fold_of(log, store, policy="hold"):
+def fold_of(log, store, policy="hold", books=BOOKS):
     """Return the fold of the partition as a new owner recovers it."""
     table = Table(4096)
     contacts = Contacts(table.capacity, 16)
     return ClusterFold(
         0, log, SimpleNamespace(reached=-1), table, contacts,
         lambda snapshot: Flusher(0, table, contacts, store, snapshot),
-        Dedupe(WINDOW_MS, 1000), {COMPILED.book.version: COMPILED}.__getitem__,
+        Dedupe(WINDOW_MS, 1000), books.__getitem__,
         memory_subscribers=4096, batch_rows_max=1000, missing=Missing("log", 0, policy),
     )  # fmt: skip
 
@@ -189,3 +191,26 @@ def test_a_new_owner_knows_the_visits_that_stand():
     assert [one.subscriber - 8613800000000 for one in second.standing()] == [0]
     second.apply(len(log.frames), Frame(FrameKind.TICK, BASE_MS + VISIT_MS_MAX))
     assert second.standing() == []
+
+
+def test_pages_are_written_while_few_events_come_long_before_kafka_deletes_the_frames():
+    log, store, clock_ms = two_intakes(3), MemoryStore(), [BASE_MS]
+    partition = Owned(CONFIG, 0, store, None, None, None, None, lambda *_: None, lambda: clock_ms[0])
+    fold = partition.fold = fold_of(KafkaLog(), store)
+    decided(fold, log.read(0))
+    partition.folded = len(log.frames) - 1
+    kept_ms = CONFIG.log.log_hours_max * 3_600_000
+
+    clock_ms[0] = fold.oldest_ms + kept_ms // SWEEPS_IN_RETENTION
+    partition.sweep()
+    assert fold.flusher.last_start == -1, "it is not yet time"
+    clock_ms[0] += 1
+    while fold.oldest_ms is not None:
+        partition.sweep()
+    fold.flusher.durable(partition.folded)
+    fold.flusher.pump()
+
+    assert fold_of(log, store).flusher.recover().redo_from == len(log.frames)
+    clock_ms[0] += 10 * kept_ms
+    partition.sweep()
+    assert fold.flusher.last_start == partition.folded, "nothing is left to write"

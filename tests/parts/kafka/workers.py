@@ -54,12 +54,13 @@ class Worker:
 
     def __init__(self, folder: Path, name: str, *options: str) -> None:
         self.folder, self.name, self.options = folder, name, options
+        self.program = START
         self.starts = 0
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Worker":
         self.starts += 1
-        command = [sys.executable, "-c", START, "worker", "--data", self.name, *self.options]
+        command = [sys.executable, "-c", self.program, "worker", "--data", self.name, *self.options]
         with (self.folder / f"{self.name}.log").open("ab") as out:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, stdout=out, stderr=out, env=os.environ | {"PYTHONPATH": str(ROOT)}

@@ -1,0 +1,55 @@
+"""Lists: put subscribers on a list of the book, or take them off.
+
+The change goes into the log as one `list` event a subscriber, so it takes effect at an exact position of its partition
+and is replayed like everything else. Joining twice, or leaving a list that one is not on, changes nothing: a load that
+broke off is simply repeated.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from engine.commands import CommandError, control
+from engine.commands.client import ask
+from engine.commands.why import number
+
+SUBSCRIBERS_A_REQUEST = 5_000
+
+HELP = "Put subscribers on a list of the book, or take them off: opportune lists add|remove NAME MSISDN..."
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the list, and who is meant."""
+    parser.add_argument("action", choices=("add", "remove"))
+    parser.add_argument("name", help="the list's name in the book")
+    parser.add_argument("msisdn", nargs="*", help="subscribers' numbers, digits with the country code")
+    parser.add_argument("--file", type=Path, help="file of numbers, one a line; - is standard input")
+    control.add_data(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask the running engine, or any worker; returns when the log has it."""
+    if bool(args.msisdn) == (args.file is not None):
+        raise CommandError("give numbers, or --file, and not both")
+    config = control.config_of(args)
+    numbers = iter([number(text) for text in args.msisdn] if args.file is None else list(_numbers(args.file)))
+    changed = 0
+    while some := list(islice(numbers, SUBSCRIBERS_A_REQUEST)):
+        body = {"list": args.name, "member": args.action == "add", "subscribers": some}
+        changed += ask(config, "/lists", body)["changed"]
+    what = "are on" if args.action == "add" else "are off"
+    sys.stdout.write(f"{changed} subscribers {what} the list {args.name}\n")
+    return 0
+
+
+def _numbers(file: Path) -> Iterator[int]:
+    """Yield the numbers of a file; CommandError names the first line that is none, before anything is changed."""
+    text = sys.stdin.read() if file == Path("-") else file.read_text(encoding="utf-8")
+    for count, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                yield number(line.strip())
+            except CommandError as fault:
+                raise CommandError(f"{file}:{count}: {fault}") from fault

@@ -1,0 +1,35 @@
+"""The version of what is written to logs, journals and topics, and which older ones are still read.
+
+One number stands for frames, decision records, pages, control records and outcomes together. It is raised when a
+release before could misread any of them: a changed layout, a new kind of frame, a new action of a control record.
+Every release reads what the one before it wrote. What is newer than `FORMAT` is never guessed at: `NewerFormatError`.
+"""
+
+FORMAT = 1
+OLDEST = 1
+"""What the release before wrote."""
+
+
+class NewerFormatError(Exception):
+    """Something was written by a newer release; the text says what, its format and ours."""
+
+    def __init__(self, what: str, found: int) -> None:
+        super().__init__(f"{what} has format={found}, this release reads {OLDEST} to {FORMAT}: upgrade it")
+
+
+def magic(name: bytes) -> bytes:
+    """Return the four bytes that begin a record of this release: three letters and the format's digit."""
+    return name + _DIGITS[FORMAT : FORMAT + 1]
+
+
+def known(name: bytes, found: bytes) -> bool:
+    """Tell whether four bytes begin a record that this release reads; NewerFormatError when a newer one wrote it."""
+    if found[:3] != name or found[3:] not in _DIGITS:
+        return False
+    version = _DIGITS.index(found[3:])
+    if version > FORMAT:
+        raise NewerFormatError(f"a record {name.decode()}", version)
+    return version >= OLDEST
+
+
+_DIGITS = b"0123456789"

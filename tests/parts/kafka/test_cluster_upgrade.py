@@ -1,0 +1,135 @@
+"""A rolling upgrade on a real Kafka: workers with different books, then with different releases.
+
+The judge is the fold over the log as it stands in the topic, from its beginning and in one process: activations and
+events at the positions that they have there. The release after this one is this one with a higher format, so that the
+test needs no history of the repository; what it writes is as foreign to this one as anything a later release writes.
+"""
+
+import asyncio
+import time
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from engine.compiled import compile_book
+from rules.load import load_book
+from state import formats
+from state.frame import FrameKind, decode
+from state.store import MemoryStore
+from tests.engine.cluster.test_fold import KafkaLog, fold_of
+from tests.engine.world import BOOK, call
+from tests.parts.kafka.broker import Broker
+from tests.parts.kafka.rig import records_of
+from tests.parts.kafka.workers import PARTITIONS, START, Cluster, rows, wait_for_text
+
+pytestmark = [pytest.mark.parts, pytest.mark.slow]
+
+NEXT_RELEASE = f"from state import formats; formats.FORMAT = 2; {START}"
+MORE = """
+[[rule]]
+id = "listener"
+on = "call"
+when = "long_calls >= 2"
+channels = ["alert"]
+cap = ["4 per day"]
+"""
+NOW_MS = int(time.time() * 1000) - 600_000
+CALLERS = range(8613800000001, 8613800000041)
+
+
+def calls(part):
+    """Five calls of every caller, with the gaps that caps feel."""
+    return [
+        call(who, NOW_MS + (5 * part + index) * 10_000, seconds=120).strip() for index in range(5) for who in CALLERS
+    ]
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    broker = Broker(tmp_path / "kafka")
+    broker.start()
+    made = Cluster(tmp_path / "cluster", broker, {"book.toml": BOOK})
+    (made.folder / "next").mkdir()
+    (made.folder / "next" / "book.toml").write_text(BOOK + MORE)
+    text = (made.folder / "config.toml").read_text()
+    (made.folder / "next.toml").write_text(text.replace('folder = "book"', 'folder = "next"'))
+    try:
+        yield made
+    finally:
+        made.close()
+        broker.kill()
+
+
+async def frames_of(bootstrap, books):
+    """Return every frame of the log, by partition."""
+    schemas = {one.book.schema.fingerprint: one.book.schema for one in books.values()}
+    places = [TopicPartition("opportune.log", number) for number in range(PARTITIONS)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends, found = await consumer.end_offsets(places), {place.partition: [] for place in places}
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            for place, records in (await consumer.getmany(timeout_ms=200)).items():
+                found[place.partition] += [(one.offset, decode(one.value, schemas.__getitem__)) for one in records]
+        return found
+    finally:
+        await consumer.stop()
+
+
+def folded_at_once(frames, books):
+    """Return the decisions of one uninterrupted fold of every partition."""
+    found = []
+    for partition, log in frames.items():
+        fold = fold_of(KafkaLog(), MemoryStore(), books=books)
+        decided = (fold.apply(position, frame) for position, frame in log)
+        found += [(partition, one) for one in decided if one is not None]
+    return found
+
+
+def test_workers_of_different_books_and_releases_decide_what_one_fold_of_the_log_decides(cluster, monkeypatch):
+    one = cluster.worker("a")
+    cluster.wait_until_owned(1, 180)  # the first test of a release compiles every kernel
+    cluster.produce(calls(0))
+    cluster.read_until(lambda found: rows(found.batches) >= len(CALLERS) * 5)
+    other = cluster.worker("b", "--config", "next.toml")
+    cluster.wait_until_owned(2)
+    cluster.produce(calls(1))
+    one.kill()
+    one.start()
+    cluster.produce(calls(2))
+    cluster.wait_until_owned(2)
+    listener = 9 * len(CALLERS)  # of fifteen calls a caller
+    cluster.read_until(lambda found: rows(found.batches) >= 15 * len(CALLERS) + listener)
+
+    cluster.workers.clear()  # nobody starts again what ends now
+    newer = cluster.worker("c", "--config", "next.toml")
+    newer.program = NEXT_RELEASE
+    newer.kill()
+    newer.start()
+    told = "opportune. has format=2, this release reads 1 to 1: upgrade it"
+    wait_for_text(cluster.folder / "a.log", told)
+    wait_for_text(cluster.folder / "b.log", told)
+    assert [old.process.wait(30) for old in (one, other)] == [1, 1]
+    cluster.produce(calls(3))
+    cluster.wait_until_owned(1)
+    one.start()
+    assert one.process.wait(30) == 1, "it does not even join"
+    assert one.log.splitlines()[-1] == f"opportune worker: what is written under {told}"
+    assert "next.toml" not in cluster.command("status", "--cluster", "--once").stderr
+
+    monkeypatch.setattr(formats, "FORMAT", 2)
+    books = {
+        book.version: compile_book(book) for book in (load_book(cluster.folder / name) for name in ("book", "next"))
+    }
+    frames = asyncio.run(frames_of(cluster.broker.bootstrap, books))
+    expected = folded_at_once(frames, books)
+    found = cluster.read_until(lambda reader: rows(reader.batches) >= rows(expected)).batches
+    assert rows(expected) > 20 * len(CALLERS)
+    assert records_of(found) == records_of(expected)
+    assert {(partition, batch.position) for partition, batch in found} == {
+        (partition, batch.position) for partition, batch in expected
+    }
+    for log in frames.values():
+        assert sum(frame.kind == FrameKind.ACTIVATION for _, frame in log) == 2

@@ -1,0 +1,78 @@
+"""The Compose file, as far as it can be judged without Docker: its schema, its commands, what it mounts and opens."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.commands import parser_of
+from engine.commands.worker import changed
+from engine.config import load_config
+from tests.parts.need import missing
+
+OPERATIONS = Path(__file__).parents[2] / "engine" / "operations"
+FILE = OPERATIONS / "docker-compose.yml"
+PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-\w+)*")
+
+pytestmark = pytest.mark.parts
+
+
+@pytest.fixture(scope="module")
+def compose():
+    if importlib.util.find_spec("check_jsonschema") is None:
+        missing("check-jsonschema (.ci/setup --tests installs it)")
+    from ruamel.yaml import YAML  # noqa: PLC0415 comes with check-jsonschema
+
+    return YAML(typ="safe").load(FILE)
+
+
+def test_the_file_follows_the_compose_specification(compose):
+    words = ["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_command_of_ours_parses_and_its_settings_are_ours(compose):
+    ours = {name: one["command"] for name, one in compose["services"].items() if one["image"].startswith("opportune:")}
+    agents = set()
+    for words in ours.values():
+        args = parser_of(words[0]).parse_args(words[1:])
+        assert args.config == Path("/etc/opportune/cluster.toml")
+        if words[0] == "worker":
+            config = changed(load_config(OPERATIONS / args.config.name), args)
+            agents |= set(config.cluster.agents)
+            assert config.data.clock == "wall"
+            assert str(config.data.directory).startswith("/var/lib/opportune/")
+            assert config.cluster.bootstrap == ("kafka:19092",)
+    assert {"intake", "decide"} <= agents
+    assert len(ours) == 4
+
+
+def test_images_are_pinned_users_are_not_root_and_ports_are_this_machine_s(compose):
+    for name, one in compose["services"].items():
+        assert PINNED.fullmatch(one["image"]), name
+        assert one["user"] not in {"root", "0", "0:0"}, name
+        assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ())), name
+        assert "healthcheck" in one, name
+    assert PINNED.fullmatch(re.search(r"^FROM (\S+)$", (OPERATIONS / "Dockerfile").read_text(), re.MULTILINE)[1])
+
+
+def test_what_is_mounted_and_named_is_there(compose):
+    volumes, secrets, configs = (set(compose[name]) for name in ("volumes", "secrets", "configs"))
+    read = (OPERATIONS / "cluster.toml").read_text()
+    for name, one in compose["services"].items():
+        for mount in one.get("volumes", ()):
+            if isinstance(mount, str):
+                assert mount.partition(":")[0] in volumes, (name, mount)
+            else:
+                assert (OPERATIONS / mount["source"]).exists(), (name, mount)
+        assert set(one.get("secrets", ())) <= secrets
+        assert {config["source"] for config in one.get("configs", ())} <= configs
+        assert set(one.get("depends_on", ())) <= set(compose["services"])
+    assert set(re.findall(r"/run/secrets/(\w+)", read)) <= secrets
+    copied = re.findall(r"^COPY (\S+)", (OPERATIONS / "Dockerfile").read_text(), re.MULTILINE)
+    assert all((OPERATIONS.parents[1] / one).exists() for one in copied)
