@@ -258,7 +258,7 @@ class Core:
         limits = self.config.log
         for partition in self.partitions:
             partition.log.retain(
-                partition.flusher.redo_from,
+                partition.first_to_recover(),
                 bytes_max=limits.log_bytes_max or None,
                 older_than_ms=partition.clock_ms - limits.log_hours_max * HOUR_MS if limits.log_hours_max else None,
             )

@@ -203,6 +203,15 @@ class Fold:
         """Return where redo begins: retention never removes a frame that it needs, so it may only begin later."""
         return max(redo_from, self.log.first_position)
 
+    def first_to_recover(self) -> int:
+        """Return the oldest frame that a recovery would read: before redo, those whose ids may still double."""
+        redo_from = self.flusher.redo_from
+        if redo_from <= self.log.first_position:
+            return redo_from
+        _, last = next(iter(self.log.read(redo_from - 1)))
+        begin_ms = last.append_ms - self.dedupe.window_ms
+        return min(redo_from, self.log.position_at(begin_ms)) if self._deduped_ms >= begin_ms else redo_from
+
     def attributes(self, subscriber: int) -> dict[str, int]:
         """Return the cells of a subscriber's known attributes, by name; empty for who is not in memory."""
         slot = self.table.find(subscriber)
