@@ -118,9 +118,10 @@ def mount_small_disk(folder: Path, size: int) -> None:
     """Put a disk of `size` bytes at `folder`, for this process only; OSError where the system does not let us."""
     libc = ctypes.CDLL(None, use_errno=True)
     folder.mkdir(parents=True, exist_ok=True)
-    alone = CLONE_NEWNS if os.geteuid() == 0 else CLONE_NEWNS | CLONE_NEWUSER
+    user = os.geteuid()
     for done in (
-        libc.unshare(alone),
+        libc.unshare(CLONE_NEWNS if user == 0 else CLONE_NEWNS | CLONE_NEWUSER),
+        map_to_ourselves(user),
         libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None),
         libc.mount(b"none", str(folder).encode(), b"tmpfs", 0, f"size={size},mode=0777".encode()),
     ):
@@ -129,6 +130,17 @@ def mount_small_disk(folder: Path, size: int) -> None:
             sys.stderr.write(f"{NO_SMALL_DISK}: {os.strerror(number)}\n")
             sys.stderr.flush()
             os._exit(NO_SMALL_DISK_STATUS)
+
+
+def map_to_ourselves(user: int) -> int:
+    """Name this user in the user namespace just made, without which it may make no file; 0, or -1 with errno set."""
+    try:
+        if user != 0:
+            Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
+    except OSError as error:
+        ctypes.set_errno(error.errno or errno.EPERM)
+        return -1
+    return 0
 
 
 def die_with_parent() -> None:

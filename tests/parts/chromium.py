@@ -34,9 +34,9 @@ FLAGS = [
 
 
 def screenshots_folder() -> Path:
-    """Return where screenshots go: $OPPORTUNE_SCREENSHOTS, else a folder in the system's temporary one."""
+    """Return where screenshots go: $OPPORTUNE_SCREENSHOTS, else a folder of this user in the system's temporary one."""
     named = os.environ.get("OPPORTUNE_SCREENSHOTS")
-    folder = Path(named) if named else Path(tempfile.gettempdir()) / "opportune-screenshots"
+    folder = Path(named) if named else Path(tempfile.gettempdir()) / f"opportune-screenshots-{os.geteuid()}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -40,7 +40,8 @@ def written_part(path: Path) -> float:
     """Return the share of a file up to its first block that was reserved and never written."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        return os.lseek(handle, 0, os.SEEK_HOLE) / os.fstat(handle).st_size
+        size = os.fstat(handle).st_size
+        return os.lseek(handle, 0, os.SEEK_HOLE) / size if size else 0.0
     finally:
         os.close(handle)
 
