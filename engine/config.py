@@ -75,7 +75,7 @@ class LogConfig(Section):
     )
     log_hours_max: Annotated[
         int,
-        Field(ge=0, le=87_600, description="Hours that frames are kept once recovery no longer needs them; 0 for ever."),
+        Field(ge=0, le=87_600, description="Hours that frames are kept when recovery does not need them; 0 for ever."),
     ] = 168
     log_bytes_max: Annotated[
         int, Field(ge=0, description="Bytes of log a partition may keep beyond what recovery needs; 0 without bound.")
