@@ -48,7 +48,7 @@ def test_every_command_of_ours_parses_and_its_settings_are_ours(compose):
             assert config.data.clock == "wall"
             assert str(config.data.directory).startswith("/var/lib/opportune/")
             assert config.cluster.bootstrap == ("kafka:19092",)
-    assert {"intake", "decide"} <= agents
+    assert agents == {"intake", "decide", "dispatch"}
     assert len(ours) == 4
 
 
