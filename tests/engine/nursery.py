@@ -118,10 +118,10 @@ def mount_small_disk(folder: Path, size: int) -> None:
     """Put a disk of `size` bytes at `folder`, for this process only; OSError where the system does not let us."""
     libc = ctypes.CDLL(None, use_errno=True)
     folder.mkdir(parents=True, exist_ok=True)
-    user = os.geteuid()
+    user, group = os.geteuid(), os.getegid()  # inside the namespace they have no name at first
     for done in (
         libc.unshare(CLONE_NEWNS if user == 0 else CLONE_NEWNS | CLONE_NEWUSER),
-        map_to_ourselves(user),
+        map_to_ourselves(user, group),
         libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None),
         libc.mount(b"none", str(folder).encode(), b"tmpfs", 0, f"size={size},mode=0777".encode()),
     ):
@@ -132,11 +132,14 @@ def mount_small_disk(folder: Path, size: int) -> None:
             os._exit(NO_SMALL_DISK_STATUS)
 
 
-def map_to_ourselves(user: int) -> int:
-    """Name this user in the user namespace just made, without which it may make no file; 0, or -1 with errno set."""
+def map_to_ourselves(user: int, group: int) -> int:
+    """Name user and group in the user namespace just made, or they may make no file; 0, or -1 with errno set."""
+    own = Path("/proc/self")
     try:
         if user != 0:
-            Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
+            (own / "uid_map").write_text(f"{user} {user} 1", encoding="ascii")
+            (own / "setgroups").write_text("deny", encoding="ascii")  # before a group may be named
+            (own / "gid_map").write_text(f"{group} {group} 1", encoding="ascii")
     except OSError as error:
         ctypes.set_errno(error.errno or errno.EPERM)
         return -1
