@@ -21,6 +21,7 @@ from engine.compiled import Compile, CompiledBook, compile_texts
 from engine.config import Config
 from engine.datadir import DataDir, Fixed
 from engine.dead_letters import DeadLetters
+from engine.loader import LoaderError
 from engine.metrics import Metrics
 from engine.partition import Appended, Item, Partition
 from engine.pipeline import commit
@@ -177,8 +178,8 @@ class Core:
         """Load the configured book as the successor of the active one; write its activation where it is new.
 
         Called after `recover` and before the pipeline starts. `check` may refuse a book before the log hears of it.
-        BookErrors when the folder is bad and no book is active; with an active one that one serves, and `book_fault`
-        says why.
+        Where the folder cannot be read or used and no book is active, what was raised; with an active one that one
+        serves, and `book_fault` says why.
         """
         active = self.active
         try:
@@ -187,7 +188,7 @@ class Core:
                 compiled = active
             else:
                 compiled = self.shelf.compile(sources, active.book if active is not None else None)
-        except BookErrors as fault:
+        except (BookErrors, LoaderError, OSError) as fault:
             if active is None:
                 raise
             self.book_fault = str(fault)
@@ -258,7 +259,8 @@ class Core:
         limits = self.config.log
         for partition in self.partitions:
             partition.log.retain(
-                partition.first_to_recover(),
+                partition.flusher.redo_from,
+                keep_ms=partition.ids_needed_ms(),
                 bytes_max=limits.log_bytes_max or None,
                 older_than_ms=partition.clock_ms - limits.log_hours_max * HOUR_MS if limits.log_hours_max else None,
             )

@@ -148,14 +148,13 @@ class Decider:
         if hits == 0:
             return None
         decided = verdicts.gate == 0
-        channel_ids = np.concatenate([np.zeros(1, np.int32), compiled.gates.channel_id])
         return DecisionBatch(
             position=position,
             append_ms=append_ms,
             book=compiled.book.version,
             row=number[row],
             rule=compiled.gates.stable[rule],
-            channel=channel_ids[verdicts.channel],
+            channel=self._channel_ids[verdicts.channel],
             detail=verdicts.detail,
             subscriber=batch.subscriber[row],
             at_ms=batch.at_ms[row],
@@ -192,6 +191,8 @@ class Decider:
         self._rows = np.zeros((len(sets), self._rows_max + 1), np.int32)
         self._counts = np.zeros(len(sets), np.int64)
         self._types = [sets.index(plan.types) for plan in compiled.plans]
+        self._plain = next((i for i, plan in enumerate(compiled.plans) if plan.where >= 0), len(compiled.plans))
+        self._channel_ids = np.concatenate([np.zeros(1, np.int32), compiled.gates.channel_id])
         self._describe(compiled)
 
     def _describe(self, compiled: CompiledBook) -> None:
@@ -221,11 +222,11 @@ class Decider:
         if self.table.moves != self._moves:
             self._describe(compiled)
         list_rows(batch.type, self._wanted, self._rows, self._counts)
-        plain = next((i for i, plan in enumerate(compiled.plans) if plan.where >= 0), len(compiled.plans))
-        self._fold_some(compiled, 0, plain, batch, slots)
-        if plain < len(compiled.plans):
+        count = len(compiled.plans)
+        self._fold_some(compiled, 0, self._plain, batch, slots)
+        if self._plain < count:
             self._wheres.run_masks(batch, append_ms, self._outs, self._known)
-            self._fold_some(compiled, plain, len(compiled.plans), batch, slots)
+            self._fold_some(compiled, self._plain, count, batch, slots)
 
     def _fold_some(self, compiled: CompiledBook, first: int, last: int, batch: Batch, slots: NDArray[np.int32]) -> None:
         fold_features(

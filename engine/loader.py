@@ -97,7 +97,10 @@ class Loader:
             except Exception as fault:  # noqa: BLE001 also an answer that does not unpack: its code was replaced on disk
                 reasons.append(self._end(fault))
                 log.warning("the process that reads books is started again: %s", reasons[-1])
-                self._start("spawn")
+                try:
+                    self._start("spawn")
+                except OSError as refused:
+                    reasons.append(f"it could not be started: {refused}")
         raise LoaderError(f"the process that reads books gave no answer: {'; then '.join(reasons)}")
 
     def _ask(self, question: Question, before: Book | None) -> CompiledBook | Exception:
@@ -119,11 +122,17 @@ class Loader:
 
     def _start(self, method: Literal["fork", "spawn"]) -> None:
         context = ForkContext() if method == "fork" else SpawnContext()
-        self._ours, theirs = context.Pipe()
-        closing = self._ours if method == "fork" else None
-        self._process = context.Process(target=_serve, args=(theirs, closing), name="books", daemon=True)
-        self._process.start()
-        theirs.close()
+        ours, theirs = context.Pipe()
+        closing = ours if method == "fork" else None
+        process = context.Process(target=_serve, args=(theirs, closing), name="books", daemon=True)
+        try:
+            process.start()
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._ours, self._process = ours, process
 
     def _end(self, fault: Exception) -> str:
         """Make sure that the process is gone; say how it went."""

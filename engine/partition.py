@@ -203,14 +203,10 @@ class Fold:
         """Return where redo begins: retention never removes a frame that it needs, so it may only begin later."""
         return max(redo_from, self.log.first_position)
 
-    def first_to_recover(self) -> int:
-        """Return the oldest frame that a recovery would read: before redo, those whose ids may still double."""
-        redo_from = self.flusher.redo_from
-        if redo_from <= self.log.first_position:
-            return redo_from
-        _, last = next(iter(self.log.read(redo_from - 1)))
-        begin_ms = last.append_ms - self.dedupe.window_ms
-        return min(redo_from, self.log.position_at(begin_ms)) if self._deduped_ms >= begin_ms else redo_from
+    def ids_needed_ms(self) -> int | None:
+        """Return since when the ids of frames before redo may still double for a recovery; None: there are none."""
+        before = self.flusher.redo_snapshot
+        return self._ids_since_ms(before["clock_ms"]) if before is not None else None
 
     def attributes(self, subscriber: int) -> dict[str, int]:
         """Return the cells of a subscriber's known attributes, by name; empty for who is not in memory."""
@@ -292,10 +288,15 @@ class Fold:
         if self._stamps is not None:
             self._stamps[slots[fresh]] = stamps
 
+    def _ids_since_ms(self, clock_ms: int) -> int | None:
+        """Return since when ids may still double at `clock_ms`; None where no frame has brought any since."""
+        begin_ms = clock_ms - self.dedupe.window_ms
+        return begin_ms if self._deduped_ms >= begin_ms else None
+
     def _rebuild_dedupe(self, redo_from: int) -> None:
         """Mark the ids of the frames before `redo_from` that may still double."""
-        begin_ms = self.clock_ms - self.dedupe.window_ms
-        if self._deduped_ms < begin_ms:
+        begin_ms = self._ids_since_ms(self.clock_ms)
+        if begin_ms is None:
             return
         start = max(self.log.position_at(begin_ms), self.log.first_position)
         if start >= redo_from:

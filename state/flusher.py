@@ -85,14 +85,14 @@ class _Sweep:
 class _Job:
     """One atomic batch that may be written once `position` is durable.
 
-    `rows` are the sleeping rows in it. `redo_from` is set where it ends a sweep: then the store is flushed behind it.
+    `rows` are the sleeping rows in it. `sweep` is set where it ends one: then the store is flushed behind it.
     """
 
     position: int
     writes: list[Write]
     size: int = 0
     rows: dict[int, bytes] = field(default_factory=dict)
-    redo_from: int | None = None
+    sweep: _Sweep | None = None
 
 
 class Flusher:
@@ -126,6 +126,7 @@ class Flusher:
         before_redo_moves: Callable[[], object] | None = None,
     ) -> None:
         self.redo_from = 0
+        self._redo_record: bytes | None = None
         self.sweeps = 0
         self._table = table
         self._contacts = contacts
@@ -170,6 +171,11 @@ class Flusher:
     def queued_bytes(self) -> int:
         """Bytes packed and not yet written."""
         return self._queued_bytes
+
+    @property
+    def redo_snapshot(self) -> Snapshot | None:
+        """The partition just before `redo_from`; None before the first sweep."""
+        return orjson.loads(self._redo_record)[1] if self._redo_record is not None else None
 
     @property
     def last_start(self) -> int:
@@ -227,7 +233,7 @@ class Flusher:
         sweep.taken += count
         self._pack(pages, position)
         if sweep.taken == sweep.pages.shape[0]:
-            self._put(_Job(position, [(self._key(_SWEEP), sweep.record)], redo_from=sweep.start + 1))
+            self._put(_Job(position, [(self._key(_SWEEP), sweep.record)], sweep=sweep))
             self._sweep = None
         return count
 
@@ -353,6 +359,7 @@ class Flusher:
         stamps = np.zeros(table.capacity, np.int64)
         record = self._store.get(self._key(_SWEEP))
         self.redo_from, snapshot = orjson.loads(record) if record is not None else (0, None)
+        self._redo_record = record
         self._last_start = self._recovered_to = self.redo_from - 1
         count = self._store.get(self._key(_COUNT))
         self._rows_stored = int.from_bytes(count or b"", "big")
@@ -465,13 +472,14 @@ class Flusher:
 
     def _write(self, job: _Job) -> bool:
         """Write the oldest job; False when the store asks to come back later."""
-        if job.redo_from is not None and self._before_redo_moves is not None:
+        if job.sweep is not None and self._before_redo_moves is not None:
             self._before_redo_moves()
         if not self._store.write(job.writes):
             return False
-        if job.redo_from is not None:
+        if job.sweep is not None:
             self._store.flush()
-            self.redo_from = job.redo_from
+            self.redo_from = job.sweep.start + 1
+            self._redo_record = job.sweep.record
             self.sweeps += 1
         with self._changed:
             self._jobs.popleft()

@@ -210,11 +210,19 @@ class Segments:
                     return record.position
         return segments[after].first if after < len(segments) else self.next_position
 
-    def retain(self, keep_from: int, *, bytes_max: int | None = None, older_than_ms: int | None = None) -> int:
+    def retain(
+        self,
+        keep_from: int,
+        *,
+        keep_ms: int | None = None,
+        bytes_max: int | None = None,
+        older_than_ms: int | None = None,
+    ) -> int:
         """Remove old files; return how many.
 
         A file goes when all files together exceed `bytes_max` or when all its records were appended before
-        `older_than_ms`, but never while it holds a position >= `keep_from`, and never the last record of all.
+        `older_than_ms`, but never while it holds a position >= `keep_from` or may hold a record appended at `keep_ms`
+        or later, and never the last record of all.
         """
         self._check_writable()
         kept = self.kept_bytes
@@ -223,7 +231,8 @@ class Segments:
             oldest, following = self._segments[0], self._segments[1]
             too_old = older_than_ms is not None and following.first_at_ms < older_than_ms
             too_much = bytes_max is not None and kept > bytes_max
-            if following.first > keep_from or following.count == 0 or not (too_old or too_much):
+            needed = following.first > keep_from or (keep_ms is not None and following.first_at_ms >= keep_ms)
+            if needed or following.count == 0 or not (too_old or too_much):
                 break
             self.disk.remove(oldest.path)
             kept -= oldest.end
@@ -458,9 +467,16 @@ class Kept:
         """Return the first position appended at or after `at_ms`; `next_position` when there is none."""
         return self._segments.position_at(at_ms)
 
-    def retain(self, keep_from: int, *, bytes_max: int | None = None, older_than_ms: int | None = None) -> int:
+    def retain(
+        self,
+        keep_from: int,
+        *,
+        keep_ms: int | None = None,
+        bytes_max: int | None = None,
+        older_than_ms: int | None = None,
+    ) -> int:
         """Remove old files as `Segments.retain` does; `keep_from` is a position here, a frame's or an entry's."""
-        return self._segments.retain(keep_from, bytes_max=bytes_max, older_than_ms=older_than_ms)
+        return self._segments.retain(keep_from, keep_ms=keep_ms, bytes_max=bytes_max, older_than_ms=older_than_ms)
 
     def close(self) -> None:
         """Close; nothing is synced."""

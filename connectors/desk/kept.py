@@ -5,7 +5,7 @@ system has them at once; `sync` makes them durable against a loss of power too, 
 what must never be lost, visits and answers, stands in the engine's log before anybody is told.
 
 When the files grow beyond twice what the newest panels need, the oldest of these are written again, a few with every
-change, and the files before them go.
+change, and the files before them go once that is durable.
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,8 @@ class KeptPanels:
         self._segments = Segments(folder, disk, segment_bytes=segment_bytes)
         self._newest: dict[str, _Place] = {}
         self._bytes = 0
-        self._written_again = -1
+        self._written_again = -1  # position of panels written again whose old files stand yet
+        self._keep_from = 0  # where the oldest newest panel stood then; nothing newer is needed to let files go
 
     def read(self) -> list[Panel]:
         """Return the newest panel of every terminal, oldest change first; called once, before the first `put`."""
@@ -61,7 +62,6 @@ class KeptPanels:
 
     def put(self, panels: Iterable[Panel], now_ms: int) -> None:
         """Append panels; DiskFullError leaves everything as it was."""
-        self._let_go()
         texts = {panel.terminal: panel.model_dump_json().encode() for panel in panels}
         again = [name for name in self._oldest() if name not in texts]
         texts |= {name: self._newest[name].text for name in again}
@@ -69,6 +69,7 @@ class KeptPanels:
         for terminal, text in texts.items():
             self._place(terminal, position, text)
         if again:
+            self._keep_from = next(iter(self._newest.values())).position
             self._written_again = position
 
     def forget(self, terminal: str) -> None:
@@ -81,8 +82,11 @@ class KeptPanels:
         return self._segments.kept_bytes
 
     def sync(self) -> None:
-        """Make durable what was put; for any one thread."""
+        """Make durable what was put, then let old files go; for any one thread."""
         self._segments.sync()
+        if 0 <= self._written_again <= self._segments.durable:
+            self._segments.retain(self._keep_from, bytes_max=0)
+            self._written_again = -1
 
     def close(self) -> None:
         """Release the files."""
@@ -93,12 +97,6 @@ class KeptPanels:
         before = self._newest.pop(terminal, None)
         self._bytes += len(text) - (len(before.text) if before is not None else 0)
         self._newest[terminal] = _Place(position, text)
-
-    def _let_go(self) -> None:
-        """Remove the files before the oldest newest panel, once those written again are durable."""
-        if 0 <= self._written_again <= self._segments.durable:
-            self._segments.retain(next(iter(self._newest.values())).position, bytes_max=0)
-            self._written_again = -1
 
     def _oldest(self) -> list[str]:
         """Return terminals to write again, so that files may go."""

@@ -107,12 +107,13 @@ class Core:
                 self.counts["repeated"] += 1
                 continue
             self.counts["offered"] += 1
-            error = self._hopeless(what, opens_ms.get(what.channel), now_ms)
+            parts = self.parts_of(what)
+            error = self._hopeless(what, parts, opens_ms.get(what.channel), now_ms)
             if error:
                 self._report(Report(what.decision_id, what.subscriber, OutcomeState.REFUNDED, "", error), None, now_ms)
             else:
                 order = self._next_order
-                self.enqueue(what, order, self.outbox.put(records.queued(what, order)))
+                self.enqueue(what, parts, order, self.outbox.put(records.queued(what, order)))
         if cursors:
             self.cursors.update(cursors)
             position = self.outbox.put(records.cursors(cursors))
@@ -140,20 +141,20 @@ class Core:
         self.find_killed()
         self.counts.clear()
 
-    def enqueue(self, what: Decided, order: int, position: int) -> Send:
+    def enqueue(self, what: Decided, parts: int, order: int, position: int) -> Send:
         """Let a decision wait for its turn; `order` is its place among all, `position` that of its record."""
         send = Send(what, order, position)
-        send.parts = self._parts(what)
+        send.parts = parts
         self._next_order = max(self._next_order, order + 1)
         self.sends[what.decision_id] = send
         self.queue.add(send)
         return send
 
-    def _parts(self, what: Decided) -> int:
+    def parts_of(self, what: Decided) -> int:
         """Return how many messages on the air a decision is; a card is one."""
         return 1 if self.policy.channels.get(what.channel, _NOWHERE).route == (DESK,) else parts_count(what.text)
 
-    def _hopeless(self, what: Decided, opens_ms: int | None, now_ms: int) -> str:
+    def _hopeless(self, what: Decided, parts: int, opens_ms: int | None, now_ms: int) -> str:
         """Return why a decision can never be sent; empty when it can."""
         if opens_ms is None:
             return "NO_CHANNEL"
@@ -161,7 +162,7 @@ class Core:
             return "KILLED"
         if what.expires_ms <= now_ms:
             return "EXPIRED"
-        if self.quotas.never_fits(what.channel, what.campaign, self._parts(what)):
+        if self.quotas.never_fits(what.channel, what.campaign, parts):
             return "QUOTA"
         return "NO_WINDOW" if opens_ms >= what.expires_ms else ""
 

@@ -38,7 +38,7 @@ def recover(core: Core, now_ms: int) -> None:
     for position, record in core.outbox.read():
         reader.apply(position, record)
     for alive in sorted(reader.alive.values(), key=lambda one: one.order):
-        send = core.enqueue(alive.what, alive.order, alive.position)
+        send = core.enqueue(alive.what, core.parts_of(alive.what), alive.order, alive.position)
         send.tries, send.refused, send.day = alive.tries, alive.refused, alive.day
         send.doubtful = alive.doubtful
         if alive.gateway:

@@ -121,6 +121,21 @@ def test_a_process_that_always_dies_is_a_clear_fault_and_the_running_book_serves
     assert "the process that reads books gave no answer: it ended with status 7; then it ended" in watcher.fault
 
 
+def test_a_process_that_cannot_be_started_is_a_clear_fault_and_the_next_book_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    with Loader() as loader:
+        os.kill(loader.pid, signal.SIGKILL)
+        with monkeypatch.context() as patch:
+            patch.setattr(loading.SpawnContext.Process, "start", refuse)
+            with pytest.raises(LoaderError, match=r"could not be started: .*unavailable"):
+                loader.compile(SHIPPED, None)
+        assert loader.compile(SHIPPED, None).book.rules
+
+
 def test_a_process_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "_serve", sleep)
     monkeypatch.setattr(loading, "ANSWER_S_MAX", 0.05)

@@ -243,8 +243,8 @@ def redo_from_the_end_of_the_sweep(patch: pytest.MonkeyPatch) -> None:
     real = Flusher._put
 
     def put(self, job):
-        if job.redo_from is not None:
-            job.redo_from = job.position + 1
+        if job.sweep is not None:
+            job.sweep.start = job.position
             job.writes = [(job.writes[0][0], orjson.dumps((job.position + 1, orjson.loads(job.writes[0][1])[1])))]
         real(self, job)
 

@@ -96,6 +96,8 @@ def test_retention_never_passes_the_position_to_keep(place):
     assert segments.retain(keep_from=50) == 0
     segments.retain(keep_from=50, older_than_ms=1020)
     assert 10 < segments.first_position <= 20
+    segments.retain(keep_from=50, keep_ms=1035, bytes_max=0)
+    assert 25 < segments.first_position <= 35
     segments.retain(keep_from=50, bytes_max=0)
     assert 40 < segments.first_position <= 50
     segments.retain(keep_from=1000, bytes_max=0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from connectors.desk.kept import KeptPanels
-from connectors.desk.model import Reply
+from connectors.desk.model import Panel, Reply
 from connectors.desk.queue import MemoryQueue, QueueLost
 from state.disk import DiskFullError, SimulatedDisk
 from tests.connectors.desk.world import ANNA, BERT, HandClock, card, desk_over
@@ -45,22 +45,45 @@ async def test_a_process_that_comes_back_has_its_visits_cards_and_what_it_owes()
     await again.stop()
 
 
-async def test_the_files_stay_in_proportion_to_what_stands_on_the_screens() -> None:
-    disk, clock = SimulatedDisk(), HandClock()
-    queue = kept_queue(disk)
-    await queue.start()
-    desk, _ = desk_over(queue, clock)
-    await desk.open_visit("quiet", BERT, "v-quiet")
-    for number in range(300):
-        await desk.open_visit(f"t{number % 10}", ANNA + number, f"v{number}")
-    await queue.stop()
+def panel(terminal: str, number: int) -> Panel:
+    return Panel(terminal=terminal, changed_ms=number, cards=(card(f"d{number}"),))
+
+
+def many(kept: KeptPanels, first: int, last: int) -> None:
+    """Change one of ten terminals at a time, each change durable before the next."""
+    for number in range(first, last):
+        kept.put([panel(f"t{number % 10}", number)], number)
+        kept.sync()
+
+
+def test_the_files_stay_in_proportion_to_what_stands_on_the_screens() -> None:
+    disk = SimulatedDisk()
+    kept = KeptPanels(FOLDER, disk, 4096)
+    kept.put([panel("quiet", 0)], 0)
+    many(kept, 0, 300)
+    kept.close()
 
     kept = KeptPanels(FOLDER, disk, 4096)
     panels = kept.read()
-    live = sum(len(panel.model_dump_json()) for panel in panels)
+    live = sum(len(one.model_dump_json()) for one in panels)
+    assert {one.changed_ms for one in panels if one.terminal != "quiet"} == set(range(290, 300))
     assert len(panels) == 11
-    assert {panel.visit.id for panel in panels if panel.visit} == {"v-quiet", *(f"v{n}" for n in range(290, 300))}
     assert kept.kept_bytes < 3 * (live + 4096)
+    kept.close()
+
+
+def test_panels_that_were_all_forgotten_leave_room_for_the_next_ones() -> None:
+    kept = KeptPanels(FOLDER, SimulatedDisk(), 4096)
+    number = 0
+    while kept._written_again < 0:  # until old files wait for what was written again
+        kept.sync()
+        kept.put([panel(f"t{number % 10}", number)], number)
+        number += 1
+    kept.sync()
+    for terminal in range(10):
+        kept.forget(f"t{terminal}")
+    many(kept, 1000, 1100)
+    assert kept.kept_bytes < 5 * 4096
     kept.close()
 
 
