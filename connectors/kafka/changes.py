@@ -51,7 +51,8 @@ class Changes:
     async def write(self, rows: Sequence[Row]) -> int:
         """Write rows in one transaction; return the offset behind the last.
 
-        BrokerError when another owner has started, or the brokers cannot be reached: nothing was written then.
+        BrokerError when another owner has started: nothing was written. Also when the brokers cannot be reached: nobody
+        can say whether it was, and this producer takes nothing more.
         """
         try:
             async with self._producer.transaction():

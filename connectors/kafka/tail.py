@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
+from connectors.kafka import BrokerError
 from connectors.kafka.client import consumer, started
 from connectors.kafka.config import KafkaConfig
 
@@ -59,9 +61,12 @@ class Tail:
         return int((await self._consumer.end_offsets([self._place]))[self._place])
 
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Return the ends of several partitions of the topic."""
+        """Return the ends of several partitions of the topic; BrokerError when the brokers do not say."""
         places = [TopicPartition(self._place.topic, partition) for partition in partitions]
-        found = await self._consumer.end_offsets(places) if places else {}
+        try:
+            found = await self._consumer.end_offsets(places) if places else {}
+        except KafkaError as fault:
+            raise BrokerError(f"ends of {self._place.topic}: {fault or type(fault).__name__}") from fault
         return {place.partition: int(end) for place, end in found.items()}
 
     async def offset_at(self, at_ms: int) -> int | None:

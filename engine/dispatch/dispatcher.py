@@ -143,7 +143,7 @@ class Dispatcher:
         if self._loop_task is not None:
             self._wake.set()
             await asyncio.wait([self._loop_task])
-        self._outbox.close()
+        await self._outbox.close()
 
     async def abandon(self) -> None:
         """Send nothing more and wait for no answer, after a fault elsewhere: what is on its way is UNKNOWN later."""

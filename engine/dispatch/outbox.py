@@ -61,7 +61,7 @@ class Outbox(Protocol):
     def retain(self, keep_from: int) -> int:
         """Let go of what lies before `keep_from`, as far as that is worth it; return how many pieces."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of it; nothing is written."""
 
 
@@ -135,6 +135,6 @@ class FileOutbox:
         """Remove files that hold nothing from `keep_from` on; return how many."""
         return self._segments.retain(keep_from, bytes_max=0)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Release the files; nothing is written."""
         self._segments.close()

@@ -201,25 +201,30 @@ class Decide:
         if one is None or position <= one.folded:
             return
         frame = await self._read(number, position, value)
+        if self.owned.get(number) is not one:
+            return  # let go, or opened anew, while we read
         if frame is None:
-            one.pass_over(position)
+            await one.pass_over(position)
             return
         known = one.missing.frames
         try:
-            decisions = await one.take(position, frame)
+            taken = await one.take(position, frame)
         except MissingError as fault:
-            del self.owned[number]
-            await one.close()
-            self._hold(number, fault)
+            if self.owned.get(number) is one:
+                del self.owned[number]
+                self._hold(number, fault)
+                await one.close()
+            return
+        if taken is None:
             return
         if one.missing.frames > known:
             await self._commons.activate_again(number)
         if self._arrivals is not None:
             self._arrivals.note(one.fold, frame.batch)
         if frame.batch is not None:
-            self._metrics.folded.inc(frame.batch.n)
-        if decisions is not None:
-            self._metrics.count_decisions(self._shelf.get(decisions.book).book, decisions)
+            self._metrics.folded.inc(taken.rows)
+        if taken.decisions is not None:
+            self._metrics.count_decisions(self._shelf.get(taken.decisions.book).book, taken.decisions)
 
     async def settle(self) -> None:
         """Follow what the brokers acknowledge while no frame comes; runs until cancelled."""

@@ -8,14 +8,17 @@ Gateways belong to the worker and are shared by its partitions; rates and quotas
 folder of its own in each worker, below the one that is configured and named as the worker's data directory. A switch
 comes over the topic `control` (`commons`), holds at once for what waits, and is known to whoever starts later.
 
-A partition that another worker has fenced sends nothing more here and is dropped; any other fault of one ends the
-worker, because nobody can say whether its last transaction was committed: whoever takes over reads it.
+A partition that another worker has fenced sends nothing more here and is dropped. Where that worker had been given the
+partition, an assignment follows; where it had not, and only woke up late, nobody sends once it has died: unless an
+assignment comes within `LOST_SESSIONS`, this worker ends, and the partition is given anew. Any other fault of one ends
+the worker at once, because nobody can say whether its last transaction was committed: whoever takes over reads it.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Collection, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from connectors.contract import Outcome
@@ -48,6 +51,8 @@ LOOK_S = 0.1
 ANSWERS_S = 5.0
 """How long answers of gateways are waited for when a partition is let go; what has none by then is UNKNOWN."""
 OPENING_MAX = 8
+LOST_SESSIONS = 2
+"""Session timeouts in which an assignment must follow the loss of a partition."""
 
 log = logging.getLogger("opportune.cluster")
 
@@ -57,6 +62,14 @@ def _own(config: Config, gateway: SmppGateway | SpoolGateway) -> SmppGateway | S
     if isinstance(gateway, SpoolGateway):
         return gateway.model_copy(update={"folder": gateway.folder / config.data.directory.name})
     return gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A partition that is assigned to us and that another worker has fenced: where we stood, and since when."""
+
+    read: int
+    since_s: float
 
 
 class Dispatch:
@@ -102,11 +115,12 @@ class Dispatch:
         self._withdrawing: set[asyncio.Task[None]] = set()
         self._away_since_s: dict[int, float] = {}
         self.owned: dict[int, Outgoing] = {}
+        self.lost: dict[int, Lost] = {}
         self._watchdog = Watchdog(
             config,
             Names(config.cluster.prefix).decisions,
-            lambda: {number: one.read - 1 for number, one in self.owned.items()},
-            lambda: [number for number, one in self.owned.items() if not one.dispatcher.room()],
+            lambda: {number: one.read - 1 for number, one in (self.owned | self.lost).items()},
+            lambda: [*self.lost, *(number for number, one in self.owned.items() if not one.dispatcher.room())],
         )
 
     async def start(self) -> None:
@@ -178,21 +192,37 @@ class Dispatch:
     async def _close_all(self) -> None:
         closing = list(self.owned.values())
         self.owned.clear()
+        self.lost.clear()
         await asyncio.gather(*(one.close(ANSWERS_S) for one in closing))
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
+            self._judge_lost()
             for number, one in list(self.owned.items()):
+                if self.owned.get(number) is not one:
+                    continue  # an assignment came while we closed another
                 fault = one.failure
                 if isinstance(fault, LostError):
                     log.warning("partition %d is sent by another worker: %s", number, fault)
                     del self.owned[number]
+                    self.lost[number] = Lost(one.read, time.monotonic())
                     await one.close(0.0)
                 elif fault is not None:
                     raise fault
                 else:
                     self._judge_telling(number, one)
+
+    def _judge_lost(self) -> None:
+        """Raise SilentError when a lost partition is not assigned anew: nobody may send it."""
+        silent_s = LOST_SESSIONS * self._config.cluster.session_timeout_ms / 1000
+        for number, one in self.lost.items():
+            away_s = time.monotonic() - one.since_s
+            if away_s > silent_s:
+                raise SilentError(
+                    f"partition {number} was taken by another worker {away_s:.0f} s ago and is still assigned to us; "
+                    f"{LOST_SESSIONS} session timeouts are {silent_s:.0f} s"
+                )
 
     def _judge_telling(self, number: int, one: Outgoing) -> None:
         """Raise SilentError when the log has taken no outcome for too long: only another process may do better."""
@@ -247,7 +277,7 @@ class Dispatch:
     def status(self) -> dict[str, Any]:
         """Return the figures of every partition, and of what the network said."""
         partitions = {str(number): one.dispatcher.status() for number, one in self.owned.items()}
-        return {"partitions": partitions, **dict(self._exchange.counts)}
+        return {"partitions": partitions, "lost": sorted(self.lost), **dict(self._exchange.counts)}
 
     def gateways(self) -> Mapping[str, Mapping[str, int | str]]:
         """Return the figures of every gateway, by name."""

@@ -97,9 +97,10 @@ class Exchange:
         finally:
             await tail.stop()
 
-    def leave(self, number: int) -> None:
-        """Let a partition go."""
-        self.listeners.pop(number, None)
+    def leave(self, number: int, listener: Listener) -> None:
+        """Let a partition go, unless somebody else has taken it up since."""
+        if self.listeners.get(number) is listener:
+            del self.listeners[number]
 
     # ---- what the gateways of this worker hear
 

@@ -9,7 +9,6 @@ on is deleted at the brokers, in the background: what is deleted too late is onl
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -124,7 +123,10 @@ class TopicOutbox:
         going = max(0, keep_from - (self.durable + 1 - len(self._kept)))
         for _ in range(going):
             self.kept_bytes -= self._kept.popleft()[1]
-        if going and self._kept and (self._forgetting is None or self._forgetting.done()):
+        if self._forgetting is not None and self._forgetting.done():
+            self._forgetting.result()
+            self._forgetting = None
+        if going and self._kept and self._forgetting is None:
             self._forgetting = asyncio.get_running_loop().create_task(self._forget(self._kept[0][0]))
         return going
 
@@ -134,8 +136,11 @@ class TopicOutbox:
         except BrokerError as fault:
             log.warning("outbox is not shortened, the next time will do: %s", fault)
 
-    def close(self) -> None:
-        """Give up what is being deleted."""
-        if self._forgetting is not None:
-            with contextlib.suppress(RuntimeError):
-                self._forgetting.cancel()
+    async def close(self) -> None:
+        """Give up what is being deleted; returns when nothing of it is connected any more."""
+        forgetting, self._forgetting = self._forgetting, None
+        if forgetting is not None:
+            forgetting.cancel()
+            await asyncio.wait([forgetting])
+            if not forgetting.cancelled() and (fault := forgetting.exception()) is not None:
+                log.error("outbox could not be shortened: %r", fault, exc_info=fault)

@@ -87,11 +87,11 @@ class Outgoing:
         began = time.monotonic()
         await self._ledger.start()
         self._closing.push_async_callback(self._ledger.stop)
-        self._closing.callback(self._outbox.close)
+        self._closing.push_async_callback(self._outbox.close)
         await self._outbox.load()
         core = self.dispatcher.core
         self.dispatcher.take_up(thrown)
-        self._closing.callback(self._around.exchange.leave, self.number)
+        self._closing.callback(self._around.exchange.leave, self.number, self.dispatcher)
         await self._around.exchange.join(self.number, self.dispatcher, core.cursors.get(RECEIPTS))
         await self._tail.start()
         self._closing.push_async_callback(self._tail.stop)

@@ -1,12 +1,13 @@
 """One partition that this worker owns, from restore to revocation.
 
     open    fence the owner before ─► pages: our copy, then the rest of the topic ─► where decisions stand ─► redo
-    take    a frame of the agent: fold it, send its decisions
+    take    a frame of the agent, or of an assignment that gave the partition back: fold it, send its decisions
     settle  what was sent and acknowledged lets the flusher write pages up to there
     close   wait for the decisions on their way; what is not flushed is redone by the next owner
 
 Frames that the redo has folded come a second time from the agent, whose stream begins at the group's committed offset;
-they are known by their position. Decisions are sent by one idempotent producer, so a reader finds them in the order of
+they are known by their position. One frame is taken at a time, fold and sending together: else a later one, which
+decides nothing, would let pages be written up to it before the decisions of an earlier one are on their way. Decisions are sent by one idempotent producer, so a reader finds them in the order of
 positions; the first that fails ends the worker, and the next owner goes on from what stands in the topic.
 """
 
@@ -117,6 +118,8 @@ class Owned:
         self._measure = measure
         self._wall_ms = wall_ms
         self._pending: deque[_Waiting] = deque()
+        self._taking = asyncio.Lock()
+        self._ended = False
         self.missing = Missing(self._names.log, number, config.cluster.missing_frames)
         self._unswept_ms_max = config.log.log_hours_max * HOUR_MS // SWEEPS_IN_RETENTION
         self._closing = contextlib.AsyncExitStack()
@@ -185,13 +188,18 @@ class Owned:
             missing=self.missing,
         )
 
-    async def take(self, position: int, frame: Frame) -> DecisionBatch | None:
-        """Fold a frame and send its decisions; None when it was folded before or decided nothing.
+    async def take(self, position: int, frame: Frame) -> Appended | None:
+        """Fold a frame and send its decisions; None when it was folded before.
 
-        MissingError when Kafka has deleted what comes before it.
+        MissingError when Kafka has deleted what comes before it. Nothing is taken behind a frame whose decisions were
+        not handed over, or when the partition is closed.
         """
-        if position <= self.folded:
-            return None
+        async with self._taking:
+            if self._ended or position <= self.folded:
+                return None
+            return await self._take(position, frame)
+
+    async def _take(self, position: int, frame: Frame) -> Appended:
         if position > self.folded + 1:
             self.missing.between(self.folded + 1, min(position, await self._first(self.number)))
         fold = self.fold
@@ -204,7 +212,7 @@ class Owned:
             self._pending.append(_Waiting(position, frame.append_ms, rows, None))
         fold.flusher.step(position, fold.flusher.pages_due(position, fold.counts.events))
         self.settle()
-        return decisions
+        return Appended(position, frame.append_ms, rows, decisions)
 
     def sweep(self) -> None:
         """Write pages also while few frames come, so that retention deletes nothing that a start would redo."""
@@ -216,10 +224,12 @@ class Owned:
             if flusher.last_start == self.folded and not flusher.sweeping:
                 fold.swept()
 
-    def pass_over(self, position: int) -> None:
+    async def pass_over(self, position: int) -> None:
         """Go on behind a record that is no frame."""
-        self.folded = position
-        self._pending.append(_Waiting(position, 0, 0, None))
+        async with self._taking:
+            if not self._ended and position > self.folded:
+                self.folded = position
+                self._pending.append(_Waiting(position, 0, 0, None))
 
     def settle(self) -> None:
         """Let pages follow what is durable; raises what kept a decision from being written."""
@@ -240,6 +250,8 @@ class Owned:
         What is in memory is the fold of the log up to `folded`, whoever owned the partition meanwhile; our copy of its
         pages is whole only where nobody did.
         """
+        if self._ended:
+            return False
         try:
             self.settle()
             self.fold.flusher.step(self.folded, 0)
@@ -250,6 +262,8 @@ class Owned:
 
     async def close(self, *, finish: bool = False) -> None:
         """Let go; with `finish` after all pages are written, so that the next owner has nothing to redo."""
+        async with self._taking:
+            self._ended = True
         sent = [one.sent for one in self._pending if one.sent is not None]
         await asyncio.gather(*sent, return_exceptions=True)
         try:
@@ -268,7 +282,11 @@ class Owned:
 
     async def _send(self, position: int, rows: int, decisions: DecisionBatch) -> None:
         record = REACHED.pack(position) + decisions.encode()
-        sent = await self._sender.send(
-            self._names.decisions, record, partition=self.number, timestamp_ms=decisions.append_ms
-        )
+        try:
+            sent = await self._sender.send(
+                self._names.decisions, record, partition=self.number, timestamp_ms=decisions.append_ms
+            )
+        except BaseException:
+            self._ended = True
+            raise
         self._pending.append(_Waiting(position, decisions.append_ms, rows, sent))

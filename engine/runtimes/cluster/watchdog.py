@@ -2,16 +2,22 @@
 
 Consumers of Kafka are known to fall silent after days (notably behind rebalances), without an error that one could
 catch. The remedy is a process that ends, so that its partitions move and its supervisor starts it again.
+
+Brokers that do not answer are no reason to end: what they said last holds until they say more.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 
+from connectors.kafka import BrokerError
 from connectors.kafka.tail import Tail
 from engine.config import Config
 
 LOOK_S = 1.0
+
+log = logging.getLogger("opportune.cluster")
 
 
 class SilentError(Exception):
@@ -41,6 +47,8 @@ class Watchdog:
         self._positions = positions
         self._held = held
         self._moved: dict[int, tuple[int, float]] = {}
+        self._ends: dict[int, int] = {}
+        self._away = False
         self.lags: dict[int, int] = {}
 
     async def start(self) -> None:
@@ -55,14 +63,28 @@ class Watchdog:
         """Look until cancelled; SilentError when a partition that we own does not move."""
         while True:
             await asyncio.sleep(LOOK_S)
-            taken = self._positions()
-            self.judge(await self._tail.ends(taken), taken, time.monotonic(), self._held())
+            await self._ask()
+            self.judge(self._ends, self._positions(), time.monotonic(), self._held())
+
+    async def _ask(self) -> None:
+        """Learn where the partitions that are ours end now, if a broker answers."""
+        try:
+            self._ends |= await self._tail.ends(self._positions())
+        except BrokerError as fault:
+            if not self._away:
+                log.warning("how much of %s waits is not known until a broker answers: %s", self._topic, fault)
+            self._away = True
+        else:
+            self._away = False
 
     def judge(
         self, ends: Mapping[int, int], taken: Mapping[int, int], now_s: float, held: Collection[int] = ()
     ) -> None:
-        """Take note of where topic and reader are; SilentError when one stood still behind it and was not held."""
-        self.lags = {number: max(0, ends[number] - 1 - position) for number, position in taken.items()}
+        """Take note of where topic and reader are; SilentError when one stood still behind it and was not held.
+
+        A partition whose end is not known yet counts as read to its end.
+        """
+        self.lags = {number: max(0, ends.get(number, 0) - 1 - position) for number, position in taken.items()}
         for number in set(self._moved) - set(taken):
             del self._moved[number]
         for number, position in taken.items():

@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -447,10 +447,10 @@ def _add_decide(app: ClusterApp, config: Config) -> None:
                 below.fail(fault)
                 await asyncio.Event().wait()
 
-    async def assigned(*_: Any, **__: Any) -> None:
+    async def assigned() -> None:
         assert below.decide is not None
-        standby = {tp.partition for tp in app.assignor.assigned_standbys() if tp.topic == name}
-        await below.decide.assigned({tp.partition for tp in app.consumer.assignment() if tp.topic == name}, standby)
+        standby = {place.partition for place in app.assignor.assigned_standbys() if place.topic == name}
+        await below.decide.assigned(_assigned(app, name), standby)
 
     async def revoked(*_: Any, **__: Any) -> None:
         if below.decide is not None:
@@ -460,7 +460,7 @@ def _add_decide(app: ClusterApp, config: Config) -> None:
         await below.finish()
 
     app.agent(topic, name="decide")(decide)
-    app.on_rebalance_complete.connect(assigned, weak=False)
+    app.on_rebalance_complete.connect(_or_end(below, assigned), weak=False)
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_before_shutdown.connect(finish, weak=False)
 
@@ -474,21 +474,35 @@ def _add_dispatch(app: GroupApp, below: Below, config: Config) -> None:
         async for event in stream.noack().events():
             app.consumer.pause_partitions([event.message.tp])
 
-    async def assigned(*_: Any, **__: Any) -> None:
+    async def assigned() -> None:
         assert below.dispatch is not None
-        try:
-            await below.dispatch.assigned({tp.partition for tp in app.consumer.assignment() if tp.topic == name})
-        except Exception as fault:  # noqa: BLE001 Faust would log it and go on without the partitions
-            below.fail(fault)
+        await below.dispatch.assigned(_assigned(app, name))
 
     async def revoked(*_: Any, **__: Any) -> None:
         if below.dispatch is not None:
             await below.dispatch.revoked()
 
     app.agent(topic, name="dispatch")(dispatch)
-    app.on_rebalance_complete.connect(assigned, weak=False)
+    app.on_rebalance_complete.connect(_or_end(below, assigned), weak=False)
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_before_shutdown.connect(revoked, weak=False)
+
+
+def _assigned(app: GroupApp, topic: str) -> set[int]:
+    """Return the partitions of a topic that are ours now."""
+    return {place.partition for place in app.consumer.assignment() if place.topic == topic}
+
+
+def _or_end(below: Below, assigned: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Return a handler of assignments whose fault ends the worker."""
+
+    async def guarded(*_: Any, **__: Any) -> None:
+        try:
+            await assigned()
+        except Exception as fault:  # noqa: BLE001 Faust would log it and go on without the partitions
+            below.fail(fault)
+
+    return guarded
 
 
 def _credentials(words: Mapping[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from engine.config import Config
 from engine.metrics import Metrics
 from engine.runtimes.cluster import decide as module
 from engine.runtimes.cluster.decide import Decide
+from engine.runtimes.cluster.missing import MissingError
 
 RECORDS = 5
 
@@ -37,7 +38,7 @@ class OwnedStandIn:
     async def close(self, *, finish=False):
         self.closed = "finished" if finish else "let go"
 
-    def pass_over(self, position):
+    async def pass_over(self, position):
         self.taken.append(position)
         self.folded = position
 
@@ -137,6 +138,46 @@ async def test_while_it_rests_a_partition_takes_nothing(decide):
 
     assert one.taken == []
     assert one.closed is None
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+async def test_a_frame_that_was_read_while_its_partition_was_let_go_is_not_taken(decide, comes_back):
+    await assignment(decide, 0)
+    one = decide.owned[0]
+    one.ours = False
+
+    async def read(*_):
+        await decide.revoked()
+        if comes_back:
+            await decide.assigned([0], ())
+
+    decide._read = read  # noqa: SLF001 as if a book were compiled for it
+    await decide.take(0, 3, b"")
+
+    assert one.taken == []
+    assert not comes_back or decide.owned[0].taken == []
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+async def test_a_partition_let_go_while_a_frame_was_found_missing_is_left_to_whoever_has_it(decide, comes_back):
+    await assignment(decide, 0)
+    one = decide.owned[0]
+    one.ours = False
+
+    async def take(*_):
+        await decide.revoked()
+        if comes_back:
+            await decide.assigned([0], ())
+        raise MissingError("log", 0, 3, 9)
+
+    async def read(*_):
+        return SimpleNamespace()
+
+    one.take, decide._read = take, read  # noqa: SLF001 a frame that reads
+    await decide.take(0, 3, b"")
+
+    assert not decide.held
+    assert decide.owned.keys() == ({0} if comes_back else set())
 
 
 async def test_a_worker_that_ends_writes_the_pages_of_what_rests_too(decide):

@@ -97,6 +97,52 @@ def test_a_long_array_is_cut_and_none_of_it_counts_as_durable_before_all_is():
     assert loaded(ledger)[1] == list(range(2 * RECORDS_MAX + 1))
 
 
+async def test_what_is_being_deleted_when_it_closes_is_given_up_before_it_returns():
+    ledger, connected = Ledger(), []
+
+    async def forget(_below):
+        connected.append(True)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            connected.clear()
+
+    ledger.forget = forget
+    outbox = await forgetting(ledger)
+    assert connected
+    await outbox.close()
+    assert not connected
+
+
+async def test_a_fault_of_deleting_is_neither_lost_nor_taken_for_brokers_that_are_away(caplog):
+    ledger = Ledger()
+
+    async def forget(_below):
+        raise ValueError("partition=99")
+
+    ledger.forget = forget
+    outbox = await forgetting(ledger)
+    with pytest.raises(ValueError, match="partition=99"):
+        outbox.retain(1)
+
+    outbox = await forgetting(ledger)
+    await outbox.close()
+    assert "partition=99" in caplog.text
+
+
+async def forgetting(ledger):
+    """Return an outbox that has begun to delete its first array."""
+    outbox = TopicOutbox(ledger)
+    for number in range(2):
+        outbox.put([number])
+        outbox.flush(0)
+        await outbox.commit()
+    outbox.retain(1)
+    await asyncio.sleep(0)
+    return outbox
+
+
 @pytest.mark.parametrize(("fault", "seen"), [(FencedError("other owner"), LostError), (BrokerError("away"), DiskError)])
 def test_what_the_brokers_refuse_is_not_durable(fault, seen):
     ledger = Ledger()

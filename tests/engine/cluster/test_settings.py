@@ -1,8 +1,13 @@
 """Settings, topics and the watchdog of a cluster; no broker is needed here."""
 
+import asyncio
+import contextlib
+
 import pytest
 
+from connectors.kafka import BrokerError
 from engine.config import Config, ConfigErrors, parse_config
+from engine.runtimes.cluster import watchdog as module
 from engine.runtimes.cluster.topics import topics_of
 from engine.runtimes.cluster.watchdog import SilentError, Watchdog
 
@@ -80,3 +85,35 @@ def test_a_partition_that_moves_waits_for_nothing_or_is_new_is_well():
         one.judge({0: 100, 1: 8, 2: 50}, {0: second, 1: 7} | ({2: 3} if second == 29 else {}), float(second))
 
     assert one.lags == {0: 70, 1: 0, 2: 46}
+
+
+class Ends:
+    """The ends of a topic, as brokers say them that go away and come back."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    async def ends(self, _):
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def looked(monkeypatch, taken, *answers):
+    """Let a watchdog look until every answer was given."""
+    monkeypatch.setattr(module, "LOOK_S", 0.001)
+    one = Watchdog(cluster(silent_s=5), "log", lambda: taken)
+    one._tail = Ends(*answers)  # noqa: SLF001 what `start` connects
+    task = asyncio.create_task(one.run())
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(task, 0.05)
+    return one
+
+
+async def test_brokers_that_do_not_answer_end_no_worker_and_are_told_once(monkeypatch, caplog):
+    away = BrokerError("no broker answers")
+    one = await looked(monkeypatch, {0: 10, 1: 3}, away, away, {0: 11, 1: 9}, away, away)
+
+    assert one.lags == {0: 0, 1: 5}, "what they said last"
+    assert caplog.text.count("is not known until a broker answers") == 2

@@ -1,0 +1,52 @@
+"""An assignment that cannot be taken ends the worker: Faust would go on without its partitions."""
+
+from types import SimpleNamespace
+
+import pytest
+from aiokafka.errors import IllegalStateError
+
+from engine.config import Config
+from engine.runtimes.cluster import worker as module
+
+
+class Signal:
+    def __init__(self):
+        self.handlers = []
+
+    def connect(self, handler, **_):
+        self.handlers.append(handler)
+
+
+class App:
+    """What a worker asks of Faust."""
+
+    def __init__(self, below):
+        self.below = below
+        self.on_rebalance_complete, self.on_partitions_revoked, self.on_before_shutdown = Signal(), Signal(), Signal()
+        self.assignor = SimpleNamespace(assigned_standbys=set)
+        self.consumer = SimpleNamespace(assignment=set)
+
+    def topic(self, *_, **__):
+        pass
+
+    def agent(self, *_, **__):
+        return lambda agent: agent
+
+
+@pytest.mark.parametrize("agent", ["decide", "dispatch"])
+async def test_a_fault_of_an_assignment_ends_the_worker(agent):
+    fault, failed = IllegalStateError("partition is not assigned"), []
+
+    async def assigned(*_):
+        raise fault
+
+    below = SimpleNamespace(**{agent: SimpleNamespace(assigned=assigned)}, fail=failed.append)
+    app = App(below)
+    if agent == "decide":
+        module._add_decide(app, Config())  # noqa: SLF001 without a Faust app
+    else:
+        module._add_dispatch(app, below, Config())  # noqa: SLF001
+    for handler in app.on_rebalance_complete.handlers:
+        await handler(app)
+
+    assert failed == [fault]

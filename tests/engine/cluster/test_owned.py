@@ -1,0 +1,120 @@
+"""Frames of one partition taken by two at a time, and by one that is closed: pages never run ahead of decisions."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from engine.runtimes.cluster.owned import Owned, Reached
+from state.frame import Frame, FrameKind
+from tests.engine.cluster.test_settings import cluster
+
+NOW_MS = 1_225_760_400_000
+
+
+class Flusher:
+    """Remembers up to where pages may be written."""
+
+    def __init__(self):
+        self.allowed, self.closed = -1, False
+
+    def step(self, _position, _pages):
+        assert not self.closed
+
+    def pages_due(self, *_):
+        return 0
+
+    def durable(self, position):
+        self.allowed = position
+
+    def close(self):
+        self.closed = True
+
+
+class Fold:
+    """Decides something of every even position."""
+
+    def __init__(self):
+        self.flusher, self.counts, self.folded = Flusher(), SimpleNamespace(events=0), []
+
+    def apply(self, position, _frame):
+        self.folded.append(position)
+        return None if position % 2 else SimpleNamespace(append_ms=NOW_MS, encode=lambda: b"decisions")
+
+
+class Sender:
+    """A producer without room until it is told, whose records are acknowledged at once; or one that fails then."""
+
+    def __init__(self):
+        self.room, self.asked, self.fault = asyncio.Event(), asyncio.Event(), None
+
+    async def send(self, *_, **__):
+        self.asked.set()
+        await self.room.wait()
+        if self.fault is not None:
+            raise self.fault
+        sent = asyncio.get_running_loop().create_future()
+        sent.set_result(None)
+        return sent
+
+
+@pytest.fixture
+async def owned():
+    sender = Sender()
+    one = Owned(cluster(), 0, None, None, None, sender, None, lambda *_: None, lambda: NOW_MS)
+    one.fold, one._journal = Fold(), Reached(-1)  # noqa: SLF001 what `open` makes of brokers
+    return one, sender
+
+
+def frame():
+    return Frame(FrameKind.TICK, NOW_MS)
+
+
+async def test_a_frame_that_decides_nothing_waits_for_the_decisions_before_it(owned):
+    one, sender = owned
+    first = asyncio.create_task(one.take(0, frame()))
+    await sender.asked.wait()
+    second = asyncio.create_task(one.take(1, frame()))
+    again = asyncio.create_task(one.take(0, frame()))
+    await asyncio.sleep(0)
+    assert one.fold.flusher.allowed == -1, "a crash now would lose the decisions of position 0"
+
+    sender.room.set()
+    assert [taken and taken.position for taken in await asyncio.gather(first, second, again)] == [0, 1, None]
+    assert one.fold.folded == [0, 1]
+    assert one.fold.flusher.allowed == 1
+
+
+@pytest.mark.parametrize("ended_by", ["a fault", "a cancel"])
+async def test_nothing_goes_on_behind_decisions_that_were_not_handed_over(owned, ended_by):
+    one, sender = owned
+    first = asyncio.create_task(one.take(0, frame()))
+    await sender.asked.wait()
+    if ended_by == "a fault":
+        sender.fault = OSError("no route")
+        sender.room.set()
+    else:
+        first.cancel()
+    await asyncio.wait([first])
+
+    assert await one.take(1, frame()) is None
+    await one.pass_over(2)
+    one.settle()
+    assert one.fold.flusher.allowed == -1
+    assert one.folded == 0
+    assert not await one.still_ours()
+
+
+async def test_a_partition_that_is_closed_lets_a_frame_end_and_folds_no_other(owned):
+    one, sender = owned
+    first = asyncio.create_task(one.take(0, frame()))
+    await sender.asked.wait()
+    closing = asyncio.create_task(one.close())
+    late = asyncio.create_task(one.take(1, frame()))
+    await asyncio.sleep(0)
+    assert not one.fold.flusher.closed
+
+    sender.room.set()
+    await asyncio.gather(first, closing, late)
+    assert one.fold.folded == [0]
+    assert one.fold.flusher.closed

@@ -1,0 +1,158 @@
+"""What a dispatcher does with partitions that other workers fence while assignments come and go."""
+
+import asyncio
+import contextlib
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+
+from engine.config import Config
+from engine.metrics import Metrics
+from engine.runtimes.cluster import dispatch as module
+from engine.runtimes.cluster.dispatch import LOST_SESSIONS, Dispatch
+from engine.runtimes.cluster.exchange import Exchange
+from engine.runtimes.cluster.outbox import LostError
+from engine.runtimes.cluster.watchdog import SilentError
+
+FENCED = LostError("another owner has started")
+
+
+class OutgoingStandIn:
+    """A partition that is sent: it fails when told, and closes when `leave` says."""
+
+    leave: ClassVar[asyncio.Event]
+
+    def __init__(self, number, *_):
+        self.number, self.read, self.failure, self.closed = number, 7, None, 0
+        self.dispatcher = SimpleNamespace(log_away=False, room=lambda: 1, status=dict)
+
+    async def open(self, _thrown):
+        pass
+
+    async def close(self, _wait_s):
+        self.closed += 1
+        await self.leave.wait()
+
+
+class Clock:
+    def __init__(self):
+        self.now_s = 0.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def dispatch(monkeypatch, clock):
+    OutgoingStandIn.leave = asyncio.Event()
+    monkeypatch.setattr(module, "Outgoing", OutgoingStandIn)
+    monkeypatch.setattr(module, "LOOK_S", 0.001)
+    monkeypatch.setattr(module, "make_policy", lambda *_: None)
+    monkeypatch.setattr(module, "partition_policy", lambda *_: None)
+    monkeypatch.setattr(module, "process_rates", lambda *_: {})
+    monkeypatch.setattr(module, "time", clock)
+
+    async def catch_up():
+        pass
+
+    commons = SimpleNamespace(catch_up=catch_up, active=object(), switches={})
+    return Dispatch(Config(), None, commons, Metrics(), None, None, None)
+
+
+@contextlib.asynccontextmanager
+async def watched(dispatch):
+    """Watch the partitions; what ended the watch is raised at the end."""
+    *_, watch = dispatch.work()
+    for other in _:
+        other.close()
+    task = asyncio.create_task(watch)
+    try:
+        yield task
+        await asyncio.sleep(0.02)
+        if task.done():
+            await task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_partitions_let_go_while_a_fenced_one_is_closed_are_closed_once_and_end_nothing(dispatch):
+    await dispatch.assigned([0, 1])
+    zero, one = (dispatch.owned[number] for number in (0, 1))
+    async with watched(dispatch):
+        zero.failure = one.failure = FENCED
+        while not zero.closed:
+            await asyncio.sleep(0.001)
+        revoked = asyncio.create_task(dispatch.revoked())
+        await asyncio.sleep(0.005)
+        OutgoingStandIn.leave.set()
+        await revoked
+
+    assert (zero.closed, one.closed) == (1, 1)
+    assert not dispatch.owned
+
+
+async def test_a_partition_opened_anew_while_another_is_closed_is_left_alone(dispatch):
+    await dispatch.assigned([0, 1])
+    zero, one = (dispatch.owned[number] for number in (0, 1))
+    async with watched(dispatch):
+        zero.failure = one.failure = FENCED
+        while not zero.closed:
+            await asyncio.sleep(0.001)
+        rebalance = asyncio.gather(dispatch.revoked(), dispatch.assigned([1]))
+        await asyncio.sleep(0.005)
+        OutgoingStandIn.leave.set()
+        await rebalance
+
+    assert one.closed == 1
+    assert dispatch.owned.keys() == {1}
+    assert (dispatch.owned[1] is one, dispatch.owned[1].closed) == (False, 0)
+
+
+async def test_a_lost_partition_that_is_not_assigned_anew_ends_the_worker(dispatch, clock):
+    OutgoingStandIn.leave.set()
+    await dispatch.assigned([0, 1])
+    limit_s = LOST_SESSIONS * Config().cluster.session_timeout_ms / 1000
+    dispatch.owned[1].failure = FENCED
+    async with watched(dispatch):
+        pass
+    assert dispatch.status()["lost"] == [1]
+
+    clock.now_s = limit_s
+    async with watched(dispatch):
+        pass
+    clock.now_s = limit_s + 1
+    with pytest.raises(SilentError, match=f"partition 1 was taken by another worker {limit_s + 1:.0f} s ago"):
+        async with watched(dispatch):
+            pass
+
+
+async def test_a_lost_partition_is_forgotten_when_partitions_are_assigned_anew(dispatch, clock):
+    OutgoingStandIn.leave.set()
+    await dispatch.assigned([0])
+    dispatch.owned[0].failure = FENCED
+    async with watched(dispatch):
+        pass
+    await dispatch.revoked()
+    clock.now_s = 1e6
+    async with watched(dispatch):
+        pass
+
+    assert dispatch.status()["lost"] == []
+
+
+def test_who_leaves_late_does_not_take_receipts_from_who_came_after():
+    exchange = Exchange(Config(), None, None, None)
+    before, after = SimpleNamespace(), SimpleNamespace()
+    asyncio.run(exchange.join(0, before, None))
+    asyncio.run(exchange.join(0, after, None))
+    exchange.leave(0, before)
+    assert exchange.listeners == {0: after}
+    exchange.leave(0, after)
+    assert exchange.listeners == {}
