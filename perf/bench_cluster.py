@@ -20,13 +20,11 @@ from typing import Any
 
 from perf import books
 from perf.lines import Feed, blocks
-from perf.measure import arguments, workplace
+from perf.measure import arguments, wait, workplace
 from perf.report import keep, table
-from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.rig import make_topic, partition_of_line
-from tests.parts.kafka.workers import RAW_PARTITIONS, Cluster, Worker
+from tests.parts.kafka.workers import RAW_PARTITIONS, Cluster, Worker, cluster_on
 
-LOOK_S = 0.05
 SESSION_MS = 60_000
 PLAIN_EVENTS, QUICK_PLAIN_EVENTS = 20_000, 2_000
 BLOCK_LINES = 500
@@ -61,22 +59,9 @@ Measure = Callable[[Cluster], dict[str, Any]]
 
 def on_cluster(measure: Measure, *, blocks: bool) -> dict[str, Any]:
     """Measure on a broker and topics of their own."""
-    with workplace() as folder:
-        broker = Broker(folder / "kafka")
-        broker.start()
-        cluster = Cluster(
-            folder / "cluster",
-            broker,
-            books.small(),
-            recovery_target_s=10,
-            session_timeout_ms=SESSION_MS,
-            blocks=blocks,
-        )
-        try:
-            return measure(cluster)
-        finally:
-            cluster.close()
-            broker.kill()
+    settings = {"recovery_target_s": 10, "session_timeout_ms": SESSION_MS, "blocks": blocks}
+    with workplace() as folder, cluster_on(folder, books.small(), **settings) as cluster:
+        return measure(cluster)
 
 
 def single(cluster: Cluster, lines: list[bytes], agents: Agents) -> dict[str, Any]:
@@ -103,7 +88,7 @@ def frames(cluster: Cluster, lines: list[bytes]) -> dict[str, Any]:
     deciding, packing = stopped(cluster, SPLIT)
     cluster.produce(lines)
     packing.signal(signal.SIGCONT)
-    wait(lambda: cluster.packed(packing) >= len(lines), 600)
+    wait("every event is packed", lambda: cluster.packed(packing) >= len(lines), 600)
     packing.kill()
     return let_loose(cluster, [deciding], len(lines))
 
@@ -112,7 +97,7 @@ def stopped(cluster: Cluster, agents: Agents) -> list[Worker]:
     """Start workers and stop them when all is assigned."""
     started = [cluster.worker(name, "--agents", some) for name, some in agents.items()]
     cluster.wait_until_owned(sum("decide" in some for some in agents.values()), 120)
-    wait(lambda: all(cluster.status(one) for one in started), 120)
+    wait("every worker answers", lambda: all(cluster.status(one) for one in started), 120)
     time.sleep(2)  # the intake's group has assigned its partitions
     for one in started:
         one.signal(signal.SIGSTOP)
@@ -124,7 +109,7 @@ def let_loose(cluster: Cluster, workers: list[Worker], events: int) -> dict[str,
     began, cpu, broker = time.monotonic(), [one.cpu_s() for one in workers], cluster.broker.cpu_s()
     for one in workers:
         one.signal(signal.SIGCONT)
-    wait(lambda: sum(cluster.folded(one) for one in workers) >= events, 600)
+    wait(f"{events} events are folded", lambda: sum(map(cluster.folded, workers)) >= events, 600)
     seconds, millions = time.monotonic() - began, events / 1e6
     return {
         "events_per_s": events / seconds,
@@ -147,14 +132,6 @@ def plain(cluster: Cluster, lines: list[bytes]) -> dict[str, Any]:
     )
     cpu, rate = done.stdout.split()[-2:]
     return {"cpu_s_per_million": float(cpu), "events_per_s": float(rate)}
-
-
-def wait(done: Callable[[], bool], seconds: float) -> None:
-    """Wait until `done` says so."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"not done after {seconds} s"
-        time.sleep(LOOK_S)
 
 
 def said(figures: dict[str, Any]) -> str:

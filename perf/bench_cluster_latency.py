@@ -19,9 +19,8 @@ from perf import books, lines
 from perf.measure import arguments, workplace
 from perf.offered import shares
 from perf.report import keep, table
-from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.rig import Reader
-from tests.parts.kafka.workers import PARTITIONS, RAW_PARTITIONS, Cluster, Worker
+from tests.parts.kafka.workers import PARTITIONS, RAW_PARTITIONS, Cluster, Worker, cluster_on
 
 RATE = 20_000
 TICK_S = 0.002
@@ -44,19 +43,11 @@ def main() -> None:
 
 def measure(subscribers: int, events: int, names: tuple[str, ...], quick: bool) -> dict[str, Any]:
     """Offer events to that many workers; return what their decisions waited."""
-    with workplace() as folder:
-        broker = Broker(folder / "kafka")
-        broker.start()
-        cluster = Cluster(
-            folder / "cluster", broker, books.small(), recovery_target_s=10, session_timeout_ms=SESSION_MS
-        )
-        try:
-            workers = [cluster.worker(name) for name in names]
-            cluster.wait_until_owned(len(names), 120)
-            return asyncio.run(offered(cluster, workers, lines.Feed(subscribers), events, 0.5 if quick else SKIP_S))
-        finally:
-            cluster.close()
-            broker.kill()
+    settings = {"recovery_target_s": 10, "session_timeout_ms": SESSION_MS}
+    with workplace() as folder, cluster_on(folder, books.small(), **settings) as cluster:
+        workers = [cluster.worker(name) for name in names]
+        cluster.wait_until_owned(len(names), 120)
+        return asyncio.run(offered(cluster, workers, lines.Feed(subscribers), events, 0.5 if quick else SKIP_S))
 
 
 async def offered(

@@ -13,11 +13,10 @@ from typing import Any
 
 from perf import books
 from perf.lines import BLOCK, Feed, blocks, everybody
-from perf.measure import arguments, workplace
+from perf.measure import arguments, wait, workplace
 from perf.report import keep, table
-from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.rig import Reader, produce_blocks
-from tests.parts.kafka.workers import RAW_PARTITIONS, Cluster, Worker
+from tests.parts.kafka.workers import RAW_PARTITIONS, Cluster, Worker, cluster_on
 
 PARTITIONS = 4
 SESSION_MS = 6_000
@@ -34,7 +33,6 @@ LAST_WORDS_S = 1.0
 WAIT_S = 60.0
 FILL_S = 300.0
 FILL_EVENTS = 8 * BLOCK
-LOOK_S = 0.05
 
 
 def main() -> None:
@@ -58,39 +56,30 @@ def main() -> None:
 
 def moved(subscribers: int, target_s: float, copies: int) -> dict[str, Any]:
     """Kill one of two workers; return what its partitions waited for."""
-    with workplace() as folder:
-        broker = Broker(folder / "kafka")
-        broker.start()
-        cluster = Cluster(
-            folder / "cluster",
-            broker,
-            books.small(),
-            recovery_target_s=target_s,
-            session_timeout_ms=SESSION_MS,
-            partitions=PARTITIONS,
-            memory_subscribers=2 * subscribers,
-            blocks=True,
-            cluster_settings=f"standby_copies = {copies}",
-        )
-        try:
-            workers = [cluster.worker("a"), cluster.worker("b")]
-            cluster.wait_until_owned(2, 120)
-            taken = fill(cluster, workers, subscribers)
-            return {"copies": copies, **kill(cluster, workers, Feed(subscribers, first=taken))}
-        finally:
-            cluster.close()
-            broker.kill()
+    settings = {
+        "recovery_target_s": target_s,
+        "session_timeout_ms": SESSION_MS,
+        "partitions": PARTITIONS,
+        "memory_subscribers": 2 * subscribers,
+        "blocks": True,
+        "cluster_settings": f"standby_copies = {copies}",
+    }
+    with workplace() as folder, cluster_on(folder, books.small(), **settings) as cluster:
+        workers = [cluster.worker("a"), cluster.worker("b")]
+        cluster.wait_until_owned(2, 120)
+        taken = fill(cluster, workers, subscribers)
+        return {"copies": copies, **kill(cluster, workers, Feed(subscribers, first=taken))}
 
 
 def fill(cluster: Cluster, workers: list[Worker], subscribers: int) -> int:
     """Bring in every subscriber, then events until all pages were swept once; return how many events those were."""
     cluster.produce_blocks(cut(everybody(Feed(subscribers))))
-    wait_for(cluster, workers, subscribers)
+    wait_until_folded(cluster, workers, subscribers)
     taken = 0
     while not all(one["sweeps"] for worker in workers for one in cluster.status(worker)["partitions"].values()):
         cluster.produce_blocks(cut(blocks(Feed(subscribers, first=taken), FILL_EVENTS)))
         taken += FILL_EVENTS
-        wait_for(cluster, workers, subscribers + taken)
+        wait_until_folded(cluster, workers, subscribers + taken)
     return taken
 
 
@@ -147,12 +136,9 @@ def cut(blocks: Iterable[memoryview], size: int = RECORD_BYTES) -> Iterator[byte
             start = end
 
 
-def wait_for(cluster: Cluster, workers: list[Worker], events: int) -> None:
+def wait_until_folded(cluster: Cluster, workers: list[Worker], events: int) -> None:
     """Wait until the workers have folded that many."""
-    deadline = time.monotonic() + FILL_S
-    while sum(cluster.folded(one) for one in workers) < events:
-        assert time.monotonic() < deadline, f"{events} events are not folded after {FILL_S} s"
-        time.sleep(LOOK_S)
+    wait(f"{events} events are folded", lambda: sum(map(cluster.folded, workers)) >= events, FILL_S)
 
 
 if __name__ == "__main__":

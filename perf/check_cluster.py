@@ -11,9 +11,8 @@ from perf import books
 from perf.lines import Feed, blocks
 from perf.measure import arguments, workplace
 from perf.report import keep, table
-from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.rig import records_of
-from tests.parts.kafka.workers import Cluster, decided_embedded, rows
+from tests.parts.kafka.workers import cluster_on, decided_embedded, rows
 
 
 def main() -> int:
@@ -22,19 +21,13 @@ def main() -> int:
     lines = b"".join(bytes(block) for block in blocks(Feed(given.subscribers), given.events)).splitlines()
     with workplace() as folder:
         expected = decided_embedded(folder / "embedded", books.small(), lines, subscribers=given.subscribers)
-        broker = Broker(folder / "kafka")
-        broker.start()
-        cluster = Cluster(folder / "cluster", broker, books.small(), recovery_target_s=10, session_timeout_ms=10_000)
-        began = time.monotonic()
-        try:
+        with cluster_on(folder, books.small(), recovery_target_s=10, session_timeout_ms=10_000) as cluster:
+            began = time.monotonic()
             cluster.produce(lines[: given.events // 2])
             for name in ("a", "b", "c"):
                 cluster.worker(name)
             cluster.produce(lines[given.events // 2 :])
             reader = cluster.read_until(lambda one: rows(one.batches) >= rows(expected), 900)
-        finally:
-            cluster.close()
-            broker.kill()
     left, right = records_of(reader.batches), records_of(expected)
     figures = {
         "events": given.events,

@@ -3,8 +3,10 @@
 import argparse
 import concurrent.futures
 import multiprocessing
+import os
 import resource
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from perf.report import RESULTS
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+LOOK_S = 0.05
 
 
 def arguments(
@@ -49,6 +52,20 @@ def waited_s() -> float:
     """Return how long threads of this process have been ready to run without a core: what else the machine did."""
     waits = (path.read_text(encoding="ascii").split()[1] for path in Path("/proc/self/task").glob("*/schedstat"))
     return sum(map(int, waits)) / 1e9
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds that a process has used, its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait(what: str, done: Callable[[], bool], seconds: float) -> None:
+    """Wait until `done` says so; AssertionError when `what` is not so after that long."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"{what}: not after {seconds} s"
+        time.sleep(LOOK_S)
 
 
 def resident_bytes() -> int:

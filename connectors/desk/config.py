@@ -39,7 +39,7 @@ class RedisConfig(BaseModel):
     settle_ms: Annotated[
         int,
         Field(
-            ge=0,
+            ge=20,
             le=60_000,
             description="Milliseconds after a start of Redis in which processes put back the panels they know and "
             "nothing else is taken; longer than sweep_ms, so that every process notices.",
@@ -110,3 +110,9 @@ class DeskConfig(BaseModel):
     session_ms: Annotated[
         int, Field(ge=60_000, le=604_800_000, description="Milliseconds a signed-in terminal stays signed in.")
     ] = 43_200_000
+
+    @model_validator(mode="after")
+    def _settles_longer_than_it_sweeps(self) -> Self:
+        if self.queue == "redis" and self.redis.settle_ms <= self.sweep_ms:
+            raise ValueError(f"redis.settle_ms={self.redis.settle_ms} must be > sweep_ms={self.sweep_ms}")
+        return self

@@ -13,7 +13,7 @@ local prefix = KEYS[1]
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
 if redis.call('GET', prefix .. ':run') ~= run then
   redis.call('SET', prefix .. ':run', run)
-  if tonumber(ARGV[1]) > 0 then redis.call('SET', prefix .. ':settling', run, 'PX', ARGV[1]) end
+  redis.call('SET', prefix .. ':settling', run, 'PX', ARGV[1])
 end
 local settled = 1 - redis.call('EXISTS', prefix .. ':settling')
 """

@@ -15,6 +15,7 @@ from tests.engine.conftest import Make
 from tests.engine.engines import ROOT, Engine, fetch, wait_for
 from tests.engine.world import BASE_MS, call, joined
 from tests.faults.counting import outcomes
+from tests.parts.ports import free_port
 
 FIRST = 8613800000000
 
@@ -112,13 +113,6 @@ def test_events_that_cannot_be_kept_are_not_answered_202(make: Make) -> None:
 
 
 # ---- events by TCP
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 def test_tcp_lines_are_acknowledged_when_they_are_durable(make: Make) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.parts.need import program
-from tests.parts.redis_server import free_port
+from tests.parts.ports import free_port
 
 RULES = Path(__file__).parents[2] / "engine" / "operations" / "alerts.yml"
 CONFIG = """

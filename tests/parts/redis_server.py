@@ -7,17 +7,14 @@ import time
 from pathlib import Path
 
 from tests.parts.need import program
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.parts.ports import free_port
 
 
 class RedisServer:
-    """One server process. What it held is gone when it dies, unless it `keeps` it in an append-only file."""
+    """One server process, used as a context or by hand.
+
+    What it held is gone when it dies, unless it `keeps` it in an append-only file.
+    """
 
     def __init__(self, folder: Path, *, keeps: bool = False) -> None:
         self._program = program("redis-server", package="redis-server")
@@ -26,6 +23,13 @@ class RedisServer:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "RedisServer":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -42,6 +46,7 @@ class RedisServer:
                         return
             except OSError:
                 time.sleep(0.02)
+        self.kill()
         raise AssertionError(f"redis-server did not answer on port {self.port} within 10 s")
 
     def ask(self, command: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from connectors.desk.config import RedisConfig
 from connectors.desk.queue import MemoryQueue, Queue
 from connectors.desk.redis import RedisQueue
+from tests.connectors.desk.world import until_settled
 from tests.parts.redis_server import RedisServer
 
 
@@ -26,8 +27,10 @@ async def queue(request: pytest.FixtureRequest) -> AsyncIterator[Queue]:
         made: Queue = MemoryQueue(300_000, 2_000)
     else:
         server: RedisServer = request.getfixturevalue("redis_for_all")
-        config = RedisConfig(url=server.url, prefix=f"test:{uuid.uuid4().hex}", terminals_per_reader=2, settle_ms=0)
+        config = RedisConfig(url=server.url, prefix=f"test:{uuid.uuid4().hex}", terminals_per_reader=2, settle_ms=20)
         made = RedisQueue(300_000, 2_000, config)
     await made.start()
+    if isinstance(made, RedisQueue):
+        await until_settled(made)
     yield made
     await made.stop()

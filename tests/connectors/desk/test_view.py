@@ -63,4 +63,14 @@ def test_a_setting_out_of_bounds_is_named_with_its_bound() -> None:
         DeskConfig.model_validate({"cards_max": 4})
     with pytest.raises(ValueError, match="url"):
         RedisConfig.model_validate({"url": "http://x"})
+    with pytest.raises(ValueError, match=r"settle_ms\n.*greater than or equal to 20"):
+        RedisConfig.model_validate({"settle_ms": 0})
     assert all(field.description for kind in (DeskConfig, RedisConfig) for field in kind.model_fields.values())
+
+
+def test_redis_must_settle_longer_than_processes_sweep() -> None:
+    both = {"sweep_ms": 500, "redis": {"settle_ms": 500}}
+    with pytest.raises(ValueError, match=r"redis\.settle_ms=500 must be > sweep_ms=500"):
+        DeskConfig.model_validate({"queue": "redis", **both})
+    assert DeskConfig.model_validate({"queue": "redis", **both, "sweep_ms": 499}).redis.settle_ms == 500
+    assert DeskConfig.model_validate({"queue": "memory", **both}).sweep_ms == 500

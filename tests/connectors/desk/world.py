@@ -1,6 +1,8 @@
 """A desk for tests: a clock that is set by hand or runs, a log that can refuse, and a server on a free port."""
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -10,7 +12,8 @@ from aiohttp import web
 from connectors.desk.config import DeskConfig
 from connectors.desk.desk import Desk, now_ms
 from connectors.desk.model import Answer, Card, Customer, Visit
-from connectors.desk.queue import MemoryQueue, Queue
+from connectors.desk.queue import MemoryQueue, Queue, QueueLost
+from connectors.desk.redis import RedisQueue
 from connectors.desk.routes import add_routes
 from connectors.desk.session import Sessions
 
@@ -77,6 +80,17 @@ def desk_over(queue: Queue | None = None, clock: object = None, **settings: obje
     log = Log()
     queue = queue or MemoryQueue(config.visit_idle_ms, config.retry_ms)
     return Desk(queue, log.on_visit, log.on_answer, config, clock or now_ms), log  # type: ignore[arg-type]  # a callable
+
+
+async def until_settled(queue: Queue) -> None:
+    """Wait until a Redis that this queue meets for the first time has its panels."""
+    assert isinstance(queue, RedisQueue)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with contextlib.suppress(QueueLost):
+            return await queue.settled()
+        await asyncio.sleep(0.01)
+    raise AssertionError("redis did not settle within 10 s")
 
 
 @dataclass

@@ -12,8 +12,8 @@ from connectors.desk.config import RedisConfig
 from connectors.desk.desk import Desk
 from connectors.desk.model import Panel, Placing, Reply, Ruling
 from connectors.desk.queue import QueueLost
-from connectors.desk.redis import RedisQueue
-from tests.connectors.desk.world import ANNA, BERT, Log, card, desk_over, serve
+from connectors.desk.redis import VERSIONS_AHEAD, RedisQueue
+from tests.connectors.desk.world import ANNA, BERT, Log, card, desk_over, serve, until_settled
 from tests.parts.chromium import Chromium, Tab
 from tests.parts.redis_server import RedisServer
 
@@ -28,22 +28,11 @@ async def process(server: RedisServer, **settings: object) -> AsyncIterator[tupl
     config = RedisConfig.model_validate({"url": server.url, "timeout_ms": 300, "settle_ms": 300, **settings})
     desk, log = desk_over(RedisQueue(300_000, 500, config), retry_ms=500, sweep_ms=100)
     await desk.start()
-    await until_settled(desk)
+    await until_settled(desk.queue)
     try:
         yield desk, log
     finally:
         await desk.stop()
-
-
-async def until_settled(desk: Desk) -> None:
-    queue = desk.queue
-    assert isinstance(queue, RedisQueue)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with contextlib.suppress(QueueLost):
-            return await queue.settled()
-        await asyncio.sleep(0.02)
-    raise AssertionError("redis did not settle within 10 s")
 
 
 async def eventually(seen: object, seconds: float = 10) -> None:
@@ -66,7 +55,7 @@ async def test_the_page_waits_for_redis_and_no_answer_is_lost(redis_server: Redi
     config = RedisConfig(url=redis_server.url, timeout_ms=300, settle_ms=300)
     desk, log = desk_over(RedisQueue(300_000, 500, config), retry_ms=500, sweep_ms=100)
     async with serve(desk, log) as served, Tab(chromium.port) as tab:
-        await until_settled(desk)
+        await until_settled(desk.queue)
         await tab.resize(1280, 800)
         await tab.open(f"{served.url}/desk/counter-3")
         await tab.until("document.body.dataset.link === 'ok'")
@@ -138,7 +127,7 @@ async def test_what_redis_forgot_is_put_back_unless_it_knows_better(redis_server
         for task in looking[1:]:
             task.cancel()
         redis_server.start()
-        await eventually(lambda: web.queue.within_reach and newest["t1"].version > 1000)
+        await eventually(lambda: web.queue.within_reach and newest["t1"].version > VERSIONS_AHEAD)
         assert (await other.queue.read("t1")).open_visit == newest["t1"].open_visit
         assert await other.offer(ANNA, card("d1")) is Placing.SHOWN
         await eventually(lambda: bool(newest["t1"].live))

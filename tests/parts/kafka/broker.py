@@ -15,7 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+from perf.measure import cpu_s
 from tests.parts.need import missing
+from tests.parts.ports import free_port
 
 HERE = Path(__file__).parent
 READY_S = 60.0
@@ -36,15 +38,8 @@ def installed() -> Path:
     return folder / "libs"
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Broker:
-    """A broker that tests may kill, pause and start again on the same data and port.
+    """A broker that tests may kill, pause and start again on the same data and port; used as a context, or by hand.
 
     With a `password`, its clients must speak TLS, trust `certificate` and log in as `user`.
     """
@@ -61,6 +56,13 @@ class Broker:
         self._controller = free_port()
         self._libs = installed()
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Broker":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     def start(self) -> None:
         """Start it and wait until it serves clients."""
@@ -108,8 +110,7 @@ class Broker:
     def cpu_s(self) -> float:
         """Return the CPU seconds it has used."""
         assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self._process.pid)
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:

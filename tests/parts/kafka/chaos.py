@@ -31,10 +31,9 @@ from aiokafka import AIOKafkaProducer
 from perf import books
 from perf.lines import Feed, blocks
 from perf.measure import workplace
-from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.judge import SMALL_BOOK, Verdict, judge
 from tests.parts.kafka.rig import partition_of_line
-from tests.parts.kafka.workers import RAW_PARTITIONS, Cluster, Worker, decided_embedded, rows
+from tests.parts.kafka.workers import RAW_PARTITIONS, Cluster, Worker, cluster_on, decided_embedded, rows
 from tests.parts.redis_server import RedisServer
 
 SESSION_MS = 3_000
@@ -118,31 +117,12 @@ class Load(threading.Thread):
 
 
 class World:
-    """Broker, workers and what is being done to them."""
+    """Broker, workers, Redis and what is being done to them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.broker = Broker(folder / "kafka")
-        self.broker.start()
-        self.redis = RedisServer(folder)
-        self.redis.start()
-        self.cluster = Cluster(
-            folder / "cluster",
-            self.broker,
-            books.small(),
-            session_timeout_ms=SESSION_MS,
-            cluster_settings="standby_copies = 1",
-            more=DESK.format(url=self.redis.url),
-        )
+    def __init__(self, cluster: Cluster, redis: RedisServer) -> None:
+        self.cluster, self.broker, self.redis = cluster, cluster.broker, redis
         self.done: Counter[str] = Counter()
         self._away: dict[str, float] = {}
-        self._left: list[Worker] = []
-
-    def close(self) -> None:
-        """Leave nothing behind."""
-        self.cluster.workers += self._left
-        self.cluster.close()
-        self.redis.kill()
-        self.broker.kill()
 
     def run(self, faults: Sequence[Fault], load: Load) -> None:
         """Do what the plan says, then let everybody go on."""
@@ -178,9 +158,9 @@ class World:
                 self.cluster.worker(fault.whom)
                 return
             case "leave":
-                self._left.append(self._worker(fault.whom))
-                self.cluster.workers.remove(self._left[-1])
-                self._left[-1].signal(signal.SIGTERM)
+                leaving = self._worker(fault.whom)
+                self.cluster.workers.remove(leaving)
+                leaving.signal(signal.SIGTERM)
                 return
             case "pause":
                 self._worker(fault.whom).signal(signal.SIGSTOP)
@@ -218,20 +198,21 @@ def chaos(folder: Path, seed: int, seconds: float, rate: float) -> dict[str, Any
     """Run one plan; return what was done and the verdict."""
     lines = b"".join(bytes(block) for block in blocks(Feed(SUBSCRIBERS, seed=seed), int(seconds * rate))).splitlines()
     expected = decided_embedded(folder / "embedded", books.small(), lines)
-    world = World(folder)
-    try:
-        world.run(list(plan(seed, seconds)), Load(world.broker.bootstrap, lines, rate))
-        reader = world.cluster.read_until(lambda one: rows(one.batches) >= rows(expected), PATIENCE_S)
-    finally:
-        world.close()
-    logs = "".join(one.log for one in world.cluster.workers)
+    settings = {"session_timeout_ms": SESSION_MS, "cluster_settings": "standby_copies = 1"}
+    with RedisServer(folder) as redis:
+        more = DESK.format(url=redis.url)
+        with cluster_on(folder, books.small(), **settings, more=more) as cluster:
+            world = World(cluster, redis)
+            world.run(list(plan(seed, seconds)), Load(cluster.broker.bootstrap, lines, rate))
+            reader = cluster.read_until(lambda one: rows(one.batches) >= rows(expected), PATIENCE_S)
+    logs = [log.read_text(encoding="utf-8") for log in cluster.folder.glob("*.log")]
     verdict: Verdict = judge(reader.batches, expected, SMALL_BOOK)
     return {
         "seed": seed,
         "seconds": seconds,
         "events": len(lines),
         "faults": dict(sorted(world.done.items())),
-        "restored": logs.count(": Restored("),
+        "restored": sum(log.count(": Restored(") for log in logs),
         "dropped_by_reader": reader.dropped,
         "clean": verdict.clean,
         **dataclasses.asdict(verdict),
@@ -244,8 +225,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long events are offered")
     parser.add_argument("--seed", type=int, default=1, help="which plan, and which events")
     parser.add_argument("--rate", type=float, default=3_000.0, help="events a second")
-    parser.add_argument("--logs", type=Path, help="existing folder to which logs are copied at the end")
+    parser.add_argument("--logs", type=Path, help="folder to which logs are copied at the end")
     given = parser.parse_args()
+    if given.logs is not None:
+        given.logs.mkdir(parents=True, exist_ok=True)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the reader's and the load's complaints are expected
     with workplace() as folder:
         try:

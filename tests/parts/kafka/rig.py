@@ -82,6 +82,23 @@ async def _send(producer: Any, batch: Any, topic: str, partition: int) -> None:
     await (await producer.send_batch(batch, topic, partition=partition))
 
 
+async def records(bootstrap: str, places: Sequence[TopicPartition]) -> list[Any]:
+    """Return every record that these partitions hold now, each partition's in order; see `aiokafka.ConsumerRecord`."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    found: list[Any] = []
+    try:
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends = await consumer.end_offsets(places)
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            for polled in (await consumer.getmany(timeout_ms=200)).values():
+                found += polled
+    finally:
+        await consumer.stop()
+    return found
+
+
 class Reader:
     """Reads the decisions topic from the beginning; drops what is at or below the position it has seen."""
 

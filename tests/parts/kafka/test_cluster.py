@@ -14,9 +14,8 @@ from perf import books
 from perf.lines import Feed, blocks
 from rules.gates import Gate
 from state.hashing import stable_id
-from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.rig import records_of
-from tests.parts.kafka.workers import PARTITIONS, Cluster, decided_embedded, rows
+from tests.parts.kafka.workers import PARTITIONS, cluster_on, decided_embedded, rows
 from tests.parts.prometheus_server import Prometheus
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
@@ -37,14 +36,8 @@ def expected(lines, tmp_path_factory):
 
 @pytest.fixture
 def cluster(tmp_path):
-    broker = Broker(tmp_path / "kafka")
-    broker.start()
-    made = Cluster(tmp_path / "cluster", broker, books.small())
-    try:
+    with cluster_on(tmp_path, books.small()) as made:
         yield made
-    finally:
-        made.close()
-        broker.kill()
 
 
 def rules_of(batches):

@@ -19,8 +19,7 @@ from aiokafka.errors import NotLeaderForPartitionError
 
 from state.hashing import partition_of
 from tests.engine.world import BOOK, call, line
-from tests.parts.kafka.broker import Broker
-from tests.parts.kafka.workers import PARTITIONS, ROOT, START, Cluster, decided_embedded, rows, wait_for_text
+from tests.parts.kafka.workers import PARTITIONS, ROOT, START, cluster_on, decided_embedded, rows, wait_for_text
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
@@ -41,18 +40,12 @@ LINES = [one for group in zip(*(calls(who, 7) for who in CALLERS), strict=True) 
 
 @pytest.fixture
 def cluster(tmp_path):
-    broker = Broker(tmp_path / "kafka")
-    broker.start()
-    made = Cluster(tmp_path / "cluster", broker, {"book.toml": BOOK + LISTS}, recovery_target_s=10.0)
-    try:
+    with cluster_on(tmp_path, {"book.toml": BOOK + LISTS}, recovery_target_s=10.0) as made:
         made.worker("a")
         made.worker("b")
         made.produce(LINES)
         made.wait_until_owned(2, 180)  # the first test of a release compiles every kernel
         yield made
-    finally:
-        made.close()
-        broker.kill()
 
 
 def until(asked, wanted, seconds=30.0):

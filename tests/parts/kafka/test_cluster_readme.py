@@ -25,9 +25,13 @@ def block(language):
     return re.search(rf"```{language}\n(.*?)```", SECTION, re.DOTALL)[1]
 
 
-def test_the_readme_leads_to_a_cluster(tmp_path):
-    broker = Broker(tmp_path / "kafka")
-    broker.start()
+@pytest.fixture
+def broker(tmp_path):
+    with Broker(tmp_path / "kafka") as made:
+        yield made
+
+
+def test_the_readme_leads_to_a_cluster(tmp_path, broker):
     (tmp_path / "rules").symlink_to(ROOT / "rules")
     (tmp_path / "cluster.toml").write_text(block("toml").replace("127.0.0.1:9092", broker.bootstrap))
     lines = block("sh").replace("127.0.0.1:9092", broker.bootstrap).replace("--events 20000", "--events 8000")
@@ -54,29 +58,24 @@ def test_the_readme_leads_to_a_cluster(tmp_path):
         for worker in behind:
             worker.kill()
             worker.wait(20)
-        broker.kill()
 
 
-def test_topics_that_do_not_fit_are_named(tmp_path):
-    broker = Broker(tmp_path / "kafka")
-    broker.start()
-    try:
-        config = tmp_path / "cluster.toml"
-        config.write_text(block("toml").replace("127.0.0.1:9092", broker.bootstrap))
+def test_topics_that_do_not_fit_are_named(tmp_path, broker):
+    config = tmp_path / "cluster.toml"
+    config.write_text(block("toml").replace("127.0.0.1:9092", broker.bootstrap))
 
-        def opportune(*words):
-            return subprocess.run(
-                [sys.executable, "-c", START, *words, "--config", config],
-                env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-            )  # fmt: skip
+    def opportune(*words):
+        return subprocess.run(
+            [sys.executable, "-c", START, *words, "--config", config],
+            env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
-        assert opportune("worker").stderr.count("is missing") == 9
-        assert opportune("topics", "create").returncode == 1, "the raw topic is its producers'"
-        assert opportune("topics", "create", "--raw", "4").returncode == 0
-        config.write_text(config.read_text().replace("partitions = 8", "partitions = 16"))
-        faults = opportune("topics", "check")
-        assert faults.returncode == 1
-        assert "topic opportune.log: partitions=8 must be 16" in faults.stdout
-    finally:
-        broker.kill()
+    assert opportune("worker").stderr.count("is missing") == 9
+    assert opportune("topics", "create").returncode == 1, "the raw topic is its producers'"
+    assert opportune("topics", "create", "--raw", "4").returncode == 0
+    config.write_text(config.read_text().replace("partitions = 8", "partitions = 16"))
+    faults = opportune("topics", "check")
+    assert faults.returncode == 1
+    assert "topic opportune.log: partitions=8 must be 16" in faults.stdout
+    broker.kill()
     assert "no broker answers" in opportune("topics", "check").stderr

@@ -9,7 +9,7 @@ import asyncio
 import time
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from engine.compiled import compile_book
 from rules.load import load_book
@@ -18,9 +18,8 @@ from state.frame import FrameKind, decode
 from state.store import MemoryStore
 from tests.engine.cluster.test_fold import KafkaLog, fold_of
 from tests.engine.world import BOOK, call
-from tests.parts.kafka.broker import Broker
-from tests.parts.kafka.rig import records_of
-from tests.parts.kafka.workers import PARTITIONS, START, Cluster, rows, wait_for_text
+from tests.parts.kafka.rig import records, records_of
+from tests.parts.kafka.workers import PARTITIONS, START, cluster_on, rows, wait_for_text
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
@@ -46,36 +45,21 @@ def calls(part):
 
 @pytest.fixture
 def cluster(tmp_path):
-    broker = Broker(tmp_path / "kafka")
-    broker.start()
-    made = Cluster(tmp_path / "cluster", broker, {"book.toml": BOOK})
-    (made.folder / "next").mkdir()
-    (made.folder / "next" / "book.toml").write_text(BOOK + MORE)
-    text = (made.folder / "config.toml").read_text()
-    (made.folder / "next.toml").write_text(text.replace('folder = "book"', 'folder = "next"'))
-    try:
+    with cluster_on(tmp_path, {"book.toml": BOOK}) as made:
+        (made.folder / "next").mkdir()
+        (made.folder / "next" / "book.toml").write_text(BOOK + MORE)
+        text = (made.folder / "config.toml").read_text()
+        (made.folder / "next.toml").write_text(text.replace('folder = "book"', 'folder = "next"'))
         yield made
-    finally:
-        made.close()
-        broker.kill()
 
 
-async def frames_of(bootstrap, books):
+def frames_of(bootstrap, books):
     """Return every frame of the log, by partition."""
     schemas = {one.book.schema.fingerprint: one.book.schema for one in books.values()}
-    places = [TopicPartition("opportune.log", number) for number in range(PARTITIONS)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends, found = await consumer.end_offsets(places), {place.partition: [] for place in places}
-        while any([await consumer.position(place) < ends[place] for place in places]):
-            for place, records in (await consumer.getmany(timeout_ms=200)).items():
-                found[place.partition] += [(one.offset, decode(one.value, schemas.__getitem__)) for one in records]
-        return found
-    finally:
-        await consumer.stop()
+    found = {number: [] for number in range(PARTITIONS)}
+    for one in asyncio.run(records(bootstrap, [TopicPartition("opportune.log", number) for number in found])):
+        found[one.partition].append((one.offset, decode(one.value, schemas.__getitem__)))
+    return found
 
 
 def folded_at_once(frames, books):
@@ -123,7 +107,7 @@ def test_workers_of_different_books_and_releases_decide_what_one_fold_of_the_log
     books = {
         book.version: compile_book(book) for book in (load_book(cluster.folder / name) for name in ("book", "next"))
     }
-    frames = asyncio.run(frames_of(cluster.broker.bootstrap, books))
+    frames = frames_of(cluster.broker.bootstrap, books)
     expected = folded_at_once(frames, books)
     found = cluster.read_until(lambda reader: rows(reader.batches) >= rows(expected)).batches
     assert rows(expected) > 20 * len(CALLERS)

@@ -7,10 +7,12 @@ import asyncio
 import signal
 import time
 from collections import Counter, defaultdict
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from itertools import count
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from rules.load import load_text
 from state import decisions
@@ -18,17 +20,19 @@ from state.decisions import Outcome, OutcomeState, decision_id
 from state.frame import FrameKind, decode
 from state.hashing import partition_of
 from state.schema import OUTCOME
-from tests.parts.kafka.broker import Broker
-from tests.parts.kafka.workers import PARTITIONS, Cluster
+from tests.parts.kafka.rig import records
+from tests.parts.kafka.workers import PARTITIONS, cluster_on
 from tests.parts.smsc.centre import Centre
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
+ZONE = "UTC" if 6 <= datetime.now(UTC).hour < 18 else "Asia/Shanghai"
+"""One in which no midnight comes soon: quotas are those of a day."""
 BOOK = {
-    "book.toml": """
+    "book.toml": f"""
 campaign = "care"
 [book]
-zone = "Asia/Shanghai"
+zone = "{ZONE}"
 max_age = "30000d"
 [channels.sms]
 kind = "sms"
@@ -39,7 +43,7 @@ kind = "sms"
 [offers.one]
 title = "one"
 [events.call]
-fields = { kind = "string!", seconds = "int!" }
+fields = {{ kind = "string!", seconds = "int!" }}
 """
     + "".join(
         f"""
@@ -55,7 +59,7 @@ text.{name} = "You called {{kind}}"
         for name in ("sms", "slow", "few")
     )
 }
-QUOTA, RATE = 37, 40
+QUOTA, RATE, SMS_RATE, WINDOW = 37, 40, 300, 50
 MORE = """
 [gateways.smsc]
 kind = "smpp"
@@ -63,14 +67,14 @@ host = "127.0.0.1"
 port = {port}
 system_id = "tester"
 password = {{ env = "SMSC_TEST_PASSWORD" }}
-window = 50
+window = {window}
 rate_per_s = 10000.0
 reconnect_ms_min = 20
 reconnect_ms_max = 500
 [channels.sms]
 gateway = "smsc"
 source_address = "10086"
-rate_per_s = 300.0
+rate_per_s = {sms_rate}
 [channels.slow]
 gateway = "smsc"
 source_address = "10087"
@@ -82,38 +86,36 @@ rate_per_s = 1000.0
 quota_per_day = {quota}
 """
 ENDS = {OutcomeState.COMMITTED, OutcomeState.REFUNDED, OutcomeState.UNKNOWN}
+IN_DOUBT_MAX = WINDOW + SMS_RATE // 10
+"""What one dispatcher that stops leaves UNKNOWN at most: a window of texts without an answer, and, answered but not yet
+committed as answered, what its rate lets go at once: a tenth of a second's."""
 _subscribers = count(8_613_800_000_000)
 
 
 class Rig:
-    """A cluster with one worker that decides, a message centre, and the dispatchers that a test starts."""
+    """A cluster with one worker that decides and two that dispatch, and a message centre."""
 
-    def __init__(self, folder, broker, centre):
-        self.centre = centre
-        more = MORE.format(port=centre.port, quota=QUOTA, rate=RATE)
-        self.cluster = Cluster(folder, broker, BOOK, more=more)
+    def __init__(self, cluster, centre):
+        self.cluster, self.centre = cluster, centre
         self.schema = load_text(BOOK).schema
-        self.decider = self.cluster.worker("decider", "--agents", "intake,decide")
-        self.wanted = 0
+        cluster.worker("decider", "--agents", "intake,decide")
+        self.dispatchers = [cluster.worker(name, "--agents", "dispatch") for name in ("one", "other")]
 
-    def dispatcher(self, name):
-        return self.cluster.worker(name, "--agents", "dispatch")
-
-    def wait_until_sent(self, workers, seconds=40):
-        """Wait until every partition of decisions has a dispatcher, and that many have some."""
+    def wait_until_sent(self, seconds=40):
+        """Wait until every partition of decisions has a dispatcher, and both have some."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            owned = [len(self.figures(one)) for one in self.cluster.workers[1:]]
-            if sum(owned) == PARTITIONS and sum(some > 0 for some in owned) == workers:
+            owned = [len(self.figures(one)) for one in self.dispatchers]
+            if sum(owned) == PARTITIONS and min(owned) > 0:
                 return
             time.sleep(0.1)
-        raise AssertionError(f"partitions sent by {workers} dispatchers after {seconds} s: {owned}")
+        raise AssertionError(f"partitions sent by both dispatchers after {seconds} s: {owned}")
 
     def figures(self, worker):
         return self.cluster.status(worker).get("dispatch", {}).get("partitions", {})
 
     def waiting(self):
-        return sum(one["waiting"] for worker in self.cluster.workers[1:] for one in self.figures(worker).values())
+        return sum(one["waiting"] for worker in self.dispatchers for one in self.figures(worker).values())
 
     def call(self, kind, calls):
         """Let subscribers of their own make calls, each of which is decided once; return who."""
@@ -147,22 +149,12 @@ class Rig:
 
 async def _read(bootstrap, schema):
     places = [TopicPartition(f"opportune.{name}", p) for name in ("decisions", "log") for p in range(PARTITIONS)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    decided, told, texts = {}, defaultdict(Counter), schema
-    try:
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
-        while any([await consumer.position(place) < ends[place] for place in places]):
-            for place, records in (await consumer.getmany(timeout_ms=200)).items():
-                for record in records:
-                    if place.topic.endswith("decisions"):
-                        _take_decisions(decided, place.partition, record.value)
-                    else:
-                        _take_outcomes(told, place.partition, decode(record.value, lambda _: texts))
-    finally:
-        await consumer.stop()
+    decided, told = {}, defaultdict(Counter)
+    for record in await records(bootstrap, places):
+        if record.topic.endswith("decisions"):
+            _take_decisions(decided, record.partition, record.value)
+        else:
+            _take_outcomes(told, record.partition, decode(record.value, lambda _: schema))
     return decided, told
 
 
@@ -184,23 +176,24 @@ def _take_outcomes(told, partition, frame):
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory):
+def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dispatch")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("SMSC_TEST_PASSWORD", "secret")
-    broker, centre = Broker(folder / "kafka"), Centre("CloudhopperCentre", 1_000_000, 50, 300, 1)
-    broker.start()
-    made = None
-    try:
+    centre = Centre("CloudhopperCentre", 1_000_000, WINDOW, 300, 1)
+    figures = {"quota": QUOTA, "rate": RATE, "sms_rate": SMS_RATE, "window": WINDOW}
+    more = MORE.format(port=centre.port, **figures)
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as closing:
+        patch.setenv("SMSC_TEST_PASSWORD", "secret")
         centre.start()
-        made = Rig(folder / "cluster", broker, centre)
-        yield made
-    finally:
-        if made is not None:
-            made.cluster.close()
-        centre.stop()
-        broker.kill()
-        patch.undo()
+        closing.callback(centre.stop)
+        yield Rig(closing.enter_context(cluster_on(folder, BOOK, more=more)), centre)
+
+
+@pytest.fixture
+def rig(running):
+    """The rig as every test finds it: all workers run, and both dispatchers have partitions."""
+    running.cluster.supervise()
+    running.wait_until_sent()
+    return running
 
 
 def ended(told, ids):
@@ -213,11 +206,20 @@ def of(decided, who):
     return [name for name, subscriber in decided.items() if subscriber in who]
 
 
+def ends_of(told, ids):
+    """Return how each decision ended. The log may be told of an end again, behind a crash, but never of another one."""
+    kinds = {name: [state for state in told[name] if state in ENDS] for name in ids}
+    assert {name: states for name, states in kinds.items() if len(states) != 1} == {}, (
+        "exactly one kind of end for each"
+    )
+    return {name: state for name, (state,) in kinds.items()}
+
+
 def test_dispatchers_that_die_under_load_send_each_text_once_and_account_for_all(rig):
-    one, other = rig.dispatcher("one"), rig.dispatcher("other")
-    rig.wait_until_sent(2)
+    (one, other), who = rig.dispatchers, []
+    starts = one.starts
     for step in range(12):
-        rig.call("sms", 100)
+        who += rig.call("sms", 100)
         if step == 3:
             one.kill()
             rig.cluster.supervise()
@@ -227,21 +229,23 @@ def test_dispatchers_that_die_under_load_send_each_text_once_and_account_for_all
             other.signal(signal.SIGCONT)
         time.sleep(0.6)
 
-    decided, told = rig.judge_until(lambda decided, told: len(decided) == 1200 and ended(told, decided))
+    decided, told = rig.judge_until(
+        lambda decided, told: len(of(decided, who)) == 1200 and ended(told, of(decided, who))
+    )
 
     sent = rig.submits()
     assert max(sent.values()) == 1, "no commercial text twice"
-    ends = {name: set(states) & ENDS for name, states in told.items()}
-    assert all(len(states) == 1 for states in ends.values()), "one end for each"
-    for name, subscriber in decided.items():
-        (end,) = ends[name]
-        assert end is OutcomeState.UNKNOWN or (end is OutcomeState.COMMITTED and sent[subscriber] == 1)
-    assert sum(states == {OutcomeState.UNKNOWN} for states in ends.values()) < 300
-    assert one.starts > 1
+    assert told.keys() <= decided.keys(), "nothing is told of what nobody decided"
+    ends = ends_of(told, of(decided, who))
+    for name, end in ends.items():
+        assert end is OutcomeState.UNKNOWN or (end is OutcomeState.COMMITTED and sent[decided[name]] == 1)
+    in_doubt = Counter(ends.values())[OutcomeState.UNKNOWN]
+    print(f"in doubt: {in_doubt} of {len(ends)}")
+    assert in_doubt <= 2 * IN_DOUBT_MAX, "one was killed, one stood still until others had its partitions"
+    assert one.starts > starts
 
 
 def test_receipts_that_come_over_another_workers_link_reach_their_partitions(rig):
-    rig.wait_until_sent(2)
     good, bad = rig.call("sms", 150), [998_000_000_000 + number for number in range(50)]
     rig.call_for("sms", bad)
     last = {OutcomeState.DELIVERED, OutcomeState.UNDELIVERED}
@@ -252,41 +256,41 @@ def test_receipts_that_come_over_another_workers_link_reach_their_partitions(rig
 
     assert all(OutcomeState.DELIVERED in told[name] for name in of(decided, good))
     assert all(OutcomeState.UNDELIVERED in told[name] for name in of(decided, bad))
-    passed_on = [rig.cluster.status(one)["dispatch"].get("receipts_passed_on", 0) for one in rig.cluster.workers[1:]]
+    passed_on = [rig.cluster.status(one)["dispatch"].get("receipts_passed_on", 0) for one in rig.dispatchers]
     assert min(passed_on) > 0, "each worker was told of messages that the other one sent"
 
 
 def test_quotas_and_rates_hold_over_two_dispatchers_and_a_takeover(rig):
-    rig.wait_until_sent(2)
     few = rig.call("few", 150)
-    until(lambda: sum(rig.submits("10088").values()) == QUOTA)
+    until(lambda: rig.submits("10088").total() == QUOTA)
+    before = rig.submits("10087").total()
     slow, since_s = rig.call("slow", 400), time.monotonic()
     time.sleep(3.0)
-    sent, seconds = sum(rig.submits("10087").values()), time.monotonic() - since_s
+    sent, seconds = rig.submits("10087").total() - before, time.monotonic() - since_s
     assert RATE < sent <= RATE * seconds + 2 * max(1, RATE / 10)
 
-    rig.cluster.workers[1].kill()
+    rig.dispatchers[0].kill()
     rig.cluster.supervise()
     few += rig.call("few", 150)
-    rig.wait_until_sent(2)
+    rig.wait_until_sent()
     decided, _ = rig.judge_until(lambda decided, _: len(of(decided, few)) == 300)
     time.sleep(1.0)
-    assert sum(rig.submits("10088").values()) <= QUOTA
+    assert rig.submits("10088").total() <= QUOTA
     assert len(of(decided, slow)) == 400
 
 
 def test_what_is_paused_or_killed_stops_within_a_second_everywhere_and_stays_so(rig):
-    rig.wait_until_sent(2)
     slow = rig.call("slow", 400)
-    until(lambda: rig.waiting() > 200)
+    rig.judge_until(lambda decided, _: len(of(decided, slow)) == 400)
+    assert rig.waiting() > 200
 
     paused = rig.cluster.command("pause", "rule", "on-slow", "--data", "decider")
     assert paused.returncode == 0, paused.stderr
     time.sleep(1.0)
     before = rig.submits("10087")
-    rig.cluster.workers[2].kill()
+    rig.dispatchers[1].kill()
     rig.cluster.supervise()
-    rig.wait_until_sent(2)
+    rig.wait_until_sent()
     time.sleep(1.0)
     assert rig.submits("10087") == before, "nothing goes after a pause, also from a dispatcher that started later"
 
@@ -296,8 +300,9 @@ def test_what_is_paused_or_killed_stops_within_a_second_everywhere_and_stays_so(
     decided, told = rig.judge_until(lambda decided, told: ended(told, of(decided, slow)))
     assert rig.submits("10087") == before
     assert all(OutcomeState.REFUNDED in told[name] for name in of(decided, set(slow) - set(before)))
-    assert rig.cluster.command("resume", "campaign", "care", "--data", "one").returncode == 0
-    assert [one.stop() for one in rig.cluster.workers] == [0, 0, 0], rig.cluster.workers[1].log
+    for what in (("campaign", "care"), ("rule", "on-slow")):
+        assert rig.cluster.command("resume", *what, "--data", "one").returncode == 0
+    assert [one.stop() for one in rig.cluster.workers] == [0, 0, 0], rig.dispatchers[0].log
 
 
 def until(condition, seconds=30):

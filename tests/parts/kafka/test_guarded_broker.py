@@ -33,10 +33,8 @@ pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
 @pytest.fixture
 def broker(tmp_path):
-    made = Broker(tmp_path / "kafka", password="a secret")
-    made.start()
-    yield made
-    made.kill()
+    with Broker(tmp_path / "kafka", password="a secret") as made:
+        yield made
 
 
 def opportune(folder, password, *words):

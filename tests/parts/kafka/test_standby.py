@@ -9,9 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from perf import books
 from perf.lines import Feed, blocks
-from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.rig import records_of
-from tests.parts.kafka.workers import PARTITIONS, Cluster, decided_embedded, rows
+from tests.parts.kafka.workers import PARTITIONS, cluster_on, decided_embedded, rows
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
@@ -22,16 +21,9 @@ SUBSCRIBERS = 2_000
 
 @pytest.fixture
 def cluster(tmp_path):
-    broker = Broker(tmp_path / "kafka")
-    broker.start()
-    made = Cluster(
-        tmp_path / "cluster", broker, books.small(), recovery_target_s=0.0005, cluster_settings="standby_copies = 1"
-    )
-    try:
+    settings = {"recovery_target_s": 0.0005, "cluster_settings": "standby_copies = 1"}
+    with cluster_on(tmp_path, books.small(), **settings) as made:
         yield made
-    finally:
-        made.close()
-        broker.kill()
 
 
 async def ends_of_pages(bootstrap):

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from perf.measure import cpu_s
 from perf.product import configure, running, write_book
 from state.decisions import DecisionBatch, decode
 from state.journal import Journal
@@ -90,8 +92,7 @@ class Worker:
     def cpu_s(self) -> float:
         """Return the CPU seconds of the process that runs now."""
         assert self.process is not None
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.process.pid)
 
     @property
     def log(self) -> str:
@@ -99,7 +100,10 @@ class Worker:
 
 
 class Cluster:
-    """A folder with book and configuration, its topics, and the workers started there."""
+    """A folder with book and configuration, its topics, and the workers started there; see `cluster_on`.
+
+    `workers` are those that `supervise` starts again; who is to stay away is taken off the list.
+    """
 
     def __init__(
         self,
@@ -118,6 +122,7 @@ class Cluster:
         self.folder, self.broker = folder, broker
         self.partitions = partitions
         self.workers: list[Worker] = []
+        self._started: list[Worker] = []
         folder.mkdir(parents=True, exist_ok=True)
         write_book(folder / "book", book)
         text = CONFIG.format(
@@ -146,8 +151,9 @@ class Cluster:
 
     def worker(self, name: str, *options: str) -> Worker:
         """Start a worker."""
-        self.workers.append(Worker(self.folder, name, *options).start())
-        return self.workers[-1]
+        self._started.append(Worker(self.folder, name, *options).start())
+        self.workers.append(self._started[-1])
+        return self._started[-1]
 
     def produce(self, lines: list[bytes]) -> None:
         asyncio.run(produce(self.broker.bootstrap, "raw", RAW_PARTITIONS, lines))
@@ -210,7 +216,8 @@ class Cluster:
         raise AssertionError(f"partitions owned by {workers} workers after {seconds} s: {owned}")
 
     def close(self) -> None:
-        for one in self.workers:
+        """Leave no worker behind, be it one that was taken off `workers`."""
+        for one in self._started:
             if one.process is not None and one.process.poll() is None:
                 one.signal(signal.SIGCONT)
                 one.kill()
@@ -231,6 +238,20 @@ class Cluster:
                 await reader.stop()
 
         return asyncio.run(read())
+
+
+@contextmanager
+def cluster_on(folder: Path, book: dict[str, str], **settings: Any) -> Iterator[Cluster]:
+    """A cluster below `folder`, with a broker of its own; whatever fails, neither is left behind.
+
+    `settings` are those of `Cluster`.
+    """
+    with Broker(folder / "kafka") as broker:
+        cluster = Cluster(folder / "cluster", broker, book, **settings)
+        try:
+            yield cluster
+        finally:
+            cluster.close()
 
 
 def decided_embedded(

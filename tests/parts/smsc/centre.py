@@ -4,13 +4,13 @@ import hashlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import threading
 import time
 from pathlib import Path
 
 from tests.parts.need import missing
+from tests.parts.ports import free_port
 
 HERE = Path(__file__).parent
 SUBMIT = re.compile(r"submit src=(\S*) dst=(\S+) esm=(\S+) dcs=(\S+) rd=(\S+) validity=(\S+) sm=(\S*)")
@@ -34,9 +34,7 @@ class Centre:
     def __init__(self, name: str, *behaviour: object) -> None:
         self.name, self.behaviour = name, behaviour
         self.lines: list[str] = []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
 
     def start(self) -> None:
         folder = installed()
@@ -46,9 +44,12 @@ class Centre:
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
         deadline = time.monotonic() + READY_S
-        while f"READY {self.port}" not in self.lines:
-            assert time.monotonic() < deadline, self.lines
+        while time.monotonic() < deadline:
+            if f"READY {self.port}" in self.lines:
+                return
             time.sleep(0.01)
+        self.stop()
+        raise AssertionError(f"{self.name} did not answer on port {self.port} within {READY_S} s: {self.lines}")
 
     def _read(self) -> None:
         assert self.process.stdout is not None
