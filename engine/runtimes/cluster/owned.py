@@ -7,8 +7,9 @@
 
 Frames that the redo has folded come a second time from the agent, whose stream begins at the group's committed offset;
 they are known by their position. One frame is taken at a time, fold and sending together: else a later one, which
-decides nothing, would let pages be written up to it before the decisions of an earlier one are on their way. Decisions are sent by one idempotent producer, so a reader finds them in the order of
-positions; the first that fails ends the worker, and the next owner goes on from what stands in the topic.
+decides nothing, would let pages be written up to it before the decisions of an earlier one are on their way. Decisions
+are sent by one idempotent producer, so a reader finds them in the order of positions; the first that fails ends the
+worker, and the next owner goes on from what stands in the topic.
 """
 
 import asyncio

@@ -43,9 +43,9 @@ async def test_a_fault_of_an_assignment_ends_the_worker(agent):
     below = SimpleNamespace(**{agent: SimpleNamespace(assigned=assigned)}, fail=failed.append)
     app = App(below)
     if agent == "decide":
-        module._add_decide(app, Config())  # noqa: SLF001 without a Faust app
+        module._add_decide(app, Config())
     else:
-        module._add_dispatch(app, below, Config())  # noqa: SLF001
+        module._add_dispatch(app, below, Config())
     for handler in app.on_rebalance_complete.handlers:
         await handler(app)
 

@@ -151,7 +151,7 @@ async def test_a_frame_that_was_read_while_its_partition_was_let_go_is_not_taken
         if comes_back:
             await decide.assigned([0], ())
 
-    decide._read = read  # noqa: SLF001 as if a book were compiled for it
+    decide._read = read
     await decide.take(0, 3, b"")
 
     assert one.taken == []
@@ -173,7 +173,7 @@ async def test_a_partition_let_go_while_a_frame_was_found_missing_is_left_to_who
     async def read(*_):
         return SimpleNamespace()
 
-    one.take, decide._read = take, read  # noqa: SLF001 a frame that reads
+    one.take, decide._read = take, read
     await decide.take(0, 3, b"")
 
     assert not decide.held

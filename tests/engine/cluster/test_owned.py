@@ -62,7 +62,7 @@ class Sender:
 async def owned():
     sender = Sender()
     one = Owned(cluster(), 0, None, None, None, sender, None, lambda *_: None, lambda: NOW_MS)
-    one.fold, one._journal = Fold(), Reached(-1)  # noqa: SLF001 what `open` makes of brokers
+    one.fold, one._journal = Fold(), Reached(-1)
     return one, sender
 
 

@@ -25,6 +25,7 @@ class OutgoingStandIn:
 
     def __init__(self, number, *_):
         self.number, self.read, self.failure, self.closed = number, 7, None, 0
+        self.closing = asyncio.Event()
         self.dispatcher = SimpleNamespace(log_away=False, room=lambda: 1, status=dict)
 
     async def open(self, _thrown):
@@ -32,6 +33,7 @@ class OutgoingStandIn:
 
     async def close(self, _wait_s):
         self.closed += 1
+        self.closing.set()
         await self.leave.wait()
 
 
@@ -87,8 +89,7 @@ async def test_partitions_let_go_while_a_fenced_one_is_closed_are_closed_once_an
     zero, one = (dispatch.owned[number] for number in (0, 1))
     async with watched(dispatch):
         zero.failure = one.failure = FENCED
-        while not zero.closed:
-            await asyncio.sleep(0.001)
+        await zero.closing.wait()
         revoked = asyncio.create_task(dispatch.revoked())
         await asyncio.sleep(0.005)
         OutgoingStandIn.leave.set()
@@ -103,8 +104,7 @@ async def test_a_partition_opened_anew_while_another_is_closed_is_left_alone(dis
     zero, one = (dispatch.owned[number] for number in (0, 1))
     async with watched(dispatch):
         zero.failure = one.failure = FENCED
-        while not zero.closed:
-            await asyncio.sleep(0.001)
+        await zero.closing.wait()
         rebalance = asyncio.gather(dispatch.revoked(), dispatch.assigned([1]))
         await asyncio.sleep(0.005)
         OutgoingStandIn.leave.set()

@@ -104,7 +104,7 @@ async def looked(monkeypatch, taken, *answers):
     """Let a watchdog look until every answer was given."""
     monkeypatch.setattr(module, "LOOK_S", 0.001)
     one = Watchdog(cluster(silent_s=5), "log", lambda: taken)
-    one._tail = Ends(*answers)  # noqa: SLF001 what `start` connects
+    one._tail = Ends(*answers)
     task = asyncio.create_task(one.run())
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(task, 0.05)
