@@ -131,6 +131,18 @@ class SourcesConfig(Section):
             raise ValueError(f"source name={twice[0]!r} must be used once")
         return self
 
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        readers: dict[str, str] = {}
+        for source in self.kafka:
+            first = readers.setdefault(source.topic, source.name)
+            if first != source.name:
+                raise ValueError(
+                    f"topic={source.topic!r} must be read by one source, not by {first!r} and {source.name!r}; one "
+                    "source takes events of all types: name them by mapping.types, their fields by mapping.rename"
+                )
+        return self
+
     @property
     def every(self) -> tuple[SourceConfig, ...]:
         """All sources, of whatever kind."""

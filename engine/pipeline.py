@@ -18,11 +18,13 @@ Nothing is retried here, because whatever was not acknowledged comes again after
 after the end fails at once, so nobody waits for ever.
 """
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -35,6 +37,8 @@ from engine.tickets import Ticket
 from state.batch import Batch, select
 from state.frame import FrameKind
 from state.hashing import partition_of, split_by_partition
+
+log = logging.getLogger("opportune.pipeline")
 
 T = TypeVar("T")
 
@@ -464,13 +468,21 @@ class Pipeline:
         return self._drained() and not any(self._folding)
 
     def _commit(self, taken: Sequence[tuple[Partition, list[Appended]]]) -> None:
-        """Make frames and decisions durable, in this order, all partitions side by side, and tell everybody."""
+        """Make frames and decisions durable, in this order, all partitions side by side, and tell everybody.
+
+        The first fault ends the pipeline; those of other partitions are logged, whenever they come.
+        """
         others = [self._syncing.submit(commit, *one) for one in taken[1:]]
-        commit(*taken[0])
-        self._tell(*taken[0])
-        for one, done in zip(taken[1:], others, strict=True):
-            done.result()
-            self._tell(*one)
+        try:
+            commit(*taken[0])
+            self._tell(*taken[0])
+            for one, done in zip(taken[1:], others, strict=True):
+                done.result()
+                self._tell(*one)
+        except BaseException as first:
+            for (partition, _), done in zip(taken[1:], others, strict=True):
+                done.add_done_callback(partial(_log_other, partition.number, first))
+            raise
 
     def _tell(self, partition: Partition, appended: list[Appended]) -> None:
         """Tell whoever waits for it that frames are durable."""
@@ -501,6 +513,13 @@ class _Question(Generic[T]):
             self.answer.set_exception(fault)
         else:
             self.answer.set_result(found)
+
+
+def _log_other(number: int, first: BaseException, done: "Future[None]") -> None:
+    """Log why a partition could not be committed, where that is not the fault that ended the pipeline."""
+    fault = done.exception()
+    if fault is not None and fault is not first:
+        log.error("partition %d could not be committed either: %s", number, fault, exc_info=fault)
 
 
 def commit(partition: Partition, appended: Sequence[Appended]) -> None:

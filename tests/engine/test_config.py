@@ -105,6 +105,10 @@ def test_reading_opens_no_socket_and_no_secret(monkeypatch: pytest.MonkeyPatch) 
             "[[sources.tcp]]\nname = 'in'\n[[sources.tcp]]\nname = 'in'",
             "source name='in' must be used once",
         ),
+        (
+            "[[sources.kafka]]\nname = 'calls'\ntopic = 'raw'\n[[sources.kafka]]\nname = 'visits'\ntopic = 'raw'",
+            "topic='raw' must be read by one source, not by 'calls' and 'visits'; one source takes events of all types",
+        ),
         ("[gateways.g]\nkind = 'smpq'", "must be a known kind: 'smpq'"),
         (SMSC + "port = 70000", "config.toml:7:8: gateways.smsc.port=70000 must be <= 65535"),
         (SMSC + "prot = 1", "gateways.smsc.prot is no setting; did you mean `port`?"),

@@ -41,7 +41,8 @@ class Slow:
 
     batch_rows_max = 1000
 
-    def __init__(self, sync: Callable[[], object]) -> None:
+    def __init__(self, sync: Callable[[], object], number: int = 0) -> None:
+        self.number = number
         self.folded = threading.Event()
         self.log = SimpleNamespace(sync=lambda: sync() or 0)
         self.flusher = SimpleNamespace(durable=lambda _: None)
@@ -100,6 +101,30 @@ def test_partitions_are_synced_side_by_side() -> None:
     together.result(WAIT_S)
     pipeline.stop()
     assert pipeline.failure is None
+
+
+def test_every_partition_that_cannot_be_committed_is_told_the_first_ends_the_pipeline(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    both = threading.Barrier(2)
+
+    def break_of(number: int) -> Callable[[], object]:
+        def sync() -> None:
+            both.wait(WAIT_S)
+            raise OSError(f"disk {number} is gone")
+
+        return sync
+
+    nothing: Any = None
+    partitions = [Slow(break_of(number), number) for number in range(2)]
+    pipeline = Pipeline(cast("Any", partitions), nothing, nothing, threads=2, queue_bytes_max=1 << 20)
+    taken = [(one, list(one.process([], 0))) for one in partitions]
+
+    with pytest.raises(OSError, match="disk 0 is gone"):
+        pipeline._commit(cast("Any", taken))
+    pipeline._syncing.shutdown()
+
+    assert "partition 1 could not be committed either: disk 1 is gone" in caplog.text
 
 
 def promises(pipeline: Pipeline) -> dict[str, object]:

@@ -43,8 +43,8 @@ UNDER_WAY_MAX = 8
 COMMIT_S = 0.1
 """Between two commits: a group's answer takes milliseconds, for which nothing is read."""
 POLL_MS = 100
-FEW_RECORDS = 2_000
-"""A poll that brought fewer is followed by a wait, so that the next brings more."""
+FEW_EVENTS = 2_000
+"""A poll that brought fewer is followed by a wait, so that the next brings more; one record may be a block of them."""
 FRAME_S = 0.0008
 """That wait, for each frame that was written: a frame costs whoever folds it half a millisecond, however small."""
 
@@ -155,9 +155,10 @@ class Intake:
             await self._reader.start()
             while not self._stopping:
                 polled = await self._reader.poll(POLL_MS, self._wall_ns)
-                frames = sum([await self._take(records) for records in polled])
+                taken = [await self._take(records) for records in polled]
                 await self._settle(0 if not polled else UNDER_WAY_MAX)
-                if sum(one.offsets.shape[0] for one in polled) < FEW_RECORDS:
+                if sum(packed.events for packed in taken) < FEW_EVENTS:
+                    frames = sum(len(packed.frames) for packed in taken)
                     await asyncio.sleep(max(cluster.intake_wait_ms / 1000, frames * FRAME_S))
             await self._settle(0, at_once=True)
         finally:
@@ -169,8 +170,8 @@ class Intake:
         """Ask it to end once what it has read is written and committed."""
         self._stopping = True
 
-    async def _take(self, records: Records) -> int:
-        """Pack a chunk and send what it became; return how many frames that is."""
+    async def _take(self, records: Records) -> Packed:
+        """Pack a chunk, send what it became and return it."""
         loop = asyncio.get_running_loop()
         packed = await loop.run_in_executor(self._pool, self._packer.pack, records, self._wall_ns() // 1_000_000)
         sent = [
@@ -189,7 +190,7 @@ class Intake:
             )
         self._under_way.append((packed, sent))
         await self._settle(UNDER_WAY_MAX)
-        return len(packed.frames)
+        return packed
 
     async def _settle(self, keep: int, *, at_once: bool = False) -> None:
         """Wait until at most `keep` chunks are under way; commit and count what is written, now and then or `at_once`.

@@ -111,5 +111,5 @@ def topics_of(config: Config, raw_partitions: int = 0) -> list[Topic]:
 
 
 def _raw(config: Config, partitions: int) -> Iterator[Topic]:
-    for name in sorted({source.topic for source in config.sources.kafka}):
-        yield Topic(name, partitions, config.cluster.replicas, made=partitions > 0)
+    for source in config.sources.kafka:
+        yield Topic(source.topic, partitions, config.cluster.replicas, made=partitions > 0)

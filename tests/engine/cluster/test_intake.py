@@ -10,14 +10,14 @@ from engine.config import Config
 from engine.metrics import Metrics
 from engine.runtimes.cluster import intake
 from rules.load import load_book
-from tests.connectors.kafka.record_batches import laid_values
+from tests.connectors.kafka.record_batches import batch, laid
 
 RAW = {"name": "feed", "topic": "raw"}
 LINE = b'{"type": "visit", "msisdn": 8613800000001, "time": "2023-11-14T22:13:20Z", "terminal": "t", "visit": "v"}'
 
 
 class Reader:
-    """A raw partition of ten records of which a poll reads five; a rebalance comes when it is told."""
+    """A raw partition of ten records, of which a poll reads `values`; a rebalance comes when it is told."""
 
     def __init__(self, source):
         self.source = source
@@ -26,6 +26,7 @@ class Reader:
         self.polls = 0
         self.rebalance_at = -1
         self.refuse = False
+        self.values = [LINE] * 4 + [b"{broken"]
         self.read_thrice = asyncio.Event()
         self.packed = asyncio.Event()
 
@@ -42,12 +43,11 @@ class Reader:
         if self.polls == self.rebalance_at:
             self.assignment += 1
             self.position = self.committed
-        values = [LINE] * 4 + [b"{broken"]
-        laid = laid_values(values, self.position)
+        (piece,) = laid(batch(self.values, self.position), self.position)
         if self.position == 10:
             return []
-        self.position += 5
-        return [records_of(self.source, 0, laid, received_ns(), self.assignment)]
+        self.position += len(self.values)
+        return [records_of(self.source, 0, piece, received_ns(), self.assignment)]
 
     async def commit(self, ends):
         if self.refuse:
@@ -129,3 +129,22 @@ def test_lines_whose_commit_the_group_refused_are_counted_by_who_reads_them_agai
 
     assert counted(metrics) == (8, 2)
     assert producer.frames == 4
+
+
+@pytest.mark.parametrize(("values", "waited"), [([LINE] * 2, True), ([b"\n".join([LINE] * 4)], False)])
+def test_events_and_not_records_say_whether_so_few_came_that_more_are_waited_for(made, monkeypatch, values, waited):
+    one, reader, producer, _ = made
+    reader.values = values
+    waits, sleep = [], asyncio.sleep
+
+    async def noted(seconds):
+        waits.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(intake, "FEW_EVENTS", 4)
+    monkeypatch.setattr(intake.asyncio, "sleep", noted)
+    asyncio.run(run(one, reader, producer))
+
+    read = 10 // len(values)
+    empty = reader.polls - read
+    assert len(waits) == empty + (read if waited else 0)
