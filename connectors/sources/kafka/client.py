@@ -27,6 +27,10 @@ from connectors.sources.kafka.fetch import Answer, Fetches
 
 Int64s = NDArray[np.int64]
 
+MUCH_BYTES = 1 << 18
+"""A poll that brought as much has more fetched while its records are packed. After one that brought less that would be
+answered at once with what little is there, and what comes later would wait for the fetch behind it."""
+
 log = logging.getLogger("opportune.kafka")
 
 
@@ -141,7 +145,8 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         found = [records for answer in answers for records in await self._read(answer, received_ns(), assignment)]
         if self.assignment != assignment:
             return []
-        self._fetches.ask()
+        if sum(records.chunk.length for records in found) >= MUCH_BYTES:
+            self._fetches.ask()
         return found
 
     async def _find_positions(self, assignment: int) -> bool:

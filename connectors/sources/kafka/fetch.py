@@ -88,7 +88,7 @@ class Fetches:
         self._wanted[place] = offset
 
     async def next(self, wait_s: float) -> list[Answer]:
-        """Return what has come, waiting a moment for the first; asks for more."""
+        """Return what has come, waiting a moment for the first; asks where nothing is under way."""
         self.ask()
         if not self._under_way:
             await asyncio.sleep(wait_s)

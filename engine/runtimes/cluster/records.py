@@ -1,15 +1,16 @@
 """What a frame of the cluster says of the raw records in it, and how those that were packed twice are left out.
 
-The frame of an intake carries, in `sources`, the raw partition and the offset behind its last record, and, as its
-payload, the raw offset of every row. An intake reads a raw partition from a committed offset on, and commits only what
-stands in the log; so the frames of one intake leave no row out, and two intakes that both believe to own the partition
-write the same rows, at worst in frames cut differently. A fold that keeps the highest offset it has seen of each raw
-partition, and leaves rows below it out, therefore takes every row once, whoever wrote it and how often.
+The frame of an intake carries, in `sources`, the raw partitions that its rows came from, in the order of the rows, with
+the offset behind the last record of each, and, as its payload, the raw offset of every row. An intake reads a raw
+partition from a committed offset on, and commits only what stands in the log; so the frames of one intake leave no row
+out, and two intakes that both believe to own the partition write the same rows, at worst in frames cut differently or
+beside rows of other partitions. A fold that keeps the highest offset it has seen of each raw partition, and leaves that
+partition's rows below it out, therefore takes every row once, whoever wrote it, how often and beside what.
 
 Frames that did not come from a raw topic have no payload of this kind and pass as they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,20 +22,37 @@ Int64s = NDArray[np.int64]
 NONE: Int64s = np.zeros(0, np.int64)
 
 
-def pack_offsets(offsets: Int64s) -> bytes:
-    """Return ascending offsets as bytes: the first, then each one's distance from it in two or eight bytes."""
-    first = int(offsets[0])
-    distance = offsets - first
-    width = np.uint16 if int(distance[-1]) < 1 << 16 else np.uint64
-    return first.to_bytes(8, "little") + distance.astype(width).tobytes()
+def pack_offsets(parts: Sequence[Int64s]) -> bytes:
+    """Return the ascending offsets of each raw partition's rows, none of them empty, as bytes.
+
+    The first of each partition, int64 LE; for each but the last how many it has, int64 LE; then each row's distance
+    from the first of its partition, in two or, where one needs it, eight bytes.
+    """
+    firsts = np.array([part[0] for part in parts], np.int64)
+    counts = np.array([part.shape[0] for part in parts], np.int64)
+    distance = np.concatenate(parts) - np.repeat(firsts, counts)
+    width = np.uint16 if int(distance.max()) < 1 << 16 else np.uint64
+    return firsts.tobytes() + counts[:-1].tobytes() + distance.astype(width).tobytes()
 
 
-def unpack_offsets(data: bytes, rows: int) -> Int64s:
-    """Return what `pack_offsets` was given; ValueError when `data` is not that for so many rows."""
-    width = {8 + 2 * rows: np.uint16, 8 + 8 * rows: np.uint64}.get(len(data))
+def unpack_offsets(data: bytes, partitions: int, rows: int) -> tuple[Int64s, Int64s]:
+    """Return the offsets of all rows, and how many each raw partition has, as `pack_offsets` was given them.
+
+    ValueError when `data` is not that for so many partitions and rows.
+    """
+    head = 8 * (2 * partitions - 1)
+    width = {head + 2 * rows: np.uint16, head + 8 * rows: np.uint64}.get(len(data)) if partitions else None
     if width is None:
-        raise ValueError(f"offsets of {rows} rows have {len(data)} bytes, must have {8 + 2 * rows} or {8 + 8 * rows}")
-    return np.frombuffer(data, width, rows, 8).astype(np.int64) + int.from_bytes(data[:8], "little")
+        raise ValueError(
+            f"offsets of {rows} rows of {partitions} partitions have {len(data)} bytes, must have {head + 2 * rows} or "
+            f"{head + 8 * rows}"
+        )
+    firsts = np.frombuffer(data, np.int64, partitions)
+    counts = np.frombuffer(data, np.int64, partitions - 1, 8 * partitions)
+    counts = np.append(counts, rows - counts.sum())
+    if counts.min() < 1:
+        raise ValueError(f"rows of {partitions} partitions={counts.tolist()} must be >= 1 each, {rows} together")
+    return np.frombuffer(data, width, rows, head).astype(np.int64) + np.repeat(firsts, counts), counts
 
 
 def leave_out_repeated(frame: Frame, reached: Mapping[str, int]) -> Int64s:
@@ -45,10 +63,10 @@ def leave_out_repeated(frame: Frame, reached: Mapping[str, int]) -> Int64s:
     batch = frame.batch
     if frame.kind != FrameKind.EVENTS or not frame.payload or batch is None:
         return NONE
-    ((key, end),) = frame.sources.items()
-    seen = reached.get(key, 0)
-    frame.sources[key] = max(end, seen)
-    fresh = unpack_offsets(frame.payload, batch.n) >= seen
+    seen = np.array([reached.get(key, 0) for key in frame.sources], np.int64)
+    offsets, counts = unpack_offsets(frame.payload, len(frame.sources), batch.n)
+    frame.sources = {key: max(end, reached.get(key, 0)) for key, end in frame.sources.items()}
+    fresh = offsets >= np.repeat(seen, counts)
     keep = np.flatnonzero(fresh).astype(np.int32)
     if keep.shape[0] == batch.n:
         return NONE

@@ -32,6 +32,7 @@ CONFIG = Config.model_validate(
 )
 RAW = RawConfig(name="raw", topic="raw", dedupe=True)
 MINUTE_MS = 60_000
+EVENTS = 400
 WINDOW_MS = 10 * MINUTE_MS
 COMPILED = compile_book(load_text({"book.toml": BOOK}))
 BOOKS = {COMPILED.book.version: COMPILED}
@@ -70,24 +71,32 @@ def fold_of(log, store, policy="hold", books=BOOKS):
 
 
 def two_intakes(seed):
-    """A log of frames by two intakes, one of them six minutes behind, that also pack each other's records again."""
+    """A log of frames by two intakes, one of them six minutes behind, that also pack each other's records again.
+
+    A frame has rows of one of two raw partitions, or of both.
+    """
     draw = random.Random(seed)
     log, packer = KafkaLog(), Packer(CONFIG, COMPILED.book)
     lines = [
-        call(draw.randrange(1, 40), BASE_MS + index * 1000, seconds=120, id=f"e{draw.randrange(150)}")
-        for index in range(400)
+        [
+            call(draw.randrange(first, 41, 2), BASE_MS + index * 2000, seconds=120, id=f"e{draw.randrange(150)}")
+            for index in range(EVENTS // 2)
+        ]
+        for first in (1, 2)
     ]
-    written, now_ms = 0, BASE_MS
-    while written < len(lines):
+    written, now_ms = [0, 0], BASE_MS
+    while min(written) < EVENTS // 2:
         now_ms += draw.randrange(MINUTE_MS)
-        start = max(0, written - draw.choice([0, 0, 0, 7, 60]))
-        end = min(len(lines), max(start + 1, written + draw.randrange(12)))
-        laid = laid_values(lines[start:end], start)
-        behind_ms = draw.choice([0, 6 * MINUTE_MS])
-        packed = packer.pack(records_of(RAW, 0, laid, now_ms * 1_000_000), now_ms - behind_ms)
+        group = []
+        for number in draw.choice([[0], [1], [0, 1], [1, 0]]):
+            start = max(0, min(written[number], EVENTS // 2 - 1) - draw.choice([0, 0, 0, 7, 60]))
+            end = min(EVENTS // 2, max(start + 1, written[number] + draw.randrange(12)))
+            laid = laid_values(lines[number][start:end], start)
+            group.append(records_of(RAW, number, laid, now_ms * 1_000_000))
+            written[number] = max(written[number], end)
+        packed = packer.pack(group, now_ms - draw.choice([0, 6 * MINUTE_MS]))
         for _, frame in packed.frames:
             log.append(decode(frame, lambda _: COMPILED.book.schema))
-        written = max(written, end)
     return log
 
 
@@ -115,6 +124,7 @@ def test_time_never_goes_back_and_every_owner_folds_alike_whatever_the_intakes_c
     assert times == sorted(times)
     assert whole.counts.doubled
     assert whole.counts.repeated
+    assert whole.counts.events + whole.counts.doubled == EVENTS
 
     for cut in random.Random(seed).sample(range(2, len(log.frames) - 1), 4):
         store = MemoryStore()

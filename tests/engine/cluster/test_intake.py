@@ -1,7 +1,10 @@
 """An intake commits and counts a line once, however often rebalances make it read the line again."""
 
 import asyncio
+import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from connectors.sources.dead_letter import Code
@@ -9,11 +12,14 @@ from connectors.sources.kafka.client import records_of
 from engine.config import Config
 from engine.metrics import Metrics
 from engine.runtimes.cluster import intake
+from engine.runtimes.cluster.records import unpack_offsets
 from rules.load import load_book
+from state.frame import decode
 from tests.connectors.kafka.record_batches import batch, laid
 
 RAW = {"name": "feed", "topic": "raw"}
-LINE = b'{"type": "visit", "msisdn": 8613800000001, "time": "2023-11-14T22:13:20Z", "terminal": "t", "visit": "v"}'
+FIRST = 8613800000001
+LINE = b'{"type": "visit", "msisdn": %d, "time": "2023-11-14T22:13:20Z", "terminal": "t", "visit": "v"}' % FIRST
 
 
 class Reader:
@@ -148,3 +154,55 @@ def test_events_and_not_records_say_whether_so_few_came_that_more_are_waited_for
     read = 10 // len(values)
     empty = reader.polls - read
     assert len(waits) == empty + (read if waited else 0)
+
+
+def test_chunks_of_several_raw_partitions_share_frames_and_every_row_keeps_its_place(made):
+    one, *_ = made
+    source = Config.model_validate({"sources": {"kafka": [RAW]}}).sources.kafka[0]
+    starts = [40, 7, 90]
+    group = []
+    for number, start in enumerate(starts):
+        values = [LINE.replace(b"%d" % FIRST, b"%d" % (FIRST + 100 * number + place)) for place in range(20)]
+        (piece,) = laid(batch([*values, b"{broken"], start), start)
+        group.append(records_of(source, number, piece, time.time_ns(), 1))
+
+    packed = one._packer.pack(group, 5)
+
+    assert [(part.key, part.end, part.events, len(part.dead)) for part in packed.parts] == [
+        ("raw/0", 61, 20, 1),
+        ("raw/1", 28, 20, 1),
+        ("raw/2", 111, 20, 1),
+    ]
+    assert len(packed.frames) == len({partition for partition, _ in packed.frames}), "one a partition of the log"
+    found = []
+    for _, data in packed.frames:
+        frame = decode(data, lambda _: one._packer.schema)
+        offsets, counts = unpack_offsets(frame.payload, len(frame.sources), frame.batch.n)
+        keys = np.repeat(list(frame.sources), counts)
+        found += zip(keys.tolist(), offsets.tolist(), (frame.batch.subscriber - FIRST).tolist(), strict=True)
+    assert sorted(found) == [
+        (f"raw/{number}", start + place, 100 * number + place)
+        for number, start in enumerate(starts)
+        for place in range(20)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "other", "length", "groups"),
+    [
+        ("0123", "", 100, ["0123"]),
+        ("00123", "", 100, ["0", "0123"]),
+        ("0123", "2", 100, ["01", "2", "3"]),
+        ("0123", "", intake.GROUP_BYTES // 2, ["01", "23"]),
+        ("01", "", 2 * intake.GROUP_BYTES, ["0", "1"]),
+    ],
+)
+def test_one_group_has_one_chunk_a_raw_partition_one_dedupe_and_not_too_much(keys, other, length, groups):
+    records = [
+        SimpleNamespace(chunk=SimpleNamespace(key=key, dedupe=key in other, length=length), assignment=1)
+        for key in keys
+    ]
+
+    made = ["".join(one.chunk.key for one in group) for group in intake.together(records)]
+
+    assert made == groups
