@@ -15,8 +15,8 @@ exact. A dead letter's key is the place of its line, the same however often it i
 A line is counted when its raw offset is committed, so over all workers it is counted once, however often it is packed;
 the counts of a worker begin with its process.
 
-Several groups of chunks are under way at once; their frames stand in the log in the order in which they were read, because one
-idempotent producer writes them.
+Several groups of chunks are under way at once; their frames stand in the log in the order in which they were read,
+because one idempotent producer writes them.
 """
 
 import asyncio
@@ -49,10 +49,10 @@ COMMIT_S = 0.1
 POLL_MS = 100
 FEW_EVENTS = 2_000
 """A poll that brought fewer is followed by a wait, so that the next brings more; one record may be a block of them."""
-GROUP_BYTES = 1 << 20
-"""Chunks of several raw partitions share frames up to here; a frame of more is no cheaper a row."""
 FRAME_S = 0.0008
 """That wait, for each frame that was written: a frame costs whoever folds it half a millisecond, however small."""
+GROUP_BYTES = 1 << 20
+"""Chunks of several raw partitions share frames up to here; a frame of more is no cheaper a row."""
 
 Text = tuple[int, bytes]
 
