@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from connectors.sources.contract import later, reached
 from engine.compiled import CompiledBook
 from engine.decider import Decider
+from engine.repeats import Repeats
 from engine.tickets import Ticket
 from rules.gates.channel import OPEN, TERMINAL
 from rules.gates.channel import VISIT as VISIT_ID
@@ -150,6 +151,7 @@ class Fold:
         self.sources: dict[str, int] = {}
         self.clock_ms = 0
         self.counts = Counts()
+        self._repeats = Repeats()
         self._deduped_ms = -1  # when a frame last brought ids
         self._stamps: NDArray[np.int64] | None = None
         self.flusher = flusher_of(self.snapshot)
@@ -165,6 +167,7 @@ class Fold:
             "sources": dict(self.sources),
             "clock_ms": self.clock_ms,
             "deduped_ms": self._deduped_ms,
+            "repeats": self._repeats.plain(),
             "decider": self.decider.snapshot(),
         }
 
@@ -173,6 +176,8 @@ class Fold:
         self.sources = dict(snapshot["sources"])
         self.clock_ms = snapshot["clock_ms"]
         self._deduped_ms = snapshot.get("deduped_ms", self.clock_ms)
+        if "repeats" in snapshot:  # earlier releases wrote none
+            self._repeats.restore(snapshot["repeats"])
         self.decider.restore(snapshot["decider"], self.books)
 
     def recover(self, redo: Callable[[Appended], None], texts: Callable[[Texts], object] | None = None) -> int:
@@ -258,13 +263,15 @@ class Fold:
         assert batch is not None
         schema = self.decider.schema
         same = batch.schema is schema or batch.schema.fingerprint == schema.fingerprint
-        if same and not frame.dedupe:
+        repeated = self._repeats.rows(batch)
+        if same and not frame.dedupe and not repeated:
             return remap(batch, schema), np.arange(batch.n, dtype=np.int32)
-        keep = np.ones(batch.n, np.bool_)
+        doubled = np.zeros(batch.n, np.uint8)
         if frame.dedupe:
-            doubled = np.empty(batch.n, np.uint8)
-            self.counts.doubled += self.dedupe.mark(batch.id, frame.append_ms, doubled)
-            keep &= doubled == 0
+            self.dedupe.mark(batch.id, frame.append_ms, doubled)
+        doubled[repeated] = 1
+        self.counts.doubled += int(np.count_nonzero(doubled))
+        keep = doubled == 0
         if not same:
             known = np.array([kind.name in schema.codes for kind in batch.schema.types], np.bool_)
             keep &= known[batch.type]

@@ -348,7 +348,8 @@ def answered(panel: Panel, decision_id: str, reply: Reply, note: str, now_ms: in
     visit = panel.open_visit
     if visit is None or card.expires_ms <= now_ms:
         return lapsed(panel, 0, now_ms, cards_only=True), Ruling.LATE
-    ended = card.ended(wanted, note, now_ms)
+    # Who answers has seen it, also where the page's word of that was lost with the keeper.
+    ended = card.model_copy(update={"shown_ms": card.shown_ms or now_ms}).ended(wanted, note, now_ms)
     cards = tuple(ended if c is card else c for c in panel.cards)
     visit = visit.model_copy(update={"touched_ms": now_ms})
     owed = (*panel.owed, _note_card(ended, now_ms))

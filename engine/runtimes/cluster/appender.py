@@ -3,7 +3,7 @@
 `engine.feedback.Feedback` builds the rows; this is the `Appender` under it in a cluster. Rows go as one frame into each
 partition of `log` that their subscribers belong to, their texts into `texts`. A frame that did not come from a raw
 topic carries no raw offsets, so nobody takes it for a repeated one: whoever repeats an `append` that failed writes its
-rows twice, and the decider folds an outcome, a visit or an answer once.
+rows twice. Partitions leave a repeated visit or answer out (`engine.repeats`), an outcome settles its contact once.
 
 One producer writes everything, so rows stand in a partition in the order in which they were appended.
 """

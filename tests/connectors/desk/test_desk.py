@@ -200,6 +200,15 @@ async def test_another_process_tells_what_a_dead_one_owed(queue: Queue, clock: H
     assert its_log.told() == ["d1 accept"]
 
 
+async def test_who_answers_a_card_has_seen_it_also_where_the_page_could_not_say_so(made: tuple[Desk, Log]) -> None:
+    desk, log = made
+    await desk.open_visit("t1", ANNA, "v1")
+    for number, reply in enumerate(Reply):
+        await desk.offer(ANNA, card(f"d{number}"))
+        await desk.answer(f"d{number}", reply)
+    assert [answer.shown for _, answer in log.answers] == [True] * len(Reply), "no cap gets its place back"
+
+
 async def test_a_terminal_that_owes_too_much_takes_nothing_new(made: tuple[Desk, Log]) -> None:
     desk, log = made
     log.refuses = True

@@ -224,3 +224,61 @@ def test_pages_are_written_while_few_events_come_long_before_kafka_deletes_the_f
     clock_ms[0] += 10 * kept_ms
     partition.sweep()
     assert fold.flusher.last_start == partition.folded, "nothing is left to write"
+
+
+GREETING = compile_book(
+    load_text(
+        {
+            "book.toml": BOOK
+            + """
+[[rule]]
+id = "greet"
+on = "visit"
+when = "open"
+channels = ["desk"]
+[[rule]]
+id = "thank"
+on = "answer"
+channels = ["sms"]
+text.sms = "thanks"
+"""
+        }
+    )
+)
+
+
+def told_again(times):
+    """A log of two days at a counter, each row of which stands in it so many times, as its frame was told again."""
+    log, at_ms = KafkaLog(), itertools.count(BASE_MS, 1000)
+    log.frames.clear()
+    version = orjson.dumps({"version": GREETING.book.version})
+    log.append(Frame(FrameKind.ACTIVATION, BASE_MS, payload=version))
+    decision = {"partition": 0, "position": 9, "row": 0, "rule": 77}
+    for terminal, opened in (("t1", True), ("t1", False), ("t2", True), ("t2", False), ("t1", True), ("", None)):
+        for _ in range(times):
+            values = {"terminal": terminal, "visit": "v1", "open": opened, "cause": ""}
+            row = Row("visit", 7, next(at_ms), values) if terminal else Row("answer", 7, next(at_ms), decision)
+            log.append(Frame(FrameKind.EVENTS, row.at_ms, from_rows(GREETING.book.schema, [row])))
+    return log
+
+
+def test_what_a_desk_tells_again_acts_once_whoever_owns_the_partition_when_it_comes():
+    books = {GREETING.book.version: GREETING}
+    whole = fold_of(KafkaLog(), MemoryStore(), books=books)
+    log = told_again(2)
+    expected = decided(whole, log.read(0))
+    assert [position for position, one in expected.items() if 0 in one[3]] == [1, 5, 9, 11]
+    assert whole.counts.doubled == 6
+    once = decided(fold_of(KafkaLog(), MemoryStore(), books=books), told_again(1).read(0))
+    assert [one[3] for one in once.values()] == [one[3] for one in expected.values()]
+
+    for cut in range(2, len(log.frames)):
+        store = MemoryStore()
+        before = fold_of(KafkaLog(), store, books=books)
+        decided(before, ((position, frame) for position, frame in log.read(0) if position < cut))
+        before.flusher.finish(cut - 1)
+        before.flusher.durable(cut - 1)
+        before.flusher.pump()
+        redone = []
+        fold_of(log, store, books=books).recover(redone.append)
+        assert {one.position for one in redone} == {position for position in expected if position >= cut}
