@@ -70,11 +70,13 @@ def lay_out_batches(
     we do not read.
     """
     group: list[_Batch] = []
+    rows = 0
     for batch in _batches(place, data, aborted):
         group.append(batch)
-        if sum(one.count for one in group) >= rows_max:
+        rows += batch.count
+        if rows >= rows_max:
             yield _laid(place, group, first, single=single)
-            group = []
+            group, rows = [], 0
     if group:
         yield _laid(place, group, first, single=single)
 

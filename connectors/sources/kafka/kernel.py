@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.jit import kernel, part
+from state.raw import address_of, equal_mask64, load_i64, load_u8, store_i64, store_u8, trailing_zeros
 
 _LINE_END, _RETURN, _BLANK = 10, 13, 32
 
@@ -30,8 +31,8 @@ def lay_out(
 
     Records below the offset `first` are left out; a record without a value is an empty line. With `single`, line ends
     inside a value become blanks, which in JSON say the same. `starts` and `offsets` take, from `row` on, where a value
-    begins in `out` and its record's offset. Returns what is then filled of `out` and of rows; -1 as the first where the
-    bytes are no records.
+    begins in `out` and its record's offset; `out` is `PADDING` bytes longer than what it takes. Returns what is then
+    filled of `out` and of rows; -1 as the first where the bytes are no records.
     """
     for _ in range(count):
         length, at = _varint(data, at, end)
@@ -50,13 +51,9 @@ def lay_out(
             starts[row] = filled
             offsets[row] = base + delta
             row += 1
-            odd = 0
-            for i in range(size):
-                letter = data[at + i]
-                out[filled + i] = letter
-                odd += letter == _LINE_END
-            if single and odd:
-                _flatten(out, filled, filled + size)
+            _copy(address_of(data) + at, size, address_of(out) + filled)
+            if single:
+                _flatten(out, filled, size)
             filled += size
             out[filled] = _LINE_END
             filled += 1
@@ -65,10 +62,30 @@ def lay_out(
 
 
 @part
-def _flatten(out: NDArray[np.uint8], start: int, end: int) -> None:
-    """Make blanks of line ends."""
-    for i in range(start, end):
-        if out[i] == _LINE_END:
+def _copy(source: int, size: int, target: int) -> None:
+    """Copy bytes, eight at a time; the last eight may overlap those before."""
+    done = 0
+    while done + 8 <= size:
+        store_i64(target + done, load_i64(source + done))
+        done += 8
+    if size >= 8:
+        store_i64(target + size - 8, load_i64(source + size - 8))
+    else:
+        for i in range(size):
+            store_u8(target + i, load_u8(source + i))
+
+
+@part
+def _flatten(out: NDArray[np.uint8], start: int, size: int) -> None:
+    """Make blanks of line ends; 64 bytes behind the last must be readable."""
+    for block in range(start, start + size, 64):
+        ends = equal_mask64(address_of(out) + block, _LINE_END)
+        left = start + size - block
+        if left < 64:
+            ends &= (1 << left) - 1
+        while ends != 0:
+            i = block + trailing_zeros(ends)
+            ends &= ends - 1
             out[i] = _BLANK
             if i > start and out[i - 1] == _RETURN:
                 out[i - 1] = _BLANK

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from connectors.kafka.client import producer, started
+from connectors.kafka.rows import send_rows
 from connectors.sources.contract import Decoded
 from connectors.sources.dead_letter import DeadLetter
 from connectors.sources.kafka.client import RawReader, Records
@@ -209,12 +210,8 @@ class Intake:
         """Pack chunks, send what they became and return it."""
         loop = asyncio.get_running_loop()
         packed = await loop.run_in_executor(self._pool, self._packer.pack, group, self._wall_ns() // 1_000_000)
-        sent = [
-            await self._producer.send(
-                self._names.texts, text, key=hashed.to_bytes(8, "little", signed=True), partition=0
-            )
-            for hashed, text in packed.texts
-        ]
+        texts = [(hashed.to_bytes(8, "little", signed=True), text) for hashed, text in packed.texts]
+        sent = [future for future, _ in await send_rows(self._producer, self._names.texts, 0, texts)]
         for (offset, within), letter in (one for part in packed.parts for one in part.dead):
             key = f"{letter.key}@{offset}.{within}".encode()
             value = replace(letter, offset=offset).to_json()

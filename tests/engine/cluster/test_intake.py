@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from connectors.sources.dead_letter import Code
 from connectors.sources.kafka.client import records_of
@@ -79,6 +80,14 @@ class Producer:
 
     async def send(self, topic, *_, **__):
         self.frames += topic == "opportune.log"
+        return asyncio.ensure_future(self.acknowledged.wait())
+
+    def create_batch(self):
+        return BatchBuilder(1 << 20, 0)
+
+    async def send_batch(self, batch, topic, *, partition):
+        assert (topic, partition) == ("opportune.texts", 0)
+        assert batch.record_count() == 2, "the terminal's and the visit's name"
         return asyncio.ensure_future(self.acknowledged.wait())
 
 
