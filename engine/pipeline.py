@@ -28,15 +28,13 @@ from functools import partial
 from itertools import chain
 from typing import Any, Generic, Protocol, TypeVar
 
-import numpy as np
-
 from connectors.sources.contract import Chunk, Decoded
 from connectors.sources.dead_letter import DeadLetter
 from engine.partition import Appended, Item, Partition
 from engine.tickets import Ticket
 from state.batch import Batch, select
 from state.frame import FrameKind
-from state.hashing import partition_of, split_by_partition
+from state.hashing import partition_of, rows_by_partition
 
 log = logging.getLogger("opportune.pipeline")
 
@@ -196,8 +194,8 @@ class Pipeline:
     def append(self, batch: Batch) -> "Future[None]":
         """Append rows that the engine itself makes (outcomes, visits, answers, lists). Thread-safe, never refused."""
         ticket = Ticket()
-        parts = _split(batch, len(self.partitions))
-        items = [Item(ticket, part) for part in parts]
+        parts = rows_by_partition(batch.subscriber, len(self.partitions))
+        items = [Item(ticket, select(batch, rows)) for rows in parts]
         with self._changed:
             if not self._owe(ticket):
                 return ticket.future
@@ -544,16 +542,5 @@ def items_of(chunk: Chunk, decoded: Decoded, ticket: Ticket, partitions: int) ->
     if partitions == 1:
         parts = [(batch, offsets)]
     else:
-        starts = np.zeros(partitions + 1, np.int64)
-        rows = np.empty(batch.n, np.int32)
-        split_by_partition(batch.subscriber, partitions, starts, rows)
-        slices = [rows[starts[p] : starts[p + 1]] for p in range(partitions)]
-        parts = [(select(batch, some), offsets[some]) for some in slices]
+        parts = [(select(batch, rows), offsets[rows]) for rows in rows_by_partition(batch.subscriber, partitions)]
     return [Item(ticket, part, where, chunk.key, chunk.start, chunk.end, chunk.dedupe) for part, where in parts]
-
-
-def _split(batch: Batch, partitions: int) -> list[Batch]:
-    starts = np.zeros(partitions + 1, np.int64)
-    rows = np.empty(batch.n, np.int32)
-    split_by_partition(batch.subscriber, partitions, starts, rows)
-    return [select(batch, rows[starts[p] : starts[p + 1]]) for p in range(partitions)]

@@ -21,13 +21,17 @@ log = logging.getLogger("opportune.book")
 Signature = tuple[tuple[str, int, int, int], ...]
 
 
+class RefusedError(Exception):
+    """A good book cannot be put in force here; the text says why."""
+
+
 class BookWatcher:
     """Turns changes of a folder into books.
 
     Args:
         folder: the book's folder.
         compile_: makes a book of its texts.
-        activate: called with every good book that differs from the last one.
+        activate: called with every good book that differs from the last one; may raise RefusedError.
         told: called with "ok" or "error" after every attempt.
     """
 
@@ -72,7 +76,7 @@ class BookWatcher:
                 self._activate(compiled)
                 self._book = compiled.book
                 log.info("book %s with %d rules is in force", self._book.version, len(self._book.rules))
-        except (BookErrors, LoaderError, MappingError, OSError) as fault:
+        except (BookErrors, LoaderError, MappingError, RefusedError, OSError) as fault:
             self._refuse(fault)
             return
         self.fault = ""

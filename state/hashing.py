@@ -107,5 +107,12 @@ def split_by_partition(
     starts[0] = 0
 
 
+def rows_by_partition(subscribers: NDArray[np.int64], partitions: int) -> list[NDArray[np.int32]]:
+    """Return the rows of each partition, in order."""
+    starts, rows = np.zeros(partitions + 1, np.int64), np.empty(subscribers.shape[0], np.int32)
+    split_by_partition(subscribers, partitions, starts, rows)
+    return [rows[starts[p] : starts[p + 1]] for p in range(partitions)]
+
+
 def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value

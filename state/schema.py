@@ -53,7 +53,6 @@ class EventType:
 
 
 PROFILE, LIST, OUTCOME, VISIT, ANSWER = range(5)
-BUILT_IN_COUNT = 5
 
 _ID = (Field("partition", Kind.INT), Field("position", Kind.INT), Field("row", Kind.INT), Field("rule", Kind.INT))
 _FIXED = (

@@ -12,6 +12,7 @@ for simulations.
 """
 
 import bisect
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -162,11 +163,6 @@ class MemoryStore:
         self._keys: list[bytes] | None = None
         self._pending: list[list[Write]] = []
 
-    @property
-    def unflushed(self) -> int:
-        """Batches that a crash may take."""
-        return len(self._pending)
-
     def write(self, batch: Sequence[Write]) -> bool:
         """Apply a batch."""
         if self.refusals > 0:
@@ -204,9 +200,9 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing is held."""
 
-    def crash(self, kept: int) -> None:
-        """Forget the batches since the last flush but the first `kept`: memtables are written out in their order."""
-        for batch in self._pending[:kept]:
+    def crash(self, chance: random.Random) -> None:
+        """Forget the batches since the last flush but the first few: memtables are written out in their order."""
+        for batch in self._pending[: chance.randint(0, len(self._pending))]:
             _apply(self._durable, batch)
         self._pending.clear()
         self._seen = dict(self._durable)

@@ -65,3 +65,14 @@ def test_no_registry_is_named_in_the_locked_requirements() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "://" not in text
         assert all("==" in line for line in text.splitlines() if line and line[0].isalnum())
+
+
+def test_the_security_list_names_every_path_that_a_worker_serves() -> None:
+    listed = (ROOT / "engine" / "README.md").read_text(encoding="utf-8").split("\n## Security\n")[1].split("\n## ")[0]
+    front = (ROOT / "engine" / "runtimes" / "cluster" / "below.py").read_text(encoding="utf-8")
+    desk = (ROOT / "connectors" / "desk" / "routes.py").read_text(encoding="utf-8")
+    served = re.findall(r'front\.\w+\("(/\w+)"', front) + re.findall(r'web\.\w+\("(/[^"]+)", door', desk)
+
+    assert len(served) > 12
+    named = {re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), path) for path in served}
+    assert {path for path in named if not re.search(rf"[` ]{path}`", listed)} == set()

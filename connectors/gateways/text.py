@@ -122,15 +122,3 @@ def _from_gsm(payload: bytes) -> str:
         else:
             chars.append(_BASIC[octet] if octet < 128 else "\ufffd")
     return "".join(chars)
-
-
-def concatenation_of(payload: bytes) -> tuple[int, int, int] | None:
-    """Return (reference, total, number) of a part with a header, None when the header says nothing of parts."""
-    end = min(1 + payload[0], len(payload)) if payload else 0
-    at = 1
-    while at + 2 <= end:
-        element, length = payload[at], payload[at + 1]
-        if element == 0 and length == 3 and at + 5 <= end:
-            return payload[at + 2], payload[at + 3], payload[at + 4]
-        at += 2 + length
-    return None

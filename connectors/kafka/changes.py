@@ -10,12 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from aiokafka.errors import KafkaError
-
 from connectors.kafka import BrokerError
-from connectors.kafka.client import producer, started
 from connectors.kafka.config import KafkaConfig
 from connectors.kafka.tail import Tail
+from connectors.kafka.transactions import Transactions
 
 Row = tuple[bytes, bytes | None]
 """A key and its value; None deletes the key."""
@@ -32,42 +30,38 @@ class Changes:
     """
 
     def __init__(self, config: KafkaConfig, topic: str, partition: int, owner: str, message_bytes_max: int) -> None:
-        self._config = config
         self._topic = topic
         self._partition = partition
         self._tail = Tail(config, topic, partition, committed=True)
-        self._producer: Any = producer(config, transactional_id=owner, max_request_size=message_bytes_max)
+        self._writer = Transactions(config, owner, message_bytes_max, f"{topic}/{partition}")
 
     async def start(self) -> "Changes":
         """Become the owner; BrokerError when no broker answers."""
-        await asyncio.gather(started(self._producer, self._config), self._tail.start())
+        await asyncio.gather(self._writer.start(), self._tail.start())
         return self
 
     async def stop(self) -> None:
         """Close the connections; a transaction that is open is given up."""
         await self._tail.stop()
-        await self._producer.stop()
+        await self._writer.stop()
 
     async def write(self, rows: Sequence[Row]) -> int:
         """Write rows in one transaction; return the offset behind the last.
 
-        BrokerError when another owner has started: nothing was written. Also when the brokers cannot be reached: nobody
-        can say whether it was, and this producer takes nothing more.
+        FencedError when another owner has started: nothing was written. BrokerError also when the brokers cannot be
+        reached: nobody can say whether it was, and these changes take nothing more.
         """
-        try:
-            async with self._producer.transaction():
-                sent = []
-                batch = self._producer.create_batch()
-                for key, value in rows:
+        async with self._writer.transaction() as producer:
+            sent = []
+            batch = producer.create_batch()
+            for key, value in rows:
+                if batch.append(key=key, value=value, timestamp=None) is None:
+                    sent.append(await self._send(producer, batch))
+                    batch = producer.create_batch()
                     if batch.append(key=key, value=value, timestamp=None) is None:
-                        sent.append(await self._send(batch))
-                        batch = self._producer.create_batch()
-                        if batch.append(key=key, value=value, timestamp=None) is None:
-                            raise BrokerError(f"row of {len(value or b'')} bytes does not fit into a batch")
-                sent.append(await self._send(batch))
-                end = max([(await one).offset + count for one, count in sent])
-        except KafkaError as fault:
-            raise BrokerError(f"{self._topic}/{self._partition}: {fault or type(fault).__name__}") from fault
+                        raise BrokerError(f"row of {len(value or b'')} bytes does not fit into a batch")
+            sent.append(await self._send(producer, batch))
+            end = max([(await one).offset + count for one, count in sent])
         return int(end)
 
     async def read(self, start: int) -> AsyncIterator[tuple[int, Sequence[Row]]]:
@@ -76,7 +70,7 @@ class Changes:
         async for records in self._tail.to_end():
             yield records[-1].offset + 1, [(record.key, record.value) for record in records]
 
-    async def _send(self, batch: Any) -> tuple[Any, int]:
+    async def _send(self, producer: Any, batch: Any) -> tuple[Any, int]:
         """Send a batch; return what its offset will come in, and how many rows it holds."""
         batch.close()
-        return await self._producer.send_batch(batch, self._topic, partition=self._partition), batch.record_count()
+        return await producer.send_batch(batch, self._topic, partition=self._partition), batch.record_count()

@@ -5,6 +5,8 @@ which they were sent, each once, or the producer fails. aiokafka does not close 
 """
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -70,6 +72,15 @@ def admin(config: KafkaConfig) -> AIOKafkaAdminClient:
     return AIOKafkaAdminClient(**access(config))
 
 
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Tell a fault of aiokafka inside as BrokerError, which names `what`."""
+    try:
+        yield
+    except KafkaError as fault:
+        raise BrokerError(f"{what}: {fault}") from fault
+
+
 async def started(client: Any, config: KafkaConfig) -> Any:
     """Start a client and return it; BrokerError, with the client closed, when that fails."""
     try:
@@ -78,6 +89,6 @@ async def started(client: Any, config: KafkaConfig) -> Any:
         close = getattr(client, "stop", None) or client.close
         await close()
         where = ", ".join(config.bootstrap)
-        words = "no broker answers" if isinstance(fault, KafkaConnectionError) else str(fault) or type(fault).__name__
+        words = "no broker answers" if isinstance(fault, KafkaConnectionError) else str(fault)
         raise BrokerError(f"Kafka at {where}: {words}") from fault
     return client

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import KafkaError
 
-from connectors.kafka import BrokerError
-from connectors.kafka.client import admin, consumer, started
+from connectors.kafka.client import admin, consumer, started, told
 from connectors.kafka.config import KafkaConfig
 
 Place = tuple[str, int]
@@ -45,11 +43,10 @@ async def group_of(config: KafkaConfig, name: str) -> Group:
     """Return a group; one that nobody ever joined has no members. BrokerError when the brokers do not say."""
     client = await started(admin(config), config)
     try:
-        (answer,) = await client.describe_consumer_groups([name])
-        (described,) = answer.groups
-        committed = await client.list_consumer_group_offsets(name)
-    except KafkaError as fault:
-        raise BrokerError(f"group {name}: {fault or type(fault).__name__}") from fault
+        with told(f"group {name}"):
+            (answer,) = await client.describe_consumer_groups([name])
+            (described,) = answer.groups
+            committed = await client.list_consumer_group_offsets(name)
     finally:
         await client.close()
     members = tuple(Member(one[1], one[2].lstrip("/"), _places(one[4])) for one in described[5])
@@ -61,9 +58,8 @@ async def ends_of(config: KafkaConfig, places: Sequence[Place]) -> dict[Place, t
     reader = await started(consumer(config), config)
     try:
         wanted = [TopicPartition(*place) for place in places]
-        first, last = await reader.beginning_offsets(wanted), await reader.end_offsets(wanted)
-    except KafkaError as fault:
-        raise BrokerError(f"offsets of {len(places)} partitions: {fault or type(fault).__name__}") from fault
+        with told(f"offsets of {len(places)} partitions"):
+            first, last = await reader.beginning_offsets(wanted), await reader.end_offsets(wanted)
     finally:
         await reader.stop()
     return {(place.topic, place.partition): (int(first[place]), int(last[place])) for place in wanted}

@@ -5,13 +5,11 @@ seen where `committed` is asked for.
 """
 
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import Any, Self
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
-from connectors.kafka import BrokerError
-from connectors.kafka.client import consumer, started
+from connectors.kafka.client import consumer, started, told
 from connectors.kafka.config import KafkaConfig
 
 WAIT_MS = 250
@@ -33,7 +31,7 @@ class Tail:
         level = "read_committed" if committed else "read_uncommitted"
         self._consumer = consumer(config, isolation_level=level, fetch_max_wait_ms=WAIT_MS)
 
-    async def start(self) -> "Tail":
+    async def start(self) -> Self:
         """Connect and stand at the first record; BrokerError when no broker answers."""
         await started(self._consumer, self._config)
         self._consumer.assign([self._place])
@@ -46,6 +44,15 @@ class Tail:
     async def stop(self) -> None:
         """Close the connection."""
         await self._consumer.stop()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop."""
+        await self.stop()
 
     async def first(self) -> int:
         """Return the offset of the oldest record kept."""
@@ -63,10 +70,8 @@ class Tail:
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Return the ends of several partitions of the topic; BrokerError when the brokers do not say."""
         places = [TopicPartition(self._place.topic, partition) for partition in partitions]
-        try:
+        with told(f"ends of {self._place.topic}"):
             found = await self._consumer.end_offsets(places) if places else {}
-        except KafkaError as fault:
-            raise BrokerError(f"ends of {self._place.topic}: {fault or type(fault).__name__}") from fault
         return {place.partition: int(end) for place, end in found.items()}
 
     async def offset_at(self, at_ms: int) -> int | None:

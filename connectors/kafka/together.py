@@ -9,12 +9,9 @@ for `open_ms_max`, or until the next writer of the name starts.
 
 from collections.abc import Iterable
 
-from aiokafka.errors import KafkaError
-
-from connectors.kafka import BrokerError
-from connectors.kafka.client import producer, started
 from connectors.kafka.config import KafkaConfig
-from connectors.kafka.writer import Written
+from connectors.kafka.transactions import Transactions
+from connectors.kafka.writer import Written, send_all
 
 
 class Together:
@@ -28,31 +25,18 @@ class Together:
     """
 
     def __init__(self, config: KafkaConfig, name: str, message_bytes_max: int, open_ms_max: int) -> None:
-        self._config = config
-        self._producer = producer(
-            config, transactional_id=name, transaction_timeout_ms=open_ms_max, max_request_size=message_bytes_max
-        )
+        self._writer = Transactions(config, name, message_bytes_max, name, transaction_timeout_ms=open_ms_max)
 
     async def start(self) -> "Together":
         """Become the writer of the name; BrokerError when no broker answers."""
-        await started(self._producer, self._config)
+        await self._writer.start()
         return self
 
     async def stop(self) -> None:
         """Close the connection; a transaction that is open is given up."""
-        await self._producer.stop()
+        await self._writer.stop()
 
     async def write(self, records: Iterable[Written]) -> None:
         """Write records in one transaction; BrokerError when none was written, or nobody can say."""
-        try:
-            async with self._producer.transaction():
-                sent = [
-                    await self._producer.send(
-                        one.topic, one.value, key=one.key, partition=one.partition, timestamp_ms=one.at_ms
-                    )
-                    for one in records
-                ]
-                for one in sent:
-                    await one
-        except KafkaError as fault:
-            raise BrokerError(f"{fault or type(fault).__name__}") from fault
+        async with self._writer.transaction() as producer:
+            await send_all(producer, records)

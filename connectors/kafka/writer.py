@@ -8,12 +8,9 @@ Records of one partition stand in the order in which they were given, over all c
 
 import asyncio
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from aiokafka.errors import KafkaError
-
-from connectors.kafka import BrokerError
-from connectors.kafka.client import producer, started
+from connectors.kafka.client import producer, started, told
 from connectors.kafka.config import KafkaConfig
 
 
@@ -50,12 +47,14 @@ class Writer:
 
     async def write(self, records: Iterable[Written]) -> None:
         """Write records; returns when all are durable. BrokerError when some may not be."""
-        send = self._producer.send
-        try:
-            sent = [
-                await send(one.topic, one.value, key=one.key, partition=one.partition, timestamp_ms=one.at_ms)
-                for one in records
-            ]
-            await asyncio.gather(*sent)
-        except KafkaError as fault:
-            raise BrokerError(f"{fault or type(fault).__name__}") from fault
+        with told("records may not be written"):
+            await send_all(self._producer, records)
+
+
+async def send_all(producer: Any, records: Iterable[Written]) -> None:
+    """Send records and wait until all are durable, or for the first fault."""
+    sent = [
+        await producer.send(one.topic, one.value, key=one.key, partition=one.partition, timestamp_ms=one.at_ms)
+        for one in records
+    ]
+    await asyncio.gather(*sent)

@@ -56,7 +56,7 @@ async def _print_cluster(config: Config, args: argparse.Namespace) -> int:
     from engine.runtimes.cluster.reading import reading  # noqa: PLC0415 only who has a cluster loads its clients
 
     async with reading(config) as reader:
-        rule = rule_number(args.rule, reader.commons.books) if args.rule else None
+        rule = rule_number(args.rule, reader.commons.books()) if args.rule else None
         wanted = Wanted(None, rule, *span_ms(args, reader.zone), decided_only=args.decided)
         async for record in reader.records(wanted):
             sys.stdout.write(ndjson(record) if args.format == "ndjson" else line_of(record, reader.zone))

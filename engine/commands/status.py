@@ -57,13 +57,18 @@ def _cluster_table(status: Status) -> Iterator[str]:
     book, dead = status["book"], status["dead_letters"]
     yield f"book {book['version'] or 'none'}, {book['rules']} rules   workers {len(status['workers'])}"
     yield f"dead letters {dead['waiting']:,} waiting, {dead['replayed']:,} replayed"
-    for name, title in (("partitions", "partition"), ("raw", "raw topic")):
-        yield ""
-        yield f"{title:<28} {'first':>12} {'end':>12} {'lag':>10}  owner"
+    for name, title, behind, whose in (
+        ("partitions", "partition", "uncommitted", "owner"),
+        ("raw", "raw topic", "uncommitted", "packed by"),
+        ("sending", "decisions", "waiting", "sent by"),
+    ):
+        if status[name]:
+            yield ""
+            yield f"{title:<28} {'first':>12} {'end':>12} {behind:>12}  {whose}"
         for one in status[name]:
             place = f"{one['topic']}/{one['partition']}"
             owner = f"{one['owner']} at {one['host']}" if one["owner"] else "NOBODY"
-            yield f"{place:<28} {one['first']:>12,} {one['end']:>12,} {one['lag']:>10,}  {owner}"
+            yield f"{place:<28} {one['first']:>12,} {one['end']:>12,} {one[behind]:>12,}  {owner}"
 
 
 def _table(status: Status, before: Status | None) -> Iterator[str]:

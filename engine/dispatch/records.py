@@ -114,3 +114,9 @@ def cursors(positions: Mapping[str, int]) -> Record:
 def base(quotas: list[Any], switches: list[Any], positions: Mapping[str, int], seen: list[Any]) -> Record:
     """Return the record that replaces what earlier ones said of these four."""
     return [BASE, quotas, switches, dict(positions), seen]
+
+
+def positions_in(record: Record) -> Mapping[str, int] | None:
+    """Return how far the caller had read, where a record says so."""
+    at = {CURSORS: 1, BASE: 3}.get(record[0])
+    return record[at] if at is not None else None

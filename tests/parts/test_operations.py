@@ -12,7 +12,8 @@ from tests.parts.need import program
 ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "engine" / "operations"
 DECLARED = "".join(
-    (ROOT / path).read_text(encoding="utf-8") for path in ("engine/metrics.py", "engine/runtimes/cluster/worker.py")
+    (ROOT / "engine" / path).read_text(encoding="utf-8")
+    for path in ("metrics.py", "runtimes/cluster/below.py", "runtimes/cluster/dispatch.py")
 )
 
 pytestmark = pytest.mark.parts

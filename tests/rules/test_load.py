@@ -13,7 +13,7 @@ from rules.diagnostics import BookErrors
 from rules.load import load_book, load_text
 from rules.model import Book, Cap, Window
 from state.hashing import stable_id
-from state.schema import BUILT_IN_COUNT, PROFILE, VISIT, Kind
+from state.schema import ANSWER, PROFILE, VISIT, Kind
 
 BASE = (Path(__file__).parents[1] / "diagnostics" / "_base.toml").read_text()
 RULE = """
@@ -51,7 +51,7 @@ def test_a_rule_is_read_with_every_default() -> None:
     rule = load_text({"_base.toml": BASE}).by_id["base-rule"]
 
     assert (rule.stable_id, rule.campaign, rule.campaign_id) == (stable_id("base-rule"), "care", stable_id("care"))
-    assert (rule.on, rule.channels, rule.channel_ids) == (BUILT_IN_COUNT, ("desk",), (stable_id("desk"),))
+    assert (rule.on, rule.channels, rule.channel_ids) == (ANSWER + 1, ("desk",), (stable_id("desk"),))
     assert (rule.offer, rule.priority, rule.caps, rule.exclude, rule.holdout_ppm) == (None, 50, (), (), 0)
     assert (rule.max_age_ms, rule.shelf_life_ms, rule.klass, rule.enabled) == (HOUR_MS, DAY_MS, "commercial", True)
     assert (rule.reason.text, dict(rule.texts), rule.file, rule.line) == ("base-rule", {}, "_base.toml", 37)

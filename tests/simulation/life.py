@@ -12,8 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from connectors.contract import Receipt
 from connectors.sources.contract import Chunk, padded
 from connectors.sources.mapping import Mapping as LineMapping
@@ -41,7 +39,7 @@ from state.dedupe import Dedupe
 from state.disk import Disk
 from state.flusher import Flusher
 from state.frame import FrameKind
-from state.hashing import split_by_partition
+from state.hashing import rows_by_partition
 from state.journal import Journal
 from state.log import Log
 from state.store import Store
@@ -234,13 +232,11 @@ class Life:
         ticket = Ticket()
         batch = from_rows(self.doors.schema, rows)
         count = len(self.core.partitions)
-        starts, order = np.zeros(count + 1, np.int64), np.empty(batch.n, np.int32)
-        split_by_partition(batch.subscriber, count, starts, order)
-        parts = [(p, order[starts[p] : starts[p + 1]]) for p in range(count)]
-        ticket.expect(sum(part.shape[0] > 0 for _, part in parts))
-        for p, part in parts:
+        parts = rows_by_partition(batch.subscriber, count)
+        ticket.expect(sum(part.shape[0] > 0 for part in parts))
+        for waiting, part in zip(self.waiting, parts, strict=True):
             if part.shape[0]:
-                self.waiting[p].append(Item(ticket, select(batch, part)))
+                waiting.append(Item(ticket, select(batch, part)))
         return ticket
 
     def broadcast(self, kind: FrameKind, payload: bytes) -> Ticket:

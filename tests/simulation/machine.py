@@ -43,14 +43,14 @@ class Machine(SimulatedDisk):
         """Forget what was not synced, as chance has it."""
         self._left = None
         self.crash(chance)
-        self.store.crash(chance.randint(0, self.store.unflushed))
+        self.store.crash(chance)
 
     def kill(self, chance: random.Random) -> None:
         """End the process alone: files keep what was written, the store's memory is gone."""
         self._left = None
         self.life += 1
         self._locks.clear()
-        self.store.crash(chance.randint(0, self.store.unflushed))
+        self.store.crash(chance)
 
 
 class CountingStore(MemoryStore):

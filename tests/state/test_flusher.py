@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import orjson
@@ -187,7 +188,7 @@ def run_world(seed: int) -> None:
                 shuffle(life, chance, pace)
             if chance.random() < 0.7:
                 assert_clean_fold(life, log)
-        store.crash(chance.randint(0, store.unflushed))
+        store.crash(chance)
         del log[chance.randint(durable, len(log)) :]
         durable = len(log)
 
@@ -361,7 +362,7 @@ def test_a_finished_flusher_leaves_nothing_to_redo():
     life.flusher.finish(39)
     life.flusher.durable(39)
     life.flusher.close(drain=True)
-    store.crash(0)
+    store.crash(SimpleNamespace(randint=lambda *_: 0))  # it keeps nothing that was not flushed
     again = Life(store, 100)
     assert again.recover() == 40
     again.redone()

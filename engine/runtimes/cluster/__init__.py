@@ -6,9 +6,11 @@
                              └───────────── outcomes ──────────┴── receipts ──┘
                                                         control: books, which one is active, switches
 
-    worker     one process: the Faust app, its services, its end
+    worker     one process: what must fit, how it runs and ends
+    app        its Faust app: two consumer groups
+    below      the service below that: what is opened in which order, the HTTP front
     topics     names and settings of the topics
-    commons    the control topic, as every worker knows it
+    commons    the control topic, as every worker knows it; publisher: how it is written
     intake     raw records to frames, below the agents
     records    what a frame says of the raw records in it, and how doubled ones are left out
     decide     the agent: frames to decisions, for the partitions that this worker owns
@@ -21,6 +23,7 @@
     exchange   receipts and replies, carried to the partition that they concern
     wording    books and texts for what is said
     topiclog   a partition's frames, read again for redo
+    reached    records of decisions, and which of them count
     appender   outcomes, visits, answers and list changes, written into the log
     changelog  the store of pages: RocksDB as a follower of the pages topic
     standby    copies of pages that others own

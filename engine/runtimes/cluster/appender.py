@@ -11,14 +11,13 @@ One producer writes everything, so rows stand in a partition in the order in whi
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-
 from connectors.kafka.writer import Writer, Written
 from engine.config import Config
+from engine.runtimes.cluster.texts import text_key
 from engine.runtimes.cluster.topics import Names
 from state.batch import Batch, Row, from_rows, select
 from state.frame import Frame, FrameKind, encode
-from state.hashing import split_by_partition
+from state.hashing import rows_by_partition
 from state.schema import Schema
 
 TEXTS_MAX = 100_000
@@ -53,7 +52,7 @@ class TopicAppender:
         """Append rows; returns when they are durable. BrokerError when they may not be: append them again."""
         batch = from_rows(self._schema(), rows)
         texts, batch.strings = [pair for pair in batch.strings if pair[0] not in self._kept], []
-        new = [Written(self._names.texts, 0, text, hashed.to_bytes(8, "little", signed=True)) for hashed, text in texts]
+        new = [Written(self._names.texts, 0, text, text_key(hashed)) for hashed, text in texts]
         await self._writer.write([*new, *self._frames(batch)])
         if len(self._kept) + len(texts) > TEXTS_MAX:
             self._kept.clear()
@@ -61,10 +60,7 @@ class TopicAppender:
 
     def _frames(self, batch: Batch) -> Iterator[Written]:
         append_ms = self._wall_ms()
-        starts, order = np.zeros(self._partitions + 1, np.int64), np.empty(batch.n, np.int32)
-        split_by_partition(batch.subscriber, self._partitions, starts, order)
-        for number in range(self._partitions):
-            part = order[starts[number] : starts[number + 1]]
-            if part.shape[0]:
-                frame = encode(Frame(FrameKind.EVENTS, append_ms, select(batch, part)))
+        for number, rows in enumerate(rows_by_partition(batch.subscriber, self._partitions)):
+            if rows.shape[0]:
+                frame = encode(Frame(FrameKind.EVENTS, append_ms, select(batch, rows)))
                 yield Written(self._names.log, number, frame, at_ms=append_ms)

@@ -15,7 +15,6 @@ is the same for every owner: it is written to the dead letters and passed over.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection
 
@@ -31,6 +30,7 @@ from engine.runtimes.cluster.arrivals import Arrivals
 from engine.runtimes.cluster.commons import Commons
 from engine.runtimes.cluster.missing import MissingError
 from engine.runtimes.cluster.owned import Owned
+from engine.runtimes.cluster.publisher import Publisher
 from engine.runtimes.cluster.standby import Standby
 from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names
 from state.disk import DamagedError
@@ -52,6 +52,7 @@ class Decide:
         store: this worker's RocksDB.
         shelf: books by version.
         commons: what every worker knows.
+        publisher: says once more which book is active, behind frames that are deleted.
         metrics: what is counted.
         failed: told the fault of a standby copy.
         arrivals: told of every visit, where this worker has a desk.
@@ -63,6 +64,7 @@ class Decide:
         store: Store,
         shelf: BookShelf,
         commons: Commons,
+        publisher: Publisher,
         metrics: Metrics,
         failed: Callable[[BaseException], None],
         arrivals: Arrivals | None = None,
@@ -72,6 +74,7 @@ class Decide:
         self._store = store
         self._shelf = shelf
         self._commons = commons
+        self._publisher = publisher
         self._metrics = metrics
         self._arrivals = arrivals
         self._sender = producer(config.cluster, max_request_size=MESSAGE_BYTES_MAX)
@@ -138,7 +141,7 @@ class Decide:
                 self.owned[number] = one
                 self._hold_against_desk(one)
                 if one.missing.frames:
-                    await self._commons.activate_again(number)
+                    await self._publisher.activate_again(number)
 
     def hold_against_desk(self) -> None:
         """Have the desk know every visit that stands in our partitions, as after it has forgotten them."""
@@ -158,10 +161,7 @@ class Decide:
 
         False, with the partition closed, where somebody else has owned it, or the log does not reach back far enough.
         """
-        async with contextlib.AsyncExitStack() as closing:
-            tail = Tail(self._config.cluster, self._names.log, one.number)
-            closing.push_async_callback(tail.stop)
-            await tail.start()
+        async with Tail(self._config.cluster, self._names.log, one.number) as tail:
             if await tail.first() > one.folded + 1 or not await one.still_ours():
                 await one.close()
                 return False
@@ -218,7 +218,7 @@ class Decide:
         if taken is None:
             return
         if one.missing.frames > known:
-            await self._commons.activate_again(number)
+            await self._publisher.activate_again(number)
         if self._arrivals is not None:
             self._arrivals.note(one.fold, frame.batch)
         if frame.batch is not None:

@@ -88,14 +88,11 @@ class Exchange:
         self.listeners[number] = listener
         if start is None:
             return
-        tail = await Tail(self._config.cluster, self._topic, 0).start()
-        try:
+        async with Tail(self._config.cluster, self._topic, 0) as tail:
             tail.seek(max(start, await tail.first()))
             async for records in tail.to_end():
                 for record in records:
                     self.hand_on(record.value, [listener])
-        finally:
-            await tail.stop()
 
     def leave(self, number: int, listener: Listener) -> None:
         """Let a partition go, unless somebody else has taken it up since."""

@@ -27,10 +27,9 @@ LETTERS_A_TRANSACTION = 500
 
 async def read_letters(config: Config) -> list[Kept]:
     """Return every letter that the topic keeps, oldest first, and whether it was replayed."""
-    tail = await Tail(config.cluster, Names(config.cluster.prefix).dead, 0, committed=True).start()
     letters: dict[str, Any] = {}
     replayed: set[str] = set()
-    try:
+    async with Tail(config.cluster, Names(config.cluster.prefix).dead, 0, committed=True) as tail:
         async for records in tail.to_end():
             for record in records:
                 number = record.key.decode()
@@ -38,8 +37,6 @@ async def read_letters(config: Config) -> list[Kept]:
                     replayed.add(number)
                 else:
                     letters.setdefault(number, record.value)
-    finally:
-        await tail.stop()
     return [Kept(number, from_json(value), number in replayed) for number, value in letters.items()]
 
 

@@ -11,14 +11,14 @@ on is deleted at the brokers, in the background: what is deleted too late is onl
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import orjson
 
 from connectors.kafka import BrokerError
-from connectors.kafka.ledger import FencedError
-from engine.dispatch.records import Record
+from connectors.kafka.transactions import FencedError
+from engine.dispatch.records import Record, positions_in
 from state.disk import DiskError
 
 SEGMENT_BYTES = 4 << 20
@@ -144,3 +144,13 @@ class TopicOutbox:
             await asyncio.wait([forgetting])
             if not forgetting.cancelled() and (fault := forgetting.exception()) is not None:
                 log.error("outbox could not be shortened: %r", fault, exc_info=fault)
+
+
+def cursors_in(values: Sequence[bytes]) -> Mapping[str, int]:
+    """Return the cursors that stand last in some arrays of a partition; none where they hold none."""
+    for value in reversed(values):
+        for record in reversed(orjson.loads(value)):
+            cursors = positions_in(record)
+            if cursors is not None:
+                return cursors
+    return {}

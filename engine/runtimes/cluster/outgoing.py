@@ -26,7 +26,7 @@ from engine.dispatch.model import Decided
 from engine.dispatch.shared import Shared
 from engine.runtimes.cluster.exchange import Exchange
 from engine.runtimes.cluster.outbox import TopicOutbox
-from engine.runtimes.cluster.topiclog import REACHED
+from engine.runtimes.cluster.reached import Further
 from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names
 from engine.runtimes.cluster.wording import Wording
 
@@ -127,16 +127,15 @@ class Outgoing:
 
     async def _feed(self) -> None:
         placed_s = time.monotonic()
-        reached = -1
+        further = Further()
         while True:
             while not self.dispatcher.room():  # noqa: ASYNC110 sends end for many reasons, one asks
                 await asyncio.sleep(ROOM_S)
             records = await self._tail.poll()
             for record in records:
-                (position,) = REACHED.unpack_from(record.value)
-                if position > reached:
-                    reached = position
-                    await self._offer(await self._around.wording.decided(self.number, record.value[REACHED.size :]))
+                decisions = further.decisions(record.value)
+                if decisions is not None:
+                    await self._offer(await self._around.wording.decided(self.number, decisions))
                 self.read = record.offset + 1
             if records or time.monotonic() - placed_s > PLACE_S:
                 placed_s = time.monotonic()

@@ -30,7 +30,8 @@ from engine.partition import Appended
 from engine.runtimes.cluster.changelog import ChangelogStore, PagesCopy
 from engine.runtimes.cluster.fold import ClusterFold
 from engine.runtimes.cluster.missing import Missing
-from engine.runtimes.cluster.topiclog import REACHED, TopicLog, last_reached
+from engine.runtimes.cluster.reached import last_reached, record_of
+from engine.runtimes.cluster.topiclog import TopicLog
 from engine.runtimes.cluster.topics import HOUR_MS, MESSAGE_BYTES_MAX, Names
 from state.columns import Table
 from state.contacts import Contacts
@@ -282,7 +283,7 @@ class Owned:
         flusher.close(drain=True)
 
     async def _send(self, position: int, rows: int, decisions: DecisionBatch) -> None:
-        record = REACHED.pack(position) + decisions.encode()
+        record = record_of(position, decisions)
         try:
             sent = await self._sender.send(
                 self._names.decisions, record, partition=self.number, timestamp_ms=decisions.append_ms

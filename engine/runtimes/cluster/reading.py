@@ -1,8 +1,6 @@
 """Decisions read from their topic, as people and scripts read them.
 
-Every partition is read from its beginning to its present end; a record that reaches no further than the one before it
-in its partition was written by an owner that had lost the partition, and is dropped. That is all that a reader of the
-topic has to do.
+Every partition is read from its beginning to its present end; `reached` says which records count.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -10,11 +8,13 @@ from contextlib import asynccontextmanager
 from zoneinfo import ZoneInfo
 
 from connectors.kafka.tail import Tail
+from engine.books import BooksInMemory
 from engine.config import Config
 from engine.history import Ends, note_ends
 from engine.records import Record, Wanted, record_of
 from engine.runtimes.cluster.commons import Commons
-from engine.runtimes.cluster.topiclog import REACHED
+from engine.runtimes.cluster.reached import Further
+from engine.runtimes.cluster.texts import text_of
 from engine.runtimes.cluster.topics import Names
 from state.decisions import DecisionBatch, decode
 from state.frame import FrameError
@@ -30,13 +30,9 @@ class TextTable:
 
     async def load(self, config: Config) -> None:
         """Read the topic to its end."""
-        tail = await Tail(config.cluster, Names(config.cluster.prefix).texts, 0).start()
-        try:
+        async with Tail(config.cluster, Names(config.cluster.prefix).texts, 0) as tail:
             async for records in tail.to_end():
-                for record in records:
-                    self._texts[int.from_bytes(record.key, "little", signed=True)] = record.value
-        finally:
-            await tail.stop()
+                self._texts.update(map(text_of, records))
 
     def text(self, hashed: int) -> bytes | None:
         """Return the text, None when it is not kept."""
@@ -45,17 +41,13 @@ class TextTable:
 
 async def decisions_of(config: Config, partition: int) -> AsyncIterator[DecisionBatch]:
     """Yield the decisions of one partition in log order, each once."""
-    tail = await Tail(config.cluster, Names(config.cluster.prefix).decisions, partition).start()
-    reached = -1
-    try:
+    further = Further()
+    async with Tail(config.cluster, Names(config.cluster.prefix).decisions, partition) as tail:
         async for records in tail.to_end():
             for record in records:
-                (position,) = REACHED.unpack_from(record.value)
-                if position > reached:
-                    reached = position
-                    yield decode(record.value[REACHED.size :])
-    finally:
-        await tail.stop()
+                decisions = further.decisions(record.value)
+                if decisions is not None:
+                    yield decode(decisions)
 
 
 class TopicReader:
@@ -87,8 +79,7 @@ class TopicReader:
         if not decided:
             return ends
         names = Names(self._config.cluster.prefix)
-        tail = await Tail(self._config.cluster, names.log, decided[0]["partition"]).start()
-        try:
+        async with Tail(self._config.cluster, names.log, decided[0]["partition"]) as tail:
             tail.seek(max(await tail.first(), min(record["position"] for record in decided)))
             async for found in tail.to_end():
                 for one in found:
@@ -97,17 +88,15 @@ class TopicReader:
                     except FrameError:
                         continue  # it stands among the dead letters, and folded nothing
                     note_ends(ends, frame, subscriber, self._texts)
-        finally:
-            await tail.stop()
         return ends
 
 
 @asynccontextmanager
 async def reading(config: Config) -> AsyncIterator[TopicReader]:
     """Open the topics of a cluster for questions."""
-    commons = Commons(config)
-    await commons.start()
+    commons = Commons(config, BooksInMemory())
     try:
+        await commons.start()
         texts = TextTable()
         await texts.load(config)
         yield TopicReader(config, commons, texts)

@@ -73,4 +73,14 @@ class TopicTexts:
                 self._keep(records)
 
     def _keep(self, records: list[Any]) -> None:
-        self._strings.add([(int.from_bytes(one.key, "little", signed=True), one.value) for one in records])
+        self._strings.add([text_of(one) for one in records])
+
+
+def text_key(hashed: int) -> bytes:
+    """Return the key under which the topic has a text."""
+    return hashed.to_bytes(8, "little", signed=True)
+
+
+def text_of(record: Any) -> tuple[int, bytes]:
+    """Return the hash and the text of a record of the topic."""
+    return int.from_bytes(record.key, "little", signed=True), record.value

@@ -1,11 +1,10 @@
-"""A partition's log, read again for redo, and the last position that its decisions reached.
+"""A partition's log, read again for redo.
 
 The fold reads synchronously, in a thread, while the loop fetches: each batch of frames is asked for across.
 """
 
 import asyncio
 import logging
-import struct
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -16,11 +15,6 @@ from state.frame import Frame, FrameError, decode
 from state.schema import Schema
 
 log = logging.getLogger("opportune.cluster")
-
-REACHED = struct.Struct("<q")
-"""How a decision record begins: the log position that it reaches; the decisions follow."""
-
-LAST_RECORDS = 64
 
 _T = TypeVar("_T")
 
@@ -95,16 +89,3 @@ class TopicLog:
 
     def _across(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-
-async def last_reached(journal: Tail) -> int:
-    """Return the highest log position that a record of a partition of `decisions` reaches; -1 without any.
-
-    Records of two owners may lie side by side at the end, so a few of the last are read.
-    """
-    end, first = await journal.end(), await journal.first()
-    journal.seek(max(first, end - LAST_RECORDS))
-    reached = -1
-    async for records in journal.to_end():
-        reached = max(reached, *(REACHED.unpack_from(record.value)[0] for record in records))
-    return reached

@@ -6,7 +6,7 @@ import pytest
 from aiokafka.errors import IllegalStateError
 
 from engine.config import Config
-from engine.runtimes.cluster import worker as module
+from engine.runtimes.cluster import app as module
 
 
 class Signal:

@@ -51,10 +51,10 @@ class TailStandIn:
     def __init__(self, *_):
         self.at = 0
 
-    async def start(self):
+    async def __aenter__(self):
         return self
 
-    async def stop(self):
+    async def __aexit__(self, *_):
         pass
 
     async def first(self):
@@ -90,7 +90,7 @@ def decide(monkeypatch):
         await asyncio.sleep(0)
 
     commons = SimpleNamespace(catch_up=catch_up, schema=lambda _: None)
-    return Decide(Config(), None, None, commons, Metrics(), None)
+    return Decide(Config(), None, None, commons, None, Metrics(), None)
 
 
 async def assignment(decide, *numbers):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.kafka import BrokerError
-from connectors.kafka.ledger import FencedError
+from connectors.kafka.transactions import FencedError
 from engine.runtimes.cluster.outbox import RECORDS_MAX, LostError, TopicOutbox
 from state.disk import DiskError
 

@@ -17,6 +17,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import NotLeaderForPartitionError
 
+from engine.runtimes.cluster.publisher import BOOK_BYTES_MAX
 from state.hashing import partition_of
 from tests.engine.world import BOOK, call, line
 from tests.parts.kafka.workers import PARTITIONS, ROOT, START, cluster_on, decided_embedded, rows, wait_for_text
@@ -149,8 +150,9 @@ def status_tells_owners_lags_book_and_dead_letters_from_the_brokers(cluster):
         return json.loads(cluster.command("status", "--cluster", "--once", "--format", "json").stdout)
 
     status = until(asked, lambda found: all(one["owner"] for one in found["partitions"]))
-    assert all(0 <= one["lag"] <= one["end"] - one["first"] for one in status["partitions"]), status["partitions"]
-    assert all(0 <= one["lag"] <= MARKS for one in status["raw"]), status["raw"]
+    assert all(0 <= one["uncommitted"] <= one["end"] - one["first"] for one in status["partitions"]), status
+    assert all(0 <= one["uncommitted"] <= MARKS for one in status["raw"]), status["raw"]
+    assert status["sending"] == [], "nobody ever sent here"
 
     assert [one["partition"] for one in status["partitions"]] == list(range(PARTITIONS))
     assert {one["owner"].rpartition("/")[2] for one in status["partitions"]} == {"a", "b"}
@@ -159,6 +161,20 @@ def status_tells_owners_lags_book_and_dead_letters_from_the_brokers(cluster):
     assert status["book"]["rules"] == 3
     table = cluster.command("status", "--cluster", "--once").stdout
     assert re.search(r"^opportune\.log/7 +0 +[\d,]+ +\d+  \S+/[ab] at 127\.0\.0\.1$", table, re.MULTILINE), table
+
+
+def a_book_of_megabytes_is_published_and_one_that_fits_no_record_is_refused(cluster):
+    before = cluster.status(cluster.workers[0])["book"]
+    padding = cluster.folder / "book" / "padding.toml"
+    padding.write_text(f"# {'x' * (BOOK_BYTES_MAX - 100_000)}\n")
+    told = until(lambda: {cluster.status(one)["book"] for one in cluster.workers}, lambda books: before not in books)
+    assert len(told) == 1
+
+    padding.write_text(f"# {'x' * BOOK_BYTES_MAX}\n")
+    wait_for_text(cluster.folder / "a.log", f"of its texts must be <= {BOOK_BYTES_MAX}")
+    assert {cluster.status(one)["book"] for one in cluster.workers} == told
+    padding.unlink()
+    until(lambda: {cluster.status(one)["book"] for one in cluster.workers}, {before}.__eq__)
 
 
 def an_outage_of_the_broker_is_told_in_a_line_or_two_and_its_end_in_another(cluster):
@@ -227,5 +243,6 @@ def test_operators_ask_a_cluster_and_tell_it(tmp_path, cluster):
     a_dead_letter_is_listed_edited_and_put_back_once_also_when_the_replay_dies(tmp_path, cluster)
     who_is_put_on_a_list_by_any_worker_is_left_alone_from_then_on(tmp_path, cluster)
     status_tells_owners_lags_book_and_dead_letters_from_the_brokers(cluster)
+    a_book_of_megabytes_is_published_and_one_that_fits_no_record_is_refused(cluster)
     an_outage_of_the_broker_is_told_in_a_line_or_two_and_its_end_in_another(cluster)
     a_partition_whose_frames_kafka_deleted_too_early_is_held_and_the_others_go_on(cluster)

@@ -4,6 +4,7 @@ The judge reads the topics by itself: what was decided, what the log was told, a
 """
 
 import asyncio
+import json
 import signal
 import time
 from collections import Counter, defaultdict
@@ -258,6 +259,30 @@ def test_receipts_that_come_over_another_workers_link_reach_their_partitions(rig
     assert all(OutcomeState.UNDELIVERED in told[name] for name in of(decided, bad))
     passed_on = [rig.cluster.status(one)["dispatch"].get("receipts_passed_on", 0) for one in rig.dispatchers]
     assert min(passed_on) > 0, "each worker was told of messages that the other one sent"
+
+
+def test_the_status_of_the_cluster_tells_who_sends_and_how_much_waits_exactly(rig):
+    def asked():
+        done = rig.cluster.command("status", "--cluster", "--once", "--format", "json")
+        return json.loads(done.stdout)["sending"]
+
+    until(lambda: all(one["waiting"] == 0 for one in asked()))
+    before = asked()
+    assert [one["partition"] for one in before] == list(range(PARTITIONS))
+    assert {one["owner"].rpartition("/")[2] for one in before} == {"one", "other"}
+
+    for worker in rig.dispatchers:
+        worker.signal(signal.SIGSTOP)
+    who = rig.call("sms", 40)
+    rig.judge_until(lambda decided, _: len(of(decided, who)) == 40)
+    after = asked()
+    for worker in rig.dispatchers:
+        worker.signal(signal.SIGCONT)
+
+    assert [one["waiting"] for one in after] == [
+        one["end"] - was["end"] for one, was in zip(after, before, strict=True)
+    ]
+    assert sum(one["waiting"] for one in after) > 0
 
 
 def test_quotas_and_rates_hold_over_two_dispatchers_and_a_takeover(rig):

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.contract import Message, ReceiptState, State
 from connectors.gateways.smpp import Config, Gateway
-from connectors.gateways.text import Alphabet, concatenation_of, text_of
+from connectors.gateways.text import Alphabet, text_of
 from tests.parts.smsc.centre import Centre
 
 CENTRES = ["CloudhopperCentre", "JsmppCentre"]
@@ -86,7 +86,7 @@ async def test_a_long_chinese_text_arrives_whole_from_its_parts(monkeypatch, nam
             fields = (source, destination, esm, coding, registered, validity)
             assert fields == ("10086", "8613800000001", "40", "08", "01", "000000010000000R")
             payload = bytes.fromhex(octets)
-            _, total, number = concatenation_of(payload)
+            total, number = payload[4:6]
             parts[number] = text_of(payload, Alphabet.UCS2, header=True)
         assert "".join(parts[number] for number in range(1, total + 1)) == words
 
