@@ -45,6 +45,16 @@ class RedisConfig(BaseModel):
             "nothing else is taken; longer than sweep_ms, so that every process notices.",
         ),
     ] = 2_000
+    recall_ms: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=600_000,
+            description="Milliseconds after a start of Redis, or of the process, in which a visit or card that Redis "
+            "does not know may still come back: who asks for it is told to say it again. Longer than a dead worker's "
+            "partitions take to be owned anew.",
+        ),
+    ] = 15_000
     visit_wait_ms: Annotated[
         int,
         Field(

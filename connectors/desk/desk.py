@@ -148,7 +148,7 @@ class Desk:
 
     async def close_visit(self, visit_id: str, cause: Cause = Cause.DONE) -> Visit | None:
         """Close a visit; None when it is unknown. A closed one stays as it was closed."""
-        found = await self.queue.look("visit", visit_id)
+        found = await self._known("visit", visit_id)
         if found is None:
             return None
 
@@ -164,7 +164,7 @@ class Desk:
 
     async def keep_visit(self, visit_id: str) -> bool:
         """Count activity at the counter; whether the visit is open."""
-        found = await self.queue.look("visit", visit_id)
+        found = await self._known("visit", visit_id)
         if found is None:
             return False
 
@@ -246,7 +246,7 @@ class Desk:
 
     async def answer(self, decision_id: str, reply: Reply, note: str = "") -> tuple[Ruling, Card | None]:
         """Record a clerk's answer and wait until the log has it; NotDurable when the log would not take it yet."""
-        found = await self.queue.look("card", decision_id)
+        found = await self._known("card", decision_id)
         if found is None:
             return Ruling.UNKNOWN, None
 
@@ -258,7 +258,7 @@ class Desk:
         card = panel.card(decision_id)
         if card is None:
             card = await self.queue.card(decision_id)
-            ruling = Ruling.LATE if card else Ruling.UNKNOWN
+            ruling = model.ruled(card, reply, note) if card else Ruling.UNKNOWN
         self.counts[f"answer_{reply.value if ruling is Ruling.RECORDED else ruling.value}"] += 1
         return ruling, card
 
@@ -292,6 +292,13 @@ class Desk:
         return {"queue": reach, "pages": self.pages, **dict(sorted(self.counts.items()))}
 
     # Changing panels and telling the log
+
+    async def _known(self, kind: Literal["visit", "card"], key: str) -> Panel | None:
+        """Return the panel where a visit or card was last; QueueLost where one not found may still come back."""
+        found = await self.queue.look(kind, key)
+        if found is None and self.queue.recalling:
+            raise QueueLost(f"{kind} {key} is not known, and what was forgotten may still come back")
+        return found
 
     async def _change(
         self, terminal: str, turn: Callable[[Panel, int], tuple[Panel, T]], known: Panel | None = None

@@ -54,6 +54,9 @@ class Reply(StrEnum):
     LATER = "later"
 
 
+ENDS = {Reply.ACCEPT: CardState.ACCEPTED, Reply.DECLINE: CardState.DECLINED, Reply.LATER: CardState.LATER}
+
+
 class DeclineReason(StrEnum):
     """Why a customer did not want it: 已有、嫌贵、不需要、稍后、客户已走."""
 
@@ -336,20 +339,23 @@ def _newest(cards: tuple[Card, ...]) -> tuple[Card, ...]:
     return tuple(card for card in cards if card.decision_id not in dropped)
 
 
+def ruled(card: Card, reply: Reply, note: str) -> Ruling:
+    """Return what an answer to a card that has ended is: the same again, or too late."""
+    return Ruling.REPEATED if (card.state, card.note) == (ENDS[reply], note) else Ruling.LATE
+
+
 def answered(panel: Panel, decision_id: str, reply: Reply, note: str, now_ms: int) -> tuple[Panel, Ruling]:
     """Record a clerk's answer, once. An answer to what has ended is late and changes nothing."""
     card = panel.card(decision_id)
     if card is None:
         return panel, Ruling.UNKNOWN
-    states = {Reply.ACCEPT: CardState.ACCEPTED, Reply.DECLINE: CardState.DECLINED, Reply.LATER: CardState.LATER}
-    wanted = states[reply]
     if card.state is not CardState.LIVE:
-        return panel, Ruling.REPEATED if (card.state, card.note) == (wanted, note) else Ruling.LATE
+        return panel, ruled(card, reply, note)
     visit = panel.open_visit
     if visit is None or card.expires_ms <= now_ms:
         return lapsed(panel, 0, now_ms, cards_only=True), Ruling.LATE
     # Who answers has seen it, also where the page's word of that was lost with the keeper.
-    ended = card.model_copy(update={"shown_ms": card.shown_ms or now_ms}).ended(wanted, note, now_ms)
+    ended = card.model_copy(update={"shown_ms": card.shown_ms or now_ms}).ended(ENDS[reply], note, now_ms)
     cards = tuple(ended if c is card else c for c in panel.cards)
     visit = visit.model_copy(update={"touched_ms": now_ms})
     owed = (*panel.owed, _note_card(ended, now_ms))

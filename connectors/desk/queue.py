@@ -94,6 +94,11 @@ class Queue(ABC):
     def within_reach(self) -> bool:
         """Whether the keeper answered when last asked."""
 
+    @property
+    def recalling(self) -> bool:
+        """Whether a visit or card that is not found may still come back."""
+        return False
+
     @abstractmethod
     async def read(self, terminal: str) -> Panel:
         """Return a terminal's panel, an empty one when it was never heard of."""

@@ -23,6 +23,7 @@ to a clerk before the log has it. Not for Redis Cluster: the scripts touch keys 
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, Literal, TypeVar, cast
@@ -86,6 +87,7 @@ class RedisQueue(Queue):
         self._ttl_ms = FORGET_MS + 4 * idle_ms
         self._lost = False
         self._run = b""
+        self._met_s = time.monotonic()
         self._meeting = asyncio.Lock()
         self._known: OrderedDict[str, Panel] = OrderedDict()
         self._followers: list[Follower] = []
@@ -122,6 +124,11 @@ class RedisQueue(Queue):
     def within_reach(self) -> bool:
         """Whether Redis answered when last asked, and had its panels."""
         return not self._lost
+
+    @property
+    def recalling(self) -> bool:
+        """Whether this run of Redis was met a short while ago, so that the log may still bring visits back."""
+        return time.monotonic() - self._met_s < self.config.recall_ms / 1_000
 
     async def start(self) -> None:
         """Open nothing yet: connections come with the first question."""
@@ -169,7 +176,7 @@ class RedisQueue(Queue):
                 restored += await self._put_back(panels[start : start + PANELS_A_CALL])
             if self._run:
                 log.warning("desk: redis was started again: %d of %d panels put back", restored, len(panels))
-            self._run = run
+            self._run, self._met_s = run, time.monotonic()
         for tell in self.listeners:
             tell()
 

@@ -27,7 +27,9 @@ async def queue(request: pytest.FixtureRequest) -> AsyncIterator[Queue]:
         made: Queue = MemoryQueue(300_000, 2_000)
     else:
         server: RedisServer = request.getfixturevalue("redis_for_all")
-        config = RedisConfig(url=server.url, prefix=f"test:{uuid.uuid4().hex}", terminals_per_reader=2, settle_ms=20)
+        config = RedisConfig(
+            url=server.url, prefix=f"test:{uuid.uuid4().hex}", terminals_per_reader=2, settle_ms=20, recall_ms=0
+        )
         made = RedisQueue(300_000, 2_000, config)
     await made.start()
     if isinstance(made, RedisQueue):

@@ -209,6 +209,19 @@ async def test_who_answers_a_card_has_seen_it_also_where_the_page_could_not_say_
     assert [answer.shown for _, answer in log.answers] == [True] * len(Reply), "no cap gets its place back"
 
 
+async def test_an_answer_said_again_is_the_same_answer_also_when_the_next_customer_stands_there(
+    made: tuple[Desk, Log],
+) -> None:
+    desk, log = made
+    await desk.open_visit("t1", ANNA, "v1")
+    await desk.offer(ANNA, card("d1"))
+    assert (await desk.answer("d1", Reply.ACCEPT))[0] is Ruling.RECORDED
+    await desk.open_visit("t1", BERT, "v2")
+    assert (await desk.answer("d1", Reply.ACCEPT))[0] is Ruling.REPEATED
+    assert (await desk.answer("d1", Reply.DECLINE))[0] is Ruling.LATE
+    assert log.told() == ["d1 accept"]
+
+
 async def test_a_terminal_that_owes_too_much_takes_nothing_new(made: tuple[Desk, Log]) -> None:
     desk, log = made
     log.refuses = True

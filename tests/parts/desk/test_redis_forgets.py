@@ -33,8 +33,8 @@ AWAY = (QueueLost, NotDurable, Behind)
 
 
 @contextlib.asynccontextmanager
-async def process(server: RedisServer) -> AsyncIterator[tuple[Desk, Log]]:
-    redis = RedisConfig(url=server.url, timeout_ms=300, settle_ms=400)
+async def process(server: RedisServer, recall_ms: int = 0) -> AsyncIterator[tuple[Desk, Log]]:
+    redis = RedisConfig(url=server.url, timeout_ms=300, settle_ms=400, recall_ms=recall_ms)
     config = DeskConfig(queue="redis", redis=redis, retry_ms=500, sweep_ms=100, card_life_ms=60_000)
     log = Log()
     desk = Desk(RedisQueue(config.visit_idle_ms, config.retry_ms, redis), log.on_visit, log.on_answer, config)
@@ -126,3 +126,21 @@ async def test_every_decided_card_ends_in_exactly_one_way(tmp_path: Path, comes_
     assert sum(way in {("accept", True), ("decline", True), ("later", True)} for (way,) in ends.values()) > COUNTERS
     told = [visit for log in (first, second, third) for visit in log.visits if not visit.open]
     assert {visit.id for visit in told} == {f"v{number}" for number in range(COUNTERS)}
+
+
+async def test_what_redis_forgot_is_not_called_unknown_while_the_log_may_still_bring_it_back(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        async with process(server) as (desk, _):
+            await insist(desk.open_visit, "t1", ANNA, "v1")
+        server.kill()
+        server.start()
+        async with process(server, recall_ms=1_500) as (desk, _):
+            await insist(desk.queue.read, "t1")
+            for say in (desk.close_visit("v1"), desk.keep_visit("v1"), desk.answer("0-1-0-7", Reply.ACCEPT)):
+                with pytest.raises(QueueLost, match="may still come back"):
+                    await say
+            await desk.restore("t1", ANNA, "v1", now_ms())
+            closed = await desk.close_visit("v1")
+            assert closed is not None
+            assert not closed.open
+            assert await insist(desk.close_visit, "v2") is None, "some time later nobody brings it any more"
