@@ -66,6 +66,11 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not killed, be it paused."""
+        return self._process is not None
+
     def pause(self) -> None:
         """Stop it from answering without closing a connection."""
         assert self._process is not None

@@ -5,17 +5,21 @@ subscriber, by the terms in which the book is written. A zone without summer tim
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from state.decisions import DecisionBatch
 from tests.parts.kafka.rig import records_of
 
 DECIDED = 0
 STOPPED_BY_CAP = 10
+_COLUMNS = ("row", "rule", "channel", "detail", "subscriber", "at_ms", "outcome", "gate")
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 ZONE_MS = 8 * HOUR_MS
 
 
@@ -46,7 +50,21 @@ SMALL_BOOK = (
 """The caps of `perf.books.small`; all its rules are of one campaign and go to one channel."""
 
 
-def contacts_of(batches: Iterable[tuple[int, DecisionBatch]], refunded: frozenset[str] = frozenset()) -> list[Contact]:
+def only(batches: Iterable[tuple[int, DecisionBatch]], rules: Iterable[int]) -> list[tuple[int, DecisionBatch]]:
+    """Return the batches with the records of some rules alone."""
+    wanted, found = list(rules), []
+    for partition, batch in batches:
+        keep = np.isin(batch.rule, wanted)
+        lengths = np.diff(batch.fact_start)
+        facts = np.repeat(keep, lengths)
+        columns = {name: getattr(batch, name)[keep] for name in _COLUMNS}
+        columns |= {"facts": batch.facts[facts], "facts_known": batch.facts_known[facts]}
+        starts = np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int32)
+        found.append((partition, replace(batch, **columns, fact_start=starts)))
+    return found
+
+
+def contacts_of(batches: Iterable[tuple[int, DecisionBatch]], refunded: Set[str] = frozenset()) -> list[Contact]:
     """Return what was promised and not taken back."""
     found = []
     for partition, batch in batches:
@@ -112,6 +130,65 @@ def judge(
         breaches=dict(breaches(contacts, caps)),
         stopped_by_caps=sum(int((batch.gate == STOPPED_BY_CAP).sum()) for _, batch in found),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Rules by how they are judged: `feed` against one machine, `tickets` by number, `caps` by contacts."""
+
+    feed: frozenset[int]
+    feed_caps: Sequence[CapTerms]
+    tickets: frozenset[int]
+    ticket_fact: int
+    caps: Mapping[frozenset[int], Sequence[CapTerms]]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsVerdict:
+    """The feed against one machine; all groups' ids and caps; tickets, which have one record each, decided or not."""
+
+    feed: Verdict
+    doubled_ids: int
+    breaches: dict[str, int]
+    tickets: int
+    tickets_lost: int
+    tickets_doubled: int
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was lost, doubled or promised too often, in any group."""
+        faults = (self.doubled_ids, self.tickets_lost, self.tickets_doubled, *self.breaches.values())
+        return self.feed.clean and not any(faults)
+
+
+def judge_groups(
+    found: list[tuple[int, DecisionBatch]],
+    expected: list[tuple[int, DecisionBatch]],
+    groups: Groups,
+    tickets: int,
+    refunded: Set[str],
+) -> GroupsVerdict:
+    """Judge the feed by what one machine decided, all others by tickets 1 to `tickets` and by the caps they have."""
+    over: Counter[str] = Counter()
+    for rules, caps in groups.caps.items():
+        over.update(breaches(contacts_of(only(found, rules), refunded), caps))
+    numbers, ids = ticket_numbers(found, groups), Counter(_ids(found))
+    return GroupsVerdict(
+        feed=judge(only(found, groups.feed), expected, groups.feed_caps),
+        doubled_ids=ids.total() - len(ids),
+        breaches=dict(over),
+        tickets=tickets,
+        tickets_lost=sum(not numbers[number] for number in range(1, tickets + 1)),
+        tickets_doubled=numbers.total() - len(numbers),
+    )
+
+
+def ticket_numbers(found: Iterable[tuple[int, DecisionBatch]], groups: Groups) -> Counter[int]:
+    """Return how many records each ticket has."""
+    numbers: Counter[int] = Counter()
+    for _, batch in only(found, groups.tickets):
+        numbers.update(batch.facts[batch.fact_start[:-1] + groups.ticket_fact].tolist())
+    return numbers
 
 
 def _ids(batches: Iterable[tuple[int, DecisionBatch]]) -> Iterable[tuple[Any, ...]]:

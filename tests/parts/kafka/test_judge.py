@@ -1,6 +1,7 @@
 """The judge of the chaos finds what it is there for: it is shown records with faults planted in them."""
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -77,4 +78,8 @@ def test_a_plan_is_a_function_of_its_seed_and_every_kind_of_fault_is_in_it():
     assert list(plan(3, 90)) == list(plan(3, 90)) != list(plan(4, 90))
     for seed in range(20):
         kinds = {fault.what for fault in plan(seed, 75)}
-        assert kinds == {"kill", "pause", "restart", "lose disk", "broker", "hang", "redis", "join", "leave"}
+        workers = {"kill", "pause", "long pause", "restart", "lose disk", "join", "leave"}
+        assert kinds == workers | {"broker", "hang", "redis", "redis hang", "smsc"}
+        faults = list(plan(seed, 75))
+        pairs = [(one, other) for one, other in pairwise(faults) if other.at_s < one.at_s + one.for_s]
+        assert any(one.whom != other.whom for one, other in pairs), "two are away at once"

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -181,6 +182,14 @@ class Cluster:
     def port(self, worker: Worker) -> int:
         """Return where a worker's front listens; OSError when it does not."""
         return int(json.loads((self.folder / worker.name / "http.json").read_bytes())["port"])
+
+    def addresses(self) -> list[str]:
+        """Return where the fronts of workers are, or were when they were last heard of."""
+        found = []
+        for worker in list(self.workers):
+            with contextlib.suppress(OSError, ValueError):
+                found.append(f"http://127.0.0.1:{self.port(worker)}")
+        return found
 
     def page(self, worker: Worker, path: str) -> bytes:
         """Return a page of a worker's front; OSError when it does not answer."""

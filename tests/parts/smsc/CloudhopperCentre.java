@@ -31,7 +31,8 @@ import org.joda.time.DateTime;
  *
  * <p>With ACROSS 1 a receipt comes over another session of the account than the submit did, where there is one.
  *
- * <p>Destination 999XX is refused with status 0xXX, 998... is undelivered. Each submit is a line on standard output.
+ * <p>Destination 999XX is refused with status 0xXX, 998... is undelivered. Each submit is a line on standard output,
+ * and so is each receipt that was taken.
  */
 public class CloudhopperCentre {
     private final String user;
@@ -121,9 +122,10 @@ public class CloudhopperCentre {
             String destination = submit.getDestAddress().getAddress();
             byte[] text = submit.getShortMessage() == null ? new byte[0] : submit.getShortMessage();
             System.out.printf(
-                "submit src=%s dst=%s esm=%02x dcs=%02x rd=%02x validity=%s sm=%s%n",
+                "submit src=%s dst=%s esm=%02x dcs=%02x rd=%02x validity=%s sm=%s at=%d%n",
                 submit.getSourceAddress().getAddress(), destination, submit.getEsmClass(), submit.getDataCoding(),
-                submit.getRegisteredDelivery(), submit.getValidityPeriod(), HexUtil.toHexString(text));
+                submit.getRegisteredDelivery(), submit.getValidityPeriod(), HexUtil.toHexString(text),
+                System.currentTimeMillis());
             long now = System.currentTimeMillis() / 1000;
             inSecond = now == second ? inSecond + 1 : 1;
             second = now;
@@ -158,8 +160,13 @@ public class CloudhopperCentre {
                 byte[] named = (id + "\0").getBytes(StandardCharsets.ISO_8859_1);
                 deliver.addOptionalParameter(new Tlv(SmppConstants.TAG_RECEIPTED_MSG_ID, named));
                 deliver.addOptionalParameter(new Tlv(SmppConstants.TAG_MSG_STATE, new byte[] {state}));
-                receiver().sendRequestPdu(deliver, 5000, false).await();
-                System.out.println("receipt acked " + id);
+                var taken = receiver().sendRequestPdu(deliver, 5000, false);
+                taken.await();
+                boolean acked = taken.isSuccess() && taken.getResponse().getCommandStatus() == SmppConstants.STATUS_OK;
+                System.out.printf(
+                    "receipt %s %s src=%s dst=%s sm=%s%n", acked ? "acked" : "refused", id,
+                    submit.getSourceAddress().getAddress(), submit.getDestAddress().getAddress(),
+                    HexUtil.toHexString(submit.getShortMessage()));
             } catch (Exception fault) {
                 System.out.println("receipt failed " + fault);
             }

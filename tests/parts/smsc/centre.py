@@ -8,13 +8,31 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.parts.need import missing
 from tests.parts.ports import free_port
 
 HERE = Path(__file__).parent
 SUBMIT = re.compile(r"submit src=(\S*) dst=(\S+) esm=(\S+) dcs=(\S+) rd=(\S+) validity=(\S+) sm=(\S*)")
+ARRIVAL = re.compile(r"submit src=(\S*) dst=(\d+) .* sm=(\S*) at=(\d+)")
+RECEIPT = re.compile(r"receipt acked \S+ src=(\S*) dst=(\d+) sm=(\S*)")
 READY_S = 30.0
+
+
+class Text(NamedTuple):
+    """What was said to whom, from which address."""
+
+    source: str
+    destination: int
+    text: str
+
+
+class Arrival(NamedTuple):
+    """A text that came, and when the centre took it: milliseconds since 1970."""
+
+    at_ms: int
+    text: Text
 
 
 def installed() -> Path:
@@ -37,7 +55,7 @@ class Centre:
         self.port = free_port()
 
     def start(self) -> None:
-        folder = installed()
+        folder, before = installed(), len(self.lines)
         java = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"]
         command = [*java, "-cp", f"{folder}/classes:{folder}/lib/*", self.name, str(self.port), "tester", "secret"]
         self.process = subprocess.Popen([*command, *map(str, self.behaviour)], stdout=subprocess.PIPE, text=True)
@@ -45,7 +63,7 @@ class Centre:
         self.reader.start()
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
-            if f"READY {self.port}" in self.lines:
+            if f"READY {self.port}" in self.lines[before:]:
                 return
             time.sleep(0.01)
         self.stop()
@@ -67,3 +85,19 @@ class Centre:
     def submits(self) -> list[tuple[str, ...]]:
         """Source, destination, esm class, coding, registered delivery, validity and octets of every submit."""
         return [match.groups() for line in list(self.lines) if (match := SUBMIT.match(line))]
+
+    @property
+    def arrivals(self) -> list[Arrival]:
+        """Every submit in the order of coming; of Cloudhopper's centre."""
+        found = (ARRIVAL.match(line) for line in list(self.lines))
+        return [Arrival(int(one[4]), _text(*one.group(1, 2, 3))) for one in found if one]
+
+    @property
+    def receipts(self) -> list[Text]:
+        """The texts whose receipts were taken; of Cloudhopper's centre."""
+        return [_text(*match.groups()) for line in list(self.lines) if (match := RECEIPT.match(line))]
+
+
+def _text(source: str, destination: str, octets: str) -> Text:
+    """Octets of the default alphabet, of which digits and small letters are those of ASCII."""
+    return Text(source, int(destination), bytes.fromhex(octets).decode("ascii"))

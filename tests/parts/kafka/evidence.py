@@ -1,0 +1,68 @@
+"""What the log says of decisions, visits and answers, read from the topic as anybody would read it."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from state.decisions import OutcomeState, decision_id
+from state.frame import FrameKind, decode
+from state.hashing import partition_of
+from state.schema import ANSWER, OUTCOME, VISIT, Schema
+
+
+@dataclass(slots=True)
+class Told:
+    """Outcomes by decision, how often each; answers by decision, as hashes; opened visits, as hashes.
+
+    `astray` counts rows that stand in another partition than their subscriber's or their decision's.
+    """
+
+    outcomes: defaultdict[str, Counter[OutcomeState]] = field(default_factory=lambda: defaultdict(Counter))
+    answers: defaultdict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    visits: Counter[int] = field(default_factory=Counter)
+    astray: int = 0
+
+
+class Log:
+    """Reads the log from the beginning, whoever wrote it."""
+
+    def __init__(self, bootstrap: str, partitions: int, schema: Schema) -> None:
+        self._places = [TopicPartition("opportune.log", number) for number in range(partitions)]
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._schema = schema
+        self.told = Told()
+
+    async def start(self) -> "Log":
+        await self._consumer.start()
+        self._consumer.assign(self._places)
+        await self._consumer.seek_to_beginning(*self._places)
+        return self
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+
+    async def read(self) -> None:
+        """Take what is there now."""
+        ends = await self._consumer.end_offsets(self._places)
+        while any([await self._consumer.position(place) < ends[place] for place in self._places]):
+            for place, records in (await self._consumer.getmany(timeout_ms=200)).items():
+                for record in records:
+                    self._take(place.partition, record.value)
+
+    def _take(self, partition: int, value: bytes) -> None:
+        frame = decode(value, lambda _: self._schema)
+        if frame.kind != FrameKind.EVENTS or frame.batch is None:
+            return
+        batch, told = frame.batch, self.told
+        for row in ((batch.type == OUTCOME) | (batch.type == ANSWER) | (batch.type == VISIT)).nonzero()[0].tolist():
+            cells, code = batch.cells[:, row].tolist(), int(batch.type[row])
+            home = partition_of(int(batch.subscriber[row]), len(self._places))
+            told.astray += partition != (home if code == VISIT else cells[0]) or partition != home
+            if code == VISIT:
+                _, visit, opened, *_ = cells
+                told.visits[visit] += opened
+            elif code == OUTCOME:
+                told.outcomes[decision_id(*cells[:4])][OutcomeState(cells[4])] += 1
+            else:
+                told.answers[decision_id(*cells[:4])][cells[5]] += 1
