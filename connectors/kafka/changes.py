@@ -8,15 +8,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
-from connectors.kafka import BrokerError
 from connectors.kafka.config import KafkaConfig
+from connectors.kafka.rows import Row, send_rows
 from connectors.kafka.tail import Tail
 from connectors.kafka.transactions import Transactions
-
-Row = tuple[bytes, bytes | None]
-"""A key and its value; None deletes the key."""
 
 
 class Changes:
@@ -46,21 +42,13 @@ class Changes:
         await self._writer.stop()
 
     async def write(self, rows: Sequence[Row]) -> int:
-        """Write rows in one transaction; return the offset behind the last.
+        """Write rows, at least one, in one transaction; return the offset behind the last.
 
         FencedError when another owner has started: nothing was written. BrokerError also when the brokers cannot be
         reached: nobody can say whether it was, and these changes take nothing more.
         """
         async with self._writer.transaction() as producer:
-            sent = []
-            batch = producer.create_batch()
-            for key, value in rows:
-                if batch.append(key=key, value=value, timestamp=None) is None:
-                    sent.append(await self._send(producer, batch))
-                    batch = producer.create_batch()
-                    if batch.append(key=key, value=value, timestamp=None) is None:
-                        raise BrokerError(f"row of {len(value or b'')} bytes does not fit into a batch")
-            sent.append(await self._send(producer, batch))
+            sent = await send_rows(producer, self._topic, self._partition, rows)
             end = max([(await one).offset + count for one, count in sent])
         return int(end)
 
@@ -69,8 +57,3 @@ class Changes:
         self._tail.seek(max(start, await self._tail.first()))
         async for records in self._tail.to_end():
             yield records[-1].offset + 1, [(record.key, record.value) for record in records]
-
-    async def _send(self, producer: Any, batch: Any) -> tuple[Any, int]:
-        """Send a batch; return what its offset will come in, and how many rows it holds."""
-        batch.close()
-        return await producer.send_batch(batch, self._topic, partition=self._partition), batch.record_count()
