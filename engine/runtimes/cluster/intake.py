@@ -50,8 +50,9 @@ COMMIT_S = 0.1
 POLL_MS = 100
 FEW_EVENTS = 2_000
 """A poll that brought fewer is followed by a wait, so that the next brings more; one record may be a block of them."""
-FRAME_S = 0.0008
-"""That wait, for each frame that was written: a frame costs whoever folds it half a millisecond, however small."""
+FRAME_S = 0.0015
+"""That wait, for each frame that was written: a frame costs whoever folds it half a millisecond, however small, and
+other intakes write frames for it too."""
 GROUP_BYTES = 1 << 20
 """Chunks of several raw partitions share frames up to here; a frame of more is no cheaper a row."""
 
