@@ -4,12 +4,16 @@
     await writer.write([Written(topic, partition, value), ...])     all of them are durable
 
 Records of one partition stand in the order in which they were given, over all calls.
+
+An idempotent producer that gave a record up, as after an outage of the brokers, has left a gap and takes no more in
+that partition. So a fault costs the producer, and whoever writes next begins with a new one.
 """
 
 import asyncio
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from connectors.kafka import BrokerError
 from connectors.kafka.client import producer, started, told
 from connectors.kafka.config import KafkaConfig
 
@@ -34,21 +38,43 @@ class Writer:
 
     def __init__(self, config: KafkaConfig, message_bytes_max: int) -> None:
         self._config = config
-        self._producer = producer(config, max_request_size=message_bytes_max)
+        self._message_bytes_max = message_bytes_max
+        self._producer: Any = None
+        self._changing = asyncio.Lock()
 
     async def start(self) -> "Writer":
         """Connect; BrokerError when no broker answers."""
-        await started(self._producer, self._config)
+        await self._connected()
         return self
 
     async def stop(self) -> None:
         """Write what was given, close the connection."""
-        await self._producer.stop()
+        await self._give_up(self._producer)
 
     async def write(self, records: Iterable[Written]) -> None:
         """Write records; returns when all are durable. BrokerError when some may not be."""
-        with told("records may not be written"):
-            await send_all(self._producer, records)
+        used = await self._connected()
+        try:
+            with told("records may not be written"):
+                await send_all(used, records)
+        except BrokerError:
+            await self._give_up(used)
+            raise
+
+    async def _connected(self) -> Any:
+        async with self._changing:
+            if self._producer is None:
+                made = producer(self._config, max_request_size=self._message_bytes_max)
+                self._producer = await started(made, self._config)
+            return self._producer
+
+    async def _give_up(self, used: Any) -> None:
+        """Close a producer, once what others gave it is written or given up: the next one must not overtake it."""
+        async with self._changing:
+            if used is not None and used is self._producer:
+                self._producer = None
+                with told("the connection is not closed in order"):
+                    await used.stop()
 
 
 async def send_all(producer: Any, records: Iterable[Written]) -> None:
