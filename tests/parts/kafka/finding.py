@@ -43,8 +43,13 @@ class Findings:
     receipts: list[Text] = field(default_factory=list)
     dropped: int = 0
 
-    def take(self, partition: int, batch: DecisionBatch, rules: scene.Rules) -> None:
-        """Take a record of the decisions topic."""
+    def take_new(self, reader: Reader, rules: scene.Rules) -> None:
+        """Take what a reader has read since the last call."""
+        for partition, batch in reader.batches[len(self.batches) :]:
+            self._take(partition, batch, rules)
+        self.dropped = reader.dropped
+
+    def _take(self, partition: int, batch: DecisionBatch, rules: scene.Rules) -> None:
         self.batches.append((partition, batch))
         self.records.update(batch.rule.tolist())
         self.visits.update(batch.subscriber[batch.rule == rules.visit].tolist())
@@ -85,13 +90,13 @@ async def _find(cluster: Cluster, centre: Centre, wanted: Wanted, seconds: float
             cluster.supervise()
             await reader.until_quiet(2)
             await log.read()
-            found.arrivals, found.receipts, found.dropped = centre.arrivals, centre.receipts, reader.dropped
-            for partition, batch in reader.batches[len(found.batches) :]:
-                found.take(partition, batch, rules)
+            found.take_new(reader, rules)
+            found.arrivals, found.receipts = centre.arrivals, centre.receipts
             if late or not any(found.missing(rules, wanted)):
                 await reader.until_quiet()
-                for partition, batch in reader.batches[len(found.batches) :]:
-                    found.take(partition, batch, rules)
+                await log.read()
+                found.take_new(reader, rules)
+                found.arrivals = centre.arrivals  # what was sent twice may have come a little later
                 return found
     finally:
         await reader.stop()
