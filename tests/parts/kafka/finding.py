@@ -64,6 +64,12 @@ class Findings:
             else:
                 self.texts[name] = Text(scene.SOURCES["sms"], subscriber, rules.feed[rule])
 
+    @property
+    def reached(self) -> int:
+        """A number that grows with every record, text and outcome."""
+        outcomes = sum(states.total() for states in self.told.outcomes.values())
+        return self.records.total() + len(self.arrivals) + outcomes
+
     def missing(self, rules: scene.Rules, wanted: Wanted) -> Iterator[bool]:
         """Tell of one thing after another whether some of it is still to come."""
         yield sum(self.records[rule] for rule in rules.feed) < rows(self.expected)
@@ -75,7 +81,10 @@ class Findings:
 
 
 def find(cluster: Cluster, centre: Centre, wanted: Wanted, seconds: float) -> Findings:
-    """Read until everything is there that must be, at most that long; and then what still comes."""
+    """Read until everything is there that must be, or until nothing has moved for so long; and then what still comes.
+
+    A channel that is slow may have a long queue, which its rate lets go only little by little.
+    """
     return asyncio.run(_find(cluster, centre, wanted, seconds))
 
 
@@ -83,15 +92,17 @@ async def _find(cluster: Cluster, centre: Centre, wanted: Wanted, seconds: float
     rules, bootstrap = scene.rules(), cluster.broker.bootstrap
     reader = await Reader(bootstrap, "opportune.decisions", cluster.partitions).start()
     log = await Log(bootstrap, cluster.partitions, load_text(scene.BOOK).schema).start()
-    found, deadline = Findings(wanted.expected, log.told), time.monotonic() + seconds
+    found, moved_s, reached = Findings(wanted.expected, log.told), time.monotonic(), -1
     try:
         while True:
-            late = time.monotonic() > deadline
+            late = time.monotonic() > moved_s + seconds
             cluster.supervise()
             await reader.until_quiet(2)
             await log.read()
             found.take_new(reader, rules)
             found.arrivals, found.receipts = centre.arrivals, centre.receipts
+            if found.reached > reached:
+                moved_s, reached = time.monotonic(), found.reached
             if late or not any(found.missing(rules, wanted)):
                 await reader.until_quiet()
                 await log.read()

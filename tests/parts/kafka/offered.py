@@ -13,7 +13,7 @@ from tests.parts.kafka.rig import partition_of_line
 from tests.parts.kafka.workers import RAW_PARTITIONS
 
 TICK_S = 0.1
-FEW_PER_S, SLOW_BURST, BURST_S = 3, 60, 10
+FEW_PER_S, SLOW_BURST, BURST_S = 3, 40, 10
 GOOD, UNDELIVERED = 8_613_900_000_000, 998_000_000_000
 REFUSALS = [int(f"999{'0' * zeros}{status}") for zeros in range(8) for status in (33, 34, 40, 42, 43, 44, 48, 49, 50)]
 """Numbers that the centre refuses for good, by the status that it reads in them."""
