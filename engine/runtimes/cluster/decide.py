@@ -142,6 +142,7 @@ class Decide:
                 self._hold_against_desk(one)
                 if one.missing.frames:
                     await self._publisher.activate_again(number)
+                await self._catch_up(one)
 
     def hold_against_desk(self) -> None:
         """Have the desk know every visit that stands in our partitions, as after it has forgotten them."""
@@ -161,16 +162,23 @@ class Decide:
 
         False, with the partition closed, where somebody else has owned it, or the log does not reach back far enough.
         """
+        if await self._log.first_of(one.number) > one.folded + 1 or not await one.still_ours():
+            await one.close()
+            return False
+        self.owned[one.number] = one
+        await self._catch_up(one)
+        return True
+
+    async def _catch_up(self, one: Owned) -> None:
+        """Fold what stands in the log now behind what is folded."""
+        ends = await self._log.ends([one.number])
+        if ends[one.number] <= one.folded + 1:
+            return
         async with Tail(self._config.cluster, self._names.log, one.number) as tail:
-            if await tail.first() > one.folded + 1 or not await one.still_ours():
-                await one.close()
-                return False
-            self.owned[one.number] = one
-            tail.seek(one.folded + 1)
+            tail.seek(max(one.folded + 1, await tail.first()))
             async for records in tail.to_end():
                 for record in records:
-                    await self.take(one.number, record.offset, record.value)
-        return True
+                    await self._take(one, record.offset, record.value)
 
     async def revoked(self) -> None:
         """Let every partition rest: eager assignment takes them all, and gives most of them back."""
@@ -196,9 +204,22 @@ class Decide:
         return held | {number: one.missing.frames for number, one in self.owned.items()}
 
     async def take(self, number: int, position: int, value: bytes) -> None:
-        """Fold one record of the log; one that is not ours any more, or was folded in redo, changes nothing."""
+        """Fold one record of the stream; one that is not ours any more, or was folded in redo, changes nothing.
+
+        Faust may let frames flow while an assignment is still being taken. So what came before this one and nobody
+        took is read from the log first: a frame is folded behind the one before it, or not at all.
+        """
         one = self.owned.get(number)
         if one is None or position <= one.folded:
+            return
+        if position > one.folded + 1:
+            await self._catch_up(one)
+        await self._take(one, position, value)
+
+    async def _take(self, one: Owned, position: int, value: bytes) -> None:
+        """Fold one record of the log, whose predecessor is folded or deleted."""
+        number = one.number
+        if self.owned.get(number) is not one or position <= one.folded:
             return
         frame = await self._read(number, position, value)
         if self.owned.get(number) is not one:

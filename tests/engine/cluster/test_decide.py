@@ -12,7 +12,8 @@ from engine.runtimes.cluster import decide as module
 from engine.runtimes.cluster.decide import Decide
 from engine.runtimes.cluster.missing import MissingError
 
-RECORDS = 5
+OPENED_AT = 2
+"""Where redo ends: the last record that stands in the log then."""
 
 
 class OwnedStandIn:
@@ -22,7 +23,7 @@ class OwnedStandIn:
 
     def __init__(self, _config, number, *_):
         self.number = number
-        self.folded = 2
+        self.folded = OPENED_AT
         self.taken = []
         self.ours = True
         self.missing = SimpleNamespace(frames=0)
@@ -44,9 +45,10 @@ class OwnedStandIn:
 
 
 class TailStandIn:
-    """The log of a partition: `RECORDS` records that are no frames, of which the first may be deleted."""
+    """The log of a partition: records up to `end` that are no frames, of which the first may be deleted."""
 
     kept_from = 0
+    end = OPENED_AT + 1
 
     def __init__(self, *_):
         self.at = 0
@@ -63,11 +65,14 @@ class TailStandIn:
     async def first_of(self, _):
         return self.kept_from
 
+    async def ends(self, numbers):
+        return dict.fromkeys(numbers, self.end)
+
     def seek(self, offset):
         self.at = offset
 
     async def to_end(self):
-        yield [SimpleNamespace(offset=offset, value=b"no frame") for offset in range(self.at, RECORDS)]
+        yield [SimpleNamespace(offset=offset, value=b"no frame") for offset in range(self.at, self.end)]
 
 
 class SenderStandIn:
@@ -81,7 +86,8 @@ class SenderStandIn:
 @pytest.fixture
 def decide(monkeypatch):
     OwnedStandIn.made = []
-    TailStandIn.kept_from = 0
+    monkeypatch.setattr(TailStandIn, "kept_from", 0)
+    monkeypatch.setattr(TailStandIn, "end", OPENED_AT + 1)
     monkeypatch.setattr(module, "Owned", OwnedStandIn)
     monkeypatch.setattr(module, "Tail", TailStandIn)
     monkeypatch.setattr(module, "producer", lambda *_, **__: SenderStandIn())
@@ -101,6 +107,7 @@ async def assignment(decide, *numbers):
 async def test_what_comes_back_goes_on_from_the_log_and_only_what_is_new_is_opened(decide):
     await assignment(decide, 0, 1)
     zero, one = (decide.owned[number] for number in (0, 1))
+    TailStandIn.end = 5
     await assignment(decide, 1, 2)
 
     assert decide.owned.keys() == {1, 2}
@@ -178,6 +185,44 @@ async def test_a_partition_let_go_while_a_frame_was_found_missing_is_left_to_who
 
     assert not decide.held
     assert decide.owned.keys() == ({0} if comes_back else set())
+
+
+async def test_what_came_before_a_frame_and_nobody_took_is_read_from_the_log(decide):
+    await assignment(decide, 0)
+    TailStandIn.end = 6
+    await decide.take(0, 5, b"no frame")
+
+    assert decide.owned[0].taken == [3, 4, 5]
+
+
+async def test_a_stream_that_runs_ahead_while_a_partition_goes_on_leaves_nothing_out(decide, monkeypatch):
+    await assignment(decide, 0)
+    one = decide.owned[0]
+    TailStandIn.end = 9
+    whole = TailStandIn.to_end
+
+    async def to_end(tail):
+        monkeypatch.setattr(TailStandIn, "to_end", whole)
+        await decide.take(0, 7, b"no frame")
+        async for records in whole(tail):
+            yield records
+
+    monkeypatch.setattr(TailStandIn, "to_end", to_end)
+    await assignment(decide, 0)
+
+    assert one.taken == [3, 4, 5, 6, 7, 8]
+
+
+async def test_what_came_while_a_partition_was_opened_is_taken_though_nothing_follows(decide, monkeypatch):
+    async def opened(_one, informed):
+        await informed
+        TailStandIn.end = 5
+        await decide.take(0, 3, b"no frame")  # nobody's yet
+
+    monkeypatch.setattr(OwnedStandIn, "open", opened)
+    await assignment(decide, 0)
+
+    assert decide.owned[0].taken == [3, 4]
 
 
 async def test_a_worker_that_ends_writes_the_pages_of_what_rests_too(decide):

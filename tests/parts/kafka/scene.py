@@ -94,7 +94,7 @@ sweep_ms = 250
 url = "{redis}"
 timeout_ms = 500
 settle_ms = 1000
-recall_ms = 30000
+recall_ms = 120000
 """
 TICKET_CAPS = (CapTerms("tickets: 3 per day", 3, 0), CapTerms("tickets: rule: 2 per 1d", 2, DAY_MS, each_rule=True))
 CARD_CAPS = (CapTerms("cards: rule: 1 per 7d", 1, 168 * HOUR_MS, each_rule=True),)
