@@ -83,11 +83,11 @@ class Exchange:
                 self.hand_on(record.value, self.listeners.values())
                 self.position = record.offset + 1
 
-    async def join(self, number: int, listener: Listener, start: int | None) -> None:
-        """Take a partition up, beginning with what was published from `start` on; None when nothing concerns it."""
+    async def join(self, number: int, listener: Listener, start: int) -> None:
+        """Take a partition up, beginning with what was published from `start` on."""
         self.listeners[number] = listener
-        if start is None:
-            return
+        if start >= self.position:
+            return  # `follow` has it before it
         async with Tail(self._config.cluster, self._topic, 0) as tail:
             tail.seek(max(start, await tail.first()))
             async for records in tail.to_end():

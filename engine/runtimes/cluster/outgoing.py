@@ -92,7 +92,7 @@ class Outgoing:
         core = self.dispatcher.core
         self.dispatcher.take_up(thrown)
         self._closing.callback(self._around.exchange.leave, self.number, self.dispatcher)
-        await self._around.exchange.join(self.number, self.dispatcher, core.cursors.get(RECEIPTS))
+        await self._around.exchange.join(self.number, self.dispatcher, core.cursors.get(RECEIPTS, 0))
         await self._tail.start()
         self._closing.push_async_callback(self._tail.stop)
         self.read = max(core.cursors.get(DECISIONS, 0), await self._tail.first())

@@ -150,8 +150,8 @@ async def test_a_lost_partition_is_forgotten_when_partitions_are_assigned_anew(d
 def test_who_leaves_late_does_not_take_receipts_from_who_came_after():
     exchange = Exchange(Config(), None, None, None)
     before, after = SimpleNamespace(), SimpleNamespace()
-    asyncio.run(exchange.join(0, before, None))
-    asyncio.run(exchange.join(0, after, None))
+    asyncio.run(exchange.join(0, before, 0))
+    asyncio.run(exchange.join(0, after, 0))
     exchange.leave(0, before)
     assert exchange.listeners == {0: after}
     exchange.leave(0, after)
