@@ -167,6 +167,7 @@ class Fold:
             "sources": dict(self.sources),
             "clock_ms": self.clock_ms,
             "deduped_ms": self._deduped_ms,
+            "ids_from": self.dedupe.replay_from,
             "repeats": self._repeats.plain(),
             "decider": self.decider.snapshot(),
         }
@@ -189,7 +190,8 @@ class Fold:
         recovered = self.flusher.recover()
         if recovered.snapshot is not None:
             self.take_up(recovered.snapshot)
-        self._rebuild_dedupe(recovered.redo_from)
+        ids_from = (recovered.snapshot or {}).get("ids_from", 0)  # earlier releases wrote none
+        self._rebuild_dedupe(ids_from, recovered.redo_from)
         self._stamps = recovered.slot_stamps
         folded = 0
         for position, frame in self.log.read(self.first_to_redo(recovered.redo_from)):
@@ -224,6 +226,7 @@ class Fold:
         self.sources.update(frame.sources)
         if frame.dedupe:
             self._deduped_ms = self.clock_ms
+            self.dedupe.at(position)
         if frame.kind == FrameKind.ACTIVATION:
             book = self.books(orjson.loads(frame.payload)["version"])
             self.decider.activate(book, position, redo=self._stamps is not None)
@@ -300,12 +303,12 @@ class Fold:
         begin_ms = clock_ms - self.dedupe.window_ms
         return begin_ms if self._deduped_ms >= begin_ms else None
 
-    def _rebuild_dedupe(self, redo_from: int) -> None:
-        """Mark the ids of the frames before `redo_from` that may still double."""
+    def _rebuild_dedupe(self, ids_from: int, redo_from: int) -> None:
+        """Mark the ids of the frames before `redo_from` that may still double; none before `ids_from` is remembered."""
         begin_ms = self._ids_since_ms(self.clock_ms)
         if begin_ms is None:
             return
-        start = max(self.log.position_at(begin_ms), self.log.first_position)
+        start = max(self.log.position_at(begin_ms), self.log.first_position, ids_from)
         if start >= redo_from:
             return
         clock_ms = 0  # of every frame, for those that bring no ids move it too
@@ -314,6 +317,7 @@ class Fold:
                 break
             clock_ms = max(clock_ms, frame.append_ms)
             if frame.dedupe and frame.batch is not None and frame.batch.n:
+                self.dedupe.at(position)
                 self.dedupe.mark(frame.batch.id, clock_ms, np.zeros(frame.batch.n, np.uint8))
 
 

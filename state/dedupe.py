@@ -3,6 +3,7 @@
 An id is a duplicate when its last sighting was at most `window_ms` of append time ago and is among the last `ids_max`
 sightings. Every sighting counts, a duplicate's too, and refreshes its id. So the answer depends only on the sightings
 in that reach: replaying them from the log into a new `Dedupe` makes the same memory, whatever came before.
+`replay_from` says from where: at 100,000 ids a second, the log of an hour holds far more than are remembered.
 
 Sightings stand in a ring; the table of `state.index` finds the latest of an id in it. What is out of reach is forgotten
 at once and removed two a sighting, so that no call pays for a quiet hour. Memory is bounded by `ids_max`: 8 to 16 bytes
@@ -26,6 +27,7 @@ _SLOT_MASK = (1 << SLOT_BITS) - 1
 _TAG_MASK = (1 << TAG_BITS) - 1
 _AHEAD = 32
 _SWEEP = 2  # sightings removed for each that comes, so that removing gains on the reach
+_PLACES = 16  # positions of the log that are remembered for `ids_max` sightings
 _HEAD, _CLEAN = range(2)  # words of `meta`: sightings so far, the first not yet removed
 
 Int64s = NDArray[np.int64]
@@ -50,7 +52,20 @@ class Dedupe:
         self._entries = np.zeros(2 * size, np.int64)
         self._meta = np.zeros(2, np.int64)
         self._calls: deque[tuple[int, int]] = deque()  # (append_ms, sightings before it), one entry a millisecond
+        self._places: deque[tuple[int, int]] = deque()  # (position in the log, sightings before it)
         self._now_ms = 0
+
+    @property
+    def replay_from(self) -> int:
+        """The position in the log from which on stand all sightings among the last `ids_max`, or an earlier one."""
+        return self._places[0][0] if self._places else 0
+
+    def at(self, position: int) -> None:
+        """Say where in the log the next sightings stand; positions do not fall."""
+        if not self._places or self.sightings - self._places[-1][1] >= self.ids_max // _PLACES:
+            self._places.append((position, self.sightings))
+        while len(self._places) > 1 and self.sightings - self._places[1][1] >= self.ids_max:
+            self._places.popleft()
 
     @property
     def sightings(self) -> int:

@@ -48,7 +48,7 @@ from tests.simulation.network import Flight, Network
 
 ROOT = Path("/sim")
 DEDUPE_WINDOW_MS = 3_600_000
-IDS_MAX = 4096
+IDS_MAX = 256
 
 
 @dataclass(frozen=True)

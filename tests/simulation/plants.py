@@ -19,6 +19,7 @@ from engine.dispatch.core import Core as Dispatch
 from engine.partition import Item, Partition
 from state.contacts import remove_entry
 from state.decisions import DecisionBatch, OutcomeState
+from state.dedupe import Dedupe
 from state.flusher import Flusher, Recovered
 from state.schema import OUTCOME
 from tests.simulation.machine import Machine
@@ -87,7 +88,18 @@ def repeated_lines() -> Iterator[None]:
 @contextmanager
 def forgotten_ids() -> Iterator[None]:
     """After a crash nobody knows which ids came before."""
-    with patch.object(Partition, "_rebuild_dedupe", lambda self, redo_from: None):
+    with patch.object(Partition, "_rebuild_dedupe", lambda self, ids_from, redo_from: None):
+        yield
+
+
+@contextmanager
+def ids_replayed_too_late() -> Iterator[None]:
+    """After a crash only the newest of the ids that are remembered are known."""
+
+    def newest(self: Dedupe) -> int:
+        return self._places[-1][0] + 1 if self._places else 0
+
+    with patch.object(Dedupe, "replay_from", property(newest)):
         yield
 
 
@@ -117,6 +129,7 @@ PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "texts are not synced": lambda: _no_sync("strings"),
     "lines are taken again after a crash": repeated_lines,
     "ids are forgotten in a crash": forgotten_ids,
+    "ids are replayed from too late": ids_replayed_too_late,
     "what nobody can say anything about is sent again": resent_unknown,
 }
 """Bugs by what they do."""

@@ -67,6 +67,36 @@ def test_a_replay_of_the_reach_makes_the_same_memory(
         assert mark(whole, ids, now) == mark(replayed, ids, now)
 
 
+@given(calls, calls)
+@settings(max_examples=100, deadline=None)
+def test_a_replay_of_the_log_from_where_it_says_makes_the_same_memory(
+    before: list[tuple[int, list[int]]], after: list[tuple[int, list[int]]]
+) -> None:
+    whole, replayed = Dedupe(10**9, 20), Dedupe(10**9, 20)
+    now = 10**12
+    log = []
+    for position, (pause, ids) in enumerate(before):
+        now += pause
+        whole.at(position)
+        mark(whole, ids, now)
+        log.append((ids, now))
+    start = whole.replay_from
+    for ids, at in log[start:]:
+        mark(replayed, ids, at)
+    for pause, ids in after:
+        now += pause
+        assert mark(whole, ids, now) == mark(replayed, ids, now)
+
+
+def test_a_replay_is_not_much_longer_than_what_is_remembered() -> None:
+    dedupe = Dedupe(window_ms=10**9, ids_max=1_600)
+    for position in range(10_000):
+        dedupe.at(position)
+        mark(dedupe, list(range(1 + 10 * position, 11 + 10 * position)), 10**12)
+
+    assert 10_000 - 180 < dedupe.replay_from <= 10_000 - 160
+
+
 def test_many_ids_are_told_apart_in_bounded_memory() -> None:
     dedupe = Dedupe(window_ms=10**9, ids_max=20_000)
     rng = np.random.default_rng(3)
