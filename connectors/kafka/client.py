@@ -19,6 +19,9 @@ from connectors.kafka.config import KafkaConfig
 BATCH_BYTES = 1 << 20
 """Largest batch of records, below what brokers accept by default."""
 FETCH_BYTES = 4 << 20
+METADATA_MS = 5_000
+"""How often a consumer asks which partitions its topics have. Who leads a group and could not ask when it started, as a
+broker was away, gives nobody any until then; aiokafka by itself asks every five minutes."""
 
 
 def tls_context(config: KafkaConfig) -> ssl.SSLContext | None:
@@ -63,6 +66,7 @@ def consumer(config: KafkaConfig, **words: Any) -> AIOKafkaConsumer:
         "max_partition_fetch_bytes": FETCH_BYTES,
         "fetch_max_bytes": 4 * FETCH_BYTES,
         "max_poll_records": None,
+        "metadata_max_age_ms": METADATA_MS,
     }
     return AIOKafkaConsumer(**access(config), **(settings | words))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import faust
 
-from connectors.kafka.client import FETCH_BYTES, access
+from connectors.kafka.client import FETCH_BYTES, METADATA_MS, access
 from engine.config import Config
 from engine.loader import Loader
 from engine.runtimes.cluster.below import Below
@@ -85,6 +85,7 @@ def _settings(config: Config, group: str) -> dict[str, Any]:
         "broker_request_timeout": max(30.0, timeout_s + 1),
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": FETCH_BYTES,
+        "consumer_metadata_max_age_ms": METADATA_MS,
         "stream_wait_empty": False,
         "worker_redirect_stdouts": False,
     }
