@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic import ValidationError
 
-from connectors.desk.desk import Behind, Desk, NotDurable
-from connectors.desk.queue import QueueLost
+from connectors.desk.desk import BehindError, Desk, NotDurableError
+from connectors.desk.queue import QueueLostError
 from engine.partition import Appended, Partition, VisitRow, visits_of
 from engine.records import Texts
 from rules.gates.channel import VISIT_MS_MAX
@@ -74,7 +74,7 @@ class Visitors:
             except ValidationError as fault:
                 names = ", ".join(str(one["loc"][0]) for one in fault.errors() if one["loc"])
                 log.warning("a visit did not reach the desk: %s cannot be used there", names)
-            except (QueueLost, Behind, NotDurable) as fault:
+            except (QueueLostError, BehindError, NotDurableError) as fault:
                 log.warning("a visit did not reach the desk: %s", fault)
 
     async def _step(self, row: VisitRow, opening: Opening) -> None:

@@ -29,7 +29,7 @@ from typing import Literal, TypeVar
 from connectors.desk import model
 from connectors.desk.config import DeskConfig
 from connectors.desk.model import Answer, Card, CardState, Cause, Customer, Note, Panel, Placing, Reply, Ruling, Visit
-from connectors.desk.queue import Change, Queue, QueueLost, end
+from connectors.desk.queue import Change, Queue, QueueLostError, end
 
 OWED_MAX = 256
 ATTEMPTS_MAX = 32
@@ -43,11 +43,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class NotDurable(Exception):  # noqa: N818 - the state the caller must know
+class NotDurableError(Exception):
     """The change stands on the panel, but the log has not taken it yet. It is offered again until it does."""
 
 
-class Behind(Exception):  # noqa: N818 - the state the caller must know
+class BehindError(Exception):
     """A terminal owes the log too much; it takes nothing new until the log does."""
 
 
@@ -131,7 +131,7 @@ class Desk:
                     await self._tell(panel)
                 assert after.visit is not None
                 return after.visit
-        raise Behind(f"terminal {terminal}: {ATTEMPTS_MAX} attempts to open visit {visit_id} met other changes")
+        raise BehindError(f"terminal {terminal}: {ATTEMPTS_MAX} attempts to open visit {visit_id} met other changes")
 
     async def restore(self, terminal: str, subscriber: int, visit_id: str, opened_ms: int) -> bool:
         """Open a visit that the log holds, unless something as new stands there; whether it was opened.
@@ -245,7 +245,7 @@ class Desk:
         return card.model_copy(update={"expires_ms": end_ms})
 
     async def answer(self, decision_id: str, reply: Reply, note: str = "") -> tuple[Ruling, Card | None]:
-        """Record a clerk's answer and wait until the log has it; NotDurable when the log would not take it yet."""
+        """Record a clerk's answer and wait until the log has it; NotDurableError when the log would not take it yet."""
         found = await self._known("card", decision_id)
         if found is None:
             return Ruling.UNKNOWN, None
@@ -273,7 +273,7 @@ class Desk:
         for terminal in await self.queue.holding(kind, value):
             panel, chosen = await self._change(terminal, take)
             taken += chosen
-            with contextlib.suppress(NotDurable):
+            with contextlib.suppress(NotDurableError):
                 await self._tell(panel)
         self.counts["withdrawn"] += len(taken)
         return tuple(taken)
@@ -294,10 +294,10 @@ class Desk:
     # Changing panels and telling the log
 
     async def _known(self, kind: Literal["visit", "card"], key: str) -> Panel | None:
-        """Return the panel where a visit or card was last; QueueLost where one not found may still come back."""
+        """Return the panel where a visit or card was last; QueueLostError where one not found may still come back."""
         found = await self.queue.look(kind, key)
         if found is None and self.queue.recalling:
-            raise QueueLost(f"{kind} {key} is not known, and what was forgotten may still come back")
+            raise QueueLostError(f"{kind} {key} is not known, and what was forgotten may still come back")
         return found
 
     async def _change(
@@ -313,12 +313,14 @@ class Desk:
             self._refuse_when_behind(before, after)
             if await self.queue.write(Change(((before, after),))):
                 return after, result
-        raise Behind(f"terminal {terminal}: {ATTEMPTS_MAX} attempts to change its panel met other changes")
+        raise BehindError(f"terminal {terminal}: {ATTEMPTS_MAX} attempts to change its panel met other changes")
 
     @staticmethod
     def _refuse_when_behind(before: Panel, after: Panel) -> None:
         if len(after.owed) > max(OWED_MAX, len(before.owed)):
-            raise Behind(f"terminal {after.terminal}: owed={len(after.owed)} notes to the log must be <= {OWED_MAX}")
+            raise BehindError(
+                f"terminal {after.terminal}: owed={len(after.owed)} notes to the log must be <= {OWED_MAX}"
+            )
 
     async def _tell(self, panel: Panel) -> None:
         """Tell the log what this terminal owes it, one teller a terminal in this process."""
@@ -353,7 +355,7 @@ class Desk:
             level = logging.DEBUG if self._refused else logging.WARNING
             self._refused = True
             log.log(level, "desk: terminal %s: the log did not take %s: %r", panel.terminal, note.key, fault)
-            raise NotDurable(f"{note.key}: {fault}") from fault
+            raise NotDurableError(f"{note.key}: {fault}") from fault
         finally:
             if told:
                 self._refused = False
@@ -379,9 +381,9 @@ class Desk:
         for terminal in terminals:
             try:
                 panel, _ = await self._change(terminal, self._let_time_pass)
-            except Behind:
+            except BehindError:
                 panel = await self.queue.read(terminal)  # first what it owes, then what has run out
-            with contextlib.suppress(NotDurable):
+            with contextlib.suppress(NotDurableError):
                 await self._tell(panel)
         return len(terminals)
 
@@ -394,7 +396,7 @@ class Desk:
             try:
                 while await self.sweep() == SWEEP_PANELS_MAX:
                     pass
-            except QueueLost:
+            except QueueLostError:
                 continue
             except Exception:
                 log.exception("desk: the sweep failed, it goes on in %d ms", self.config.sweep_ms)

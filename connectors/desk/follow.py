@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from redis import asyncio as aioredis
 
 from connectors.desk.model import Panel
-from connectors.desk.queue import FORGET_MS, Mailbox, QueueLost, end
+from connectors.desk.queue import FORGET_MS, Mailbox, QueueLostError, end
 
 if TYPE_CHECKING:
     from connectors.desk.redis import RedisQueue
@@ -55,7 +55,7 @@ class Follower:
         box = Mailbox()
         self._boxes.setdefault(terminal, set()).add(box)
         self._fresh.add(terminal)
-        with contextlib.suppress(QueueLost):
+        with contextlib.suppress(QueueLostError):
             await self._queue.ask(self._ring())
         if not self._queue.within_reach:
             box.put(None)
@@ -92,7 +92,7 @@ class Follower:
                 await self._greet()
                 bell_after = await self._follow_once(bell_after)
                 backoff_ms = BACKOFF_MS_MIN
-            except QueueLost as fault:
+            except QueueLostError as fault:
                 log.warning("desk: %s; watchers of %d terminals wait", fault, len(self._boxes))
                 for boxes in self._boxes.values():
                     for box in boxes:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 Pointer = Literal["subscriber", "card", "visit"]
 
 
-class QueueLost(Exception):  # noqa: N818 - what happened, not whose fault
+class QueueLostError(Exception):
     """The keeper of the panels is out of reach; nothing was changed that a repetition would double.
 
     `doubtful`: a change was on its way, and nobody can say yet whether it was made.
@@ -217,7 +217,7 @@ class MemoryQueue(Queue):
         return known[0] if known else None
 
     async def write(self, change: Change) -> bool:
-        """Compare, then keep and set; nothing awaits in between. QueueLost when the disk does not take it."""
+        """Compare, then keep and set; nothing awaits in between. QueueLostError when the disk does not take it."""
         for before, _ in change.pairs:
             kept = self._panels.get(before.terminal)
             if (kept.version if kept else 0) != before.version:
@@ -254,7 +254,7 @@ class MemoryQueue(Queue):
             self._kept.put(panels, max(panel.changed_ms for panel in panels))
         except DiskError as fault:
             self._fault = fault
-            raise QueueLost(f"desk: {fault}") from fault
+            raise QueueLostError(f"desk: {fault}") from fault
         self._fault = None
         self._unsynced = True
         if self._syncing is None or self._syncing.done():

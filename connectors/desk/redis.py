@@ -15,10 +15,10 @@ streams, some hundred terminals a connection (`follow`); an entry only rings, th
 doubled does no harm.
 
 **Redis may go and come back**, with its data, with older data or with none. Watchers are told at once, and every call
-raises QueueLost. The first call that reaches it again notices another run; then, for `settle_ms`, all processes put
-back the panels that they have written or read, the newest of each terminal wins, and nothing else is taken. `listeners`
-are called at the same moment, for who can rebuild more from the log. What the log holds it holds: nothing is confirmed
-to a clerk before the log has it. Not for Redis Cluster: the scripts touch keys of several terminals.
+raises QueueLostError. The first call that reaches it again notices another run; then, for `settle_ms`, all processes
+put back the panels that they have written or read, the newest of each terminal wins, and nothing else is taken.
+`listeners` are called at the same moment, for who can rebuild more from the log. What the log holds it holds: nothing
+is confirmed to a clerk before the log has it. Not for Redis Cluster: the scripts touch keys of several terminals.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from connectors.desk import scripts
 from connectors.desk.config import RedisConfig
 from connectors.desk.follow import BLOCK_MS, Follower
 from connectors.desk.model import Card, Panel
-from connectors.desk.queue import FORGET_MS, Change, Pointer, Queue, QueueLost
+from connectors.desk.queue import FORGET_MS, Change, Pointer, Queue, QueueLostError
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -140,26 +140,26 @@ class RedisQueue(Queue):
         await self._redis.aclose()
 
     async def ask(self, question: Awaitable[T], *, writes: bool = False) -> T:
-        """Await an answer from Redis; QueueLost when it is out of reach."""
+        """Await an answer from Redis; QueueLostError when it is out of reach."""
         try:
             return await question
         except GONE as fault:
             self._lost = True
-            raise QueueLost(f"redis {self.config.url}: {fault}", doubtful=writes) from fault
+            raise QueueLostError(f"redis {self.config.url}: {fault}", doubtful=writes) from fault
         except RedisError as fault:
             # Loading its data, read-only, out of memory: there, but of no use now.
             self._lost = True
-            raise QueueLost(f"redis {self.config.url} refuses: {fault}") from fault
+            raise QueueLostError(f"redis {self.config.url} refuses: {fault}") from fault
 
     async def _call(self, script: Any, *args: object, writes: bool = False) -> list[Any]:
-        """Run a script; QueueLost also while Redis settles, and then nothing was done."""
+        """Run a script; QueueLostError also while Redis settles, and then nothing was done."""
         question = script(keys=[self.config.prefix], args=[self.config.settle_ms, *args])
         run, settled, *found = await self.ask(cast("Awaitable[list[Any]]", question), writes=writes)
         if run != self._run:
             await self._meet(run)
         if not settled:
             self._lost = True
-            raise QueueLost(f"redis {self.config.url} was started again and waits for its panels")
+            raise QueueLostError(f"redis {self.config.url} was started again and waits for its panels")
         self._lost = False
         return found
 
@@ -203,7 +203,7 @@ class RedisQueue(Queue):
         return kept if kept is not None and newer(kept, panel) else panel
 
     async def settled(self) -> None:
-        """Return when Redis answers and has its panels; QueueLost when it does not."""
+        """Return when Redis answers and has its panels; QueueLostError when it does not."""
         await self._call(self._guard)
 
     # Reading

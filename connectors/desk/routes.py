@@ -27,9 +27,9 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from connectors.desk.desk import Behind, Desk, NotDurable
+from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.model import Card, Cause, Customer, DeclineReason, Id, Msisdn, Name, Panel, Reply, Ruling
-from connectors.desk.queue import QueueLost
+from connectors.desk.queue import QueueLostError
 from connectors.desk.session import Sessions
 from connectors.desk.view import sight
 
@@ -113,7 +113,7 @@ def _json(body: dict[str, object], status: int = 200, headers: dict[str, str] | 
     )
 
 
-class _Refused(Exception):  # noqa: N818 - carries the answer, not a fault
+class _RefusedError(Exception):
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(text)
         self.response = _refusal(status, code, text)
@@ -125,13 +125,13 @@ def _answering(
     async def answer(door: "_Door", request: web.Request) -> web.Response:
         try:
             return await handler(door, request)
-        except _Refused as refused:
+        except _RefusedError as refused:
             return refused.response
-        except QueueLost:
+        except QueueLostError:
             return _refusal(503, "queue_lost", "the desk's queue is out of reach; say it again")
-        except NotDurable:
+        except NotDurableError:
             return _refusal(503, "not_durable", "the log has not taken it yet; say it again")
-        except Behind as behind:
+        except BehindError as behind:
             return _refusal(503, "behind", str(behind))
 
     return answer
@@ -139,18 +139,18 @@ def _answering(
 
 async def _body(request: web.Request, kind: type[Body]) -> Body:
     if request.content_type != "application/json":
-        raise _Refused(415, "not_json", f"Content-Type is {request.content_type}, must be application/json")
+        raise _RefusedError(415, "not_json", f"Content-Type is {request.content_type}, must be application/json")
     raw = bytearray()
     async for piece in request.content.iter_any():
         raw += piece
         if len(raw) > BODY_BYTES_MAX:
-            raise _Refused(413, "too_large", f"body must be <= {BODY_BYTES_MAX} bytes")
+            raise _RefusedError(413, "too_large", f"body must be <= {BODY_BYTES_MAX} bytes")
     try:
         return kind.model_validate_json(bytes(raw))
     except ValidationError as fault:
         first = fault.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(step) for step in first["loc"]) or "body"
-        raise _Refused(400, "invalid", f"{place}: {first['msg']}") from fault
+        raise _RefusedError(400, "invalid", f"{place}: {first['msg']}") from fault
 
 
 class _Door:
@@ -171,19 +171,19 @@ class _Door:
     def _signed_in(self, request: web.Request, terminal: str) -> int | None:
         """Refuse whoever is neither a system nor signed in at this terminal; return the session, None for a system."""
         if terminal and not TERMINAL.fullmatch(terminal):
-            raise _Refused(404, "unknown", "no such terminal")
+            raise _RefusedError(404, "unknown", "no such terminal")
         if self._sessions.is_system(request):
             return None
         session = self._sessions.session_of(request, terminal, self._desk.clock()) if terminal else None
         if session is None:
-            raise _Refused(401, "not_signed_in", "a bearer token or this terminal's session is needed")
+            raise _RefusedError(401, "not_signed_in", "a bearer token or this terminal's session is needed")
         return session
 
     async def _let_in(self, request: web.Request, terminal: str) -> bool:
         """Refuse whoever may not act here, or not any more; return whether it is a system."""
         session = self._signed_in(request, terminal)
         if session and not self._desk.may_act(await self._desk.queue.read(terminal), session):
-            raise _Refused(401, "taken_over", "somebody else has signed in at this terminal")
+            raise _RefusedError(401, "taken_over", "somebody else has signed in at this terminal")
         return session is None
 
     # Visits
@@ -192,11 +192,11 @@ class _Door:
     async def open_visit(self, request: web.Request) -> web.Response:
         """Open a visit at a terminal."""
         if not self._sessions.is_system(request) and not request.cookies:
-            raise _Refused(401, "not_signed_in", "a bearer token or this terminal's session is needed")
+            raise _RefusedError(401, "not_signed_in", "a bearer token or this terminal's session is needed")
         body = await _body(request, VisitBody)
         await self._let_in(request, body.terminal)
         if body.terminal in RESERVED:
-            raise _Refused(400, "invalid", f"terminal: {body.terminal} is reserved")
+            raise _RefusedError(400, "invalid", f"terminal: {body.terminal} is reserved")
         subscriber = self._subscriber(body)
         visit_id = body.visit or f"v-{uuid.uuid4().hex}"
         stood = bool(body.visit) and await self._desk.queue.find("visit", visit_id) == body.terminal
@@ -210,12 +210,12 @@ class _Door:
         if body.subscriber is not None:
             return body.subscriber
         if not self._desk.config.clerk_opens_visits:
-            raise _Refused(403, "not_here", "clerks do not open visits here: desk.clerk_opens_visits is false")
+            raise _RefusedError(403, "not_here", "clerks do not open visits here: desk.clerk_opens_visits is false")
         digits = body.number
         if len(digits) == 11:
             digits = self._desk.config.number_prefix + digits
         if not 5 <= len(digits) <= 18 or not int(digits):
-            raise _Refused(400, "invalid", f"number: {len(body.number)} digits, must be 5 to 15")
+            raise _RefusedError(400, "invalid", f"number: {len(body.number)} digits, must be 5 to 15")
         return int(digits)
 
     @_answering
@@ -225,7 +225,7 @@ class _Door:
         await self._let_in(request, await self._desk.queue.find("visit", visit_id))
         cause = request.query.get("cause", Cause.DONE.value)
         if cause not in {Cause.DONE.value, Cause.LOGOUT.value}:
-            raise _Refused(400, "invalid", "cause: must be done or logout")
+            raise _RefusedError(400, "invalid", "cause: must be done or logout")
         visit = await self._desk.close_visit(visit_id, Cause(cause))
         if visit is None:
             return _refusal(404, "unknown", "no such visit stands at a terminal")
@@ -249,7 +249,7 @@ class _Door:
         await self._let_in(request, await self._desk.queue.find("card", card_id))
         body = await _body(request, AnswerBody)
         if body.note is not None and body.answer is not Reply.DECLINE:
-            raise _Refused(400, "invalid", f"note: only a decline has a reason, not {body.answer.value}")
+            raise _RefusedError(400, "invalid", f"note: only a decline has a reason, not {body.answer.value}")
         ruling, card = await self._desk.answer(card_id, body.answer, body.note.value if body.note else "")
         if card is None:
             return _refusal(404, "unknown", "no such card")
@@ -307,7 +307,7 @@ class _Door:
         terminal = request.match_info["terminal"]
         try:
             session = self._signed_in(request, terminal) or 0
-        except _Refused as refused:
+        except _RefusedError as refused:
             return refused.response
         response = web.StreamResponse(
             headers={
@@ -400,14 +400,14 @@ class _Stream:
             self._held_id = seen.id
             await self._write(b"id: " + seen.id.encode() + b"\nevent: panel\ndata: " + seen.json + b"\n\n")
         if seen.fresh:
-            with contextlib.suppress(QueueLost, Behind):
+            with contextlib.suppress(QueueLostError, BehindError):
                 await self._desk.drawn(panel.terminal, seen.fresh)
         return True
 
     async def _holds(self, panel: Panel) -> bool:
         """Whether the terminal is this session's; the first panel after a connection is where it is taken."""
         if not self._seated and self._desk.may_act(panel, self._session):
-            with contextlib.suppress(QueueLost, Behind):
+            with contextlib.suppress(QueueLostError, BehindError):
                 self._seated = await self._desk.seat(panel.terminal, self._session)
                 return self._seated
         return self._session == 0 or self._desk.may_act(panel, self._session)

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from connectors.contract import Gateway, MobileOriginated, NowMs, Outcome, Receipt, State
-from connectors.desk.desk import Behind, Desk, NotDurable
-from connectors.desk.queue import QueueLost
+from connectors.desk.desk import BehindError, Desk, NotDurableError
+from connectors.desk.queue import QueueLostError
 from engine.dispatch.core import Core
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
 from engine.dispatch.model import Action, Decided, Report, Scope, Send
@@ -201,7 +201,7 @@ class Dispatcher:
         if action is Action.KILL and self._desk is not None and scope is not Scope.CHANNEL:
             try:
                 await self._desk.withdraw("rule" if scope is Scope.RULE else "campaign", name)
-            except (QueueLost, Behind, NotDurable) as fault:
+            except (QueueLostError, BehindError, NotDurableError) as fault:
                 log.warning("kill %s %s: its cards stay on the screens: %s", scope.value, name, fault)
         await self._durable()
 

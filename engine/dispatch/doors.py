@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from connectors.contract import Gateway, Message, Outcome, State
-from connectors.desk.desk import Behind, Desk
+from connectors.desk.desk import BehindError, Desk
 from connectors.desk.model import Card, Placing
-from connectors.desk.queue import QueueLost
+from connectors.desk.queue import QueueLostError
 from engine.dispatch.model import FOR_EVER_MS, Decided
 from engine.dispatch.policy import ChannelPolicy
 
@@ -131,11 +131,11 @@ class DeskDoor:
             try:
                 placing = await self._desk.offer(what.subscriber, card)
                 break
-            except QueueLost as lost:
+            except QueueLostError as lost:
                 doubtful |= lost.doubtful
                 if not doubtful:
                     return Outcome(State.LINK_DOWN, "DESK_LOST")
-            except Behind:
+            except BehindError:
                 if not doubtful:
                     return Outcome(State.RETRY, "DESK_BEHIND")
             await asyncio.sleep(_ASK_AGAIN_S)

@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from connectors.desk.desk import Desk, NotDurable
+from connectors.desk.desk import Desk, NotDurableError
 from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
@@ -368,7 +368,7 @@ class Embedded:
         On the events' own clock there is no time before the first event, so the visit waits on its panel until then.
         """
         if self.clock.now_ms() == 0:
-            raise NotDurable("no event has come yet, and the clock is theirs")
+            raise NotDurableError("no event has come yet, and the clock is theirs")
         self.sending.visitors.own(visit.id)
         await self.telling.visit(visit)
         return await customer_of(self.pipeline, self.core, visit.subscriber) if visit.open else None

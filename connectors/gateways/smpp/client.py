@@ -29,7 +29,7 @@ from connectors.gateways.pace import Pace, PaceLimits
 from connectors.gateways.smpp import codec
 from connectors.gateways.smpp.codec import Address, Short
 from connectors.gateways.smpp.config import SmppConfig
-from connectors.gateways.smpp.link import Link, LinkLost, LinkTimes
+from connectors.gateways.smpp.link import Link, LinkLostError, LinkTimes
 from connectors.gateways.text import Alphabet, Part, parts_of, text_of
 from connectors.secret import SecretError
 
@@ -122,7 +122,7 @@ class SmppGateway:
             bound = status == codec.OK
             if not bound:
                 self._tell(f"bind refused with 0x{status:02x}")
-        except (OSError, TimeoutError, LinkLost) as fault:
+        except (OSError, TimeoutError, LinkLostError) as fault:
             self._tell(str(fault) or type(fault).__name__)
         finally:
             if link is not None and not bound:
@@ -212,7 +212,7 @@ class SmppGateway:
         self._sent += 1
         try:
             answer = await link.request(body)
-        except LinkLost as lost:
+        except LinkLostError as lost:
             return Outcome(State.UNKNOWN if lost.written else State.LINK_DOWN, lost.code)
         if answer.status == codec.OK:
             return self._accepted(answer.body)

@@ -4,8 +4,8 @@ A `Link` is an asyncio protocol. Requests wait for a place in the window, are wr
 loop's turn, and are answered by sequence number in any order. `watch` is called a few times a second: it gives up
 requests that got no answer in time and asks an idle link whether it lives.
 
-What a lost request means is the caller's to say: `request` raises `LinkLost` with `written`. Reconnecting and choosing
-between links are not here either: see `client`.
+What a lost request means is the caller's to say: `request` raises `LinkLostError` with `written`. Reconnecting and
+choosing between links are not here either: see `client`.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ OnDelivery = Callable[[bytes], Awaitable[int]]
 """Takes the body of a deliver_sm, returns the command status to answer it with."""
 
 
-class LinkLost(Exception):  # noqa: N818 - an event of the network, not a fault of the program
+class LinkLostError(Exception):
     """A request will get no answer; `written` tells whether it may have reached the SMSC."""
 
     def __init__(self, code: str, *, written: bool) -> None:
@@ -79,7 +79,7 @@ class Link(asyncio.Protocol):
         return answer.status
 
     async def request(self, body: bytes) -> Pdu:
-        """Send a submit_sm and return its answer; LinkLost when there will be none."""
+        """Send a submit_sm and return its answer; LinkLostError when there will be none."""
         while self.bound and len(self._asked) >= self._window:
             place = self._loop.create_future()
             self._waiting.append(place)
@@ -90,7 +90,7 @@ class Link(asyncio.Protocol):
                     self._free_place()
                 raise
         if not self.bound:
-            raise LinkLost("LINK_DOWN", written=False)
+            raise LinkLostError("LINK_DOWN", written=False)
         return await self._ask(codec.SUBMIT_SM, body)
 
     def _ask(self, command: int, body: bytes) -> asyncio.Future[Pdu]:
@@ -120,7 +120,7 @@ class Link(asyncio.Protocol):
             del self._asked[sequence]
             enquiry_lost |= self._heard_s < asked.deadline_s - self._times.response_s
             if not asked.answer.done():
-                asked.answer.set_exception(LinkLost("TIMEOUT", written=True))
+                asked.answer.set_exception(LinkLostError("TIMEOUT", written=True))
             self._free_place()
         if enquiry_lost:
             self.close("SILENT")
@@ -158,7 +158,7 @@ class Link(asyncio.Protocol):
         asked, self._asked = self._asked, {}
         for one in asked.values():
             if not one.answer.done():
-                one.answer.set_exception(LinkLost(code, written=True))
+                one.answer.set_exception(LinkLostError(code, written=True))
         self._release_waiting()
         if not self.closed.done():
             self.closed.set_result(code)

@@ -117,7 +117,7 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         await started(self._consumer, self._config)
         self._consumer.subscribe(list(self._sources), listener=self)
 
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 aiokafka's signature
+    def on_partitions_revoked(self, _revoked: Collection[TopicPartition]) -> None:
         """Take note that all partitions are taken back before any is given."""
         self.assignment += 1
         self._assigned = False

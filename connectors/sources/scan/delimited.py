@@ -178,7 +178,7 @@ def value(c: int, entry: int, start: int, stop: int) -> bool:
 def whole_text(p: int) -> tuple[int, int]:
     """Read a whole number of at most 18 digits, leading zeros and a sign allowed."""
     sign = load_u8(p)
-    end, number, count = digits(p + 1 if sign == _MINUS or sign == _PLUS else p)  # noqa: PLR1714, SIM109  no tuples here
+    end, number, count = digits(p + 1 if sign in (_MINUS, _PLUS) else p)
     if count == 0 or count > 18:
         return 0, 0
     return end, (-number if sign == _MINUS else number)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from connectors.desk.desk import Behind, Desk, NotDurable
+from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.model import Customer
-from connectors.desk.queue import QueueLost
+from connectors.desk.queue import QueueLostError
 from engine.customers import described
 from engine.partition import Fold, VisitRow, visits_of
 from engine.runtimes.cluster.texts import TopicTexts
@@ -84,13 +84,13 @@ class Arrivals:
         while True:
             try:
                 await self._bring(arrival)
-            except QueueLost:
+            except QueueLostError:
                 await asyncio.sleep(AGAIN_S)
                 continue
             except ValidationError as fault:
                 names = ", ".join(str(one["loc"][0]) for one in fault.errors() if one["loc"])
                 log.warning("a visit did not reach the desk: %s cannot be used there", names)
-            except (Behind, NotDurable) as fault:
+            except (BehindError, NotDurableError) as fault:
                 log.warning("a visit did not reach the desk: %s", fault)
             return
 

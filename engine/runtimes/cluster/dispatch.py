@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from connectors.contract import Outcome
-from connectors.desk.desk import Behind, Desk, NotDurable
-from connectors.desk.queue import QueueLost
+from connectors.desk.desk import BehindError, Desk, NotDurableError
+from connectors.desk.queue import QueueLostError
 from connectors.gateways import open_gateway
 from connectors.kafka.writer import Writer
 from engine.books import BookShelf
@@ -265,7 +265,7 @@ class Dispatch:
         assert self._desk is not None
         try:
             await self._desk.withdraw(kind, name)
-        except (QueueLost, Behind, NotDurable) as fault:
+        except (QueueLostError, BehindError, NotDurableError) as fault:
             log.warning("kill %s %s: its cards stay on the screens: %s", kind, name, fault)
 
     # ---- what it tells

@@ -38,11 +38,12 @@ from engine.config import Config
 from engine.doors import Doors, Source
 from engine.metrics import Metrics
 from engine.runtimes.cluster.records import pack_offsets
+from engine.runtimes.cluster.texts import text_key
 from engine.runtimes.cluster.topics import MESSAGE_BYTES_MAX, Names, worker_name
 from rules.model import Book
 from state.batch import concat, select
 from state.frame import Encoder, Frame, FrameKind
-from state.hashing import split_by_partition
+from state.hashing import rows_by_partition
 
 UNDER_WAY_MAX = 8
 COMMIT_S = 0.1
@@ -122,13 +123,9 @@ class Packer:
         batch = concat([one.batch for one in decoded])
         offsets = np.concatenate([records.record_of(one.offsets) for records, one in zip(group, decoded, strict=True)])
         begins = np.cumsum([0, *(one.batch.n for one in decoded)])
-        starts = np.zeros(self._partitions + 1, np.int64)
-        rows = np.empty(batch.n, np.int32)
-        split_by_partition(batch.subscriber, self._partitions, starts, rows)
         texts, batch.strings = batch.strings, []
         frames = []
-        for partition in range(self._partitions):
-            some = rows[starts[partition] : starts[partition + 1]]
+        for partition, some in enumerate(rows_by_partition(batch.subscriber, self._partitions)):
             if some.shape[0]:
                 cuts = np.searchsorted(some, begins)
                 here = np.flatnonzero(np.diff(cuts)).tolist()
@@ -211,7 +208,7 @@ class Intake:
         """Pack chunks, send what they became and return it."""
         loop = asyncio.get_running_loop()
         packed = await loop.run_in_executor(self._pool, self._packer.pack, group, self._wall_ns() // 1_000_000)
-        texts = [(hashed.to_bytes(8, "little", signed=True), text) for hashed, text in packed.texts]
+        texts = [(text_key(hashed), text) for hashed, text in packed.texts]
         sent = [future for future, _ in await send_rows(self._producer, self._names.texts, 0, texts)]
         for (offset, within), letter in (one for part in packed.parts for one in part.dead):
             key = f"{letter.key}@{offset}.{within}".encode()

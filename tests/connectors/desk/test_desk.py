@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from connectors.desk.desk import Behind, Desk, NotDurable
+from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.model import Card, CardState, Cause, Customer, Panel, Placing, Reply, Ruling, Visit
 from connectors.desk.queue import Change, Queue
 from tests.connectors.desk.world import ANNA, BERT, HandClock, Log, card, desk_over
@@ -172,13 +172,13 @@ async def test_what_the_log_refused_is_told_later_and_nothing_is_confirmed_befor
     await desk.offer(ANNA, card("d2"))
     log.refuses = True
     for _ in range(2):
-        with pytest.raises(NotDurable):
+        with pytest.raises(NotDurableError):
             await desk.answer("d1", Reply.ACCEPT)
     log.refuses = False
     assert (await desk.answer("d1", Reply.ACCEPT))[0] is Ruling.REPEATED
     assert log.told() == ["d1 accept"]
     log.refuses = True
-    with pytest.raises(NotDurable):
+    with pytest.raises(NotDurableError):
         await desk.answer("d2", Reply.LATER)
     log.refuses = False
     clock.now += 2_000
@@ -192,7 +192,7 @@ async def test_another_process_tells_what_a_dead_one_owed(queue: Queue, clock: H
     await first.open_visit("t1", ANNA, "v1")
     await first.offer(ANNA, card("d1"))
     log.refuses = True
-    with pytest.raises(NotDurable):
+    with pytest.raises(NotDurableError):
         await first.answer("d1", Reply.ACCEPT)
     second, its_log = desk_over(queue, clock)
     clock.now += 2_000
@@ -226,9 +226,9 @@ async def test_a_terminal_that_owes_too_much_takes_nothing_new(made: tuple[Desk,
     desk, log = made
     log.refuses = True
     for number in range(128):
-        with contextlib.suppress(NotDurable):
+        with contextlib.suppress(NotDurableError):
             await desk.open_visit("t1", ANNA + number % 2, f"v{number}")
-    with pytest.raises(Behind, match=r"terminal t1: owed=257 notes to the log must be <= 256"):
+    with pytest.raises(BehindError, match=r"terminal t1: owed=257 notes to the log must be <= 256"):
         await desk.open_visit("t1", ANNA, "v128")
     log.refuses = False
     assert await desk.close_visit("v0") is None

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Panel, Reply
-from connectors.desk.queue import MemoryQueue, QueueLost
+from connectors.desk.queue import MemoryQueue, QueueLostError
 from state.disk import DiskFullError, SimulatedDisk
 from tests.connectors.desk.world import ANNA, BERT, HandClock, card, desk_over
 
@@ -100,7 +100,7 @@ async def test_a_change_that_the_disk_does_not_take_is_not_made_and_the_next_one
     desk, _ = desk_over(queue, clock)
     await desk.open_visit("t1", ANNA, "v1")
     full = True
-    with pytest.raises(QueueLost, match="no room"):
+    with pytest.raises(QueueLostError, match="no room"):
         await desk.offer(ANNA, card("d1"))
     assert not queue.within_reach
     assert (await queue.read("t1")).cards == ()

@@ -7,7 +7,7 @@ import aiohttp
 import orjson
 import pytest
 
-from connectors.desk.queue import MemoryQueue, QueueLost
+from connectors.desk.queue import MemoryQueue, QueueLostError
 from tests.connectors.desk.world import ANNA, Served, card, desk_over, serve
 
 
@@ -260,7 +260,7 @@ class Flaky(MemoryQueue):
 
     async def find(self, kind: object, key: object) -> str:
         if self.lost:
-            raise QueueLost("away")
+            raise QueueLostError("away")
         return await super().find(kind, key)  # type: ignore[arg-type]  # passed on as it came
 
 
@@ -272,7 +272,7 @@ async def test_a_lost_queue_is_503_and_nothing_else_breaks() -> None:
         await desk.offer(ANNA, card("d1"))
         queue.lost = True
         assert (await served.answer("d1", "accept"))[0] == 503
-        with pytest.raises(QueueLost):
+        with pytest.raises(QueueLostError):
             await desk.offer(ANNA, card("d2"))
         queue.lost = False
         assert (await served.answer("d1", "accept"))[0] == 200

@@ -12,7 +12,7 @@ from aiohttp import web
 from connectors.desk.config import DeskConfig
 from connectors.desk.desk import Desk, now_ms
 from connectors.desk.model import Answer, Card, Customer, Visit
-from connectors.desk.queue import MemoryQueue, Queue, QueueLost
+from connectors.desk.queue import MemoryQueue, Queue, QueueLostError
 from connectors.desk.redis import RedisQueue
 from connectors.desk.routes import add_routes
 from connectors.desk.session import Sessions
@@ -87,7 +87,7 @@ async def until_settled(queue: Queue) -> None:
     assert isinstance(queue, RedisQueue)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        with contextlib.suppress(QueueLost):
+        with contextlib.suppress(QueueLostError):
             return await queue.settled()
         await asyncio.sleep(0.01)
     raise AssertionError("redis did not settle within 10 s")

@@ -11,9 +11,15 @@ from engine.metrics import Metrics
 from engine.runtimes.cluster import decide as module
 from engine.runtimes.cluster.decide import Decide
 from engine.runtimes.cluster.missing import MissingError
+from tests.engine.cluster.standins import TailStandIn
 
 OPENED_AT = 2
 """Where redo ends: the last record that stands in the log then."""
+
+
+def log_of(count):
+    """Return so many records of a log, none of which is a frame."""
+    return [b"no frame"] * count
 
 
 class OwnedStandIn:
@@ -44,37 +50,6 @@ class OwnedStandIn:
         self.folded = position
 
 
-class TailStandIn:
-    """The log of a partition: records up to `end` that are no frames, of which the first may be deleted."""
-
-    kept_from = 0
-    end = OPENED_AT + 1
-
-    def __init__(self, *_):
-        self.at = 0
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_):
-        pass
-
-    async def first(self):
-        return self.kept_from
-
-    async def first_of(self, _):
-        return self.kept_from
-
-    async def ends(self, numbers):
-        return dict.fromkeys(numbers, self.end)
-
-    def seek(self, offset):
-        self.at = offset
-
-    async def to_end(self):
-        yield [SimpleNamespace(offset=offset, value=b"no frame") for offset in range(self.at, self.end)]
-
-
 class SenderStandIn:
     async def send(self, *_, **__):
         pass
@@ -87,7 +62,7 @@ class SenderStandIn:
 def decide(monkeypatch):
     OwnedStandIn.made = []
     monkeypatch.setattr(TailStandIn, "kept_from", 0)
-    monkeypatch.setattr(TailStandIn, "end", OPENED_AT + 1)
+    monkeypatch.setattr(TailStandIn, "values", log_of(OPENED_AT + 1))
     monkeypatch.setattr(module, "Owned", OwnedStandIn)
     monkeypatch.setattr(module, "Tail", TailStandIn)
     monkeypatch.setattr(module, "producer", lambda *_, **__: SenderStandIn())
@@ -107,7 +82,7 @@ async def assignment(decide, *numbers):
 async def test_what_comes_back_goes_on_from_the_log_and_only_what_is_new_is_opened(decide):
     await assignment(decide, 0, 1)
     zero, one = (decide.owned[number] for number in (0, 1))
-    TailStandIn.end = 5
+    TailStandIn.values = log_of(5)
     await assignment(decide, 1, 2)
 
     assert decide.owned.keys() == {1, 2}
@@ -189,7 +164,7 @@ async def test_a_partition_let_go_while_a_frame_was_found_missing_is_left_to_who
 
 async def test_what_came_before_a_frame_and_nobody_took_is_read_from_the_log(decide):
     await assignment(decide, 0)
-    TailStandIn.end = 6
+    TailStandIn.values = log_of(6)
     await decide.take(0, 5, b"no frame")
 
     assert decide.owned[0].taken == [3, 4, 5]
@@ -198,7 +173,7 @@ async def test_what_came_before_a_frame_and_nobody_took_is_read_from_the_log(dec
 async def test_a_stream_that_runs_ahead_while_a_partition_goes_on_leaves_nothing_out(decide, monkeypatch):
     await assignment(decide, 0)
     one = decide.owned[0]
-    TailStandIn.end = 9
+    TailStandIn.values = log_of(9)
     whole = TailStandIn.to_end
 
     async def to_end(tail):
@@ -216,7 +191,7 @@ async def test_a_stream_that_runs_ahead_while_a_partition_goes_on_leaves_nothing
 async def test_what_came_while_a_partition_was_opened_is_taken_though_nothing_follows(decide, monkeypatch):
     async def opened(_one, informed):
         await informed
-        TailStandIn.end = 5
+        TailStandIn.values = log_of(5)
         await decide.take(0, 3, b"no frame")  # nobody's yet
 
     monkeypatch.setattr(OwnedStandIn, "open", opened)

@@ -9,30 +9,9 @@ from connectors.contract import ReceiptState
 from engine.config import Config
 from engine.runtimes.cluster import exchange as module
 from engine.runtimes.cluster.exchange import Exchange
+from tests.engine.cluster.standins import TailStandIn
 
 SAID = [orjson.dumps({"receipt": ["smsc", f"m{number}", ReceiptState.DELIVERED.value, "", 0]}) for number in range(4)]
-
-
-class TailStandIn:
-    """The topic `receipts`, of which the first record is deleted."""
-
-    def __init__(self, *_):
-        self.at = 0
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *_):
-        pass
-
-    async def first(self):
-        return 1
-
-    def seek(self, offset):
-        self.at = offset
-
-    async def to_end(self):
-        yield [SimpleNamespace(value=value) for value in SAID[self.at :]]
 
 
 class Listener:
@@ -48,6 +27,8 @@ class Listener:
 
 @pytest.mark.parametrize(("start", "heard"), [(0, ["m1", "m2", "m3"]), (3, ["m3"]), (4, [])])
 async def test_who_takes_a_partition_up_hears_what_was_published_since(monkeypatch, start, heard):
+    monkeypatch.setattr(TailStandIn, "values", SAID)
+    monkeypatch.setattr(TailStandIn, "kept_from", 1)
     monkeypatch.setattr(module, "Tail", TailStandIn)
     exchange, listener = Exchange(Config(), None, None, None), Listener()
     exchange.position = len(SAID)

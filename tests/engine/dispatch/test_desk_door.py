@@ -5,7 +5,7 @@ import asyncio
 from connectors.contract import State
 from connectors.desk.desk import Desk
 from connectors.desk.model import Reply
-from connectors.desk.queue import Change, MemoryQueue, QueueLost
+from connectors.desk.queue import Change, MemoryQueue, QueueLostError
 from engine.dispatch.doors import DeskDoor
 from engine.dispatch.model import Decided
 from tests.connectors.desk.world import ANNA, Log, desk_over
@@ -25,14 +25,14 @@ class Leaky(MemoryQueue):
 
     async def find(self, kind: object, key: int | str) -> str:
         if self.away:
-            raise QueueLost("away")
+            raise QueueLostError("away")
         return await super().find(kind, key)  # type: ignore[arg-type]  # the caller's word is one of the three
 
     async def write(self, change: Change) -> bool:
         done = await super().write(change)
         if self.deaf:
             self.deaf -= 1
-            raise QueueLost("no answer", doubtful=True)
+            raise QueueLostError("no answer", doubtful=True)
         return done
 
 

@@ -11,7 +11,7 @@ import pytest
 from connectors.desk.config import RedisConfig
 from connectors.desk.desk import Desk
 from connectors.desk.model import Panel, Placing, Reply, Ruling
-from connectors.desk.queue import QueueLost
+from connectors.desk.queue import QueueLostError
 from connectors.desk.redis import VERSIONS_AHEAD, RedisQueue
 from tests.connectors.desk.world import ANNA, BERT, Log, card, desk_over, serve, until_settled
 from tests.parts.chromium import Chromium, Tab
@@ -70,7 +70,7 @@ async def test_the_page_waits_for_redis_and_no_answer_is_lost(redis_server: Redi
         await tab.until("document.getElementById('link').textContent === '重新连接'")
         await tab.picture("18-redis-away-wide-light")
         await tab.press("y")
-        with pytest.raises(QueueLost):
+        with pytest.raises(QueueLostError):
             await desk.offer(ANNA, card("d3"))
         assert desk.status()["queue"] == "lost"
 
@@ -97,7 +97,7 @@ async def test_a_silent_redis_counts_as_lost_and_comes_back_with_its_data(redis_
         looking = asyncio.create_task(look())
         await eventually(lambda: seen and seen[-1])
         redis_server.pause()
-        with pytest.raises(QueueLost):
+        with pytest.raises(QueueLostError):
             await desk.offer(ANNA, card("d1"))
         await eventually(lambda: seen[-1] is None)
         redis_server.go_on()
@@ -180,7 +180,7 @@ async def test_redis_is_asked_with_the_password_that_the_configuration_names(
     async with process(redis_server, password={"env": "DESK_TEST_PASSWORD"}) as (desk, _):
         await desk.open_visit("t1", ANNA, "v1")
     desk, _ = desk_over(RedisQueue(300_000, 500, RedisConfig(url=redis_server.url, timeout_ms=300)))
-    with pytest.raises(QueueLost) as lost:
+    with pytest.raises(QueueLostError) as lost:
         await desk.open_visit("t1", ANNA, "v2")
     assert "s3cret" not in str(lost.value)
     await desk.stop()

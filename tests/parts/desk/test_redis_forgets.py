@@ -16,9 +16,9 @@ import pytest
 
 from connectors.contract import State
 from connectors.desk.config import DeskConfig, RedisConfig
-from connectors.desk.desk import Behind, Desk, NotDurable, now_ms
+from connectors.desk.desk import BehindError, Desk, NotDurableError, now_ms
 from connectors.desk.model import Reply, Ruling
-from connectors.desk.queue import QueueLost, end
+from connectors.desk.queue import QueueLostError, end
 from connectors.desk.redis import RedisQueue
 from engine.dispatch.doors import DeskDoor
 from engine.dispatch.model import Decided
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.parts
 
 COUNTERS = 8
 CARDS = 96
-AWAY = (QueueLost, NotDurable, Behind)
+AWAY = (QueueLostError, NotDurableError, BehindError)
 
 
 @contextlib.asynccontextmanager
@@ -137,7 +137,7 @@ async def test_what_redis_forgot_is_not_called_unknown_while_the_log_may_still_b
         async with process(server, recall_ms=1_500) as (desk, _):
             await insist(desk.queue.read, "t1")
             for say in (desk.close_visit("v1"), desk.keep_visit("v1"), desk.answer("0-1-0-7", Reply.ACCEPT)):
-                with pytest.raises(QueueLost, match="may still come back"):
+                with pytest.raises(QueueLostError, match="may still come back"):
                     await say
             await desk.restore("t1", ANNA, "v1", now_ms())
             closed = await desk.close_visit("v1")

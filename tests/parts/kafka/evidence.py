@@ -3,12 +3,13 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from state.decisions import OutcomeState, decision_id
 from state.frame import FrameKind, decode
 from state.hashing import partition_of
 from state.schema import ANSWER, OUTCOME, VISIT, Schema
+from tests.parts.kafka.rig import from_the_beginning, up_to_the_end
 
 
 @dataclass(slots=True)
@@ -29,14 +30,12 @@ class Log:
 
     def __init__(self, bootstrap: str, partitions: int, schema: Schema) -> None:
         self._places = [TopicPartition("opportune.log", number) for number in range(partitions)]
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._bootstrap = bootstrap
         self._schema = schema
         self.told = Told()
 
     async def start(self) -> "Log":
-        await self._consumer.start()
-        self._consumer.assign(self._places)
-        await self._consumer.seek_to_beginning(*self._places)
+        self._consumer = await from_the_beginning(self._bootstrap, self._places)
         return self
 
     async def stop(self) -> None:
@@ -44,11 +43,8 @@ class Log:
 
     async def read(self) -> None:
         """Take what is there now."""
-        ends = await self._consumer.end_offsets(self._places)
-        while any([await self._consumer.position(place) < ends[place] for place in self._places]):
-            for place, records in (await self._consumer.getmany(timeout_ms=200)).items():
-                for record in records:
-                    self._take(place.partition, record.value)
+        for record in await up_to_the_end(self._consumer, self._places):
+            self._take(record.partition, record.value)
 
     def _take(self, partition: int, value: bytes) -> None:
         frame = decode(value, lambda _: self._schema)

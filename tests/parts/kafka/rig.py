@@ -82,37 +82,46 @@ async def _send(producer: Any, batch: Any, topic: str, partition: int) -> None:
     await (await producer.send_batch(batch, topic, partition=partition))
 
 
-async def records(bootstrap: str, places: Sequence[TopicPartition]) -> list[Any]:
-    """Return every record that these partitions hold now, each partition's in order; see `aiokafka.ConsumerRecord`."""
+async def from_the_beginning(bootstrap: str, places: Sequence[TopicPartition]) -> AIOKafkaConsumer:
+    """Return a consumer that is started, in no group, and stands at the first record of each partition."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
+    consumer.assign(places)
+    await consumer.seek_to_beginning(*places)
+    return consumer
+
+
+async def up_to_the_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> list[Any]:
+    """Return what is behind the consumer's place now, each partition's in order; see `aiokafka.ConsumerRecord`."""
+    ends = await consumer.end_offsets(places)
     found: list[Any] = []
+    while any([await consumer.position(place) < ends[place] for place in places]):
+        for polled in (await consumer.getmany(timeout_ms=200)).values():
+            found += polled
+    return found
+
+
+async def records(bootstrap: str, places: Sequence[TopicPartition]) -> list[Any]:
+    """Return every record that these partitions hold now, each partition's in order."""
+    consumer = await from_the_beginning(bootstrap, places)
     try:
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
-        while any([await consumer.position(place) < ends[place] for place in places]):
-            for polled in (await consumer.getmany(timeout_ms=200)).values():
-                found += polled
+        return await up_to_the_end(consumer, places)
     finally:
         await consumer.stop()
-    return found
 
 
 class Reader:
     """Reads the decisions topic from the beginning; drops what is at or below the position it has seen."""
 
     def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
+        self._bootstrap = bootstrap
         self._places = [TopicPartition(topic, number) for number in range(partitions)]
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
         self.reached = dict.fromkeys(range(partitions), -1)
         self.batches: list[tuple[int, DecisionBatch]] = []
         self.dropped = 0
 
     async def start(self) -> "Reader":
-        await self._consumer.start()
-        self._consumer.assign(self._places)
-        await self._consumer.seek_to_beginning(*self._places)
+        self._consumer = await from_the_beginning(self._bootstrap, self._places)
         return self
 
     async def stop(self) -> None:

@@ -13,6 +13,7 @@ from perf import books
 from rules.load import load_text
 from tests.parts.kafka.judge import DAY_MS, HOUR_MS, SMALL_BOOK, CapTerms, Groups
 from tests.parts.kafka.judge_ends import Terms
+from tests.parts.smsc.centre import channel_settings, gateway_settings
 
 QUOTA, SLOW_PER_S, SMS_PER_S, FEW_PER_S, WINDOW = 160, 10, 200, 50, 10
 IN_DOUBT_MAX = WINDOW + (SLOW_PER_S + SMS_PER_S + FEW_PER_S) // 10
@@ -60,30 +61,7 @@ shelf_life = "20s"
 reason = "visit"
 """,
 }
-MORE = """
-[gateways.smsc]
-kind = "smpp"
-host = "127.0.0.1"
-port = {smsc}
-system_id = "tester"
-password = {{ file = "smsc-password" }}
-window = {window}
-rate_per_s = 10000.0
-reconnect_ms_min = 20
-reconnect_ms_max = 500
-[channels.sms]
-gateway = "smsc"
-source_address = "{sources[sms]}"
-rate_per_s = {sms}
-[channels.slow]
-gateway = "smsc"
-source_address = "{sources[slow]}"
-rate_per_s = {slow}
-[channels.few]
-gateway = "smsc"
-source_address = "{sources[few]}"
-rate_per_s = {few}
-quota_per_day = {quota}
+DESK = """
 [desk]
 queue = "redis"
 card_life_ms = 20000
@@ -143,5 +121,9 @@ def settings(folder: Path, smsc_port: int, redis_url: str) -> str:
     """Return the settings of dispatch and desk; leaves the centre's password in `folder`, where workers run."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "smsc-password").write_text("secret", encoding="utf-8")
-    rates = {"sms": SMS_PER_S, "slow": SLOW_PER_S, "few": FEW_PER_S, "quota": QUOTA, "window": WINDOW}
-    return MORE.format(smsc=smsc_port, redis=redis_url, sources=SOURCES, **rates)
+    rates = {"sms": SMS_PER_S, "slow": SLOW_PER_S, "few": FEW_PER_S}
+    channels = (
+        channel_settings(name, SOURCES[name], rate, QUOTA if name == "few" else 0) for name, rate in rates.items()
+    )
+    gateway = gateway_settings(smsc_port, '{ file = "smsc-password" }', WINDOW)
+    return "".join((gateway, *channels, DESK.format(redis=redis_url)))

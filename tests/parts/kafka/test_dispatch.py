@@ -23,7 +23,7 @@ from state.hashing import partition_of
 from state.schema import OUTCOME
 from tests.parts.kafka.rig import records
 from tests.parts.kafka.workers import PARTITIONS, cluster_on
-from tests.parts.smsc.centre import Centre
+from tests.parts.smsc.centre import Centre, channel_settings, gateway_settings
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
@@ -61,31 +61,6 @@ text.{name} = "You called {{kind}}"
     )
 }
 QUOTA, RATE, SMS_RATE, WINDOW = 37, 40, 300, 50
-MORE = """
-[gateways.smsc]
-kind = "smpp"
-host = "127.0.0.1"
-port = {port}
-system_id = "tester"
-password = {{ env = "SMSC_TEST_PASSWORD" }}
-window = {window}
-rate_per_s = 10000.0
-reconnect_ms_min = 20
-reconnect_ms_max = 500
-[channels.sms]
-gateway = "smsc"
-source_address = "10086"
-rate_per_s = {sms_rate}
-[channels.slow]
-gateway = "smsc"
-source_address = "10087"
-rate_per_s = {rate}
-[channels.few]
-gateway = "smsc"
-source_address = "10088"
-rate_per_s = 1000.0
-quota_per_day = {quota}
-"""
 ENDS = {OutcomeState.COMMITTED, OutcomeState.REFUNDED, OutcomeState.UNKNOWN}
 IN_DOUBT_MAX = WINDOW + SMS_RATE // 10
 """What one dispatcher that stops leaves UNKNOWN at most: a window of texts without an answer, and, answered but not yet
@@ -180,8 +155,12 @@ def _take_outcomes(told, partition, frame):
 def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dispatch")
     centre = Centre("CloudhopperCentre", 1_000_000, WINDOW, 300, 1)
-    figures = {"quota": QUOTA, "rate": RATE, "sms_rate": SMS_RATE, "window": WINDOW}
-    more = MORE.format(port=centre.port, **figures)
+    more = "".join((
+        gateway_settings(centre.port, '{ env = "SMSC_TEST_PASSWORD" }', WINDOW),
+        channel_settings("sms", "10086", SMS_RATE),
+        channel_settings("slow", "10087", RATE),
+        channel_settings("few", "10088", 1_000, QUOTA),
+    ))  # fmt: skip
     with pytest.MonkeyPatch.context() as patch, ExitStack() as closing:
         patch.setenv("SMSC_TEST_PASSWORD", "secret")
         centre.start()

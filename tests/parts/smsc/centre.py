@@ -98,6 +98,33 @@ class Centre:
         return [_text(*match.groups()) for line in list(self.lines) if (match := RECEIPT.match(line))]
 
 
+def gateway_settings(port: int, password: str, window: int) -> str:
+    """Return the settings of a gateway `smsc` to a centre; `password` is a reference, as TOML."""
+    return f"""
+[gateways.smsc]
+kind = "smpp"
+host = "127.0.0.1"
+port = {port}
+system_id = "tester"
+password = {password}
+window = {window}
+rate_per_s = 10000.0
+reconnect_ms_min = 20
+reconnect_ms_max = 500
+"""
+
+
+def channel_settings(name: str, source_address: str, rate_per_s: float, quota_per_day: int = 0) -> str:
+    """Return the settings of a channel by that gateway; a quota of 0 is none."""
+    quota = f"quota_per_day = {quota_per_day}\n" if quota_per_day else ""
+    return f"""
+[channels.{name}]
+gateway = "smsc"
+source_address = "{source_address}"
+rate_per_s = {float(rate_per_s)}
+{quota}"""
+
+
 def _text(source: str, destination: str, octets: str) -> Text:
     """Octets of the default alphabet, of which digits and small letters are those of ASCII."""
     return Text(source, int(destination), bytes.fromhex(octets).decode("ascii"))
