@@ -45,9 +45,9 @@ A position is an offset of `log`. It rises, with gaps. What makes it exact:
 3. Decisions to gateways: an attempt is committed to the partition's `outbox` before a gateway sees it, in a transaction
    under a name of the partition. Who has lost the partition is fenced there, and so sends nothing; the new owner finds
    every attempt that was made, and calls those without an outcome UNKNOWN. So no commercial text goes twice.
-   A transaction costs some 20 ms, so all attempts of one turn share one. Sends inside a transaction that is kept open
+   A transaction costs some 30 ms, so all attempts of one turn share one. Sends inside a transaction that is kept open
    are acknowledged in 0.5 ms and fence as well; but what they wrote is then only seen by reading what was never
-   committed, and 20 ms before a text that takes seconds are not worth that.
+   committed, and 30 ms before a text that takes seconds are not worth that.
 4. Pages: written in transactions under a name of the partition, so a new owner's first act fences the old one. Our
    copy takes a transaction in only after Kafka has, so it is always a beginning of the topic (`changelog`).
 """
