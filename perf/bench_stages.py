@@ -63,7 +63,6 @@ def measure(folder: Path, book: str, events: int, subscribers: int, partitions: 
 def drive(engine: Engine, folder: Path) -> int:
     """Take the files of a folder through every stage; return how many events that were."""
     source = files.FilesSource(FilesConfig(name="feed", directory=folder), {}, drain=True)
-    source.open()
     partitions = engine.core.partitions
     before = sum(one.counts.events for one in partitions)
     waiting: list[list[partition.Item]] = [[] for _ in partitions]

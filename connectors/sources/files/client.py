@@ -1,7 +1,7 @@
 """A watched directory, read line by line, oldest file first.
 
     source = FilesSource(config, positions)
-    source.open()
+    await source.start()
     while (chunk := source.next_chunk(bytes_max)) is not None: ...
 
 A file is known by its name and by a fingerprint of its first bytes, so that a new file under an old name is read from
@@ -10,7 +10,7 @@ the end was reached it is stored as `~position` (negative), so that a finished .
 that grows later is read on.
 
 A last line without its line end waits until the file has not changed for `settle_ms` (not at all when draining). What
-cannot be read (no permission, a broken .gz) is told in `faults` and left alone until it changes.
+cannot be read (no permission, a broken .gz) is listed in `faults` and left alone until it changes.
 
 Not to be shared by threads. Rotation by renaming within the pattern is not followed: a new name is a new file.
 """
@@ -19,10 +19,9 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.sources.contract import Chunk
+from connectors.sources.contract import Chunk, Fault
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.files.lines import Buffers, LineReader
 from connectors.sources.files.names import File, Names, Stat, stat_of
@@ -33,16 +32,11 @@ FAULTS_MAX = 100
 _BROKEN = (OSError, EOFError, zlib.error)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A file that could not be read, and why."""
-
-    path: str
-    reason: str
-
-
 class FilesSource:
-    """Chunks from the files of a directory. `positions` are those stored with the last frame, of all sources."""
+    """The contract's `PulledSource`: chunks from the files of a directory.
+
+    `positions` are those stored with the last frame, of all sources.
+    """
 
     def __init__(
         self,
@@ -63,7 +57,7 @@ class FilesSource:
         self._work: list[tuple[File, Stat]] = []
         self._reader: LineReader | None = None
 
-    def open(self) -> None:
+    async def start(self) -> None:
         """Check that the directory is there; NotADirectoryError names it otherwise."""
         if not self.config.directory.is_dir():
             raise NotADirectoryError(f"{self.config.name}.directory={str(self.config.directory)!r} is not a directory")
@@ -91,6 +85,18 @@ class FilesSource:
     def recycle(self, chunk: Chunk) -> None:
         """Take back the buffer of a chunk that nobody reads any more; to call this is only faster than not to."""
         self._buffers.put(chunk.data)
+
+    def holds(self, key: str) -> bool:
+        """Tell whether the file of a key is still in the directory; of another kind of key nothing is known: true."""
+        name = key.removeprefix(f"{self.config.name}:").rpartition("#")[0]
+        return not name or (self.config.directory / name).exists()
+
+    def status(self) -> dict[str, int]:
+        """Return no figures: what is read shows in the pipeline's."""
+        return {}
+
+    async def stop(self) -> None:
+        """Do nothing: the pipeline ends its reading by itself."""
 
     def close(self) -> None:
         """Close the file that is open."""

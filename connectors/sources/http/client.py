@@ -18,14 +18,14 @@ answer sends the body again: events with an id act once.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from connectors.access import bears, from_here
-from connectors.sources.contract import Bytes, Chunk, Intake
+from connectors.sources.contract import Bytes, Chunk, Fault, Intake
 from connectors.sources.http.config import HttpConfig
 from connectors.sources.scan.maps import count_lines
 from state.raw import PADDING
@@ -36,7 +36,9 @@ _FIRST_BYTES = 1 << 16
 
 
 class HttpSource:
-    """The events route. `token` is read once, when the source is made: SecretError names a secret that is not there."""
+    """The contract's `ServedSource`: the events route, which the front opens and closes."""
+
+    faults: Sequence[Fault] = ()
 
     def __init__(self, config: HttpConfig, intake: Intake, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.config = config
@@ -45,11 +47,27 @@ class HttpSource:
         self._intake = intake
         self._reading = 0
         self._now_ns = now_ns
-        self._token = config.token.read().encode() if config.token is not None else None
+        self._token: bytes | None = None
+
+    @property
+    def body_bytes_max(self) -> int:
+        """The largest body that the route takes."""
+        return self.config.body_bytes_max
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route, to be added to an application."""
+        """Return the route, to be added to an application; the token is read now: SecretError when it is not there."""
+        token = self.config.token
+        self._token = token.read().encode() if token is not None else None
         return [web.post(self.config.path, self._post)]
+
+    async def start(self) -> None:
+        """Do nothing: the front listens."""
+
+    async def stop(self) -> None:
+        """Do nothing: the front ends its requests, each of which waits until its events are durable."""
+
+    def close(self) -> None:
+        """Do nothing: nothing stays open."""
 
     def status(self) -> dict[str, int]:
         """Return lines taken, and answers by status."""

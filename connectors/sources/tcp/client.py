@@ -15,12 +15,12 @@ broke.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 import numpy as np
 
-from connectors.sources.contract import Bytes, Chunk, Intake
+from connectors.sources.contract import Bytes, Chunk, Fault, Intake
 from connectors.sources.scan.maps import count_lines
 from connectors.sources.tcp.config import TcpConfig
 from state.raw import PADDING
@@ -112,7 +112,9 @@ class _Connection(asyncio.BufferedProtocol):
 
 
 class TcpSource:
-    """A listening port whose lines go to the intake."""
+    """The contract's `Source`: a listening port whose lines go to the intake."""
+
+    faults: Sequence[Fault] = ()
 
     def __init__(self, config: TcpConfig, intake: Intake, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.config = config
@@ -161,6 +163,9 @@ class TcpSource:
             if connection.transport is not None:
                 connection.transport.close()
         await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """Do nothing: `stop` has closed the connections."""
 
     def status(self) -> dict[str, int]:
         """Return what came in so far."""

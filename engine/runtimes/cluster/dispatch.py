@@ -28,7 +28,7 @@ from connectors.gateways import open_gateway
 from connectors.kafka.writer import Writer
 from engine.books import BookShelf
 from engine.clock import WallClock
-from engine.config import Config, SmppGateway, SpoolGateway
+from engine.config import Config
 from engine.dispatch import DESK, Action, Decided, Policy, Scope
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
 from engine.dispatch.receipts import Orphans
@@ -55,13 +55,6 @@ LOST_SESSIONS = 2
 """Session timeouts in which an assignment must follow the loss of a partition."""
 
 log = logging.getLogger("opportune.cluster")
-
-
-def _own(config: Config, gateway: SmppGateway | SpoolGateway) -> SmppGateway | SpoolGateway:
-    """Return a gateway as this worker opens it: two processes cannot write one spool file."""
-    if isinstance(gateway, SpoolGateway):
-        return gateway.model_copy(update={"folder": gateway.folder / config.data.directory.name})
-    return gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +100,8 @@ class Dispatch:
         self._wording = Wording(shelf, commons, texts)
         self._exchange = Exchange(config, writer, feedback, self._orphans)
         self._gateways = {
-            name: open_gateway(name, _own(config, one), self._clock.now_ms) for name, one in config.gateways.items()
+            name: open_gateway(name, one.for_worker(config.data.directory.name), self._clock.now_ms)
+            for name, one in config.gateways.items()
         }
         self._doors: dict[str, Door] = {}
         self._changing = asyncio.Lock()
