@@ -16,19 +16,20 @@ doubled does no harm.
 
 **Redis may go and come back**, with its data, with older data or with none. Watchers are told at once, and every call
 raises QueueLostError. The first call that reaches it again notices another run; then, for `settle_ms`, all processes
-put back the panels that they have written or read, the newest of each terminal wins, and nothing else is taken.
-`listeners` are called at the same moment, for who can rebuild more from the log. What the log holds it holds: nothing
-is confirmed to a clerk before the log has it. Not for Redis Cluster: the scripts touch keys of several terminals.
+put back the panels that they have written or read, the newest of each terminal wins, and nothing else is accepted.
+`listeners` are called at the same moment: the cluster rebuilds more from the log. Nothing is confirmed to a clerk
+before the log has it, so Redis cannot lose an answer. Not for Redis Cluster: the scripts touch keys of several
+terminals.
 """
 
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, Literal, TypeVar, cast
 
 import orjson
+from cachetools import FIFOCache
 from pydantic import ValidationError
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
@@ -51,7 +52,7 @@ PANELS_KNOWN_MAX = 4_096
 """Panels that a process remembers for Redis' return."""
 PANELS_A_CALL = 64
 VERSIONS_AHEAD = 1_000
-"""A panel put back is so much newer that no write that was on its way before fits it."""
+"""A restored panel's version is this much higher: a write under way since before the restart cannot match it."""
 
 
 def _dump(value: object) -> str:
@@ -89,7 +90,7 @@ class RedisQueue(Queue):
         self._run = b""
         self._met_s = time.monotonic()
         self._meeting = asyncio.Lock()
-        self._known: OrderedDict[str, Panel] = OrderedDict()
+        self._known: FIFOCache[str, Panel] = FIFOCache(PANELS_KNOWN_MAX)  # one noted again counts as the last in
         self._followers: list[Follower] = []
         self._redis = self.client(config.timeout_ms)
         self._guard = self._redis.register_script(scripts.GUARD)
@@ -168,7 +169,7 @@ class RedisQueue(Queue):
     async def _meet(self, run: bytes) -> None:
         """Put back what this process knows, once for each run of the server."""
         async with self._meeting:
-            if run == self._run:
+            if run == self._run:  # another caller met this run while we waited for the lock
                 return
             panels = list(self._known.values())
             restored = 0
@@ -177,8 +178,8 @@ class RedisQueue(Queue):
             if self._run:
                 log.warning("desk: redis was started again: %d of %d panels put back", restored, len(panels))
             self._run, self._met_s = run, time.monotonic()
-        for tell in self.listeners:
-            tell()
+        for listener in self.listeners:
+            listener()
 
     async def _put_back(self, panels: Iterable[Panel]) -> int:
         ahead = [(one, one.model_copy(update={"version": one.version + VERSIONS_AHEAD})) for one in panels]
@@ -189,18 +190,15 @@ class RedisQueue(Queue):
 
     def note(self, panel: Panel) -> None:
         """Remember a terminal's panel, if it is the newest."""
-        kept = self._known.get(panel.terminal)
-        if panel.version == 0 or (kept is not None and not newer(panel, kept)):
+        known = self._known.get(panel.terminal)
+        if panel.version == 0 or (known is not None and not newer(panel, known)):
             return
         self._known[panel.terminal] = panel
-        self._known.move_to_end(panel.terminal)
-        if len(self._known) > PANELS_KNOWN_MAX:
-            self._known.popitem(last=False)
 
     def newest(self, panel: Panel) -> Panel:
         """Return the newest panel of a terminal that is known here, this one included."""
-        kept = self._known.get(panel.terminal)
-        return kept if kept is not None and newer(kept, panel) else panel
+        known = self._known.get(panel.terminal)
+        return known if known is not None and newer(known, panel) else panel
 
     async def settled(self) -> None:
         """Return when Redis answers and has its panels; QueueLostError when it does not."""

@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import TypeVar
 
@@ -28,10 +28,10 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.desk.desk import BehindError, Desk, NotDurableError
-from connectors.desk.model import Card, Cause, Customer, DeclineReason, Id, Msisdn, Name, Panel, Reply, Ruling
+from connectors.desk.model import Card, Cause, Customer, DeclineReason, Id, Msisdn, Name, Reply, Ruling
 from connectors.desk.queue import QueueLostError
 from connectors.desk.session import Sessions
-from connectors.desk.view import sight
+from connectors.desk.stream import EventStream
 
 BODY_BYTES_MAX = 16_384
 TERMINAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -318,7 +318,7 @@ class _Door:
             }
         )
         await response.prepare(request)
-        stream = _Stream(self._desk, response, session, request.headers.get("Last-Event-ID", ""))
+        stream = EventStream(self._desk, response, session, request.headers.get("Last-Event-ID", ""))
         self._desk.pages += 1
         try:
             async with contextlib.aclosing(self._desk.watch(terminal)) as panels:
@@ -332,85 +332,3 @@ class _Door:
 
 def _card_state(card: Card) -> dict[str, object]:
     return {"card": card.decision_id, "state": card.state.value, "note": card.note}
-
-
-async def _next(panels: AsyncIterator[Panel | None]) -> tuple[bool, Panel | None]:
-    """Return whether the watch goes on, and what it yielded."""
-    try:
-        return True, await anext(panels)
-    except StopAsyncIteration:
-        return False, None
-
-
-class _Stream:
-    """One page's event stream."""
-
-    def __init__(self, desk: Desk, response: web.StreamResponse, session: int, held_id: str) -> None:
-        self._desk = desk
-        self._response = response
-        self._session = session
-        self._seated = session == 0
-        self._held_id = held_id
-        self._linked = True
-
-    async def run(self, panels: AsyncIterator[Panel | None], closing: asyncio.Event) -> None:
-        """Write panels as they change, and a beat where nothing changes."""
-        config = self._desk.config
-        hello = {"heartbeat_ms": config.heartbeat_ms, "clerk_opens": config.clerk_opens_visits}
-        await self._write(b"retry: 1000\nevent: hello\ndata: " + orjson.dumps(hello) + b"\n\n")
-        stopped = asyncio.ensure_future(closing.wait())
-        following = asyncio.ensure_future(_next(panels))
-        try:
-            while True:
-                done, _ = await asyncio.wait(
-                    {following, stopped}, timeout=config.heartbeat_ms / 1_000, return_when=asyncio.FIRST_COMPLETED
-                )
-                if stopped in done:
-                    return
-                if following not in done:
-                    await self._write(b"event: beat\ndata: 1\n\n")
-                    continue
-                goes_on, panel = following.result()
-                if not goes_on:
-                    return
-                following = asyncio.ensure_future(_next(panels))
-                if not await self._show(panel):
-                    return
-        finally:
-            for task in (stopped, following):
-                task.cancel()
-            await asyncio.gather(stopped, following, return_exceptions=True)
-
-    async def _show(self, panel: Panel | None) -> bool:
-        """Write what changed; return whether the page may stay."""
-        if panel is None:
-            self._linked = False
-            self._seated = self._session == 0
-            await self._write(b'event: link\ndata: {"state":"lost"}\n\n')
-            return True
-        if not await self._holds(panel):
-            await self._write(b"event: taken\ndata: 1\n\n")
-            return False
-        config = self._desk.config
-        seen = sight(panel, self._desk.clock(), config.visit_idle_ms, config.country_code)
-        if not self._linked:
-            self._linked = True
-            await self._write(b'event: link\ndata: {"state":"ok"}\n\n')
-        if seen.id != self._held_id:
-            self._held_id = seen.id
-            await self._write(b"id: " + seen.id.encode() + b"\nevent: panel\ndata: " + seen.json + b"\n\n")
-        if seen.fresh:
-            with contextlib.suppress(QueueLostError, BehindError):
-                await self._desk.drawn(panel.terminal, seen.fresh)
-        return True
-
-    async def _holds(self, panel: Panel) -> bool:
-        """Whether the terminal is this session's; the first panel after a connection is where it is taken."""
-        if not self._seated and self._desk.may_act(panel, self._session):
-            with contextlib.suppress(QueueLostError, BehindError):
-                self._seated = await self._desk.seat(panel.terminal, self._session)
-                return self._seated
-        return self._session == 0 or self._desk.may_act(panel, self._session)
-
-    async def _write(self, data: bytes) -> None:
-        await asyncio.wait_for(self._response.write(data), 2 * self._desk.config.heartbeat_ms / 1_000)

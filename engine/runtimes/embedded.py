@@ -21,10 +21,10 @@ from typing import Any
 import orjson
 
 from connectors.desk.desk import Desk, NotDurableError
-from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
 from connectors.desk.routes import add_routes as add_desk_routes
+from connectors.desk.store import PanelStore
 from connectors.sources.config import SourceConfig
 from connectors.sources.contract import Opening, PulledSource, ServedSource, Source
 from connectors.sources.opened import open_source, replay_config
@@ -167,8 +167,8 @@ class Embedded:
 
             queue = RedisQueue(config.visit_idle_ms, config.retry_ms, config.redis)
         else:
-            kept = KeptPanels(self.core.datadir.desk, self.core.disk)
-            queue = MemoryQueue(config.visit_idle_ms, config.retry_ms, kept)
+            store = PanelStore(self.core.datadir.desk, self.core.disk)
+            queue = MemoryQueue(config.visit_idle_ms, config.retry_ms, store)
         return Desk(queue, self._on_visit, self.telling.answer, config, self.clock.now_ms)
 
     async def _serve(self) -> None:
