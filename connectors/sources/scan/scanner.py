@@ -13,9 +13,10 @@ from connectors.sources.contract import Bytes
 from connectors.sources.mapping import Plan, offset_ms
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.delimited import scan_delimited
-from connectors.sources.scan.kernel import aim, insert_all, scan_json
+from connectors.sources.scan.kernel import aim, scan_json
 from connectors.sources.scan.maps import map_bytes, map_delimiters
 from connectors.sources.scan.tables import KEYS_MAX, Tables
+from connectors.sources.scan.texts import insert_all
 from connectors.sources.strict import AT_MS_MIN
 from state.batch import Batch
 
