@@ -65,7 +65,7 @@ class Desk:
         self._sweep = Sweep(self._panels, self._reporter, self.config)
 
     async def start(self) -> None:
-        """Open the queue and begin to look for what runs out."""
+        """Open the queue and begin to sweep for what runs out."""
         await self.queue.start()
         self._sweep.start()
 
@@ -120,9 +120,9 @@ class Desk:
     async def restore(self, terminal: str, subscriber: int, visit_id: str, opened_ms: int) -> bool:
         """Open a visit that the log holds, unless something as new stands there; whether it was opened.
 
-        After a restart nobody knows whether a visit from the log came as far as the desk.
+        After a restart it is not known whether a visit from the log came as far as the desk.
         """
-        panels = (await self.queue.read(terminal), await self.queue.look("subscriber", subscriber))
+        panels = (await self.queue.read(terminal), await self.queue.find_panel("subscriber", subscriber))
         if any(
             panel is not None and panel.visit is not None and panel.visit.opened_ms >= opened_ms for panel in panels
         ):
@@ -160,8 +160,8 @@ class Desk:
         return (await self._panels.change(found.terminal, touch, found))[1]
 
     async def introduce(self, subscriber: int, customer: Customer) -> bool:
-        """Say who the customer is; whether the subscriber stands at a counter."""
-        found = await self.queue.look("subscriber", subscriber)
+        """Set what is known of the customer; return whether the subscriber stands at a counter."""
+        found = await self.queue.find_panel("subscriber", subscriber)
         if found is None:
             return False
 
@@ -183,7 +183,7 @@ class Desk:
 
     @staticmethod
     def may_act(panel: Panel, session: int) -> bool:
-        """Whether nobody signed in at the panel's terminal after this session."""
+        """Whether no other session signed in at the panel's terminal after this one."""
         return panel.seat is None or panel.seat.session <= session
 
     # Cards
@@ -210,7 +210,7 @@ class Desk:
         return placing
 
     async def _place(self, to: int | str, card: Card) -> Placing:
-        found = await (self.queue.look("subscriber", to) if isinstance(to, int) else self.queue.read(to))
+        found = await (self.queue.find_panel("subscriber", to) if isinstance(to, int) else self.queue.read(to))
         placing = Placing.NO_VISIT
         if found is not None:
 

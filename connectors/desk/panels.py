@@ -30,7 +30,7 @@ class Panels:
 
     async def find(self, kind: Literal["visit", "card"], key: str) -> Panel | None:
         """Return the panel where a visit or card was last; QueueLostError where one not found may still come back."""
-        found = await self.queue.look(kind, key)
+        found = await self.queue.find_panel(kind, key)
         if found is None and self.queue.recalling:
             raise QueueLostError(f"{kind} {key} is not known, and what was forgotten may still come back")
         return found

@@ -37,7 +37,7 @@ Pointer = Literal["subscriber", "card", "visit"]
 class QueueLostError(Exception):
     """The keeper of the panels is out of reach; nothing was changed that a repetition would double.
 
-    `doubtful`: a change was on its way, and nobody can say yet whether it was made.
+    `doubtful`: a change was on its way, and it is not known yet whether it was made.
     """
 
     def __init__(self, text: str, *, doubtful: bool = False) -> None:
@@ -75,7 +75,7 @@ class Change:
 
 
 class Queue(ABC):
-    """Keeps panels. `idle_ms` and `retry_ms` tell it when a panel is due."""
+    """Keeps panels. `idle_ms` and `retry_ms` say when a panel is due."""
 
     def __init__(self, idle_ms: int, retry_ms: int) -> None:
         self.idle_ms = idle_ms
@@ -107,7 +107,7 @@ class Queue(ABC):
     async def find(self, kind: Pointer, key: int | str) -> str:
         """Return the terminal where a subscriber stands, or a card or visit was last; "" for nowhere."""
 
-    async def look(self, kind: Pointer, key: int | str) -> Panel | None:
+    async def find_panel(self, kind: Pointer, key: int | str) -> Panel | None:
         """Return the panel where a subscriber stands, or a card or visit was last; None for nowhere."""
         terminal = await self.find(kind, key)
         return await self.read(terminal) if terminal else None

@@ -2,7 +2,7 @@
 
 Keys, all under one prefix:
 
-    terminal:{terminal}     hash    version, changed, panel (the whole panel as JSON); who stands there, and since when
+    terminal:{terminal}     hash    version, changed, panel (the whole as JSON); the subscriber there, and since when
     subscriber:{number}     string  the terminal where the subscriber stands
     visit:{id}  card:{id}   string, hash   the terminal, and a card's last state for late answers
     stream:{terminal}       stream  one entry a change, the version; at most `stream_entries_max`
@@ -14,7 +14,7 @@ after a lost reply is harmless, because every change in `model` is. Pages are wo
 streams, some hundred terminals a connection (`follow`); an entry only rings, the panel is read afterwards, so a wake-up
 doubled does no harm.
 
-**Redis may go and come back**, with its data, with older data or with none. Watchers are told at once, and every call
+**Redis may go and come back**, with its data, with older data or with none. Watchers are notified at once; every call
 raises QueueLostError. The first call that reaches it again notices another run; then, for `settle_ms`, all processes
 put back the panels that they have written or read, the newest of each terminal wins, and nothing else is accepted.
 `listeners` are called at the same moment: the cluster rebuilds more from the log. Nothing is confirmed to a clerk
@@ -60,7 +60,7 @@ def _dump(value: object) -> str:
 
 
 def panel_of(terminal: str, version: bytes | None, text: bytes | None) -> Panel:
-    """Read a stored panel; one that nobody can read counts as empty, and the next change replaces it."""
+    """Read a stored panel; one that cannot be read counts as empty, and the next change replaces it."""
     if version is None or text is None:
         return Panel(terminal=terminal)
     try:
@@ -96,7 +96,7 @@ class RedisQueue(Queue):
         self._guard = self._redis.register_script(scripts.GUARD)
         self._write = self._redis.register_script(scripts.WRITE)
         self._restore = self._redis.register_script(scripts.RESTORE)
-        self._look = self._redis.register_script(scripts.LOOK)
+        self._follow = self._redis.register_script(scripts.FOLLOW)
         self._due = self._redis.register_script(scripts.DUE)
         self._holding = self._redis.register_script(scripts.HOLDING)
 
@@ -208,7 +208,7 @@ class RedisQueue(Queue):
 
     async def read(self, terminal: str) -> Panel:
         """Read the terminal's hash."""
-        found = await self._call(self._look, "terminal", terminal)
+        found = await self._call(self._follow, "terminal", terminal)
         return self._seen(terminal, *found[1:3])
 
     def _seen(self, terminal: str, version: bytes | None, text: bytes | None) -> Panel:
@@ -218,17 +218,17 @@ class RedisQueue(Queue):
 
     async def find(self, kind: Pointer, key: int | str) -> str:
         """Follow a pointer."""
-        found = await self._call(self._look, kind, key)
+        found = await self._call(self._follow, kind, key)
         return cast("bytes", found[0]).decode() if found else ""
 
-    async def look(self, kind: Pointer, key: int | str) -> Panel | None:
+    async def find_panel(self, kind: Pointer, key: int | str) -> Panel | None:
         """Follow a pointer and read the hash in one step."""
-        found = await self._call(self._look, kind, key)
+        found = await self._call(self._follow, kind, key)
         return self._seen(cast("bytes", found[0]).decode(), *found[1:3]) if found else None
 
     async def card(self, decision_id: str) -> Card | None:
         """Read a card as it last was."""
-        found = await self._call(self._look, "card", decision_id)
+        found = await self._call(self._follow, "card", decision_id)
         return Card.model_validate_json(found[3]) if found and found[3] else None
 
     async def panels(self, terminals: list[str]) -> list[Panel]:
@@ -284,7 +284,7 @@ class RedisQueue(Queue):
             "cards": {card.decision_id: card.model_dump_json() for card in cards},
         }
 
-    # What runs out, and who watches
+    # What runs out, and the watchers
 
     async def due(self, now_ms: int, count_max: int) -> list[str]:
         """Take terminals whose time has come; Redis puts them off for everybody else."""

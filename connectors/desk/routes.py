@@ -4,7 +4,7 @@
     DELETE /desk/visits/{visit}?cause=   done | logout                               200 with the visit as it closed
     POST   /desk/visits/{visit}/keep     the clerk is still there                    204, or 409 when it has closed
     POST   /desk/cards/{card}/answer     {answer, note?}     200; 409 with the card's state when it came too late
-    POST   /desk/{terminal}/session      {token}             204 and a cookie; takes over from who was signed in
+    POST   /desk/{terminal}/session      {token}             204 and a cookie; takes over from the session before
     GET    /desk/{terminal}/session      204, or 401 when it holds no more; a system gets {signed_in, where, since_ms}
     GET    /desk/{terminal}              the page
     GET    /desk/{terminal}/events       server-sent events: hello, panel, link, beat, taken
@@ -81,19 +81,19 @@ def add_routes(app: web.Application, desk: Desk) -> Sessions:
     """Serve a desk in an application; return what signs terminals in. The secret is read here."""
     token = desk.config.token.read() if desk.config.token is not None else None
     sessions = Sessions(token, desk.config.session_ms)
-    door = _Door(desk, sessions)
-    app.on_shutdown.append(door.close)
+    handlers = _Handlers(desk, sessions)
+    app.on_shutdown.append(handlers.close)
     app.router.add_routes(
         [
-            web.post("/desk/visits", door.open_visit),
-            web.delete("/desk/visits/{visit}", door.close_visit),
-            web.post("/desk/visits/{visit}/keep", door.keep_visit),
-            web.post("/desk/cards/{card}/answer", door.answer),
-            web.get("/desk/static/{name}", door.static),
-            web.post("/desk/{terminal}/session", door.session),
-            web.get("/desk/{terminal}/session", door.signed_in),
-            web.get("/desk/{terminal}/events", door.events),
-            web.get("/desk/{terminal}", door.page),
+            web.post("/desk/visits", handlers.open_visit),
+            web.delete("/desk/visits/{visit}", handlers.close_visit),
+            web.post("/desk/visits/{visit}/keep", handlers.keep_visit),
+            web.post("/desk/cards/{card}/answer", handlers.answer),
+            web.get("/desk/static/{name}", handlers.static),
+            web.post("/desk/{terminal}/session", handlers.session),
+            web.get("/desk/{terminal}/session", handlers.signed_in),
+            web.get("/desk/{terminal}/events", handlers.events),
+            web.get("/desk/{terminal}", handlers.page),
         ]
     )
     return sessions
@@ -120,11 +120,11 @@ class _RefusedError(Exception):
 
 
 def _answering(
-    handler: Callable[["_Door", web.Request], Awaitable[web.Response]],
+    handler: Callable[["_Handlers", web.Request], Awaitable[web.Response]],
 ) -> Callable[..., Awaitable[web.Response]]:
-    async def answer(door: "_Door", request: web.Request) -> web.Response:
+    async def answer(handlers: "_Handlers", request: web.Request) -> web.Response:
         try:
-            return await handler(door, request)
+            return await handler(handlers, request)
         except _RefusedError as refused:
             return refused.response
         except QueueLostError:
@@ -153,8 +153,8 @@ async def _body(request: web.Request, kind: type[Body]) -> Body:
         raise _RefusedError(400, "invalid", f"{place}: {first['msg']}") from fault
 
 
-class _Door:
-    """The handlers. Every one says first who may ask."""
+class _Handlers:
+    """The handlers. Each one checks first whether the caller may ask."""
 
     def __init__(self, desk: Desk, sessions: Sessions) -> None:
         self._desk = desk
@@ -169,7 +169,7 @@ class _Door:
         self._closing.set()
 
     def _signed_in(self, request: web.Request, terminal: str) -> int | None:
-        """Refuse whoever is neither a system nor signed in at this terminal; return the session, None for a system."""
+        """Refuse a caller that is no system and not signed in here; return the session, None for a system."""
         if terminal and not TERMINAL.fullmatch(terminal):
             raise _RefusedError(404, "unknown", "no such terminal")
         if self._sessions.is_system(request):
@@ -180,7 +180,7 @@ class _Door:
         return session
 
     async def _let_in(self, request: web.Request, terminal: str) -> bool:
-        """Refuse whoever may not act here, or not any more; return whether it is a system."""
+        """Refuse a caller that may not act here, or not any more; return whether it is a system."""
         session = self._signed_in(request, terminal)
         if session and not self._desk.may_act(await self._desk.queue.read(terminal), session):
             raise _RefusedError(401, "taken_over", "somebody else has signed in at this terminal")
@@ -274,7 +274,7 @@ class _Door:
 
     @_answering
     async def signed_in(self, request: web.Request) -> web.Response:
-        """Say whether this terminal's page may go on, or tell a system who is signed in and which process serves it."""
+        """Answer a page whether it may go on, and a system which session is signed in and which process serves it."""
         terminal = request.match_info["terminal"]
         if not await self._let_in(request, terminal) or "Authorization" not in request.headers:
             return web.Response(status=204, headers={"Cache-Control": "no-store"})

@@ -36,7 +36,7 @@ Bytes = NDArray[np.uint8]
 class Chunk:
     """Whole lines from one source, and where they stand in it.
 
-    `data[:length]` are the bytes; at least `PADDING` more bytes of the array are readable behind them. The last line
+    `data[:length]` are the bytes; at least `PADDING` more bytes of the array are readable after them. The last line
     may lack its newline when nothing can follow it.
 
     `key` names what positions count in ("" where the source has none, as TCP and HTTP: then `dedupe` is true and an
@@ -78,7 +78,7 @@ class Intake(Protocol):
     """Where pushed chunks go: the runtime."""
 
     def room(self, length: int) -> bool:
-        """Tell whether `length` more bytes may be offered now; false means back-pressure."""
+        """Return whether `length` more bytes may be offered now; false means back-pressure."""
 
     def offer(self, chunk: Chunk) -> "Future[None]":
         """Take a chunk; the future is done when its events are durable, and carries the fault if they will not be."""
@@ -155,10 +155,10 @@ class PulledSource(Source, Protocol):
         """Return the next lines, about `bytes_max` bytes of them; None when there are none just now."""
 
     def recycle(self, chunk: Chunk) -> None:
-        """Take back a chunk whose bytes nobody reads any more."""
+        """Take back a chunk whose bytes are read no more."""
 
     def holds(self, key: str) -> bool:
-        """Tell whether what a key of this source names is still there; the position of one that is not is dropped."""
+        """Return whether what a key of this source names is still there; the position of one that is not is dropped."""
 
 
 @runtime_checkable
@@ -207,7 +207,7 @@ class GroupSource(Protocol):
         """Which assignment of partitions the group has given this member, counted."""
 
     async def start(self) -> None:
-        """Join the group; an error of the transport when nobody answers."""
+        """Join the group; an error of the transport when there is no answer."""
 
     async def stop(self) -> None:
         """Leave the group."""

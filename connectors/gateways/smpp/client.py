@@ -1,4 +1,4 @@
-"""An SMPP gateway: several links to one SMSC, each kept alive, and texts sent over whichever has room.
+"""An SMPP gateway: several links to one SMSC, each kept alive, and texts sent over the one with most room.
 
 1. `start` opens the links; each reconnects by itself, waiting 1 s to 60 s with full jitter.
 2. `send` cuts a text into parts, picks the link with the freest window, and joins the parts' answers into one outcome.

@@ -21,7 +21,7 @@ class SpoolConfig(GatewayConfig):
     ] = 256 * 1024 * 1024
     sync: Annotated[bool, Field(description="Whether a message counts as accepted only when it is on disk.")] = True
     batch_max: Annotated[int, Field(ge=1, description="Messages written together.")] = 500
-    poll_ms: Annotated[int, Field(ge=10, description="`in.ndjson` is looked at so often; milliseconds.")] = 500
+    poll_ms: Annotated[int, Field(ge=10, description="Milliseconds between two looks at `in.ndjson`.")] = 500
 
     def for_worker(self, worker: str) -> Self:
         """Return the settings with a folder of the worker's own: two processes cannot write one file."""

@@ -53,7 +53,7 @@ class FilesSource:
         self._now_ns = now_ns
         self._names = Names(config.name, positions)
         self._buffers = Buffers()
-        self._looked_ns: int | None = None
+        self._polled_ns: int | None = None
         self._work: list[tuple[File, Stat]] = []
         self._reader: LineReader | None = None
 
@@ -65,7 +65,7 @@ class FilesSource:
     def next_chunk(self, bytes_max: int) -> Chunk | None:
         """Return the next lines, about `bytes_max` of them; None when there are none now.
 
-        `exhausted` then tells whether everything that lies in the directory was read to its end.
+        `exhausted` then says whether everything that lies in the directory was read to its end.
         """
         while True:
             reader = self._reader or self._open_next()
@@ -75,7 +75,7 @@ class FilesSource:
             try:
                 chunk = reader.next_chunk(bytes_max, self._now_ns())
             except _BROKEN as fault:
-                self._tell(reader.file, fault)
+                self._give_up(reader.file, fault)
                 chunk = None
             if chunk is not None:
                 return chunk
@@ -83,11 +83,11 @@ class FilesSource:
             self._reader = None
 
     def recycle(self, chunk: Chunk) -> None:
-        """Take back the buffer of a chunk that nobody reads any more; to call this is only faster than not to."""
+        """Take back the buffer of a chunk that is read no more; to call this is only faster than not to."""
         self._buffers.put(chunk.data)
 
     def holds(self, key: str) -> bool:
-        """Tell whether the file of a key is still in the directory; of another kind of key nothing is known: true."""
+        """Return whether the file of a key is still in the directory; of another kind of key nothing is known: true."""
         name = key.removeprefix(f"{self.config.name}:").rpartition("#")[0]
         return not name or (self.config.directory / name).exists()
 
@@ -105,22 +105,22 @@ class FilesSource:
             self._reader = None
 
     def _open_next(self) -> LineReader | None:
-        while self._work or self._look():
+        while self._work or self._poll():
             file, stat = self._work.pop(0)
             final = self._settled(stat)
             try:
                 return LineReader(self.config, file, stat, self._buffers, final=final)
             except _BROKEN as fault:
-                self._tell(file, fault)
+                self._give_up(file, fault)
         return None
 
-    def _look(self) -> bool:
-        """Look at the directory, unless that was done just now; tell whether there is work."""
+    def _poll(self) -> bool:
+        """Read the directory, unless that was done just now; return whether there is work."""
         now_ns = self._now_ns()
-        rested_ns = now_ns - self._looked_ns if self._looked_ns is not None else -1
+        rested_ns = now_ns - self._polled_ns if self._polled_ns is not None else -1
         if not self._drain and 0 <= rested_ns < self.config.poll_ms * 1_000_000:
             return False
-        self._looked_ns = now_ns
+        self._polled_ns = now_ns
         waiting = False
         for path in self._paths():
             if not self._names.wanted(path, self.config.pattern):
@@ -142,7 +142,7 @@ class FilesSource:
         return bool(self._work)
 
     def _paths(self) -> list[Path]:
-        """Return what lies in the directory; nothing while it is away, which is told."""
+        """Return what lies in the directory; nothing, and a fault, while it is away."""
         try:
             return list(self.config.directory.iterdir())
         except OSError as fault:
@@ -152,8 +152,9 @@ class FilesSource:
     def _settled(self, stat: Stat) -> bool:
         return self._drain or self._now_ns() - stat.changed_ns >= self.config.settle_ms * 1_000_000
 
-    def _tell(self, file: File, fault: Exception) -> None:
+    def _give_up(self, file: File, fault: Exception) -> None:
         """Give a file up until it changes; one that ends too early may still be on its way."""
+        # A size and time that no file has: one that appears later differs, and is read.
         stat = stat_of(file.path) if file.path.exists() else Stat(-1, -1)
         if isinstance(fault, EOFError) and not self._settled(stat):
             file.seen, file.waiting = stat, True
@@ -162,7 +163,7 @@ class FilesSource:
         self._fault(str(file.path), fault)
 
     def _fault(self, path: str, fault: Exception) -> None:
-        told = Fault(path, f"{type(fault).__name__}: {fault}")
-        if told not in self.faults and len(self.faults) < FAULTS_MAX:
-            self.faults.append(told)
-            log.warning("source %s: %s cannot be read: %s", self.config.name, path, told.reason)
+        found = Fault(path, f"{type(fault).__name__}: {fault}")
+        if found not in self.faults and len(self.faults) < FAULTS_MAX:
+            self.faults.append(found)
+            log.warning("source %s: %s cannot be read: %s", self.config.name, path, found.reason)

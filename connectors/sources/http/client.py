@@ -6,8 +6,8 @@
     400  the body could not be unpacked, or came cut off
     401  the token is wrong or missing; without one in the settings, the caller is not on this machine
     413  the body is longer than body_bytes_max
-    429  there is no room now: Retry-After says when to come again; nothing of the body was kept
-    503  the events could not be kept (a full disk); Retry-After likewise
+    429  there is no room now: Retry-After says when to come again; nothing of the body was taken in
+    503  the events could not be stored (a full disk); Retry-After likewise
 
 Bodies being read count against the intake's room too, so that many callers at once cannot fill the memory.
 
@@ -102,7 +102,7 @@ class HttpSource:
         self._check_room(announced)
 
     def _check_room(self, length: int) -> None:
-        """Refuse what does not fit beside what is queued and what is being read."""
+        """Refuse a body for which the queue, and the bodies being read, leave no room."""
         if not self._intake.room(self._reading + length):
             raise self._later(429, "no room for more events now")
 
@@ -119,8 +119,8 @@ class HttpSource:
             try:
                 await asyncio.wrap_future(self._intake.offer(chunk))
             except Exception as fault:
-                log.exception("source %s: %d lines could not be kept", config.name, lines)
-                raise self._later(503, "the events could not be kept") from fault
+                log.exception("source %s: %d lines could not be stored", config.name, lines)
+                raise self._later(503, "the events could not be stored") from fault
         self.lines += lines
         return web.json_response({"lines": lines}, status=202)
 

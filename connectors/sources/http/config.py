@@ -26,5 +26,5 @@ class HttpConfig(SourceConfig):
         16 << 20
     )
     retry_after_s: Annotated[
-        int, Field(description="Seconds that a refused caller is told to wait (Retry-After).", ge=1, le=3_600)
+        int, Field(description="Seconds that a refused caller should wait (Retry-After).", ge=1, le=3_600)
     ] = 1

@@ -57,7 +57,7 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         group: the group's name; it holds how far each partition is packed.
         session_timeout_ms: silence after which a member counts as dead.
         records_max: records of one chunk; a batch is not cut.
-        name: the client's name, for those who look at the group.
+        name: the client's name, as lists of the group's members show it.
     """
 
     def __init__(

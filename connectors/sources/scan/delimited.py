@@ -99,7 +99,7 @@ def cut(c: int, p: int) -> int:
 
 @kernel
 def quoted(c: int, piece: int, p: int, found: int) -> int:
-    """Write a value in quotes, and return the address behind its closing quote; 0 where no quote begins it."""
+    """Write a value in quotes, and return the address after its closing quote; 0 where no quote begins it."""
     if found != p or load_u8(p) != QUOTE:
         return 0
     stop = closing_quote(c, p + 1)

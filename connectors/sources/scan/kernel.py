@@ -119,11 +119,11 @@ def line(c: int, p: int) -> int:
             return 0
         if load_i64(entry + at.E_ACTION) == at.A_TYPE:
             entry = load_i64(load_i64(c + at.STATE) + at.S_TYPE)
-        behind = load_u8(p)
+        after = load_u8(p)
         p += 1
-        if behind == COMMA:
+        if after == COMMA:
             continue
-        if behind != _CLOSE or not row_is_whole(c):
+        if after != _CLOSE or not row_is_whole(c):
             return 0
         if load_u8(p) == _RETURN:
             p += 1
@@ -266,11 +266,11 @@ def set_value(c: int, entry: int, p: int) -> int:
         if end == 0:
             return 0
         bits |= member_bit(load_i64(entry + at.E_SET), hash_of(p + 1, end - p - 1))
-        behind = load_u8(end + 1)
+        after = load_u8(end + 1)
         p = end + 2
-        if behind == _CLOSE_SET:
+        if after == _CLOSE_SET:
             return put(c, entry, p, bits)
-        if behind != COMMA:
+        if after != COMMA:
             return 0
         if load_u8(p) == SPACE:
             p += 1

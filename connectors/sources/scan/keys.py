@@ -12,7 +12,7 @@ from state.raw import differ16, load_i64, load_u8, shift_right, store_i64, store
 
 @part
 def is_key(entry: int, p: int) -> bool:
-    """Tell whether the key of the entry, as it was last written, stands at `p`."""
+    """Return whether the key of the entry, as it was last written, stands at `p`."""
     if differ16(p, entry + at.E_WORDS, entry + at.E_MASKS) != 0:
         return False
     length = load_i64(entry + at.E_LENGTH)
@@ -32,7 +32,7 @@ def same(left: int, right: int, length: int) -> bool:
 def find_key(c: int, last: int, p: int) -> tuple[int, int]:
     """Find the entry of the key at `p` by its hash, and the address of its value.
 
-    A space before the key and one behind its colon belong to how it is written. What was found is guessed next time.
+    A space before the key and one after its colon belong to how it is written. What was found is guessed next time.
     """
     start = p
     if load_u8(p) == SPACE:
@@ -52,15 +52,15 @@ def find_key(c: int, last: int, p: int) -> tuple[int, int]:
         last = 0
         state = load_i64(c + at.STATE)
     entry = entry_of(state, p, end)
-    behind = end + 3 if load_u8(end + 2) == SPACE else end + 2
+    after = end + 3 if load_u8(end + 2) == SPACE else end + 2
     if entry == 0:
         note_strange(c, state, p, end)
         entry = load_i64(state + at.S_UNKNOWN)
     else:
-        write_as(entry, start, behind - start)
+        write_as(entry, start, after - start)
     if last != 0:
         store_i64(last + at.E_NEXT, entry)
-    return entry, behind
+    return entry, after
 
 
 @kernel
@@ -118,10 +118,10 @@ def type_ahead(c: int, state: int, p: int) -> int:
         end = text_end(c, p + 1)
         if end == 0 or load_u8(end + 1) != COLON:
             return 0
-        behind = end + 3 if load_u8(end + 2) == SPACE else end + 2
+        after = end + 3 if load_u8(end + 2) == SPACE else end + 2
         if entry_of(state, p, end) == entry:
-            return behind
-        p = skip(c, behind)
+            return after
+        p = skip(c, after)
         if p == 0 or load_u8(p) != COMMA:
             return 0
         p = p + 2 if load_u8(p + 1) == SPACE else p + 1

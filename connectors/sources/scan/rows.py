@@ -45,7 +45,7 @@ def refuse_row(c: int, row: int) -> None:
 
 @part
 def row_is_whole(c: int) -> bool:
-    """Tell whether the row has everything it must have, and a time that can be."""
+    """Return whether the row has everything it must have, and a time that can be."""
     at_ms = load_i64(c + at.R_AT)
     needed = load_i64(c + at.HEADS_NEEDED)
     required = load_i64(load_i64(c + at.STATE) + at.S_REQUIRED)

@@ -51,6 +51,8 @@ class Scanner:
         self._strange = np.zeros((at.STRANGE_MAX, 3), np.int64)
         self._special = np.zeros(0, np.int64)
         self._high = np.zeros(0, np.int64)
+        # The context holds raw addresses of the arrays above and of the tables: each stays an attribute for as long as
+        # its address stands there, and code that replaces one writes the new address at once.
         self._context = np.zeros(at.CONTEXT_WORDS, np.int64)
         self._address = self._context.ctypes.data
         self._tables = Tables(plan, {})
@@ -61,7 +63,7 @@ class Scanner:
         self._prepare()
 
     def scan(self, data: Bytes, length: int, at_ms_max: int, columns: tuple[str, ...] = ()) -> Scanned:
-        """Scan `data[:length]`, behind which a line end must stand where the last line lacks its own.
+        """Scan `data[:length]`, after which a line end must stand where the last line lacks its own.
 
         `columns` are the names of the columns of delimited lines.
         """
@@ -109,7 +111,7 @@ class Scanner:
         return lines
 
     def _run(self, data: Bytes, base: int, rows: int) -> list[tuple[int, bytes]]:
-        """Scan to the end; return the texts that are new."""
+        """Scan to the end; return the texts that are new. `data` must stay alive: `FRESH` points into it."""
         strings: dict[int, bytes] = {}
         done = -1
         while done < rows:

@@ -208,7 +208,7 @@ class TcpSource:
             self._timer = self._loop.call_later(max(self.config.tick_ms / 1000, 0.001), self._tick)
 
     def _hand_over(self) -> bool:
-        """Offer all whole lines as one chunk; tell whether some had to wait for room."""
+        """Offer all whole lines as one chunk; return whether some had to wait for room."""
         parts = [(connection, connection.ready()) for connection in (*self._connections, *self._leaving)]
         parts = [(connection, length) for connection, length in parts if length]
         total = sum(length for _, length in parts)
@@ -220,20 +220,20 @@ class TcpSource:
                 connection.pause()
             return True
         data = np.empty(total + PADDING, np.uint8)
-        data[total:] = 0
+        data[total:] = 0  # kernels read whole words, up to PADDING bytes beyond the last line
         at = 0
-        told: list[tuple[_Connection, int]] = []
+        counted: list[tuple[_Connection, int]] = []
         for connection, length in parts:
             connection.take(length, data, at)
             connection.lines += count_lines(data.ctypes.data + at, length)
-            told.append((connection, connection.lines))
+            counted.append((connection, connection.lines))
             connection.resume()
             at += length
         self._leaving.clear()
-        self._offer(data, total, told)
+        self._offer(data, total, counted)
         return False
 
-    def _offer(self, data: Bytes, length: int, told: list[tuple[_Connection, int]]) -> None:
+    def _offer(self, data: Bytes, length: int, counted: list[tuple[_Connection, int]]) -> None:
         line = self.lines + 1
         self.lines += count_lines(data.ctypes.data, length)
         chunk = Chunk(
@@ -247,19 +247,20 @@ class TcpSource:
             future = Future()
             future.set_exception(fault)
         self._offered.add(future)
+        # The commit thread completes the future; connections belong to the loop.
         loop = self._loop
         assert loop is not None
-        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._durable, done, told))
+        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._durable, done, counted))
 
-    def _durable(self, future: "Future[None]", told: list[tuple[_Connection, int]]) -> None:
-        """Acknowledge, or hang up on those whose lines are not kept, so that they send them again."""
+    def _durable(self, future: "Future[None]", counted: list[tuple[_Connection, int]]) -> None:
+        """Acknowledge lines, by how many of its connection that makes; or hang up, and the senders send them again."""
         self._offered.discard(future)
-        kept = not future.cancelled() and future.exception() is None
-        for connection, lines in told:
+        durable = not future.cancelled() and future.exception() is None
+        for connection, lines in counted:
             transport = connection.transport
             if transport is None or transport.is_closing():
                 continue
-            if not kept:
+            if not durable:
                 transport.abort()
             elif self.config.acknowledge:
                 transport.write(b"%d\n" % lines)
