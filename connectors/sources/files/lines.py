@@ -124,7 +124,7 @@ class LineReader:
             length,
             start,
             stored,
-            self._config.dedupe,
+            self._config.deduplicated,
             done,
             received_ns,
             line,

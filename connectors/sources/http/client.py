@@ -115,7 +115,8 @@ class HttpSource:
         lines = count_lines(data.ctypes.data, length) + int(length > 0 and data[length - 1] != 10)
         if lines:
             line = 2 if start else 1
-            chunk = Chunk(config.name, "", data, length, start, length, True, True, self._now_ns(), line, header)
+            once = config.deduplicated
+            chunk = Chunk(config.name, "", data, length, start, length, once, True, self._now_ns(), line, header)
             try:
                 await asyncio.wrap_future(self._intake.offer(chunk))
             except Exception as fault:

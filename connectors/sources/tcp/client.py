@@ -236,9 +236,8 @@ class TcpSource:
     def _offer(self, data: Bytes, length: int, counted: list[tuple[_Connection, int]]) -> None:
         line = self.lines + 1
         self.lines += count_lines(data.ctypes.data, length)
-        chunk = Chunk(
-            self.config.name, "", data, length, self.bytes, self.bytes + length, True, False, self._now_ns(), line
-        )
+        end, once = self.bytes + length, self.config.deduplicated
+        chunk = Chunk(self.config.name, "", data, length, self.bytes, end, once, False, self._now_ns(), line)
         self.bytes += length
         try:
             future = self._intake.offer(chunk)
