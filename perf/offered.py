@@ -37,7 +37,7 @@ def send(port: int, feed: lines.Feed, rate: int, seconds: float) -> None:
     whole = bytearray()
     for first in range(0, events, lines.BLOCK):
         part: lines.Int64s = number[first : first + lines.BLOCK]
-        subscriber: lines.Int64s = rng.integers(0, feed.subscribers, part.shape[0], np.int64) + lines.FIRST_MSISDN
+        subscriber: lines.Int64s = rng.integers(0, feed.subscribers, part.shape) + lines.FIRST_MSISDN
         whole += lines.lay(rng, subscriber, due_ms[part], 2_000_000_000 + part)
     ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == 10) + 1
     view = memoryview(whole)
