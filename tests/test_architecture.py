@@ -25,7 +25,7 @@ BREACHES = {
 
 def lint(folder: Path) -> tuple[int, str]:
     """Run the contracts of pyproject.toml on a tree."""
-    command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
 
