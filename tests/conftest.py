@@ -2,12 +2,17 @@
 
 `OPPORTUNE_SEED=n pytest` runs the seeded tests with another seed; a failure prints the one it had. CI searches from
 fixed seeds, so that a run can be repeated; a developer's machine searches further each time.
+
+Tests run in another order each time. The header says `Using --randomly-seed=n`, and
+`pytest --randomly-seed=n` repeats that order.
 """
 
 import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import branches
 
 SEED = int(os.environ.get("OPPORTUNE_SEED", "1"))
 
@@ -21,6 +26,11 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
 def seed() -> int:
     """The seed of this run."""
     return SEED
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure the branches of rules and state where the whole suite runs."""
+    branches.register(config)
 
 
 def pytest_report_header() -> str:
