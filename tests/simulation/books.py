@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from engine.compiled import CompiledBook, compile_book
+from engine.book.compiled import CompiledBook, compile_book
 from rules.load import load_text
 
 Fields = Mapping[str, Any]

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from engine.config import Config
 from engine.metrics import Metrics
-from engine.runtimes.cluster import decide as module
-from engine.runtimes.cluster.decide import Decide
-from engine.runtimes.cluster.missing import MissingError
+from engine.runtimes.cluster.decide import service as module
+from engine.runtimes.cluster.decide.missing import MissingError
+from engine.runtimes.cluster.decide.service import Decide
+from engine.settings.config import Config
 from tests.engine.cluster.standins import NOT_USED, TailStandIn
 
 OPENED_AT = 2
@@ -71,8 +71,8 @@ def decide(monkeypatch: pytest.MonkeyPatch) -> Any:
     async def catch_up() -> None:
         await asyncio.sleep(0)
 
-    commons: Any = SimpleNamespace(catch_up=catch_up, schema=lambda _: None)
-    return Decide(Config(), NOT_USED, NOT_USED, commons, NOT_USED, Metrics(), NOT_USED)
+    control_topic: Any = SimpleNamespace(catch_up=catch_up, schema=lambda _: None)
+    return Decide(Config(), NOT_USED, NOT_USED, control_topic, NOT_USED, Metrics(), NOT_USED)
 
 
 async def assignment(decide: Any, *numbers: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.runtimes.cluster.owned import Owned, Reached
+from engine.runtimes.cluster.decide.owned import Owned, PublishedPosition
 from state.frame import Frame, FrameKind
 from tests.engine.cluster.standins import NOT_USED
 from tests.engine.cluster.test_settings import cluster
@@ -66,7 +66,7 @@ class Sender:
 async def owned() -> tuple[Any, Sender]:
     sender = Sender()
     one: Any = Owned(cluster(), 0, NOT_USED, NOT_USED, NOT_USED, sender, NOT_USED, lambda *_: None, lambda: NOW_MS)
-    one.fold, one._journal = Fold(), Reached(-1)
+    one.fold, one._journal = Fold(), PublishedPosition(-1)
     return one, sender
 
 

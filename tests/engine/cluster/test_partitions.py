@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from engine.config import Config
 from engine.metrics import Metrics
-from engine.runtimes.cluster import dispatch as module
-from engine.runtimes.cluster.dispatch import LOST_SESSIONS, Dispatch
-from engine.runtimes.cluster.exchange import Exchange
-from engine.runtimes.cluster.outbox import LostError
-from engine.runtimes.cluster.watchdog import SilentError
+from engine.runtimes.cluster.dispatch import service as module
+from engine.runtimes.cluster.dispatch.exchange import Exchange
+from engine.runtimes.cluster.dispatch.outbox import LostError
+from engine.runtimes.cluster.dispatch.service import LOST_SESSIONS, Dispatch
+from engine.runtimes.cluster.shared.watchdog import SilentError
+from engine.settings.config import Config
 from tests.engine.cluster.standins import NOT_USED
 
 FENCED = LostError("another owner has started")
@@ -56,7 +56,7 @@ def clock() -> Clock:
 async def dispatch(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Any:
     OutgoingStandIn.leave = asyncio.Event()
     monkeypatch.setattr(module, "Outgoing", OutgoingStandIn)
-    monkeypatch.setattr(module, "LOOK_S", 0.001)
+    monkeypatch.setattr(module, "POLL_S", 0.001)
     monkeypatch.setattr(module, "make_policy", lambda *_: None)
     monkeypatch.setattr(module, "partition_policy", lambda *_: None)
     monkeypatch.setattr(module, "process_rates", lambda *_: {})
@@ -65,8 +65,8 @@ async def dispatch(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Any:
     async def catch_up() -> None:
         pass
 
-    commons: Any = SimpleNamespace(catch_up=catch_up, active=object(), switches={})
-    return Dispatch(Config(), NOT_USED, commons, Metrics(), NOT_USED, NOT_USED, NOT_USED)
+    control_topic: Any = SimpleNamespace(catch_up=catch_up, active=object(), switches={})
+    return Dispatch(Config(), NOT_USED, control_topic, Metrics(), NOT_USED, NOT_USED, NOT_USED)
 
 
 @contextlib.asynccontextmanager

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from connectors.kafka import BrokerError
-from engine.config import Config, ConfigErrors, parse_config
-from engine.runtimes.cluster import watchdog as module
-from engine.runtimes.cluster.topics import topics_of
-from engine.runtimes.cluster.watchdog import SilentError, Watchdog
+from engine.runtimes.cluster.shared import watchdog as module
+from engine.runtimes.cluster.shared.topics import topics_of
+from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
+from engine.settings.config import Config, ConfigErrors, parse_config
 
 
 def cluster(**words: Any) -> Config:
@@ -103,7 +103,7 @@ async def looked(
     monkeypatch: pytest.MonkeyPatch, taken: dict[int, int], *answers: BrokerError | dict[int, int]
 ) -> Watchdog:
     """Let a watchdog look until every answer was given."""
-    monkeypatch.setattr(module, "LOOK_S", 0.001)
+    monkeypatch.setattr(module, "POLL_S", 0.001)
     one = Watchdog(cluster(silent_s=5), "log", lambda: taken)
     tail: Any = Ends(*answers)
     one._tail = tail

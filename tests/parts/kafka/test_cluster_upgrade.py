@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 
-from engine.compiled import CompiledBook, compile_book
+from engine.book.compiled import CompiledBook, compile_book
 from rules.load import load_book
 from state import formats
 from state.decisions import DecisionBatch
