@@ -53,6 +53,15 @@ class EventType:
 
 
 PROFILE, LIST, OUTCOME, VISIT, ANSWER = range(5)
+"""Codes of the built-in event types."""
+
+# Slots of their fields, in the order in which the fields are declared below; plain integers, because kernels read them.
+LIST_NAME, LIST_MEMBER = range(2)
+DECISION_SLOTS = DECISION_PARTITION, DECISION_POSITION, DECISION_ROW, DECISION_RULE = (0, 1, 2, 3)
+"""Where `outcome` and `answer` name the decision that they are about."""
+OUTCOME_STATE, OUTCOME_GATEWAY, OUTCOME_ERROR = range(4, 7)
+VISIT_TERMINAL, VISIT_NAME, VISIT_OPEN, VISIT_CAUSE = range(4)
+ANSWER_CARD, ANSWER_WORD, ANSWER_NOTE = range(4, 7)
 
 _ID = (Field("partition", Kind.INT), Field("position", Kind.INT), Field("row", Kind.INT), Field("rule", Kind.INT))
 _FIXED = (
