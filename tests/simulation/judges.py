@@ -30,7 +30,7 @@ from state.flusher import Flusher
 from state.frame import Frame
 from state.hashing import hash_text, partition_of
 from state.schema import OUTCOME, Kind
-from state.store import MemoryStore
+from tests.fakes.store import MemoryStore
 from tests.simulation.books import PLAIN, Fields
 from tests.simulation.life import DEDUPE_WINDOW_MS, IDS_MAX, ROOT, Life, Size
 from tests.simulation.machine import Machine

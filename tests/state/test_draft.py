@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from state.disk import DiskFullError, RealDisk, SimulatedDisk
+from state.disk import DiskFullError, RealDisk
 from state.segments import Segments
+from tests.fakes.disk import SimulatedDisk
 
 FOLDER = Path("/log")
 DRAFT = "next.draft"

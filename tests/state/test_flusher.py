@@ -24,7 +24,8 @@ from state.features import ColumnSpec
 from state.flusher import Flusher
 from state.page_writer import PageWriter, RedoPoint
 from state.pages import PageError
-from state.store import MemoryStore, RocksStore
+from state.store import RocksStore
+from tests.fakes.store import MemoryStore
 
 SPECS = [ColumnSpec("int64", 2), ColumnSpec("int32", 1)]
 MASK = 0x7FFFFFFF

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from state.disk import DamagedError, SimulatedDisk
+from state.disk import DamagedError
 from state.journal import Journal
+from tests.fakes.disk import SimulatedDisk
 
 FOLDER = Path("journal")
 

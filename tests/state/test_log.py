@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from state.batch import Row, from_rows
-from state.disk import DamagedError, GoneError, SimulatedDisk
+from state.disk import DamagedError, GoneError
 from state.frame import Frame, FrameKind
 from state.journal import Journal
 from state.log import Log
 from state.schema import EventType, Field, Kind, Schema, make_schema, schema_from_json, schema_to_json
+from tests.fakes.disk import SimulatedDisk
 
 LOG, JOURNAL = Path("data/log"), Path("data/journal")
 ONE = make_schema((Field("name", Kind.STRING),), (EventType("call", (Field("seconds", Kind.INT, required=True),)),))

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.disk import DamagedError, DiskError, DiskFullError, GoneError, LockedError, RealDisk, SimulatedDisk
+from state.disk import DamagedError, DiskError, DiskFullError, GoneError, LockedError, RealDisk
 from state.segments import Segments
+from tests.fakes.disk import SimulatedDisk
 
 FOLDER = Path("log")
 

@@ -12,7 +12,7 @@ from engine.runtimes.cluster import changelog
 from engine.runtimes.cluster.changelog import ChangelogStore, PagesCopy
 from state.disk import DiskError
 from state.keys import KINDS
-from state.store import MemoryStore
+from tests.fakes.store import MemoryStore
 
 KEYS = [b"P\x00\x03" + bytes([key]) for key in range(6)]
 DAY_MS = 86_400_000
