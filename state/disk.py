@@ -226,7 +226,7 @@ class _Background:
         self._tasks.put(task)
         with self._guard:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="write-ahead", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="preallocate", daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:

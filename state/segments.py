@@ -1,8 +1,8 @@
 """Append-only records with dense positions, kept in files of a bounded size.
 
-A segment file is named after its first position and has its size from the start, its blocks written ahead
-(`state.draft`), so that a sync has no metadata to carry. The first file is small, each next one twice as long, up to
-`segment_bytes`: so all of them are written ahead, and a log that hardly grows takes little room. A record is
+A segment file is named after its first position and has its size from the start, its blocks preallocated
+(`state.preallocated`), so that a sync has no metadata to carry. The first file is small, each next one twice as long, up to
+`segment_bytes`: so all of them are preallocated, and a log that hardly grows takes little room. A record is
 
     length u32 | crc32 u32 | position i64 | durable i64 | at_ms i64 | payload, padded to eight bytes
 
@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from state.disk import Buffer, DamagedError, Disk, DiskError, File, GoneError, Lock, RealDisk
-from state.draft import HURRIED_BYTES, Draft
+from state.preallocated import HURRIED_BYTES, PreallocatedFile
 
 SEGMENT_BYTES = 64 << 20
 RECORD_BYTES_MAX = 1 << 30
@@ -37,7 +37,7 @@ RECORD_BYTES_MAX = 1 << 30
 _HEADER = struct.Struct("<IIqqq")
 _CHECKED = struct.Struct("<qqq")
 _SUFFIX = ".seg"
-_DRAFT = "next.draft"
+_NEXT_FILE = "next.draft"
 _WINDOW_BYTES = 4 << 20
 _INDEX_EVERY = 64
 
@@ -101,7 +101,7 @@ class Segments:
         self._room = 0
         self._clean = True  # nothing but zeros behind the last record
         self._retired: list[File] = []
-        self._draft = Draft(self.disk, folder / _DRAFT)
+        self._next_file = PreallocatedFile(self.disk, folder / _NEXT_FILE)
         self._failed: str | None = None
         self._guard = threading.Lock()
         self._lock: Lock | None = None
@@ -155,7 +155,7 @@ class Segments:
         file.write([struct.pack("<II", length, crc) + checked, *parts, padding], segment.end)
         self._clean = True
         segment.add(segment.end, segment.end + size, at_ms)
-        self._draft.keep_up(min(2 * self._room, self.segment_bytes), segment.end / self._room)
+        self._next_file.prepare(min(2 * self._room, self.segment_bytes), segment.end / self._room)
         return position
 
     def sync(self) -> int:
@@ -256,7 +256,7 @@ class Segments:
         if self._file is not None:
             self._file.close()
             self._file = None
-        self._draft.close()
+        self._next_file.close()
         last = self._segments[-1]
         end = next((r.offset for r in self._read_segment(last, last.first) if r.position == next_position), last.end)
         file = self.disk.open(last.path, writable=True)
@@ -271,7 +271,7 @@ class Segments:
         for file in (*self._retired, *([self._file] if self._file else [])):
             file.close()
         self._retired, self._file = [], None
-        self._draft.close()
+        self._next_file.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -282,8 +282,8 @@ class Segments:
         """Learn what stands in the folder; as appender, cut the torn tail."""
         known = {segment.first: segment for segment in self._segments}
         names = self.disk.names(self.folder)
-        if _DRAFT in names and not self.read_only:
-            self.disk.remove(self.folder / _DRAFT)
+        if _NEXT_FILE in names and not self.read_only:
+            self.disk.remove(self.folder / _NEXT_FILE)
         found = sorted(int(name[: -len(_SUFFIX)]) for name in names if name.endswith(_SUFFIX))
         segments = [known.get(first) or _Segment(first, self._path(first)) for first in found]
         for segment, following in itertools.pairwise(segments):
@@ -372,17 +372,17 @@ class Segments:
     def _begin_segment(self, size: int) -> File:
         """Seal the present file and begin the next.
 
-        The next one is drafted under another name and gets its own only when every record before it is durable, so
-        that only the last file can be torn. Without room for the draft nothing has changed.
+        The next one is preallocated under another name and gets its own only when every record before it is durable, so
+        that only the last file can be torn. Without room for it nothing has changed.
         """
         first = self.next_position
-        file = self._draft.take(size, self._hurried_bytes)
+        file = self._next_file.take(size, self._hurried_bytes)
         try:
             if self._file is not None:
                 self._file.truncate(self._segments[-1].end)
                 self._room = self._segments[-1].end
                 self._sync(self._file)
-            self.disk.rename(self._draft.path, self._path(first))
+            self.disk.rename(self._next_file.path, self._path(first))
             self.disk.sync_folder(self.folder)
         except DiskError:
             file.close()
