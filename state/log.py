@@ -12,12 +12,12 @@ from pathlib import Path
 from state.disk import DamagedError, Disk, RealDisk, read_whole, write_whole
 from state.frame import Encoder, Frame, FrameError, decode
 from state.schema import Schema, schema_from_json, schema_to_json
-from state.segments import SEGMENT_BYTES, Kept, Segments
+from state.segments import SEGMENT_BYTES, Segmented, Segments
 
 _SUFFIX = ".schema"
 
 
-class Log(Kept):
+class Log(Segmented):
     """Frames of one partition; one appender, one syncing thread, any number of readers.
 
     Raises:

@@ -14,7 +14,7 @@ FOLDER = Path("journal")
 def test_an_entry_too_short_for_a_position_is_damage_and_does_not_keep_the_folder_locked():
     disk = SimulatedDisk()
     journal = Journal(FOLDER, disk)
-    journal._segments.append([b"short"], at_ms=0)
+    journal._segments.append([b"short"], append_ms=0)
     journal._segments.sync()
     journal.close()
 

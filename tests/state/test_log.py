@@ -91,7 +91,7 @@ def test_the_journal_knows_what_it_reached_and_finds_entries_by_log_position(tmp
     journal = Journal(tmp_path, segment_bytes=1024)
     assert (journal.reached, journal.durable) == (-1, -1)
     for number in range(100):
-        journal.append(3 * number + 2, [b"d" * number, b"e"], at_ms=1000 + number)
+        journal.append(3 * number + 2, [b"d" * number, b"e"], append_ms=1000 + number)
     assert (journal.reached, journal.durable) == (299, -1)
     assert journal.sync() == 299
     with pytest.raises(ValueError, match="reached=299 must be > 299"):

@@ -61,9 +61,7 @@ def test_the_next_file_is_written_when_the_present_one_is_half_full_and_only_ren
     segments = Segments(FOLDER, disk, segment_bytes=4096)
     for _ in range(16):
         segments.append(RECORD, 0)
-    assert (
-        sum(step == ("write", NEXT_FILE) for step in steps) == 1 + 8
-    )  # the first file in a hurry, the next in strides
+    assert sum(step == ("write", NEXT_FILE) for step in steps) == 1 + 8  # the first in a hurry, the next in strides
     while segments.next_position < 30:
         segments.append(RECORD, 0)
     steps.clear()
