@@ -51,7 +51,7 @@ class File(Protocol):
     """An open file; offsets are explicit, so one handle may serve an appender and a syncing thread."""
 
     def write(self, parts: Sequence[Buffer], offset: int) -> None:
-        """Write all parts, one behind the other, from `offset`."""
+        """Write all parts, one after the other, from `offset`."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Read up to `length` bytes; fewer at the end of the file."""
@@ -134,8 +134,8 @@ def read_whole(disk: Disk, path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def _told(operation: str, path: Path) -> Iterator[None]:
-    """Turn the system's errors into ours."""
+def _errors_of(operation: str, path: Path) -> Iterator[None]:
+    """Turn the system's errors into ours, with the operation and the path."""
     try:
         yield
     except OSError as error:
@@ -154,7 +154,7 @@ class RealFile:
 
     def write(self, parts: Sequence[Buffer], offset: int) -> None:
         """Write all parts from `offset`."""
-        with _told("write", self.path):
+        with _errors_of("write", self.path):
             written = os.pwritev(self._handle, parts[:PARTS_MAX], offset)
             if written == sum(memoryview(part).nbytes for part in parts):
                 return
@@ -164,7 +164,7 @@ class RealFile:
 
     def read(self, offset: int, length: int) -> bytes:
         """Read up to `length` bytes."""
-        with _told("read", self.path):
+        with _errors_of("read", self.path):
             data = os.pread(self._handle, length, offset)
             while 0 < len(data) < length:
                 more = os.pread(self._handle, length - len(data), offset + len(data))
@@ -175,22 +175,22 @@ class RealFile:
 
     def sync(self) -> None:
         """fdatasync."""
-        with _told("fdatasync", self.path):
+        with _errors_of("fdatasync", self.path):
             os.fdatasync(self._handle)
 
     def allocate(self, length: int) -> None:
         """posix_fallocate, so that appending changes no file size and a full disk is met here."""
-        with _told("allocate", self.path):
+        with _errors_of("allocate", self.path):
             os.posix_fallocate(self._handle, 0, length)
 
     def truncate(self, length: int) -> None:
         """Set the file's length."""
-        with _told("truncate", self.path):
+        with _errors_of("truncate", self.path):
             os.ftruncate(self._handle, length)
 
     def size(self) -> int:
         """Return the file's length in bytes."""
-        with _told("stat", self.path):
+        with _errors_of("stat", self.path):
             return os.fstat(self._handle).st_size
 
     def close(self) -> None:
@@ -242,7 +242,7 @@ class RealDisk:
 
     def make_folder(self, folder: Path) -> None:
         """Create the folder and its parents, and sync the folders that got a new name."""
-        with _told("create folder", folder):
+        with _errors_of("create folder", folder):
             missing = list(itertools.takewhile(lambda one: not one.exists(), (folder, *folder.parents)))
             folder.mkdir(parents=True, exist_ok=True)
         for made in missing:
@@ -250,7 +250,7 @@ class RealDisk:
 
     def names(self, folder: Path) -> list[str]:
         """Return the names in the folder, sorted."""
-        with _told("list", folder):
+        with _errors_of("list", folder):
             try:
                 return sorted(path.name for path in folder.iterdir())
             except FileNotFoundError:
@@ -259,22 +259,22 @@ class RealDisk:
     def open(self, path: Path, *, writable: bool) -> RealFile:
         """Open a file without truncating it."""
         flags = os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY
-        with _told("open", path):
+        with _errors_of("open", path):
             return RealFile(path, os.open(path, flags | os.O_CLOEXEC, 0o640))
 
     def remove(self, path: Path) -> None:
         """Remove a file."""
-        with _told("remove", path):
+        with _errors_of("remove", path):
             path.unlink()
 
     def rename(self, source: Path, target: Path) -> None:
         """Rename atomically."""
-        with _told("rename", source):
+        with _errors_of("rename", source):
             source.replace(target)
 
     def sync_folder(self, folder: Path) -> None:
         """Fsync of the directory itself."""
-        with _told("sync folder", folder):
+        with _errors_of("sync folder", folder):
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(handle)
@@ -283,7 +283,7 @@ class RealDisk:
 
     def lock(self, path: Path) -> RealLock:
         """Flock the file and write our process id into it."""
-        with _told("open", path):
+        with _errors_of("open", path):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -292,7 +292,7 @@ class RealDisk:
             os.close(handle)
             raise LockedError(f"{path.parent} is held by process {holder}") from error
         try:
-            with _told("write", path):
+            with _errors_of("write", path):
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         except DiskError:

@@ -14,7 +14,7 @@ What a crash may leave, and why it is right. The store holds the outcome of a pr
 3. A slot that redo fills anew has no stamp, whatever its page's is: `recover` returns stamps by slot, and a page packed
    while redo runs says slot by slot how far it is ahead.
 4. A subscriber goes to sleep in one batch: its row, and a tombstone in the name of the page it left. The page itself is
-   not written for that; its next flush, in one batch, removes its tombstones and the rows of those who woke up in it.
+   not written for that; its next flush, in one batch, removes its tombstones and the rows of those that woke up in it.
    So a subscriber that a page still holds beside a sleeping row has a tombstone, and `recover` takes it out there.
 5. A column is known by its feature's fingerprint and the position it was born at. `recover` makes every column that any
    page has, and while redo runs so does `wake` for the rows; at the end the decider drops what its book does not use.

@@ -1,7 +1,7 @@
 """What an event may say: its types, their fields, and the kinds of value a field holds.
 
 A schema comes from a rule book. Event type codes and field slots are indices, so that rows are plain integers; five
-built-in types come first and keep their codes for ever. Values are 64-bit cells (see `Kind`).
+built-in types come first and keep their codes forever. Values are 64-bit cells (see `Kind`).
 
 Frames carry a schema's fingerprint; `state.batch.remap` moves rows between schemas by name.
 """
@@ -136,7 +136,7 @@ def make_schema(attributes: tuple[Field, ...], types: tuple[EventType, ...]) -> 
 def schema_to_json(schema: Schema) -> bytes:
     """Return the schema as JSON: a list of [type name, [[field, kind, required, members]...]].
 
-    Logs hold it for ever, and its hash names them: another form would orphan every frame written before.
+    Logs hold it forever, and its hash names them: another form would orphan every frame written before.
     """
     return orjson.dumps(
         [

@@ -1,6 +1,6 @@
 """Where pages, sleeping rows and the partitions' own records are kept: a sorted map with atomic batches.
 
-Everything stands in one column family, told apart by the first byte of its key (`state.flusher` makes the keys). Our
+Everything stands in one column family, told apart by the first byte of its key (`state.keys`). Our
 log is the write-ahead log, so RocksDB's is off, and one family is what makes that safe: its memtables reach the disk in
 the order they were filled, so after a crash the store holds the outcome of some prefix of the batches, at least up to
 the last `flush`. Several families would each lose a tail of their own. Pages go to blob files, rows stay in the tree,
@@ -88,7 +88,7 @@ class RocksStore:
             # Without `column_families` an existing store would be opened with the options of its creation.
             self._rocks = Rdict(str(path), options, column_families={"default": options})
         except Exception as error:  # rocksdict raises bare Exception
-            raise _told("open", path, error) from error
+            raise _error_of("open", path, error) from error
         self._write_options = cast("Any", WriteOptions())  # the stub calls its properties methods
         self._write_options.disable_wal = True
         self._write_options.no_slowdown = True
@@ -106,7 +106,7 @@ class RocksStore:
         except Exception as error:  # rocksdict raises bare Exception
             if str(error).startswith(_COME_BACK):
                 return False
-            raise _told("write", self.path, error) from error
+            raise _error_of("write", self.path, error) from error
         return True
 
     def flush(self) -> None:
@@ -114,7 +114,7 @@ class RocksStore:
         try:
             self._rocks.flush(wait=True)
         except Exception as error:  # rocksdict raises bare Exception
-            raise _told("flush", self.path, error) from error
+            raise _error_of("flush", self.path, error) from error
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key."""
@@ -133,7 +133,7 @@ class RocksStore:
         try:
             yield from self._rocks.items(from_key=prefix, read_opt=options)
         except Exception as error:  # rocksdict raises bare Exception
-            raise _told("read", self.path, error) from error
+            raise _error_of("read", self.path, error) from error
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""
@@ -147,15 +147,15 @@ class RocksStore:
         try:
             return self._rocks.get(key)
         except Exception as error:  # rocksdict raises bare Exception
-            raise _told("read", self.path, error) from error
+            raise _error_of("read", self.path, error) from error
 
 
 def _after(prefix: bytes) -> bytes:
-    """Return the first key behind all that begin with `prefix`."""
+    """Return the first key after all that begin with `prefix`."""
     return (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
 
 
-def _told(operation: str, path: Path, error: Exception) -> DiskError:
+def _error_of(operation: str, path: Path, error: Exception) -> DiskError:
     """Name what RocksDB reported."""
     text = " ".join(str(error).split())
     if "No space left" in text:

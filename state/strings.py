@@ -4,12 +4,12 @@ A file of blocks, one an `add` that brought something new:
 
     length u32 | crc32 u32 of all that follows | count u32 | 0 u32
     count x (hash i64 | length u32)
-    the texts, one behind the other
+    the texts, one after the other
 
 In memory only a table from hash to offset is kept. At most `strings_max` texts are stored; later ones are refused and
 counted, and read as unknown. Opening for writing cuts a torn tail off. Other processes open the file read-only and see
 what was added since when they miss a text. A crash may take the tail; the engine loses nothing by it, because frames
-carry their texts, redo adds them again, and `sync` comes before redo begins behind them (`state.flusher`).
+carry their texts, redo adds them again, and `sync` comes before redo begins after them (`state.flusher`).
 
 A text's meaning and where a hash occurs are not known here; hashes are `state.hashing.hash_text`.
 """
@@ -122,12 +122,12 @@ class Strings:
             body = self._file.read(at + _BLOCK.size, length)
             if len(body) < length or zlib.crc32(body, zlib.crc32(head[8:])) != crc or length < count * _ENTRY.itemsize:
                 break
-            self._take(np.frombuffer(body, _ENTRY, count), at + _BLOCK.size)
+            self._index(np.frombuffer(body, _ENTRY, count), at + _BLOCK.size)
             at += _BLOCK.size + length
         return at
 
-    def _take(self, entries: NDArray[np.void], body_at: int) -> None:
-        """Index a block's entries; their texts begin behind them."""
+    def _index(self, entries: NDArray[np.void], body_at: int) -> None:
+        """Index a block's entries; their texts begin after them."""
         lengths = entries["length"].astype(np.int64)
         texts_at = body_at + entries.nbytes
         places = ((texts_at + np.cumsum(lengths) - lengths) << _LENGTH_BITS) | lengths
@@ -148,7 +148,7 @@ class Strings:
         tail = struct.pack("<II", len(texts), 0)
         crc = zlib.crc32(body, zlib.crc32(tail))
         self._file.write([struct.pack("<II", len(body), crc) + tail, body], self._end)
-        self._take(entries, self._end + _BLOCK.size)
+        self._index(entries, self._end + _BLOCK.size)
         self._end += _BLOCK.size + len(body)
 
 
