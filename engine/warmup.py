@@ -20,7 +20,7 @@ from state.frame import Frame, FrameKind, decode, encode
 from state.hashing import split_by_partition
 from state.index import spread_entries
 from state.jit import watch_compiling
-from state.strings import find_place, put_places
+from state.strings import find_place, insert_places
 
 KERNELS = 277
 SLOTS = 64
@@ -130,7 +130,7 @@ def _memory() -> None:
     """See an id twice, index a text and find it, double a table."""
     Dedupe(1, 1).mark(np.array([1, 1]), 0, np.zeros(2, np.uint8))
     hashes, places = np.zeros(2, np.int64), np.zeros(2, np.int64)
-    put_places(np.array([1]), np.array([1]), hashes, places)
+    insert_places(np.array([1]), np.array([1]), hashes, places)
     find_place(1, hashes, places)
     spread_entries(np.zeros(2, np.int64), np.zeros(4, np.int64))
 

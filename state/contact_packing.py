@@ -12,10 +12,10 @@ from state.contacts import (
     LIMIT,
     STATE,
     ContactArrays,
-    give_block,
+    allocate_block,
+    free_block,
     next_entry,
     place_of,
-    take_block,
 )
 from state.jit import kernel
 
@@ -46,12 +46,12 @@ def pack_contacts(arrays: ContactArrays, slots: NDArray[np.int32], out: NDArray[
             at += 1
             continue
         out[at] = arrays.size[block]
-        at = put_bytes(out, at + 1, int(arrays.floor_ms[block]), 8)
+        at = write_bytes(out, at + 1, int(arrays.floor_ms[block]), 8)
         entry = int(arrays.first[block]) * CHUNK
         for _ in range(int(arrays.size[block])):
             for word in range(STATE):
-                at = put_bytes(out, at, int(arrays.entries[entry, word]), 8)
-            at = put_bytes(out, at, int(arrays.entries[entry, STATE]), 1)
+                at = write_bytes(out, at, int(arrays.entries[entry, word]), 8)
+            at = write_bytes(out, at, int(arrays.entries[entry, STATE]), 1)
             entry = next_entry(arrays, entry)
 
 
@@ -65,27 +65,27 @@ def unpack_contacts(arrays: ContactArrays, data: NDArray[np.uint8], start: int, 
         block = arrays.block[slots[s]]
         if size == _NO_BLOCK:
             if block != 0:
-                give_block(arrays, slots[s])
+                free_block(arrays, slots[s])
             continue
         if size > arrays.meta[LIMIT]:
             return -1
         if block == 0:
-            block = take_block(arrays)
+            block = allocate_block(arrays)
             arrays.block[slots[s]] = block
         arrays.size[block] = size
-        arrays.floor_ms[block] = get_bytes(data, at, 8)
+        arrays.floor_ms[block] = read_bytes(data, at, 8)
         at += 8
         for i in range(size):
             entry = place_of(arrays, int(block), i)
             for word in range(STATE):
-                arrays.entries[entry, word] = get_bytes(data, at + 8 * word, 8)
+                arrays.entries[entry, word] = read_bytes(data, at + 8 * word, 8)
             arrays.entries[entry, STATE] = data[at + 32]
             at += ENTRY_BYTES
     return at
 
 
 @kernel
-def put_bytes(out: NDArray[np.uint8], at: int, value: int, width: int) -> int:
+def write_bytes(out: NDArray[np.uint8], at: int, value: int, width: int) -> int:
     """Write the low `width` bytes of `value`, little-endian; return the offset after them."""
     for i in range(width):
         out[at + i] = (value >> (8 * i)) & 255
@@ -93,7 +93,7 @@ def put_bytes(out: NDArray[np.uint8], at: int, value: int, width: int) -> int:
 
 
 @kernel
-def get_bytes(data: NDArray[np.uint8], at: int, width: int) -> int:
+def read_bytes(data: NDArray[np.uint8], at: int, width: int) -> int:
     """Read `width` little-endian bytes as a non-negative number (eight bytes: signed)."""
     value = 0
     for i in range(width):

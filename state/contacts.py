@@ -127,14 +127,14 @@ def place_of(arrays: ContactArrays, block: int, index: int) -> int:
     for _ in range(index // CHUNK):
         after = int(arrays.following[chunk])
         if after == 0:
-            after = take_chunk(arrays)
+            after = allocate_chunk(arrays)
             arrays.following[chunk] = after
         chunk = after
     return chunk * CHUNK + index % CHUNK
 
 
 @part
-def take_chunk(arrays: ContactArrays) -> int:
+def allocate_chunk(arrays: ContactArrays) -> int:
     """Return an unused chunk that nothing follows."""
     chunk = int(arrays.meta[FREE_CHUNK])
     if chunk == 0:
@@ -179,7 +179,7 @@ def reserve(
     """Append a contact; the caller has made room with `make_room`."""
     block = arrays.block[slot]
     if block == 0:
-        block = take_block(arrays)
+        block = allocate_block(arrays)
         arrays.block[slot] = block
     size = int(arrays.size[block])
     entry = place_of(arrays, block, size)
@@ -192,7 +192,7 @@ def reserve(
 
 
 @part
-def take_block(arrays: ContactArrays) -> int:
+def allocate_block(arrays: ContactArrays) -> int:
     """Return an empty block with one chunk."""
     height = arrays.free[0]
     if height > 0:
@@ -202,7 +202,7 @@ def take_block(arrays: ContactArrays) -> int:
         block = np.int32(arrays.meta[NEW_BLOCK])
         arrays.meta[NEW_BLOCK] += 1
     arrays.size[block] = 0
-    arrays.first[block] = take_chunk(arrays)
+    arrays.first[block] = allocate_chunk(arrays)
     arrays.floor_ms[block] = 0
     return int(block)
 
@@ -263,11 +263,11 @@ def release_contacts(arrays: ContactArrays, slots: NDArray[np.int32]) -> None:
     """Free the blocks of `slots`."""
     for i in range(slots.shape[0]):
         if arrays.block[slots[i]] != 0:
-            give_block(arrays, slots[i])
+            free_block(arrays, slots[i])
 
 
 @kernel
-def give_block(arrays: ContactArrays, slot: int) -> None:
+def free_block(arrays: ContactArrays, slot: int) -> None:
     """Give back the block of `slot` and its chunks."""
     block = arrays.block[slot]
     last = int(arrays.first[block])

@@ -221,7 +221,7 @@ class _Background:
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def put(self, task: Callable[[], None]) -> None:
+    def add(self, task: Callable[[], None]) -> None:
         """Do a task after those before it."""
         self._tasks.put(task)
         with self._guard:
@@ -302,4 +302,4 @@ class RealDisk:
 
     def later(self, task: Callable[[], None]) -> None:
         """Hand the task to a thread that all disks of the process share."""
-        _BACKGROUND.put(task)
+        _BACKGROUND.add(task)

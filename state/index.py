@@ -172,7 +172,7 @@ def prefetch_slot(tag: int, entries: Int64s, shift: int, subs_base: int, seen_ba
 
 
 @kernel
-def take_slot(free: Slots, meta: Int64s, capacity: int) -> int:
+def allocate_slot(free: Slots, meta: Int64s, capacity: int) -> int:
     """Return a slot nobody has, the last freed first; -1 when there is none."""
     slot = -1
     if meta[_FREE] > 0:
@@ -216,7 +216,7 @@ def lookup_rows(
         place = probe(entries, subs, subscriber, tag, shift)
         slot = (entries[place] & _SLOT_MASK) - 1
         if slot < 0 and insert:
-            slot = take_slot(free, meta, subs.shape[0])
+            slot = allocate_slot(free, meta, subs.shape[0])
             if slot < 0:
                 refused += 1
                 continue

@@ -135,8 +135,8 @@ class Strings:
             hashes, old = self._hashes, self._places
             self._hashes = np.zeros(2 * hashes.shape[0], np.int64)
             self._places = np.zeros(2 * hashes.shape[0], np.int64)
-            put_places(hashes, old, self._hashes, self._places)
-        self.count += put_places(entries["hash"].astype(np.int64), places, self._hashes, self._places)
+            insert_places(hashes, old, self._hashes, self._places)
+        self.count += insert_places(entries["hash"].astype(np.int64), places, self._hashes, self._places)
 
     def _unknown(self, texts: dict[int, bytes]) -> list[tuple[int, bytes]]:
         return [pair for pair in texts.items() if find_place(pair[0], self._hashes, self._places) == 0]
@@ -165,8 +165,8 @@ def find_place(text_hash: int, hashes: Int64s, places: Int64s) -> int:
 
 
 @kernel
-def put_places(new_hashes: Int64s, new_places: Int64s, hashes: Int64s, places: Int64s) -> int:
-    """Put hashes with their places (0: none, left out) into the table; return how many it did not have."""
+def insert_places(new_hashes: Int64s, new_places: Int64s, hashes: Int64s, places: Int64s) -> int:
+    """Insert hashes with their places (0: none, left out) into the table; return how many it did not have."""
     mask = hashes.shape[0] - 1
     added = 0
     for i in range(new_hashes.shape[0]):
