@@ -5,7 +5,7 @@ lock released while it runs. The cache folder of a module is named by a hash of 
 ours that it imports, directly or not, because numba alone does not notice a change in a function inlined from another
 module and would serve the old result.
 
-Nothing here decides what is compiled when: `engine.warmup` calls every kernel once behind a progress line.
+Nothing here decides what is compiled when: `engine.runtimes.warmup` calls every kernel once behind a progress line.
 """
 
 import hashlib

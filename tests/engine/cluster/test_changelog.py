@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.kafka import BrokerError
-from engine.runtimes.cluster import changelog
-from engine.runtimes.cluster.changelog import ChangelogStore, PagesCopy
+from engine.runtimes.cluster.decide import changelog
+from engine.runtimes.cluster.decide.changelog import ChangelogStore, PagesCopy
 from state.disk import DiskError
 from state.keys import KINDS
 from tests.fakes.store import MemoryStore
