@@ -3,7 +3,9 @@
 `kernel` is numba's `njit` with what every kernel of Opportune shares: machine code cached on disk, and the interpreter
 lock released while it runs. The cache folder of a module is named by a hash of its own source and of every module of
 ours that it imports, directly or not, because numba alone does not notice a change in a function inlined from another
-module and would serve the old result.
+module and would serve the old result. A package that lists its folder (`state.listing`) counts with every file in it.
+
+`dispatch` makes one function of many bodies, for kernels that are told by a number what to do.
 
 Nothing here decides what is compiled when: `engine.warmup` calls every kernel once behind a progress line.
 """
@@ -12,9 +14,10 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -27,6 +30,10 @@ _PACKAGES = ("state", "rules", "connectors")
 _IMPORT = re.compile(
     r"^\s*(?:from|import) ((?:state|rules|connectors)(?:\.\w+)*)(?: import (\([^)]*\)|[^#\n]+))?", re.MULTILINE
 )
+_LISTING = re.compile(r"\bmodules_in\(__name__\)")
+"""How a package says that it consists of every file in its folder."""
+_FOR_TYPES_ALONE = re.compile(r"^if TYPE_CHECKING:\n(?:(?:    .*)?\n)+", re.MULTILINE)
+"""Imports that never run, so that nothing of them can be in a kernel."""
 _DECORATING = threading.Lock()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -50,6 +57,53 @@ def _compiled(function: Function, *, forceinline: bool) -> Function:
         vars(numba_config)["CACHE_DIR"] = str(cache_folder(function.__module__))
         made = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=forceinline)(function)
     return cast("Function", made)
+
+
+def dispatch(bodies: Sequence[tuple[int, Callable[..., Any]]]) -> Callable[..., Any]:
+    """Make `f(number, *arguments)` for kernels: it runs the body of that number, the last body for any other number.
+
+    All bodies are made by `part` and return the same type; a body of one argument is given the first. The result is a
+    chain of ifs that LLVM turns into one jump: each link knows its number, its body and the rest of the chain as
+    constants, and all are laid into the caller. Links are not cached on disk: the caller's machine code contains them,
+    and numba cannot find a closure over functions again, because its key differs in every process.
+    """
+    *others, (_, last) = bodies
+    chain = _always(_taking_all(last))
+    for number, body in reversed(others):
+        chain = _either(number, _taking_all(body), chain)
+    return chain
+
+
+def _taking_all(body: Callable[..., Any]) -> Callable[..., Any]:
+    """A body that may be given more arguments than it takes, where that is one."""
+    if len(signature(vars(body)["py_func"]).parameters) > 1:
+        return body
+
+    def run(first: Any, *_: Any) -> Any:
+        return body(first)
+
+    return _laid_in(run)
+
+
+def _always(body: Callable[..., Any]) -> Callable[..., Any]:
+    def run(_: int, *arguments: Any) -> Any:
+        return body(*arguments)
+
+    return _laid_in(run)
+
+
+def _either(wanted: int, body: Callable[..., Any], rest: Callable[..., Any]) -> Callable[..., Any]:
+    def run(number: int, *arguments: Any) -> Any:
+        if number == wanted:
+            return body(*arguments)
+        return rest(number, *arguments)
+
+    return _laid_in(run)
+
+
+def _laid_in(function: Callable[..., Any]) -> Callable[..., Any]:
+    made = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
+    return cast("Callable[..., Any]", made)
 
 
 class _Compiling(event.Listener):  # type: ignore[misc]  # numba says no types for its events
@@ -99,22 +153,33 @@ def sources_of(module: str) -> frozenset[str]:
         source = _source(name)
         if name in found or source is None:
             continue
+        text = source.decode()
         found.add(name)
-        waiting.extend(_imported(source.decode()))
+        waiting.extend(_imported(text))
+        if _LISTING.search(text):
+            waiting.extend(_in_folder(name))
     return frozenset(found)
 
 
 def _imported(source: str) -> list[str]:
     """Return the modules that a source imports; `from package import name` may name a module or not."""
     names = []
-    for match in _IMPORT.finditer(source):
+    for match in _IMPORT.finditer(_FOR_TYPES_ALONE.sub("", source)):
         names.append(match[1])
         words = re.findall(r"\w+", match[2] or "")
         names += [f"{match[1]}.{word}" for word in words]
     return names
 
 
-@lru_cache(maxsize=512)
+def _in_folder(package: str) -> list[str]:
+    """Return the names of the modules and packages in a package's folder."""
+    folder = ROOT / Path(*package.split("."))
+    if not folder.is_dir():
+        return []
+    return [f"{package}.{path.stem}" for path in folder.iterdir() if not path.stem.startswith("__")]
+
+
+@lru_cache(maxsize=1024)
 def _source(module: str) -> bytes | None:
     """Return a module's source, None where there is no such module of ours."""
     if module.partition(".")[0] not in _PACKAGES:

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.expressions import kernel as k
+from rules.expressions import layout as k
+from rules.expressions.kernel import run
 from rules.expressions.rows import addresses, sort_hits
 
 __all__ = ["Columns", "Program", "Workspace"]
@@ -97,10 +98,10 @@ class Workspace:
         n = self._prepare(columns, append_ms, outs, outs_known)
         if n == 0:
             return 0
-        count = k.run(self._call_address, self.program.transitions)
+        count = run(self._call_address, self.program.transitions)
         if count > self._found_rows.shape[0]:
             self._grow(count + count // 2)
-            count = k.run(self._call_address, self.program.transitions)
+            count = run(self._call_address, self.program.transitions)
         if count:
             sort_hits(
                 count, n, self._found_rows, self._found_exprs, self._sort_starts, self.rows, self.exprs
@@ -120,7 +121,7 @@ class Workspace:
         masks = self.masks[:, :n]
         if n:
             masks[:] = 0
-            k.run(self._call_address, self.program.transitions)
+            run(self._call_address, self.program.transitions)
         return masks
 
     def _prepare(self, columns: Columns, append_ms: int, outs: Int64s, outs_known: NDArray[np.uint8]) -> int:

@@ -66,10 +66,9 @@ def tree(text, scope=SCOPE, want=Kind.BOOL):
 
 
 def local(ms):
-    """Local hour and weekday by the table of TRANSITIONS, in plain Python."""
+    """The clock on the wall by the table of TRANSITIONS, in plain Python."""
     row = max(bisect_right(TRANSITIONS[:, 0].tolist(), ms) - 1, 0)
-    there = ms + int(TRANSITIONS[row, 1])
-    return there // 3_600_000 % 24, (there // 86_400_000 + 3) % 7 + 1
+    return ms + int(TRANSITIONS[row, 1])
 
 
 @dataclass
