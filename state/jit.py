@@ -60,50 +60,42 @@ def _compiled(function: Function, *, forceinline: bool) -> Function:
 
 
 def dispatch(bodies: Sequence[tuple[int, Callable[..., Any]]]) -> Callable[..., Any]:
-    """Make `f(number, *arguments)` for kernels: it runs the body of that number, the last body for any other number.
+    """Make `f(number, first, second)` for kernels: it runs the body of that number, the last body for any other number.
 
     All bodies are made by `part` and return the same type; a body of one argument is given the first. The result is a
-    chain of ifs that LLVM turns into one jump: each link knows its number, its body and the rest of the chain as
-    constants, and all are laid into the caller. Links are not cached on disk: the caller's machine code contains them,
-    and numba cannot find a closure over functions again, because its key differs in every process.
+    chain of ifs, which LLVM turns into one jump: each link knows its number, its body and the rest of the chain. numba
+    copies the links into their caller before it looks at types, so that they cost no compilation of their own, and they
+    are not cached: the caller's machine code contains them.
     """
     *others, (_, last) = bodies
-    chain = _always(_taking_all(last))
+    chain = _last(last)
     for number, body in reversed(others):
-        chain = _either(number, _taking_all(body), chain)
+        chain = _either(number, body, chain)
     return chain
 
 
-def _taking_all(body: Callable[..., Any]) -> Callable[..., Any]:
-    """A body that may be given more arguments than it takes, where that is one."""
-    if len(signature(vars(body)["py_func"]).parameters) > 1:
-        return body
-
-    def run(first: Any, *_: Any) -> Any:
-        return body(first)
-
-    return _laid_in(run)
-
-
-def _always(body: Callable[..., Any]) -> Callable[..., Any]:
-    def run(_: int, *arguments: Any) -> Any:
-        return body(*arguments)
-
-    return _laid_in(run)
+def _last(body: Callable[..., Any]) -> Callable[..., Any]:
+    if _takes_one(body):
+        return _copied_in(lambda number, first, second: body(first))  # noqa: ARG005 every link takes the same
+    return _copied_in(lambda number, first, second: body(first, second))  # noqa: ARG005 the same
 
 
 def _either(wanted: int, body: Callable[..., Any], rest: Callable[..., Any]) -> Callable[..., Any]:
-    def run(number: int, *arguments: Any) -> Any:
-        if number == wanted:
-            return body(*arguments)
-        return rest(number, *arguments)
+    if _takes_one(body):
+        return _copied_in(
+            lambda number, first, second: body(first) if number == wanted else rest(number, first, second)
+        )
+    return _copied_in(
+        lambda number, first, second: body(first, second) if number == wanted else rest(number, first, second)
+    )
 
-    return _laid_in(run)
+
+def _takes_one(body: Callable[..., Any]) -> bool:
+    return len(signature(vars(body)["py_func"]).parameters) == 1
 
 
-def _laid_in(function: Callable[..., Any]) -> Callable[..., Any]:
-    made = numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
-    return cast("Callable[..., Any]", made)
+def _copied_in(function: Callable[..., Any]) -> Callable[..., Any]:
+    return cast("Callable[..., Any]", numba.njit(inline="always", nogil=True, error_model="numpy")(function))
 
 
 class _Compiling(event.Listener):  # type: ignore[misc]  # numba says no types for its events

@@ -50,7 +50,7 @@ class Atom(NamedTuple):
 
 
 class Atoms:
-    """The atoms of the trees of one event type, found once for each node and whether it is asked to be true or false."""
+    """The atoms of one event type's trees: found once for each node, apart for being asked true and asked false."""
 
     def __init__(self, writer: Writer, lists: ConstantLists) -> None:
         self._writer = writer

@@ -1,7 +1,7 @@
 """Columns of a batch as value registers: gathered for the rows of a block, word by word, when first read.
 
-A word that is wanted for a few rows gives only these. For more it is filled whole, once for all expressions of the type.
-All addresses come from the call (see `layout`).
+A word that is wanted for a few rows gives only these. For more it is filled whole, once for all expressions of the
+type. All addresses come from the call (see `layout`).
 """
 
 import numpy as np

@@ -109,7 +109,7 @@ def run_block(call: int, transitions: NDArray[np.int64], start: int, end: int, w
         family = load_i64(instruction) >> PLACE_BITS
         at += 1
         left = ALL
-        if family == COMPARE or family == PAIR or family == TEST:  # noqa: PLR1714 a tuple costs a kernel more
+        if family in (COMPARE, PAIR, TEST):
             left = condition(call, transitions, instruction, words)
         elif family == COMBINE:
             left = combine(call, instruction, words)

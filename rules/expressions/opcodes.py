@@ -1,8 +1,8 @@
 """Opcodes: the numbers by which instructions name what they do, dealt by enumeration.
 
 An opcode is `family << 8 | place`. The family chooses the part of the kernel that runs the instruction; the place is a
-count within the family. No number is written down anywhere: a new opcode is a new name in a line below, and the bodies of
-functions and operators get theirs in `arithmetic`. Opcodes live as long as a program in memory and are never stored.
+count within the family. No number is written down anywhere: a new opcode is a new name in a line below, and the bodies
+of functions and operators get theirs in `arithmetic`. Opcodes live as long as a program in memory and are never stored.
 """
 
 PLACE_BITS = 8

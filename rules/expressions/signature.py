@@ -6,8 +6,8 @@ A function is of one of three kinds:
   rule and nothing else, because the node is evaluated like any other.
 - **A function of values** has a meaning in plain Python (`plain`), which folds constants and is the interpreter's, and
   bodies for the kernel: `ints`, `floats` or both.
-- **A function of local time** has `plain` and a `local` body. It is never folded: the operator's zone is known only when
-  a book runs.
+- **A function of local time** has `plain` and a `local` body. It is never folded: the operator's zone is known only
+  when a book runs.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from rules.expressions.tree import Expr
 if TYPE_CHECKING:
     from rules.expressions.arguments import Arguments
 
-__all__ = ["ARGUMENTS_MAX", "EXAMPLE_AT", "EXAMPLE_ZONE", "Example", "Function"]
+__all__ = ["ARGUMENTS_MAX", "EXAMPLE_AT", "Example", "Function"]
 
 ARGUMENTS_MAX = 16
 """Arguments of a function that takes any number of them."""
 EXAMPLE_AT = "2008-11-04T09:30:00+08:00"
-"""When the events of examples happen: a Tuesday."""
-EXAMPLE_ZONE = "Asia/Shanghai"
+"""When the events of examples happen, a Tuesday, for an operator with this offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,8 @@ class Function:
         arguments: how many at least and at most.
         rule: the type rule: from arguments whose types are known to a node, or None once a fault is reported.
         plain: its meaning in plain Python, on known values; None is unknown, and so is a result that the node's kind
-            cannot hold. For a function of local time it gets the milliseconds since 1970 that a clock on the wall shows.
+            cannot hold. A function of local time gets one int, what a clock on the operator's wall shows, as
+            milliseconds since it showed the start of 1970.
         ints: the body for 64-bit cells (INT, TIME, the hash of a STRING, 0 or 1 for BOOL) where the result is no FLOAT:
             one or two int64, to int64 and whether that is known.
         floats: the body for FLOAT to FLOAT: one or two floats, to a float that is unknown unless finite.

@@ -222,8 +222,8 @@ class Negate:
 class Call:
     """A function of `rules.expressions.functions` over its arguments, unknown where any of them is.
 
-    `duration` says that an INT result counts milliseconds. Functions that are only another way to write a node (`holds`,
-    `known`, `default`) never become a `Call`.
+    `duration` says that the number counts milliseconds, so that "10m" may stand beside it. Functions that are only
+    another way to write a node (`holds`, `known`, `default`) never become a `Call`.
     """
 
     name: str
