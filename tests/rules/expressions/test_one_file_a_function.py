@@ -107,6 +107,7 @@ def copy(tmp_path: Path) -> Path:
     folder = tmp_path / "product"
     for name in COPIED:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "book"))
+    shutil.copy(ROOT / "tests" / "__init__.py", folder / "tests")
     return folder
 
 
