@@ -24,7 +24,7 @@ from state.index import spread_entries
 from state.jit import watch_compiling
 from state.strings import Strings
 
-KERNELS = 277
+KERNELS = 296
 SLOTS = 64
 BOOK = """
 [book]

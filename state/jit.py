@@ -5,9 +5,9 @@ lock released while it runs. The cache folder of a module is named by a hash of 
 ours that it imports, directly or not, because numba alone does not notice a change in a function inlined from another
 module and would serve the old result. A package that lists its folder (`state.listing`) counts with every file in it.
 
-`dispatch` makes one function of many bodies, for kernels that are told by a number what to do.
+`dispatch` makes one function of many bodies, for kernels in which a number chooses what to do.
 
-Nothing here decides what is compiled when: `engine.warmup` calls every kernel once behind a progress line.
+Nothing here decides what is compiled when: `engine.warmup` calls every kernel once and shows the progress.
 """
 
 import hashlib
@@ -101,21 +101,21 @@ def _copied_in(function: Callable[..., Any]) -> Callable[..., Any]:
 class _Compiling(event.Listener):  # type: ignore[misc]  # numba says no types for its events
     """Passes on the name of every kernel that is compiled, not found in the cache."""
 
-    def __init__(self, told: Callable[[str], None]) -> None:
-        self._told = told
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
 
     def on_start(self, event: event.Event) -> None:
         """A kernel is about to be compiled."""
-        self._told(str(event.data["dispatcher"].py_func.__name__))
+        self._report(str(event.data["dispatcher"].py_func.__name__))
 
     def on_end(self, event: event.Event) -> None:
         """It is compiled."""
 
 
 @contextmanager
-def watch_compiling(told: Callable[[str], None]) -> Iterator[None]:
-    """Call `told` with the name of every kernel that has to be compiled meanwhile."""
-    with event.install_listener("numba:compile", _Compiling(told)):
+def watch_compiling(report: Callable[[str], None]) -> Iterator[None]:
+    """Call `report` with the name of every kernel that has to be compiled meanwhile."""
+    with event.install_listener("numba:compile", _Compiling(report)):
         yield
 
 

@@ -5,8 +5,9 @@ A body says what happens in one lane. Those of the operators stand here, those o
 family, which the compiler turns into one jump.
 
 A lane holds 64 bits: a whole number, a time, a hash, or the bits of a float. Where few lanes are wanted they are worked
-on one by one, else all: the values in lanes that nobody wants mean nothing, and their known bits are never read.
-Memory safety rests on the caller, as in `state.raw`: an address has 512 readable bytes, a target as many to write.
+on one by one, else all 64: what stands in the other lanes means nothing, and their known bits are never read. A body
+must therefore return for any 64 bits, also for those that are not known. Memory safety rests on the caller, as in
+`state.raw`: an address has 512 readable bytes, a target as many to write.
 """
 
 from collections.abc import Callable, Mapping

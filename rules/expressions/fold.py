@@ -70,7 +70,7 @@ _ARITH: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def truth(value: bool) -> Literal:
-    """TRUE or FALSE: there are no other constants of kind BOOL, so they may be told by identity."""
+    """TRUE or FALSE: there are no other constants of kind BOOL, so they may be compared by identity."""
     return TRUE if value else FALSE
 
 

@@ -1,9 +1,9 @@
 """Sixty-four rows at once: compares that answer with one bit a row.
 
 A lane is one row of a block; a register of a block holds 64-bit values, 64 of them in a row are a word of lanes. Each
-function here reads one word of lanes at an address and returns an int64 whose bit i speaks of lane i. The compares
-are written as vectors of 64 lanes, which LLVM cuts to the widest that the machine has. As in `state.raw`, memory safety
-rests on the caller: an address has 512 readable bytes.
+function here reads one word of lanes at an address and returns an int64 whose bit i is the answer for lane i. The
+compares are written as vectors of 64 lanes, which LLVM cuts to the widest that the machine has. As in `state.raw`,
+memory safety rests on the caller: an address has 512 readable bytes.
 """
 
 # ruff: noqa: ARG001 numba gives a lowering all of its arguments by name

@@ -1,9 +1,9 @@
 """The layout of one run of the kernel: the numbers and addresses that it gets, its columns and its registers.
 
 All is int64 at raw addresses, because handing arrays from function to function costs a kernel more than the work itself
-(see `state.raw`). `rules.expressions.run` writes the call and is answerable for every address in it; only kernels read
-it. A *block* is up to 1,024 rows of one event type, a *word* 64 of them; a value register has 64 bits for each row of a
-block and one known bit for each.
+(see `state.raw`). `rules.expressions.run` writes the call and checks every array whose address it writes; only kernels
+read it. A *block* is up to 1,024 rows of one event type, a *word* 64 of them; a value register has 64 bits and one
+known bit for each row of a block.
 """
 
 from state.jit import kernel

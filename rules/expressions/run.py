@@ -7,7 +7,9 @@
 
 A program made with `masks=True` is run by `run_masks`, which returns uint8[exprs, rows].
 
-This is the only caller of `rules.expressions.kernel.run`, and where its memory safety is checked.
+This is the only caller of `rules.expressions.kernel.run`, which reads and writes raw addresses: every array is checked
+here for its shape and item size first. Arrays whose addresses are in the call are attributes or arguments, so that they
+stay alive while the kernel runs.
 """
 
 from __future__ import annotations

@@ -62,7 +62,10 @@ class Function:
         floats: the body for FLOAT to FLOAT: one or two floats, to a float that is unknown unless finite.
         local: the body for local time: int64 epoch milliseconds and the zone's transitions, to int64.
 
-    Bodies are made by `state.jit.part`. Of more than two arguments they are given two, then the result and the next.
+    Bodies are made by `state.jit.part` and must return for any 64 bits: they also run on lanes whose value is not
+    known, and their result there is dropped. Of more than two arguments they are given the first two, then that result
+    and the next. The node's kind says which runs: `floats` for a FLOAT, so a rule promotes the arguments of a mixed
+    call.
     """
 
     name: str

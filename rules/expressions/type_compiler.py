@@ -75,7 +75,11 @@ class TypeCompiler:
     # Conditions
 
     def _whole(self, number: int, expr: Expr) -> None:
-        """Write one expression and its result; any part of a top `and` may end it early."""
+        """Write one expression and its result; any part of a top `and` may end it early.
+
+        The last instruction of each part gets the place after the result as its exit: where no row is left after it,
+        the kernel goes on there.
+        """
         positive = True
         while isinstance(expr, Not):
             expr, positive = expr.part, not positive
@@ -216,15 +220,15 @@ class TypeCompiler:
         if node.kind is Kind.BOOL and not isinstance(node, Call):
             yes, no = self._true(node, True, selection), self._true(node, False, selection)
             return self.writer.make(opcodes.TRUTH, selection, yes, no)
-        floats = node.kind is Kind.FLOAT
         mark = self.writer.values
+        opcodes_of = FLOAT_OPCODES if node.kind is Kind.FLOAT else INT_OPCODES
         match node:
             case Arith(op, left, right):
                 a, b = self._value(left, selection), self._value(right, selection)
-                opcode = (FLOAT_OPCODES if floats else INT_OPCODES)[op]
+                opcode = opcodes_of[op]
             case Negate(part):
                 a = b = self._value(part, selection)
-                opcode = (FLOAT_OPCODES if floats else INT_OPCODES)["negate"]
+                opcode = opcodes_of["negate"]
             case ToFloat(part):
                 a = b = self._value(part, selection)
                 opcode = FLOAT_OPCODES["to_float"]
@@ -233,10 +237,10 @@ class TypeCompiler:
                 opcode = opcodes.DEFAULT
             case Call(name, (part,)):
                 a = b = self._value(part, selection)
-                opcode = _opcode_of(name, node.kind)
+                opcode = LOCAL_OPCODES.get(name) or opcodes_of[name]
             case Call(name, (first, *rest)):
                 a = self._value(first, selection)
-                opcode = _opcode_of(name, node.kind)
+                opcode = opcodes_of[name]
                 for part in rest[:-1]:
                     b = self._value(part, selection)
                     self.writer.values = mark
@@ -246,12 +250,3 @@ class TypeCompiler:
                 raise TypeError(f"{type(node).__name__} of kind {node.kind.name} is not a value")
         self.writer.values = mark
         return self.writer.make(opcode, selection, a, b)
-
-    # Writing
-
-
-def _opcode_of(name: str, kind: Kind) -> int:
-    """The opcode of a function's body for a result of that kind."""
-    if name in LOCAL_OPCODES:
-        return LOCAL_OPCODES[name]
-    return (FLOAT_OPCODES if kind is Kind.FLOAT else INT_OPCODES)[name]

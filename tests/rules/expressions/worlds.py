@@ -12,6 +12,7 @@ from rules.expressions.interpret import Row, evaluate
 from state.batch import Batch
 from state.hashing import hash_text
 from state.schema import Kind, make_schema
+from tests.rules.expressions.grammar import closed_over, local_times
 
 TYPES = 7
 SERVICES = ("12593", "ring", "news")
@@ -155,11 +156,12 @@ def _joined(sign, *parts):
 
 
 def _called(name, *parts):
-    return st.tuples(*parts).map(lambda made: f"{name}({', '.join(made)})")
+    names = name if isinstance(name, st.SearchStrategy) else st.just(name)
+    return st.tuples(names, *parts).map(lambda made: f"{made[0]}({', '.join(made[1:])})")
 
 
-def _numbers(leaves, other=None):
-    """Arithmetic over leaves; `other` joins by promotion."""
+def _numbers(kind, leaves, other=None):
+    """Arithmetic of a kind over leaves; `other` joins by promotion."""
 
     def deeper(inner):
         right = inner if other is None else st.one_of(inner, other)
@@ -167,9 +169,7 @@ def _numbers(leaves, other=None):
         return st.one_of(
             *(_joined(sign, inner, right) for sign in signs),
             inner.map(lambda made: f"(-{made})"),
-            _called("abs", inner),
-            _called("min", inner, right),
-            _called("max", inner, inner, right),
+            *(_called(name, *[inner] * (count - 1), right) for name, count in closed_over(kind)),
             _called("default", inner, inner),
         )
 
@@ -177,14 +177,15 @@ def _numbers(leaves, other=None):
 
 
 INTS = _numbers(
+    Kind.INT,
     st.one_of(
         _ints,
-        st.sampled_from(["seconds", "calls", "since_call", "hour()", "weekday()", "(begun - at)", "(joined - begun)"]),
-        st.sampled_from(["hour(begun)", "weekday(joined)", "hour(logged)"]),
-    )
+        st.sampled_from(["seconds", "calls", "since_call", "(begun - at)", "(joined - begun)"]),
+        _called(st.sampled_from(local_times()), st.sampled_from(["", "begun", "joined", "logged"])),
+    ),
 )
 _ratio = _joined("/", INTS, INTS)
-FLOATS = _numbers(st.one_of(_floats, st.sampled_from(["amount", "spent"]), _ratio), INTS)
+FLOATS = _numbers(Kind.FLOAT, st.one_of(_floats, st.sampled_from(["amount", "spent"]), _ratio), INTS)
 TIMES = st.one_of(
     st.sampled_from(["at", "logged", "begun", "joined", "(begun + '10m')", "(joined - 7)", "max(at, begun)"]),
     _joined("+", st.just("begun"), INTS),
