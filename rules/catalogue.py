@@ -24,7 +24,7 @@ from rules.caps import cap, cap_fault
 from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import nearest
-from rules.expressions.check import FUNCTIONS
+from rules.expressions.functions import FUNCTIONS
 from rules.expressions.tree import BUILTINS
 from rules.model import Area, Campaign, Cap, Channel, ListDef, Offer
 from rules.shape import (

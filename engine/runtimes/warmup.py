@@ -22,7 +22,7 @@ from state.index import spread_entries
 from state.jit import watch_compiling
 from state.strings import find_place, insert_places
 
-KERNELS = 277
+KERNELS = 296
 SLOTS = 64
 BOOK = """
 [book]

@@ -15,6 +15,7 @@ from rules.expressions.tree import Expr
 from state.batch import Batch
 from state.hashing import hash_text
 from state.schema import Kind, make_schema
+from tests.rules.expressions.grammar import closed_over, local_times
 
 TYPES = 7
 SERVICES = ("12593", "ring", "news")
@@ -68,11 +69,10 @@ def tree(text: str, scope: Scope = SCOPE, want: Kind | None = Kind.BOOL) -> Expr
     return made
 
 
-def local(ms: int) -> tuple[int, int]:
-    """Local hour and weekday by the table of TRANSITIONS, in plain Python."""
+def local(ms):
+    """The clock on the wall by the table of TRANSITIONS, in plain Python."""
     row = max(bisect_right(TRANSITIONS[:, 0].tolist(), ms) - 1, 0)
-    there = ms + int(TRANSITIONS[row, 1])
-    return there // 3_600_000 % 24, (there // 86_400_000 + 3) % 7 + 1
+    return ms + int(TRANSITIONS[row, 1])
 
 
 @dataclass
@@ -158,12 +158,13 @@ def _joined(sign: str, *parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]
     return st.tuples(*parts).map(lambda made: "(" + f" {sign} ".join(made) + ")")
 
 
-def _called(name: str, *parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.tuples(*parts).map(lambda made: f"{name}({', '.join(made)})")
+def _called(name, *parts):
+    names = name if isinstance(name, st.SearchStrategy) else st.just(name)
+    return st.tuples(names, *parts).map(lambda made: f"{made[0]}({', '.join(made[1:])})")
 
 
-def _numbers(leaves: st.SearchStrategy[str], other: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[str]:
-    """Arithmetic over leaves; `other` joins by promotion."""
+def _numbers(kind, leaves, other=None):
+    """Arithmetic of a kind over leaves; `other` joins by promotion."""
 
     def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         right = inner if other is None else st.one_of(inner, other)
@@ -171,9 +172,7 @@ def _numbers(leaves: st.SearchStrategy[str], other: st.SearchStrategy[str] | Non
         return st.one_of(
             *(_joined(sign, inner, right) for sign in signs),
             inner.map(lambda made: f"(-{made})"),
-            _called("abs", inner),
-            _called("min", inner, right),
-            _called("max", inner, inner, right),
+            *(_called(name, *[inner] * (count - 1), right) for name, count in closed_over(kind)),
             _called("default", inner, inner),
         )
 
@@ -181,14 +180,15 @@ def _numbers(leaves: st.SearchStrategy[str], other: st.SearchStrategy[str] | Non
 
 
 INTS = _numbers(
+    Kind.INT,
     st.one_of(
         _ints,
-        st.sampled_from(["seconds", "calls", "since_call", "hour()", "weekday()", "(begun - at)", "(joined - begun)"]),
-        st.sampled_from(["hour(begun)", "weekday(joined)", "hour(logged)"]),
-    )
+        st.sampled_from(["seconds", "calls", "since_call", "(begun - at)", "(joined - begun)"]),
+        _called(st.sampled_from(local_times()), st.sampled_from(["", "begun", "joined", "logged"])),
+    ),
 )
 _ratio = _joined("/", INTS, INTS)
-FLOATS = _numbers(st.one_of(_floats, st.sampled_from(["amount", "spent"]), _ratio), INTS)
+FLOATS = _numbers(Kind.FLOAT, st.one_of(_floats, st.sampled_from(["amount", "spent"]), _ratio), INTS)
 TIMES = st.one_of(
     st.sampled_from(["at", "logged", "begun", "joined", "(begun + '10m')", "(joined - 7)", "max(at, begun)"]),
     _joined("+", st.just("begun"), INTS),
