@@ -15,7 +15,7 @@ from engine.books import BookShelf
 from rules.gates import Gate
 from rules.gates.table import caps_that_hold
 from rules.model import Book, Rule
-from rules.windows import duration_text
+from rules.spans import duration_text
 from state.decisions import DecisionBatch, Outcome, decision_id, decode
 from state.journal import Journal
 from state.schema import Kind

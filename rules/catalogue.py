@@ -41,8 +41,8 @@ from rules.shape import (
     shown,
     type_word,
 )
+from rules.spans import duration_ms
 from rules.toml import Document, Path
-from rules.windows import duration_ms
 from state.hashing import stable_id
 from state.schema import FIELDS_MAX, MEMBERS_MAX, TYPES_MAX, VISIT, EventType, Field, Kind, Schema, make_schema
 

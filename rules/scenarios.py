@@ -20,8 +20,8 @@ from rules.features import Names
 from rules.gates import Gate
 from rules.model import Expectation, Rule, Scenario, ScenarioEvent
 from rules.shape import ExpectShape, Faults, TestShape, read_block, read_shape, shown, type_word
+from rules.spans import duration_ms
 from rules.toml import Block, Document, Path
-from rules.windows import duration_ms
 from state.schema import PROFILE, Field, Kind
 
 __all__ = ["compile_scenarios"]

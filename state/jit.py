@@ -2,8 +2,8 @@
 
 `kernel` is numba's `njit` with what every kernel of Opportune shares: machine code cached on disk, and the interpreter
 lock released while it runs. The cache folder of a module is named by a hash of its own source and of every module of
-ours that it imports, directly or not, because numba alone does not notice a change in a function inlined from another
-module and would serve the old result.
+ours that it imports or lists (`state.listing`), directly or not, because numba alone does not notice a change in a
+function inlined from another module and would serve the old result.
 
 Nothing here decides what is compiled when: `engine.warmup` calls every kernel once behind a progress line.
 """
@@ -11,6 +11,7 @@ Nothing here decides what is compiled when: `engine.warmup` calls every kernel o
 import hashlib
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,11 +23,14 @@ import numba
 from numba import config as numba_config
 from numba.core import event
 
+from state.listing import names_in
+
 ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("state", "rules", "connectors")
 _IMPORT = re.compile(
     r"^\s*(?:from|import) ((?:state|rules|connectors)(?:\.\w+)*)(?: import (\([^)]*\)|[^#\n]+))?", re.MULTILINE
 )
+_LISTING = re.compile(r"\bmodules_in\(\"([\w.]+)\"\)")
 _DECORATING = threading.Lock()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -45,10 +49,19 @@ def part(function: Function) -> Function:
     return _compiled(function, forceinline=True)
 
 
-def _compiled(function: Function, *, forceinline: bool) -> Function:
+def inner(function: Function) -> Function:
+    """Compile `function`, made by a factory, as a piece of the kernels that call it; only they are kept on disk.
+
+    By itself it would not be found again: numba names a closure by the kernels in it, which have other ids in every
+    process.
+    """
+    return _compiled(function, forceinline=False, cache=False)
+
+
+def _compiled(function: Function, *, forceinline: bool, cache: bool = True) -> Function:
     with _DECORATING:
         vars(numba_config)["CACHE_DIR"] = str(cache_folder(function.__module__))
-        made = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=forceinline)(function)
+        made = numba.njit(cache=cache, nogil=True, error_model="numpy", forceinline=forceinline)(function)
     return cast("Function", made)
 
 
@@ -105,12 +118,16 @@ def sources_of(module: str) -> frozenset[str]:
 
 
 def _imported(source: str) -> list[str]:
-    """Return the modules that a source imports; `from package import name` may name a module or not."""
+    """Return the modules that a source imports or lists; `from package import name` may name a module or not."""
     names = []
     for match in _IMPORT.finditer(source):
         names.append(match[1])
         words = re.findall(r"\w+", match[2] or "")
         names += [f"{match[1]}.{word}" for word in words]
+    for match in _LISTING.finditer(source):
+        loaded = sys.modules.get(match[1])
+        places = loaded.__path__ if loaded is not None else [str(ROOT / Path(*match[1].split(".")))]
+        names += [f"{match[1]}.{name}" for name in names_in(places)]
     return names
 
 
@@ -119,6 +136,9 @@ def _source(module: str) -> bytes | None:
     """Return a module's source, None where there is no such module of ours."""
     if module.partition(".")[0] not in _PACKAGES:
         return None
+    loaded = getattr(sys.modules.get(module), "__file__", None)
+    if loaded is not None:
+        return Path(loaded).read_bytes()  # a listed module may stand in another folder than its package's first
     path = ROOT / Path(*module.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.is_file():

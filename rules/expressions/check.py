@@ -37,7 +37,7 @@ from rules.expressions.tree import (
     ToFloat,
     Use,
 )
-from rules.windows import duration_ms
+from rules.spans import duration_ms
 from state.schema import Kind
 
 __all__ = ["FUNCTIONS", "check", "read"]
