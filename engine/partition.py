@@ -23,8 +23,8 @@ from engine.compiled import CompiledBook
 from engine.decider import Decider
 from engine.repeats import Repeats
 from engine.tickets import Ticket
-from rules.gates.channel import OPEN, TERMINAL
-from rules.gates.channel import VISIT as VISIT_ID
+from rules.gates.desk import OPEN, TERMINAL
+from rules.gates.desk import VISIT as VISIT_ID
 from state.batch import Batch, concat, remap, select
 from state.columns import Table
 from state.contacts import Contacts

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from rules.gates.channel import OPEN, TERMINAL, VISIT_MS_MAX
-from rules.gates.channel import VISIT as VISIT_ID
+from rules.gates.desk import OPEN, TERMINAL, VISIT_MS_MAX
+from rules.gates.desk import VISIT as VISIT_ID
 from state.batch import Batch
 from state.schema import ANSWER, VISIT
 

@@ -17,7 +17,7 @@ from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.queue import QueueLostError
 from engine.partition import Appended, Partition, VisitRow, visits_of
 from engine.records import Texts
-from rules.gates.channel import VISIT_MS_MAX
+from rules.gates.desk import VISIT_MS_MAX
 
 WAITING_MAX = 10_000
 

@@ -124,9 +124,13 @@ class FeatureShape(Shape):
         return {kind: reads for kind, reads in given if reads is not None}
 
 
-_KIND_KEYS: dict[str, Any] = dict.fromkeys(BOOK_KINDS, (str | None, None))
-FEATURE_SHAPE: type[FeatureShape] = create_model("FEATURE_SHAPE", __base__=FeatureShape, **_KIND_KEYS)
-"""`[features.NAME]`."""
+def _with_kinds() -> type[FeatureShape]:
+    keys: dict[str, Any] = dict.fromkeys(BOOK_KINDS, (str | None, None))
+    return create_model("FeatureShape", __base__=FeatureShape, **keys)
+
+
+FEATURE_SHAPE = _with_kinds()
+"""`[features.NAME]`, with a key for each kind."""
 
 
 class RuleShape(Shape):

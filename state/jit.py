@@ -5,7 +5,7 @@ lock released while it runs. The cache folder of a module is named by a hash of 
 ours that it imports or lists (`state.listing`), directly or not, because numba alone does not notice a change in a
 function inlined from another module and would serve the old result.
 
-Nothing here decides what is compiled when: `engine.warmup` calls every kernel once behind a progress line.
+Nothing here decides what is compiled when: `engine.warmup` calls every kernel once and shows how far it is.
 """
 
 import hashlib
@@ -50,12 +50,12 @@ def part(function: Function) -> Function:
 
 
 def inner(function: Function) -> Function:
-    """Compile `function`, made by a factory, as a piece of the kernels that call it; only they are kept on disk.
+    """Compile `function`, which a factory made, like a `part`; only the kernels that call it are kept on disk.
 
     By itself it would not be found again: numba names a closure by the kernels in it, which have other ids in every
     process.
     """
-    return _compiled(function, forceinline=False, cache=False)
+    return _compiled(function, forceinline=True, cache=False)
 
 
 def _compiled(function: Function, *, forceinline: bool, cache: bool = True) -> Function:

@@ -1,12 +1,12 @@
 """Machine operations that numba has no name for: loads by address, prefetch, logical shifts, byte masks.
 
 Every raw address of the product passes through these functions, so this is the one place where memory safety rests on
-the caller: an address must point into a buffer that stays alive, with `PADDING` readable bytes behind its end.
+the caller: an address must point into a buffer that stays alive, with `PADDING` readable bytes after its end.
 
 All integers are int64: numba turns a mix of int64 and uint64 into float64.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir
@@ -72,20 +72,23 @@ def store_u8(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
 
 
 def _uncounted(typingctx: Any, arrays: Any) -> tuple[Any, Codegen]:
-    """Return an array, or a named tuple of arrays, whose uses numba does not count; for the body of a kernel only.
+    """Return an array, or a tuple of arrays and such tuples, whose uses numba does not count; in a kernel's body only.
 
     numba counts an array up and down, atomically, wherever one is handed to a function: sixty of them, six calls deep,
     cost more than the work. The caller's arrays stay alive for as long as the kernel runs, so nothing need be counted.
     """
 
+    def owners(kind: Any, place: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
+        if isinstance(kind, types.Array):
+            yield (*place, 0)  # the first word of an array is its owner, whose uses are counted
+        elif isinstance(kind, types.BaseTuple):
+            for index, one in enumerate(kind):
+                yield from owners(one, (*place, index))
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         value = args[0]
-        nobody = _I8.as_pointer()(None)
-        if isinstance(arrays, types.Array):
-            return builder.insert_value(value, nobody, 0)
-        for index, kind in enumerate(arrays):
-            if isinstance(kind, types.Array):
-                value = builder.insert_value(value, nobody, [index, 0])
+        for place in owners(arrays):
+            value = builder.insert_value(value, _I8.as_pointer()(None), place)
         return value
 
     return arrays(arrays), codegen
@@ -237,7 +240,10 @@ def store_i32(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
 
 @machine
 def add_saturated(typingctx: Any, left: Any, right: Any) -> tuple[Any, Codegen]:
-    """Add; where the sum leaves 64 bits, return the nearest number that does not."""
+    """Add; where the sum leaves 64 bits, return the nearest number that does not.
+
+    A total that wrapped would turn from the largest to the least, and every `total >= N` of a rule from yes to no.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         name = "llvm.sadd.sat.i64"

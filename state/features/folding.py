@@ -50,6 +50,7 @@ def new_view() -> Int64s:
 
 
 def _address(array: NDArray[np.generic]) -> int:
+    # A number does not keep the array alive: the caller of `words_of` does, see the module.
     return int(array.__array_interface__["data"][0])
 
 

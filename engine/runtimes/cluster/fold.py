@@ -15,7 +15,7 @@ import numpy as np
 from engine.partition import Fold, VisitRow, visits_of
 from engine.runtimes.cluster.missing import Missing
 from engine.runtimes.cluster.records import leave_out_repeated
-from rules.gates.channel import VISIT_MS_MAX
+from rules.gates.desk import VISIT_MS_MAX
 from state.decisions import DecisionBatch
 from state.flusher import Snapshot
 from state.frame import Frame

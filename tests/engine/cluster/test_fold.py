@@ -15,7 +15,7 @@ from engine.runtimes.cluster.fold import ClusterFold
 from engine.runtimes.cluster.intake import Packer
 from engine.runtimes.cluster.missing import Missing, MissingError
 from engine.runtimes.cluster.owned import SWEEPS_IN_RETENTION, Owned
-from rules.gates.channel import VISIT_MS_MAX
+from rules.gates.desk import VISIT_MS_MAX
 from rules.load import load_text
 from state.batch import Row, from_rows
 from state.columns import Table

@@ -12,8 +12,8 @@ import pytest
 
 from perf import books
 from perf.lines import Feed, blocks
-from rules.gates import Gate
 from state.hashing import stable_id
+from tests.oracle.gates import Gate
 from tests.parts.kafka.rig import records_of
 from tests.parts.kafka.workers import PARTITIONS, cluster_on, decided_embedded, rows
 from tests.parts.prometheus_server import Prometheus
