@@ -16,13 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from rules.catalogue import Catalogue, Declared, identifier_fault, sections
+from rules.catalogue import Catalogue
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, PlainOrigin, nearest
 from rules.expressions import Expr, Operand, Parsed, Scope, canonical, check, parse, read
 from rules.expressions.tree import Call, walk
 from rules.memory import remembered
 from rules.model import Feature, Window
+from rules.sections import Declared, identifier_fault, sections
 from rules.shape import FEATURE_SHAPE, Faults, FeatureShape
 from rules.spans import window, window_fault
 from rules.toml import Document

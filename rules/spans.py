@@ -15,7 +15,7 @@ unless said). Panes divide the window evenly and are aligned to the operator's l
 import re
 
 from rules.model import Window
-from state.features import PANES_DEFAULT, PANES_MAX
+from state.features.spec import PANES_DEFAULT, PANES_MAX
 
 __all__ = [
     "CALENDAR_WINDOWS",
