@@ -32,7 +32,8 @@ def declare_schema(
 ) -> tuple[Schema, tuple[int, ...]]:
     """Return the book's schema, and how many decisions an event of each type may have.
 
-    That is what the type says, else `decisions_max`; for a visit at least as many as a desk shows. Extends `lineage` and `live_members` by the SETs found, and `broken` by the names that are not well declared.
+    That is what the type says, else `decisions_max`; for a visit at least as many as a desk shows. Extends `lineage`
+    and `live_members` by the SETs found, and `broken` by the names that are not well declared.
     """
     attributes = _attributes(documents, lineage, live_members, broken, faults)
     types: list[EventType] = []
