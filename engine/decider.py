@@ -198,7 +198,7 @@ class Decider:
         self._describe(compiled)
 
     def _describe(self, compiled: CompiledBook) -> None:
-        """Write what the fold is told of each feature; anew when a column has moved."""
+        """Write the words of each feature for the fold; anew when a column has moved."""
         rows = zip(compiled.plans, self._arrays, self._types, strict=True)
         described = [[*words(plan.spec, arrays), *_read_by(plan, types)] for plan, arrays, types in rows]
         self._features = np.array(described, np.int64).reshape(len(described), WORDS)

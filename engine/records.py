@@ -22,7 +22,7 @@ Record = dict[str, Any]
 
 
 class Texts(Protocol):
-    """Finds the text behind a hash."""
+    """Finds a text by its hash."""
 
     def text(self, hashed: int) -> bytes | None:
         """Return the text, None when it is not kept."""

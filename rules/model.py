@@ -257,7 +257,7 @@ class Book:
         return self.by_stable_id.get(stable_id)
 
     def channel_name(self, channel_id: int) -> str | None:
-        """The name behind a channel's number."""
+        """The name of a channel, by its number."""
         channel = self.channels_by_id.get(channel_id)
         return channel.name if channel else None
 
