@@ -16,7 +16,7 @@ from collections.abc import Callable
 from state.features.rows import AHEAD, view_of
 from state.features.spec import BASE, EVER, FIXED, LOCAL, MODE, MONTH, WINDOW_MS, FeatureSpec, Loop
 from state.jit import inner, kernel
-from state.raw import load_i32, load_i64, load_u8, prefetch, store_i64, store_u8
+from state.raw import load_i32, load_i64, load_u8, prefetch, store_i64, store_u8, uncounted
 from state.zone import Transitions, local_day, local_month
 
 Step = Callable[[int, int, bool, int, int, int, Transitions], tuple[bool, int]]
@@ -46,6 +46,7 @@ def fold_moments(step: Step, row_bytes: int) -> Loop:
 
     @inner
     def fold(feature: int, view: int, transitions: Transitions) -> None:
+        transitions = uncounted(transitions)  # else counted up and down, atomically, at every row's step
         base, mode, window_ms = load_i64(feature + BASE), load_i64(feature + MODE), load_i64(feature + WINDOW_MS)
         slots_at, rows_at, n, updates_at, times_at, cells_at, out_at, known_at = view_of(view)
         for i in range(n):
