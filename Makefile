@@ -27,7 +27,7 @@ simulate:  ## 300 seeded worlds with crashes and faults; another number by SEEDS
 	.venv/bin/opportune simulate --seeds $(or $(SEEDS),300)
 
 config:  ## the comments of config.toml, from the settings' descriptions
-	.venv/bin/python -m engine.config_text config.toml
+	.venv/bin/python -m engine.settings.text config.toml
 
 lock:  ## both requirements files, from pyproject.toml
 	.venv/bin/uv pip compile pyproject.toml --python-version 3.11 --group build --generate-hashes --no-header --no-annotate --quiet --output-file requirements.txt

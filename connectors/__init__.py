@@ -6,5 +6,5 @@ scanners and the strict path behind them. `gateways` has one folder a kind (smpp
 `secret` is how a setting names a secret without holding it.
 
 To add a gateway: a folder with config, codec, client and simulator, and its line in `gateways`. To add a source: a
-folder with config and client, and its line in `engine.config`. A door never imports another one, nor `rules`.
+folder with config and client, and its line in `engine.settings.config`. A door never imports another one, nor `rules`.
 """

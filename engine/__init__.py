@@ -1,6 +1,6 @@
 """The flow: from a source's bytes to a durable decision, and from there to a text or a card.
 
-Start reading at `engine.pipeline`: its stages stand there in order. Then `partition` (one partition: log, fold,
+Start reading at `engine.flow.pipeline`: its stages stand there in order. Then `partition` (one partition: log, fold,
 journal; live and in redo the same), `decider` (the deterministic fold itself), `core` (the durable whole over one data
 directory), `runtimes.embedded` (one process with its doors). `dispatch` stands between journal and doors; `commands` is
 the command line, one subcommand a file; `feed` makes an operator's day.

@@ -8,10 +8,10 @@ not grow with subscribers; the engine before its first event is not.
 from pathlib import Path
 from typing import Any
 
-from engine.config import BookConfig
 from engine.feed.day import DayPlan
 from engine.feed.run import feed
 from engine.feed.send import Files
+from engine.settings.config import BookConfig
 from perf.measure import arguments, isolated, resident_bytes, workplace
 from perf.product import configure, running
 from perf.report import ROOT, keep, table

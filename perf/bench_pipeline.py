@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.books import BookShelf
-from engine.records import Wanted, read_records
+from engine.answers.records import Wanted, read_records
+from engine.book.shelf import BookShelf
 from perf import books, lines, plain
 from perf.measure import arguments, isolated, waited_s, workplace
 from perf.probes import Counter

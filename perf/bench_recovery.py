@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from engine.config import Config
-from engine.core import open_core
-from engine.warmup import warm_up
+from engine.flow.core import open_core
+from engine.runtimes.warmup import warm_up
+from engine.settings.config import Config
 from perf import books, lines
 from perf.measure import arguments, isolated, workplace
 from perf.product import configure, running

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.compiled import CompiledBook
-from engine.watch import BookWatcher
+from engine.book.compiled import CompiledBook
+from engine.book.watch import BookWatcher
 from perf import books, lines
 from perf.measure import arguments, isolated, workplace
 from perf.offered import offer, shares

@@ -1,6 +1,6 @@
 """Where does an event's time go? Nanoseconds of CPU an event, stage by stage, on one thread.
 
-The same calls as `engine.pipeline` makes, in its order, one after the other: what runs beside each other in the product
+The same calls as `engine.flow.pipeline` makes, in its order, one after the other: what runs beside each other in the product
 is added up here. "python" is what is not in any stage.
 """
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from connectors.sources.files import client as files
 from connectors.sources.files.config import FilesConfig
-from engine import core, decider, doors, partition, pipeline
-from engine.tickets import Ticket
+from engine.flow import core, decider, partition, pipeline
+from engine.flow.tickets import Ticket
 from perf import books, lines
 from perf.measure import arguments, isolated, workplace
 from perf.probes import Probes

@@ -16,7 +16,7 @@ from perf.report import RESULTS
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-LOOK_S = 0.05
+POLL_S = 0.05
 
 
 def arguments(
@@ -65,7 +65,7 @@ def wait(what: str, done: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, f"{what}: not after {seconds} s"
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
 
 
 def resident_bytes() -> int:

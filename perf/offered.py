@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.sources.tcp.client import TcpSource
-from engine.partition import Appended, Partition
+from engine.flow.partition import Appended, Partition
 from perf import lines
 from perf.product import Engine
 

@@ -17,18 +17,18 @@ from pathlib import Path
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.tcp.config import TcpConfig
-from engine.config import BookConfig, Config, DataConfig, SourcesConfig, StateConfig
-from engine.core import Core, open_core
-from engine.doors import Doors, Source
-from engine.loader import Loader
-from engine.partition import Partition
-from engine.pipeline import Pipeline
+from engine.book.loader import Loader
+from engine.flow.core import Core, open_core
+from engine.flow.decoders import Decoders, Source
+from engine.flow.partition import Partition
+from engine.flow.pipeline import Pipeline
 from engine.runtimes.embedded import SWITCH_INTERVAL_S, settle
-from engine.warmup import warm_up
+from engine.runtimes.warmup import warm_up
+from engine.settings.config import BookConfig, Config, DataConfig, SourcesConfig, StateConfig
 from rules.model import Book
 from state.hashing import partition_of
 
-LOOK_S = 0.02
+POLL_S = 0.02
 
 
 def configure(
@@ -70,7 +70,7 @@ class Engine:
     config: Config
     core: Core
     book: Book
-    doors: Doors
+    doors: Decoders
     pipeline: Pipeline
 
     def take_files(self, folder: Path) -> float:
@@ -88,13 +88,13 @@ class Engine:
         while not self.pipeline.idle:
             if self.pipeline.failure is not None:
                 raise self.pipeline.failure
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
     def write_pages(self) -> None:
         """Write every page that changed, and wait for it."""
         self._between_frames(lambda one: one.flusher.finish(one.log.next_position - 1))
         while any(partition.flusher.queued_bytes for partition in self.core.partitions):
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
     def begin_sweeps(self) -> None:
         """Begin a sweep in every partition now and not when the next one is due."""
@@ -131,7 +131,7 @@ def stopped(config: Config) -> Iterator[Engine]:
         core = open_core(config, compile_=loader.compile)
         try:
             book = core.first_book()
-            doors = Doors([Source(source.name, source.mapping) for source in config.sources.every], book.schema)
+            doors = Decoders([Source(source.name, source.mapping) for source in config.sources.every], book.schema)
             pipeline = Pipeline(
                 core.partitions,
                 doors.decode,

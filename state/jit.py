@@ -5,7 +5,7 @@ lock released while it runs. The cache folder of a module is named by a hash of 
 ours that it imports or lists (`state.listing`), directly or not, because numba alone does not notice a change in a
 function inlined from another module and would serve the old result.
 
-Nothing here decides what is compiled when: `engine.warmup` calls every kernel once and shows how far it is.
+Nothing here decides what is compiled when: `engine.runtimes.warmup` calls every kernel once and shows how far it is.
 """
 
 import hashlib

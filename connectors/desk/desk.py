@@ -34,7 +34,7 @@ from connectors.desk.queue import Change, Queue, QueueLostError, end
 OWED_MAX = 256
 ATTEMPTS_MAX = 32
 SWEEP_PANELS_MAX = 256
-STOP_SECONDS_MAX = 5
+STOP_S_MAX = 5
 VISIT_LOOK_MS = 50
 
 OnVisit = Callable[[Visit], Awaitable[Customer | None]]
@@ -90,7 +90,7 @@ class Desk:
         if self._sweeper is not None:
             await end(self._sweeper)
         if self._telling:
-            _, late = await asyncio.wait(list(self._telling.values()), timeout=STOP_SECONDS_MAX)
+            _, late = await asyncio.wait(list(self._telling.values()), timeout=STOP_S_MAX)
             for task in late:
                 task.cancel()
         await self.queue.stop()

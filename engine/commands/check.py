@@ -7,8 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from engine.config import load_config
-from engine.fit import check_fit
+from engine.settings.compatibility import check_compatibility
+from engine.settings.config import load_config
 from rules.load import load_book
 
 HELP = "Check a rule book and whether the configuration fits it; every fault at once, with file, line and column."
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         raise FileNotFoundError(2, "No such folder", str(folder))
     book = load_book(folder)
     if config is not None:
-        check_fit(config, args.config, book)
+        check_compatibility(config, args.config, book)
     beside = f"{args.config} fits it" if config is not None else "no config.toml beside it"
     sys.stdout.write(
         f"{folder}: {len(book.rules)} rules, {len(book.features)} features, {len(book.tests)} tests; "

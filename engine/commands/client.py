@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from engine.commands import CommandError
-from engine.config import Config
-from engine.datadir import DataDir
+from engine.flow.datadir import DataDir
+from engine.settings.config import Config
 
 NAME_HEADER = "Opportune-Engine"
 ANOTHER_ENGINE = 421

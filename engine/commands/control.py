@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from engine.commands.client import ask
-from engine.config import Config, load_config
+from engine.settings.config import Config, load_config
 
 KINDS = ("rule", "campaign", "channel")
 

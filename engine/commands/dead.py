@@ -20,9 +20,9 @@ from connectors.sources.dead_letter import Code, DeadLetter
 from connectors.sources.mapping import Mapping as LineMapping
 from engine.commands import CommandError
 from engine.commands.client import ask, running
-from engine.config import Config, load_config
-from engine.datadir import DataDir
-from engine.dead_letters import DeadLetters, Kept, read_letters
+from engine.flow.datadir import DataDir
+from engine.flow.dead_letters import DeadLetters, Kept, read_letters
+from engine.settings.config import Config, load_config
 from state.disk import RealDisk
 
 NUMBERS_A_REQUEST = 20_000
@@ -79,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _of_cluster(config: Config, args: argparse.Namespace) -> int:
     """List or replay what the cluster's topic holds."""
-    from engine.runtimes.cluster.letters import begin_replay, raw_place  # noqa: PLC0415 only who has a cluster
-    from engine.runtimes.cluster.letters import read_letters as read_topic  # noqa: PLC0415 loads its clients
+    from engine.runtimes.cluster.ask.letters import begin_replay, raw_place  # noqa: PLC0415 only who has a cluster
+    from engine.runtimes.cluster.ask.letters import read_letters as read_topic  # noqa: PLC0415 loads its clients
 
     if args.action == "list":
         letters = [one for one in await read_topic(config) if args.all or not one.replayed]

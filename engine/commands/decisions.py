@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from engine.books import BookShelf
+from engine.answers.history import Ends, history
+from engine.answers.records import Record, Wanted, read_records
+from engine.book.shelf import BookShelf
 from engine.commands import CommandError
-from engine.config import Config, load_config
-from engine.datadir import DataDir
-from engine.history import Ends, history
-from engine.records import Record, Wanted, read_records
+from engine.flow.datadir import DataDir
+from engine.settings.config import Config, load_config
 from rules.model import Book
 from state.disk import RealDisk
 from state.hashing import stable_id
@@ -53,10 +53,10 @@ def run(args: argparse.Namespace) -> int:
 
 async def _print_cluster(config: Config, args: argparse.Namespace) -> int:
     """Print the records that stand in the topics now."""
-    from engine.runtimes.cluster.reading import reading  # noqa: PLC0415 only who has a cluster loads its clients
+    from engine.runtimes.cluster.ask.reading import reading  # noqa: PLC0415 only who has a cluster loads its clients
 
     async with reading(config) as reader:
-        rule = rule_number(args.rule, reader.commons.books()) if args.rule else None
+        rule = rule_number(args.rule, reader.control_topic.books()) if args.rule else None
         wanted = Wanted(None, rule, *span_ms(args, reader.zone), decided_only=args.decided)
         async for record in reader.records(wanted):
             sys.stdout.write(ndjson(record) if args.format == "ndjson" else line_of(record, reader.zone))

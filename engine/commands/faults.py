@@ -5,8 +5,8 @@ from connectors.kafka import BrokerError
 from connectors.secret import SecretError
 from connectors.sources.mapping import MappingError
 from engine.commands import CommandError
-from engine.config import ConfigErrors
-from engine.datadir import DataDirError
+from engine.flow.datadir import DataDirError
+from engine.settings.config import ConfigErrors
 from rules.diagnostics import BookErrors
 from state.disk import DiskError
 from state.formats import NewerFormatError

@@ -6,7 +6,7 @@ import logging
 import sys
 
 from engine.commands import CommandError
-from engine.config import Config, load_config
+from engine.settings.config import Config, load_config
 
 HELP = "Run the engine on its data directory; --drain ends when the file sources are done."
 
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     if not config.book.folder.is_dir():
         raise FileNotFoundError(2, "No such folder", str(config.book.folder))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    from engine.warmup import warm_up  # noqa: PLC0415 loads every kernel
+    from engine.runtimes.warmup import warm_up  # noqa: PLC0415 loads every kernel
 
     warm_up(None if args.quiet else sys.stderr)
     return asyncio.run(_run(config, drain=args.drain, quiet=args.quiet))
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(config: Config, *, drain: bool, quiet: bool) -> int:
     from engine.runtimes.embedded import Embedded  # noqa: PLC0415 after the kernels are warm
-    from engine.summary import summary  # noqa: PLC0415 after the kernels are warm
+    from engine.serve.summary import summary  # noqa: PLC0415 after the kernels are warm
 
     engine = Embedded(config, drain=drain)
     status = await engine.run(lambda started: None if quiet else _greet(started.config, started.port))

@@ -10,8 +10,8 @@ import orjson
 
 from engine.commands import CommandError
 from engine.commands.client import ask
-from engine.config import Config, load_config
-from engine.status import Status
+from engine.serve.status import Status
+from engine.settings.config import Config, load_config
 
 HELP = "Show a live table of the running engine or the cluster; --once prints it once."
 CLUSTER_S = 5.0
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _of_cluster(config: Config) -> Status:
-    from engine.runtimes.cluster.overview import overview  # noqa: PLC0415 only who has a cluster loads its clients
+    from engine.runtimes.cluster.ask.overview import overview  # noqa: PLC0415 only who has a cluster loads its clients
 
     return await overview(config)
 

@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from engine.config import load_config
-from engine.scenarios import run_scenarios
+from engine.answers.rehearsal import run_scenarios
+from engine.settings.config import load_config
 from rules.load import load_book
 
 HELP = "Run the tests beside the rules of a book."

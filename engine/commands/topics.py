@@ -5,8 +5,8 @@ import asyncio
 import sys
 
 from connectors.kafka.topics import check, create
-from engine.config import Config, load_config
-from engine.runtimes.cluster.topics import topics_of
+from engine.runtimes.cluster.shared.topics import topics_of
+from engine.settings.config import Config, load_config
 
 HELP = "Make the cluster's Kafka topics, or check those that exist: opportune topics create|check."
 

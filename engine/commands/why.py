@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
+from engine.answers.history import Ends
+from engine.answers.records import Record, Wanted
 from engine.commands import CommandError
 from engine.commands.decisions import FORMATS, ndjson, opened, shown
-from engine.config import Config, load_config
-from engine.history import Ends
-from engine.records import Record, Wanted
+from engine.settings.config import Config, load_config
 
 HELP = "Say why a subscriber got what it got, and why it did not get the rest."
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _tell_cluster(config: Config, args: argparse.Namespace, subscriber: int) -> int:
     """Print the story as the topics hold it."""
-    from engine.runtimes.cluster.reading import reading  # noqa: PLC0415 only who has a cluster loads its clients
+    from engine.runtimes.cluster.ask.reading import reading  # noqa: PLC0415 only who has a cluster loads its clients
 
     async with reading(config) as reader:
         records = sorted([one async for one in reader.records(Wanted(subscriber=subscriber))], key=_time)

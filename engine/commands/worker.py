@@ -7,7 +7,7 @@ import sys
 
 from connectors.kafka.outage import hold_back_outages
 from engine.commands import CommandError
-from engine.config import Config, load_config
+from engine.settings.config import Config, load_config
 
 HELP = "Run a worker of the cluster: intake, decide, dispatch, or some of them."
 
@@ -28,10 +28,10 @@ def run(args: argparse.Namespace) -> int:
     for noisy in ("faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     hold_back_outages()
-    from engine.runtimes.cluster.worker import must_fit, run_worker  # noqa: PLC0415 loads Faust
-    from engine.warmup import warm_up  # noqa: PLC0415 loads every kernel
+    from engine.runtimes.cluster.worker import require_topics, run_worker  # noqa: PLC0415 loads Faust
+    from engine.runtimes.warmup import warm_up  # noqa: PLC0415 loads every kernel
 
-    asyncio.run(must_fit(config))
+    asyncio.run(require_topics(config))
     warm_up(sys.stderr)
     return run_worker(config)
 

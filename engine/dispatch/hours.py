@@ -1,13 +1,13 @@
 """The operator's day: local date, and whether a channel's send windows are open.
 
-The windows themselves are `engine.windows`. Times are epoch milliseconds, passed in.
+The windows themselves are `engine.settings.send_windows`. Times are epoch milliseconds, passed in.
 """
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from engine.dispatch.model import FOR_EVER_MS
-from engine.windows import SendWindow, minutes_until_open
+from engine.settings.send_windows import SendWindow, minutes_until_open
 
 _MINUTE_MS = 60_000
 

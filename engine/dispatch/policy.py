@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
-from engine.config import Config
-from engine.windows import SendWindow
+from engine.settings.config import Config
+from engine.settings.send_windows import SendWindow
 
 DESK = "desk"
 """Name of the desk among the doors; no gateway may have it."""

@@ -32,28 +32,28 @@ from connectors.sources.http.client import HttpSource
 from connectors.sources.http.config import HttpConfig
 from connectors.sources.tcp.client import TcpSource
 from connectors.sources.tcp.config import TcpConfig
-from engine.clock import Clock, EventsClock, WallClock
-from engine.compiled import CompiledBook
-from engine.config import Config
-from engine.core import Core, open_core
-from engine.customers import customer_of
-from engine.doors import Doors, Source
-from engine.feedback import Feedback, LogAppender
-from engine.http import Front
-from engine.loader import Loader
-from engine.pipeline import Pipeline
-from engine.runtimes.controls import control_record, list_change
-from engine.runtimes.gauges import add_gauges
+from engine.book.compiled import CompiledBook
+from engine.book.loader import Loader
+from engine.book.watch import BookWatcher
+from engine.counter.customers import customer_of
+from engine.counter.desk_reporter import DeskReporter
+from engine.flow.clock import Clock, EventsClock, WallClock
+from engine.flow.core import Core, open_core
+from engine.flow.decoders import Decoders, Source
+from engine.flow.feedback import Feedback, LogAppender
+from engine.flow.pipeline import Pipeline
 from engine.runtimes.sending import Sending
-from engine.status import Status, StatusBoard
-from engine.telling import Telling
-from engine.watch import BookWatcher
+from engine.serve.controls import control_record, list_change
+from engine.serve.front import Front
+from engine.serve.gauges import add_gauges
+from engine.serve.status import Status, StatusBoard
+from engine.settings.config import Config
 from rules.model import Book
 from state.frame import FrameKind
 
 SWITCH_INTERVAL_S = 0.0005
 """How soon a thread that computes in Python lets another one go on; a commit must not wait for a decode."""
-LOOK_S = 0.02
+POLL_S = 0.02
 
 log = logging.getLogger("opportune")
 
@@ -93,7 +93,7 @@ class Embedded:
     async def _run(self, loader: Loader, started: Callable[["Embedded"], None]) -> Status:
         core = await asyncio.to_thread(open_core, self.config, compile_=loader.compile)
         try:
-            book = await asyncio.to_thread(core.first_book, self._make_doors)
+            book = await asyncio.to_thread(core.first_book, self._make_decoders)
             try:
                 await self._start(core, book)
                 settle()
@@ -118,15 +118,15 @@ class Embedded:
         self._loop = asyncio.get_running_loop()
         self.pipeline = Pipeline(
             core.partitions,
-            self.doors.decode,
+            self.decoders.decode,
             core,
             threads=min(config.data.threads, config.data.partitions),
             queue_bytes_max=config.limits.intake_bytes_max,
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
-        appender = LogAppender(self.pipeline, lambda: self.doors.schema, core.strings)
+        appender = LogAppender(self.pipeline, lambda: self.decoders.schema, core.strings)
         self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome)
-        self.telling = Telling(self.feedback, core.metrics)
+        self.desk_reporter = DeskReporter(self.feedback, core.metrics)
         self.desk = self._make_desk() if config.desk.enabled else None
         self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
         core.dispatched_entry = self.sending.entry
@@ -155,11 +155,11 @@ class Embedded:
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 self._loop.add_signal_handler(name, self.stop)
 
-    def _make_doors(self, book: Book) -> None:
+    def _make_decoders(self, book: Book) -> None:
         """Hold the sources' mappings against the first book; MappingError says what does not fit."""
         sources = [Source(source.name, source.mapping) for source in self.config.sources.every]
-        self.doors = Doors(sources, book.schema)
-        self.doors.check(book.schema)
+        self.decoders = Decoders(sources, book.schema)
+        self.decoders.check(book.schema)
 
     def _make_desk(self) -> Desk:
         config = self.config.desk
@@ -171,7 +171,7 @@ class Embedded:
         else:
             kept = KeptPanels(self.core.datadir.desk, self.core.disk)
             queue = MemoryQueue(config.visit_idle_ms, config.retry_ms, kept)
-        return Desk(queue, self._on_visit, self.telling.answer, config, self.clock.now_ms)
+        return Desk(queue, self._on_visit, self.desk_reporter.answer, config, self.clock.now_ms)
 
     async def _serve(self) -> None:
         config = self.config
@@ -254,7 +254,7 @@ class Embedded:
                     log.warning("nothing was sent for %g s; the rest waits", self.config.dispatch.drain_wait_s)
                     return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), LOOK_S)
+                await asyncio.wait_for(self._stopping.wait(), POLL_S)
 
     def _raise_failure(self) -> None:
         fault = self.pipeline.failure or self.sending.failure
@@ -308,9 +308,9 @@ class Embedded:
     def _activate(self, compiled: CompiledBook) -> None:
         """Put a new book into the log of every partition; decoders follow at once."""
         book = compiled.book
-        self.doors.check(book.schema)
+        self.decoders.check(book.schema)
         payload = self.core.put_book(compiled)
-        self.doors.schema = book.schema
+        self.decoders.schema = book.schema
         self._loop.call_soon_threadsafe(self.sending.follow, book)
         self.pipeline.broadcast(FrameKind.ACTIVATION, payload).result()
 
@@ -370,5 +370,5 @@ class Embedded:
         if self.clock.now_ms() == 0:
             raise NotDurableError("no event has come yet, and the clock is theirs")
         self.sending.visitors.own(visit.id)
-        await self.telling.visit(visit)
+        await self.desk_reporter.visit(visit)
         return await customer_of(self.pipeline, self.core, visit.subscriber) if visit.open else None

@@ -10,14 +10,14 @@ from typing import Any
 from connectors.contract import Outcome
 from connectors.desk.desk import Desk
 from connectors.gateways import open_gateway
-from engine.clock import Clock, EventsClock
-from engine.config import Config
-from engine.core import Core
+from engine.counter.visitors import Visitors
 from engine.dispatch import Action, Decided, Dispatcher, FileOutbox, Policy, Scope, policy_of
-from engine.feedback import Feedback
-from engine.feeder import Feeder
-from engine.partition import Appended, Partition
-from engine.visitors import Visitors
+from engine.dispatch.feeder import Feeder
+from engine.flow.clock import Clock, EventsClock
+from engine.flow.core import Core
+from engine.flow.feedback import Feedback
+from engine.flow.partition import Appended, Partition
+from engine.settings.config import Config
 from rules.model import Book
 from state.disk import DiskFullError
 

@@ -137,7 +137,7 @@ class FeatureKind:
         fold: the kernel that applies rows to them.
         results: which fields it takes, and what its value then is; a kind of field that is missing is a fault.
         takes: the same in words, for the message of that fault.
-        example: a feature of a book on the events of `engine.warmup`, as TOML without its head.
+        example: a feature of a book on the events of `engine.runtimes.warmup`, as TOML without its head.
         mode: a number that only `fold` understands.
         duration: whether its value is a length of time, which texts then write as one.
         built_in: whether every book has it, so that no book declares it.

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import engine.runtimes.embedded
-import engine.summary  # noqa: F401 the same
+import engine.serve.summary  # noqa: F401 the same
 from engine.commands import COMMANDS
 from engine.commands import main as command_line
-from engine.warmup import warm_up
+from engine.runtimes.warmup import warm_up
 
 PR_SET_PDEATHSIG = 1
 CLONE_NEWNS, CLONE_NEWUSER = 0x0002_0000, 0x1000_0000

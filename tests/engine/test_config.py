@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from connectors.gateways.smpp.config import SmppConfig
-from engine.config import Config, ConfigErrors, SmppGateway, load_config, parse_config
-from engine.config_text import main, render
+from engine.settings.config import Config, ConfigErrors, SmppGateway, load_config, parse_config
+from engine.settings.text import main, render
 from rules.load import load_book
 
 ROOT = Path(__file__).parents[2]

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from engine.partition import VisitRow
-from engine.scenarios import run_scenarios
-from engine.visitors import Visitors
+from engine.answers.rehearsal import run_scenarios
+from engine.counter.visitors import Visitors
+from engine.flow.partition import VisitRow
 from rules.load import load_book
 from state.hashing import hash_text
 from tests.connectors.desk.world import ANNA, HandClock, desk_over

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from engine.commands import main
-from engine.config import ConfigErrors, load_config
-from engine.fit import check_fit
+from engine.settings.compatibility import check_compatibility
+from engine.settings.config import ConfigErrors, load_config
 from rules.load import load_text
 from tests.engine.world import BOOK
 
@@ -25,7 +25,7 @@ def said(folder: Path, text: str) -> list[str]:
     path = folder / "config.toml"
     path.write_text(text)
     try:
-        check_fit(load_config(path), path, load_text({"book.toml": BOOK}))
+        check_compatibility(load_config(path), path, load_text({"book.toml": BOOK}))
     except ConfigErrors as errors:
         return [fault.removeprefix(f"{folder}/") for fault in errors.faults]
     return []

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import loader as loading
-from engine.books import KEPT_MAX, BookShelf
-from engine.compiled import CompiledBook, compile_texts
-from engine.loader import Loader, LoaderError
-from engine.watch import BookWatcher
+from engine.book import loader as loading
+from engine.book.compiled import CompiledBook, compile_texts
+from engine.book.loader import Loader, LoaderError
+from engine.book.shelf import KEPT_MAX, BookShelf
+from engine.book.watch import BookWatcher
 from perf import books
 from rules.diagnostics import BookErrors
 from rules.load import load_text, read_folder

@@ -6,8 +6,8 @@ from typing import Any, cast
 import numpy as np
 import orjson
 
-from engine.compiled import compile_book
-from engine.partition import Fold
+from engine.book.compiled import compile_book
+from engine.flow.partition import Fold
 from rules.load import load_text
 from state.batch import Row, from_rows
 from state.columns import Table

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from engine.partition import Appended, Item
-from engine.pipeline import Pipeline, StoppedError
+from engine.flow.partition import Appended, Item
+from engine.flow.pipeline import Pipeline, StoppedError
 from state.batch import Row, from_rows
 from state.frame import FrameKind
 from state.hashing import partition_of

@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.desk.desk import Desk
 from connectors.desk.queue import MemoryQueue
-from engine.visitors import Visitors
+from engine.counter.visitors import Visitors
 from state.batch import Row, from_rows
 from state.disk import SimulatedDisk
 from state.frame import Frame, FrameKind

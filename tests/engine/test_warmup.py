@@ -6,7 +6,7 @@ from pathlib import Path
 
 from numba.core.dispatcher import Dispatcher
 
-from engine.warmup import warm_up
+from engine.runtimes.warmup import warm_up
 from perf import books, lines
 from perf.measure import isolated
 from perf.offered import offer

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.windows import DAY_MIN, DAYS, SendWindow, minutes_until_open
+from engine.settings.send_windows import DAY_MIN, DAYS, SendWindow, minutes_until_open
 
 WEEKDAYS = st.integers(0, 6)
 MINUTES = st.integers(0, DAY_MIN - 1)

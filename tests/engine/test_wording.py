@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from engine.compiled import compile_book
-from engine.decider import Decider
-from engine.records import record_of
-from engine.wording import decided_of
+from engine.answers.records import record_of
+from engine.book.compiled import compile_book
+from engine.dispatch.wording import decided_of
+from engine.flow.decider import Decider
 from rules.load import load_text
 from state.batch import Row, from_rows
 from state.columns import Table

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from engine.dead_letters import read_letters
+from engine.flow.dead_letters import read_letters
 from state.decisions import decision_id
 from state.disk import RealDisk
 from state.hashing import hash_text

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.compiled import CompiledBook, compile_book
-from engine.decider import Decider
+from engine.book.compiled import CompiledBook, compile_book
+from engine.flow.decider import Decider
 from rules.expressions.tree import Operand
 from rules.model import Book
 from state.batch import Batch, Row, from_rows, remap, select

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.scenarios import run_scenarios
+from engine.answers.rehearsal import run_scenarios
 from rules.gates import GATES, NUMBERS, Gate
 from rules.gates.kernel import STATE_COMMITTED, STATE_REFUNDED, TYPE_OUTCOME, TYPE_VISIT
 from rules.gates.order import CHANNEL_GATES, RULE_GATES

@@ -67,10 +67,10 @@ expect = [
 SCRIPT = f"""
 import json
 import numpy as np
-from engine.compiled import compile_book
-from engine.decider import Decider
-from engine.records import record_of
-from engine.scenarios import run_scenarios
+from engine.book.compiled import compile_book
+from engine.flow.decider import Decider
+from engine.answers.records import record_of
+from engine.answers.rehearsal import run_scenarios
 from rules.gates import GATES
 from rules.load import load_text
 from state.batch import Row, from_rows

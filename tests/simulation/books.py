@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
-from engine.compiled import CompiledBook, compile_book
+from engine.book.compiled import CompiledBook, compile_book
 from rules.load import load_text
 
 Fields = Mapping[str, int | float | str]

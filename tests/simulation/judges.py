@@ -15,10 +15,10 @@ from zlib import crc32
 
 import numpy as np
 
-from engine.compiled import CompiledBook
-from engine.dead_letters import read_letters
+from engine.book.compiled import CompiledBook
 from engine.dispatch.model import Decided
-from engine.partition import Partition
+from engine.flow.dead_letters import read_letters
+from engine.flow.partition import Partition
 from rules.model import Cap, Rule
 from state.batch import Batch
 from state.columns import Table

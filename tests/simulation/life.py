@@ -15,22 +15,22 @@ from typing import Any
 from connectors.contract import Receipt
 from connectors.sources.contract import Chunk, padded
 from connectors.sources.mapping import Mapping as LineMapping
-from engine.compiled import CompiledBook, compile_texts
-from engine.config import Config
-from engine.core import Core
-from engine.datadir import DataDir, Fixed
-from engine.dead_letters import DeadLetters
+from engine.book.compiled import CompiledBook, compile_texts
 from engine.dispatch.core import Core as Dispatch
+from engine.dispatch.feeder import Feeder
 from engine.dispatch.model import Decided, Report, Send
 from engine.dispatch.outbox import FileOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
-from engine.doors import Doors, Source
-from engine.feeder import Feeder
-from engine.partition import Appended, Item, Partition
-from engine.pipeline import commit, items_of
-from engine.tickets import Ticket
-from engine.windows import SendWindow
+from engine.flow.core import Core
+from engine.flow.datadir import DataDir, Fixed
+from engine.flow.dead_letters import DeadLetters
+from engine.flow.decoders import Decoders, Source
+from engine.flow.partition import Appended, Item, Partition
+from engine.flow.pipeline import commit, items_of
+from engine.flow.tickets import Ticket
+from engine.settings.config import Config
+from engine.settings.send_windows import SendWindow
 from rules.model import Book
 from state.batch import Row, from_rows, select
 from state.columns import Table
@@ -181,7 +181,7 @@ class Life:
         self.uncommitted: list[list[Appended]] = [[] for _ in self.core.partitions]
         self.core.take_up(book, now_ms)
         self.reading = self.core.resume_positions()
-        self.doors = Doors([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)
+        self.doors = Decoders([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)
         self.outbox = FileOutbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
         self.gateways = network.doors()
         self.dispatch = Dispatch(size.policy(), self.outbox, self.gateways)

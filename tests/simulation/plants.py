@@ -14,9 +14,9 @@ from unittest.mock import patch
 import numpy as np
 
 import tests.simulation.world as world_module
-from engine.decider import Decider
 from engine.dispatch.core import Core as Dispatch
-from engine.partition import Item, Partition
+from engine.flow.decider import Decider
+from engine.flow.partition import Item, Partition
 from state.contacts import remove_entry
 from state.decisions import DecisionBatch, OutcomeState
 from state.dedupe import Dedupe

@@ -14,8 +14,8 @@ import orjson
 
 from connectors.contract import State
 from engine.dispatch.model import Action, Scope
-from engine.partition import Item
-from engine.tickets import Ticket
+from engine.flow.partition import Item
+from engine.flow.tickets import Ticket
 from state.batch import Row
 from state.disk import DiskFullError
 from state.frame import FrameKind

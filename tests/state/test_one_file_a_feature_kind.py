@@ -89,11 +89,11 @@ expect = [{ at = 2026-01-05T08:03:00Z, rule = "mover", channel = "sms" }]
 SCRIPT = f"""
 import json
 import numpy as np
-from engine.compiled import compile_book
-from engine.decider import Decider
-from engine.records import record_of
-from engine.scenarios import run_scenarios
-from engine.wording import decided_of
+from engine.book.compiled import compile_book
+from engine.flow.decider import Decider
+from engine.answers.records import record_of
+from engine.answers.rehearsal import run_scenarios
+from engine.dispatch.wording import decided_of
 from rules.diagnostics import BookErrors
 from rules.load import load_text
 from state.batch import Row, from_rows

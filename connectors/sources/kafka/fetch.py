@@ -25,7 +25,7 @@ from connectors.kafka.config import KafkaConfig
 
 WAIT_MS = 100
 """How long a broker waits for a first record before it answers that there is none."""
-AGAIN_S = 0.1
+RETRY_S = 0.1
 READ_COMMITTED = 1
 
 log = logging.getLogger("opportune.kafka.fetch")
@@ -139,5 +139,5 @@ class Fetches:
         if fault:
             log.warning("broker %d does not give records now: %s", node, fault)
             self._client.force_metadata_update()
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(RETRY_S)
         return answers

@@ -8,32 +8,34 @@
 
     worker     one process: what must fit, how it runs and ends
     app        its Faust app: two consumer groups
-    below      the service below that: what is opened in which order, the HTTP front
-    topics     names and settings of the topics
-    commons    the control topic, as every worker knows it; publisher: how it is written
-    intake     raw records to frames, below the agents
-    records    what a frame says of the raw records in it, and how doubled ones are left out
-    decide     the agent: frames to decisions, for the partitions that this worker owns
-    fold       the fold, where many write the log and its beginning is deleted
-    missing    what becomes of a partition when frames that it needs are deleted
-    owned      one owned partition: restore, redo, fold, decisions sent in order
-    dispatch   the agent: decisions to gateways, for the partitions that this worker sends
-    outgoing   one partition that is sent: takeover, feeding, letting go
-    outbox     what a partition has tried, as a topic; shares: its part of quotas and rates
-    exchange   receipts and replies, carried to the partition that they concern
-    wording    books and texts for what is said
-    topiclog   a partition's frames, read again for redo
-    reached    records of decisions, and which of them count
-    appender   outcomes, visits, answers and list changes, written into the log
-    changelog  the store of pages: RocksDB as a follower of the pages topic
-    standby    copies of pages that others own
-    watchdog   ends a worker that has fallen silent
-    texts      the texts behind hashes, as a worker knows them
-    counters   the desk of a worker: clerks' pages, panels in Redis, answers into the log
-    arrivals   visits of the log, taken to the desk with what is known of the customer
-    reading    decisions as people read them, and what became of them
-    letters    dead letters, listed and put back
-    overview   what the brokers know: owners, lags, the book
+    services   the service below that: what is opened in which order, the HTTP front
+
+    intake/    raw records to frames, below the agents
+    decide/    the agent: frames to decisions, for the partitions that this worker owns
+        service     which partitions are owned, and which frames go to them
+        owned       one owned partition: restore, redo, fold, decisions sent in order
+        fold        the fold, where many write the log and its beginning is deleted
+        missing     what becomes of a partition when frames that it needs are deleted
+        topic_log   a partition's frames, read again for redo
+        changelog   the store of pages: RocksDB as a follower of the pages topic
+        standby     copies of pages that others own
+        arrivals    visits of the log, taken to the desk with what is known of the customer
+    dispatch/  the agent: decisions to gateways, for the partitions that this worker sends
+        service     which partitions are sent, by which gateways
+        outgoing    one partition that is sent: takeover, feeding, letting go
+        outbox      what a partition has tried, as a topic; shares: its part of quotas and rates
+        exchange    receipts and replies, carried to the partition that they concern
+        wording     books and texts for what is said
+    shared/    what the three have in common
+        topics            names and settings of the topics
+        control_topic     books, the active one and switches as every worker knows them; publisher: how they are written
+        packed_records    what a frame says of the raw records in it, and how doubled ones are left out
+        journal_position  records of decisions, and which of them count
+        appender          outcomes, visits, answers and list changes, written into the log
+        texts             the texts behind hashes, as a worker knows them
+        worker_desk       the desk of a worker: clerks' pages, panels in Redis, answers into the log
+        watchdog          ends a worker that has fallen silent
+    ask/       questions from outside: decisions as people read them, dead letters, an overview of the brokers
 
 A position is an offset of `log`. It rises, with gaps. What makes it exact:
 

@@ -16,10 +16,10 @@ from typing import Any
 import faust
 
 from connectors.kafka.client import FETCH_BYTES, METADATA_MS, access
-from engine.config import Config
-from engine.loader import Loader
-from engine.runtimes.cluster.below import Below
-from engine.runtimes.cluster.topics import Names, worker_name
+from engine.book.loader import Loader
+from engine.runtimes.cluster.services import WorkerServices
+from engine.runtimes.cluster.shared.topics import Names, worker_name
+from engine.settings.config import Config
 
 CRASH_S = 10.0
 HEARTBEATS = 20
@@ -40,28 +40,28 @@ class GroupApp(faust.App):  # type: ignore[misc]  # faust is not followed: its a
 class ClusterApp(GroupApp):
     """The app of a worker: what lives below starts first and stops last, what stands beside starts last."""
 
-    below: Below
+    services: WorkerServices
     beside: GroupApp | None = None
 
     def on_init_dependencies(self) -> Iterable[Any]:
         """Return our service before Faust's own, and the dispatchers' group behind it."""
         beside: list[Any] = [self.beside] if self.beside is not None else []
-        for one in (self.below, *beside):
+        for one in (self.services, *beside):
             one.beacon.reattach(self.beacon)
-        return [self.below, *super().on_init_dependencies(), *beside]
+        return [self.services, *super().on_init_dependencies(), *beside]
 
 
 def make_app(config: Config, loader: Loader) -> ClusterApp:
     """Return the Faust app of a worker; nothing is connected yet."""
     app = ClusterApp(Names(config.cluster.prefix).decide, **_settings(config, "decide"))
-    app.below = Below(config, loader)
+    app.services = WorkerServices(config, loader)
     if "decide" in config.cluster.agents:
         _add_decide(app, config)
     else:
         app.producer_only = True
     if "dispatch" in config.cluster.agents:
         app.beside = GroupApp(Names(config.cluster.prefix).dispatch, **_settings(config, "dispatch"))
-        _add_dispatch(app.beside, app.below, config)
+        _add_dispatch(app.beside, app.services, config)
     return app
 
 
@@ -94,38 +94,38 @@ def _settings(config: Config, group: str) -> dict[str, Any]:
 def _add_decide(app: ClusterApp, config: Config) -> None:
     name = Names(config.cluster.prefix).log
     topic = app.topic(name, key_serializer="raw", value_serializer="raw")
-    below = app.below
+    services = app.services
 
     async def decide(stream: Any) -> None:
         async for event in stream.events():
             message = event.message
             try:
-                assert below.decide is not None
-                await below.decide.take(message.partition, message.offset, message.value)
+                assert services.decide is not None
+                await services.decide.take(message.partition, message.offset, message.value)
             except Exception as fault:  # noqa: BLE001 Faust would acknowledge the frame and go on
-                below.fail(fault)
+                services.fail(fault)
                 await asyncio.Event().wait()
 
     async def assigned() -> None:
-        assert below.decide is not None
+        assert services.decide is not None
         standby = {place.partition for place in app.assignor.assigned_standbys() if place.topic == name}
-        await below.decide.assigned(_assigned(app, name), standby)
+        await services.decide.assigned(_assigned(app, name), standby)
 
     async def revoked(*_: Any, **__: Any) -> None:
-        if below.decide is not None:
-            await below.decide.revoked()
+        if services.decide is not None:
+            await services.decide.revoked()
 
     async def finish(*_: Any, **__: Any) -> None:
-        await below.finish()
+        await services.finish()
 
     app.agent(topic, name="decide")(decide)
-    app.on_rebalance_complete.connect(_or_end(below, assigned), weak=False)
+    app.on_rebalance_complete.connect(_or_end(services, assigned), weak=False)
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_before_shutdown.connect(finish, weak=False)
 
 
-def _add_dispatch(app: GroupApp, below: Below, config: Config) -> None:
-    """Let Faust assign partitions of decisions; `engine.runtimes.cluster.outgoing` reads them."""
+def _add_dispatch(app: GroupApp, services: WorkerServices, config: Config) -> None:
+    """Let Faust assign partitions of decisions; `engine.runtimes.cluster.dispatch.outgoing` reads them."""
     name = Names(config.cluster.prefix).decisions
     topic = app.topic(name, key_serializer="raw", value_serializer="raw")
 
@@ -134,15 +134,15 @@ def _add_dispatch(app: GroupApp, below: Below, config: Config) -> None:
             app.consumer.pause_partitions([event.message.tp])
 
     async def assigned() -> None:
-        assert below.dispatch is not None
-        await below.dispatch.assigned(_assigned(app, name))
+        assert services.dispatch is not None
+        await services.dispatch.assigned(_assigned(app, name))
 
     async def revoked(*_: Any, **__: Any) -> None:
-        if below.dispatch is not None:
-            await below.dispatch.revoked()
+        if services.dispatch is not None:
+            await services.dispatch.revoked()
 
     app.agent(topic, name="dispatch")(dispatch)
-    app.on_rebalance_complete.connect(_or_end(below, assigned), weak=False)
+    app.on_rebalance_complete.connect(_or_end(services, assigned), weak=False)
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_before_shutdown.connect(revoked, weak=False)
 
@@ -152,14 +152,14 @@ def _assigned(app: GroupApp, topic: str) -> set[int]:
     return {place.partition for place in app.consumer.assignment() if place.topic == topic}
 
 
-def _or_end(below: Below, assigned: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+def _or_end(services: WorkerServices, assigned: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     """Return a handler of assignments whose fault ends the worker."""
 
     async def guarded(*_: Any, **__: Any) -> None:
         try:
             await assigned()
         except Exception as fault:  # noqa: BLE001 Faust would log it and go on without the partitions
-            below.fail(fault)
+            services.fail(fault)
 
     return guarded
 

@@ -9,12 +9,12 @@ import faust
 
 from connectors.kafka import BrokerError
 from connectors.kafka.topics import check
-from engine.books import BooksInMemory
-from engine.config import Config
-from engine.loader import Loader
+from engine.book.loader import Loader
+from engine.book.shelf import BooksInMemory
 from engine.runtimes.cluster.app import make_app
-from engine.runtimes.cluster.commons import Commons
-from engine.runtimes.cluster.topics import topics_of
+from engine.runtimes.cluster.shared.control_topic import ControlTopic
+from engine.runtimes.cluster.shared.topics import topics_of
+from engine.settings.config import Config
 
 GARBAGE_AFTER = 100_000
 """A poll makes tens of thousands of records, none of them in a cycle: looking at them sooner only costs."""
@@ -22,7 +22,7 @@ SWITCH_S = 0.0005
 """How long a thread keeps the interpreter from others: kernels run without it and must have it back soon."""
 
 
-async def must_fit(config: Config) -> None:
+async def require_topics(config: Config) -> None:
     """Hold the topics, and the format of what is in them, against what a worker needs.
 
     BrokerError tells the first fault of the topics, NewerFormatError that a newer release has begun to write.
@@ -30,11 +30,11 @@ async def must_fit(config: Config) -> None:
     faults = await check(config.cluster, topics_of(config))
     if faults:
         raise BrokerError("; ".join(faults) + "; opportune topics check tells them all")
-    commons = Commons(config, BooksInMemory())
+    control_topic = ControlTopic(config, BooksInMemory())
     try:
-        await commons.start()
+        await control_topic.start()
     finally:
-        await commons.stop()
+        await control_topic.stop()
 
 
 def run_worker(config: Config) -> int:
@@ -58,4 +58,4 @@ def run_worker(config: Config) -> int:
             worker.execute_from_commandline()
         except SystemExit as end:
             status = end.code
-    return 1 if status or app.below.failure is not None else 0
+    return 1 if status or app.services.failure is not None else 0

@@ -5,8 +5,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.feedback import Feedback
-from engine.runtimes.cluster.appender import TopicAppender
+from engine.flow.feedback import Feedback
+from engine.runtimes.cluster.shared.appender import TopicAppender
 from state.decisions import OutcomeState, parse_decision_id
 from state.frame import decode
 from state.hashing import hash_text, partition_of

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from aiokafka.errors import IllegalStateError
 
-from engine.config import Config
 from engine.runtimes.cluster import app as module
+from engine.settings.config import Config
 
 
 class Signal:
@@ -20,8 +20,8 @@ class Signal:
 class App:
     """What a worker asks of Faust."""
 
-    def __init__(self, below):
-        self.below = below
+    def __init__(self, services):
+        self.services = services
         self.on_rebalance_complete, self.on_partitions_revoked, self.on_before_shutdown = Signal(), Signal(), Signal()
         self.assignor = SimpleNamespace(assigned_standbys=set)
         self.consumer = SimpleNamespace(assignment=set)
@@ -40,12 +40,12 @@ async def test_a_fault_of_an_assignment_ends_the_worker(agent):
     async def assigned(*_):
         raise fault
 
-    below = SimpleNamespace(**{agent: SimpleNamespace(assigned=assigned)}, fail=failed.append)
-    app = App(below)
+    services = SimpleNamespace(**{agent: SimpleNamespace(assigned=assigned)}, fail=failed.append)
+    app = App(services)
     if agent == "decide":
         module._add_decide(app, Config())
     else:
-        module._add_dispatch(app, below, Config())
+        module._add_dispatch(app, services, Config())
     for handler in app.on_rebalance_complete.handlers:
         await handler(app)
 

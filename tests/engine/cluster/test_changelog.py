@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.kafka import BrokerError
-from engine.runtimes.cluster.changelog import ChangelogStore, PagesCopy
+from engine.runtimes.cluster.decide.changelog import ChangelogStore, PagesCopy
 from state.disk import DiskError
 from state.store import MemoryStore
 

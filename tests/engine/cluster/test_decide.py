@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import pytest
 
-from engine.config import Config
 from engine.metrics import Metrics
-from engine.runtimes.cluster import decide as module
-from engine.runtimes.cluster.decide import Decide
-from engine.runtimes.cluster.missing import MissingError
+from engine.runtimes.cluster.decide import service as module
+from engine.runtimes.cluster.decide.missing import MissingError
+from engine.runtimes.cluster.decide.service import Decide
+from engine.settings.config import Config
 from tests.engine.cluster.standins import TailStandIn
 
 OPENED_AT = 2
@@ -70,8 +70,8 @@ def decide(monkeypatch):
     async def catch_up():
         await asyncio.sleep(0)
 
-    commons = SimpleNamespace(catch_up=catch_up, schema=lambda _: None)
-    return Decide(Config(), None, None, commons, None, Metrics(), None)
+    control_topic = SimpleNamespace(catch_up=catch_up, schema=lambda _: None)
+    return Decide(Config(), None, None, control_topic, None, Metrics(), None)
 
 
 async def assignment(decide, *numbers):

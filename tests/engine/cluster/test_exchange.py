@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from connectors.contract import MobileOriginated, Receipt, ReceiptState
 from engine.dispatch.model import FOR_EVER_MS
 from engine.dispatch.receipts import Awaited, Orphans, Receipts
-from engine.runtimes.cluster.exchange import Exchange
+from engine.runtimes.cluster.dispatch.exchange import Exchange
 from tests.engine.cluster.test_settings import cluster
 
 NOW_MS = 1_225_760_400_000

@@ -9,12 +9,12 @@ import pytest
 
 from connectors.sources.kafka.client import records_of
 from connectors.sources.kafka.config import RawConfig
-from engine.compiled import compile_book
-from engine.config import Config
-from engine.runtimes.cluster.fold import ClusterFold
-from engine.runtimes.cluster.intake import Packer
-from engine.runtimes.cluster.missing import Missing, MissingError
-from engine.runtimes.cluster.owned import SWEEPS_IN_RETENTION, Owned
+from engine.book.compiled import compile_book
+from engine.runtimes.cluster.decide.fold import ClusterFold
+from engine.runtimes.cluster.decide.missing import Missing, MissingError
+from engine.runtimes.cluster.decide.owned import SWEEPS_IN_RETENTION, Owned
+from engine.runtimes.cluster.intake.service import Packer
+from engine.settings.config import Config
 from rules.gates.desk import VISIT_MS_MAX
 from rules.load import load_text
 from state.batch import Row, from_rows

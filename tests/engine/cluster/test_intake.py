@@ -10,10 +10,10 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from connectors.sources.dead_letter import Code
 from connectors.sources.kafka.client import records_of
-from engine.config import Config
 from engine.metrics import Metrics
-from engine.runtimes.cluster import intake
-from engine.runtimes.cluster.records import unpack_offsets
+from engine.runtimes.cluster.intake import service as intake
+from engine.runtimes.cluster.shared.packed_records import unpack_offsets
+from engine.settings.config import Config
 from rules.load import load_book
 from state.frame import decode
 from tests.connectors.kafka.record_batches import batch, laid

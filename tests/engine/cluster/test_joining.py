@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from connectors.contract import ReceiptState
-from engine.config import Config
-from engine.runtimes.cluster import exchange as module
-from engine.runtimes.cluster.exchange import Exchange
+from engine.runtimes.cluster.dispatch import exchange as module
+from engine.runtimes.cluster.dispatch.exchange import Exchange
+from engine.settings.config import Config
 from tests.engine.cluster.standins import TailStandIn
 
 SAID = [orjson.dumps({"receipt": ["smsc", f"m{number}", ReceiptState.DELIVERED.value, "", 0]}) for number in range(4)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from connectors.kafka import BrokerError
 from connectors.kafka.transactions import FencedError
-from engine.runtimes.cluster.outbox import RECORDS_MAX, LostError, TopicOutbox
+from engine.runtimes.cluster.dispatch.outbox import RECORDS_MAX, LostError, TopicOutbox
 from state.disk import DiskError
 
 

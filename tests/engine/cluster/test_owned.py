@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.runtimes.cluster.owned import Owned, Reached
+from engine.runtimes.cluster.decide.owned import Owned, PublishedPosition
 from state.frame import Frame, FrameKind
 from tests.engine.cluster.test_settings import cluster
 
@@ -62,7 +62,7 @@ class Sender:
 async def owned():
     sender = Sender()
     one = Owned(cluster(), 0, None, None, None, sender, None, lambda *_: None, lambda: NOW_MS)
-    one.fold, one._journal = Fold(), Reached(-1)
+    one.fold, one._journal = Fold(), PublishedPosition(-1)
     return one, sender
 
 

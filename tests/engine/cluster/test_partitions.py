@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import pytest
 
-from engine.config import Config
 from engine.metrics import Metrics
-from engine.runtimes.cluster import dispatch as module
-from engine.runtimes.cluster.dispatch import LOST_SESSIONS, Dispatch
-from engine.runtimes.cluster.exchange import Exchange
-from engine.runtimes.cluster.outbox import LostError
-from engine.runtimes.cluster.watchdog import SilentError
+from engine.runtimes.cluster.dispatch import service as module
+from engine.runtimes.cluster.dispatch.exchange import Exchange
+from engine.runtimes.cluster.dispatch.outbox import LostError
+from engine.runtimes.cluster.dispatch.service import LOST_SESSIONS, Dispatch
+from engine.runtimes.cluster.shared.watchdog import SilentError
+from engine.settings.config import Config
 
 FENCED = LostError("another owner has started")
 
@@ -54,7 +54,7 @@ def clock():
 async def dispatch(monkeypatch, clock):
     OutgoingStandIn.leave = asyncio.Event()
     monkeypatch.setattr(module, "Outgoing", OutgoingStandIn)
-    monkeypatch.setattr(module, "LOOK_S", 0.001)
+    monkeypatch.setattr(module, "POLL_S", 0.001)
     monkeypatch.setattr(module, "make_policy", lambda *_: None)
     monkeypatch.setattr(module, "partition_policy", lambda *_: None)
     monkeypatch.setattr(module, "process_rates", lambda *_: {})
@@ -63,8 +63,8 @@ async def dispatch(monkeypatch, clock):
     async def catch_up():
         pass
 
-    commons = SimpleNamespace(catch_up=catch_up, active=object(), switches={})
-    return Dispatch(Config(), None, commons, Metrics(), None, None, None)
+    control_topic = SimpleNamespace(catch_up=catch_up, active=object(), switches={})
+    return Dispatch(Config(), None, control_topic, Metrics(), None, None, None)
 
 
 @contextlib.asynccontextmanager

@@ -8,13 +8,13 @@ import orjson
 import pytest
 
 from connectors.kafka.writer import Writer, Written
-from engine.books import BooksInMemory
-from engine.config import Config
-from engine.runtimes.cluster import commons as module
-from engine.runtimes.cluster.commons import Commons
-from engine.runtimes.cluster.publisher import BOOK_BYTES_MAX, SEGMENT_HOURS, Publisher
-from engine.runtimes.cluster.topics import HOUR_MS
-from engine.watch import RefusedError
+from engine.book.shelf import BooksInMemory
+from engine.book.watch import RefusedError
+from engine.runtimes.cluster.shared import control_topic as module
+from engine.runtimes.cluster.shared.control_topic import ControlTopic
+from engine.runtimes.cluster.shared.publisher import BOOK_BYTES_MAX, SEGMENT_HOURS, Publisher
+from engine.runtimes.cluster.shared.topics import HOUR_MS
+from engine.settings.config import Config
 from state.disk import DamagedError
 
 KEPT_HOURS = 24 + SEGMENT_HOURS
@@ -59,14 +59,14 @@ class Control:
 
 
 class Cluster:
-    """Commons and publisher of one worker, and the clock."""
+    """ControlTopic and publisher of one worker, and the clock."""
 
     def __init__(self, control: Control, config: Config) -> None:
         self.compiled: list[str] = []
         self.hours = 0
         self.shelf = BooksInMemory(self._compile)
-        self.commons = Commons(config, self.shelf)
-        self.publisher = Publisher(config, self.commons, cast("Writer", control), lambda: self.hours * HOUR_MS)
+        self.control_topic = ControlTopic(config, self.shelf)
+        self.publisher = Publisher(config, self.control_topic, cast("Writer", control), lambda: self.hours * HOUR_MS)
 
     def _compile(self, sources: Any, _: Any) -> Any:
         self.compiled.append(sources["rules.toml"])
@@ -100,7 +100,7 @@ def config(log_hours_max: int = 24) -> Config:
 
 async def started(control: Control, settings: Config | None = None) -> Cluster:
     cluster = Cluster(control, settings or config())
-    await cluster.commons.start()
+    await cluster.control_topic.start()
     return cluster
 
 
@@ -111,21 +111,21 @@ async def test_a_year_of_books_leaves_those_that_frames_may_name_and_a_start_com
     for hour in range(0, YEAR_HOURS, 8):
         worker.hours = hour
         await worker.publish(hour)
-    await worker.commons.catch_up()
+    await worker.control_topic.catch_up()
     last = YEAR_HOURS - 8
     kept = [f"version-{hour}" for hour in range(last - KEPT_HOURS - 8, last + 1, 8)]
 
-    assert list(worker.commons.versions) == kept
-    assert worker.commons.was_published("version-0")
-    assert not worker.commons.was_published("version-1")
+    assert list(worker.control_topic.versions) == kept
+    assert worker.control_topic.was_published("version-0")
+    assert not worker.control_topic.was_published("version-1")
     assert len(control.records[b"ended"][1] or b"") < 40 * YEAR_HOURS / 8
     assert set(worker.shelf._packed) == set(kept)
     assert {key for key, (_, value) in control.records.items() if value is not None} == {
         b"active", b"ended", *(b"book/" + version.encode() for version in kept)
     }  # fmt: skip
     beginner = await started(control)
-    assert beginner.commons.active is not None
-    assert (list(beginner.commons.versions), beginner.commons.active.version) == (kept, kept[-1])
+    assert beginner.control_topic.active is not None
+    assert (list(beginner.control_topic.versions), beginner.control_topic.active.version) == (kept, kept[-1])
     assert beginner.compiled == [str(last)]
 
 
@@ -136,12 +136,12 @@ async def test_a_book_is_kept_from_when_it_ceased_to_be_active_however_long_it_w
     await worker.publish(1)
     worker.hours += KEPT_HOURS
     await worker.publish(2)
-    assert worker.commons.knows("version-0")
+    assert worker.control_topic.knows("version-0")
 
     worker.hours += 1
     await worker.publish(3)
-    await worker.commons.catch_up()
-    assert list(worker.commons.versions) == ["version-1", "version-2", "version-3"]
+    await worker.control_topic.catch_up()
+    assert list(worker.control_topic.versions) == ["version-1", "version-2", "version-3"]
 
 
 async def test_a_book_that_was_published_and_never_activated_goes_as_well(control: Control) -> None:
@@ -152,9 +152,9 @@ async def test_a_book_that_was_published_and_never_activated_goes_as_well(contro
     for hours in (0, KEPT_HOURS + 1):
         worker.hours = hours
         await worker.publish(hours)
-    await worker.commons.catch_up()
+    await worker.control_topic.catch_up()
 
-    assert not worker.commons.knows("version-7")
+    assert not worker.control_topic.knows("version-7")
 
 
 async def test_where_frames_are_kept_for_ever_so_is_every_book(control: Control) -> None:
@@ -163,7 +163,7 @@ async def test_where_frames_are_kept_for_ever_so_is_every_book(control: Control)
         worker.hours = number * YEAR_HOURS
         await worker.publish(number)
 
-    assert list(worker.commons.versions) == ["version-0", "version-1", "version-2"]
+    assert list(worker.control_topic.versions) == ["version-0", "version-1", "version-2"]
 
 
 async def test_a_book_brought_back_while_another_worker_lets_it_go_is_there(
@@ -182,8 +182,8 @@ async def test_a_book_brought_back_while_another_worker_lets_it_go_is_there(
     await worker.publish(0)
     beginner = await started(control)
 
-    assert beginner.commons.active is not None
-    assert beginner.commons.active.version == "version-0"
+    assert beginner.control_topic.active is not None
+    assert beginner.control_topic.active.version == "version-0"
 
 
 async def test_a_book_too_large_for_a_record_is_refused_with_its_size_and_nothing_is_written(control: Control) -> None:
@@ -201,11 +201,11 @@ async def test_a_schema_is_found_by_the_fingerprint_that_frames_name_until_its_l
     await worker.publish(999)
     await worker.publish(1000)
     beginner = await started(control)
-    assert beginner.commons.schema("schema-0").fingerprint == "schema-0"
-    assert beginner.commons.schema("schema-1").fingerprint == "schema-1"
+    assert beginner.control_topic.schema("schema-0").fingerprint == "schema-0"
+    assert beginner.control_topic.schema("schema-1").fingerprint == "schema-1"
     assert beginner.compiled == ["1000", "999"]
 
     await control.write([Written("opportune.control", 0, None, b"book/version-999")])
-    await beginner.commons.catch_up()
+    await beginner.control_topic.catch_up()
     with pytest.raises(DamagedError, match=r"schema=schema-0 belongs to no book of opportune\.control"):
-        beginner.commons.schema("schema-0")
+        beginner.control_topic.schema("schema-0")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.runtimes.cluster.records import leave_out_repeated, pack_offsets, unpack_offsets
+from engine.runtimes.cluster.shared.packed_records import leave_out_repeated, pack_offsets, unpack_offsets
 from state.batch import Row, from_rows
 from state.frame import Frame, FrameKind
 from state.schema import make_schema

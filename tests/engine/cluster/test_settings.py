@@ -6,10 +6,10 @@ import contextlib
 import pytest
 
 from connectors.kafka import BrokerError
-from engine.config import Config, ConfigErrors, parse_config
-from engine.runtimes.cluster import watchdog as module
-from engine.runtimes.cluster.topics import topics_of
-from engine.runtimes.cluster.watchdog import SilentError, Watchdog
+from engine.runtimes.cluster.shared import watchdog as module
+from engine.runtimes.cluster.shared.topics import topics_of
+from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
+from engine.settings.config import Config, ConfigErrors, parse_config
 
 
 def cluster(**words):
@@ -100,7 +100,7 @@ class Ends:
 
 async def looked(monkeypatch, taken, *answers):
     """Let a watchdog look until every answer was given."""
-    monkeypatch.setattr(module, "LOOK_S", 0.001)
+    monkeypatch.setattr(module, "POLL_S", 0.001)
     one = Watchdog(cluster(silent_s=5), "log", lambda: taken)
     one._tail = Ends(*answers)
     task = asyncio.create_task(one.run())

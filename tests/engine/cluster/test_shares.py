@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from engine.dispatch import ChannelPolicy, Policy
 from engine.dispatch.quotas import Quotas
-from engine.runtimes.cluster.shares import partition_policy, process_rates, share_of
+from engine.runtimes.cluster.dispatch.shares import partition_policy, process_rates, share_of
 
 partitions = st.integers(1, 256)
 

@@ -19,7 +19,7 @@ from engine.dispatch.receipts import ORPHAN_MS, Awaited, Receipts
 from engine.dispatch.retries import wait_ms
 from engine.dispatch.seen import Seen
 from engine.dispatch.switches import Switches
-from engine.windows import SendWindow
+from engine.settings.send_windows import SendWindow
 from state.decisions import OutcomeState
 
 

@@ -15,7 +15,7 @@ from engine.dispatch.model import Action, Decided, Scope
 from engine.dispatch.outbox import FileOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
-from engine.windows import SendWindow
+from engine.settings.send_windows import SendWindow
 from state.decisions import OutcomeState, decision_id
 from state.disk import SimulatedDisk
 

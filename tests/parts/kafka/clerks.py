@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 FIRST_VISITOR = 8_613_700_000_000
-ASK_S, AGAIN_S = 3.0, 0.1
+ASK_S, RETRY_S = 3.0, 0.1
 PATIENCE_S = 90.0
 """How long a clerk repeats itself, and looks for a visit that was confirmed, until that is a fault."""
 CARD_S = 10.0
@@ -64,7 +64,7 @@ class Page:
                 async with self._http.get(url, timeout=timeout) as stream:
                     await self._read(stream)
             self.lost += 1
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(RETRY_S)
 
     async def _read(self, stream: aiohttp.ClientResponse) -> None:
         event = b""
@@ -178,7 +178,7 @@ class Clerks(threading.Thread):
                     if status not in {0, 503}:
                         break
                     self.refused += 1
-                    await asyncio.sleep(AGAIN_S)
+                    await asyncio.sleep(RETRY_S)
         story.wrong.append(f"{verb} {path}: {said}")
         return 0
 

@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import NotLeaderForPartitionError
 
-from engine.runtimes.cluster.publisher import BOOK_BYTES_MAX
+from engine.runtimes.cluster.shared.publisher import BOOK_BYTES_MAX
 from state.hashing import partition_of
 from tests.engine.world import BOOK, call, line
 from tests.parts.kafka.workers import PARTITIONS, ROOT, START, cluster_on, decided_embedded, rows, wait_for_text

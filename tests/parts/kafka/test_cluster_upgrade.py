@@ -11,7 +11,7 @@ import time
 import pytest
 from aiokafka import TopicPartition
 
-from engine.compiled import compile_book
+from engine.book.compiled import compile_book
 from rules.load import load_book
 from state import formats
 from state.frame import FrameKind, decode

@@ -8,9 +8,9 @@ from aiokafka.admin import NewTopic
 
 from connectors.kafka.client import METADATA_MS, admin, consumer
 from connectors.kafka.config import KafkaConfig
-from engine.config import Config
-from engine.loader import Loader
+from engine.book.loader import Loader
 from engine.runtimes.cluster.app import make_app
+from engine.settings.config import Config
 from tests.parts.kafka.broker import Broker
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]

@@ -1,0 +1,62 @@
+"""What became of a subscriber's decisions afterwards: outcomes and answers, as the log holds them.
+
+The log is read from the first decision on, and only rows of the one subscriber become Python objects. What retention
+has removed is not told.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from engine.answers.records import Texts
+from state.batch import Batch
+from state.decisions import OutcomeState, decision_id
+from state.frame import Frame, FrameKind
+from state.log import Log
+from state.schema import ANSWER, OUTCOME
+
+ENDS = {
+    OutcomeState.COMMITTED: "accepted by {gateway}",
+    OutcomeState.REFUNDED: "refunded: {error}",
+    OutcomeState.DELIVERED: "delivered, says {gateway}",
+    OutcomeState.UNDELIVERED: "not delivered, says {gateway}: {error}",
+    OutcomeState.UNKNOWN: "nobody knows whether {gateway} took it: {error}",
+}
+
+Ends = dict[str, list[tuple[int, str]]]
+
+
+def history(log: Log, subscriber: int, start: int, texts: Texts) -> Ends:
+    """Return (time, words) of everything that followed, by decision id; `start` is the first position to look at."""
+    ends: Ends = {}
+    for _, frame in log.read(max(start, log.first_position)):
+        note_ends(ends, frame, subscriber, texts)
+    return ends
+
+
+def note_ends(ends: Ends, frame: Frame, subscriber: int, texts: Texts) -> None:
+    """Add what a frame says of the subscriber's decisions."""
+    if frame.kind != FrameKind.EVENTS or frame.batch is None:
+        return
+    for name, at_ms, words in _said(frame.batch, subscriber, texts):
+        ends.setdefault(name, []).append((at_ms, words))
+
+
+def _said(batch: Batch, subscriber: int, texts: Texts) -> Iterator[tuple[str, int, str]]:
+    """Yield (decision id, time, words) of the rows of one subscriber that speak of its decisions."""
+    spoken = (batch.subscriber == subscriber) & ((batch.type == OUTCOME) | (batch.type == ANSWER))
+    for row in np.flatnonzero(spoken).tolist():
+        cells = [int(cell) for cell in batch.cells[:7, row]]
+        name = decision_id(*cells[:4])
+        if batch.type[row] == OUTCOME:
+            said = {"gateway": _text(texts, cells[5]), "error": _text(texts, cells[6])}
+            words = ENDS[OutcomeState(cells[4])].format(**said)
+        else:
+            note = _text(texts, cells[6])
+            words = f"at the desk: {_text(texts, cells[5])}" + (f" ({note})" if note else "")
+        yield name, int(batch.at_ms[row]), words
+
+
+def _text(texts: Texts, hashed: int) -> str:
+    found = texts.text(hashed) if hashed else b""
+    return found.decode() if found is not None else "?"

@@ -1,0 +1,123 @@
+"""Decision records as people and scripts read them: names for numbers, facts for cells.
+
+`read_records` walks the journals of a data directory, whether or not an engine has it open, and yields one plain dict a
+candidate. Filters are applied to columns first, so that only what is asked for becomes Python objects.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.book.shelf import BookShelf
+from rules.gates import PASSED, explain, word_of
+from rules.model import Book, Rule
+from state.decisions import DecisionBatch, Outcome, decision_id, decode
+from state.journal import Journal
+from state.schema import Kind
+
+Record = dict[str, Any]
+
+
+class Texts(Protocol):
+    """Finds a text by its hash."""
+
+    def text(self, hashed: int) -> bytes | None:
+        """Return the text, None when it is not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records to return; event times, half open."""
+
+    subscriber: int | None = None
+    rule: int | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+    decided_only: bool = False
+
+    def rows(self, batch: DecisionBatch) -> NDArray[np.intp]:
+        """Return the indices of a batch's records that are wanted."""
+        keep = np.ones(batch.n, np.bool_)
+        if self.subscriber is not None:
+            keep &= batch.subscriber == self.subscriber
+        if self.rule is not None:
+            keep &= batch.rule == self.rule
+        if self.from_ms is not None:
+            keep &= batch.at_ms >= self.from_ms
+        if self.to_ms is not None:
+            keep &= batch.at_ms < self.to_ms
+        if self.decided_only:
+            keep &= batch.outcome == Outcome.DECIDED
+        return np.flatnonzero(keep)
+
+
+def read_records(
+    journals: Iterable[tuple[int, Journal]], shelf: BookShelf, texts: Texts, wanted: Wanted
+) -> Iterator[Record]:
+    """Yield the wanted records of the given (partition, journal) pairs, each partition in log order."""
+    for partition, journal in journals:
+        reached = -1
+        for entry in journal.read(journal.first_position):
+            if entry.reached <= reached:
+                continue
+            reached = entry.reached
+            batch = decode(entry.payload)
+            for index in wanted.rows(batch):
+                yield record_of(partition, batch, int(index), shelf.get(batch.book).book, texts)
+
+
+def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, texts: Texts) -> Record:
+    """Return one record as a plain dict; `book` is the version that the batch names."""
+    rule_number = int(batch.rule[index])
+    rule = book.by_stable_id[rule_number]
+    channel = int(batch.channel[index])
+    gate = int(batch.gate[index])
+    record: Record = {
+        "id": decision_id(partition, batch.position, int(batch.row[index]), rule_number),
+        "partition": partition,
+        "position": batch.position,
+        "row": int(batch.row[index]),
+        "event_id": f"{partition}-{batch.position}-{int(batch.row[index])}",
+        "at_ms": int(batch.at_ms[index]),
+        "append_ms": batch.append_ms,
+        "subscriber": int(batch.subscriber[index]),
+        "rule": rule.id,
+        "campaign": rule.campaign,
+        "offer": rule.offer,
+        "book": batch.book,
+        "outcome": Outcome(int(batch.outcome[index])).name.lower(),
+        "gate": word_of(gate),
+        "channel": book.channel_name(channel) if channel else None,
+    }
+    if gate != PASSED:
+        record["detail"] = explain(book, rule, gate, int(batch.detail[index]))
+    record["facts"] = facts_of(batch, index, rule, texts)
+    return record
+
+
+def facts_of(batch: DecisionBatch, index: int, rule: Rule, texts: Texts) -> dict[str, Any]:
+    """Return what the rule read, by name; None where the value was unknown."""
+    start = int(batch.fact_start[index])
+    facts = {}
+    for offset, fact in enumerate(rule.facts):
+        known = bool(batch.facts_known[start + offset])
+        cell = int(batch.facts[start + offset])
+        facts[fact.name] = plain(cell, fact.kind, fact.members, texts) if known else None
+    return facts
+
+
+def plain(cell: int, kind: Kind, members: tuple[str, ...], texts: Texts) -> Any:
+    """Return the Python value of a cell; a text that is not kept reads as `#` and its hash in hex."""
+    if kind == Kind.FLOAT:
+        return float(np.int64(cell).view(np.float64))
+    if kind == Kind.BOOL:
+        return cell != 0
+    if kind == Kind.STRING:
+        text = texts.text(cell)
+        return text.decode() if text is not None else f"#{cell & (1 << 64) - 1:016x}"
+    if kind == Kind.SET:
+        return [name for bit, name in enumerate(members) if cell >> bit & 1]
+    return cell

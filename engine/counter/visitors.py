@@ -1,0 +1,116 @@
+"""Visits that came in as events, from a ticket machine or a recorded day, brought before the clerk's desk.
+
+A visit that a clerk opens goes from the desk into the log; one that a source brings goes the other way, here. It is at
+the desk before the decisions of its frame are offered, so that their cards find it there. After a restart those come
+first that stand in the log behind the last frame whose decisions were taken over.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+from pydantic import ValidationError
+
+from connectors.desk.desk import BehindError, Desk, NotDurableError
+from connectors.desk.queue import QueueLostError
+from engine.answers.records import Texts
+from engine.flow.partition import Appended, Partition, VisitRow, visits_of
+from rules.gates.desk import VISIT_MS_MAX
+
+WAITING_MAX = 10_000
+
+Opening = Callable[[str, VisitRow, str], Awaitable[None]]
+"""Opens a visit at the desk: its terminal, the row that says so, its name."""
+
+log = logging.getLogger(__name__)
+
+
+class Visitors:
+    """Carries visit events from durable frames to the desk.
+
+    Args:
+        desk: where to, None when there is none.
+        texts: the texts of terminals and visits.
+    """
+
+    def __init__(self, desk: Desk | None, texts: Texts) -> None:
+        self._desk = desk
+        self._texts = texts
+        self._waiting: dict[int, deque[tuple[int, VisitRow]]] = {}
+        self._own: deque[str] = deque(maxlen=WAITING_MAX)
+        self._lock = threading.Lock()
+
+    def own(self, visit: str) -> None:
+        """Say that the desk opened or closed this visit itself; what the log says of it is no news."""
+        self._own.append(visit)
+
+    def note(self, partition: Partition, appended: Sequence[Appended]) -> None:
+        """Remember the visits of durable frames; from the commit thread. The oldest go where too many wait."""
+        rows = [(frame.position, row) for frame in appended for row in frame.visits]
+        if rows and self._desk is not None:
+            with self._lock:
+                self._waiting.setdefault(partition.number, deque(maxlen=WAITING_MAX)).extend(rows)
+
+    async def resume(self, partition: Partition, entry: int) -> None:
+        """Bring the visits of frames behind the journal's entry before `entry`, the first that was not taken over."""
+        if self._desk is not None:
+            await self._bring(await asyncio.to_thread(_visits_behind, partition, entry), self._restore)
+
+    def before(self, partition: Partition, position: int) -> "asyncio.Future[None] | None":
+        """Return what to wait for until the visits up to `position` stand at the desk; None for nothing."""
+        rows = []
+        with self._lock:
+            waiting = self._waiting.get(partition.number)
+            while waiting and waiting[0][0] <= position:
+                rows.append(waiting.popleft()[1])
+        return asyncio.ensure_future(self._bring(rows, self._open)) if rows else None
+
+    async def _bring(self, rows: list[VisitRow], opening: Opening) -> None:
+        for row in rows:
+            try:
+                await self._step(row, opening)
+            except ValidationError as fault:
+                names = ", ".join(str(one["loc"][0]) for one in fault.errors() if one["loc"])
+                log.warning("a visit did not reach the desk: %s cannot be used there", names)
+            except (QueueLostError, BehindError, NotDurableError) as fault:
+                log.warning("a visit did not reach the desk: %s", fault)
+
+    async def _step(self, row: VisitRow, opening: Opening) -> None:
+        assert self._desk is not None
+        terminal, visit = self._text(row.terminal), self._text(row.visit)
+        if visit in self._own:
+            return
+        if not row.opened:
+            await self._desk.close_visit(visit or await self._nameless(row.subscriber))
+        elif terminal:
+            await opening(terminal, row, visit or f"{terminal}-{row.at_ms}")
+
+    async def _nameless(self, subscriber: int) -> str:
+        """Return the name that the desk gave to a subscriber's open visit; empty where the source gave one."""
+        assert self._desk is not None
+        panel = await self._desk.queue.look("subscriber", subscriber)
+        name = panel.open_visit.id if panel is not None and panel.open_visit is not None else ""
+        return name if panel is not None and name.removeprefix(f"{panel.terminal}-").isdigit() else ""
+
+    async def _open(self, terminal: str, row: VisitRow, name: str) -> None:
+        assert self._desk is not None
+        await self._desk.open_visit(terminal, row.subscriber, name, logged=True)
+
+    async def _restore(self, terminal: str, row: VisitRow, name: str) -> None:
+        assert self._desk is not None
+        await self._desk.restore(terminal, row.subscriber, name, row.at_ms)
+
+    def _text(self, hashed: int) -> str:
+        found = self._texts.text(hashed) if hashed else None
+        return found.decode() if found is not None else ""
+
+
+def _visits_behind(partition: Partition, entry: int) -> list[VisitRow]:
+    """Return visits that may be open still and stand in the log behind the entry before `entry`."""
+    log, journal = partition.log, partition.journal
+    last = min(entry, journal.next_position) - 1
+    reached = next(journal.read(last)).reached if last >= journal.first_position else -1
+    start = max(reached + 1, log.position_at(partition.clock_ms - VISIT_MS_MAX), log.first_position)
+    return [row for _, frame in log.read(start) for row in visits_of(frame.batch)]

@@ -1,0 +1,182 @@
+"""From the journals to dispatch: reads what is durable and not yet dispatched, in order, as fast as dispatch has room.
+
+The position in each journal is dispatch's own durable cursor, so a restart continues where the outbox stands, and a
+decision that is read twice is known by its id. Nothing is pushed: what does not fit into dispatch's memory waits in the
+journal. The partitions are read in the order of time, the earliest entry first.
+
+On the events' own clock the feeder is what moves it: before it goes on by more than `STEP_MS`, it lets dispatch send
+what can be sent now.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from engine.answers.records import Texts
+from engine.book.shelf import BookShelf
+from engine.dispatch.model import Decided
+from engine.dispatch.wording import decided_of
+from engine.flow.clock import EventsClock
+from engine.flow.partition import Partition
+from state.decisions import decode
+from state.journal import Entry
+
+ENTRIES_MAX = 64
+WAIT_S = 0.25
+STEP_MS = 60_000
+STEP_WAIT_S = 0.002
+
+
+class Taker(Protocol):
+    """Dispatch, as the feeder sees it."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that can be sent now has been."""
+
+    def room(self) -> int:
+        """Return how many decisions may be offered."""
+
+    def offer(self, decided: Sequence[Decided], cursors: Mapping[str, int]) -> None:
+        """Take decisions over; the cursors come back after a restart."""
+
+
+class _Reading:
+    """One journal: what was read of it, and the entry that comes next."""
+
+    def __init__(self, partition: Partition, start: int) -> None:
+        self.partition = partition
+        self.next = start
+        self._reached = -1
+        self._entries: Iterator[Entry] = iter(())
+        self._ahead: Entry | None = None
+
+    def peek(self) -> Entry | None:
+        """Return the next durable entry, None when there is none yet."""
+        journal = self.partition.journal
+        while self._ahead is None:
+            entry = next(self._entries, None)
+            if entry is None:
+                start = max(self.next, journal.first_position)
+                if start >= journal.next_position:
+                    return None
+                self._entries = journal.read(start)
+                entry = next(self._entries, None)
+                if entry is None:
+                    return None
+            self._ahead = entry
+        return self._ahead if self._ahead.reached <= journal.durable else None
+
+    def take(self) -> bool:
+        """Move past the next entry; return whether it says something new."""
+        assert self._ahead is not None
+        new = self._ahead.reached > self._reached
+        self._reached = max(self._reached, self._ahead.reached)
+        self.next = self._ahead.position + 1
+        self._ahead = None
+        return new
+
+
+class Feeder:
+    """Feeds dispatch from the journals of the partitions.
+
+    Args:
+        partitions: whose journals.
+        shelf, texts: for names and texts of the records.
+        taker: dispatch.
+        cursors: the journal entry to read next, by partition number as text.
+        clock: the events' clock, where dispatch lives by it; else None.
+        before: called with (partition, position) before the decisions of that frame are offered.
+    """
+
+    def __init__(
+        self,
+        partitions: Sequence[Partition],
+        shelf: BookShelf,
+        texts: Texts,
+        taker: Taker,
+        cursors: Mapping[str, int],
+        clock: EventsClock | None,
+        before: Callable[[Partition, int], "asyncio.Future[None] | None"],
+    ) -> None:
+        self._readings = [_Reading(one, cursors.get(str(one.number), 0)) for one in partitions]
+        self._shelf = shelf
+        self._texts = texts
+        self._taker = taker
+        self._clock = clock
+        self._before = before
+        self._more = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def wake(self) -> None:
+        """Say that a journal has more; from any thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._more.set)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything durable has been handed over."""
+        return all(reading.next >= reading.partition.journal.next_position for reading in self._readings)
+
+    async def run(self, stopped: Callable[[], bool]) -> None:
+        """Feed until told to stop."""
+        while not stopped():
+            self._more.clear()
+            if self._taker.room() > 0 and await self._feed():
+                await asyncio.sleep(0)
+                continue
+            await self._catch_up()
+            try:
+                await asyncio.wait_for(self._more.wait(), WAIT_S)
+            except TimeoutError:
+                continue
+
+    async def _feed(self) -> bool:
+        """Offer the earliest entries; return whether there were any."""
+        first = self._earliest()
+        if first is None:
+            return False
+        entry = first.peek()
+        assert entry is not None
+        await self._advance(entry.at_ms)
+        start_ms = entry.at_ms
+        decided: list[Decided] = []
+        cursors: dict[str, int] = {}
+        for _ in range(ENTRIES_MAX):
+            reading = self._earliest()
+            entry = reading.peek() if reading is not None else None
+            if reading is None or entry is None or len(decided) >= self._taker.room():
+                break
+            if self._clock is not None and entry.at_ms > start_ms + STEP_MS:
+                break
+            partition = reading.partition
+            ready = self._before(partition, entry.reached)
+            if ready is not None:
+                await ready
+            if reading.take():
+                batch = decode(entry.payload)
+                decided += decided_of(partition.number, batch, self._shelf.get(batch.book).book, self._texts)
+            cursors[str(partition.number)] = reading.next
+        if cursors:
+            self._taker.offer(decided, cursors)
+        return bool(cursors)
+
+    def _earliest(self) -> _Reading | None:
+        """Return the journal whose next entry is the oldest."""
+        waiting = [(entry.at_ms, index) for index, one in enumerate(self._readings) if (entry := one.peek())]
+        return self._readings[min(waiting)[1]] if waiting else None
+
+    async def _catch_up(self) -> None:
+        """With nothing left to feed, let the events' clock go to where the logs are."""
+        newest = max(reading.partition.clock_ms for reading in self._readings)
+        if self.idle and newest:
+            await self._advance(newest)
+
+    async def _advance(self, at_ms: int) -> None:
+        """Move the events' clock, once dispatch has done what it can at the present time."""
+        if self._clock is None:
+            return
+        if at_ms > self._clock.now_ms() + STEP_MS:
+            while not self._taker.idle:  # noqa: ASYNC110 many things end business, one asks
+                await asyncio.sleep(STEP_WAIT_S)
+        self._clock.reach(at_ms)

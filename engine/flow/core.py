@@ -1,0 +1,295 @@
+"""The durable core of the embedded engine: partitions over one data directory, their books, texts and dead letters.
+
+`open_core` takes the lock, recovers every partition, and activates the configured book if it is another than the one in
+the log. It knows nothing of HTTP, gateways or asyncio, so a test, a benchmark or the simulation can run it bare.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+
+import orjson
+
+from connectors.sources.contract import Chunk, Decoded, earlier
+from connectors.sources.dead_letter import DeadLetter
+from engine.book.compiled import Compile, CompiledBook, compile_texts
+from engine.book.loader import LoaderError
+from engine.book.shelf import BookShelf
+from engine.flow.datadir import DataDir, Fixed
+from engine.flow.dead_letters import DeadLetters
+from engine.flow.partition import Appended, Item, Partition
+from engine.flow.pipeline import commit
+from engine.flow.tickets import Ticket
+from engine.metrics import Metrics
+from engine.settings.config import Config
+from rules.diagnostics import BookErrors
+from rules.load import read_folder, version_of
+from rules.model import Book
+from state.columns import Table
+from state.contacts import Contacts
+from state.dedupe import Dedupe
+from state.disk import Disk, RealDisk
+from state.flusher import Flusher
+from state.frame import FrameKind
+from state.journal import Journal
+from state.log import Log
+from state.store import RocksStore, Store
+from state.strings import Strings
+
+SLACK_SLOTS = 1 << 17
+"""Slots beyond the memory bound, for the new subscribers of one frame."""
+RETAIN_EVERY_S = 30.0
+HOUR_MS = 3_600_000
+
+log = logging.getLogger("opportune.core")
+
+Listener = Callable[[Partition, Sequence[Appended]], None]
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What a start had to do."""
+
+    seconds: float = 0.0
+    subscribers: int = 0
+    refolded: int = 0
+
+
+def open_core(
+    config: Config, store: Store | None = None, disk: Disk | None = None, compile_: Compile = compile_texts
+) -> "Core":
+    """Open the data directory of `config`, take its lock, recover; `first_book` comes next.
+
+    `compile_` makes books of their texts.
+
+    Raises:
+        LockedError: another process holds the directory.
+        DataDirError: it was made with other fixed settings.
+    """
+    disk = disk or RealDisk()
+    datadir = DataDir(config.data.directory, disk)
+    datadir.hold()
+    try:
+        datadir.fix(Fixed(config.data.partitions, config.state.contacts_max))
+        core = Core(config, datadir, store or RocksStore(datadir.pages), disk, compile_)
+        core.recover()
+    except BaseException:
+        datadir.release()
+        raise
+    return core
+
+
+def open_strings(config: Config, datadir: DataDir, disk: Disk, *, writable: bool = True) -> Strings:
+    """Open the texts of a data directory."""
+    disk.make_folder(datadir.strings)
+    return Strings(disk, datadir.strings / "texts", config.state.strings_max, writable=writable)
+
+
+def activation(payload: bytes) -> Item:
+    """Return the item that switches a partition to the book named in `payload`."""
+    ticket = Ticket()
+    ticket.expect(1)
+    return Item(ticket, kind=FrameKind.ACTIVATION, payload=payload)
+
+
+class Core:
+    """Everything durable of one engine; see the module."""
+
+    def __init__(self, config: Config, datadir: DataDir, store: Store, disk: Disk, compile_: Compile) -> None:
+        self.config = config
+        self.datadir = datadir
+        self.store = store
+        self.disk = disk
+        self.metrics = Metrics(config.metrics.rules_max)
+        self.shelf = BookShelf(datadir.books, disk, compile_)
+        self.strings = open_strings(config, datadir, disk)
+        self.partitions = [self._partition(number) for number in range(config.data.partitions)]
+        self.recovery = Recovery()
+        self.book_fault = ""
+        self.listeners: list[Listener] = []
+        self.dispatched_entry: Callable[[Partition], int] = lambda partition: partition.journal.next_position
+        """Returns the journal entry that dispatch still needs; set by the runtime that dispatches."""
+        self._retained_s = 0.0
+        self.dead_letters: DeadLetters
+
+    def _partition(self, number: int) -> Partition:
+        config = self.config
+        memory = -(-config.state.memory_subscribers // config.data.partitions)
+        table = Table(memory + max(SLACK_SLOTS, 2 * config.limits.batch_events_max))
+        contacts = Contacts(table.capacity, config.state.contacts_max)
+        return Partition(
+            number,
+            Log(self.datadir.log(number), self.disk, segment_bytes=config.log.segment_bytes),
+            Journal(self.datadir.journal(number), self.disk, segment_bytes=config.log.segment_bytes),
+            table,
+            contacts,
+            lambda snapshot: Flusher(
+                number,
+                table,
+                contacts,
+                self.store,
+                snapshot,
+                recovery_target_s=config.state.recovery_target_s,
+                before_redo_moves=self.strings.sync,
+            ),
+            Dedupe(config.state.dedupe_window_s * 1000, config.state.dedupe_ids_max),
+            self.shelf.get,
+            memory_subscribers=memory,
+            batch_rows_max=config.limits.batch_events_max,
+            events_clock=config.data.clock == "events",
+        )
+
+    def recover(self) -> None:
+        """Bring every partition to the end of its log, as many at a time as there are threads."""
+        began = time.monotonic()
+        with ThreadPoolExecutor(self.config.data.threads, thread_name_prefix="recover") as pool:
+            self.recovery.refolded = sum(pool.map(self._recover_one, self.partitions))
+        self.recovery.seconds = time.monotonic() - began
+        self.recovery.subscribers = sum(partition.table.count for partition in self.partitions)
+        self.dead_letters = DeadLetters(
+            self.datadir.dead, self.disk, self.config.limits.dead_letters_bytes_max, self.resume_positions()
+        )
+
+    def resume_positions(self) -> dict[str, int]:
+        """Return, for every key, the position that all partitions have reached: sources go on from there."""
+        keys = dict.fromkeys(key for partition in self.partitions for key in partition.sources)
+        return {key: reduce(earlier, (partition.sources.get(key, 0) for partition in self.partitions)) for key in keys}
+
+    def _recover_one(self, partition: Partition) -> int:
+        redone: list[Appended] = []
+
+        def redo(appended: Appended) -> None:
+            redone.append(appended)
+            if len(redone) >= 64:
+                commit(partition, redone)
+                redone.clear()
+
+        partition.journal.forget_after(partition.log.next_position - 1)
+        folded = partition.recover(redo, self.strings.add)
+        if redone:
+            commit(partition, redone)
+        return folded
+
+    def first_book(self, check: Callable[[Book], None] = lambda _: None) -> Book:
+        """Load the configured book as the successor of the active one; write its activation where it is new.
+
+        Called after `recover` and before the pipeline starts. `check` may refuse a book before the log hears of it.
+        Where the folder cannot be read or used and no book is active, what was raised; with an active one that one
+        serves, and `book_fault` says why.
+        """
+        active = self.active
+        try:
+            sources = read_folder(self.config.book.folder)
+            if active is not None and active.book.version == version_of(sources):
+                compiled = active
+            else:
+                compiled = self.shelf.compile(sources, active.book if active is not None else None)
+        except (BookErrors, LoaderError, OSError) as fault:
+            if active is None:
+                raise
+            self.book_fault = str(fault)
+            log.error("the book is not used, the one in the log keeps serving:\n%s", fault)
+            compiled = active
+        check(compiled.book)
+        self.take_up(compiled, int(time.time() * 1000))
+        return compiled.book
+
+    def take_up(self, compiled: CompiledBook, now_ms: int) -> None:
+        """Write the activation of a book in every partition where another one is active.
+
+        A crash may have come when some partitions had it and others not yet, so each is asked.
+        """
+        behind = [partition for partition in self.partitions if partition.book_version != compiled.book.version]
+        if behind:
+            payload = self.put_book(compiled)
+            for partition in behind:
+                appended = list(partition.process([activation(payload)], now_ms))
+                commit(partition, appended)
+
+    @property
+    def active(self) -> CompiledBook | None:
+        """The book in force in the first partition, the others switch in the same breath; None before the first one."""
+        return self.partitions[0].decider.compiled
+
+    def put_book(self, compiled: CompiledBook) -> bytes:
+        """Keep a book and return the payload of its activation frame."""
+        self.shelf.put(compiled)
+        return orjson.dumps({"version": compiled.book.version})
+
+    # ---- observing the pipeline (`engine.flow.pipeline.Observer`)
+
+    def decoded(self, chunk: Chunk, decoded: Decoded) -> None:
+        """Keep the texts a chunk brought, before its frame can be durable; count."""
+        if decoded.batch.strings:
+            self.strings.add(decoded.batch.strings)
+        self.metrics.events.labels(chunk.source).inc(decoded.batch.n)
+        if decoded.slow:
+            self.metrics.slow.labels(chunk.source).inc(decoded.slow)
+
+    def dead(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep dead letters durably; count them by code."""
+        self.dead_letters.write(letters)
+        for (source, code), count in Counter((letter.source, letter.code) for letter in letters).items():
+            self.metrics.dead.labels(source, code).inc(count)
+
+    def committed(self, partition: Partition, appended: Sequence[Appended], now_ns: int) -> None:
+        """Measure, count and pass on what is durable."""
+        for frame in appended:
+            for ticket in frame.tickets:
+                if ticket.received_ns and frame.rows:
+                    self.metrics.to_decision.observe((now_ns - ticket.received_ns) / 1e9, frame.rows)
+            self.metrics.folded.inc(frame.rows)
+            if frame.decisions is not None:
+                self.metrics.count_decisions(self.shelf.get(frame.decisions.book).book, frame.decisions)
+        for listener in self.listeners:
+            listener(partition, appended)
+        self._retain()
+
+    def _retain(self) -> None:
+        """Let go of old log and journal segments, now and then."""
+        now = time.monotonic()
+        if now - self._retained_s < RETAIN_EVERY_S:
+            return
+        self._retained_s = now
+        self.strings.sync()
+        limits = self.config.log
+        for partition in self.partitions:
+            partition.log.retain(
+                partition.flusher.redo_from,
+                keep_ms=partition.ids_needed_ms(),
+                bytes_max=limits.log_bytes_max or None,
+                older_than_ms=partition.clock_ms - limits.log_hours_max * HOUR_MS if limits.log_hours_max else None,
+            )
+            partition.journal.retain(
+                self.dispatched_entry(partition),
+                bytes_max=limits.journal_bytes_max or None,
+                older_than_ms=partition.clock_ms - limits.journal_hours_max * HOUR_MS
+                if limits.journal_hours_max
+                else None,
+            )
+
+    def finish(self) -> None:
+        """Put the whole state into the store, after the pipeline has ended well: the next start has nothing to redo."""
+        for partition in self.partitions:
+            last = partition.log.next_position - 1
+            if last >= 0:
+                partition.flusher.finish(last)
+                partition.flusher.durable(last)
+        for partition in self.partitions:
+            partition.flusher.close(drain=True)
+
+    def close(self) -> None:
+        """Close files and store; what is durable stays so."""
+        for partition in self.partitions:
+            partition.flusher.close()
+            partition.log.close()
+            partition.journal.close()
+        self.dead_letters.close()
+        self.strings.sync()
+        self.strings.close()
+        self.store.close()
+        self.datadir.release()

@@ -1,0 +1,312 @@
+"""The decider: the deterministic fold of one partition, columns in, decision records out.
+
+The steps of `fold`, for the rows of one frame:
+
+1. attributes and features: each kind's kernel over the rows that update or read it, in log order;
+2. conditions: every rule of the active book over the rows of its event type, in one call;
+3. facts: what each candidate's rule read;
+4. gates: candidates and outcomes in log order, contacts reserved.
+
+It sees no clock, no random source, no network: its inputs are the frame, its position and append time, and the state.
+`activate` switches the book at an exact position: a feature whose fingerprint the old book had keeps its columns, a new
+one starts empty, a dropped one is freed; contacts are kept by stable ids.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.book.compiled import CompiledBook, FeaturePlan, Types
+from rules.expressions.run import Workspace
+from rules.gates.kernel import Verdicts, decide
+from rules.gates.lists import LISTS
+from rules.gates.pause import paused_arrays
+from rules.gates.scene import Paused, Rows
+from state.batch import Batch
+from state.columns import Key, Table
+from state.contacts import Contacts
+from state.decisions import DecisionBatch, Outcome
+from state.features import ColumnSpec, columns_of, fold, words
+from state.features.folding import WORDS, fold_features, list_rows, new_view
+from state.schema import OUTCOME, VISIT, Schema, make_schema
+from state.selection import count_facts, gather_facts
+
+VISIT_KEY: Key = ("visit", 1)
+"""The columns that say since when a subscriber stands at a desk, and in which visit."""
+
+STATE_TYPES: Types = frozenset({OUTCOME, VISIT})
+"""Event types that the gates fold into contacts and visits."""
+
+MEMBER_SLOT = 1
+"""Where a `list` event says whether the subscriber joins or leaves."""
+
+Snapshot = dict[str, Any]
+
+
+class Decider:
+    """The fold of one partition; owned by the partition, used by one thread at a time.
+
+    Args:
+        table: the partition's subscribers.
+        contacts: their contacts, by the same slots.
+        rows_max: rows of the largest batch that `fold` is given.
+    """
+
+    def __init__(self, table: Table, contacts: Contacts, rows_max: int) -> None:
+        self.table = table
+        self.contacts = contacts
+        self.compiled: CompiledBook | None = None
+        self.schema: Schema = make_schema((), ())
+        self.paused: set[tuple[str, str]] = set()
+        self._born: dict[str, int] = {}
+        self._rows_max = rows_max
+        self._updates = np.zeros(rows_max, np.uint8)
+        self._outs = np.zeros((0, rows_max), np.int64)
+        self._known = np.zeros((0, rows_max), np.uint8)
+        self._view = new_view()
+        self._paused = Paused(np.zeros(0, np.uint8), np.zeros(0, np.uint8))
+        self._visit_ms, self._visit = self._visit_columns()
+
+    def snapshot(self) -> Snapshot:
+        """Return the active book, the births of its columns and the pauses, as plain data."""
+        return {
+            "book": self.compiled.book.version if self.compiled else None,
+            "born": dict(self._born),
+            "paused": sorted(self.paused),
+        }
+
+    def restore(self, snapshot: Snapshot, books: Callable[[str], CompiledBook]) -> None:
+        """Take up what `snapshot` returned, before the log is folded again from there."""
+        self.paused = {(kind, name) for kind, name in snapshot["paused"]}
+        if snapshot["book"] is not None:
+            self._adopt(books(snapshot["book"]), dict(snapshot["born"]))
+
+    def activate(self, compiled: CompiledBook, position: int, *, redo: bool = False) -> None:
+        """Make a book the active one from `position` on.
+
+        A column's key holds the position at which it was born, so one that is dropped and comes back later is another
+        column. In redo the columns of later books may stand in the table already, and are dropped only when it ends.
+        """
+        fingerprints = (feature.fingerprint for feature in compiled.book.features)
+        self._adopt(compiled, {one: self._born.get(one, position) for one in fingerprints})
+        if not redo:
+            self._drop_unused()
+
+    def control(self, record: dict[str, str]) -> None:
+        """Pause, resume or kill a rule, a campaign or a channel."""
+        name = (record["kind"], record["name"])
+        if record["action"] == "resume":
+            self.paused.discard(name)
+        else:
+            self.paused.add(name)
+        if self.compiled is not None:
+            self._paused = paused_arrays(self.compiled.book, self.paused)
+
+    def attributes(self, slot: int, at_ms: int) -> dict[str, int]:
+        """Return the cells of one subscriber's known attributes, by name; changes nothing."""
+        found: dict[str, int] = {}
+        if self.compiled is None:
+            return found
+        one, none = np.zeros(1, np.int32), np.zeros(1, np.uint8)
+        times, cells, out, known = (
+            np.array([at_ms]),
+            np.zeros(1, np.int64),
+            np.zeros(1, np.int64),
+            np.zeros(1, np.uint8),
+        )
+        slots = np.array([slot], np.int32)
+        for feature, plan, arrays in zip(self.compiled.book.features, self.compiled.plans, self._arrays, strict=True):
+            if feature.attribute:
+                fold(plan.spec, arrays, slots, one, none, times, cells, out, known)
+                if known[0]:
+                    found[feature.name] = int(out[0])
+        return found
+
+    def redo_done(self) -> None:
+        """Free the columns that only earlier books used."""
+        self._drop_unused()
+
+    def fold(
+        self, position: int, append_ms: int, batch: Batch, number: NDArray[np.int32], slots: NDArray[np.int32]
+    ) -> DecisionBatch | None:
+        """Fold rows into the state; return the records of their candidates, None when there are none.
+
+        `number` int32[n] is each row's index in its frame, `slots` int32[n] its subscriber's slot.
+        """
+        compiled = self.compiled
+        if compiled is None:
+            return None
+        self._reserve(batch.n)
+        self._fold_features(compiled, batch, slots, append_ms)
+        hits = self._rules.run(batch, append_ms, self._outs, self._known)
+        state_rows = self._rows[0, : self._counts[0]]
+        if hits == 0 and state_rows.shape[0] == 0:
+            return None
+        row, rule = self._rules.rows[:hits], self._rules.exprs[:hits]
+        facts = self._facts(compiled, batch, append_ms, row, rule)
+        verdicts = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
+        if hits == 0:
+            return None
+        decided = verdicts.gate == 0
+        return DecisionBatch(
+            position=position,
+            append_ms=append_ms,
+            book=compiled.book.version,
+            row=number[row],
+            rule=compiled.gates.rules.stable[rule],
+            channel=self._channel_ids[verdicts.channel],
+            detail=verdicts.detail,
+            subscriber=batch.subscriber[row],
+            at_ms=batch.at_ms[row],
+            outcome=np.where(decided, Outcome.DECIDED, Outcome.SUPPRESSED).astype(np.uint8),
+            gate=verdicts.gate,
+            fact_start=facts[0],
+            facts=facts[1],
+            facts_known=facts[2],
+        )
+
+    def _visit_columns(self) -> list[NDArray[np.int64]]:
+        columns = self.table.ensure(VISIT_KEY, [ColumnSpec("int64", 1), ColumnSpec("int64", 1)])
+        return [column.reshape(-1) for column in columns]
+
+    def _adopt(self, compiled: CompiledBook, born: dict[str, int]) -> None:
+        book = compiled.book
+        self.compiled = compiled
+        self.schema = book.schema
+        self._born = born
+        self._arrays = [
+            self.table.ensure((feature.fingerprint, born[feature.fingerprint]), columns_of(plan.spec))
+            for feature, plan in zip(book.features, compiled.plans, strict=True)
+        ]
+        self._paused = paused_arrays(book, self.paused)
+        if self._outs.shape[0] < len(book.features) or self._outs.shape[1] < self._rows_max:
+            self._outs = np.zeros((len(book.features), self._rows_max), np.int64)
+            self._known = np.zeros((len(book.features), self._rows_max), np.uint8)
+        self._rules = Workspace(compiled.rules, self._rows_max)
+        self._wheres = Workspace(compiled.wheres, self._rows_max)
+        sets = list(dict.fromkeys((STATE_TYPES, *(plan.types for plan in compiled.plans))))
+        self._wanted = np.zeros((len(sets), 256), np.uint8)
+        for wanted, types in zip(self._wanted, sets, strict=True):
+            wanted[list(types)] = 1
+        self._rows = np.zeros((len(sets), self._rows_max + 1), np.int32)
+        self._counts = np.zeros(len(sets), np.int64)
+        self._types = [sets.index(plan.types) for plan in compiled.plans]
+        self._plain = next((i for i, plan in enumerate(compiled.plans) if plan.where >= 0), len(compiled.plans))
+        self._channel_ids = np.concatenate([np.zeros(1, np.int32), compiled.gates.rules.channel_id])
+        self._describe(compiled)
+
+    def _describe(self, compiled: CompiledBook) -> None:
+        """Write the words of each feature for the fold; anew when a column has moved."""
+        rows = zip(compiled.plans, self._arrays, self._types, strict=True)
+        described = [[*words(plan.spec, arrays), *_read_by(plan, types)] for plan, arrays, types in rows]
+        self._features = np.array(described, np.int64).reshape(len(described), WORDS)
+        self._moves = self.table.moves
+
+    def _reserve(self, rows: int) -> None:
+        """Make room for a batch larger than any before."""
+        if rows > self._rows_max:
+            self._rows_max = rows
+            self._updates = np.zeros(rows, np.uint8)
+            self._outs = np.zeros((0, rows), np.int64)
+            if self.compiled is not None:
+                self._adopt(self.compiled, self._born)
+
+    def _drop_unused(self) -> None:
+        used = {VISIT_KEY, *self._born.items()}
+        for key in self.table.keys():  # noqa: SIM118 a method of Table, not a dict's
+            if key not in used:
+                self.table.drop(key)
+
+    def _fold_features(self, compiled: CompiledBook, batch: Batch, slots: NDArray[np.int32], append_ms: int) -> None:
+        """Fold features in order; a `where` reads attributes, which come first, so all are run before the first."""
+        if self.table.moves != self._moves:
+            self._describe(compiled)
+        list_rows(batch.type, self._wanted, self._rows, self._counts)
+        count = len(compiled.plans)
+        self._fold_some(compiled, 0, self._plain, batch, slots)
+        if self._plain < count:
+            self._wheres.run_masks(batch, append_ms, self._outs, self._known)
+            self._fold_some(compiled, self._plain, count, batch, slots)
+
+    def _fold_some(self, compiled: CompiledBook, first: int, last: int, batch: Batch, slots: NDArray[np.int32]) -> None:
+        fold_features(
+            self._features, first, last, compiled.book.transitions, self._view,
+            slots, batch.type, batch.present, batch.at_ms, batch.cells,
+            self._rows, self._counts, self._wheres.masks, self._updates, self._outs, self._known,
+        )  # fmt: skip
+
+    def _facts(
+        self,
+        compiled: CompiledBook,
+        batch: Batch,
+        append_ms: int,
+        row: NDArray[np.int32],
+        rule: NDArray[np.int32],
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]]:
+        """Return starts, cells and known flags of what the candidates read."""
+        starts = np.empty(row.shape[0] + 1, np.int32)
+        total = count_facts(rule, compiled.fact_start, starts)
+        facts, known = np.empty(total, np.int64), np.empty(total, np.uint8)
+        gather_facts(
+            row, rule, compiled.fact_start, compiled.fact_source, compiled.fact_index,
+            batch.at_ms, append_ms, batch.present, batch.cells, self._outs, self._known, starts, facts, known,
+        )  # fmt: skip
+        return starts, facts, known
+
+    def _judge(
+        self,
+        compiled: CompiledBook,
+        position: int,
+        append_ms: int,
+        batch: Batch,
+        number: NDArray[np.int32],
+        slots: NDArray[np.int32],
+        state_rows: NDArray[np.int32],
+        row: NDArray[np.int32],
+        rule: NDArray[np.int32],
+    ) -> Verdicts:
+        """Run the gates over candidates, outcomes and visits, in log order."""
+        m = row.shape[0]
+        verdicts = Verdicts(np.zeros(m, np.uint8), np.zeros(m, np.int32), np.zeros(m, np.int32))
+        rows = Rows(
+            number,
+            slots,
+            batch.type,
+            batch.subscriber,
+            batch.at_ms,
+            batch.present,
+            batch.cells,
+            self._outs,
+            self._known,
+            self._bits(compiled.lists, batch.n),
+            self._visit_ms,
+            self._visit,
+        )
+        decide(
+            compiled.gates,
+            self._paused,
+            self.contacts.arrays,
+            compiled.book.transitions,
+            position,
+            append_ms,
+            rows,
+            state_rows,
+            row,
+            rule,
+            verdicts,
+        )
+        return verdicts
+
+    def _bits(self, feature: int, n: int) -> NDArray[np.int64]:
+        """Return a SET as of each row; unknown has no bits. Rows of types that no rule is on hold nothing of use."""
+        if feature < 0:
+            return np.zeros(n, np.int64)
+        return self._outs[feature, :n] * self._known[feature, :n]
+
+
+def _read_by(plan: FeaturePlan, types: int) -> tuple[int, int, int, int, int]:
+    """Return the words after a loop's own: see `state.features.folding`."""
+    member = MEMBER_SLOT if plan.spec.kind == LISTS else -1
+    return plan.source_type, plan.source_slot, plan.where, types, member

@@ -1,0 +1,112 @@
+"""What comes back from the doors, written into the log as events: outcomes, visits, answers, list changes.
+
+Everything that can change a decision must be in the log, so the doors wait for these calls before they go on. The rows
+are built under the schema of the active book; built-in event types are the same in every book.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from engine.flow.pipeline import Pipeline
+from state.batch import Row, Value, from_rows
+from state.decisions import OutcomeState, parse_decision_id
+from state.schema import Schema
+from state.strings import Strings
+
+Values = dict[str, Value]
+
+
+class Appender(Protocol):
+    """Where rows go; returns when they are durable."""
+
+    async def append(self, rows: Sequence[Row]) -> None:
+        """Append rows to the log of their subscribers' partitions."""
+
+
+class LogAppender:
+    """Appends through the pipeline, and keeps the texts of the rows."""
+
+    def __init__(self, pipeline: Pipeline, schema: Callable[[], Schema], strings: Strings) -> None:
+        self._pipeline = pipeline
+        self._schema = schema
+        self._strings = strings
+
+    async def append(self, rows: Sequence[Row]) -> None:
+        """Append rows; returns when they are durable."""
+        batch = from_rows(self._schema(), rows)
+        self._strings.add(batch.strings)
+        await asyncio.wrap_future(self._pipeline.append(batch))
+
+
+class Feedback:
+    """The events that the product itself makes.
+
+    Args:
+        appender: the log.
+        now_ms: wall clock, for the time of the event; the decider only ever sees it as a value in the log.
+        count: told of every outcome's state and error, for metrics.
+    """
+
+    def __init__(
+        self, appender: Appender, now_ms: Callable[[], int], count: Callable[[OutcomeState, str], None] | None = None
+    ) -> None:
+        self._appender = appender
+        self._now_ms = now_ms
+        self._count = count
+
+    async def outcome(
+        self, decision_id: str, subscriber: int, state: OutcomeState, gateway: str, error: str = ""
+    ) -> None:
+        """Say what became of a decision; returns when it is durable."""
+        await self.outcomes([(decision_id, subscriber, state, gateway, error)])
+
+    async def outcomes(self, said: Sequence[tuple[str, int, OutcomeState, str, str]]) -> None:
+        """Say what became of several decisions: (decision id, subscriber, state, gateway, error) each."""
+        at_ms = self._now_ms()
+        rows = []
+        for decision_id, subscriber, state, gateway, error in said:
+            partition, position, row, rule = parse_decision_id(decision_id)
+            values: Values = {
+                "partition": partition,
+                "position": position,
+                "row": row,
+                "rule": rule,
+                "state": int(state),
+                "gateway": gateway,
+                "error": error,
+            }
+            rows.append(Row("outcome", subscriber, at_ms, values))
+        await self._appender.append(rows)
+        if self._count is not None:
+            for _, _, state, _, error in said:
+                self._count(state, error)
+
+    async def visit(self, subscriber: int, terminal: str, visit: str, *, opened: bool, cause: str = "") -> None:
+        """Say that a subscriber came to, or left, a terminal."""
+        values: Values = {"terminal": terminal, "visit": visit, "open": opened, "cause": cause}
+        await self._appender.append([Row("visit", subscriber, self._now_ms(), values)])
+
+    async def answer(self, decision_id: str, subscriber: int, card: str, answer: str, note: str = "") -> None:
+        """Say how a clerk's customer answered a card."""
+        partition, position, row, rule = parse_decision_id(decision_id)
+        values: Values = {
+            "partition": partition,
+            "position": position,
+            "row": row,
+            "rule": rule,
+            "card": card,
+            "answer": answer,
+            "note": note,
+        }
+        await self._appender.append([Row("answer", subscriber, self._now_ms(), values)])
+
+    async def member(self, subscriber: int, name: str, *, member: bool) -> None:
+        """Put a subscriber on a list, or take one off it."""
+        await self.members([subscriber], name, member=member)
+
+    async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
+        """Put subscribers on a list, or take them off it."""
+        at_ms = self._now_ms()
+        values: Values = {"list": name, "member": member}
+        await self._appender.append([Row("list", one, at_ms, values) for one in subscribers])

@@ -1,0 +1,1 @@
+"""Questions put to a cluster from outside: decisions, dead letters, an overview."""

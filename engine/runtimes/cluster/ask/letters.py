@@ -1,0 +1,86 @@
+"""Dead letters of a cluster, read from their topic and put back, each once.
+
+A letter's number is its key in the topic: the place of its line. It may be written more than once (an intake that died
+packs its records again); the first one counts. A record with the same key and no value says that it was replayed.
+
+Replay writes the line into the partition of the raw topic it came from, and the mark beside the letter, in one
+transaction under one name. So there is no moment at which one is there and the other is not: a replay that dies before
+the commit leaves neither (intake reads committed records only), and the next one's start gives its transaction up. Two
+that run at a time cannot both commit: the later start fences the earlier, and reads marks only after that. What a
+killed replay leaves open holds intake of its raw partitions up for at most `TRANSACTION_MS`, or until the next replay.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from connectors.kafka.tail import Tail
+from connectors.kafka.together import Together
+from connectors.kafka.writer import Written
+from connectors.sources.dead_letter import from_json
+from engine.flow.dead_letters import Kept
+from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
+from engine.settings.config import Config
+
+TRANSACTION_MS = 10_000
+LETTERS_A_TRANSACTION = 500
+
+
+async def read_letters(config: Config) -> list[Kept]:
+    """Return every letter that the topic keeps, oldest first, and whether it was replayed."""
+    letters: dict[str, Any] = {}
+    replayed: set[str] = set()
+    async with Tail(config.cluster, Names(config.cluster.prefix).dead, 0, committed=True) as tail:
+        async for records in tail.to_end():
+            for record in records:
+                number = record.key.decode()
+                if record.value is None:
+                    replayed.add(number)
+                else:
+                    letters.setdefault(number, record.value)
+    return [Kept(number, from_json(value), number in replayed) for number, value in letters.items()]
+
+
+def raw_place(kept: Kept) -> tuple[str, int]:
+    """Return the raw topic and partition that a letter's line came from."""
+    topic, _, partition = kept.letter.key.rpartition("/")
+    return topic, int(partition)
+
+
+class Replay:
+    """The one who may replay now, with the letters as they were when it became that; made by `begin_replay`."""
+
+    def __init__(self, config: Config, writer: Together, letters: list[Kept]) -> None:
+        self.letters = letters
+        self._dead = Names(config.cluster.prefix).dead
+        self._writer = writer
+
+    async def put_back(self, chosen: Sequence[Kept]) -> AsyncIterator[int]:
+        """Put lines back and mark their letters; yields how many are done after each transaction.
+
+        BrokerError when another replay has begun, or the brokers are away: what was not yielded is not done, but for
+        the last transaction, of which the marks tell.
+        """
+        for start in range(0, len(chosen), LETTERS_A_TRANSACTION):
+            part = chosen[start : start + LETTERS_A_TRANSACTION]
+            await self._writer.write(record for kept in part for record in self._records(kept))
+            yield start + len(part)
+
+    def _records(self, kept: Kept) -> tuple[Written, Written]:
+        """Return the line for its raw partition, and the letter's mark."""
+        topic, partition = raw_place(kept)
+        return Written(topic, partition, kept.letter.raw), Written(self._dead, 0, None, kept.number.encode())
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        await self._writer.stop()
+
+
+async def begin_replay(config: Config) -> Replay:
+    """Become the one who may replay; an earlier one that still runs cannot commit any more."""
+    name = f"{Names(config.cluster.prefix).dead}.replay"
+    writer = await Together(config.cluster, name, MESSAGE_BYTES_MAX, TRANSACTION_MS).start()
+    try:
+        return Replay(config, writer, await read_letters(config))
+    except BaseException:
+        await writer.stop()
+        raise

@@ -1,0 +1,104 @@
+"""Decisions read from their topic, as people and scripts read them.
+
+Every partition is read from its beginning to its present end; `reached` says which records count.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from zoneinfo import ZoneInfo
+
+from connectors.kafka.tail import Tail
+from engine.answers.history import Ends, note_ends
+from engine.answers.records import Record, Wanted, record_of
+from engine.book.shelf import BooksInMemory
+from engine.runtimes.cluster.shared.control_topic import ControlTopic
+from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter
+from engine.runtimes.cluster.shared.texts import text_of
+from engine.runtimes.cluster.shared.topics import Names
+from engine.settings.config import Config
+from state.decisions import DecisionBatch, decode
+from state.frame import FrameError
+from state.frame import decode as decode_frame
+from state.hashing import partition_of
+
+
+class TextTable:
+    """The texts topic in memory."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, bytes] = {}
+
+    async def load(self, config: Config) -> None:
+        """Read the topic to its end."""
+        async with Tail(config.cluster, Names(config.cluster.prefix).texts, 0) as tail:
+            async for records in tail.to_end():
+                self._texts.update(map(text_of, records))
+
+    def text(self, hashed: int) -> bytes | None:
+        """Return the text, None when it is not kept."""
+        return self._texts.get(hashed)
+
+
+async def decisions_of(config: Config, partition: int) -> AsyncIterator[DecisionBatch]:
+    """Yield the decisions of one partition in log order, each once."""
+    further = StaleRecordFilter()
+    async with Tail(config.cluster, Names(config.cluster.prefix).decisions, partition) as tail:
+        async for records in tail.to_end():
+            for record in records:
+                decisions = further.decisions(record.value)
+                if decisions is not None:
+                    yield decode(decisions)
+
+
+class TopicReader:
+    """The topics of a cluster, for questions; made by `reading`."""
+
+    def __init__(self, config: Config, control_topic: ControlTopic, texts: TextTable) -> None:
+        self.control_topic = control_topic
+        self._config = config
+        self._texts = texts
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The operator's time zone, as the active book says."""
+        return ZoneInfo(self.control_topic.active.zone if self.control_topic.active is not None else "UTC")
+
+    async def records(self, wanted: Wanted) -> AsyncIterator[Record]:
+        """Yield the wanted records; those of one subscriber stand in one partition."""
+        count = self._config.data.partitions
+        who = wanted.subscriber
+        for partition in range(count) if who is None else [partition_of(who, count)]:
+            async for batch in decisions_of(self._config, partition):
+                for index in wanted.rows(batch):
+                    yield record_of(partition, batch, int(index), self.control_topic.book(batch.book), self._texts)
+
+    async def ends(self, subscriber: int, records: Sequence[Record]) -> Ends:
+        """Return what became of the decided ones of a subscriber's records, by decision id."""
+        ends: Ends = {}
+        decided = [record for record in records if record["gate"] is None]
+        if not decided:
+            return ends
+        names = Names(self._config.cluster.prefix)
+        async with Tail(self._config.cluster, names.log, decided[0]["partition"]) as tail:
+            tail.seek(max(await tail.first(), min(record["position"] for record in decided)))
+            async for found in tail.to_end():
+                for one in found:
+                    try:
+                        frame = decode_frame(one.value, self.control_topic.schema)
+                    except FrameError:
+                        continue  # it stands among the dead letters, and folded nothing
+                    note_ends(ends, frame, subscriber, self._texts)
+        return ends
+
+
+@asynccontextmanager
+async def reading(config: Config) -> AsyncIterator[TopicReader]:
+    """Open the topics of a cluster for questions."""
+    control_topic = ControlTopic(config, BooksInMemory())
+    try:
+        await control_topic.start()
+        texts = TextTable()
+        await texts.load(config)
+        yield TopicReader(config, control_topic, texts)
+    finally:
+        await control_topic.stop()

@@ -1,0 +1,1 @@
+"""Decide: the partitions that a worker owns, from restore to revocation."""

@@ -1,0 +1,94 @@
+"""The fold of a partition whose frames come from a topic: many write it, and Kafka deletes from its beginning.
+
+several intakes    their clocks differ: a frame is folded at its append time or the latest before it, whichever is
+                   later, so time never goes back. The rule reads the log alone, so every owner folds alike
+repeated rows      are left out (`records`), but their ids count as seen: dedupe is rebuilt from frames as they
+                   stand in the log, and must come to the same
+visits             that stand are kept beside the state, for a desk that has forgotten them
+deleted frames     end the redo, or not, as the operator has said (`missing`)
+"""
+
+from typing import Any
+
+import numpy as np
+
+from engine.flow.partition import Fold, VisitRow, visits_of
+from engine.runtimes.cluster.decide.missing import Missing
+from engine.runtimes.cluster.shared.packed_records import leave_out_repeated
+from rules.gates.desk import VISIT_MS_MAX
+from state.decisions import DecisionBatch
+from state.flusher import Snapshot
+from state.frame import Frame
+
+STANDING_MAX = 100_000
+"""Visits kept of a partition; the oldest go where nobody closes them."""
+
+
+class ClusterFold(Fold):
+    """The fold of a partition whose frames come from a topic."""
+
+    def __init__(self, *parts: Any, missing: Missing, **words: Any) -> None:
+        super().__init__(*parts, **words)
+        self.missing = missing
+        self.oldest_ms: int | None = None
+        """Append time of the oldest frame that a start would redo, or an older one; None: nothing to redo."""
+        self._next_ms = 0
+        self._sweep_start = -1
+        self._standing: dict[int, VisitRow] = {}
+
+    def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
+        """Fold a frame but for the rows that an earlier one brought."""
+        frame.append_ms = max(frame.append_ms, self.clock_ms)
+        self._note_age(frame.append_ms)
+        repeated = leave_out_repeated(frame, self.sources)
+        self.counts.repeated += repeated.shape[0]
+        if frame.dedupe and repeated.shape[0]:
+            self.dedupe.mark(repeated, frame.append_ms, np.empty(repeated.shape[0], np.uint8))
+        for visit in visits_of(frame.batch):
+            self._stand(visit)
+        return super().apply(position, frame)
+
+    def snapshot(self) -> Snapshot:
+        """Return also the visits that stand."""
+        standing = [[one.subscriber, one.terminal, one.visit, one.at_ms] for one in self._standing.values()]
+        return super().snapshot() | {"standing": standing}
+
+    def take_up(self, snapshot: Snapshot) -> None:
+        """Take up the visits, too; a worker of before kept none."""
+        super().take_up(snapshot)
+        rows = snapshot.get("standing", ())
+        self._standing = {row[0]: VisitRow(row[0], row[1], row[2], opened=True, at_ms=row[3]) for row in rows}
+
+    def standing(self) -> list[VisitRow]:
+        """Return the visits that stand now: opened, not closed, and not as old as the gates let no visit be."""
+        self._standing = {
+            subscriber: visit
+            for subscriber, visit in self._standing.items()
+            if visit.at_ms + VISIT_MS_MAX > self.clock_ms
+        }
+        return list(self._standing.values())
+
+    def _stand(self, visit: VisitRow) -> None:
+        kept = self._standing.get(visit.subscriber)
+        if visit.opened:
+            if len(self._standing) >= STANDING_MAX:
+                self._standing.pop(next(iter(self._standing)))
+            self._standing[visit.subscriber] = visit
+        elif kept is not None and kept.visit == visit.visit:
+            del self._standing[visit.subscriber]
+
+    def swept(self) -> None:
+        """Take note that everything folded is in pages, or on its way."""
+        self.oldest_ms = None
+
+    def _note_age(self, append_ms: int) -> None:
+        """Follow the sweeps: where one ends, a start redoes what came after its begin."""
+        if self.oldest_ms is None or self._sweep_start != self.flusher.last_start:
+            self._next_ms, self._sweep_start = append_ms, self.flusher.last_start
+        if self.oldest_ms is None or not self.flusher.sweeping:
+            self.oldest_ms = self._next_ms
+
+    def first_to_redo(self, redo_from: int) -> int:
+        """Return the first position to redo; MissingError when it is deleted."""
+        self.missing.between(redo_from, self.log.first_position)
+        return super().first_to_redo(redo_from)

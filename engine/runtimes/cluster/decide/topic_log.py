@@ -1,0 +1,91 @@
+"""A partition's log, read again for redo.
+
+The fold reads synchronously, in a thread, while the loop fetches: each batch of frames is asked for across.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from connectors.kafka.config import KafkaConfig
+from connectors.kafka.tail import Tail
+from engine.runtimes.cluster.decide.missing import Missing
+from state.frame import Frame, FrameError, decode
+from state.schema import Schema
+
+log = logging.getLogger("opportune.cluster")
+
+_T = TypeVar("_T")
+
+
+class TopicLog:
+    """The frames of one partition of `log`, up to where it ended when `open` returned.
+
+    Args:
+        loop: the loop that fetches.
+        config: where the brokers are.
+        topic, partition: the log.
+        schema: finds a schema by its fingerprint.
+        missing: told where frames were deleted while they were read.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        config: KafkaConfig,
+        topic: str,
+        partition: int,
+        schema: Callable[[str], Schema],
+        missing: Missing,
+    ) -> None:
+        self._loop = loop
+        self._tail = Tail(config, topic, partition)
+        self._schema = schema
+        self._missing = missing
+        self.first_position = 0
+        self.next_position = 0
+
+    async def connect(self) -> None:
+        """Connect."""
+        await self._tail.start()
+
+    async def open(self) -> None:
+        """Take note of where the log begins and ends."""
+        self.first_position = await self._tail.first()
+        self.next_position = await self._tail.end()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._tail.stop()
+
+    def read(self, start: int) -> Iterator[tuple[int, Frame]]:
+        """Yield frames from `start` on; called in another thread than the loop's. What is no frame is left out.
+
+        MissingError when frames are deleted while they are read, unless that is accepted.
+        """
+        if start >= self.next_position:
+            return
+        expected = max(start, self.first_position)
+        self._tail.seek(expected)
+        while self._across(self._tail.position()) < self.next_position:
+            for record in self._across(self._tail.poll()):
+                if record.offset > expected:
+                    self._missing.between(expected, min(record.offset, self._across(self._tail.first())))
+                expected = record.offset + 1
+                if record.offset >= self.next_position:
+                    return
+                try:
+                    frame = decode(record.value, self._schema)
+                except FrameError as fault:
+                    log.error("offset %d is left out, it is no frame: %s", record.offset, fault)
+                    continue
+                yield record.offset, frame
+
+    def position_at(self, at_ms: int) -> int:
+        """Return the first position appended at or after `at_ms`."""
+        found = self._across(self._tail.offset_at(at_ms))
+        return self.next_position if found is None else found
+
+    def _across(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

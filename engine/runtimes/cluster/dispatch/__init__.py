@@ -1,0 +1,1 @@
+"""Dispatch in a cluster: the partitions of decisions that a worker sends."""

@@ -1,0 +1,141 @@
+"""What the network says later, carried to the dispatcher that it concerns.
+
+A receipt comes over whatever link the SMSC likes, perhaps to another worker than the one that submitted; a reply comes
+for a subscriber of any partition. What no partition here awaits is published to the topic `receipts`, which every
+dispatcher reads; only then is it acknowledged to the network. A receipt that comes before its submit's answer makes the
+same round and waits among the orphans, as in one process.
+
+A partition's outbox says up to which offset the topic was read for it. Who takes the partition over reads from there
+before sending, so that a receipt acknowledged while nobody had the partition is not lost.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import orjson
+
+from connectors.contract import MobileOriginated, Receipt, ReceiptState
+from connectors.kafka.tail import Tail
+from connectors.kafka.writer import Writer, Written
+from engine.dispatch.core import Core
+from engine.dispatch.optout import OPT_OUT_LIST, is_opt_out
+from engine.dispatch.receipts import Orphans
+from engine.flow.feedback import Feedback
+from engine.runtimes.cluster.shared.topics import Names
+from engine.settings.config import Config
+
+log = logging.getLogger("opportune.cluster")
+
+
+class Listener(Protocol):
+    """A partition's dispatcher."""
+
+    core: Core
+
+    async def receipt(self, receipt: Receipt) -> None:
+        """Take note of a receipt; returns when it is durable."""
+
+    def noted(self, receipt: Receipt) -> None:
+        """Take note of a receipt; it is durable soon."""
+
+    def opted_out(self, subscriber: int) -> None:
+        """Refund what waits for a subscriber."""
+
+
+class Exchange:
+    """Receipts and replies of this worker's gateways and of all others; everything is called on the loop.
+
+    Args:
+        config: checked settings.
+        writer: the worker's, started.
+        feedback: the log, for opt-outs.
+        orphans: receipts that nobody awaits yet.
+    """
+
+    def __init__(self, config: Config, writer: Writer, feedback: Feedback, orphans: Orphans) -> None:
+        self._config = config
+        self._topic = Names(config.cluster.prefix).receipts
+        self._writer = writer
+        self._feedback = feedback
+        self._orphans = orphans
+        self.listeners: dict[int, Listener] = {}
+        self.counts: Counter[str] = Counter()
+        self.position = 0
+        """Up to where the topic was read for every listener."""
+
+    async def start(self) -> None:
+        """Stand at the end of the topic."""
+        self._tail = await Tail(self._config.cluster, self._topic, 0).start()
+        self.position = await self._tail.end()
+        self._tail.seek(self.position)
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        await self._tail.stop()
+
+    async def follow(self) -> None:
+        """Hand on what is published from now on; runs until cancelled."""
+        while True:
+            for record in await self._tail.poll():
+                self.hand_on(record.value, self.listeners.values())
+                self.position = record.offset + 1
+
+    async def join(self, number: int, listener: Listener, start: int) -> None:
+        """Take a partition up, beginning with what was published from `start` on."""
+        self.listeners[number] = listener
+        if start >= self.position:
+            return  # `follow` has it before it
+        async with Tail(self._config.cluster, self._topic, 0) as tail:
+            tail.seek(max(start, await tail.first()))
+            async for records in tail.to_end():
+                for record in records:
+                    self.hand_on(record.value, [listener])
+
+    def leave(self, number: int, listener: Listener) -> None:
+        """Let a partition go, unless somebody else has taken it up since."""
+        if self.listeners.get(number) is listener:
+            del self.listeners[number]
+
+    # ---- what the gateways of this worker hear
+
+    async def receipt(self, receipt: Receipt) -> None:
+        """Settle a receipt here, or publish it; returns when it is safe."""
+        for listener in self.listeners.values():
+            if listener.core.receipts.awaits(receipt):
+                await listener.receipt(receipt)
+                return
+        self.counts["receipts_passed_on"] += 1
+        fields = [receipt.gateway, receipt.gateway_message_id, receipt.state.value, receipt.code, receipt.at_ms]
+        await self._publish({"receipt": fields})
+
+    async def reply(self, reply: MobileOriginated) -> None:
+        """Put a subscriber who wants no more on the list, and refund what waits for them; returns when it is safe."""
+        if not is_opt_out(reply.text):
+            self.counts["replies"] += 1
+            return
+        self.counts["opt_outs"] += 1
+        await self._publish({"opt_out": reply.subscriber})
+        await self._feedback.member(reply.subscriber, OPT_OUT_LIST, member=True)
+
+    async def _publish(self, said: dict[str, Any]) -> None:
+        await self._writer.write([Written(self._topic, 0, orjson.dumps(said))])
+
+    # ---- what all of them heard
+
+    def hand_on(self, value: bytes, listeners: Iterable[Listener]) -> None:
+        """Take a record of the topic to whom it concerns."""
+        said = orjson.loads(value)
+        if "opt_out" in said:
+            for listener in listeners:
+                listener.opted_out(said["opt_out"])
+            return
+        gateway, message_id, state, code, at_ms = said["receipt"]
+        receipt = Receipt(gateway, message_id, ReceiptState(state), code, at_ms)
+        for listener in listeners:
+            if listener.core.receipts.awaits(receipt):
+                listener.noted(receipt)
+                return
+        self._orphans.park(receipt, time.time_ns() // 1_000_000)

@@ -1,0 +1,158 @@
+"""One partition of decisions that this worker sends, from takeover to revocation.
+
+    open    fence the owner before ─► outbox read back ─► receipts since then ─► send
+    feed    decisions from the durable cursor on, as long as the dispatcher has room
+    close   take nothing more, let answers come in, commit them
+
+The dispatcher is that of `engine.dispatch`, with a topic for an outbox and with the gateways of the worker. Attempts
+that the owner before had committed, and that have no outcome, are UNKNOWN. A record of decisions that reaches no
+further than one before it came from a worker that had lost the partition, and is dropped; one that was offered before
+the takeover is known by its id.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from connectors.kafka.ledger import Ledger
+from connectors.kafka.tail import Tail
+from engine.dispatch import Dispatcher, Feedback, OnOutcome, Policy
+from engine.dispatch.model import Decided
+from engine.dispatch.shared import Shared
+from engine.flow.clock import Clock
+from engine.runtimes.cluster.dispatch.exchange import Exchange
+from engine.runtimes.cluster.dispatch.outbox import TopicOutbox
+from engine.runtimes.cluster.dispatch.wording import Wording
+from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter
+from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
+from engine.settings.config import Config
+
+ROOM_S = 0.02
+PLACE_S = 5.0
+"""How often a partition that has nothing to send says up to where it has heard of receipts."""
+DECISIONS, RECEIPTS = "decisions", "receipts"
+"""Cursors of the outbox: offsets of what is read next."""
+
+log = logging.getLogger("opportune.cluster")
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchContext:
+    """What the partitions of a worker have in common."""
+
+    config: Config
+    clock: Clock
+    wording: Wording
+    exchange: Exchange
+    feedback: Feedback
+    on_outcome: OnOutcome
+    shared: Shared
+
+
+class Outgoing:
+    """A partition while we own it; see the module.
+
+    Args:
+        number: the partition.
+        policy: how it is sent.
+        around: what the worker's partitions share.
+    """
+
+    def __init__(self, number: int, policy: Policy, around: DispatchContext) -> None:
+        config, names = around.config, Names(around.config.cluster.prefix)
+        self.number = number
+        self.read = 0
+        self._around = around
+        self._ledger = Ledger(config.cluster, names.outbox, number, f"{names.outbox}.{number}", MESSAGE_BYTES_MAX)
+        self._outbox = TopicOutbox(self._ledger)
+        self._tail = Tail(config.cluster, names.decisions, number)
+        self.dispatcher = Dispatcher(
+            policy, {}, None, around.feedback, around.clock.now_ms, self._outbox, around.on_outcome, around.shared
+        )
+        self._feeding: asyncio.Task[None] | None = None
+        self._closing = contextlib.AsyncExitStack()
+
+    async def open(self, thrown: Iterable[tuple[str, str, str]]) -> None:
+        """Take the partition over and begin to send; `thrown` are the switches as they stand."""
+        try:
+            await self._open(thrown)
+        except BaseException:
+            await self._closing.aclose()
+            raise
+
+    async def _open(self, thrown: Iterable[tuple[str, str, str]]) -> None:
+        began = time.monotonic()
+        await self._ledger.start()
+        self._closing.push_async_callback(self._ledger.stop)
+        self._closing.push_async_callback(self._outbox.close)
+        await self._outbox.load()
+        core = self.dispatcher.core
+        self.dispatcher.take_up(thrown)
+        self._closing.callback(self._around.exchange.leave, self.number, self.dispatcher)
+        await self._around.exchange.join(self.number, self.dispatcher, core.cursors.get(RECEIPTS, 0))
+        await self._tail.start()
+        self._closing.push_async_callback(self._tail.stop)
+        self.read = max(core.cursors.get(DECISIONS, 0), await self._tail.first())
+        self._tail.seek(self.read)
+        await self.dispatcher.start()
+        self._feeding = asyncio.create_task(self._feed(), name=f"feed {self.number}")
+        log.info(
+            "partition %d is sent from decision record %d on, %d sends wait, %.1f s",
+            self.number, self.read, len(core.sends), time.monotonic() - began,
+        )  # fmt: skip
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended sending or feeding, if something did."""
+        fed = self._feeding
+        if self.dispatcher.failure is None and fed is not None and fed.done() and not fed.cancelled():
+            return fed.exception()
+        return self.dispatcher.failure
+
+    async def close(self, wait_s: float) -> None:
+        """Take nothing more, wait for answers at most `wait_s`, commit, let go."""
+        if self._feeding is not None:
+            self._feeding.cancel()
+            await asyncio.wait([self._feeding])
+        if self.dispatcher.failure is None:
+            await self.dispatcher.stop(wait_s)
+        else:
+            await self.dispatcher.abandon()
+        await self._closing.aclose()
+
+    # ---- feeding
+
+    async def _feed(self) -> None:
+        placed_s = time.monotonic()
+        further = StaleRecordFilter()
+        while True:
+            while not self.dispatcher.room():  # noqa: ASYNC110 sends end for many reasons, one asks
+                await asyncio.sleep(ROOM_S)
+            records = await self._tail.poll()
+            for record in records:
+                decisions = further.decisions(record.value)
+                if decisions is not None:
+                    await self._offer(await self._around.wording.decided(self.number, decisions))
+                self.read = record.offset + 1
+            if records or time.monotonic() - placed_s > PLACE_S:
+                placed_s = time.monotonic()
+                self._place()
+
+    async def _offer(self, decided: list[Decided]) -> None:
+        """Offer the decisions of a record, as many at a time as there is room for."""
+        while decided:
+            room = self.dispatcher.room()
+            if room:
+                self.dispatcher.offer(decided[:room])
+                decided = decided[room:]
+            else:
+                await asyncio.sleep(ROOM_S)
+
+    def _place(self) -> None:
+        """Say up to where everything was taken over, where that has moved."""
+        places = {DECISIONS: self.read, RECEIPTS: self._around.exchange.position}
+        if places != {name: self.dispatcher.cursors.get(name) for name in places}:
+            self.dispatcher.offer((), places)

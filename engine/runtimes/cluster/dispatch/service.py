@@ -1,0 +1,318 @@
+"""Dispatch: which partitions of decisions this worker sends, its gateways, and what it obeys.
+
+Faust assigns the partitions of `decisions`, in a consumer group of dispatchers: one that comes or goes disturbs nobody
+who decides. Reading is below the agent, because a dispatcher goes on from the cursor in its outbox, holds back when its
+queue is full, and acknowledges nothing until it is durable: the agent only pauses what Faust would fetch.
+
+Gateways belong to the worker and are shared by its partitions; rates and quotas are split (`shares`). A spool has a
+folder of its own in each worker, below the one that is configured and named as the worker's data directory. A switch
+comes over the topic `control` (`control_topic`), holds at once for what waits, and is known to whoever starts later.
+
+A partition that another worker has fenced sends nothing more here and is dropped. Where that worker had been given the
+partition, an assignment follows; where it had not, and only woke up late, nobody sends once it has died: unless an
+assignment comes within `LOST_SESSIONS`, this worker ends, and the partition is given anew. Any other fault of one ends
+the worker at once, because nobody can say whether its last transaction was committed: whoever takes over reads it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from connectors.contract import Outcome
+from connectors.desk.desk import BehindError, Desk, NotDurableError
+from connectors.desk.queue import QueueLostError
+from connectors.gateways import open_gateway
+from connectors.kafka.writer import Writer
+from engine.book.shelf import BookShelf
+from engine.dispatch import DESK, Action, Decided, Policy, Scope
+from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
+from engine.dispatch.receipts import Orphans
+from engine.dispatch.shared import Shared
+from engine.flow.clock import WallClock
+from engine.flow.feedback import Feedback
+from engine.metrics import Metrics
+from engine.runtimes.cluster.dispatch.exchange import Exchange
+from engine.runtimes.cluster.dispatch.outbox import LostError
+from engine.runtimes.cluster.dispatch.outgoing import DispatchContext, Outgoing
+from engine.runtimes.cluster.dispatch.shares import partition_policy, process_rates
+from engine.runtimes.cluster.dispatch.wording import Wording
+from engine.runtimes.cluster.shared.control_topic import ControlTopic, Switch
+from engine.runtimes.cluster.shared.texts import TopicTexts
+from engine.runtimes.cluster.shared.topics import Names
+from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
+from engine.runtimes.sending import make_policy
+from engine.settings.config import Config, SmppGateway, SpoolGateway
+from rules.model import Book
+
+POLL_S = 0.1
+ANSWERS_S = 5.0
+"""How long answers of gateways are waited for when a partition is let go; what has none by then is UNKNOWN."""
+OPENING_MAX = 8
+LOST_SESSIONS = 2
+"""Session timeouts in which an assignment must follow the loss of a partition."""
+
+log = logging.getLogger("opportune.cluster")
+
+
+def _own(config: Config, gateway: SmppGateway | SpoolGateway) -> SmppGateway | SpoolGateway:
+    """Return a gateway as this worker opens it: two processes cannot write one spool file."""
+    if isinstance(gateway, SpoolGateway):
+        return gateway.model_copy(update={"folder": gateway.folder / config.data.directory.name})
+    return gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A partition that is assigned to us and that another worker has fenced: where we stood, and since when."""
+
+    read: int
+    since_s: float
+
+
+class Dispatch:
+    """The sending half of a worker; everything is called on the loop.
+
+    Args:
+        config: checked settings.
+        shelf: books by version.
+        control_topic: what every worker knows.
+        metrics: what is counted.
+        writer: the worker's, started.
+        feedback: the log.
+        texts: the worker's, started.
+        desk: the front desk, where this worker has one.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        shelf: BookShelf,
+        control_topic: ControlTopic,
+        metrics: Metrics,
+        writer: Writer,
+        feedback: Feedback,
+        texts: TopicTexts,
+        desk: Desk | None = None,
+    ) -> None:
+        self._config = config
+        self._control_topic = control_topic
+        self._metrics = metrics
+        self._feedback = feedback
+        self._desk = desk
+        self._clock = WallClock()
+        self._orphans = Orphans()
+        self._wording = Wording(shelf, control_topic, texts)
+        self._exchange = Exchange(config, writer, feedback, self._orphans)
+        self._gateways = {
+            name: open_gateway(name, _own(config, one), self._clock.now_ms) for name, one in config.gateways.items()
+        }
+        self._doors: dict[str, Door] = {}
+        self._changing = asyncio.Lock()
+        self._assignment = 0
+        self._withdrawing: set[asyncio.Task[None]] = set()
+        self._away_since_s: dict[int, float] = {}
+        self.owned: dict[int, Outgoing] = {}
+        self.lost: dict[int, Lost] = {}
+        self._watchdog = Watchdog(
+            config,
+            Names(config.cluster.prefix).decisions,
+            lambda: {number: one.read - 1 for number, one in (self.owned | self.lost).items()},
+            lambda: [*self.lost, *(number for number, one in self.owned.items() if not one.dispatcher.room())],
+        )
+
+    async def start(self) -> None:
+        """Connect, open the gateways; GatewayError when one cannot be opened as configured."""
+        policy = self._policy()
+        self._doors = {name: GatewayDoor(one, policy.channels) for name, one in self._gateways.items()}
+        if self._desk is not None:
+            self._doors[DESK] = DeskDoor(self._desk)
+        await self._exchange.start()
+        await self._watchdog.start()
+        for gateway in self._gateways.values():
+            await gateway.start(self._exchange.receipt, self._exchange.reply)
+        self._control_topic.listeners.append(self._follow)
+        self._control_topic.switch_listeners.append(self._apply_switch)
+
+    async def stop(self) -> None:
+        """Let every partition go, close the gateways."""
+        await self.revoked()
+        for gateway in self._gateways.values():
+            await gateway.stop()
+        await self._watchdog.stop()
+        await self._exchange.stop()
+
+    def work(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """Yield what is to run until cancelled: each follows a topic, or the partitions, and raises what ended it."""
+        yield self._exchange.follow()
+        yield self._watchdog.run()
+        yield self._watch()
+
+    # ---- partitions
+
+    async def assigned(self, numbers: Collection[int]) -> None:
+        """Open the partitions that are ours now; gives up where another assignment comes in between."""
+        self._assignment += 1
+        mine = self._assignment
+        async with self._changing:
+            if set(numbers) == set(self.owned):
+                return
+            await self._close_all()
+            await self._control_topic.catch_up()
+            policy, partitions = self._policy(), self._config.data.partitions
+            around = DispatchContext(
+                self._config,
+                self._clock,
+                self._wording,
+                self._exchange,
+                self._feedback,
+                self._measure,
+                Shared(self._doors, process_rates(policy, partitions, len(numbers)), self._orphans),
+            )
+            room = asyncio.Semaphore(OPENING_MAX)
+
+            async def open_one(number: int) -> None:
+                async with room:
+                    if self._assignment != mine:
+                        return
+                    one = Outgoing(number, partition_policy(policy, number, partitions, len(numbers)), around)
+                    await one.open(self._thrown())
+                    self.owned[number] = one
+
+            await asyncio.gather(*(open_one(number) for number in sorted(numbers)))
+
+    async def revoked(self) -> None:
+        """Close every partition: eager assignment takes them all before it gives any."""
+        self._assignment += 1
+        async with self._changing:
+            await self._close_all()
+
+    async def _close_all(self) -> None:
+        closing = list(self.owned.values())
+        self.owned.clear()
+        self.lost.clear()
+        await asyncio.gather(*(one.close(ANSWERS_S) for one in closing))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            self._judge_lost()
+            for number, one in list(self.owned.items()):
+                if self.owned.get(number) is not one:
+                    continue  # an assignment came while we closed another
+                fault = one.failure
+                if isinstance(fault, LostError):
+                    log.warning("partition %d is sent by another worker: %s", number, fault)
+                    del self.owned[number]
+                    self.lost[number] = Lost(one.read, time.monotonic())
+                    await one.close(0.0)
+                elif fault is not None:
+                    raise fault
+                else:
+                    self._check_log_reachable(number, one)
+
+    def _judge_lost(self) -> None:
+        """Raise SilentError when a lost partition is not assigned anew: nobody may send it."""
+        silent_s = LOST_SESSIONS * self._config.cluster.session_timeout_ms / 1000
+        for number, one in self.lost.items():
+            away_s = time.monotonic() - one.since_s
+            if away_s > silent_s:
+                raise SilentError(
+                    f"partition {number} was taken by another worker {away_s:.0f} s ago and is still assigned to us; "
+                    f"{LOST_SESSIONS} session timeouts are {silent_s:.0f} s"
+                )
+
+    def _check_log_reachable(self, number: int, one: Outgoing) -> None:
+        """Raise SilentError when the log has taken no outcome for too long: only another process may do better."""
+        if not one.dispatcher.log_away:
+            self._away_since_s.pop(number, None)
+            return
+        now_s, silent_s = time.monotonic(), self._config.cluster.silent_s
+        away_s = now_s - self._away_since_s.setdefault(number, now_s)
+        if away_s > silent_s:
+            raise SilentError(
+                f"partition {number} could tell the log nothing for {away_s:.0f} s; silent_s={silent_s}: "
+                f"{one.dispatcher.fault}"
+            )
+
+    # ---- what it follows
+
+    def _policy(self) -> Policy:
+        assert self._control_topic.active is not None
+        return make_policy(self._config, self._control_topic.active)
+
+    def _follow(self, book: Book) -> None:
+        """Send by the channels of a new book from now on."""
+        policy, partitions = make_policy(self._config, book), self._config.data.partitions
+        for number, one in self.owned.items():
+            one.dispatcher.core.follow(partition_policy(policy, number, partitions, len(self.owned)))
+
+    def _thrown(self) -> list[tuple[str, str, str]]:
+        return [(one["kind"], one["name"], one["action"]) for one in self._control_topic.switches.values()]
+
+    def _apply_switch(self, switch: Switch) -> None:
+        scope, name, action = Scope(switch["kind"]), switch["name"], Action(switch["action"])
+        for one in self.owned.values():
+            one.dispatcher.obey(scope, name, action)
+        if action is Action.KILL and self._desk is not None and scope is not Scope.CHANNEL:
+            task = asyncio.create_task(self._withdraw("rule" if scope is Scope.RULE else "campaign", name))
+            self._withdrawing.add(task)
+            task.add_done_callback(self._withdrawing.discard)
+
+    async def _withdraw(self, kind: Literal["rule", "campaign"], name: str) -> None:
+        assert self._desk is not None
+        try:
+            await self._desk.withdraw(kind, name)
+        except (QueueLostError, BehindError, NotDurableError) as fault:
+            log.warning("kill %s %s: its cards stay on the screens: %s", kind, name, fault)
+
+    # ---- what it tells
+
+    def queued(self, scope: Scope, name: str) -> int:
+        """Return how many sends of a scope wait in this worker."""
+        return sum(one.dispatcher.queued(scope, name) for one in self.owned.values())
+
+    def status(self) -> dict[str, Any]:
+        """Return the figures of every partition, and of what the network said."""
+        partitions = {str(number): one.dispatcher.status() for number, one in self.owned.items()}
+        return {"partitions": partitions, "lost": sorted(self.lost), **dict(self._exchange.counts)}
+
+    def gateways(self) -> Mapping[str, Mapping[str, int | str]]:
+        """Return the figures of every gateway, by name."""
+        return {name: dict(gateway.status()) for name, gateway in self._gateways.items()}
+
+    def add_gauges(self) -> None:
+        """Show partitions and gateways."""
+        gauges = self._metrics.gauges
+
+        def links() -> Iterator[tuple[dict[str, str], float]]:
+            return (({"gateway": name}, float(told["links_up"])) for name, told in self.gateways().items())
+
+        gauges.add("opportune_gateway_links", "Links of a gateway that are up.", ("gateway",), links)
+        gauges.add(
+            "opportune_lag_decisions",
+            "Records of decisions that wait to be taken over.",
+            ("partition",),
+            lambda: (({"partition": str(number)}, float(lag)) for number, lag in self._watchdog.lags.items()),
+        )
+        for name, text, figure in (
+            ("waiting_sends", "Decisions taken over and not handed to a gateway.", "waiting"),
+            ("flying_sends", "Decisions handed to a gateway that has not answered.", "in_flight"),
+            ("untold_outcomes", "Outcomes that the log does not have yet.", "untold"),
+            ("awaited_receipts", "Messages whose receipts have not come.", "awaiting_receipts"),
+            ("outbox_bytes", "Bytes that a new owner would read.", "outbox_bytes"),
+        ):
+
+            def read(figure: str = figure) -> Iterator[tuple[dict[str, str], float]]:
+                return (
+                    ({"partition": str(number)}, float(one.dispatcher.status()[figure]))
+                    for number, one in self.owned.items()
+                )
+
+            gauges.add(f"opportune_{name}", text, ("partition",), read)
+
+    def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
+        self._metrics.sends.labels(gateway, outcome.state.value).inc()
+        self._metrics.to_gateway.observe(max(now_ms - what.at_ms, 0) / 1000)

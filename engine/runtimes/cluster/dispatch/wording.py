@@ -1,0 +1,38 @@
+"""What is said to subscribers of the decisions in a record: books and texts, as a worker that sends knows them.
+
+A record may name a book, or a text, that is on its way: both are read up to their ends again before anything is worded.
+"""
+
+from engine.book.shelf import BookShelf
+from engine.dispatch.model import Decided
+from engine.dispatch.wording import decided_of
+from engine.runtimes.cluster.shared.control_topic import ControlTopic
+from engine.runtimes.cluster.shared.texts import TopicTexts
+from rules.model import Book
+from state.decisions import decode
+
+
+class Wording:
+    """Books and texts for sending; everything is called on the loop.
+
+    Args:
+        shelf: books by version.
+        control_topic: where books come from.
+        texts: the worker's.
+    """
+
+    def __init__(self, shelf: BookShelf, control_topic: ControlTopic, texts: TopicTexts) -> None:
+        self._shelf = shelf
+        self._control_topic = control_topic
+        self._texts = texts
+
+    async def decided(self, number: int, value: bytes) -> list[Decided]:
+        """Return what is to be sent of one partition's record."""
+        batch = decode(value)
+        book = await self._book(batch.book)
+        return await self._texts.complete(lambda: list(decided_of(number, batch, book, self._texts)))
+
+    async def _book(self, version: str) -> Book:
+        if not self._control_topic.knows(version):
+            await self._control_topic.catch_up()
+        return self._shelf.get(version).book

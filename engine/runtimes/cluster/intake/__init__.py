@@ -1,0 +1,1 @@
+"""Intake: raw records of Kafka packed into frames of the log."""

@@ -1,0 +1,67 @@
+"""Rows that the product itself makes, written into the log: outcomes, visits, answers, list changes.
+
+`engine.flow.feedback.Feedback` builds the rows; this is the `Appender` under it in a cluster. Rows go as one frame into
+each partition of `log` that their subscribers belong to, their texts into `texts`. A frame that did not come from a raw
+topic carries no raw offsets, so nobody takes it for a repeated one: an `append` that failed and is repeated writes its
+rows twice. Partitions leave a repeated visit or answer out (`engine.flow.repeats`); an outcome settles its contact
+once.
+
+One producer writes everything, so rows stand in a partition in the order in which they were appended.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from connectors.kafka.writer import Writer, Written
+from engine.runtimes.cluster.shared.texts import text_key
+from engine.runtimes.cluster.shared.topics import Names
+from engine.settings.config import Config
+from state.batch import Batch, Row, from_rows, select
+from state.frame import Frame, FrameKind, encode
+from state.hashing import rows_by_partition
+from state.schema import Schema
+
+TEXTS_MAX = 100_000
+"""Texts remembered as written: terminals and visits have no end of new names."""
+
+
+class TopicAppender:
+    """Appends rows to the log of their subscribers' partitions.
+
+    Args:
+        config: checked settings.
+        writer: the worker's, started; it stays the caller's.
+        schema: the schema of the active book.
+        wall_ms: wall clock, for the time of appending.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        writer: Writer,
+        schema: Callable[[], Schema],
+        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._names = Names(config.cluster.prefix)
+        self._partitions = config.data.partitions
+        self._schema = schema
+        self._wall_ms = wall_ms
+        self._writer = writer
+        self._kept: set[int] = set()
+
+    async def append(self, rows: Sequence[Row]) -> None:
+        """Append rows; returns when they are durable. BrokerError when they may not be: append them again."""
+        batch = from_rows(self._schema(), rows)
+        texts, batch.strings = [pair for pair in batch.strings if pair[0] not in self._kept], []
+        new = [Written(self._names.texts, 0, text, text_key(hashed)) for hashed, text in texts]
+        await self._writer.write([*new, *self._frames(batch)])
+        if len(self._kept) + len(texts) > TEXTS_MAX:
+            self._kept.clear()
+        self._kept.update(hashed for hashed, _ in texts)
+
+    def _frames(self, batch: Batch) -> Iterator[Written]:
+        append_ms = self._wall_ms()
+        for number, rows in enumerate(rows_by_partition(batch.subscriber, self._partitions)):
+            if rows.shape[0]:
+                frame = encode(Frame(FrameKind.EVENTS, append_ms, select(batch, rows)))
+                yield Written(self._names.log, number, frame, at_ms=append_ms)

@@ -1,0 +1,471 @@
+"""config.toml: every setting, with its unit, default and bound.
+
+A setting is declared once, here or in its connector's own config module, and documented where it is declared; the
+comments of the shipped config.toml are made from these descriptions (`engine.settings.text`, compared by a test).
+
+    ConfigErrors(ValueError)    every fault of the file at once, each with file:line:column, name, value and bound
+
+Reading is pure: no socket, no secret, no directory is touched. Secrets are references ({env = ...} or {file = ...}).
+Paths are relative to the folder of the file. What needs the book (does a channel exist?) is checked by who has both.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from connectors.desk.config import DeskConfig
+from connectors.gateways.smpp.config import SmppConfig
+from connectors.gateways.spool.config import SpoolConfig
+from connectors.kafka.config import KafkaConfig
+from connectors.secret import Secret
+from connectors.sources.files.config import FilesConfig
+from connectors.sources.http.config import HttpConfig
+from connectors.sources.kafka.config import RawConfig
+from connectors.sources.tcp.config import TcpConfig
+from engine.settings.send_windows import SendWindow
+from rules.diagnostics import nearest
+from rules.toml import Document, read_document
+
+SHIPPED = Path("config.toml")
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown names are refused, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """Where everything durable lies, and how the work is split."""
+
+    directory: Annotated[Path, Field(description="Data directory: log, journal, state, dead letters.")] = Path(
+        "var/data"
+    )
+    partitions: Annotated[
+        int, Field(ge=1, le=256, description="Partitions of the subscribers; fixed once the directory holds data.")
+    ] = 2
+    threads: Annotated[int, Field(ge=1, le=64, description="Fold threads; more than partitions are not started.")] = 2
+    clock: Annotated[
+        Literal["wall", "events"],
+        Field(
+            description="What stamps frames and times dispatch: the wall clock, or the events' own time, never going "
+            "back, for recorded and generated days. A network in operation says wall."
+        ),
+    ] = "wall"
+
+
+class BookConfig(Section):
+    """The rule book that decides."""
+
+    folder: Annotated[Path, Field(description="Folder of the book's TOML files.")] = Path("rules/book")
+    watch: Annotated[bool, Field(description="Load the book again when a file changes.")] = True
+    poll_ms: Annotated[int, Field(ge=50, le=60_000, description="Milliseconds between two looks at the folder.")] = 300
+
+
+class LogConfig(Section):
+    """The log of events and the journal of decisions."""
+
+    segment_bytes: Annotated[int, Field(ge=MIB, le=GIB, description="Bytes of a segment; the first are smaller.")] = (
+        64 * MIB
+    )
+    log_hours_max: Annotated[
+        int,
+        Field(ge=0, le=87_600, description="Hours that frames are kept when recovery does not need them; 0 for ever."),
+    ] = 168
+    log_bytes_max: Annotated[
+        int, Field(ge=0, description="Bytes of log a partition may keep beyond what recovery needs; 0 without bound.")
+    ] = 20 * GIB
+    journal_hours_max: Annotated[
+        int, Field(ge=0, le=87_600, description="Hours that decisions are kept, for why and for reports; 0 for ever.")
+    ] = 2_160
+    journal_bytes_max: Annotated[
+        int, Field(ge=0, description="Bytes of journal a partition may keep; 0 without bound.")
+    ] = 20 * GIB
+
+
+class StateConfig(Section):
+    """What is remembered of each subscriber, and how much of it in memory."""
+
+    memory_subscribers: Annotated[
+        int,
+        Field(ge=1_000, le=200_000_000, description="Subscribers in memory; those longest unseen sleep on disk."),
+    ] = 2_000_000
+    recovery_target_s: Annotated[
+        float, Field(gt=0, le=3_600, description="Seconds a start after a crash may take; paces the page sweep.")
+    ] = 10.0
+    contacts_max: Annotated[
+        int, Field(ge=1, le=200, description="Contacts remembered of a subscriber; a cap that needs more says no.")
+    ] = 24
+    dedupe_window_s: Annotated[
+        int, Field(ge=1, le=604_800, description="Seconds in which an event's id acts once.")
+    ] = 3_600
+    dedupe_ids_max: Annotated[
+        int, Field(ge=1_000, le=100_000_000, description="Ids remembered for that, per partition; the oldest go first.")
+    ] = 1_000_000
+    strings_max: Annotated[
+        int, Field(ge=1_000, le=100_000_000, description="Different texts kept readable; later ones show as a number.")
+    ] = 2_000_000
+
+
+SourceConfig = FilesConfig | TcpConfig | HttpConfig | RawConfig
+
+
+class SourcesConfig(Section):
+    """Where events come from; any number of each kind."""
+
+    files: Annotated[tuple[FilesConfig, ...], Field(description="Watched directories.")] = ()
+    tcp: Annotated[tuple[TcpConfig, ...], Field(description="TCP listeners.")] = ()
+    http: Annotated[tuple[HttpConfig, ...], Field(description="Routes of the HTTP front.")] = ()
+    kafka: Annotated[tuple[RawConfig, ...], Field(description="Raw topics of a cluster.")] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [source.name for source in self.every]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"source name={twice[0]!r} must be used once")
+        return self
+
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        readers: dict[str, str] = {}
+        for source in self.kafka:
+            first = readers.setdefault(source.topic, source.name)
+            if first != source.name:
+                raise ValueError(
+                    f"topic={source.topic!r} must be read by one source, not by {first!r} and {source.name!r}; one "
+                    "source takes events of all types: name them by mapping.types, their fields by mapping.rename"
+                )
+        return self
+
+    @property
+    def every(self) -> tuple[SourceConfig, ...]:
+        """All sources, of whatever kind."""
+        return (*self.files, *self.tcp, *self.http, *self.kafka)
+
+
+class Paced(Section):
+    """What dispatch knows of every gateway."""
+
+    rate_per_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1_000_000,
+            description="Messages on the air a second that this gateway is given, all channels together: every part "
+            "of a long text counts, as message centres count them.",
+        ),
+    ] = 100.0
+
+
+class SpoolGateway(SpoolConfig, Paced):
+    """A gateway that appends each message to an NDJSON file: the default, for trials and for other systems to read."""
+
+
+class SmppGateway(SmppConfig, Paced):
+    """An SMSC spoken to over SMPP 3.4."""
+
+
+GatewayConfig = Annotated[SpoolGateway | SmppGateway, Field(discriminator="kind")]
+
+
+class ChannelConfig(Section):
+    """How one channel of the book is sent: by which gateway, when, how many, how often tried."""
+
+    gateway: Annotated[str, Field(min_length=1, description="Gateway that sends it, one of [gateways.*].")]
+    reroute: Annotated[
+        tuple[str, ...], Field(description="Gateways tried in order when the first says that another should.")
+    ] = ()
+    source_address: Annotated[str, Field(max_length=21, description="Sender shown to the subscriber.")] = ""
+    windows: Annotated[
+        tuple[SendWindow, ...],
+        Field(description='When to send, in the book\'s zone, as "mon-fri 08:00-21:00"; none: always.'),
+    ] = ()
+    quota_per_day: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Messages on the air a calendar day, all subscribers together: every part of a long text "
+            "counts, a card counts one; 0 without bound.",
+        ),
+    ] = 0
+    rate_per_s: Annotated[
+        float,
+        Field(gt=0, le=1_000_000, description="Messages on the air a second; every part of a long text counts."),
+    ] = 50.0
+    attempts_max: Annotated[int, Field(ge=1, le=100, description="Tries until a send that may be retried fails.")] = 5
+    retry_ms_min: Annotated[int, Field(ge=10, le=3_600_000, description="First wait before a retry; milliseconds.")] = (
+        2_000
+    )
+    retry_ms_max: Annotated[int, Field(ge=10, le=86_400_000, description="Longest wait before a retry.")] = 300_000
+
+    @model_validator(mode="after")
+    def _waits_in_order(self) -> Self:
+        if self.retry_ms_max < self.retry_ms_min:
+            raise ValueError(f"retry_ms_max={self.retry_ms_max} must be >= retry_ms_min={self.retry_ms_min}")
+        return self
+
+
+class DispatchConfig(Section):
+    """Between journal and doors."""
+
+    queue_max: Annotated[
+        int, Field(ge=100, le=10_000_000, description="Sends waiting in memory; the rest waits in the journal.")
+    ] = 100_000
+    in_flight_max: Annotated[
+        int, Field(ge=1, le=100_000, description="Sends handed to gateways and not answered yet.")
+    ] = 1_000
+    drain_wait_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=86_400,
+            description="Seconds without any send or answer after which `run --drain` ends; what waits then is sent by "
+            "the next run.",
+        ),
+    ] = 30.0
+
+
+class HttpFrontConfig(Section):
+    """The HTTP front: events, desk, status, metrics, pause and kill."""
+
+    enabled: Annotated[bool, Field(description="Whether it listens.")] = True
+    host: Annotated[str, Field(description="Address to listen on; only this machine unless changed.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8_080
+    token: Annotated[
+        Secret | None,
+        Field(description="Bearer token for pause, resume and kill. Without it only this machine may ask."),
+    ] = None
+
+
+class MetricsConfig(Section):
+    """What is counted and shown."""
+
+    enabled: Annotated[bool, Field(description="Serve /metrics for Prometheus.")] = True
+    rules_max: Annotated[
+        int, Field(ge=1, le=100_000, description="Rules with a series of their own; the rest is counted as other.")
+    ] = 1_000
+    status_ms: Annotated[int, Field(ge=50, le=60_000, description="Milliseconds between two figures of `status`.")] = (
+        1_000
+    )
+
+
+class LimitsConfig(Section):
+    """Bounds of the flow inside the process."""
+
+    batch_events_max: Annotated[
+        int, Field(ge=64, le=1 << 20, description="Events folded at a time: larger is cheaper, smaller is sooner.")
+    ] = 16_384
+    intake_bytes_max: Annotated[
+        int, Field(ge=MIB, le=16 * GIB, description="Bytes offered and not yet in the log; above it sources wait.")
+    ] = 64 * MIB
+    dead_letters_bytes_max: Annotated[
+        int, Field(ge=MIB, description="Bytes of dead letters kept; the oldest go first.")
+    ] = GIB
+
+
+AgentName = Literal["intake", "decide", "dispatch"]
+
+
+class ClusterConfig(KafkaConfig):
+    """Kafka, for `opportune worker` and `opportune topics`; `opportune run` needs none of it."""
+
+    prefix: Annotated[
+        str,
+        Field(description="What the names of our topics and groups begin with.", pattern=r"^[A-Za-z0-9._-]{0,100}$"),
+    ] = "opportune."
+    replicas: Annotated[int, Field(ge=1, le=16, description="Copies of each topic; 1 loses data with a disk.")] = 3
+    agents: Annotated[
+        tuple[AgentName, ...],
+        Field(min_length=1, description="What a worker does: intake packs raw topics, decide decides, dispatch sends."),
+    ] = ("intake", "decide", "dispatch")
+    session_timeout_ms: Annotated[
+        int, Field(ge=1_000, le=60_000, description="Silence after which a worker counts as dead; milliseconds.")
+    ] = 6_000
+    standby_copies: Annotated[
+        int,
+        Field(ge=0, le=8, description="Other workers that keep a copy of a partition's pages, to take over sooner."),
+    ] = 0
+    intake_wait_ms: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000,
+            description="Milliseconds that raw records are collected at least, where few come, before they are packed.",
+        ),
+    ] = 5
+    intake_records_max: Annotated[
+        int, Field(ge=64, le=1 << 20, description="Records of one raw partition that are packed at a time.")
+    ] = 32_768
+    missing_frames: Annotated[
+        Literal["hold", "skip"],
+        Field(
+            description="What becomes of a partition whose log has lost frames that it still needs: hold leaves it "
+            "undecided; skip goes on without them, and features and caps do not know what they held."
+        ),
+    ] = "hold"
+    silent_s: Annotated[
+        float, Field(ge=5, le=86_400, description="Seconds without progress, with frames waiting, until a worker ends.")
+    ] = 60.0
+
+
+class Config(Section):
+    """Everything that can be set. Sections that are left out take their defaults."""
+
+    data: DataConfig = DataConfig()
+    book: BookConfig = BookConfig()
+    log: LogConfig = LogConfig()
+    state: StateConfig = StateConfig()
+    limits: LimitsConfig = LimitsConfig()
+    sources: SourcesConfig = SourcesConfig()
+    gateways: Annotated[dict[str, GatewayConfig], Field(description="Gateways by name.")] = {}
+    channels: Annotated[dict[str, ChannelConfig], Field(description="Sending of the book's channels, by name.")] = {}
+    dispatch: DispatchConfig = DispatchConfig()
+    desk: DeskConfig = DeskConfig()
+    http: HttpFrontConfig = HttpFrontConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    cluster: ClusterConfig = ClusterConfig()
+
+
+class ConfigErrors(ValueError):  # noqa: N818 - it carries many errors, and its name says so
+    """A configuration cannot be used; `faults` are the lines to print, in the order of their places."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration file; ConfigErrors tells every fault, OSError that the file cannot be read."""
+    octets = path.read_bytes()
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError as fault:
+        line = octets.count(b"\n", 0, fault.start) + 1
+        column = fault.start - octets.rfind(b"\n", 0, fault.start)
+        raise ConfigErrors([f"{path}:{line}:{column}: byte 0x{octets[fault.start]:02x} is not UTF-8"]) from fault
+    config = parse_config(text.replace("\r\n", "\n"), str(path))
+    return _from_folder(config, path.parent)
+
+
+def parse_config(text: str, file: str = "config.toml") -> Config:
+    """Read a configuration from text; paths stay as written."""
+    document = read_document(file, text)
+    if document.faults:
+        raise ConfigErrors([f"{fault.place}: {fault.message}" for fault in document.faults])
+    try:
+        config = Config.model_validate(tomllib.loads(text))
+    except ValidationError as error:
+        faults = sorted(_faults(error, document))
+        raise ConfigErrors([fault for *_, fault in faults]) from error
+    undeclared = list(_undeclared_gateways(config, document))
+    if undeclared:
+        raise ConfigErrors(undeclared)
+    return config
+
+
+def _from_folder(config: Config, folder: Path) -> Config:
+    """Make relative paths relative to the folder of the file they stand in."""
+
+    def moved(model: BaseModel) -> BaseModel:
+        changes: dict[str, Any] = {}
+        for name in type(model).model_fields:
+            value = getattr(model, name)
+            if isinstance(value, Path):
+                changes[name] = folder / value
+            elif isinstance(value, BaseModel):
+                changes[name] = moved(value)
+            elif isinstance(value, tuple):
+                changes[name] = tuple(moved(item) if isinstance(item, BaseModel) else item for item in value)
+            elif isinstance(value, dict):
+                changes[name] = {k: moved(v) if isinstance(v, BaseModel) else v for k, v in value.items()}
+        return model.model_copy(update=changes)
+
+    whole = moved(config)
+    assert isinstance(whole, Config)
+    return whole
+
+
+def _undeclared_gateways(config: Config, document: Document) -> Iterator[str]:
+    for name, channel in config.channels.items():
+        for path, gateway in [("gateway", channel.gateway), *(("reroute", other) for other in channel.reroute)]:
+            if gateway not in config.gateways:
+                place = document.place(("channels", name, path))
+                known = nearest(gateway, config.gateways) or f"there are: {', '.join(config.gateways) or 'none'}"
+                yield f"{place}: channels.{name}.{path}={gateway!r} is not declared in [gateways.*]; {known}"
+
+
+def _faults(error: ValidationError, document: Document) -> Iterator[tuple[int, int, str]]:
+    """Each fault as line, column and text."""
+    for fault in error.errors(include_url=False):
+        path = _written(document, fault["loc"])
+        unknown = fault["type"] == "extra_forbidden"
+        place = document.place(path, key=unknown)
+        name = ".".join(str(part) for part in path)
+        yield place.line, place.column, f"{place}: {_message(name, fault)}"
+
+
+def _written(document: Document, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The path as the file has it: without the tags that pydantic puts between a union and its members."""
+    path: list[int | str] = []
+    value: Any = document.head
+    for depth, part in enumerate(location):
+        here = isinstance(value, dict) and part in value
+        there = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if here or there:
+            value = value[part]
+        elif depth < len(location) - 1:
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _message(name: str, fault: Any) -> str:
+    kind, text = fault["type"], str(fault["msg"]).removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        hint = nearest(name.rpartition(".")[2], _names(fault["loc"]))
+        return f"{name} is no setting" + (f"; {hint}" if hint else "")
+    if kind == "missing":
+        return f"{name} is missing"
+    if kind == "value_error":
+        return text if not name else f"{name}: {text}"
+    if "instance of Secret" in text:
+        return f"{name} must say where the secret lies, {{ env = ... }} or {{ file = ... }}, not what it is"
+    bound = text.replace("Input should be a valid", "must be a").replace("Input should be", "must be")
+    bound = bound.replace("Input is not a valid path for <class 'pathlib.Path'>", "must be a path")
+    bound = bound.replace("Input tag", "must be a known kind:").replace("a integer", "an integer")
+    for words, sign in _SIGNS:
+        bound = bound.replace(words, sign)
+    return f"{name}={fault['input']!r} {bound}" if "must be" in bound else f"{name}={fault['input']!r}: {bound}"
+
+
+_SIGNS = (
+    ("greater than or equal to", ">="),
+    ("less than or equal to", "<="),
+    ("greater than", ">"),
+    ("less than", "<"),
+)
+
+
+def _names(location: tuple[int | str, ...]) -> list[str]:
+    """Every setting that the section at `location` knows."""
+    models: list[type[BaseModel]] = [Config]
+    for part in location[:-1]:
+        following = [inner for model in models for inner in _models(model, part)]
+        models = following or models
+    return [name for model in models for name in model.model_fields]
+
+
+def _models(model: type[BaseModel], part: int | str) -> Iterator[type[BaseModel]]:
+    info = model.model_fields.get(str(part))
+    stack: list[Any] = [info.annotation] if info else []
+    while stack:
+        kind = stack.pop()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield kind
+        stack += get_args(kind)
