@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from rules.gates import Gate
+from rules.gates import word_of
 from rules.model import Book
 from state.decisions import DecisionBatch, OutcomeState
 
@@ -138,9 +138,9 @@ class Metrics:
         for key, count in Tally((batch.rule.astype(np.int64) << 8 | batch.gate).tolist()).items():
             counter = self._deciding.get(key)
             if counter is None:
-                rule, gate = book.by_stable_id[key >> 8], Gate(key & 255)
+                rule, gate = book.by_stable_id[key >> 8], word_of(key & 255)
                 name = _bounded(rule.id, self._rules, self._rules_max)
-                counter = self.decisions.labels(name, "decided" if gate == Gate.NONE else gate.word)
+                counter = self.decisions.labels(name, gate or "decided")
                 self._deciding[key] = counter
             counter.inc(count)
 

@@ -38,7 +38,7 @@ Words used below:
 ## [events.NAME]            what the network reports; at most 245 types
 
     fields = { NAME = "string", ... }
-                            Kinds: "int" "float" "bool" "string" "time"; with `!` behind it the field is required.
+                            Kinds: "int" "float" "bool" "string" "time"; with `!` after it the field is required.
                             At most 62.
     decisions_max = 1       As `decisions_per_event`, for this type. Default: the book's; for `visit` at least 3.
 
@@ -51,12 +51,12 @@ cause), `answer` (partition, position, row, rule, card, answer, note). No attrib
     NAME = "string"         Kinds as for fields.
     NAME = { set = ["12593", "mms"] }
                             Any of these members at a time; at most 62 over the life of the book, because a member
-                            keeps its bit for ever. `holds('x')` asks the set named `services`.
+                            keeps its bit forever. `holds('x')` asks the set named `services`.
 
 ## [lists.ID]               named lists of subscribers, changed by `list` events; at most 62
 
     title = ""
-    excludes = ""           "commercial": no commercial rule for who is on the list; "all": no rule at all; "": only
+    excludes = ""           "commercial": no commercial rule for those on the list; "all": no rule at all; "": only
                             where a rule says so.
 
 ## [channels.ID]
@@ -78,7 +78,7 @@ cause), `answer` (partition, position, row, rule, card, answer, note). No attrib
     title = ID              What a clerk or a text calls it: `{offer.title}`.
     script = ""             What a clerk may say: `{offer.script}`.
     link = ""               `{offer.link}`
-    requires = ["gprs"]     Members of the attribute `services`; who lacks one is not eligible.
+    requires = ["gprs"]     Members of the attribute `services`; a subscriber without one is not eligible.
     unless_holds = ["12593"]
                             Who holds one is not eligible. An unknown set holds nothing.
 
@@ -90,23 +90,15 @@ cause), `answer` (partition, position, row, rule, card, answer, note). No attrib
 
 ## [features.NAME]          what is kept per subscriber; at most 4,096 with the attributes
 
-Exactly one of these, each "EVENT" or "EVENT.FIELD":
-
-    count                   How many events (that have the field, if one is named).
-    sum, min, max           Of a number (min, max: also of a time).
-    last, previous, first   The latest value, the one before it, the first. Without a field: the event's time.
-    distinct                How many different values.
-    since                   Milliseconds since the latest earlier such event; compares with DURATION.
-
-and then:
-
+    KIND = "EVENT"          or "EVENT.FIELD". Exactly one; each kind is a file of `state/features/kinds`, which begins
+                            with what it counts or keeps, and of what: count, sum, last, since ...
     where = EXPRESSION      Only events for which this is true. Sees the event's fields and the attributes. Default:
                             all events.
     over = "ever"           DURATION from 1m to 366d (rolling), "today", "this month", or "ever". Default "ever".
     panes = 12              Parts of a rolling window, 1 to 32; the window's far edge is exact to one part.
 
 An event is folded into the features before rules see it, so the first call makes `count` 1. Count, sum and distinct
-begin at 0, all others are unknown until first seen.
+begin at 0, most others are unknown until first seen.
 
 ## [[rule]]
 

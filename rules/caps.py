@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Literal
 
 from rules.model import Cap
-from rules.windows import duration_ms, duration_text
+from rules.spans import duration_ms, duration_text
 
 __all__ = ["COUNT_MAX", "Scope", "cap", "cap_fault"]
 

@@ -1,6 +1,6 @@
 """Diagnostic codes of the rule book.
 
-A code that has appeared in a release keeps its meaning for ever and is never given to another fault; a fault that
+A code that has appeared in a release keeps its meaning forever and is never given to another fault; a fault that
 can no longer happen leaves a hole. R1xx syntax and shape, R2xx names, R3xx types and units, R4xx caps, R5xx tests.
 """
 

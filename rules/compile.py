@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from rules.catalogue import Catalogue, read_caps, read_duration, read_percentage
+from rules.catalogue import Catalogue
 from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
@@ -20,6 +20,7 @@ from rules.expressions import BUILTINS, Expr, Operand, Scope
 from rules.expressions.tree import Use, walk
 from rules.features import Names, read_expression, uses
 from rules.model import Channel, Rule
+from rules.sections import read_caps, read_duration, read_percentage
 from rules.shape import Faults, RuleShape, read_block, shown
 from rules.templates import Gap, Template, TemplateFault, check_format, parse
 from rules.toml import Block, Document, Path

@@ -16,24 +16,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from rules.catalogue import Catalogue, Declared, identifier_fault, sections
+from rules.catalogue import Catalogue
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, PlainOrigin, nearest
 from rules.expressions import Expr, Operand, Parsed, Scope, canonical, check, parse, read
 from rules.expressions.functions import reads_local_time
 from rules.memory import remembered
 from rules.model import Feature, Window
-from rules.shape import FEATURE_KINDS, Faults, FeatureShape
+from rules.sections import Declared, identifier_fault, sections
+from rules.shape import FEATURE_SHAPE, Faults, FeatureShape
+from rules.spans import window, window_fault
 from rules.toml import Document
-from rules.windows import window, window_fault
+from state.features import BOOK_KINDS, KINDS
 from state.schema import LIST, PROFILE, EventType, Field, Kind
 
 __all__ = ["FEATURES_MAX", "Names", "compile_features", "read_expression", "uses"]
 
 FEATURES_MAX = 4_096
 EVER = Window("ever")
-NUMBERS = (Kind.INT, Kind.FLOAT)
-ORDERED = (Kind.INT, Kind.FLOAT, Kind.TIME)
 
 _WORD = re.compile(r"\w+")
 
@@ -95,7 +95,7 @@ def compile_features(
     for index, one in enumerate(features):
         names.subscriber[one.name] = Operand(one.name, "feature", index, one.value_kind, _live_members(one, catalogue))
     broken: set[str] = set(catalogue.broken)
-    declared = list(sections("features", FeatureShape, documents, faults, broken, identifier_fault))
+    declared = list(sections("features", FEATURE_SHAPE, documents, faults, broken, identifier_fault))
     names.features = {one.name: Operand(one.name, "feature", 0, Kind.INT) for one in declared}
     names.broken = frozenset(broken)
     history = {one.fingerprint: one.name for one in features}
@@ -104,10 +104,12 @@ def compile_features(
         if made is None or not _is_own(entry, made, names, history, faults):
             broken.add(entry.name)
             continue
-        name, is_duration = entry.name, made.kind == "since"
+        name = entry.name
         history[made.fingerprint] = name
         members = _live_members(made, catalogue)
-        names.features[name] = Operand(name, "feature", len(features), made.value_kind, members, is_duration)
+        names.features[name] = Operand(
+            name, "feature", len(features), made.value_kind, members, KINDS[made.kind].duration
+        )
         features.append(made)
     _finish(names, broken, features, documents, faults)
     return tuple(features), names
@@ -187,16 +189,16 @@ def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> Featu
     field_name = source.event.fields[source.slot].name if source.slot >= 0 else ""
     print_ = _fingerprint(kind, source.event.name, field_name, value_kind, text, span, zone)
     members = source.event.fields[source.slot].members if value_kind is Kind.SET else ()
-    return Feature(one.name, kind, source.code, source.slot, where, span, value_kind, print_, members)  # type: ignore[arg-type]  # kind is one of FEATURE_KINDS
+    return Feature(one.name, kind, source.code, source.slot, where, span, value_kind, print_, members)
 
 
 def _kind(one: Declared[FeatureShape], faults: Faults) -> str | None:
-    given = [kind for kind in FEATURE_KINDS if getattr(one.shape, kind) is not None]
+    given = list(one.shape.kinds)
     if len(given) == 1:
         return given[0]
     what = f"has {' and '.join(f'`{kind}`' for kind in given)}" if given else "counts nothing"
     path = (*one.path, given[1]) if given else one.path
-    message = f"feature `{one.name}` {what}: choose one of {', '.join(FEATURE_KINDS)}"
+    message = f"feature `{one.name}` {what}: choose one of {', '.join(BOOK_KINDS)}"
     faults.add(Code.CHOOSE_ONE, one.document, path, message, key=True)
     return None
 
@@ -214,7 +216,7 @@ def _window(one: Declared[FeatureShape], faults: Faults) -> Window | None:
 def _source(one: Declared[FeatureShape], kind: str, names: Names, faults: Faults) -> _Source | None:
     schema = names.catalogue.schema
     path = (*one.path, kind)
-    event, _, field_name = getattr(one.shape, kind).partition(".")
+    event, _, field_name = one.shape.kinds[kind].partition(".")
     if event not in schema.codes:
         if event not in names.broken:
             message = f"unknown event type `{event}`"
@@ -234,16 +236,11 @@ def _source(one: Declared[FeatureShape], kind: str, names: Names, faults: Faults
 
 
 def _value_kind(one: Declared[FeatureShape], kind: str, source: _Source, faults: Faults) -> Kind | None:
-    if kind in ("count", "since", "distinct") and (kind != "distinct" or source.kind not in (None, Kind.SET)):
-        return Kind.INT
-    if kind in ("last", "previous", "first"):
-        return source.kind if source.kind is not None else Kind.TIME
-    allowed = {"sum": NUMBERS, "min": ORDERED, "max": ORDERED}.get(kind, ())
-    if source.kind in allowed:
-        return source.kind
-    words = {"sum": "a number", "distinct": "a single value"}.get(kind, "a number or a time")
+    result = KINDS[kind].results.get(source.kind)
+    if result is not None:
+        return result
     what = "the event itself" if source.kind is None else f"a {source.kind.name.lower()}"
-    message = f"`{kind}` needs a field that holds {words}, not {what}"
+    message = f"`{kind}` needs a field that holds {KINDS[kind].takes}, not {what}"
     faults.add(Code.BAD_FEATURE_TYPE, one.document, (*one.path, kind), message)
     return None
 

@@ -1,7 +1,7 @@
 """From a folder of TOML files to a `Book`, or to every fault in them.
 
 `load_book` reads a folder, `load_text` the same from texts; both are pure functions of the texts and of `before`, the
-book that this one follows, which keeps the bits of sets (`rules.catalogue.Lineage`). The steps:
+book that this one follows, which keeps the bits of sets (`rules.lineage`). The steps:
 
 1. Read: each file to values (`rules.toml`). A file that is not TOML ends the reading here: without its names, half of
    what could be said of the others would be an echo.
@@ -23,11 +23,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from rules import calendar, memory
-from rules.catalogue import LOCK_FILE, Lineage, declare
+from rules.catalogue import declare
 from rules.codes import Code
 from rules.compile import compile_rules
 from rules.diagnostics import BookErrors, Diagnostic, Place
 from rules.features import compile_features
+from rules.lineage import LOCK_FILE, Lineage
 from rules.model import Book
 from rules.scenarios import compile_scenarios
 from rules.shape import Faults

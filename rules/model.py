@@ -41,7 +41,6 @@ __all__ = [
 ]
 
 Klass = Literal["commercial", "service"]
-FeatureKind = Literal["count", "sum", "min", "max", "last", "previous", "first", "distinct", "since", "lists"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,13 @@ class Window:
 class Feature:
     """One number (or text, time, set) kept per subscriber.
 
-    `source_slot` is -1 where the kind needs no field (`count`, `since`, `first` and `last` of an event's time).
-    `fingerprint` changes when, and only when, the stored history would mean something else.
+    `kind` is a key of `state.features.KINDS`. `source_slot` is -1 where the feature reads no field: what it keeps is
+    a count, or the event's time. `fingerprint` changes when, and only when, the stored history would mean something
+    else.
     """
 
     name: str
-    kind: FeatureKind
+    kind: str
     source_type: int
     source_slot: int
     where: Expr | None
@@ -257,7 +257,7 @@ class Book:
         return self.by_stable_id.get(stable_id)
 
     def channel_name(self, channel_id: int) -> str | None:
-        """The name behind a channel's number."""
+        """The name of a channel, by its number."""
         channel = self.channels_by_id.get(channel_id)
         return channel.name if channel else None
 

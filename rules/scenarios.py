@@ -17,17 +17,16 @@ from rules.codes import Code
 from rules.diagnostics import nearest
 from rules.expressions.tree import INT_MAX, INT_MIN
 from rules.features import Names
-from rules.gates import Gate
+from rules.gates import NUMBERS
 from rules.model import Expectation, Rule, Scenario, ScenarioEvent
 from rules.shape import ExpectShape, Faults, TestShape, read_block, read_shape, shown, type_word
+from rules.spans import duration_ms
 from rules.toml import Block, Document, Path
-from rules.windows import duration_ms
 from state.schema import PROFILE, Field, Kind
 
 __all__ = ["compile_scenarios"]
 
 EVENT_KEYS = ("at", "subscriber")
-GATES = tuple(gate.word for gate in Gate if gate is not Gate.NONE)
 KIND_WORDS = {
     Kind.INT: "a whole number",
     Kind.FLOAT: "a number",
@@ -136,8 +135,8 @@ class _Maker:
             message = f"rule `{rule.id}` has no channel `{wanted.channel}`"
             hint = nearest(wanted.channel, rule.channels)
             self.fault(Code.UNKNOWN_CHANNEL, (*path, "channel"), message, hint=hint)
-        elif wanted.gate is not None and wanted.gate not in GATES:
-            hint = nearest(wanted.gate, GATES) or f"gates are: {', '.join(GATES)}"
+        elif wanted.gate is not None and wanted.gate not in NUMBERS:
+            hint = nearest(wanted.gate, NUMBERS) or f"gates are: {', '.join(NUMBERS)}"
             self.fault(Code.TEST_EXPECTATION, (*path, "gate"), f'unknown gate "{wanted.gate}"', hint=hint)
         subscriber = wanted.subscriber or shape.subscriber
         return Expectation(at_ms or 0, wanted.rule, wanted.channel, wanted.gate, subscriber)

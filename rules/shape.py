@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, nearest
 from rules.memory import remembered
 from rules.toml import Block, Document, Path
-from rules.windows import PANES_MAX
+from state.features import BOOK_KINDS, PANES_MAX
 
 __all__ = [
-    "FEATURE_KINDS",
+    "FEATURE_SHAPE",
     "AreaShape",
     "BookShape",
     "CampaignShape",
@@ -35,8 +35,6 @@ __all__ = [
     "read_block",
     "read_shape",
 ]
-
-FEATURE_KINDS = ("count", "sum", "min", "max", "last", "previous", "first", "distinct", "since")
 
 Id = Annotated[str, Field(pattern=r"^[^\W_][\w.-]{0,63}$")]
 Ids = Annotated[list[Id], Field(max_length=64)]
@@ -113,20 +111,26 @@ class AreaShape(Shape):
 
 
 class FeatureShape(Shape):
-    """`[features.NAME]`."""
+    """What every `[features.NAME]` may hold; `FEATURE_SHAPE` adds a key for each kind, with what the feature reads."""
 
-    count: str | None = None
-    sum: str | None = None
-    min: str | None = None
-    max: str | None = None
-    last: str | None = None
-    previous: str | None = None
-    first: str | None = None
-    distinct: str | None = None
-    since: str | None = None
     where: str | None = None
     over: str = "ever"
     panes: Annotated[int, Field(ge=1, le=PANES_MAX)] | None = None
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What the feature reads, by the kinds that are given: one, unless the book is wrong."""
+        given = ((kind, getattr(self, kind)) for kind in BOOK_KINDS)
+        return {kind: reads for kind, reads in given if reads is not None}
+
+
+def _with_kinds() -> type[FeatureShape]:
+    keys: dict[str, Any] = dict.fromkeys(BOOK_KINDS, (str | None, None))
+    return create_model("FeatureShape", __base__=FeatureShape, **keys)
+
+
+FEATURE_SHAPE = _with_kinds()
+"""`[features.NAME]`, with a key for each kind."""
 
 
 class RuleShape(Shape):

@@ -157,7 +157,7 @@ def _cut(text: str) -> tuple[Table, tuple[Block, ...], tuple[Block, ...]] | None
 
 
 def _pieces(text: str) -> tuple[list[str], list[tuple[str, str, int]]] | None:
-    """The head, a text before, between and behind the blocks, and word, text and line of each block.
+    """The head, a text before, between and after the blocks, and word, text and line of each block.
 
     None where a block's table stands apart from it.
     """
@@ -199,9 +199,10 @@ def _parse_block(word: str, text: str) -> Table:
 
 
 def _parse_simple(text: str) -> Table | None:
-    """A block of one-line texts, whole numbers, truths and arrays of texts, in a quarter of `tomllib`'s time.
+    """A block of one-line texts, whole numbers, truths and arrays of texts, quicker than `tomllib`.
 
-    None where there is anything else in the block: `tomllib` then has the only say.
+    None where there is anything else in the block: `tomllib` then has the only say. `read_document` over a book of
+    20,000 rules (3.9 MB, `perf.books.sized`) takes 0.5 to 0.7 s of processor with it, 1.7 to 1.9 s without.
     """
     table: dict[str, Any] = {}
     header, _, body = text.partition("\n")

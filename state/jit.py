@@ -3,16 +3,18 @@
 `kernel` is numba's `njit` with what every kernel of Opportune shares: machine code cached on disk, and the interpreter
 lock released while it runs. The cache folder of a module is named by a hash of its own source and of every module of
 ours that it imports, directly or not, because numba alone does not notice a change in a function inlined from another
-module and would serve the old result. A package that lists its folder (`state.listing`) counts with every file in it.
+module and would serve the old result. A module that lists a folder
+(`state.listing`) counts with every file in it.
 
 `dispatch` makes one function of many bodies, for kernels in which a number chooses what to do.
 
-Nothing here decides what is compiled when: `engine.runtimes.warmup` calls every kernel once and shows the progress.
+Nothing here decides what is compiled when: `engine.warmup` calls every kernel once and shows the progress.
 """
 
 import hashlib
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,13 +27,15 @@ import numba
 from numba import config as numba_config
 from numba.core import event
 
+from state.listing import names_in
+
 ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("state", "rules", "connectors")
 _IMPORT = re.compile(
     r"^\s*(?:from|import) ((?:state|rules|connectors)(?:\.\w+)*)(?: import (\([^)]*\)|[^#\n]+))?", re.MULTILINE
 )
-_LISTING = re.compile(r"\bmodules_in\(__name__\)")
-"""How a package says that it consists of every file in its folder."""
+_LISTING = re.compile(r"\bmodules_in\(\"([\w.]+)\"\)")
+"""How a module says that it consists of every file in a package's folder."""
 _FOR_TYPES_ALONE = re.compile(r"^if TYPE_CHECKING:\n(?:(?:    .*)?\n)+", re.MULTILINE)
 """Imports that never run, so that nothing of them can be in a kernel."""
 _DECORATING = threading.Lock()
@@ -52,10 +56,19 @@ def part(function: Function) -> Function:
     return _compiled(function, forceinline=True)
 
 
-def _compiled(function: Function, *, forceinline: bool) -> Function:
+def inner(function: Function) -> Function:
+    """Compile `function`, which a factory made, like a `part`; only the kernels that call it are kept on disk.
+
+    By itself it would not be found again: numba names a closure by the kernels in it, which have other ids in every
+    process.
+    """
+    return _compiled(function, forceinline=True, cache=False)
+
+
+def _compiled(function: Function, *, forceinline: bool, cache: bool = True) -> Function:
     with _DECORATING:
         vars(numba_config)["CACHE_DIR"] = str(cache_folder(function.__module__))
-        made = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=forceinline)(function)
+        made = numba.njit(cache=cache, nogil=True, error_model="numpy", forceinline=forceinline)(function)
     return cast("Function", made)
 
 
@@ -145,30 +158,23 @@ def sources_of(module: str) -> frozenset[str]:
         source = _source(name)
         if name in found or source is None:
             continue
-        text = source.decode()
         found.add(name)
-        waiting.extend(_imported(text))
-        if _LISTING.search(text):
-            waiting.extend(_in_folder(name))
+        waiting.extend(_imported(source.decode()))
     return frozenset(found)
 
 
 def _imported(source: str) -> list[str]:
-    """Return the modules that a source imports; `from package import name` may name a module or not."""
+    """Return the modules that a source imports or lists; `from package import name` may name a module or not."""
     names = []
     for match in _IMPORT.finditer(_FOR_TYPES_ALONE.sub("", source)):
         names.append(match[1])
         words = re.findall(r"\w+", match[2] or "")
         names += [f"{match[1]}.{word}" for word in words]
+    for match in _LISTING.finditer(source):
+        loaded = sys.modules.get(match[1])
+        places = loaded.__path__ if loaded is not None else [str(ROOT / Path(*match[1].split(".")))]
+        names += [f"{match[1]}.{name}" for name in names_in(places)]
     return names
-
-
-def _in_folder(package: str) -> list[str]:
-    """Return the names of the modules and packages in a package's folder."""
-    folder = ROOT / Path(*package.split("."))
-    if not folder.is_dir():
-        return []
-    return [f"{package}.{path.stem}" for path in folder.iterdir() if not path.stem.startswith("__")]
 
 
 @lru_cache(maxsize=1024)
@@ -176,6 +182,9 @@ def _source(module: str) -> bytes | None:
     """Return a module's source, None where there is no such module of ours."""
     if module.partition(".")[0] not in _PACKAGES:
         return None
+    loaded = getattr(sys.modules.get(module), "__file__", None)
+    if loaded is not None:
+        return Path(loaded).read_bytes()  # a listed module may stand in another folder than its package's first
     path = ROOT / Path(*module.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.is_file():

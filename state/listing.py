@@ -1,18 +1,24 @@
-"""The modules of a package, found by listing its folder: a new one is a new file and a change to nothing else.
+"""Find the modules of a package by listing its folder, so that a new file is found and no list need be changed.
 
-The package's `__init__` says `modules_in(__name__)`, in these words, because `state.jit` looks for them in the source:
-a kernel that imports such a package is compiled anew when any file of its folder is added, changed or removed.
+    KINDS = [module.KIND for module in modules_in("PACKAGE")]
+
+The order is that of the modules' names. `state.jit` reads the call in a kernel module's source: all modules that are
+listed count as imported there, so machine code is made anew when one is added, changed or removed. Therefore the name
+of the package is written out in the call.
 """
 
-import sys
-from importlib import import_module
-from pkgutil import iter_modules
+import importlib
+import pkgutil
+from collections.abc import Iterable
 from types import ModuleType
-
-__all__ = ["modules_in"]
 
 
 def modules_in(package: str) -> tuple[ModuleType, ...]:
-    """Import the modules and sub-packages of a package that is being imported; return them in order of their names."""
-    names = sorted(found.name for found in iter_modules(sys.modules[package].__path__))
-    return tuple(import_module(f"{package}.{name}") for name in names)
+    """Import and return the modules of `package`, in order of name."""
+    places = importlib.import_module(package).__path__
+    return tuple(importlib.import_module(f"{package}.{name}") for name in names_in(places))
+
+
+def names_in(places: Iterable[str]) -> list[str]:
+    """Return the names of the modules in the folders of a package, in order."""
+    return sorted(found.name for found in pkgutil.iter_modules(places))

@@ -1,21 +1,12 @@
 """Machine operations that numba has no name for: loads by address, prefetch, logical shifts, byte masks.
 
 Every raw address of the product passes through these functions, so this is the one place where memory safety rests on
-the caller: an address must point into a buffer that stays alive, with `PADDING` readable bytes after its end. An
-address does not keep its array alive. So a kernel takes addresses only of arrays that its Python caller holds until it
-returns, and an address that is stored in a table is read again when the array may have been replaced (`Table.moves`,
-`Pages.layout`).
+the caller: an address must point into a buffer that stays alive, with `PADDING` readable bytes after its end.
 
-Why addresses at all: a kernel over columns that differ in number and width cannot take them as arguments, because numba
-compiles a kernel again for every combination of types; and an array that is handed from kernel to kernel is counted
-(see `uncounted`).
-
-All integers are int64: numba turns a mix of int64 and uint64 into float64. Loads and stores say `align=1`, because
-packed bytes stand anywhere; on x86-64 that costs nothing, and without it the compiler may choose an instruction that
-faults.
+All integers are int64: numba turns a mix of int64 and uint64 into float64.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir
@@ -81,21 +72,24 @@ def store_u8(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
 
 
 def _uncounted(typingctx: Any, arrays: Any) -> tuple[Any, Codegen]:
-    """Return an array, or a named tuple of arrays, whose uses numba does not count; for the body of a kernel only.
+    """Return an array, or a tuple of arrays and such tuples, whose uses numba does not count; in a kernel's body only.
 
     numba counts an array up and down, atomically, wherever one is handed to a function: sixty of them, six calls deep,
     cost more than the work. The caller's arrays stay alive for as long as the kernel runs, so nothing need be counted.
     """
 
+    def owners(kind: Any, place: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
+        if isinstance(kind, types.Array):
+            yield (*place, 0)  # the first word of an array is its owner, whose uses are counted
+        elif isinstance(kind, types.BaseTuple):
+            for index, one in enumerate(kind):
+                yield from owners(one, (*place, index))
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         # The first member of numba's array struct is the owner whose uses are counted; where it is null, none are.
         value = args[0]
-        nobody = _I8.as_pointer()(None)
-        if isinstance(arrays, types.Array):
-            return builder.insert_value(value, nobody, 0)
-        for index, kind in enumerate(arrays):
-            if isinstance(kind, types.Array):
-                value = builder.insert_value(value, nobody, [index, 0])
+        for place in owners(arrays):
+            value = builder.insert_value(value, _I8.as_pointer()(None), place)
         return value
 
     return arrays(arrays), codegen
@@ -250,8 +244,7 @@ def store_i32(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
 def add_saturated(typingctx: Any, left: Any, right: Any) -> tuple[Any, Codegen]:
     """Add; where the sum leaves 64 bits, return the nearest number that does not.
 
-    A sum that wrapped round would turn a subscriber's largest total into the smallest one, and a rule that asks for
-    "more than" would be silent; at the bound it goes on saying the truth.
+    A total that wrapped would turn from the largest to the least, and every `total >= N` of a rule from yes to no.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.shelf import BookShelf
-from rules.gates import Gate
-from rules.gates.table import caps_that_hold
+from rules.gates import PASSED, explain, word_of
 from rules.model import Book, Rule
-from rules.windows import duration_text
 from state.decisions import DecisionBatch, Outcome, decision_id, decode
 from state.journal import Journal
 from state.schema import Kind
@@ -24,7 +22,7 @@ Record = dict[str, Any]
 
 
 class Texts(Protocol):
-    """Finds the text behind a hash."""
+    """Finds a text by its hash."""
 
     def text(self, hashed: int) -> bytes | None:
         """Return the text, None when it is not kept."""
@@ -76,7 +74,7 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
     rule_number = int(batch.rule[index])
     rule = book.by_stable_id[rule_number]
     channel = int(batch.channel[index])
-    gate = Gate(int(batch.gate[index]))
+    gate = int(batch.gate[index])
     record: Record = {
         "id": decision_id(partition, batch.position, int(batch.row[index]), rule_number),
         "partition": partition,
@@ -91,11 +89,11 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
         "offer": rule.offer,
         "book": batch.book,
         "outcome": Outcome(int(batch.outcome[index])).name.lower(),
-        "gate": None if gate == Gate.NONE else gate.word,
+        "gate": word_of(gate),
         "channel": book.channel_name(channel) if channel else None,
     }
-    if gate != Gate.NONE:
-        record["detail"] = explain_gate(book, rule, gate, int(batch.detail[index]))
+    if gate != PASSED:
+        record["detail"] = explain(book, rule, gate, int(batch.detail[index]))
     record["facts"] = facts_of(batch, index, rule, texts)
     return record
 
@@ -123,21 +121,3 @@ def plain(cell: int, kind: Kind, members: tuple[str, ...], texts: Texts) -> Any:
     if kind == Kind.SET:
         return [name for bit, name in enumerate(members) if cell >> bit & 1]
     return cell
-
-
-def explain_gate(book: Book, rule: Rule, gate: Gate, detail: int) -> str:
-    """Say in words what a gate's detail number means."""
-    if gate == Gate.LIST:
-        return next((name for name, one in book.lists.items() if one.index == detail), "")
-    if gate == Gate.HOLDOUT:
-        return ("rule", f"campaign {rule.campaign}", "all")[detail]
-    if gate >= Gate.CHANNEL_PAUSED:
-        channel = rule.channels[detail >> 8] if rule.channels else ""
-        if gate != Gate.CAP:
-            return channel
-        cap = caps_that_hold(book, rule, channel)[detail & 255]
-        window = duration_text(cap.window_ms) if cap.kind == "rolling" else cap.kind
-        return f"{channel}: {cap.count_max} per {window} for {cap.scope}"
-    if gate == Gate.STALE:
-        return f"older than {duration_text(rule.max_age_ms)}"
-    return ""

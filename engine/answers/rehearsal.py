@@ -2,7 +2,7 @@
 
 A scenario's subscribers begin as `given`; then each event is a frame of its own, appended at the moment it happens.
 Every decision must be expected, and every expectation must come; an expected gate must be the one that stopped the
-rule then. What was stopped and not mentioned is nobody's business.
+rule then. Suppressed candidates that a test does not mention are ignored.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.book.compiled import CompiledBook, compile_book
 from engine.flow.decider import Decider
-from rules.gates import Gate
+from rules.gates import word_of
 from rules.model import Book, Expectation, Scenario
 from state.batch import Row, from_rows
 from state.columns import Table
@@ -94,14 +94,13 @@ def _frames(book: Book, scenario: Scenario) -> Iterator[list[Row]]:
 
 def _seen(book: Book, records: DecisionBatch) -> Iterator[Seen]:
     for index in range(records.n):
-        gate = Gate(int(records.gate[index]))
         channel = int(records.channel[index])
         yield Seen(
             int(records.at_ms[index]),
             int(records.subscriber[index]),
             book.by_stable_id[int(records.rule[index])].id,
             book.channel_name(channel) if channel else None,
-            None if gate == Gate.NONE else gate.word,
+            word_of(int(records.gate[index])),
         )
 
 

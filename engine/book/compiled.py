@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rules.expressions.program import compile_program
 from rules.expressions.run import Program
 from rules.expressions.tree import Expr, Literal, Operand, operands
-from rules.gates.table import GateTable, gate_table, holdings_of
+from rules.gates.lists import LISTS
+from rules.gates.table import GateTable, features_read, gate_table
 from rules.load import load_text
 from rules.model import Book, Feature, Rule
 from state.features import FeatureSpec
@@ -22,7 +23,6 @@ from state.schema import LIST_NAME, Kind
 from state.selection import BUILTIN, CELL, FEATURE
 
 _SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE}
-LISTS = "lists"
 NEVER = Literal(Kind.BOOL, False)
 
 Types = frozenset[int]
@@ -132,7 +132,7 @@ def _readers(book: Book) -> Sequence[Types]:
     """Return, for each feature, the event types whose rules, features, texts or gates look at it."""
     readers: list[set[int]] = [set() for _ in book.features]
     for rule in (rule for rule in book.rules if rule.enabled):
-        for index in (*_features_of(rule.facts), *_features_of_gates(book, rule)):
+        for index in (*_features_of(rule.facts), *features_read(book, rule)):
             readers[index].add(rule.on)
     for feature in book.features:
         if feature.where is not None:
@@ -143,11 +143,6 @@ def _readers(book: Book) -> Sequence[Types]:
 
 def _features_of(read: Iterable[Operand]) -> list[int]:
     return [operand.index for operand in read if operand.source == "feature"]
-
-
-def _features_of_gates(book: Book, rule: Rule) -> list[int]:
-    asked = [feature for feature, _, _ in holdings_of(book, rule)]
-    return [*asked, book.feature_index(LISTS)] if book.lists else asked
 
 
 def _index_of(book: Book, name: str) -> int:

@@ -17,7 +17,7 @@ from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.queue import QueueLostError
 from engine.answers.records import Texts
 from engine.flow.partition import Appended, Partition, VisitRow, visits_of
-from rules.gates.channel import VISIT_MS_MAX
+from rules.gates.desk import VISIT_MS_MAX
 
 WAITING_MAX = 10_000
 

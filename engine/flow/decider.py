@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.book.compiled import LISTS, CompiledBook, FeaturePlan, Types
+from engine.book.compiled import CompiledBook, FeaturePlan, Types
 from rules.expressions.run import Workspace
-from rules.gates.kernel import Rows, Verdicts, decide
-from rules.gates.pause import Paused, paused_arrays
+from rules.gates.kernel import Verdicts, decide
+from rules.gates.lists import LISTS
+from rules.gates.pause import paused_arrays
+from rules.gates.scene import Paused, Rows
 from state.batch import Batch
 from state.columns import Key, Table
 from state.contacts import Contacts
@@ -34,7 +36,7 @@ from state.selection import count_facts, gather_facts
 VISIT_KEY: Key = ("visit", 1)
 """The columns that say since when a subscriber stands at a desk, and in which visit."""
 
-ASIDE_TYPES: Types = frozenset({OUTCOME, VISIT})
+STATE_TYPES: Types = frozenset({OUTCOME, VISIT})
 """Event types that the gates fold into contacts and visits."""
 
 Snapshot = dict[str, Any]
@@ -136,12 +138,12 @@ class Decider:
         self._reserve(batch.n)
         self._fold_features(compiled, batch, slots, append_ms)
         hits = self._rules.run(batch, append_ms, self._outs, self._known)
-        asides = self._rows[0, : self._counts[0]]
-        if hits == 0 and asides.shape[0] == 0:
+        state_rows = self._rows[0, : self._counts[0]]
+        if hits == 0 and state_rows.shape[0] == 0:
             return None
         row, rule = self._rules.rows[:hits], self._rules.exprs[:hits]
         facts = self._facts(compiled, batch, append_ms, row, rule)
-        verdicts = self._judge(compiled, position, append_ms, batch, number, slots, asides, row, rule)
+        verdicts = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
         if hits == 0:
             return None
         decided = verdicts.gate == 0
@@ -150,7 +152,7 @@ class Decider:
             append_ms=append_ms,
             book=compiled.book.version,
             row=number[row],
-            rule=compiled.gates.stable[rule],
+            rule=compiled.gates.rules.stable[rule],
             channel=self._channel_ids[verdicts.channel],
             detail=verdicts.detail,
             subscriber=batch.subscriber[row],
@@ -181,7 +183,7 @@ class Decider:
             self._known = np.zeros((len(book.features), self._rows_max), np.uint8)
         self._rules = Workspace(compiled.rules, self._rows_max)
         self._wheres = Workspace(compiled.wheres, self._rows_max)
-        sets = list(dict.fromkeys((ASIDE_TYPES, *(plan.types for plan in compiled.plans))))
+        sets = list(dict.fromkeys((STATE_TYPES, *(plan.types for plan in compiled.plans))))
         self._wanted = np.zeros((len(sets), 256), np.uint8)
         for wanted, types in zip(self._wanted, sets, strict=True):
             wanted[list(types)] = 1
@@ -189,11 +191,11 @@ class Decider:
         self._counts = np.zeros(len(sets), np.int64)
         self._types = [sets.index(plan.types) for plan in compiled.plans]
         self._plain = next((i for i, plan in enumerate(compiled.plans) if plan.where >= 0), len(compiled.plans))
-        self._channel_ids = np.concatenate([np.zeros(1, np.int32), compiled.gates.channel_id])
+        self._channel_ids = np.concatenate([np.zeros(1, np.int32), compiled.gates.rules.channel_id])
         self._describe(compiled)
 
     def _describe(self, compiled: CompiledBook) -> None:
-        """Write what the fold is told of each feature; anew when a column has moved."""
+        """Write the words of each feature for the fold; anew when a column has moved."""
         rows = zip(compiled.plans, self._arrays, self._types, strict=True)
         described = [[*words(plan.spec, arrays), *_read_by(plan, types)] for plan, arrays, types in rows]
         self._features = np.array(described, np.int64).reshape(len(described), WORDS)
@@ -258,11 +260,11 @@ class Decider:
         batch: Batch,
         number: NDArray[np.int32],
         slots: NDArray[np.int32],
-        asides: NDArray[np.int32],
+        state_rows: NDArray[np.int32],
         row: NDArray[np.int32],
         rule: NDArray[np.int32],
     ) -> Verdicts:
-        """Run the gates over candidates and asides, in log order."""
+        """Run the gates over candidates, outcomes and visits, in log order."""
         m = row.shape[0]
         verdicts = Verdicts(np.zeros(m, np.uint8), np.zeros(m, np.int32), np.zeros(m, np.int32))
         rows = Rows(
@@ -287,7 +289,7 @@ class Decider:
             position,
             append_ms,
             rows,
-            asides,
+            state_rows,
             row,
             rule,
             verdicts,
@@ -302,6 +304,6 @@ class Decider:
 
 
 def _read_by(plan: FeaturePlan, types: int) -> tuple[int, int, int, int, int]:
-    """Return the words behind a loop's own: see `state.features.folding`."""
+    """Return the words after a loop's own: see `state.features.folding`."""
     member = LIST_MEMBER if plan.spec.kind == LISTS else -1
     return plan.source_type, plan.source_slot, plan.where, types, member

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rules.gates.channel import VISIT_MS_MAX
+from rules.gates.desk import VISIT_MS_MAX
 from state.batch import Batch
 from state.schema import ANSWER, DECISION_SLOTS, VISIT, VISIT_NAME, VISIT_OPEN, VISIT_TERMINAL
 

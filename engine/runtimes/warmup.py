@@ -16,6 +16,7 @@ from state.batch import Row, from_rows, select
 from state.columns import Table
 from state.contacts import Contacts
 from state.dedupe import Dedupe
+from state.features import BOOK_KINDS
 from state.frame import Frame, FrameKind, decode, encode
 from state.hashing import split_by_partition
 from state.index import spread_entries
@@ -71,20 +72,13 @@ def warm_up(line: TextIO | None) -> float:
 
 def _decider() -> None:
     """Fold every kind of feature, conditions and gates."""
-    features = "".join(
-        f'[features.f{i}]\n{kind} = "e{field}"\nover = "{over}"\n'
-        for i, (kind, field, over) in enumerate(
-            (kind, field, over)
-            for over in ("1h", "today", "ever")
-            for kind, field in (
-                ("count", ""), ("sum", ".number"), ("sum", ".part"), ("min", ".number"), ("max", ".part"),
-                ("last", ".word"), ("previous", ".word"), ("first", ".word"), ("distinct", ".word"), ("since", ""),
-            )
-        )
-    )  # fmt: skip
+    declared = [
+        f'{kind.example}\nover = "{over}"\n' for over in ("1h", "today", "ever") for kind in BOOK_KINDS.values()
+    ]
+    features = "".join(f"[features.f{index}]\n{text}" for index, text in enumerate(declared))
     features += '[features.w]\ncount = "e"\nwhere = "word == \'x\' and number > 1"\n'
     rule = (
-        '[[rule]]\nid = "r"\non = "e"\nwhen = "f0 >= 1 and known(f5) and w >= 0"\noffer = "o"\nchannels = ["sms"]\n'
+        '[[rule]]\nid = "r"\non = "e"\nwhen = "f0 >= 1 and known(f1) and w >= 0"\noffer = "o"\nchannels = ["sms"]\n'
         'text.sms = "t"\nreason = "r"\ncap = ["1 per 1h", "2 per week", "9 per month"]\n'
     )
     book = load_text({"warm.toml": BOOK + features + rule})

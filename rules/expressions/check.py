@@ -22,7 +22,16 @@ from rules.expressions.arguments import Arguments
 from rules.expressions.context import KIND_WORDS, NUMBERS, ORDERED, Context
 from rules.expressions.functions import FUNCTIONS
 from rules.expressions.parse import Parsed, parse
-from rules.expressions.tree import BUILTINS, INT_MAX, ArithOp, CompareOp, Expr, Literal, Scope, Use
+from rules.expressions.tree import (
+    BUILTINS,
+    INT_MAX,
+    ArithOp,
+    CompareOp,
+    Expr,
+    Literal,
+    Scope,
+    Use,
+)
 from rules.expressions.units import beside, promoted, time_arith
 from state.schema import Kind
 

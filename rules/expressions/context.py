@@ -9,7 +9,7 @@ from rules.codes import Code
 from rules.diagnostics import Diagnostic
 from rules.expressions.parse import Parsed
 from rules.expressions.tree import INT_MAX, INT_MIN, Expr, Literal, Scalar, Scope, Use
-from rules.windows import duration_ms
+from rules.spans import duration_ms
 from state.schema import Kind
 
 __all__ = ["KIND_WORDS", "NUMBERS", "ORDERED", "Context", "is_text"]

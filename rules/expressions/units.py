@@ -9,7 +9,7 @@ from rules.codes import Code
 from rules.expressions import fold
 from rules.expressions.context import NUMBERS, Context, is_text
 from rules.expressions.tree import Arith, Call, Default, Expr, Literal, Negate, ToFloat, Use
-from rules.windows import duration_ms
+from rules.spans import duration_ms
 from state.schema import Kind
 
 __all__ = ["beside", "is_duration", "promoted", "time_arith"]

@@ -1,44 +1,44 @@
-"""The gates between a candidate and a decision, one a module, in the order in which they run.
+"""The gates between a candidate and a decision, one a module.
 
-A candidate is a rule whose condition held on an event. For each event the candidates pass in order of priority:
+A candidate is a rule whose condition held on an event. For each event the candidates pass in order of priority, each
+through the gates as `order` lists them: first those that look at the rule alone, then for one of its channels after the
+other those that look at a channel. The first channel that passes takes the candidate; a contact is reserved in the same
+step, so no two candidates ever share the last place under a cap.
 
-1. `pause`: operations stopped the rule, its campaign or the channel.
-2. `age`: the event came too late for the rule (`max_age`, append time minus event time).
-3. `eligibility`: the offer needs services that the subscriber lacks, or is held already.
-4. `lists`: the subscriber is on a list that excludes the rule.
-5. `holdout`: the subscriber is in the rule's, the campaign's or the overall control group.
-6. arbitration: an event yields at most so many decisions; lower priorities are outranked.
-7. `channel`, `caps`: the first of the rule's channels that is open and under every cap takes it; a contact is reserved
-   in the same step, so no two candidates ever share the last place under a cap.
+The first gate that says no is recorded with the candidate; where every channel was asked in vain, that of the channel
+that came furthest. Its `detail` says more: what `explain` of the gate understands; for a gate of channels the place of
+the channel in the rule << 8, plus that.
 
-The first gate that says no is recorded with the candidate (`Gate`); where every channel was asked in vain, that of the
-channel that came furthest. Its `detail` says more: the bit of the list; the level of the holdout (0 rule, 1 campaign,
-2 all); for channels, the place of the channel in the rule << 8, plus the index of the cap in `table.caps_that_hold`.
-
-`kernel.decide` runs them all in one call for a batch. Service messages (class "service") are held by their own and
-their campaign's caps only, and do not use up the caps of a channel or of everything.
+A new gate is one new module here (docstring, kernel, a `spec.Gate` with its number on disk, its word, an example) and
+its place in `order`. `kernel.decide` runs them all in one call for a batch. Service messages (class "service") are held
+by their own and their campaign's caps only, and do not use up the caps of a channel or of everything.
 """
 
-from enum import IntEnum
+from rules.gates.order import CHANNEL_GATES, RULE_GATES
+from rules.gates.spec import Gate
+from rules.model import Book, Rule
+
+__all__ = ["GATES", "NUMBERS", "PASSED", "Gate", "explain", "word_of"]
+
+PASSED = 0
+"""What a record holds in place of a gate's number where none stopped the candidate."""
+
+GATES: dict[int, Gate] = {gate.number: gate for gate in (*RULE_GATES, *CHANNEL_GATES)}
+"""Every gate by its number on disk, in their order."""
+
+NUMBERS: dict[str, int] = {gate.word: number for number, gate in GATES.items()}
+"""The number on disk by the gate's word."""
 
 
-class Gate(IntEnum):
-    """What stopped a candidate; the numbers are written to disk and never reused."""
+def word_of(number: int) -> str | None:
+    """Return the word of the gate that a record names, None where it was decided; KeyError for no gate's number."""
+    return None if number == PASSED else GATES[number].word
 
-    NONE = 0
-    PAUSED = 1
-    STALE = 2
-    ELIGIBILITY = 3
-    LIST = 4
-    HOLDOUT = 5
-    OUTRANKED = 6
-    CHANNEL_PAUSED = 7
-    NO_VISIT = 8
-    CHANNEL_FULL = 9
-    CAP = 10
-    CONTACTS_FULL = 11
 
-    @property
-    def word(self) -> str:
-        """The gate's name in books, records and metrics."""
-        return self.name.lower().replace("_", " ")
+def explain(book: Book, rule: Rule, number: int, detail: int) -> str:
+    """Say in words what the detail of the gate `number` means; "" where it has no more to say."""
+    gate = GATES[number]
+    if gate not in CHANNEL_GATES:
+        return gate.explain(book, rule, "", detail)
+    channel = rule.channels[detail >> 8] if rule.channels else ""
+    return gate.explain(book, rule, channel, detail & 255)

@@ -3,20 +3,67 @@
 A rolling cap of N per W promises that no window of W milliseconds, wherever it starts, holds more than N contacts. An
 event may come late, so contacts on both sides of it count: every contact nearer than W to the event. A calendar cap
 counts the contacts of the event's own local day, week (from Monday) or month.
+
+A contact is reserved when a channel is chosen, so what is promised counts before it is sent. The detail is the index of
+the cap in `caps_that_hold`.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.gates.scene import Scene
+from rules.gates.spec import PASSES, Gate, int64s, pairs_of, starts
+from rules.model import Book, Cap, Rule
+from rules.spans import duration_text
 from state.contacts import AT_MS, CHUNK, SERVICE, STATE, ContactArrays, campaign_of, channel_of, next_entry, rule_of
 from state.jit import part
 from state.zone import local_day, local_month, local_week
 
 RULE, CAMPAIGN, CHANNEL, ALL = range(4)
 ROLLING, DAY, WEEK, MONTH = range(4)
+_SCOPES = {"rule": RULE, "campaign": CAMPAIGN, "channel": CHANNEL, "all": ALL}
+_KINDS = {"rolling": ROLLING, "day": DAY, "week": WEEK, "month": MONTH}
 
 LONGEST_CALENDAR_MS = 33 * 86_400_000
 """No day, week or month, in any zone, reaches further back."""
+
+
+class Caps(NamedTuple):
+    """The caps of pair p: the rows `start[p]:start[p + 1]` of the others, int64; `start` int32[pairs + 1]."""
+
+    start: NDArray[np.int32]
+    scope: NDArray[np.int64]
+    scope_id: NDArray[np.int64]
+    count_max: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    window_ms: NDArray[np.int64]
+
+
+def caps_that_hold(book: Book, rule: Rule, channel: str) -> tuple[Cap, ...]:
+    """Return the caps that a contact of `rule` on `channel` must respect; see the package for service messages."""
+    caps = book.caps_of(rule, channel)
+    return tuple(cap for cap in caps if rule.klass != "service" or cap.scope in {"rule", "campaign"})
+
+
+def horizon_ms(book: Book) -> int:
+    """Return how far back any cap that holds in the book can count a contact."""
+    caps = (cap for rule, channel in pairs_of(book) for cap in caps_that_hold(book, rule, channel))
+    return max((cap.window_ms if cap.kind == "rolling" else LONGEST_CALENDAR_MS for cap in caps), default=0)
+
+
+def _columns(book: Book) -> Caps:
+    caps = [caps_that_hold(book, rule, channel) for rule, channel in pairs_of(book)]
+    flat = [cap for some in caps for cap in some]
+    return Caps(
+        start=starts(len(some) for some in caps),
+        scope=int64s(_SCOPES[cap.scope] for cap in flat),
+        scope_id=int64s(cap.scope_id for cap in flat),
+        count_max=int64s(cap.count_max for cap in flat),
+        kind=int64s(_KINDS[cap.kind] for cap in flat),
+        window_ms=int64s(cap.window_ms for cap in flat),
+    )
 
 
 @part
@@ -74,3 +121,47 @@ def cap_reached(
         else:
             count += period(made_ms, kind, transitions) == wanted
     return count >= count_max
+
+
+@part
+def capped(caps: Caps, scene: Scene, row: int, pair: int) -> int:
+    """Stop at a channel where one more contact would break a cap."""
+    slot, at_ms = scene.rows.slot[row], scene.rows.at_ms[row]
+    start = caps.start[pair]
+    for cap in range(start, caps.start[pair + 1]):
+        if cap_reached(
+            scene.contacts, slot, at_ms, caps.scope[cap], caps.scope_id[cap], caps.count_max[cap],
+            caps.kind[cap], caps.window_ms[cap], scene.transitions,
+        ):  # fmt: skip
+            return int(cap - start)
+    return PASSES
+
+
+def _explain(book: Book, rule: Rule, channel: str, detail: int) -> str:
+    cap = caps_that_hold(book, rule, channel)[detail]
+    window = duration_text(cap.window_ms) if cap.kind == "rolling" else cap.kind
+    return f"{channel}: {cap.count_max} per {window} for {cap.scope}"
+
+
+GATE = Gate(
+    number=10,
+    word="cap",
+    stops=capped,
+    columns=_columns,
+    explain=_explain,
+    example="""
+[[rule]]
+id = "r"
+on = "e"
+channels = ["sms"]
+text.sms = "t"
+cap = "1 per day"
+[[test]]
+name = "once a day"
+events = [{ at = 2026-01-05T08:00:00Z, e = {} }, { at = "+1h", e = {} }]
+expect = [
+    { at = 2026-01-05T08:00:00Z, rule = "r", channel = "sms" },
+    { at = 2026-01-05T09:00:00Z, rule = "r", gate = "cap" },
+]
+""",
+)

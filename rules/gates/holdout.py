@@ -1,17 +1,74 @@
 """Holdout: a control group that receives nothing, so that the effect of the rest can be measured.
 
-Membership is a hash of the subscriber and the level's own salt, so it is the same for ever, needs no memory, and the
-groups of two campaigns are independent.
+Membership is a hash of the subscriber and the level's own salt, so it never changes, needs no memory, and the groups of
+two campaigns are independent. A service message is held out by its own rule only. The detail is the level: 0 the rule,
+1 its campaign, 2 everything.
 """
 
-from state.hashing import mix64
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.gates.scene import Scene
+from rules.gates.spec import PASSES, Gate
+from rules.model import Book, Rule
+from state.hashing import mix64, stable_id
 from state.jit import part
 from state.raw import shift_right
 
 PPM = 1_000_000
 
 
+class Holdouts(NamedTuple):
+    """By rule and level, int64[rules, 3]: how many millionths are held out, and the salt that draws them."""
+
+    ppm: NDArray[np.int64]
+    salt: NDArray[np.int64]
+
+
+def _columns(book: Book) -> Holdouts:
+    ppm, salt = np.zeros((len(book.rules), 3), np.int64), np.zeros((len(book.rules), 3), np.int64)
+    campaigns, whole_salt = {name: stable_id(f"campaign:{name}") for name in book.campaigns}, stable_id("all")
+    for index, rule in enumerate(book.rules):
+        commercial = rule.klass != "service"
+        campaign, whole = book.campaigns[rule.campaign].holdout_ppm, book.holdout_ppm
+        ppm[index] = rule.holdout_ppm, campaign * commercial, whole * commercial
+        salt[index] = rule.stable_id, campaigns[rule.campaign], whole_salt
+    return Holdouts(ppm, salt)
+
+
 @part
-def held_out(subscriber: int, salt: int, ppm: int) -> bool:
-    """Return whether `subscriber` is among the `ppm` millionths that `salt` draws."""
-    return ppm > 0 and shift_right(mix64(mix64(salt) ^ subscriber), 12) % PPM < ppm
+def held_out(holdouts: Holdouts, scene: Scene, row: int, rule: int) -> int:
+    """Stop a subscriber among the millionths that a level's salt draws."""
+    subscriber = scene.rows.subscriber[row]
+    for level in range(3):
+        ppm = holdouts.ppm[rule, level]
+        if ppm > 0 and shift_right(mix64(mix64(holdouts.salt[rule, level]) ^ subscriber), 12) % PPM < ppm:
+            return level
+    return PASSES
+
+
+def _explain(_book: Book, rule: Rule, _channel: str, detail: int) -> str:
+    return ("rule", f"campaign {rule.campaign}", "all")[detail]
+
+
+GATE = Gate(
+    number=5,
+    word="holdout",
+    stops=held_out,
+    columns=_columns,
+    explain=_explain,
+    example="""
+[[rule]]
+id = "r"
+on = "e"
+channels = ["sms"]
+text.sms = "t"
+holdout = "100%"
+[[test]]
+name = "all are in the control group"
+events = [{ at = 2026-01-05T08:00:00Z, e = {} }]
+expect = [{ at = 2026-01-05T08:00:00Z, rule = "r", gate = "holdout" }]
+""",
+)

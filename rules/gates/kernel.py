@@ -3,59 +3,43 @@
 Outcome and visit events of the same batch take effect at their own row: an `outcome` settles a contact, a `visit` opens
 or closes the desk for a subscriber. Only then are the candidates of that row judged. The result depends on nothing but
 the arguments.
+
+The gates of `order` become one chain at compile time: each asks, and where it lets pass, the next one.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.gates.age import too_old
-from rules.gates.caps import cap_reached
-from rules.gates.channel import at_desk
-from rules.gates.eligibility import not_eligible
-from rules.gates.holdout import held_out
-from rules.gates.lists import on_list
-from rules.gates.pause import Paused
+from rules.gates.order import CHANNEL_GATES, RULE_GATES
+from rules.gates.scene import Paused, Rows, Scene
+from rules.gates.spec import Gate
 from rules.gates.table import GateTable
-from state.contacts import RESERVED, SERVICE, ContactArrays, make_room, reserve, settle
-from state.jit import kernel, part
+from state.contacts import RESERVED, SERVICE, ContactArrays, reserve, settle
+from state.jit import inner, kernel, part
 from state.raw import uncounted
 from state.schema import (
     DECISION_POSITION,
     DECISION_ROW,
     DECISION_RULE,
     OUTCOME_STATE,
-    VISIT,
     VISIT_NAME,
     VISIT_OPEN,
 )
 
-# Numbers of `rules.gates.Gate`, as plain integers for the compiler; `tests` compares them.
-PASSED, PAUSED, STALE, ELIGIBILITY, LIST, HOLDOUT, OUTRANKED, CHANNEL_PAUSED = range(8)
-NO_VISIT, CHANNEL_FULL, CAP, CONTACTS_FULL = range(8, 12)
+# Of `state.schema` and `state.decisions.OutcomeState`, as plain integers for the compiler; a test compares them.
+TYPE_OUTCOME, TYPE_VISIT = 2, 3
 STATE_COMMITTED, STATE_REFUNDED = 1, 2
 
+RULE_NUMBERS = np.array([0, *(gate.number for gate in RULE_GATES)], np.uint8)
+"""Numbers on disk of the gates of rules by their place, which counts from 1; at 0 that of none."""
+CHANNEL_NUMBERS = np.array([0, *(gate.number for gate in CHANNEL_GATES)], np.uint8)
+"""The same of the gates of channels."""
 
-class Rows(NamedTuple):
-    """Columns of the batch, for kernels: `number` int32[n] is each row's index in its frame; `slot` int32[n].
-
-    `outs` int64[features, >= n] and `known` uint8 are the features as of each event, `lists` int64[n] the bits of the
-    lists; `visit_ms` and `visit` int64[slots] are state: since when, and the text hash of the visit's name, 0 for none.
-    """
-
-    number: NDArray[np.int32]
-    slot: NDArray[np.int32]
-    type: NDArray[np.uint8]
-    subscriber: NDArray[np.int64]
-    at_ms: NDArray[np.int64]
-    present: NDArray[np.int64]
-    cells: NDArray[np.int64]
-    outs: NDArray[np.int64]
-    known: NDArray[np.uint8]
-    lists: NDArray[np.int64]
-    visit_ms: NDArray[np.int64]
-    visit: NDArray[np.int64]
+Chain = Callable[[Any, Scene, int, int], tuple[int, int]]
+"""(columns of each gate, scene, row, rule or pair) to (place of the gate that stops, 0 for none; its detail)."""
 
 
 class Verdicts(NamedTuple):
@@ -64,6 +48,32 @@ class Verdicts(NamedTuple):
     gate: NDArray[np.uint8]
     channel: NDArray[np.int32]
     detail: NDArray[np.int32]
+
+
+def _chain(gates: tuple[Gate, ...], index: int = 0) -> Chain:
+    """Return a kernel that asks the gates from `index` on, until one stops."""
+    if index == len(gates):
+        return _pass
+    stops, rest = gates[index].stops, _chain(gates, index + 1)
+
+    @inner
+    def ask(columns: Any, scene: Scene, row: int, of: int) -> tuple[int, int]:
+        detail = stops(columns[index], scene, row, of)
+        if detail >= 0:
+            return index + 1, detail
+        return rest(columns, scene, row, of)
+
+    return ask
+
+
+@part
+def _pass(_columns: Any, _scene: Scene, _row: int, _of: int) -> tuple[int, int]:
+    """Stop nothing: the end of a chain."""
+    return 0, 0
+
+
+ask_rule = _chain(RULE_GATES)
+ask_channel = _chain(CHANNEL_GATES)
 
 
 @kernel
@@ -75,54 +85,53 @@ def decide(
     position: int,
     append_ms: int,
     rows: Rows,
-    asides: NDArray[np.int32],
+    state_rows: NDArray[np.int32],
     candidate_row: NDArray[np.int32],
     candidate_rule: NDArray[np.int32],
     verdicts: Verdicts,
 ) -> int:
     """Judge the candidates, sorted by (row, rule); return how many were decided.
 
-    `asides` int32[k] are the rows of outcome and visit events, ascending. Writes `verdicts`, contacts and visits.
+    `state_rows` int32[k] are the rows of outcome and visit events, ascending. Writes `verdicts`, contacts and visits.
     """
-    table, paused, contacts = uncounted(table), uncounted(paused), uncounted(contacts)
-    transitions, rows, verdicts = uncounted(transitions), uncounted(rows), uncounted(verdicts)
-    aside = 0
+    used = np.zeros(table.rules.channel_id.shape[0] + 1, np.int32)
+    table, verdicts = uncounted(table), uncounted(verdicts)
+    scene = uncounted(Scene(rows, table.rules, paused, contacts, transitions, append_ms, used))
+    settled = 0
     decided = 0
     last_row = -1
-    taken = 0
-    per_channel = np.zeros(table.channel_id.shape[0], np.int32)
     for i in range(candidate_row.shape[0]):
         row = candidate_row[i]
         rule = candidate_rule[i]
-        while aside < asides.shape[0] and asides[aside] <= row:
-            apply_aside(contacts, rows, asides[aside])
-            aside += 1
+        while settled < state_rows.shape[0] and state_rows[settled] <= row:
+            apply_state_row(scene, state_rows[settled])
+            settled += 1
         if row != last_row:
-            last_row, taken = row, 0
-            per_channel[:] = 0
-        gate, detail = before_arbitration(table, paused, rows, row, rule, append_ms)
-        channel = 0
-        if gate == PASSED and table.service[rule] == 0 and taken >= table.event_max[rows.type[row]]:
-            gate = OUTRANKED
-        if gate == PASSED:
-            gate, detail, channel = choose(table, paused, contacts, transitions, position, rows, row, rule, per_channel)
-            if gate == PASSED:
-                per_channel[channel - 1] += 1
+            last_row = row
+            used[:] = 0
+        place, detail = ask_rule(table.of_rules, scene, row, rule)
+        gate, channel = RULE_NUMBERS[place], 0
+        if place == 0:
+            place, detail, channel = choose(table, scene, position, row, rule)
+            gate = CHANNEL_NUMBERS[place]
+            if place == 0:
+                used[channel] += 1
+                used[0] += 1 - table.rules.service[rule]
                 decided += 1
-                taken += 1 - table.service[rule]
         verdicts.gate[i] = gate
         verdicts.detail[i] = detail
         verdicts.channel[i] = channel
-    while aside < asides.shape[0]:
-        apply_aside(contacts, rows, asides[aside])
-        aside += 1
+    while settled < state_rows.shape[0]:
+        apply_state_row(scene, state_rows[settled])
+        settled += 1
     return decided
 
 
 @part
-def apply_aside(contacts: ContactArrays, rows: Rows, row: int) -> None:
+def apply_state_row(scene: Scene, row: int) -> None:
     """Fold an outcome or a visit into the state of its subscriber."""
-    if rows.type[row] == VISIT:
+    rows = scene.rows
+    if rows.type[row] == TYPE_VISIT:
         slot = rows.slot[row]
         visit = rows.cells[VISIT_NAME, row] if (rows.present[row] >> VISIT_NAME) & 1 == 1 else 0
         closing = (rows.present[row] >> VISIT_OPEN) & 1 == 1 and rows.cells[VISIT_OPEN, row] == 0
@@ -134,7 +143,7 @@ def apply_aside(contacts: ContactArrays, rows: Rows, row: int) -> None:
     state = rows.cells[OUTCOME_STATE, row]
     if state in (STATE_COMMITTED, STATE_REFUNDED):
         settle(
-            contacts,
+            scene.contacts,
             rows.slot[row],
             rows.cells[DECISION_POSITION, row],
             rows.cells[DECISION_ROW, row],
@@ -144,89 +153,24 @@ def apply_aside(contacts: ContactArrays, rows: Rows, row: int) -> None:
 
 
 @part
-def before_arbitration(
-    table: GateTable, paused: Paused, rows: Rows, row: int, rule: int, append_ms: int
-) -> tuple[int, int]:
-    """Run the gates that look at one candidate alone; return (gate, detail)."""
-    if paused.rule[rule] != 0:
-        return PAUSED, 0
-    if too_old(rows.at_ms[row], append_ms, table.max_age_ms[rule]):
-        return STALE, 0
-    for i in range(table.holding_start[rule], table.holding_start[rule + 1]):
-        feature = table.holding_feature[i]
-        held = rows.outs[feature, row] if rows.known[feature, row] != 0 else 0
-        if not_eligible(held, table.holding_needed[i], table.holding_refused[i]):
-            return ELIGIBILITY, i - table.holding_start[rule]
-    hit = on_list(rows.lists[row], table.exclude[rule])
-    if hit >= 0:
-        return LIST, hit
-    for level in range(3):
-        if held_out(rows.subscriber[row], table.holdout_salt[rule, level], table.holdout_ppm[rule, level]):
-            return HOLDOUT, level
-    return PASSED, 0
+def choose(table: GateTable, scene: Scene, position: int, row: int, rule: int) -> tuple[int, int, int]:
+    """Reserve the first of the rule's channels that takes it; return (place of the gate, detail, channel index + 1).
 
-
-@part
-def choose(
-    table: GateTable,
-    paused: Paused,
-    contacts: ContactArrays,
-    transitions: NDArray[np.int64],
-    position: int,
-    rows: Rows,
-    row: int,
-    rule: int,
-    per_channel: NDArray[np.int32],
-) -> tuple[int, int, int]:
-    """Reserve the first of the rule's channels that will take it; return (gate, detail, channel index + 1).
-
-    Where none does, the gate is that of the channel that came furthest; `detail` is then its place among the rule's
-    channels << 8, plus the index of the cap.
+    The place is 0 where a channel was found. Else the gate is that of the channel that came furthest, and `detail` the
+    channel's index in the rule << 8, plus the gate's own.
     """
-    last_gate, last_detail = PASSED, 0
-    for pair in range(table.pair_start[rule], table.pair_start[rule + 1]):
-        channel = table.pair_channel[pair]
-        gate, detail = try_pair(table, paused, contacts, transitions, rows, row, pair, channel, per_channel)
-        if gate == PASSED:
-            if table.cap_start[pair + 1] > table.cap_start[pair]:
+    rules, rows = scene.rules, scene.rows
+    last_place, last_detail = 0, 0
+    for pair in range(rules.pair_start[rule], rules.pair_start[rule + 1]):
+        channel = rules.pair_channel[pair]
+        place, detail = ask_channel(table.of_channels, scene, row, pair)
+        if place == 0:
+            if rules.capped[pair] != 0:
                 reserve(
-                    contacts, rows.slot[row], rows.at_ms[row], position, rows.number[row], table.stable[rule],
-                    table.campaign[rule], table.channel_id[channel], RESERVED | (SERVICE * table.service[rule]),
+                    scene.contacts, rows.slot[row], rows.at_ms[row], position, rows.number[row], rules.stable[rule],
+                    rules.campaign[rule], rules.channel_id[channel], RESERVED | (SERVICE * rules.service[rule]),
                 )  # fmt: skip
-            return PASSED, 0, channel + 1
-        if gate > last_gate:
-            last_gate, last_detail = gate, detail | (pair - table.pair_start[rule]) << 8
-    return last_gate, last_detail, 0
-
-
-@part
-def try_pair(
-    table: GateTable,
-    paused: Paused,
-    contacts: ContactArrays,
-    transitions: NDArray[np.int64],
-    rows: Rows,
-    row: int,
-    pair: int,
-    channel: int,
-    per_channel: NDArray[np.int32],
-) -> tuple[int, int]:
-    """Ask one channel and its caps; return (gate, detail)."""
-    if paused.channel[channel] != 0:
-        return CHANNEL_PAUSED, 0
-    slot = rows.slot[row]
-    at_ms = rows.at_ms[row]
-    if table.channel_desk[channel] != 0 and not at_desk(rows.visit_ms[slot], at_ms):
-        return NO_VISIT, 0
-    if per_channel[channel] >= table.channel_event_max[channel]:
-        return CHANNEL_FULL, 0
-    start, end = table.cap_start[pair], table.cap_start[pair + 1]
-    for cap in range(start, end):
-        if cap_reached(
-            contacts, slot, at_ms, table.cap_scope[cap], table.cap_scope_id[cap], table.cap_max[cap],
-            table.cap_kind[cap], table.cap_window_ms[cap], transitions,
-        ):  # fmt: skip
-            return CAP, cap - start
-    if end > start and not make_room(contacts, slot, at_ms - table.horizon_ms[0]):
-        return CONTACTS_FULL, 0
-    return PASSED, 0
+            return 0, 0, channel + 1
+        if place > last_place:
+            last_place, last_detail = place, detail | (pair - rules.pair_start[rule]) << 8
+    return last_place, last_detail, 0

@@ -4,19 +4,14 @@ A pause of a campaign pauses its rules. Killing is a pause whose queued sends di
 """
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rules.gates.scene import Paused, Scene
+from rules.gates.spec import PASSES, Gate
 from rules.model import Book
-
-
-class Paused(NamedTuple):
-    """What is paused now: `rule` uint8[rules], `channel` uint8[channels], by index in the gate table."""
-
-    rule: NDArray[np.uint8]
-    channel: NDArray[np.uint8]
+from state.jit import part
 
 
 def paused_arrays(book: Book, names: Collection[tuple[str, str]]) -> Paused:
@@ -24,3 +19,19 @@ def paused_arrays(book: Book, names: Collection[tuple[str, str]]) -> Paused:
     rule = [("rule", one.id) in names or ("campaign", one.campaign) in names for one in book.rules]
     channel = [("channel", name) in names for name in book.channels]
     return Paused(np.array(rule, np.uint8), np.array(channel, np.uint8))
+
+
+@part
+def rule_paused(_columns: Any, scene: Scene, _row: int, rule: int) -> int:
+    """Stop a rule that is paused."""
+    return 0 if scene.paused.rule[rule] != 0 else PASSES
+
+
+@part
+def channel_paused(_columns: Any, scene: Scene, _row: int, pair: int) -> int:
+    """Stop at a channel that is paused."""
+    return 0 if scene.paused.channel[scene.rules.pair_channel[pair]] != 0 else PASSES
+
+
+RULE_GATE = Gate(number=1, word="paused", stops=rule_paused)
+CHANNEL_GATE = Gate(number=7, word="channel paused", stops=channel_paused)

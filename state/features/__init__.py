@@ -1,4 +1,4 @@
-"""Rolling state per subscriber, one kind of feature a module.
+"""Rolling state per subscriber, one kind of feature a module of `state.features.kinds`.
 
     arrays = [np.zeros((capacity, c.width), c.dtype) for c in columns_of(spec)]
     fold(spec, arrays, slots, rows, updates, at_ms, cells, out, known)
@@ -14,15 +14,16 @@ the window and at most the window. A late event lands in its pane while the ring
 later. `last previous since` keep exact times: an event counts while it is younger than the window. Values are the
 cells of `state.batch`; the bits of a float where the source is a float.
 
-A new kind is a new module here and a line in `_MODULES`; where it needs a loop of its own, that is called in `folding`,
-which folds all features of a book in one call.
+A new kind is one new module in `state/features/kinds`, which is listed: its docstring, a `FeatureKind`, and where no
+loop fits yet, a kernel. `panes` is the loop of kinds that combine values pane by pane, `moments` that of kinds that
+keep exact times; `folding` folds all features of a book in one call. `rules` takes keys and kinds of values from here.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from state.features import count, distinct, first, last, lists, min_max, previous, since, sum_
 from state.features.folding import fold_rows, new_view, words_of
+from state.features.kinds import BOOK_KINDS, KINDS
 from state.features.spec import (
     PANE_MS_MIN,
     PANES_DEFAULT,
@@ -35,6 +36,7 @@ from state.features.spec import (
 )
 
 __all__ = [
+    "BOOK_KINDS",
     "KINDS",
     "PANES_DEFAULT",
     "PANES_MAX",
@@ -46,11 +48,6 @@ __all__ = [
     "fold",
     "words",
 ]
-
-_MODULES = (count, sum_, min_max, last, previous, first, distinct, since, lists)
-
-KINDS: dict[str, FeatureKind] = {kind.name: kind for module in _MODULES for kind in module.KINDS}
-"""Every kind by the name that rule books use."""
 
 
 def columns_of(spec: FeatureSpec) -> list[ColumnSpec]:

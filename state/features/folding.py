@@ -1,42 +1,26 @@
 """The fold of many features over one batch, in one call: a call from Python costs more than a small batch's work.
 
 Every feature is a row of words (`words_of`): what its loop needs (`state.features.spec`), then which rows update it.
-The words hold addresses of the feature's columns, so whoever made them keeps the arrays alive, and makes the words anew
-when the arrays are others.
+The words hold addresses of the feature's columns, so the caller that made them keeps the arrays alive, and makes the
+words anew when the arrays are others.
+
+Which loop folds a feature is found at compile time: the loops of `state.features.kinds` become one chain of questions,
+each "is it this one?", which costs a nanosecond or two a feature and batch.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from state.features.distinct import fold_distinct
-from state.features.first import fold_first
-from state.features.last import fold_last
-from state.features.lists import fold_lists, mark_leaves
-from state.features.panes import fold_panes
-from state.features.previous import fold_previous
+from state.features.kinds import LOOPS
+from state.features.kinds.lists import mark_leaves
 from state.features.rows import CELLS, KNOWN, OUT, ROWS, ROWS_COUNT, SLOTS, TIMES, UPDATES, VIEW_WORDS
-from state.features.since import fold_since
-from state.features.spec import (
-    DISTINCT,
-    FEATURE_WORDS,
-    FIRST,
-    LAST,
-    LISTS,
-    LOOP,
-    PANES,
-    PREVIOUS,
-    SINCE,
-    Arrays,
-    FeatureKind,
-    FeatureSpec,
-    Int64s,
-)
-from state.jit import kernel
+from state.features.spec import FEATURE_WORDS, LOOP, Arrays, FeatureKind, FeatureSpec, Int64s, Loop
+from state.jit import inner, kernel
 from state.raw import address_i32, address_i64, address_u8, load_i32, load_i64, load_u8, store_i32, store_i64, store_u8
 from state.zone import Transitions
 
 SOURCE_TYPE, SOURCE_SLOT, WHERE, TYPES, MEMBER_SLOT = range(8 * FEATURE_WORDS, 8 * FEATURE_WORDS + 40, 8)
-"""Behind a loop's own words: the event type that updates the feature; the slot that it must know and whose cell it
+"""After a loop's own words: the event type that updates the feature; the slot that it must know and whose cell it
 reads, -1 for none; the mask that narrows updates, -1 for none; which list of rows is walked; the slot that says whether
 a list is joined or left, -1 where that is not asked."""
 WORDS = FEATURE_WORDS + 5
@@ -45,7 +29,7 @@ WORDS = FEATURE_WORDS + 5
 def words_of(kind: FeatureKind, spec: FeatureSpec, arrays: Arrays) -> list[int]:
     """Return what a loop is told of a feature whose columns are `arrays`."""
     return [
-        kind.loop,
+        LOOPS.index(kind.fold),
         _address(arrays[0]),
         _address(arrays[1]) if len(arrays) > 1 else 0,
         arrays[0].strides[0],
@@ -66,7 +50,27 @@ def new_view() -> Int64s:
 
 
 def _address(array: NDArray[np.generic]) -> int:
+    # A number does not keep the array alive: the caller of `words_of` does, see the module.
     return int(array.__array_interface__["data"][0])
+
+
+def _first_of(loops: tuple[Loop, ...], number: int = 0) -> Loop:
+    """Return a kernel that runs the one of `loops` that a feature's words name; the first of them has `number`."""
+    if len(loops) == 1:
+        return loops[0]
+    this, rest = loops[0], _first_of(loops[1:], number + 1)
+
+    @inner
+    def fold_feature(feature: int, view: int, transitions: Transitions) -> None:
+        if load_i64(feature + LOOP) == number:
+            this(feature, view, transitions)
+        else:
+            rest(feature, view, transitions)
+
+    return fold_feature
+
+
+fold_feature = _first_of(LOOPS)
 
 
 @kernel
@@ -157,23 +161,3 @@ def fold_rows(
     store_i64(v + OUT, address_i64(out))
     store_i64(v + KNOWN, address_u8(known))
     fold_feature(address_i64(feature), v, transitions)
-
-
-@kernel
-def fold_feature(feature: int, view: int, transitions: Transitions) -> None:
-    """Run the loop of one feature."""
-    loop = load_i64(feature + LOOP)
-    if loop == PANES:
-        fold_panes(feature, view, transitions)
-    elif loop == LAST:
-        fold_last(feature, view, transitions)
-    elif loop == PREVIOUS:
-        fold_previous(feature, view, transitions)
-    elif loop == FIRST:
-        fold_first(feature, view, transitions)
-    elif loop == DISTINCT:
-        fold_distinct(feature, view, transitions)
-    elif loop == SINCE:
-        fold_since(feature, view, transitions)
-    elif loop == LISTS:
-        fold_lists(feature, view)

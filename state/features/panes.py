@@ -3,7 +3,7 @@
 A row of the column, in elements of 4 (count) or 8 bytes:
 
     head, always 8 bytes: number of the newest pane << 32 | bit j: pane `newest - j` is in use
-    older, one element, only where the ring has more than one pane: the panes behind the newest, combined
+    older, one element, only where the ring has more than one pane: the panes before the newest, combined
     panes, `ring` elements: pane p lives at p mod ring
 
 Nothing is ever cleared: what the bits do not name is not there. The common step touches the head and one pane. Values

@@ -1,13 +1,13 @@
 """What every kind of feature shares: its specification, the columns it asks for, and the shape of a kind.
 
-A kind is a module of this folder with a `FeatureKind`: `columns` says which arrays a feature needs, `loop` which loop
-over rows applies a batch to them. A row of every array is all zero for a subscriber who was never seen.
+A kind is a module of `state.features.kinds` with a `FeatureKind`: `columns` says which arrays a feature needs, `fold`
+is the loop over rows that applies a batch to them. A row of every array is all zero for a subscriber never seen.
 
 Loops take two addresses of int64 words: of what they are told of the feature (`state.features.folding`), and of
 the rows (`state.features.rows`). So one call of a kernel folds all features of a book.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,12 +28,9 @@ EVER, FIXED, LOCAL, MONTH = range(4)
 
 _YEAR_2000_MS = 946_684_800_000
 
-PANES, LAST, PREVIOUS, FIRST, DISTINCT, SINCE, LISTS = range(7)
-"""The loops over rows; see `state.features.folding`."""
-
 LOOP, BASE, SECOND, STRIDE, MODE, RING, GRID, PANE_MS, ANCHOR_MS, WINDOW_MS, MEMBERS, MEMBERS_COUNT = range(0, 96, 8)
-"""What a loop is told of a feature, as offsets in bytes: the loop itself; addresses of its columns and bytes of a row
-of the first; what only its kind understands; its window; ids of declared lists."""
+"""What a loop is told of a feature, as offsets in bytes: which of the loops is meant; addresses of its columns and
+bytes of a row of the first; what only its kind understands; its window; ids of declared lists."""
 FEATURE_WORDS = 12
 
 Int64s = NDArray[np.int64]
@@ -57,7 +54,7 @@ class ColumnSpec:
 class FeatureSpec:
     """What a feature computes, as far as its state depends on it.
 
-    `kind` names a module of this folder. `value_kind` is the kind of the source cells. `window` is "ever", "rolling"
+    `kind` names a kind. `value_kind` is the kind of the source cells. `window` is "ever", "rolling"
     (then `window_ms`, cut into `panes`), "day" or "month" (of the zone in `transitions`). `members` are the text hashes
     of the declared lists, for kind "lists".
     """
@@ -101,7 +98,7 @@ class FeatureSpec:
 
         EVER: one pane. MONTH: local months. LOCAL: local time cut at midnight into `pane_ms`. FIXED, for panes under
         an hour: the same at the zone's offset of 1 January 2000, because local time that jumps back an hour in autumn
-        would put an hour of events behind a short window.
+        would make a short window lose an hour of events.
         """
         if self.window == "rolling":
             return LOCAL if self.pane_ms >= HOUR_MS else FIXED
@@ -118,17 +115,55 @@ class FeatureSpec:
         return offset_at(_YEAR_2000_MS, self.transitions)
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureKind:
-    """A kind of feature: the name rule books use, its arrays, its loop, the loop's mode, whether it needs a field."""
+Loop = Callable[[int, int, Transitions], None]
+"""A kernel that folds one feature: address of its words, address of the rows' words, the zone's transitions."""
 
-    name: str
-    columns: Callable[[FeatureSpec], list[ColumnSpec]]
-    loop: int
-    mode: Callable[[FeatureSpec], int]
-    needs_source: bool
+Results = Mapping[Kind | None, Kind]
+"""The kind of a feature's value by the kind of the field it reads, None where it reads the event alone."""
 
 
 def no_mode(_spec: FeatureSpec) -> int:
     """The mode of a loop that knows only one."""
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureKind:
+    """A kind of feature, as one module of `state.features.kinds` describes it.
+
+    Args:
+        name: the key that declares it in a book.
+        columns: the arrays that a feature's state consists of.
+        fold: the kernel that applies rows to them.
+        results: which fields it takes, and what its value then is; a kind of field that is missing is a fault.
+        takes: the same in words, for the message of that fault.
+        example: a feature of a book on the events of `engine.runtimes.warmup`, as TOML without its head.
+        mode: a number that only `fold` understands.
+        duration: whether its value is a length of time, which texts then write as one.
+        built_in: whether every book has it, so that no book declares it.
+    """
+
+    name: str
+    columns: Callable[[FeatureSpec], list[ColumnSpec]]
+    fold: Loop
+    results: Results
+    takes: str
+    example: str
+    mode: Callable[[FeatureSpec], int] = no_mode
+    duration: bool = False
+    built_in: bool = False
+
+
+def always(result: Kind) -> dict[Kind | None, Kind]:
+    """The results of a kind that takes anything and always yields `result`."""
+    return dict.fromkeys((None, *Kind), result)
+
+
+def same(*kinds: Kind) -> dict[Kind | None, Kind]:
+    """The results of a kind that takes a field of `kinds` and yields a value of the field's kind."""
+    return {kind: kind for kind in kinds}
+
+
+NUMBERS = (Kind.INT, Kind.FLOAT)
+ORDERED = (Kind.INT, Kind.FLOAT, Kind.TIME)
+SINGLE = tuple(kind for kind in Kind if kind is not Kind.SET)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from rules.expressions.interpret import Row as Seen
 from rules.expressions.interpret import evaluate
 from rules.expressions.tree import And, Expr, Operand
-from rules.gates import Gate
 from rules.model import Book, Feature, Rule
 from state.batch import Row
 from state.hashing import stable_id
 from state.schema import PROFILE, Kind, Schema
 from tests.oracle.clock import Zone
+from tests.oracle.gates import Gate
 from tests.oracle.memory import KINDS, Lists, Memory, Since
 from tests.oracle.promises import Promise, Promises, caps_of, horizon_ms
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rules.gates import Gate
 from tests.oracle.day import Day
+from tests.oracle.gates import Gate
 
 WORLDS = 4
 EVENTS = 250_000

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rules import windows
+from rules import spans
 from rules.load import load_text
 from state import features
 from state.batch import Row
@@ -73,4 +73,4 @@ def test_a_remembered_set_is_asked_for_its_members_by_name() -> None:
 
 
 def test_a_book_may_ask_for_as_many_panes_as_a_feature_keeps() -> None:
-    assert windows.PANES_MAX == features.PANES_MAX
+    assert spans.PANES_MAX == features.PANES_MAX

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 import rules
 from rules import shape
 from rules.load import load_text
+from state.features import BOOK_KINDS, FeatureKind
+from state.listing import modules_in
 
 GRAMMAR = rules.__doc__ or ""
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -36,6 +38,15 @@ def test_every_key_of_a_section_is_told(section: str) -> None:
 
     for name, field in SECTIONS[section].model_fields.items():
         assert (field.alias or name) in words
+
+
+@pytest.mark.parametrize("kind", BOOK_KINDS.values(), ids=BOOK_KINDS)
+def test_every_kind_of_feature_is_told_in_its_file(kind: FeatureKind) -> None:
+    module = next(one for one in modules_in("state.features.kinds") if one.KIND is kind)
+
+    assert re.match(rf"{kind.name}: \w.+\.", module.__doc__ or "")
+    assert "state/features/kinds" in told("[features.NAME]")
+    assert set(shape.FEATURE_SHAPE.model_fields) == {*BOOK_KINDS, *shape.FeatureShape.model_fields}
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -19,7 +19,6 @@ from engine.book.compiled import CompiledBook
 from engine.dispatch.model import Decided
 from engine.flow.dead_letters import read_letters
 from engine.flow.partition import Partition
-from rules.gates import Gate
 from rules.model import Cap, Rule
 from state.batch import Batch
 from state.columns import Table
@@ -32,6 +31,7 @@ from state.frame import Frame
 from state.hashing import hash_text, partition_of
 from state.schema import OUTCOME, Kind
 from tests.fakes.store import MemoryStore
+from tests.oracle.gates import Gate
 from tests.simulation.books import PLAIN, Fields
 from tests.simulation.life import DEDUPE_WINDOW_MS, IDS_MAX, ROOT, Life, Size
 from tests.simulation.machine import Machine

@@ -8,7 +8,7 @@ import pytest
 from rules.expressions.functions import FUNCTIONS
 from state import jit
 
-LISTS_ITS_FOLDER = "from state.listing import modules_in\nALL = modules_in(__name__)\n"
+LISTS_ITS_FOLDER = 'from state.listing import modules_in\nALL = modules_in("rules.things")\n'
 
 
 @pytest.fixture
@@ -39,7 +39,13 @@ def folder_now() -> Path:
 
 
 def test_a_package_that_lists_its_folder_counts_with_every_file_and_what_these_import(tree: Path) -> None:
-    assert jit.sources_of("rules.user") == {"rules.user", "rules.things", "rules.things.one", "rules.base"}
+    assert jit.sources_of("rules.user") == {
+        "rules.user",
+        "rules.things",
+        "rules.things.one",
+        "rules.base",
+        "state.listing",
+    }
 
 
 def test_a_package_that_does_not_list_its_folder_counts_alone(tree: Path) -> None:

@@ -17,7 +17,7 @@ from engine.runtimes.cluster.decide.missing import Missing, MissingError
 from engine.runtimes.cluster.decide.owned import SWEEPS_IN_RETENTION, Owned
 from engine.runtimes.cluster.intake.service import Packer
 from engine.settings.config import Config
-from rules.gates.channel import VISIT_MS_MAX
+from rules.gates.desk import VISIT_MS_MAX
 from rules.load import load_text
 from state.batch import Row, Value, from_rows
 from state.columns import Table

@@ -14,9 +14,9 @@ import pytest
 
 from perf import books
 from perf.lines import Feed, blocks
-from rules.gates import Gate
 from state.decisions import DecisionBatch
 from state.hashing import stable_id
+from tests.oracle.gates import Gate
 from tests.parts.kafka.rig import records_of
 from tests.parts.kafka.workers import PARTITIONS, Cluster, cluster_on, decided_embedded, rows
 from tests.parts.prometheus_server import Prometheus

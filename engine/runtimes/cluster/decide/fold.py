@@ -15,7 +15,7 @@ import numpy as np
 from engine.flow.partition import Fold, VisitRow, visits_of
 from engine.runtimes.cluster.decide.missing import Missing
 from engine.runtimes.cluster.shared.packed_records import leave_out_repeated
-from rules.gates.channel import VISIT_MS_MAX
+from rules.gates.desk import VISIT_MS_MAX
 from state.decisions import DecisionBatch
 from state.flusher import Snapshot
 from state.frame import Frame

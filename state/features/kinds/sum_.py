@@ -4,8 +4,8 @@ An integer total that leaves 64 bits stays at the nearest number that does not, 
 total is added in that order too.
 """
 
-from state.features.panes import ADD_FLOAT, ADD_INT, pane_columns
-from state.features.spec import PANES, ColumnSpec, FeatureKind, FeatureSpec
+from state.features.panes import ADD_FLOAT, ADD_INT, fold_panes, pane_columns
+from state.features.spec import NUMBERS, ColumnSpec, FeatureKind, FeatureSpec, same
 from state.schema import Kind
 
 
@@ -17,4 +17,12 @@ def _operation(spec: FeatureSpec) -> int:
     return ADD_FLOAT if spec.value_kind == Kind.FLOAT else ADD_INT
 
 
-KINDS = (FeatureKind("sum", _columns, PANES, _operation, needs_source=True),)
+KIND = FeatureKind(
+    "sum",
+    _columns,
+    fold_panes,
+    results=same(*NUMBERS),
+    takes="a number",
+    example='sum = "e.part"',
+    mode=_operation,
+)

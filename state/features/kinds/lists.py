@@ -10,17 +10,17 @@ An event for a list that the book does not declare changes nothing, except that 
 from state.features.rows import AHEAD, view_of
 from state.features.spec import (
     BASE,
-    LISTS,
     MEMBERS,
     MEMBERS_COUNT,
     STRIDE,
     ColumnSpec,
     FeatureKind,
     FeatureSpec,
-    no_mode,
 )
 from state.jit import kernel
 from state.raw import load_i32, load_i64, load_u8, prefetch, store_i32, store_i64, store_u8
+from state.schema import Kind
+from state.zone import Transitions
 
 JOINS, LEAVES = 1, 2
 """What `updates` says of a row."""
@@ -75,7 +75,7 @@ def join(held: int, width: int, members: int, members_count: int, wanted: int) -
 
 
 @kernel
-def fold_lists(feature: int, view: int) -> None:
+def fold_lists(feature: int, view: int, _transitions: Transitions) -> None:
     """Fold the rows in order (see `state.features`)."""
     base, stride = load_i64(feature + BASE), load_i64(feature + STRIDE)
     width = stride // 4
@@ -109,4 +109,12 @@ def fold_lists(feature: int, view: int) -> None:
         store_i64(out_at + 8 * row, bits)
 
 
-KINDS = (FeatureKind("lists", _columns, LISTS, no_mode, needs_source=True),)
+KIND = FeatureKind(
+    "lists",
+    _columns,
+    fold_lists,
+    results={Kind.STRING: Kind.SET},
+    takes="the name of a list",
+    example="",
+    built_in=True,
+)

@@ -12,12 +12,12 @@ from state.features.rows import AHEAD, view_of
 from state.features.spec import (
     ANCHOR_MS,
     BASE,
-    DISTINCT,
     GRID,
     MODE,
     PANE_MS,
     RING,
     SECOND,
+    SINGLE,
     ColumnSpec,
     FeatureKind,
     FeatureSpec,
@@ -126,4 +126,12 @@ def fold_distinct(feature: int, view: int, transitions: Transitions) -> None:
         store_i64(out_at + 8 * row, count_live(ages, newest, pane, count, ring))
 
 
-KINDS = (FeatureKind("distinct", _columns, DISTINCT, _zero_of, needs_source=True),)
+KIND = FeatureKind(
+    "distinct",
+    _columns,
+    fold_distinct,
+    results=dict.fromkeys(SINGLE, Kind.INT),
+    takes="a single value",
+    example='distinct = "e.word"',
+    mode=_zero_of,
+)

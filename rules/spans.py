@@ -15,6 +15,7 @@ unless said). Panes divide the window evenly and are aligned to the operator's l
 import re
 
 from rules.model import Window
+from state.features.spec import PANES_DEFAULT, PANES_MAX
 
 __all__ = [
     "CALENDAR_WINDOWS",
@@ -32,9 +33,6 @@ __all__ = [
 DURATION_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 DURATION_MS_MAX = 100 * 366 * 86_400_000
 CALENDAR_WINDOWS = {"today": "day", "this month": "month", "ever": "ever"}
-PANES_DEFAULT = 12
-PANES_MAX = 32
-"""As many as a feature keeps; equals `state.features.PANES_MAX`."""
 WINDOW_MS_MIN = 60_000
 WINDOW_MS_MAX = 366 * 86_400_000
 

@@ -9,7 +9,6 @@ from state.features.rows import AHEAD, view_of
 from state.features.spec import (
     ANCHOR_MS,
     BASE,
-    FIRST,
     GRID,
     PANE_MS,
     RING,
@@ -17,10 +16,11 @@ from state.features.spec import (
     ColumnSpec,
     FeatureKind,
     FeatureSpec,
-    no_mode,
+    same,
 )
 from state.jit import kernel
 from state.raw import leading_zeros, load_i32, load_i64, load_u8, prefetch, shift_right, store_i64, store_u8
+from state.schema import Kind
 from state.zone import Transitions
 
 _LOW32 = (1 << 32) - 1
@@ -92,4 +92,11 @@ def fold_first(feature: int, view: int, transitions: Transitions) -> None:
             store_u8(known_at + row, 1)
 
 
-KINDS = (FeatureKind("first", _columns, FIRST, no_mode, needs_source=True),)
+KIND = FeatureKind(
+    "first",
+    _columns,
+    fold_first,
+    results={None: Kind.TIME, **same(*Kind)},
+    takes="anything",
+    example='first = "e.word"',
+)

@@ -1,0 +1,27 @@
+"""The order in which the gates run: the one list that a new gate is put into.
+
+The place in a list is no number on disk: gates may be moved, and a new one stands where it belongs.
+"""
+
+from rules.gates import age, arbitration, caps, contacts, desk, eligibility, holdout, lists, pause, per_event
+from rules.gates.spec import Gate
+
+RULE_GATES: tuple[Gate, ...] = (
+    pause.RULE_GATE,  # operations stopped the rule or its campaign
+    age.GATE,  # the event came too late for the rule
+    eligibility.GATE,  # the offer needs services that the subscriber lacks, or is held already
+    lists.GATE,  # the subscriber is on a list that excludes the rule
+    holdout.GATE,  # the subscriber is in a control group
+    arbitration.GATE,  # the event has its decisions; after all that look at the rule alone: a loser takes no place
+)
+"""Asked of a candidate, before any of its channels; the first that stops it is recorded."""
+
+CHANNEL_GATES: tuple[Gate, ...] = (
+    pause.CHANNEL_GATE,  # operations stopped the channel
+    desk.GATE,  # nobody is at the desk
+    per_event.GATE,  # the event has its decisions on the channel
+    caps.GATE,  # one contact more would break a cap
+    contacts.GATE,  # no place for one contact more; last, because it may give up an old one
+)
+"""Asked of each of the rule's channels in turn, until one passes them all; else that of the channel that came furthest
+is recorded."""
