@@ -8,7 +8,7 @@ from connectors.contract import Gateway, Message, Outcome, State
 from connectors.desk.desk import BehindError, Desk
 from connectors.desk.model import Card, Placing
 from connectors.desk.queue import QueueLostError
-from engine.dispatch.model import FOR_EVER_MS, Decided
+from engine.dispatch.model import FOREVER_MS, Decided
 from engine.dispatch.policy import ChannelPolicy
 
 _DESK_ROOM = 256
@@ -71,7 +71,7 @@ class GatewayDoor:
 
     async def send(self, what: Decided, now_ms: int) -> Outcome:
         """Send the text; the gateway is told how long it keeps."""
-        keeps_ms = what.expires_ms - now_ms if what.expires_ms < FOR_EVER_MS else None
+        keeps_ms = what.expires_ms - now_ms if what.expires_ms < FOREVER_MS else None
         return await self._gateway.send(
             Message(
                 what.decision_id,
@@ -122,7 +122,7 @@ class DeskDoor:
             script=fields.get("script", ""),
             price=fields.get("price", ""),
             priority=what.priority,
-            expires_ms=what.expires_ms if what.expires_ms < FOR_EVER_MS else 0,
+            expires_ms=what.expires_ms if what.expires_ms < FOREVER_MS else 0,
             rule=what.rule,
             campaign=what.campaign,
         )

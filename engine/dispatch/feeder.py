@@ -119,7 +119,7 @@ class Feeder:
         return all(reading.next >= reading.partition.journal.next_position for reading in self._readings)
 
     async def run(self, stopped: Callable[[], bool]) -> None:
-        """Feed until told to stop."""
+        """Feed until `stopped` says so."""
         while not stopped():
             self._more.clear()
             if self._taker.room() > 0 and await self._feed():
@@ -172,11 +172,11 @@ class Feeder:
         if self.idle and newest:
             await self._advance(newest)
 
-    async def _advance(self, at_ms: int) -> None:
+    async def _advance(self, time_ms: int) -> None:
         """Move the events' clock, once dispatch has done what it can at the present time."""
         if self._clock is None:
             return
-        if at_ms > self._clock.now_ms() + STEP_MS:
+        if time_ms > self._clock.now_ms() + STEP_MS:
             while not self._taker.idle:  # noqa: ASYNC110 many things end business, one asks
                 await asyncio.sleep(STEP_WAIT_S)
-        self._clock.reach(at_ms)
+        self._clock.reach(time_ms)

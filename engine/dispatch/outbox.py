@@ -6,7 +6,7 @@ Everything put before a `flush` is durable when the `commit` after it returns, s
 Positions are those of the arrays, so several records share one. What is still needed lies at or above the position
 that `retain` is given; older arrays may go. What the records mean is `records`, how they are read back is `recovery`.
 
-`FileOutbox` keeps them in files of a data directory; a cluster keeps them in a topic.
+`LocalOutbox` keeps them in files of a data directory; a cluster keeps them in a topic.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class Outbox(Protocol):
         """Let go of it; nothing is written."""
 
 
-class FileOutbox:
+class LocalOutbox:
     """The records of one data directory, in files of `state.segments`.
 
     Args:

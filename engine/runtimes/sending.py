@@ -11,7 +11,7 @@ from connectors.contract import Outcome
 from connectors.desk.desk import Desk
 from connectors.gateways import open_gateway
 from engine.counter.visitors import Visitors
-from engine.dispatch import Action, Decided, Dispatcher, FileOutbox, Policy, Scope, policy_of
+from engine.dispatch import Action, Decided, Dispatcher, LocalOutbox, Policy, SwitchScope, policy_of
 from engine.dispatch.feeder import Feeder
 from engine.flow.clock import Clock, EventsClock
 from engine.flow.core import Core
@@ -38,7 +38,7 @@ class Sending:
             desk,
             feedback,
             clock.now_ms,
-            FileOutbox(core.datadir.outbox, core.disk),
+            LocalOutbox(core.datadir.outbox, core.disk),
             self._measure,
         )
         self.visitors = Visitors(desk, core.strings)
@@ -85,8 +85,8 @@ class Sending:
 
     async def control(self, action: str, kind: str, name: str) -> int:
         """Pause, resume or kill; returns how many queued sends it touches."""
-        touched = self._dispatcher.queued(Scope(kind), name)
-        await self._dispatcher.switch(Scope(kind), name, Action(action))
+        touched = self._dispatcher.queued(SwitchScope(kind), name)
+        await self._dispatcher.switch(SwitchScope(kind), name, Action(action))
         return touched
 
     @property
@@ -132,7 +132,7 @@ class Sending:
     def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
         metrics = self._core.metrics
         metrics.sends.labels(gateway, outcome.state.value).inc()
-        metrics.to_gateway.observe(max(now_ms - what.at_ms, 0) / 1000)
+        metrics.to_gateway.observe(max(now_ms - what.append_ms, 0) / 1000)
 
 
 def make_policy(config: Config, book: Book) -> Policy:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.contract import MobileOriginated, Receipt, ReceiptState
-from engine.dispatch.model import FOR_EVER_MS
+from engine.dispatch.model import FOREVER_MS
 from engine.dispatch.receipts import Awaited, Orphans, Receipts
 from engine.runtimes.cluster.dispatch.exchange import Exchange
 from tests.engine.cluster.test_settings import cluster
@@ -31,23 +31,23 @@ class Listener:
     """A partition: what it awaits, and what it was told."""
 
     def __init__(self, orphans):
-        self.core = SimpleNamespace(receipts=Receipts(FOR_EVER_MS, 1000, orphans))
+        self.core = SimpleNamespace(receipts=Receipts(FOREVER_MS, 1000, orphans))
         self.settled, self.opted = [], []
 
     def submitted(self, message_id):
         early = self.core.receipts.expect(Awaited(f"d-{message_id}", 861, "smsc", (message_id,), NOW_MS, 0))
         for receipt in early:
-            self.noted(receipt)
+            self.note_receipt(receipt)
 
     async def receipt(self, receipt):
-        self.noted(receipt)
+        self.note_receipt(receipt)
 
-    def noted(self, receipt):
+    def note_receipt(self, receipt):
         matched = self.core.receipts.match(receipt, NOW_MS)
         assert matched is not None, "only what is awaited is handed on"
         self.settled.append(matched.report.decision_id)
 
-    def opted_out(self, subscriber):
+    def opt_out(self, subscriber):
         self.opted.append(subscriber)
 
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from connectors.contract import Receipt, ReceiptState
 from connectors.gateways.text import parts_count, parts_of
 from engine.dispatch.hours import LocalTime
-from engine.dispatch.model import FOR_EVER_MS, Action, Decided, Phase, Scope, Send
+from engine.dispatch.model import FOREVER_MS, Action, Decided, Phase, RuleKey, Send, SwitchScope
 from engine.dispatch.optout import is_opt_out
-from engine.dispatch.queue import LaneKey, Queue, Verdict
+from engine.dispatch.queue import SendQueue, Verdict
 from engine.dispatch.quotas import Quotas
 from engine.dispatch.rates import TokenBucket
-from engine.dispatch.receipts import ORPHAN_MS, Awaited, Receipts
+from engine.dispatch.receipts import ORPHAN_MS, Awaited, Orphans, Receipts
 from engine.dispatch.retries import wait_ms
-from engine.dispatch.seen import Seen
+from engine.dispatch.seen import SeenDecisions
 from engine.dispatch.switches import Switches
 from engine.settings.send_windows import SendWindow
 from state.decisions import OutcomeState
@@ -140,29 +140,29 @@ def test_other_replies_are_not_taken_for_it(text):
 
 
 def test_a_decision_is_seen_once_in_log_order():
-    seen = Seen()
+    seen = SeenDecisions()
     ids = ["0-1-0-7", "0-1-1-7", "0-3-0-7", "1-2-0-7"]
     assert [seen.mark(one) for one in ids + ids] == [True] * 4 + [False] * 4
-    again = Seen()
+    again = SeenDecisions()
     again.restore(seen.plain())
     assert [again.mark(one) for one in [*ids, "0-2-0-7", "0-3-1-7"]] == [False] * 5 + [True]
 
 
 def test_kill_is_stronger_than_pause_and_resume_ends_both():
-    switches, key = Switches(), LaneKey("sms", "care", "a")
-    switches.throw(Scope.CHANNEL, "sms", Action.PAUSE)
-    switches.throw(Scope.RULE, "a", Action.KILL)
+    switches, key = Switches(), RuleKey("sms", "care", "a")
+    switches.set(SwitchScope.CHANNEL, "sms", Action.PAUSE)
+    switches.set(SwitchScope.RULE, "a", Action.KILL)
     assert switches.action(key) is Action.KILL
-    switches.throw(Scope.RULE, "a", Action.RESUME)
+    switches.set(SwitchScope.RULE, "a", Action.RESUME)
     assert switches.action(key) is Action.PAUSE
-    assert switches.action(LaneKey("desk", "care", "a")) is None
+    assert switches.action(RuleKey("desk", "care", "a")) is None
 
 
 # Receipts.
 
 
-def awaited(*ids, name="d", at_ms=0):
-    return Awaited(name, 8613800000001, "smsc", ids, at_ms, 1)
+def awaited(*ids, name="d", accepted_ms=0):
+    return Awaited(name, 8613800000001, "smsc", ids, accepted_ms, 1)
 
 
 def said(message_id, state=ReceiptState.DELIVERED, gateway="smsc"):
@@ -170,7 +170,7 @@ def said(message_id, state=ReceiptState.DELIVERED, gateway="smsc"):
 
 
 def test_a_text_is_delivered_when_all_its_parts_are():
-    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts = Receipts(FOREVER_MS, 10)
     receipts.expect(awaited("1", "2"))
     assert receipts.match(said("2"), 0).report is None
     assert receipts.match(said("1"), 0).report.state is OutcomeState.DELIVERED
@@ -178,7 +178,7 @@ def test_a_text_is_delivered_when_all_its_parts_are():
 
 
 def test_a_text_is_undelivered_with_the_first_part_that_is():
-    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts = Receipts(FOREVER_MS, 10)
     receipts.expect(awaited("1", "2"))
     report = receipts.match(said("2", ReceiptState.UNDELIVERED), 0).report
     assert (report.state, report.error) == (OutcomeState.UNDELIVERED, "11")
@@ -186,19 +186,19 @@ def test_a_text_is_undelivered_with_the_first_part_that_is():
 
 
 def test_a_receipt_that_comes_first_waits_for_its_message():
-    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts = Receipts(FOREVER_MS, 10)
     assert receipts.match(said("1"), 0) is None
     assert receipts.expect(awaited("1")) == [said("1")]
 
 
 def test_ids_of_different_gateways_are_different():
-    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts = Receipts(FOREVER_MS, 10)
     receipts.expect(awaited("1"))
     assert receipts.match(said("1", gateway="other"), 0) is None
 
 
 def test_a_doubled_receipt_becomes_an_orphan_and_is_let_go():
-    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts = Receipts(FOREVER_MS, 10)
     receipts.expect(awaited("1"))
     assert receipts.match(said("1"), 0).report is not None
     assert receipts.match(said("1"), 1) is None
@@ -209,10 +209,28 @@ def test_a_doubled_receipt_becomes_an_orphan_and_is_let_go():
 def test_waiting_ends_after_its_time_and_with_the_oldest_when_too_many_wait():
     receipts = Receipts(72 * 3_600_000, 2)
     for number in range(3):
-        receipts.expect(awaited(f"{number}", name=f"d{number}", at_ms=number))
+        receipts.expect(awaited(f"{number}", name=f"d{number}", accepted_ms=number))
     assert (len(receipts), receipts.given_up) == (2, 1)
     receipts.tidy(72 * 3_600_000 + 1)
     assert (len(receipts), receipts.given_up) == (1, 2)
+
+
+def test_too_many_orphans_let_the_oldest_go(monkeypatch):
+    monkeypatch.setattr("engine.dispatch.receipts.ORPHANS_MAX", 2)
+    orphans = Orphans()
+    for receipt in (said("1"), said("2"), said("1", ReceiptState.UNDELIVERED)):
+        orphans.park(receipt, 0)
+    assert orphans.seen == 0
+    orphans.park(said("3"), 1)
+    assert (orphans.seen, orphans.claim("smsc", "1")) == (1, None), "asking again does not make one younger"
+    assert (orphans.claim("smsc", "2"), orphans.claim("smsc", "3")) == (said("2"), said("3"))
+
+
+def test_the_first_of_several_orphans_for_a_message_counts():
+    orphans = Orphans()
+    for receipt in (said("1"), said("1", ReceiptState.UNDELIVERED)):
+        orphans.park(receipt, 0)
+    assert (orphans.claim("smsc", "1"), orphans.claim("smsc", "1")) == (said("1"), None)
 
 
 # Order.
@@ -224,7 +242,7 @@ def make(order, subscriber=1, name="a", priority=0, channel="sms", life_ms=0):
 
 
 def filled(*sends):
-    queue = Queue()
+    queue = SendQueue()
     for send in sends:
         queue.add(send)
     return queue
@@ -234,8 +252,8 @@ def names(sends):
     return [send.order for send in sends]
 
 
-def take_all(lane_open=lambda lane: True):
-    return lambda queue: queue.take(lane_open, lambda send: Verdict.TAKE)
+def take_all(is_open=lambda one: True):
+    return lambda queue: queue.take(is_open, lambda send: Verdict.TAKE)
 
 
 def test_priority_goes_first_then_age():
@@ -251,14 +269,14 @@ def test_an_earlier_send_to_the_same_subscriber_goes_first_whatever_the_priority
     assert names(take_all()(queue)) == [2]
 
 
-def test_a_send_overtakes_one_whose_lane_is_closed():
+def test_a_send_overtakes_one_whose_rule_is_closed():
     queue = filled(make(1), make(2, name="b"))
-    assert names(take_all(lambda lane: lane.key.rule == "b")(queue)) == [2]
+    assert names(take_all(lambda one: one.key.rule == "b")(queue)) == [2]
 
 
 def test_one_that_was_overtaken_goes_after_the_other_ends_also_when_that_backs_off():
     queue = filled(make(1), make(2, name="b"))
-    (second,) = take_all(lambda lane: lane.key.rule == "b")(queue)
+    (second,) = take_all(lambda one: one.key.rule == "b")(queue)
     assert take_all()(queue) == []
     queue.back_off(second, 1000)
     assert take_all()(queue) == []
@@ -274,28 +292,28 @@ def test_subscribers_and_channels_do_not_wait_for_each_other():
     assert names(take_all()(queue)) == [1, 2, 3]
 
 
-def test_a_closed_lane_keeps_its_sends_in_order():
+def test_a_closed_rule_queue_keeps_its_sends_in_order():
     queue = filled(make(1, 1), make(2, 2), make(3, 3, "b"))
-    judged = queue.take(lambda lane: True, lambda send: Verdict.CLOSE if send.what.rule == "a" else Verdict.TAKE)
+    judged = queue.take(lambda one: True, lambda send: Verdict.CLOSE if send.what.rule == "a" else Verdict.TAKE)
     assert names(judged) == [3]
     assert names(take_all()(queue)) == [1, 2]
 
 
-def test_one_that_is_passed_over_lets_the_next_of_its_lane_go():
+def test_one_that_is_passed_over_lets_the_next_of_its_rule_go():
     queue = filled(make(1, 1), make(2, 2))
-    assert names(queue.take(lambda lane: True, lambda s: Verdict.PASS if s.order == 1 else Verdict.TAKE)) == [2]
+    assert names(queue.take(lambda one: True, lambda s: Verdict.PASS if s.order == 1 else Verdict.TAKE)) == [2]
 
 
 def test_expired_sends_are_named_once_and_those_on_their_way_are_left_alone():
     queue = filled(make(1, 1, life_ms=10), make(2, 2, life_ms=20), make(3, 3, life_ms=10))
-    queue.take(lambda lane: True, lambda send: Verdict.TAKE if send.order == 1 else Verdict.CLOSE)
+    queue.take(lambda one: True, lambda send: Verdict.TAKE if send.order == 1 else Verdict.CLOSE)
     late = []
     for send in queue.expired(10):
         late.append(send.order)
         queue.drop(send)
     assert late == [3]
     assert list(queue.expired(10)) == []
-    assert [send.phase for send in queue.line(1, "sms")] == [Phase.FLYING]
+    assert [send.phase for send in queue.subscriber_queue(1, "sms")] == [Phase.FLYING]
 
 
 def test_an_empty_queue_keeps_nothing():
@@ -304,4 +322,4 @@ def test_an_empty_queue_keeps_nothing():
     for send in sends:
         queue.drop(send)
     list(queue.expired(0))
-    assert (queue.count, queue.lanes, queue._lines, queue._expiry) == (0, {}, {}, [])
+    assert (queue.count, queue.rule_queues, queue._subscriber_queues, queue._expiry) == (0, {}, {}, [])

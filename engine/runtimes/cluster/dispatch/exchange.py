@@ -20,7 +20,7 @@ import orjson
 from connectors.contract import MobileOriginated, Receipt, ReceiptState
 from connectors.kafka.tail import Tail
 from connectors.kafka.writer import Writer, Written
-from engine.dispatch.core import Core
+from engine.dispatch.core import DispatchCore
 from engine.dispatch.optout import OPT_OUT_LIST, is_opt_out
 from engine.dispatch.receipts import Orphans
 from engine.flow.feedback import Feedback
@@ -33,15 +33,15 @@ log = logging.getLogger("opportune.cluster")
 class Listener(Protocol):
     """A partition's dispatcher."""
 
-    core: Core
+    core: DispatchCore
 
     async def receipt(self, receipt: Receipt) -> None:
-        """Take note of a receipt; returns when it is durable."""
+        """Take a receipt; returns when it is durable."""
 
-    def noted(self, receipt: Receipt) -> None:
-        """Take note of a receipt; it is durable soon."""
+    def note_receipt(self, receipt: Receipt) -> None:
+        """Record a receipt; it is durable soon."""
 
-    def opted_out(self, subscriber: int) -> None:
+    def opt_out(self, subscriber: int) -> None:
         """Refund what waits for a subscriber."""
 
 
@@ -130,12 +130,12 @@ class Exchange:
         said = orjson.loads(value)
         if "opt_out" in said:
             for listener in listeners:
-                listener.opted_out(said["opt_out"])
+                listener.opt_out(said["opt_out"])
             return
         gateway, message_id, state, code, at_ms = said["receipt"]
         receipt = Receipt(gateway, message_id, ReceiptState(state), code, at_ms)
         for listener in listeners:
             if listener.core.receipts.awaits(receipt):
-                listener.noted(receipt)
+                listener.note_receipt(receipt)
                 return
         self._orphans.park(receipt, time.time_ns() // 1_000_000)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from connectors.kafka.ledger import Ledger
 from connectors.kafka.tail import Tail
-from engine.dispatch import Dispatcher, Feedback, OnOutcome, Policy
+from engine.dispatch import Dispatcher, FeedbackSink, OnOutcome, Policy
 from engine.dispatch.model import Decided
 from engine.dispatch.shared import Shared
 from engine.flow.clock import Clock
@@ -47,7 +47,7 @@ class DispatchContext:
     clock: Clock
     wording: Wording
     exchange: Exchange
-    feedback: Feedback
+    feedback: FeedbackSink
     on_outcome: OnOutcome
     shared: Shared
 
@@ -75,22 +75,22 @@ class Outgoing:
         self._feeding: asyncio.Task[None] | None = None
         self._closing = contextlib.AsyncExitStack()
 
-    async def open(self, thrown: Iterable[tuple[str, str, str]]) -> None:
-        """Take the partition over and begin to send; `thrown` are the switches as they stand."""
+    async def open(self, switches: Iterable[tuple[str, str, str]]) -> None:
+        """Take the partition over and begin to send; `switches` are the switches as they stand."""
         try:
-            await self._open(thrown)
+            await self._open(switches)
         except BaseException:
             await self._closing.aclose()
             raise
 
-    async def _open(self, thrown: Iterable[tuple[str, str, str]]) -> None:
+    async def _open(self, switches: Iterable[tuple[str, str, str]]) -> None:
         began = time.monotonic()
         await self._ledger.start()
         self._closing.push_async_callback(self._ledger.stop)
         self._closing.push_async_callback(self._outbox.close)
         await self._outbox.load()
         core = self.dispatcher.core
-        self.dispatcher.take_up(thrown)
+        self.dispatcher.recover(switches)
         self._closing.callback(self._around.exchange.leave, self.number, self.dispatcher)
         await self._around.exchange.join(self.number, self.dispatcher, core.cursors.get(RECEIPTS, 0))
         await self._tail.start()

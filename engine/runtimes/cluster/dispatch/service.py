@@ -27,7 +27,7 @@ from connectors.desk.queue import QueueLostError
 from connectors.gateways import open_gateway
 from connectors.kafka.writer import Writer
 from engine.book.shelf import BookShelf
-from engine.dispatch import DESK, Action, Decided, Policy, Scope
+from engine.dispatch import DESK, Action, Decided, Policy, SwitchScope
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
 from engine.dispatch.receipts import Orphans
 from engine.dispatch.shared import Shared
@@ -178,7 +178,7 @@ class Dispatch:
                     if self._assignment != mine:
                         return
                     one = Outgoing(number, partition_policy(policy, number, partitions, len(numbers)), around)
-                    await one.open(self._thrown())
+                    await one.open(self._switches())
                     self.owned[number] = one
 
             await asyncio.gather(*(open_one(number) for number in sorted(numbers)))
@@ -249,15 +249,15 @@ class Dispatch:
         for number, one in self.owned.items():
             one.dispatcher.core.follow(partition_policy(policy, number, partitions, len(self.owned)))
 
-    def _thrown(self) -> list[tuple[str, str, str]]:
+    def _switches(self) -> list[tuple[str, str, str]]:
         return [(one["kind"], one["name"], one["action"]) for one in self._control_topic.switches.values()]
 
     def _apply_switch(self, switch: Switch) -> None:
-        scope, name, action = Scope(switch["kind"]), switch["name"], Action(switch["action"])
+        scope, name, action = SwitchScope(switch["kind"]), switch["name"], Action(switch["action"])
         for one in self.owned.values():
-            one.dispatcher.obey(scope, name, action)
-        if action is Action.KILL and self._desk is not None and scope is not Scope.CHANNEL:
-            task = asyncio.create_task(self._withdraw("rule" if scope is Scope.RULE else "campaign", name))
+            one.dispatcher.apply_switch(scope, name, action)
+        if action is Action.KILL and self._desk is not None and scope is not SwitchScope.CHANNEL:
+            task = asyncio.create_task(self._withdraw("rule" if scope is SwitchScope.RULE else "campaign", name))
             self._withdrawing.add(task)
             task.add_done_callback(self._withdrawing.discard)
 
@@ -270,7 +270,7 @@ class Dispatch:
 
     # ---- what it tells
 
-    def queued(self, scope: Scope, name: str) -> int:
+    def queued(self, scope: SwitchScope, name: str) -> int:
         """Return how many sends of a scope wait in this worker."""
         return sum(one.dispatcher.queued(scope, name) for one in self.owned.values())
 
@@ -315,4 +315,4 @@ class Dispatch:
 
     def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
         self._metrics.sends.labels(gateway, outcome.state.value).inc()
-        self._metrics.to_gateway.observe(max(now_ms - what.at_ms, 0) / 1000)
+        self._metrics.to_gateway.observe(max(now_ms - what.append_ms, 0) / 1000)
