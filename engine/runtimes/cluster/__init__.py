@@ -22,7 +22,7 @@
         arrivals    visits of the log, taken to the desk with what is known of the customer
     dispatch/  the agent: decisions to gateways, for the partitions that this worker sends
         service     which partitions are sent, by which gateways
-        outgoing    one partition that is sent: takeover, feeding, letting go
+        sending_partition    one partition that is sent: takeover, feeding, letting go
         outbox      what a partition has tried, as a topic; shares: its part of quotas and rates
         exchange    receipts and replies, carried to the partition that they concern
         wording     books and texts for what is said
