@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from engine.settings.compatibility import check_compatibility
-from engine.settings.config import load_config
+from engine.settings.reading import load_config
 from rules.load import load_book
 
 HELP = "Check a rule book and whether the configuration fits it; every fault at once, with file, line and column."

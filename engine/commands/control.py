@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from engine.commands.client import ask
-from engine.settings.config import Config, load_config
+from engine.settings.config import Config
+from engine.settings.reading import load_config
 
 KINDS = ("rule", "campaign", "channel")
 

@@ -22,7 +22,8 @@ from engine.commands import CommandError
 from engine.commands.client import ask, running
 from engine.flow.datadir import DataDir
 from engine.flow.dead_letters import DeadLetters, Kept, read_letters
-from engine.settings.config import Config, load_config
+from engine.settings.config import Config
+from engine.settings.reading import load_config
 from state.disk import RealDisk
 
 NUMBERS_A_REQUEST = 20_000

@@ -16,7 +16,8 @@ from engine.answers.records import Record, Wanted, read_records
 from engine.book.shelf import BookShelf
 from engine.commands import CommandError
 from engine.flow.datadir import DataDir
-from engine.settings.config import Config, load_config
+from engine.settings.config import Config
+from engine.settings.reading import load_config
 from rules.model import Book
 from state.disk import RealDisk
 from state.hashing import stable_id

@@ -6,7 +6,7 @@ from connectors.secret import SecretError
 from connectors.sources.mapping import MappingError
 from engine.commands import CommandError
 from engine.flow.datadir import DataDirError
-from engine.settings.config import ConfigErrors
+from engine.settings.reading import ConfigErrors
 from rules.diagnostics import BookErrors
 from state.disk import DiskError
 from state.formats import NewerFormatError

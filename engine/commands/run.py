@@ -6,7 +6,8 @@ import logging
 import sys
 
 from engine.commands import CommandError
-from engine.settings.config import Config, load_config
+from engine.settings.config import Config
+from engine.settings.reading import load_config
 
 HELP = "Run the engine on its data directory; --drain ends when the file sources are done."
 

@@ -11,7 +11,8 @@ import orjson
 from engine.commands import CommandError
 from engine.commands.client import ask
 from engine.serve.status import Status
-from engine.settings.config import Config, load_config
+from engine.settings.config import Config
+from engine.settings.reading import load_config
 
 HELP = "Show a live table of the running engine or the cluster; --once prints it once."
 CLUSTER_S = 5.0

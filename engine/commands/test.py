@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from engine.answers.rehearsal import run_scenarios
-from engine.settings.config import load_config
+from engine.settings.reading import load_config
 from rules.load import load_book
 
 HELP = "Run the tests beside the rules of a book."

@@ -6,7 +6,8 @@ import sys
 
 from connectors.kafka.topics import check, create
 from engine.runtimes.cluster.shared.topics import topics_of
-from engine.settings.config import Config, load_config
+from engine.settings.config import Config
+from engine.settings.reading import load_config
 
 HELP = "Make the cluster's Kafka topics, or check those that exist: opportune topics create|check."
 

@@ -10,7 +10,8 @@ from engine.answers.history import Ends
 from engine.answers.records import Record, Wanted
 from engine.commands import CommandError
 from engine.commands.decisions import FORMATS, ndjson, opened, shown
-from engine.settings.config import Config, load_config
+from engine.settings.config import Config
+from engine.settings.reading import load_config
 
 HELP = "Say why a subscriber got what it got, and why it did not get the rest."
 

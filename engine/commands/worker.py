@@ -7,7 +7,8 @@ import sys
 
 from connectors.kafka.outage import hold_back_outages
 from engine.commands import CommandError
-from engine.settings.config import Config, load_config
+from engine.settings.config import Config
+from engine.settings.reading import load_config
 
 HELP = "Run a worker of the cluster: intake, decide, dispatch, or some of them."
 

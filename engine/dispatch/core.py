@@ -112,7 +112,7 @@ class DispatchCore(DispatchState):
         self._settling.note_receipt(receipt, self.advance(now_ms))
 
     def opt_out(self, subscriber: int, now_ms: int) -> int:
-        """Refund what waits for a subscriber who wants no more of it; return how many."""
+        """Refund what waits for a subscriber that has opted out; return how many."""
         return self._withdrawing.opt_out(subscriber, self.advance(now_ms))
 
     # What operations say.
@@ -139,7 +139,7 @@ class DispatchCore(DispatchState):
         """Whether killed sends are still to be refunded; `take` does so, a bounded number a turn."""
         return self._withdrawing.pending
 
-    # What the log is told.
+    # What the log does not have yet.
 
     def reports(self, count_max: int) -> list[Report]:
         """Return outcomes that the log does not have yet, oldest first.

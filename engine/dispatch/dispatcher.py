@@ -160,7 +160,7 @@ class Dispatcher:
         await self._durable()
 
     def opt_out(self, subscriber: int) -> None:
-        """Refund what waits for a subscriber who wants no more of it."""
+        """Refund what waits for a subscriber that has opted out."""
         self.core.opt_out(subscriber, self._now_ms())
         self._wake.set()
 

@@ -1,6 +1,6 @@
 """The sending half of a runtime: gateways, dispatch and the feeder between journal and dispatch, as one thing.
 
-It exists so that the runtime has one door to close. What is sent when is decided in `engine.dispatch`.
+It exists so that the runtime has one thing to start and to close. What is sent when is decided in `engine.dispatch`.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Sending:
         self._stopping = False
 
     async def start(self) -> None:
-        """Take up the outbox, open the gateways, begin to feed."""
+        """Read the outbox back, open the gateways, begin to feed."""
         await self._dispatcher.start()
         core = self._core
         for partition in core.partitions:
@@ -91,7 +91,7 @@ class Sending:
 
     @property
     def idle(self) -> bool:
-        """Whether all that can be sent now has been sent and told."""
+        """Whether all that can be sent now has been sent and reported."""
         return self._feeder is not None and self._feeder.idle and self._dispatcher.idle
 
     @property
@@ -112,13 +112,17 @@ class Sending:
         return self._dispatcher.moves
 
     def committed(self, partition: Partition, appended: Sequence[Appended]) -> None:
-        """Take note of durable frames; called from the commit thread."""
+        """Wake the feeder for durable frames; called from the commit thread."""
         self.visitors.note(partition, appended)
         if self._feeder is not None:
             self._feeder.wake()
 
     def entry(self, partition: Partition) -> int:
-        """Return the journal entry that dispatch still needs."""
+        """Return the journal entry that dispatch still needs; what lies before it may be removed.
+
+        It is the durable cursor, which lags the one that is fed from: until the outbox has a decision, only the
+        journal does.
+        """
         return self._dispatcher.durable_cursors.get(str(partition.number), 0)
 
     def status(self) -> dict[str, Any]:

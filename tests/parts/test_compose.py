@@ -10,7 +10,7 @@ import pytest
 
 from engine.commands import parser_of
 from engine.commands.worker import changed
-from engine.settings.config import load_config
+from engine.settings.reading import load_config
 from tests.parts.need import missing
 
 OPERATIONS = Path(__file__).parents[2] / "engine" / "operations"

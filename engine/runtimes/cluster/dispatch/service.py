@@ -6,7 +6,7 @@ when its queue is full, and acknowledges nothing until it is durable: the agent 
 
 Gateways belong to the worker and are shared by its partitions; rates and quotas are split (`shares`). A spool has a
 folder of its own in each worker, below the one that is configured and named as the worker's data directory. A switch
-comes over the topic `control` (`control_topic`), holds at once for what waits, and is known to workers that start later.
+comes over the topic `control` (`control_topic`), holds at once for what waits, and reaches workers that start later.
 
 A partition that another worker has fenced sends nothing more here and is dropped. Where that worker had been given the
 partition, an assignment follows; where it had not, and only woke up late, nobody sends once it has died: unless an
