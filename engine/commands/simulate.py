@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 Simulate = Callable[[int, int, Callable[[str], object]], int]
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add how many worlds, and which is the first."""
     parser.add_argument("--seeds", type=_count, default=300, metavar="N", help="worlds to run (default: %(default)s)")
     parser.add_argument("--from", type=_count, default=1, dest="first", metavar="S", help="seed of the first one")

@@ -40,7 +40,7 @@ def test_every_command_of_ours_parses_and_its_settings_are_ours(compose):
     ours = {name: one["command"] for name, one in compose["services"].items() if one["image"].startswith("opportune:")}
     agents = set()
     for words in ours.values():
-        args = parser_of(words[0]).parse_args(words[1:])
+        args = parser_of(words[:1]).parse_args(words)
         assert args.config == Path("/etc/opportune/cluster.toml")
         if words[0] == "worker":
             config = changed(load_config(OPERATIONS / args.config.name), args)

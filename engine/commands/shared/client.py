@@ -40,7 +40,7 @@ def ask(config: Config, path: str, body: dict[str, Any] | None = None) -> Any:
 
 
 def running(config: Config) -> bool:
-    """Tell whether an engine answers for the data directory."""
+    """Return whether an engine answers for the data directory."""
     try:
         ask(config, "/health")
     except CommandError:

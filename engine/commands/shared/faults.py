@@ -1,4 +1,4 @@
-"""The faults that a user can mend, and how they are said."""
+"""The faults that a user can mend, and the text to print for them."""
 
 from connectors.contract import GatewayError
 from connectors.kafka import BrokerError
@@ -27,7 +27,7 @@ FAULTS = (
 
 
 def say(fault: BaseException) -> str:
-    """Return what to print for a fault: one line, but for files with several faults, which are told all."""
+    """Return what to print for a fault: one line, but for files with several faults, which are printed all."""
     if isinstance(fault, ConfigErrors | BookErrors):
         return f"\n{fault}"
     if isinstance(fault, OSError) and fault.filename is not None:
