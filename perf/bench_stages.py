@@ -1,7 +1,7 @@
 """Where does an event's time go? Nanoseconds of CPU an event, stage by stage, on one thread.
 
-The same calls as `engine.flow.pipeline` makes, in its order, one after the other: what runs beside each other in the
-product is added up here. "python" is what is not in any stage.
+The same calls as `engine.flow.pipeline` makes, in its order, one after the other: what runs beside each other in the product
+is added up here. "python" is what is not in any stage.
 """
 
 import time
@@ -10,7 +10,7 @@ from typing import Any
 
 from connectors.sources.files import client as files
 from connectors.sources.files.config import FilesConfig
-from engine.flow import core, decider, decoders, partition, pipeline
+from engine.flow import core, decider, partition, pipeline
 from engine.flow.tickets import Ticket
 from perf import books, lines
 from perf.measure import arguments, isolated, workplace
@@ -63,7 +63,6 @@ def measure(folder: Path, book: str, events: int, subscribers: int, partitions: 
 def drive(engine: Engine, folder: Path) -> int:
     """Take the files of a folder through every stage; return how many events that were."""
     source = files.FilesSource(FilesConfig(name="feed", directory=folder), {}, drain=True)
-    source.open()
     partitions = engine.core.partitions
     before = sum(one.counts.events for one in partitions)
     waiting: list[list[partition.Item]] = [[] for _ in partitions]

@@ -77,7 +77,6 @@ class Engine:
         """Decide all files of a folder; return the seconds until the last decision was durable."""
         began = time.perf_counter()
         source = FilesSource(FilesConfig(name="feed", directory=folder), {}, drain=True)
-        source.open()
         self.pipeline.add_source(source)
         self.wait()
         source.close()

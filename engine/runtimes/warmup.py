@@ -115,8 +115,8 @@ def _scanner() -> None:
     from connectors.sources.decoder import Decoder  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.kafka.kernel import lay_out  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.mapping import Mapping  # noqa: PLC0415 loaded where it is compiled
-    from connectors.sources.scan.kernel import insert_all  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.scan.maps import count_lines  # noqa: PLC0415 loaded where it is compiled
+    from connectors.sources.scan.texts import insert_all  # noqa: PLC0415 loaded where it is compiled
 
     schema = load_text({"warm.toml": BOOK}).schema
     line = b'{"type":"e","msisdn":8613800000001,"time":"2026-01-01T00:00:00Z","id":"1","word":"x","number":1}\n'

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.contract import GatewayError, Message, Outcome, ReceiptState, State
 from connectors.gateways.smpp import Config, Gateway
-from connectors.gateways.smpp.client import join
+from connectors.gateways.smpp.client import common_id, join
 from connectors.gateways.smpp.simulator import Simulator, SimulatorConfig
 
 NOW_MS = 1_225_760_400_000
@@ -256,7 +256,8 @@ def test_of_several_refusals_the_gravest_counts():
 
 
 def test_an_id_is_the_same_in_responses_and_receipts_however_the_centre_writes_it():
-    one = Gateway("a", config(1, receipt_ids="hex_then_decimal"), lambda: 0)
-    assert one._same_form("00ff", sent=True) == one._same_form("255", sent=False)
-    two = Gateway("a", config(1, receipt_ids="decimal_then_hex"), lambda: 0)
-    assert two._same_form("255", sent=True) == two._same_form("FF", sent=False)
+    rule = "hex_then_decimal"
+    assert common_id("00ff", rule, sent=True) == common_id("255", rule, sent=False) == "255"
+    rule = "decimal_then_hex"
+    assert common_id("255", rule, sent=True) == common_id("FF", rule, sent=False) == "255"
+    assert common_id("00ff", "same", sent=True) == "00ff"

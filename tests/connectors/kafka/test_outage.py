@@ -38,10 +38,10 @@ def test_an_outage_is_one_line_and_its_end_another(world):
             client.error("Failed fetch messages from %s: %s", 1, "refused")
             client.warning("Got error produce response: %s", "timeout")
         clock[0] += 1
-        outages.look()
+        outages.poll()
     clock[0] += QUIET_S
-    outages.look()
-    outages.look()
+    outages.poll()
+    outages.poll()
 
     assert shown.told == [
         "broker 1 does not answer, clients try again; more of this is held back: "
@@ -55,7 +55,7 @@ def test_each_broker_has_its_own_outage_and_a_second_one_is_told_again(world):
     client.warning("Cannot send %r to %s: %r", dict, 2, "closed")
     client.error("Unable connect to node with id %s: %s", 3, "refused")
     clock[0] += QUIET_S
-    outages.look()
+    outages.poll()
     client.error("Unable connect to node with id %s: %s", 3, "refused")
 
     assert [one[:16] for one in shown.told] == ["broker 2 does no", "broker 3 does no", "broker 2 answers",
