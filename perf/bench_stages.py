@@ -10,7 +10,7 @@ from typing import Any
 
 from connectors.sources.files import client as files
 from connectors.sources.files.config import FilesConfig
-from engine.flow import core, decider, partition, pipeline
+from engine.flow import core, decider, decoders, partition, pipeline
 from engine.flow.tickets import Ticket
 from perf import books, lines
 from perf.measure import arguments, isolated, workplace

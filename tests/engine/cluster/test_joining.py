@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from connectors.contract import ReceiptState
-from engine.runtimes.cluster.dispatch import exchange as module
 from engine.runtimes.cluster.dispatch.exchange import Exchange
+from engine.runtimes.cluster.dispatch.service import exchange as module
 from engine.settings.config import Config
 from tests.engine.cluster.standins import TailStandIn
 
