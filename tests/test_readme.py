@@ -71,7 +71,7 @@ def test_the_security_list_names_every_path_that_a_worker_serves() -> None:
     listed = (ROOT / "engine" / "README.md").read_text(encoding="utf-8").split("\n## Security\n")[1].split("\n## ")[0]
     front = (ROOT / "engine" / "runtimes" / "cluster" / "services.py").read_text(encoding="utf-8")
     desk = (ROOT / "connectors" / "desk" / "routes.py").read_text(encoding="utf-8")
-    served = re.findall(r'front\.\w+\("(/\w+)"', front) + re.findall(r'web\.\w+\("(/[^"]+)", door', desk)
+    served = re.findall(r'front\.\w+\("(/\w+)"', front) + re.findall(r'web\.\w+\("(/[^"]+)", handlers', desk)
 
     assert len(served) > 12
     named = {re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), path) for path in served}

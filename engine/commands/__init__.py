@@ -22,10 +22,6 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
 
-class CommandError(Exception):
-    """The command cannot do what was asked; the text is the line to print."""
-
-
 class Command(Protocol):
     """A module of this folder."""
 

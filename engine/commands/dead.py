@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 
 if TYPE_CHECKING:
     from connectors.sources.mapping import Mapping as LineMapping

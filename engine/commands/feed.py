@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 
 if TYPE_CHECKING:
     from engine.feed.day import DayPlan

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from engine.commands import CommandError
 from engine.commands.shared import control
+from engine.commands.shared.error import CommandError
 from engine.commands.shared.msisdn import number
 
 SUBSCRIBERS_A_REQUEST = 5_000

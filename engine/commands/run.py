@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 
 if TYPE_CHECKING:
     from engine.settings.config import Config

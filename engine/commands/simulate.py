@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 
 HELP = "Run seeded worlds with crashes and faults around the engine, and check every invariant."
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 
 if TYPE_CHECKING:
     from engine.serve.status import Status

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 from engine.flow.datadir import DataDir
 from engine.settings.config import Config
 

@@ -4,7 +4,7 @@ from connectors.contract import GatewayError
 from connectors.kafka import BrokerError
 from connectors.secret import SecretError
 from connectors.sources.mapping import MappingError
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 from engine.flow.datadir import DataDirError
 from engine.settings.reading import ConfigErrors
 from rules.diagnostics import BookErrors

@@ -1,6 +1,6 @@
 """Subscribers' numbers on the command line."""
 
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 
 
 def number(text: str) -> int:

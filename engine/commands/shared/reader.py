@@ -12,7 +12,7 @@ import orjson
 from engine.answers.history import Ends, history
 from engine.answers.records import Record, Wanted, read_records
 from engine.book.shelf import BookShelf
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 from engine.flow.datadir import DataDir
 from engine.settings.config import Config
 from rules.model import Book
