@@ -21,7 +21,7 @@ class Listener:
         self.heard = []
         self.core = SimpleNamespace(receipts=SimpleNamespace(awaits=lambda _: True))
 
-    def noted(self, receipt):
+    def note_receipt(self, receipt):
         self.heard.append(receipt.gateway_message_id)
 
 
