@@ -1,7 +1,7 @@
 """Where does an event's time go? Nanoseconds of CPU an event, stage by stage, on one thread.
 
-The same calls as `engine.flow.pipeline` makes, in its order, one after the other: what runs beside each other in the product
-is added up here. "python" is what is not in any stage.
+The same calls as `engine.flow.pipeline` makes, in its order, one after the other: what runs beside each other in the
+product is added up here. "python" is what is not in any stage.
 """
 
 import time

@@ -50,8 +50,11 @@ def configure(
         data=DataConfig(directory=folder / "data", partitions=partitions, threads=threads),
         book=BookConfig(folder=book),
         state=state,
-        sources=SourcesConfig(
-            files=(FilesConfig(name="feed", directory=folder / "inbox"),), tcp=(TcpConfig(name="lines", port=0),)
+        sources=SourcesConfig.model_validate(
+            {
+                "files": (FilesConfig(name="feed", directory=folder / "inbox"),),
+                "tcp": (TcpConfig(name="lines", port=0),),
+            }
         ),
     )
 

@@ -431,8 +431,8 @@ class Judges:
         for sent in self.traffic.sent:
             for line in sent.lines if sent.acknowledged or finished else ():
                 letters = unplaced[line.raw[:2048]]
-                ends = self.rows.get(line.n, 0) + letters
-                hold(ends >= 1, "an acknowledged line is kept", f"line {line.n}")
+                count = self.rows.get(line.n, 0) + letters
+                hold(count >= 1, "an acknowledged line is kept", f"line {line.n}")
                 hold((letters == 0) or line.fate != "row", "a good line is no dead letter", f"line {line.n}")
 
     # Sending.

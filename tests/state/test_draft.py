@@ -46,7 +46,7 @@ def written_part(path: Path) -> float:
         os.close(handle)
 
 
-def test_a_log_that_hardly_grows_writes_nothing_ahead():
+def test_a_log_that_hardly_grows_writes_nothing_ahead() -> None:
     disk = SimulatedDisk()
     segments = Segments(FOLDER, disk, segment_bytes=1 << 16)
     for _ in range(10):
@@ -54,7 +54,7 @@ def test_a_log_that_hardly_grows_writes_nothing_ahead():
     assert DRAFT not in disk.names(FOLDER)
 
 
-def test_the_next_file_is_written_when_the_present_one_is_half_full_and_only_renamed_when_it_is_full():
+def test_the_next_file_is_written_when_the_present_one_is_half_full_and_only_renamed_when_it_is_full() -> None:
     steps: list[tuple[str, str]] = []
     disk = SimulatedDisk(on_step=lambda operation, path: steps.append((operation, path.name)))
     segments = Segments(FOLDER, disk, segment_bytes=4096)
@@ -72,7 +72,7 @@ def test_the_next_file_is_written_when_the_present_one_is_half_full_and_only_ren
     assert ("write", DRAFT) not in steps
 
 
-def test_each_file_is_twice_as_long_as_the_one_before_up_to_the_bound():
+def test_each_file_is_twice_as_long_as_the_one_before_up_to_the_bound() -> None:
     lengths: dict[str, int] = {}
     disk = SimulatedDisk()
     segments = Segments(FOLDER, disk, segment_bytes=4 << 20)
@@ -83,7 +83,7 @@ def test_each_file_is_twice_as_long_as_the_one_before_up_to_the_bound():
     assert [length >> 20 for length in lengths.values()] == [1, 2, 4, 4, 4]
 
 
-def test_the_file_in_use_has_no_block_that_is_only_reserved(tmp_path):
+def test_the_file_in_use_has_no_block_that_is_only_reserved(tmp_path: Path) -> None:
     segments = Segments(tmp_path, PromptDisk(), segment_bytes=4 << 20)
     written: dict[Path, float] = {}
     while len(written) < 4:
@@ -94,7 +94,7 @@ def test_the_file_in_use_has_no_block_that_is_only_reserved(tmp_path):
     assert list(written.values()) == [1.0] * 4
 
 
-def test_the_next_file_is_written_while_nobody_waits(tmp_path):
+def test_the_next_file_is_written_while_nobody_waits(tmp_path: Path) -> None:
     segments = Segments(tmp_path, segment_bytes=4 << 20)
     for _ in range(6):
         segments.append([bytes(100_000)], 0)
@@ -106,7 +106,7 @@ def test_the_next_file_is_written_while_nobody_waits(tmp_path):
     assert (tmp_path / DRAFT).stat().st_size == 2 << 20
 
 
-def test_a_file_needed_before_it_is_written_is_taken_as_it_is():
+def test_a_file_needed_before_it_is_written_is_taken_as_it_is() -> None:
     disk = LazyDisk()
     segments = Segments(FOLDER, disk, segment_bytes=4096)
     for _ in range(16):
@@ -119,7 +119,7 @@ def test_a_file_needed_before_it_is_written_is_taken_as_it_is():
     assert disk.names(FOLDER) == [f"{0:020d}.seg", f"{30:020d}.seg"]
 
 
-def test_no_room_for_the_next_file_stops_nothing_until_it_is_needed():
+def test_no_room_for_the_next_file_stops_nothing_until_it_is_needed() -> None:
     disk = SimulatedDisk(capacity_bytes=5000)
     segments = Segments(FOLDER, disk, segment_bytes=4096)
     for _ in range(30):
@@ -133,7 +133,7 @@ def test_no_room_for_the_next_file_stops_nothing_until_it_is_needed():
     assert len(list(segments.read(0))) == 31
 
 
-def test_a_draft_left_by_a_crash_is_removed_at_the_next_start():
+def test_a_draft_left_by_a_crash_is_removed_at_the_next_start() -> None:
     disk = SimulatedDisk()
     segments = Segments(FOLDER, disk, segment_bytes=4096)
     for _ in range(20):

@@ -10,7 +10,7 @@ from state.journal import Journal
 FOLDER = Path("journal")
 
 
-def test_an_entry_too_short_for_a_position_is_damage_and_does_not_keep_the_folder_locked():
+def test_an_entry_too_short_for_a_position_is_damage_and_does_not_keep_the_folder_locked() -> None:
     disk = SimulatedDisk()
     journal = Journal(FOLDER, disk)
     journal._segments.append([b"short"], at_ms=0)

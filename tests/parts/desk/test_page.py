@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -41,7 +42,7 @@ LIVE = "document.querySelectorAll('.card:not(.ended)').length"
 
 
 @contextlib.asynccontextmanager
-async def counter(chromium: Chromium, **settings: object) -> AsyncIterator[tuple[Served, Tab]]:
+async def counter(chromium: Chromium, **settings: Any) -> AsyncIterator[tuple[Served, Tab]]:
     """A served desk and its page, joined."""
     desk, log = desk_over(**settings)
     async with serve(desk, log) as served, Tab(chromium.port) as tab:

@@ -1,7 +1,9 @@
 """Made-up expressions and rows for both evaluators: every kind of name, unknowns, edges of every number."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from rules.diagnostics import PlainOrigin
 from rules.expressions import Operand, Scope, read
 from rules.expressions.interpret import Row, evaluate
+from rules.expressions.tree import Expr
 from state.batch import Batch
 from state.hashing import hash_text
 from state.schema import Kind, make_schema
@@ -58,14 +61,14 @@ POOL = {
 }
 
 
-def tree(text, scope=SCOPE, want=Kind.BOOL):
+def tree(text: str, scope: Scope = SCOPE, want: Kind | None = Kind.BOOL) -> Expr:
     """The tree of a text that must be right."""
     made = read(text, PlainOrigin("expression", text), scope, want)
     assert not isinstance(made, list), "\n".join(map(str, made))
     return made
 
 
-def local(ms):
+def local(ms: int) -> tuple[int, int]:
     """Local hour and weekday by the table of TRANSITIONS, in plain Python."""
     row = max(bisect_right(TRANSITIONS[:, 0].tolist(), ms) - 1, 0)
     there = ms + int(TRANSITIONS[row, 1])
@@ -83,7 +86,7 @@ class World:
     logged_ms: int
 
 
-def world(seed, n, types=TYPES, unknown=0.25):
+def world(seed: int, n: int, types: int = TYPES, unknown: float = 0.25) -> World:
     """`n` rows of values from POOL, a share of them unknown."""
     rng = np.random.default_rng(seed)
     batch = Batch(
@@ -97,7 +100,7 @@ def world(seed, n, types=TYPES, unknown=0.25):
     )
     outs = rng.integers(-9, 9, (len(FEATURES), n + 3))
     known = np.zeros((len(FEATURES), n + 3), np.uint8)
-    values = [{} for _ in range(n)]
+    values: list[dict[str, Any]] = [{} for _ in range(n)]
     for names, target in ((CELLS, batch.cells), (FEATURES, outs)):
         for at, (name, kind) in enumerate(names.items()):
             there = rng.random(n) >= unknown
@@ -115,7 +118,7 @@ def world(seed, n, types=TYPES, unknown=0.25):
     return World(batch, outs, known, rows, logged)
 
 
-def pick(rng, kind, name):
+def pick(rng: np.random.Generator, kind: Kind, name: str) -> Any:
     """A value as the interpreter sees it."""
     if kind is Kind.SET:
         return {member for member in MEMBERS[name] if rng.random() < 0.5}
@@ -123,7 +126,7 @@ def pick(rng, kind, name):
     return pool[int(rng.integers(0, len(pool)))]
 
 
-def as_cell(value, kind, name=""):
+def as_cell(value: Any, kind: Kind, name: str = "") -> int:
     """The same value as 64 bits."""
     if kind is Kind.SET:
         return sum(1 << bit for bit, member in enumerate(MEMBERS[name]) if member in value)
@@ -134,7 +137,7 @@ def as_cell(value, kind, name=""):
     return int(value)
 
 
-def expected(trees, made):
+def expected(trees: Sequence[tuple[int, Expr]], made: World) -> list[tuple[int, int]]:
     """Hits in log order as the interpreter finds them."""
     return [
         (row, number)
@@ -151,18 +154,18 @@ _ints = st.sampled_from([0, 1, 2, 3, 7, 60, (1 << 63) - 1, 1 << 53]).map(str)
 _floats = st.sampled_from(["0.0", "1.5", "2.5", "1e308", "5e-324", "3.0"])
 
 
-def _joined(sign, *parts):
+def _joined(sign: str, *parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.tuples(*parts).map(lambda made: "(" + f" {sign} ".join(made) + ")")
 
 
-def _called(name, *parts):
+def _called(name: str, *parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.tuples(*parts).map(lambda made: f"{name}({', '.join(made)})")
 
 
-def _numbers(leaves, other=None):
+def _numbers(leaves: st.SearchStrategy[str], other: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[str]:
     """Arithmetic over leaves; `other` joins by promotion."""
 
-    def deeper(inner):
+    def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         right = inner if other is None else st.one_of(inner, other)
         signs = ("+", "-", "*") if other is not None else ("+", "-", "*", "//", "%")
         return st.one_of(
@@ -195,13 +198,17 @@ _ORDER = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 _SAME = st.sampled_from(["==", "!="])
 
 
-def _listed(part, sign, values, most):
+def _listed(
+    part: st.SearchStrategy[str], sign: str, values: st.SearchStrategy[str], most: int
+) -> st.SearchStrategy[str]:
     return st.tuples(part, st.lists(values, min_size=1, max_size=most)).map(
         lambda made: f"({made[0]} {sign} [{','.join(made[1])}])"
     )
 
 
-def _compared(left, sign, right):
+def _compared(
+    left: st.SearchStrategy[str], sign: st.SearchStrategy[str], right: st.SearchStrategy[str]
+) -> st.SearchStrategy[str]:
     return st.tuples(left, sign, right).map(lambda made: f"({made[0]} {made[1]} {made[2]})")
 
 
