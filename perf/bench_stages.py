@@ -18,7 +18,7 @@ from perf.probes import Probes
 from perf.product import Engine, configure, stopped
 from perf.report import keep, table
 from rules.expressions import run
-from state import columns, decisions, flusher, frame, journal, segments
+from state import columns, decisions, flusher, frame, journal, page_writer, segments
 
 STAGES = (
     (files.FilesSource, "next_chunk", "read"),
@@ -36,7 +36,7 @@ STAGES = (
     (journal.Journal, "append", "journal"),
     (segments.Segments, "sync", "sync"),
     (flusher.Flusher, "step", "page pack"),
-    (flusher.Flusher, "pump", "page write"),
+    (page_writer.PageWriter, "pump", "page write"),
     (core.Core, "decoded", "observe"),
     (core.Core, "committed", "observe"),
 )

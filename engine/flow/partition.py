@@ -23,8 +23,6 @@ from engine.book.compiled import CompiledBook
 from engine.flow.decider import Decider
 from engine.flow.repeats import Repeats
 from engine.flow.tickets import Ticket
-from rules.gates.channel import OPEN, TERMINAL
-from rules.gates.channel import VISIT as VISIT_ID
 from state.batch import Batch, concat, remap, select
 from state.columns import Table
 from state.contacts import Contacts
@@ -34,7 +32,7 @@ from state.flusher import Flusher, Snapshot
 from state.frame import Frame, FrameKind
 from state.journal import Journal
 from state.log import Log
-from state.schema import VISIT
+from state.schema import VISIT, VISIT_NAME, VISIT_OPEN, VISIT_TERMINAL
 
 EVENTS_SPAN_MS = 30_000
 """Event time that one frame covers on the events' own clock."""
@@ -414,9 +412,9 @@ def visits_of(batch: Batch | None) -> list[VisitRow]:
     return [
         VisitRow(
             int(batch.subscriber[row]),
-            int(batch.cells[TERMINAL, row]),
-            int(batch.cells[VISIT_ID, row]) if batch.present[row] >> VISIT_ID & 1 else 0,
-            not (batch.present[row] >> OPEN & 1 and batch.cells[OPEN, row] == 0),
+            int(batch.cells[VISIT_TERMINAL, row]),
+            int(batch.cells[VISIT_NAME, row]) if batch.present[row] >> VISIT_NAME & 1 else 0,
+            not (batch.present[row] >> VISIT_OPEN & 1 and batch.cells[VISIT_OPEN, row] == 0),
             int(batch.at_ms[row]),
         )
         for row in rows.tolist()

@@ -16,8 +16,8 @@ from state.dedupe import Dedupe
 from state.features import ColumnSpec
 from state.flusher import Flusher
 from state.frame import Frame, FrameKind
-from state.store import MemoryStore
 from tests.engine.world import BASE_MS, BOOK
+from tests.fakes.store import MemoryStore
 
 COMPILED = compile_book(load_text({"book.toml": BOOK}))
 MEMORY, ROWS = 600, 100

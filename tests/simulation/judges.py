@@ -23,6 +23,7 @@ from rules.gates import Gate
 from rules.model import Cap, Rule
 from state.batch import Batch
 from state.columns import Table
+from state.contact_packing import pack_contacts, packed_bytes
 from state.contacts import Contacts
 from state.decisions import DecisionBatch, Outcome, OutcomeState, decision_id
 from state.dedupe import Dedupe
@@ -30,7 +31,7 @@ from state.flusher import Flusher
 from state.frame import Frame
 from state.hashing import hash_text, partition_of
 from state.schema import OUTCOME, Kind
-from state.store import MemoryStore
+from tests.fakes.store import MemoryStore
 from tests.simulation.books import PLAIN, Fields
 from tests.simulation.life import DEDUPE_WINDOW_MS, IDS_MAX, ROOT, Life, Size
 from tests.simulation.machine import Machine
@@ -369,7 +370,7 @@ class Judges:
         self._check_contacts(partition, twin, here, there, what)
 
     def _check_contacts(self, partition: Partition, twin: Twin, here: Any, there: Any, what: str) -> None:
-        if not np.array_equal(partition.contacts.pack(here), twin.contacts.pack(there)):
+        if not np.array_equal(packed(partition.contacts, here), packed(twin.contacts, there)):
             for mine, clean in zip(here.tolist(), there.tolist(), strict=True):
                 left, right = partition.contacts.of(mine), twin.contacts.of(clean)
                 hold(left == right, "state equals a clean fold", f"{what}: contacts {left} {right}")
@@ -504,6 +505,13 @@ def fields_of(batch: Batch, row: int) -> dict[str, int | float | str]:
             else:
                 found[field.name] = int(cell)
     return found
+
+
+def packed(contacts: Contacts, slots: Any) -> Any:
+    """Return the contacts of slots as the bytes that a page has of them."""
+    out = np.empty(packed_bytes(contacts.arrays, slots), np.uint8)
+    pack_contacts(contacts.arrays, slots, out)
+    return out
 
 
 def number_of(batch: Batch, row: int) -> int | None:

@@ -17,13 +17,16 @@ import numpy as np
 import orjson
 import pytest
 
+from state import recovery
 from state.columns import Table
 from state.contacts import Contacts, make_room, reserve
 from state.disk import DiskFullError
 from state.features import ColumnSpec
 from state.flusher import Flusher, Recovered
+from state.page_writer import PageWriter, RedoPoint
 from state.pages import PageError, Pages
-from state.store import MemoryStore, RocksStore, Store
+from state.store import RocksStore, Store
+from tests.fakes.store import MemoryStore
 
 SPECS = [ColumnSpec("int64", 2), ColumnSpec("int32", 1)]
 MASK = 0x7FFFFFFF
@@ -237,19 +240,20 @@ def pages_stamped_later(patch: pytest.MonkeyPatch) -> None:
 
 
 def pages_written_before_they_are_durable(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Flusher, "_ready", lambda self: bool(self._jobs))
+    patch.setattr(PageWriter, "_ready", lambda self: bool(self._jobs))
 
 
 def redo_from_the_end_of_the_sweep(patch: pytest.MonkeyPatch) -> None:
-    real = Flusher._put
+    real = PageWriter.enqueue
 
-    def put(self: Flusher, job: Any) -> None:
-        if job.sweep is not None:
-            job.sweep.start = job.position
-            job.writes = [(job.writes[0][0], orjson.dumps((job.position + 1, orjson.loads(job.writes[0][1])[1])))]
+    def enqueue(self: PageWriter, job: Any) -> None:
+        if job.redo is not None:
+            record = orjson.dumps((job.position + 1, orjson.loads(job.writes[0][1])[1]))
+            job.redo = RedoPoint(job.position + 1, record)
+            job.writes = [(job.writes[0][0], record)]
         real(self, job)
 
-    patch.setattr(Flusher, "_put", put)
+    patch.setattr(PageWriter, "enqueue", enqueue)
 
 
 def slots_ahead_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -271,7 +275,7 @@ def new_subscribers_take_their_pages_stamp(patch: pytest.MonkeyPatch) -> None:
 
 
 def tombstones_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Flusher, "_apply_tombstones", lambda self: None)
+    patch.setattr(recovery, "apply_tombstones", lambda *_: None)
 
 
 def tombstones_outlive_the_flush_of_their_page(patch: pytest.MonkeyPatch) -> None:
@@ -422,8 +426,9 @@ def test_a_writer_that_failed_says_so_at_the_next_step_and_at_the_end() -> None:
     life.flusher.start()
     life.flusher.step(0, 1)
     life.flusher.durable(0)
-    assert life.flusher._thread is not None
-    life.flusher._thread.join(10)
+    thread = life.flusher._writer._thread
+    assert thread is not None
+    thread.join(10)
     with pytest.raises(DiskFullError, match="no room left"):
         life.flusher.step(0, 0)
     with pytest.raises(DiskFullError, match="no room left"):

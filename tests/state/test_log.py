@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from state.batch import Row, from_rows
-from state.disk import DamagedError, GoneError, SimulatedDisk
+from state.disk import DamagedError, GoneError
 from state.frame import Frame, FrameKind
 from state.journal import Journal
 from state.log import Log
 from state.schema import EventType, Field, Kind, Schema, make_schema, schema_from_json, schema_to_json
+from tests.fakes.disk import SimulatedDisk
 
 LOG, JOURNAL = Path("data/log"), Path("data/journal")
 ONE = make_schema((Field("name", Kind.STRING),), (EventType("call", (Field("seconds", Kind.INT, required=True),)),))
@@ -90,7 +91,7 @@ def test_the_journal_knows_what_it_reached_and_finds_entries_by_log_position(tmp
     journal = Journal(tmp_path, segment_bytes=1024)
     assert (journal.reached, journal.durable) == (-1, -1)
     for number in range(100):
-        journal.append(3 * number + 2, [b"d" * number, b"e"], at_ms=1000 + number)
+        journal.append(3 * number + 2, [b"d" * number, b"e"], append_ms=1000 + number)
     assert (journal.reached, journal.durable) == (299, -1)
     assert journal.sync() == 299
     with pytest.raises(ValueError, match="reached=299 must be > 299"):

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.disk import DamagedError, DiskError, DiskFullError, GoneError, LockedError, RealDisk, SimulatedDisk
+from state.disk import DamagedError, DiskError, DiskFullError, GoneError, LockedError, RealDisk
 from state.segments import Segments
+from tests.fakes.disk import SimulatedDisk
 
 FOLDER = Path("log")
 
@@ -21,12 +22,12 @@ def payload(position: int, length: int) -> bytes:
 def fill(segments: Segments, lengths: list[int]) -> None:
     for length in lengths:
         position = segments.next_position
-        segments.append([payload(position, length)], at_ms=1000 + position)
+        segments.append([payload(position, length)], append_ms=1000 + position)
 
 
 def read_all(segments: Segments, start: int | None = None) -> list[tuple[int, int, bytes]]:
     first = segments.first_position if start is None else start
-    return [(record.position, record.at_ms, bytes(record.payload)) for record in segments.read(first)]
+    return [(record.position, record.append_ms, bytes(record.payload)) for record in segments.read(first)]
 
 
 def expected(lengths: list[int], start: int = 0) -> list[tuple[int, int, bytes]]:
@@ -127,7 +128,7 @@ def test_a_time_finds_the_first_record_appended_then(place: Place) -> None:
     segments = Segments(folder, disk, segment_bytes=1024)
     assert segments.position_at(0) == 0
     for position in range(100):
-        segments.append([bytes(50)], at_ms=1000 + position // 3 * 10)
+        segments.append([bytes(50)], append_ms=1000 + position // 3 * 10)
     for at_ms in (0, 999, 1000, 1001, 1010, 1155, 1330, 1331, 9999):
         want = next((p for p in range(100) if 1000 + p // 3 * 10 >= at_ms), 100)
         assert segments.position_at(at_ms) == want

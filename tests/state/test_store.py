@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from state.disk import DiskError, DiskFullError, LockedError
-from state.store import MemoryStore, RocksStore, Store
+from state.store import RocksStore, Store
+from tests.fakes.store import MemoryStore
 
 NUMBERS = itertools.count()
 

@@ -7,8 +7,9 @@ import pytest
 from connectors.desk.model import Panel, Reply
 from connectors.desk.queue import MemoryQueue, QueueLostError
 from connectors.desk.store import PanelStore
-from state.disk import DiskFullError, SimulatedDisk
+from state.disk import DiskFullError
 from tests.connectors.desk.world import ANNA, BERT, HandClock, card, desk_over
+from tests.fakes.disk import SimulatedDisk
 
 FOLDER = Path("desk")
 

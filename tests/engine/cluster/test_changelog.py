@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.kafka import BrokerError
+from engine.runtimes.cluster.decide import changelog
 from engine.runtimes.cluster.decide.changelog import ChangelogStore, PagesCopy
 from state.disk import DiskError
-from state.store import MemoryStore
+from state.keys import KINDS
+from tests.fakes.store import MemoryStore
 
 KEYS = [b"P\x00\x03" + bytes([key]) for key in range(6)]
 DAY_MS = 86_400_000
@@ -151,3 +153,7 @@ def test_the_flusher_and_the_question_whose_it_is_never_open_two_transactions_at
             assert [one.result() for one in flushed] == [None] * 10
 
     run(test)
+
+
+def test_keys_of_the_changelog_are_told_apart_from_those_of_pages() -> None:
+    assert len(set(changelog._KINDS)) == len(changelog._KINDS) == len(KINDS) + 2

@@ -26,10 +26,10 @@ from state.decisions import DecisionBatch
 from state.dedupe import Dedupe
 from state.flusher import Flusher
 from state.frame import Frame, FrameKind, decode, encode
-from state.store import MemoryStore
 from tests.connectors.kafka.record_batches import laid_values
 from tests.engine.cluster.standins import NOT_USED
 from tests.engine.world import BASE_MS, BOOK, call
+from tests.fakes.store import MemoryStore
 
 CONFIG = Config.model_validate(
     {"data": {"partitions": 1}, "sources": {"kafka": [{"name": "raw", "topic": "raw", "dedupe": True}]}}

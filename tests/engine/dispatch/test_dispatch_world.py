@@ -18,7 +18,7 @@ from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
 from engine.settings.send_windows import SendWindow
 from state.decisions import OutcomeState, decision_id
-from state.disk import SimulatedDisk
+from tests.fakes.disk import SimulatedDisk
 
 START_MS = 1_225_760_400_000  # 2008-11-04 09:00 in Shanghai
 HOUR_MS = 3_600_000

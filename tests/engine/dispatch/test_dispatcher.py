@@ -17,7 +17,8 @@ from connectors.gateways.smpp import Config, Gateway
 from connectors.gateways.smpp.simulator import Simulator, SimulatorConfig
 from engine.dispatch import Action, ChannelPolicy, Decided, Dispatcher, LocalOutbox, Policy, Report, SwitchScope
 from state.decisions import OutcomeState
-from state.disk import DiskError, SimulatedDisk
+from state.disk import DiskError
+from tests.fakes.disk import SimulatedDisk
 
 NOW_MS = 1_225_760_400_000
 POLICY = Policy({"sms": ChannelPolicy(("one",), source_address="10086", retry_ms_min=10, retry_ms_max=20)})

@@ -18,9 +18,9 @@ from rules.load import load_book
 from state import formats
 from state.decisions import DecisionBatch
 from state.frame import Frame, FrameKind, decode
-from state.store import MemoryStore
 from tests.engine.cluster.test_fold import KafkaLog, fold_of
 from tests.engine.world import BOOK, call
+from tests.fakes.store import MemoryStore
 from tests.parts.kafka.rig import records, records_of
 from tests.parts.kafka.workers import PARTITIONS, START, Cluster, Worker, cluster_on, rows, wait_for_text
 
