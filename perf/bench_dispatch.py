@@ -63,6 +63,7 @@ async def _run(count: int, folder: Path) -> None:
     source = _decisions(count)
     begun, cpu, offered = time.perf_counter(), time.process_time(), 0
     while log.counts[OutcomeState.COMMITTED] < count:
+        # Not strict: as many as there is room for, of the decisions that are left.
         batch = [what for _, what in zip(range(min(500, dispatcher.room())), source, strict=False)]
         offered += len(batch)
         dispatcher.offer(batch, {"0": offered})

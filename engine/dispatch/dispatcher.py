@@ -31,7 +31,7 @@ from engine.dispatch.optout import OPT_OUT_LIST, is_opt_out
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import DESK, Policy
 from engine.dispatch.recovery import Compaction, recover
-from engine.dispatch.reporter import FeedbackSink, Reporter
+from engine.dispatch.reporter import FeedbackSink, OutcomeReporter
 from engine.dispatch.shared import Shared
 from state.disk import DiskError, DiskFullError
 
@@ -83,7 +83,7 @@ class Dispatcher:
         self._wake = asyncio.Event()
         self._commits = Commits(outbox, self.core.doors, self._health)
         self._flights = Flights(self.core, now_ms, self._wake, on_outcome)
-        self._reporter = Reporter(self.core, feedback, self._health, self._wake)
+        self._reporter = OutcomeReporter(self.core, feedback, self._health, self._wake)
         self._compaction = Compaction(self.core)
         self._loop_task: asyncio.Task[None] | None = None
         self._recovered = False

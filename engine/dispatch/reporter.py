@@ -26,7 +26,7 @@ class FeedbackSink(Protocol):
         """Put a subscriber on a list, or take one off it."""
 
 
-class Reporter:
+class OutcomeReporter:
     """Reports outcomes, one batch at a time.
 
     Args:
