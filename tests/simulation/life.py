@@ -16,10 +16,10 @@ from connectors.contract import Receipt
 from connectors.sources.contract import Chunk, padded
 from connectors.sources.mapping import Mapping as LineMapping
 from engine.book.compiled import CompiledBook, compile_texts
-from engine.dispatch.core import Core as Dispatch
+from engine.dispatch.core import DispatchCore
 from engine.dispatch.feeder import Feeder
 from engine.dispatch.model import Decided, Report, Send
-from engine.dispatch.outbox import FileOutbox
+from engine.dispatch.outbox import LocalOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
 from engine.flow.core import Core
@@ -145,7 +145,7 @@ class Told:
 class Taker:
     """Dispatch as the feeder sees it."""
 
-    dispatch: Dispatch
+    dispatch: DispatchCore
     now_ms: int
     idle: bool = True
 
@@ -182,10 +182,10 @@ class Life:
         self.core.take_up(book, now_ms)
         self.reading = self.core.resume_positions()
         self.doors = Decoders([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)
-        self.outbox = FileOutbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
+        self.outbox = LocalOutbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
         self.gateways = network.doors()
-        self.dispatch = Dispatch(size.policy(), self.outbox, self.gateways)
-        recover(self.dispatch, self.dispatch.at(now_ms))
+        self.dispatch = DispatchCore(size.policy(), self.outbox, self.gateways)
+        recover(self.dispatch, self.dispatch.advance(now_ms))
         self.compaction = Compaction(self.dispatch)
         self.taker = Taker(self.dispatch, now_ms)
         self.feeder = asyncio.run(self._make_feeder())
@@ -284,7 +284,7 @@ class Life:
         if self.told is not None:
             if not self.told.ticket.future.done():
                 return
-            self.dispatch.told(self.told.reports)
+            self.dispatch.mark_reported(self.told.reports)
             self.told = None
         reports = self.dispatch.reports(50)
         if reports:

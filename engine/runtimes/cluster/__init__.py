@@ -21,11 +21,11 @@
         standby     copies of pages that others own
         arrivals    visits of the log, taken to the desk with what is known of the customer
     dispatch/  the agent: decisions to gateways, for the partitions that this worker sends
-        service     which partitions are sent, by which gateways
-        outgoing    one partition that is sent: takeover, feeding, letting go
-        outbox      what a partition has tried, as a topic; shares: its part of quotas and rates
-        exchange    receipts and replies, carried to the partition that they concern
-        wording     books and texts for what is said
+        service            which partitions are sent, by which gateways
+        sending_partition  one partition that is sent: takeover, feeding, letting go
+        outbox             what a partition has tried, as a topic; shares: its part of quotas and rates
+        exchange           receipts and replies, carried to the partition that they concern
+        wording            books and texts for what is said
     shared/    what the three have in common
         topics            names and settings of the topics
         control_topic     books, the active one and switches as every worker knows them; publisher: how they are written

@@ -125,7 +125,7 @@ def _add_decide(app: ClusterApp, config: Config) -> None:
 
 
 def _add_dispatch(app: GroupApp, services: WorkerServices, config: Config) -> None:
-    """Let Faust assign partitions of decisions; `engine.runtimes.cluster.dispatch.outgoing` reads them."""
+    """Let Faust assign partitions of decisions; `engine.runtimes.cluster.dispatch.sending_partition` reads them."""
     name = Names(config.cluster.prefix).decisions
     topic = app.topic(name, key_serializer="raw", value_serializer="raw")
 

@@ -23,7 +23,7 @@ from engine.book.loader import Loader
 from engine.book.shelf import BookShelf
 from engine.book.watch import BookWatcher
 from engine.counter.desk_reporter import DeskReporter
-from engine.dispatch import Scope
+from engine.dispatch import SwitchScope
 from engine.flow.clock import WallClock
 from engine.flow.core import open_strings
 from engine.flow.datadir import DataDir, Fixed
@@ -296,7 +296,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
     async def _control(self, body: dict[str, Any]) -> Mapping[str, Any]:
         """Pause, resume or kill, in every partition of the cluster; says how many queued sends of this worker it is."""
         record = control_record(self._active(), body)
-        touched = self.dispatch.queued(Scope(record["kind"]), record["name"]) if self.dispatch is not None else 0
+        touched = self.dispatch.queued(SwitchScope(record["kind"]), record["name"]) if self.dispatch is not None else 0
         await self.publisher.control(record)
         return {"touched": touched}
 
