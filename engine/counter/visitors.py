@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.queue import QueueLostError
 from engine.answers.records import Texts
-from engine.flow.partition import Appended, Partition, VisitRow, visits_of
+from engine.flow.fold import Appended
+from engine.flow.partition import Partition
+from engine.flow.visits import VisitRow, visits_of
 from rules.gates.channel import VISIT_MS_MAX
 
 WAITING_MAX = 10_000

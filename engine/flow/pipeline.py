@@ -30,7 +30,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from connectors.sources.contract import Chunk, Decoded
 from connectors.sources.dead_letter import DeadLetter
-from engine.flow.partition import Appended, Item, Partition
+from engine.flow.fold import Appended
+from engine.flow.partition import Item, Partition
 from engine.flow.tickets import Ticket
 from state.batch import Batch, select
 from state.frame import FrameKind

@@ -16,7 +16,8 @@ from engine.dispatch.feeder import Feeder
 from engine.flow.clock import Clock, EventsClock
 from engine.flow.core import Core
 from engine.flow.feedback import Feedback
-from engine.flow.partition import Appended, Partition
+from engine.flow.fold import Appended
+from engine.flow.partition import Partition
 from engine.settings.config import Config
 from rules.model import Book
 from state.disk import DiskFullError

@@ -7,7 +7,7 @@ import pytest
 
 from engine.answers.rehearsal import run_scenarios
 from engine.counter.visitors import Visitors
-from engine.flow.partition import VisitRow
+from engine.flow.visits import VisitRow
 from rules.load import load_book
 from state.hashing import hash_text
 from tests.connectors.desk.world import ANNA, HandClock, desk_over

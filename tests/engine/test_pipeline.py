@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from engine.flow.partition import Appended, Item
+from engine.flow.fold import Appended
+from engine.flow.partition import Item
 from engine.flow.pipeline import Pipeline, StoppedError
 from state.batch import Row, from_rows
 from state.frame import FrameKind

@@ -8,7 +8,7 @@ from typing import Any
 
 from connectors.desk.desk import Desk
 from connectors.desk.queue import MemoryQueue
-from engine.flow.partition import VisitRow
+from engine.flow.visits import VisitRow
 from engine.runtimes.cluster.decide.arrivals import Arrivals
 from rules.load import load_text
 from state.batch import Row, from_rows

@@ -21,7 +21,8 @@ from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.model import Customer
 from connectors.desk.queue import QueueLostError
 from engine.counter.customers import described
-from engine.flow.partition import Fold, VisitRow, visits_of
+from engine.flow.fold import Fold
+from engine.flow.visits import VisitRow, visits_of
 from engine.runtimes.cluster.shared.texts import TopicTexts
 from rules.model import Book
 from state.batch import Batch

@@ -25,7 +25,7 @@ from connectors.kafka import BrokerError
 from connectors.kafka.changes import Changes
 from connectors.kafka.tail import Tail
 from engine.book.shelf import BookShelf
-from engine.flow.partition import Appended
+from engine.flow.fold import Appended, FoldParts, limits_of
 from engine.runtimes.cluster.decide.changelog import ChangelogStore, PagesCopy
 from engine.runtimes.cluster.decide.fold import ClusterFold
 from engine.runtimes.cluster.decide.missing import Missing
@@ -33,17 +33,12 @@ from engine.runtimes.cluster.decide.topic_log import TopicLog
 from engine.runtimes.cluster.shared.journal_position import last_reached, record_of
 from engine.runtimes.cluster.shared.topics import HOUR_MS, MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
-from state.columns import Table
-from state.contacts import Contacts
 from state.decisions import DecisionBatch
-from state.dedupe import Dedupe
 from state.disk import DiskError
-from state.flusher import Flusher
 from state.frame import Frame
 from state.schema import Schema
 from state.store import Store
 
-SLACK_SLOTS = 1 << 17
 SWEEPS_IN_RETENTION = 8
 """Everything folded is in pages after at most this part of the time for which Kafka keeps frames."""
 SWEEP_PAGES = 64
@@ -170,25 +165,8 @@ class Owned:
         log.info("partition %d: %s", self.number, self.restored)
 
     def _make_fold(self, frames: TopicLog, pages: Store) -> ClusterFold:
-        config = self._config
-        memory = -(-config.state.memory_subscribers // config.data.partitions)
-        table = Table(memory + max(SLACK_SLOTS, 2 * config.limits.batch_events_max))
-        contacts = Contacts(table.capacity, config.state.contacts_max)
-        return ClusterFold(
-            self.number,
-            frames,
-            self._journal,
-            table,
-            contacts,
-            lambda snapshot: Flusher(
-                self.number, table, contacts, pages, snapshot, recovery_target_s=config.state.recovery_target_s
-            ),
-            Dedupe(max(config.state.dedupe_window_s, 1) * 1000, config.state.dedupe_ids_max),
-            self._shelf.get,
-            memory_subscribers=memory,
-            batch_rows_max=config.limits.batch_events_max,
-            missing=self.missing,
-        )
+        parts = FoldParts(self.number, limits_of(self._config), pages, self._shelf.get)
+        return ClusterFold(parts, frames, self._journal, self.missing)
 
     async def take(self, position: int, frame: Frame) -> Appended | None:
         """Fold a frame and send its decisions; None when it was folded before.
