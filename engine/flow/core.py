@@ -19,11 +19,11 @@ from connectors.sources.dead_letter import DeadLetter
 from engine.book.compiled import Compile, CompiledBook, compile_texts
 from engine.book.loader import LoaderError
 from engine.book.shelf import BookShelf
+from engine.flow.committer import commit
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.dead_letters import DeadLetters
 from engine.flow.fold import Appended, FoldLimits, FoldParts, limits_of
 from engine.flow.partition import Item, Partition
-from engine.flow.pipeline import commit
 from engine.flow.tickets import Ticket
 from engine.metrics import Metrics
 from engine.settings.config import Config
@@ -213,7 +213,7 @@ class Core:
         self.shelf.put(compiled)
         return orjson.dumps({"version": compiled.book.version})
 
-    # ---- observing the pipeline (`engine.flow.pipeline.Observer`)
+    # ---- observing the pipeline (`engine.flow.observer.Observer`)
 
     def decoded(self, chunk: Chunk, decoded: Decoded) -> None:
         """Keep the texts a chunk brought, before its frame can be durable; count."""

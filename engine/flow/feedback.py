@@ -24,7 +24,7 @@ class Appender(Protocol):
         """Append rows to the log of their subscribers' partitions."""
 
 
-class LogAppender:
+class LocalAppender:
     """Appends through the pipeline, and keeps the texts of the rows."""
 
     def __init__(self, pipeline: Pipeline, schema: Callable[[], Schema], strings: Strings) -> None:

@@ -1,8 +1,8 @@
 """The embedded runtime: one process, a local log, nothing else to install.
 
-Start: take the data directory, recover the partitions, take up the book, start the pipeline, open the doors.
-Stop: close the doors that let events and visits in, end dispatch and the desk while the log still takes what they have
-to say, let the pipeline finish, close what is durable. With `drain` it stops by itself when the file sources are
+Start: take the data directory, recover the partitions, activate the book, start the pipeline, open the doors.
+Stop: close the doors that let events and visits in, end dispatch and the desk while the log still takes what they
+report, let the pipeline finish, close what is durable. With `drain` it stops by itself when the file sources are
 exhausted and everything is decided and dispatched.
 
 One asyncio loop serves HTTP, gateways, desk and watching; the pipeline's threads decode, fold and commit.
@@ -14,7 +14,6 @@ import gc
 import logging
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from connectors.desk.desk import Desk, NotDurableError
 from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
-from connectors.desk.routes import add_routes as add_desk_routes
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.http.client import HttpSource
@@ -40,12 +38,14 @@ from engine.counter.desk_reporter import DeskReporter
 from engine.flow.clock import Clock, EventsClock, WallClock
 from engine.flow.core import Core, open_core
 from engine.flow.decoders import Decoders, Source
-from engine.flow.feedback import Feedback, LogAppender
+from engine.flow.feedback import Feedback, LocalAppender
 from engine.flow.pipeline import Pipeline
+from engine.runtimes.operations import LocalOperations
 from engine.runtimes.sending import Sending
-from engine.serve.controls import control_record, list_change
-from engine.serve.front import Front
-from engine.serve.gauges import add_gauges
+from engine.runtimes.ticker import Ticker
+from engine.serve.controls import ReplayedBody
+from engine.serve.face import Face
+from engine.serve.gauges import add_local
 from engine.serve.status import Status, StatusBoard
 from engine.settings.config import Config
 from rules.model import Book
@@ -79,7 +79,7 @@ class Embedded:
         self._serving = False
         self._stopping = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
-        self._front: Front | None = None
+        self._face: Face | None = None
         self._files: list[FilesSource] = []
         self._servers: list[TcpSource] = []
         self._posts: list[HttpSource] = []
@@ -124,7 +124,7 @@ class Embedded:
             queue_bytes_max=config.limits.intake_bytes_max,
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
-        appender = LogAppender(self.pipeline, lambda: self.decoders.schema, core.strings)
+        appender = LocalAppender(self.pipeline, lambda: self.decoders.schema, core.strings)
         self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome)
         self.desk_reporter = DeskReporter(self.feedback, core.metrics)
         self.desk = self._make_desk() if config.desk.enabled else None
@@ -145,12 +145,13 @@ class Embedded:
         self.board.doors["gateways"] = self.sending.gateways
         self.board.doors["sources"] = self._sources
         core.listeners.append(self.sending.committed)
-        add_gauges(core, self.pipeline, self.sending.gateways)
+        add_local(core, self.pipeline, self.sending.gateways)
         if config.http.enabled:
             await self._serve()
         await self._open_sources()
         if config.book.watch:
-            self._watching = asyncio.create_task(self._watch_book(), name="book")
+            watching = Ticker(config.book.poll_ms / 1000, self._look_at_book, self._stopping)
+            self._watching = asyncio.create_task(watching.run(), name="book")
         for name in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 self._loop.add_signal_handler(name, self.stop)
@@ -165,7 +166,7 @@ class Embedded:
         config = self.config.desk
         queue: Queue
         if config.queue == "redis":
-            from connectors.desk.redis import RedisQueue  # noqa: PLC0415 only who uses Redis loads it
+            from connectors.desk.redis import RedisQueue  # noqa: PLC0415 loaded where Redis is used
 
             queue = RedisQueue(config.visit_idle_ms, config.retry_ms, config.redis)
         else:
@@ -174,27 +175,15 @@ class Embedded:
         return Desk(queue, self._on_visit, self.desk_reporter.answer, config, self.clock.now_ms)
 
     async def _serve(self) -> None:
-        config = self.config
-        token = config.http.token.read() if config.http.token is not None else None
-        sources = config.sources.http
-        body_max = max((source.body_bytes_max for source in sources), default=1 << 20)
-        front = self._front = Front(token, body_max)
-        front.read("/health", self._health)
-        front.read("/status", self._status)
-        front.write("/control", self._control)
-        front.write("/lists", self._lists)
-        front.write("/dead/replayed", self._replayed)
-        if config.metrics.enabled:
-            front.page("/metrics", "text/plain; version=0.0.4; charset=utf-8", self.core.metrics.page)
-        if self.desk is not None:
-            add_desk_routes(front.app, self.desk)
-        for source in sources:
+        core = self.core
+        operations = LocalOperations(core, self.pipeline, self.sending, self.feedback, self.board)
+        face = self._face = Face(self.config, operations, core.metrics, self.desk, core.datadir.address)
+        face.front.write("/dead/replayed", ReplayedBody, operations.replayed)
+        for source in self.config.sources.http:
             posts = HttpSource(source, self.pipeline)
             self._posts.append(posts)
-            front.app.router.add_routes(posts.routes())
-        self.port = await front.start(config.http.host, config.http.port)
-        record = {"host": config.http.host, "port": self.port, "engine": front.name}
-        self.core.datadir.address.write_bytes(orjson.dumps(record))
+            face.front.app.router.add_routes(posts.routes())
+        self.port = await face.open()
 
     async def _open_sources(self) -> None:
         positions = self.core.resume_positions()
@@ -289,21 +278,16 @@ class Embedded:
         self._stopping.set()
         if self._watching is not None:
             await self._watching
-        if self._front is not None:
-            await self._front.stop()
-            if self.port:
-                self.core.datadir.address.unlink(missing_ok=True)
+        if self._face is not None:
+            await self._face.close()
         for server in self._servers:
             await server.stop()
 
-    async def _watch_book(self) -> None:
-        while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self.config.book.poll_ms / 1000)
-            try:
-                await asyncio.to_thread(self.watcher.look)
-            except Exception:
-                log.exception("the book could not be looked at; the running one keeps serving")
+    async def _look_at_book(self) -> None:
+        try:
+            await asyncio.to_thread(self.watcher.look)
+        except Exception:
+            log.exception("the book could not be looked at; the running one keeps serving")
 
     def _activate(self, compiled: CompiledBook) -> None:
         """Put a new book into the log of every partition; decoders follow at once."""
@@ -317,8 +301,6 @@ class Embedded:
     def _reloaded(self, result: str) -> None:
         self.core.metrics.reloads.labels(result).inc()
 
-    # ---- the front's answers
-
     def _sources(self) -> Mapping[str, Any]:
         """Return the figures of every source, by name."""
         figures: dict[str, dict[str, Any]] = {server.config.name: dict(server.status()) for server in self._servers}
@@ -328,42 +310,10 @@ class Embedded:
             told["faults"] = [*told.get("faults", ()), *(f"{fault.path}: {fault.reason}" for fault in files.faults)]
         return figures
 
-    async def _health(self, _: Any) -> Mapping[str, Any]:
-        failure = self.pipeline.failure
-        return {"ok": failure is None, "fault": str(failure) if failure else ""}
-
-    async def _status(self, _: Any) -> Status:
-        return self.board.read()
-
-    async def _control(self, body: dict[str, Any]) -> Mapping[str, Any]:
-        """Pause, resume or kill; dispatch obeys at once, the log remembers."""
-        active = self.core.active
-        assert active is not None
-        record = control_record(active.book, body)
-        action, kind, name = record["action"], record["kind"], record["name"]
-        touched = await self.sending.control(action, kind, name)
-        await asyncio.wrap_future(self.pipeline.broadcast(FrameKind.CONTROL, orjson.dumps(record)))
-        log.info("%s: %s %s, queued sends touched: %d", action, kind, name, touched)
-        return {"touched": touched}
-
-    async def _lists(self, body: dict[str, Any]) -> Mapping[str, Any]:
-        """Put subscribers on a list or take them off; answered when the log has it."""
-        active = self.core.active
-        assert active is not None
-        subscribers, name, member = list_change(active.book, body)
-        if subscribers:
-            await self.feedback.members(subscribers, name, member=member)
-        return {"changed": len(subscribers)}
-
-    async def _replayed(self, body: dict[str, Any]) -> Mapping[str, Any]:
-        numbers = [str(number) for number in body["numbers"]]
-        await asyncio.to_thread(self.core.dead_letters.mark_replayed, numbers, time.time_ns() // 1_000_000)
-        return {"marked": len(numbers)}
-
     # ---- the desk's callbacks
 
     async def _on_visit(self, visit: Visit) -> Customer | None:
-        """Tell the log of a visit; return what the state knows of the customer.
+        """Write a visit into the log; return what the state knows of the customer.
 
         On the events' own clock there is no time before the first event, so the visit waits on its panel until then.
         """

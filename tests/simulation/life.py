@@ -21,13 +21,14 @@ from engine.dispatch.model import Decided, Report, Send
 from engine.dispatch.outbox import FileOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
+from engine.flow.committer import commit
 from engine.flow.core import Core, Sizes
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.dead_letters import DeadLetters
 from engine.flow.decoders import Decoders, Source
 from engine.flow.fold import Appended, FoldLimits
 from engine.flow.partition import Item, Partition
-from engine.flow.pipeline import commit, items_of
+from engine.flow.stages import items_of
 from engine.flow.tickets import Ticket
 from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow

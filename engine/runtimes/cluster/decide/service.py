@@ -248,14 +248,12 @@ class Decide:
             self._metrics.count_decisions(self._shelf.get(taken.decisions.book).book, taken.decisions)
 
     async def settle(self) -> None:
-        """Follow what the brokers acknowledge while no frame comes; runs until cancelled."""
-        while True:
-            await asyncio.sleep(SETTLE_S)
-            for one in self._resting.values():
-                one.settle()
-            for one in list(self.owned.values()):
-                one.settle()
-                one.sweep()
+        """Follow what the brokers acknowledge while no frame comes; called every `SETTLE_S`."""
+        for one in self._resting.values():
+            one.settle()
+        for one in list(self.owned.values()):
+            one.settle()
+            one.sweep()
 
     async def _read(self, number: int, position: int, value: bytes) -> Frame | None:
         """Return the frame; what it names may be newer than what we know of the control topic."""
