@@ -24,7 +24,7 @@ Record = dict[str, Any]
 
 
 class Texts(Protocol):
-    """Finds the text behind a hash."""
+    """Finds the text of a hash."""
 
     def text(self, hashed: int) -> bytes | None:
         """Return the text, None when it is not kept."""

@@ -2,7 +2,7 @@
 
 A scenario's subscribers begin as `given`; then each event is a frame of its own, appended at the moment it happens.
 Every decision must be expected, and every expectation must come; an expected gate must be the one that stopped the
-rule then. What was stopped and not mentioned is nobody's business.
+rule then. Suppressed candidates that a test does not mention are ignored.
 """
 
 from collections.abc import Iterator

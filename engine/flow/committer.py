@@ -25,7 +25,7 @@ class Committer:
     Args:
         partitions: of the pipeline.
         queues: where folded frames wait.
-        observer: told what is durable.
+        observer: gets what is durable.
         pulls: whether some source is asked for chunks, and may wait for room.
         wall_ns: wall clock, epoch nanoseconds.
     """

@@ -12,7 +12,7 @@ It sees no clock, no random source, no network: its inputs are the frame, its po
 one starts empty, a dropped one is freed; contacts are kept by stable ids.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ from state.selection import count_facts, gather_facts
 VISIT_KEY: Key = ("visit", 1)
 """The columns that say since when a subscriber stands at a desk, and in which visit."""
 
-ASIDE_TYPES: Types = frozenset({OUTCOME, VISIT})
+STATE_TYPES: Types = frozenset({OUTCOME, VISIT})
 """Event types that the gates fold into contacts and visits."""
 
 MEMBER_SLOT = 1
@@ -76,7 +76,7 @@ class Decider:
         }
 
     def restore(self, snapshot: Snapshot, books: Callable[[str], CompiledBook]) -> None:
-        """Take up what `snapshot` returned, before the log is folded again from there."""
+        """Restore what `snapshot` returned, before the log is folded again from there."""
         self.paused = {(kind, name) for kind, name in snapshot["paused"]}
         if snapshot["book"] is not None:
             self._adopt(books(snapshot["book"]), dict(snapshot["born"]))
@@ -102,25 +102,9 @@ class Decider:
         if self.compiled is not None:
             self._paused = paused_arrays(self.compiled.book, self.paused)
 
-    def attributes(self, slot: int, at_ms: int) -> dict[str, int]:
-        """Return the cells of one subscriber's known attributes, by name; changes nothing."""
-        found: dict[str, int] = {}
-        if self.compiled is None:
-            return found
-        one, none = np.zeros(1, np.int32), np.zeros(1, np.uint8)
-        times, cells, out, known = (
-            np.array([at_ms]),
-            np.zeros(1, np.int64),
-            np.zeros(1, np.int64),
-            np.zeros(1, np.uint8),
-        )
-        slots = np.array([slot], np.int32)
-        for feature, plan, arrays in zip(self.compiled.book.features, self.compiled.plans, self._arrays, strict=True):
-            if feature.attribute:
-                fold(plan.spec, arrays, slots, one, none, times, cells, out, known)
-                if known[0]:
-                    found[feature.name] = int(out[0])
-        return found
+    def attributes(self, slot: int, clock_ms: int) -> dict[str, int]:
+        """Return the cells of one subscriber's known attributes at `clock_ms`, by name; changes nothing."""
+        return _attributes(self.compiled, self._arrays, slot, clock_ms) if self.compiled is not None else {}
 
     def redo_done(self) -> None:
         """Free the columns that only earlier books used."""
@@ -139,12 +123,12 @@ class Decider:
         self._reserve(batch.n)
         self._fold_features(compiled, batch, slots, append_ms)
         hits = self._rules.run(batch, append_ms, self._outs, self._known)
-        asides = self._rows[0, : self._counts[0]]
-        if hits == 0 and asides.shape[0] == 0:
+        state_rows = self._rows[0, : self._counts[0]]
+        if hits == 0 and state_rows.shape[0] == 0:
             return None
         row, rule = self._rules.rows[:hits], self._rules.exprs[:hits]
         facts = self._facts(compiled, batch, append_ms, row, rule)
-        verdicts = self._judge(compiled, position, append_ms, batch, number, slots, asides, row, rule)
+        verdicts = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
         if hits == 0:
             return None
         decided = verdicts.gate == 0
@@ -184,7 +168,7 @@ class Decider:
             self._known = np.zeros((len(book.features), self._rows_max), np.uint8)
         self._rules = Workspace(compiled.rules, self._rows_max)
         self._wheres = Workspace(compiled.wheres, self._rows_max)
-        sets = list(dict.fromkeys((ASIDE_TYPES, *(plan.types for plan in compiled.plans))))
+        sets = list(dict.fromkeys((STATE_TYPES, *(plan.types for plan in compiled.plans))))
         self._wanted = np.zeros((len(sets), 256), np.uint8)
         for wanted, types in zip(self._wanted, sets, strict=True):
             wanted[list(types)] = 1
@@ -196,7 +180,7 @@ class Decider:
         self._describe(compiled)
 
     def _describe(self, compiled: CompiledBook) -> None:
-        """Write what the fold is told of each feature; anew when a column has moved."""
+        """Write the words by which the fold knows each feature; again when a column has moved."""
         rows = zip(compiled.plans, self._arrays, self._types, strict=True)
         described = [[*words(plan.spec, arrays), *_read_by(plan, types)] for plan, arrays, types in rows]
         self._features = np.array(described, np.int64).reshape(len(described), WORDS)
@@ -261,11 +245,11 @@ class Decider:
         batch: Batch,
         number: NDArray[np.int32],
         slots: NDArray[np.int32],
-        asides: NDArray[np.int32],
+        state_rows: NDArray[np.int32],
         row: NDArray[np.int32],
         rule: NDArray[np.int32],
     ) -> Verdicts:
-        """Run the gates over candidates and asides, in log order."""
+        """Run the gates over candidates and state_rows, in log order."""
         m = row.shape[0]
         verdicts = Verdicts(np.zeros(m, np.uint8), np.zeros(m, np.int32), np.zeros(m, np.int32))
         rows = Rows(
@@ -290,7 +274,7 @@ class Decider:
             position,
             append_ms,
             rows,
-            asides,
+            state_rows,
             row,
             rule,
             verdicts,
@@ -304,7 +288,23 @@ class Decider:
         return self._outs[feature, :n] * self._known[feature, :n]
 
 
+def _attributes(
+    compiled: CompiledBook, arrays: Sequence[Sequence[NDArray[Any]]], slot: int, clock_ms: int
+) -> dict[str, int]:
+    """Fold one row that updates nothing, and return what each attribute reads for it."""
+    found: dict[str, int] = {}
+    slots, clocks = np.array([slot], np.int32), np.array([clock_ms])
+    updates, zeros = np.zeros(1, np.uint8), np.zeros(1, np.int64)
+    out, known = np.zeros(1, np.int64), np.zeros(1, np.uint8)
+    for feature, plan, columns in zip(compiled.book.features, compiled.plans, arrays, strict=True):
+        if feature.attribute:
+            fold(plan.spec, columns, slots, np.zeros(1, np.int32), updates, clocks, zeros, out, known)
+            if known[0]:
+                found[feature.name] = int(out[0])
+    return found
+
+
 def _read_by(plan: FeaturePlan, types: int) -> tuple[int, int, int, int, int]:
-    """Return the words behind a loop's own: see `state.features.folding`."""
+    """Return the words that follow a loop's own: see `state.features.folding`."""
     member = MEMBER_SLOT if plan.spec.kind == LISTS else -1
     return plan.source_type, plan.source_slot, plan.where, types, member

@@ -75,8 +75,8 @@ class FrameLog(Protocol):
     def read(self, start: int) -> Iterator[tuple[int, Frame]]:
         """Yield (position, frame) from `start` to the present end."""
 
-    def position_at(self, at_ms: int) -> int:
-        """Return the first position appended at or after `at_ms`."""
+    def position_at(self, appended_ms: int) -> int:
+        """Return the first position appended at or after `appended_ms`."""
 
 
 class JournalPosition(Protocol):

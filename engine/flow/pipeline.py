@@ -53,7 +53,7 @@ class Pipeline:
     Args:
         partitions: recovered partitions.
         decode: turns chunks into columns.
-        observer: told what was decoded, given up and committed.
+        observer: gets what was decoded, given up and committed.
         threads: workers, >= 1.
         queue_bytes_max: bytes of chunks taken and not yet durable.
         chunk_bytes: size of the chunks that pull sources are asked for; by default so many that a partition's part is

@@ -49,7 +49,7 @@ class Stages:
         partitions: recovered partitions.
         queues: between the stages.
         decode: turns chunks into columns.
-        observer: told of chunks and dead letters.
+        observer: gets chunks and dead letters.
         chunk_bytes: size of the chunks that pull sources are asked for.
         wall_ns: wall clock, epoch nanoseconds.
     """

@@ -1,4 +1,4 @@
-"""Visit events of a frame, as rows: who came to which terminal, or left it."""
+"""Visit events of a frame, as rows: a subscriber came to a terminal, or left it."""
 
 from dataclasses import dataclass
 

@@ -21,9 +21,7 @@ from typing import Any
 import orjson
 
 from connectors.desk.desk import Desk, NotDurableError
-from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Customer, Visit
-from connectors.desk.queue import MemoryQueue, Queue
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.http.client import HttpSource
@@ -40,6 +38,7 @@ from engine.flow.core import Core, open_core
 from engine.flow.decoders import Decoders, Source
 from engine.flow.feedback import Feedback, LocalAppender
 from engine.flow.pipeline import Pipeline
+from engine.runtimes.local_desk import make_desk
 from engine.runtimes.operations import LocalOperations
 from engine.runtimes.sending import Sending
 from engine.runtimes.ticker import Ticker
@@ -127,7 +126,9 @@ class Embedded:
         appender = LocalAppender(self.pipeline, lambda: self.decoders.schema, core.strings)
         self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome)
         self.desk_reporter = DeskReporter(self.feedback, core.metrics)
-        self.desk = self._make_desk() if config.desk.enabled else None
+        self.desk: Desk | None = None
+        if config.desk.enabled:
+            self.desk = make_desk(config.desk, core, self._on_visit, self.desk_reporter.answer, self.clock.now_ms)
         self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
         core.dispatched_entry = self.sending.entry
         self.watcher = BookWatcher(config.book.folder, core.shelf.compile, self._activate, self._reloaded)
@@ -161,18 +162,6 @@ class Embedded:
         sources = [Source(source.name, source.mapping) for source in self.config.sources.every]
         self.decoders = Decoders(sources, book.schema)
         self.decoders.check(book.schema)
-
-    def _make_desk(self) -> Desk:
-        config = self.config.desk
-        queue: Queue
-        if config.queue == "redis":
-            from connectors.desk.redis import RedisQueue  # noqa: PLC0415 loaded where Redis is used
-
-            queue = RedisQueue(config.visit_idle_ms, config.retry_ms, config.redis)
-        else:
-            kept = KeptPanels(self.core.datadir.desk, self.core.disk)
-            queue = MemoryQueue(config.visit_idle_ms, config.retry_ms, kept)
-        return Desk(queue, self._on_visit, self.desk_reporter.answer, config, self.clock.now_ms)
 
     async def _serve(self) -> None:
         core = self.core

@@ -48,7 +48,7 @@ class Sending:
         self._stopping = False
 
     async def start(self) -> None:
-        """Take up the outbox, open the gateways, begin to feed."""
+        """Recover from the outbox, open the gateways, begin to feed."""
         await self._dispatcher.start()
         core = self._core
         for partition in core.partitions:
@@ -92,7 +92,7 @@ class Sending:
 
     @property
     def idle(self) -> bool:
-        """Whether all that can be sent now has been sent and told."""
+        """Whether all that can be sent now has been sent and reported."""
         return self._feeder is not None and self._feeder.idle and self._dispatcher.idle
 
     @property
@@ -113,7 +113,7 @@ class Sending:
         return self._dispatcher.moves
 
     def committed(self, partition: Partition, appended: Sequence[Appended]) -> None:
-        """Take note of durable frames; called from the commit thread."""
+        """Look at durable frames for visits and decisions; called from the commit thread."""
         self.visitors.note(partition, appended)
         if self._feeder is not None:
             self._feeder.wake()

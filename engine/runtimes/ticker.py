@@ -22,7 +22,7 @@ class Ticker:
         self._stopping = stopping or asyncio.Event()
 
     async def run(self) -> None:
-        """Work until told to stop."""
+        """Work until stopped."""
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._period_s)

@@ -32,7 +32,7 @@ class ControlBody(_Body):
 
 
 class ListBody(_Body):
-    """Who joins a list, or leaves it."""
+    """Subscribers that join a list, or leave it."""
 
     name: str = Field(alias="list")
     member: bool

@@ -67,18 +67,18 @@ def decide(
     position: int,
     append_ms: int,
     rows: Rows,
-    asides: NDArray[np.int32],
+    state_rows: NDArray[np.int32],
     candidate_row: NDArray[np.int32],
     candidate_rule: NDArray[np.int32],
     verdicts: Verdicts,
 ) -> int:
     """Judge the candidates, sorted by (row, rule); return how many were decided.
 
-    `asides` int32[k] are the rows of outcome and visit events, ascending. Writes `verdicts`, contacts and visits.
+    `state_rows` int32[k] are the rows of outcome and visit events, ascending. Writes `verdicts`, contacts and visits.
     """
     table, paused, contacts = uncounted(table), uncounted(paused), uncounted(contacts)
     transitions, rows, verdicts = uncounted(transitions), uncounted(rows), uncounted(verdicts)
-    aside = 0
+    next_state = 0
     decided = 0
     last_row = -1
     taken = 0
@@ -86,9 +86,9 @@ def decide(
     for i in range(candidate_row.shape[0]):
         row = candidate_row[i]
         rule = candidate_rule[i]
-        while aside < asides.shape[0] and asides[aside] <= row:
-            apply_aside(contacts, rows, asides[aside])
-            aside += 1
+        while next_state < state_rows.shape[0] and state_rows[next_state] <= row:
+            apply_state_row(contacts, rows, state_rows[next_state])
+            next_state += 1
         if row != last_row:
             last_row, taken = row, 0
             per_channel[:] = 0
@@ -105,14 +105,14 @@ def decide(
         verdicts.gate[i] = gate
         verdicts.detail[i] = detail
         verdicts.channel[i] = channel
-    while aside < asides.shape[0]:
-        apply_aside(contacts, rows, asides[aside])
-        aside += 1
+    while next_state < state_rows.shape[0]:
+        apply_state_row(contacts, rows, state_rows[next_state])
+        next_state += 1
     return decided
 
 
 @part
-def apply_aside(contacts: ContactArrays, rows: Rows, row: int) -> None:
+def apply_state_row(contacts: ContactArrays, rows: Rows, row: int) -> None:
     """Fold an outcome or a visit into the state of its subscriber."""
     if rows.type[row] == TYPE_VISIT:
         slot = rows.slot[row]

@@ -1,6 +1,6 @@
 """Visits of the log, taken to the desk by the owner of their partition, with what is known of the customer.
 
-    fold ─► visits of the frame, and the attributes of who came ─► waiting ─► Redis: the visit's panel
+    fold ─► visits of the frame, and the customer's attributes ─► waiting ─► Redis: the visit's panel
 
 The fold is not touched: it is looked at after each frame, and what follows is done beside it, at least once, each step
 changing nothing when it is done again. A visit that the desk opened itself stands there already and gets its customer's

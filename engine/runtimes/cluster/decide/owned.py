@@ -1,6 +1,6 @@
 """One partition that this worker owns, from restore to revocation.
 
-    open    fence the owner before ─► pages: our copy, then the rest of the topic ─► where decisions stand ─► redo
+    open    fence the previous owner ─► pages: our copy, then the rest of the topic ─► where decisions stand ─► redo
     take    a frame of the agent, or of an assignment that gave the partition back: fold it, send its decisions
     settle  what was sent and acknowledged lets the flusher write pages up to there
     close   wait for the decisions on their way; what is not flushed is redone by the next owner
@@ -86,7 +86,7 @@ class Owned:
         schema: schemas by fingerprint.
         sender: the worker's producer of decisions.
         first: returns the oldest position that Kafka keeps of a partition's log.
-        measure: told the seconds from packing to durable decisions, and of how many events.
+        measure: called with the seconds from packing to durable decisions, and the number of events.
         wall_ms: wall clock, for that measure only.
     """
 
@@ -171,7 +171,7 @@ class Owned:
     async def take(self, position: int, frame: Frame) -> Appended | None:
         """Fold a frame and send its decisions; None when it was folded before.
 
-        MissingError when Kafka has deleted what comes before it. Nothing is taken behind a frame whose decisions were
+        MissingError when Kafka has deleted what comes before it. Nothing is taken after a frame whose decisions were
         not handed over, or when the partition is closed.
         """
         async with self._taking:
@@ -205,7 +205,7 @@ class Owned:
                 fold.swept()
 
     async def pass_over(self, position: int) -> None:
-        """Go on behind a record that is no frame."""
+        """Go on after a record that is no frame."""
         async with self._taking:
             if not self._ended and position > self.folded:
                 self.folded = position

@@ -52,10 +52,10 @@ class Decide:
         store: this worker's RocksDB.
         shelf: books by version.
         control_topic: what every worker knows.
-        publisher: says once more which book is active, behind frames that are deleted.
+        publisher: activates the book once more after frames that are deleted.
         metrics: what is counted.
-        failed: told the fault of a standby copy.
-        arrivals: told of every visit, where this worker has a desk.
+        failed: called with the fault of a standby copy.
+        arrivals: gets every visit, where this worker has a desk.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class Decide:
         return True
 
     async def _catch_up(self, one: Owned) -> None:
-        """Fold what stands in the log now behind what is folded."""
+        """Fold what stands in the log now after what is folded."""
         ends = await self._log.ends([one.number])
         if ends[one.number] <= one.folded + 1:
             return
@@ -207,7 +207,7 @@ class Decide:
         """Fold one record of the stream; one that is not ours any more, or was folded in redo, changes nothing.
 
         Faust may let frames flow while an assignment is still being taken. So what came before this one and nobody
-        took is read from the log first: a frame is folded behind the one before it, or not at all.
+        took is read from the log first: a frame is folded after the one before it, or not at all.
         """
         one = self.owned.get(number)
         if one is None or position <= one.folded:

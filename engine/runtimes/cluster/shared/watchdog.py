@@ -81,7 +81,7 @@ class Watchdog:
     def judge(
         self, ends: Mapping[int, int], taken: Mapping[int, int], now_s: float, held: Collection[int] = ()
     ) -> None:
-        """Take note of where topic and reader are; SilentError when one stood still behind it and was not held.
+        """Compare topic and reader; SilentError when one stood still before the end for too long and was not held.
 
         A partition whose end is not known yet counts as read to its end.
         """
