@@ -289,7 +289,7 @@ class Decider:
 
 
 def _attributes(
-    compiled: CompiledBook, arrays: Sequence[Sequence[NDArray[Any]]], slot: int, clock_ms: int
+    compiled: CompiledBook, arrays: Sequence[list[NDArray[Any]]], slot: int, clock_ms: int
 ) -> dict[str, int]:
     """Fold one row that updates nothing, and return what each attribute reads for it."""
     found: dict[str, int] = {}

@@ -103,14 +103,15 @@ class Front:
 async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer 500 where a handler raises what it does not mean to, and log it.
 
-    An answer that has begun cannot become another one: aiohttp then closes the connection.
+    A caller that has gone, or has got the beginning of another answer, is left to aiohttp: it closes the connection.
     """
     try:
         return await handler(request)
     except web.HTTPException:
         raise
     except Exception:
-        if request.writer.output_size:
+        gone = request.transport is None or request.transport.is_closing()
+        if gone or request.writer.output_size:
             raise
         log.exception("%s %s failed", request.method, _route(request))
         return _json({"error": "the engine failed; its log says how"}, 500)
