@@ -62,7 +62,6 @@ class Counts:
     events: int = 0
     doubled: int = 0
     repeated: int = 0
-    unfolded: int = 0
 
 
 class FrameLog(Protocol):
@@ -92,8 +91,8 @@ class FoldLimits:
     """How large the state of one partition may be; `limits_of` reads it from the settings.
 
     `slots` is the capacity of the table, `memory_subscribers` how many of them may be in use after a frame.
-    A start redoes the log within `recovery_target_s`, reckoned at
-    `fold_events_s` events a second. `events_clock`: frames are stamped with the time of their events, not the wall's.
+    A start redoes the log within `recovery_target_s`, reckoned at `fold_events_s` events a second. `events_clock`:
+    frames are stamped with the time of their events, not the wall's.
     """
 
     slots: int

@@ -308,6 +308,6 @@ class Embedded:
         """
         if self.clock.now_ms() == 0:
             raise NotDurableError("no event has come yet, and the clock is theirs")
-        self.sending.visitors.own(visit.id)
+        self.sending.arrivals.own(visit.id)
         await self.desk_reporter.visit(visit)
         return await customer_of(self.pipeline, self.core, visit.subscriber) if visit.open else None

@@ -23,7 +23,7 @@ from engine.flow.core import open_strings
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.feedback import Feedback
 from engine.metrics import Metrics
-from engine.runtimes.cluster.decide.arrivals import Arrivals
+from engine.runtimes.cluster.decide.arrivals import TopicArrivals
 from engine.runtimes.cluster.decide.gauges import add_owned
 from engine.runtimes.cluster.decide.service import SETTLE_S, Decide
 from engine.runtimes.cluster.dispatch.service import Dispatch
@@ -61,7 +61,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.decide: Decide | None = None
         self.dispatch: Dispatch | None = None
         self.desk: Desk | None = None
-        self.arrivals: Arrivals | None = None
+        self.arrivals: TopicArrivals | None = None
         self.port = 0
         self._work: list[asyncio.Task[None]] = []
         self._closing = contextlib.AsyncExitStack()
@@ -155,7 +155,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         await desk.start()
         self._closing.push_async_callback(desk.stop)
         if "decide" in config.cluster.agents:
-            self.arrivals = Arrivals(desk, self.texts, self._active)
+            self.arrivals = TopicArrivals(desk, self.texts, self._active)
             self._spawn(self.arrivals.run())
 
     def _desk_forgot(self) -> None:

@@ -42,7 +42,7 @@ class Arrival:
     live: bool
 
 
-class Arrivals:
+class TopicArrivals:
     """Carries visits from the fold to the desk; everything is called on the loop.
 
     Args:

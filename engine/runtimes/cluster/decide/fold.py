@@ -2,7 +2,7 @@
 
 several intakes    their clocks differ: a frame is folded at its append time or the latest before it, whichever is
                    later, so time never goes back. The rule reads the log alone, so every owner folds alike
-repeated rows      are left out (`records`), but their ids count as seen: dedupe is rebuilt from frames as they
+repeated rows      are left out (`packed_records`), but their ids count as seen: dedupe is rebuilt from frames as they
                    stand in the log, and must come to the same
 visits             that stand are kept beside the state, for a desk that has forgotten them
 deleted frames     end the redo, or not, as the operator has said (`missing`)

@@ -25,7 +25,7 @@ from connectors.kafka.tail import Tail
 from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
 from engine.book.shelf import BookShelf
 from engine.metrics import Metrics
-from engine.runtimes.cluster.decide.arrivals import Arrivals
+from engine.runtimes.cluster.decide.arrivals import TopicArrivals
 from engine.runtimes.cluster.decide.missing import MissingError
 from engine.runtimes.cluster.decide.owned import Owned
 from engine.runtimes.cluster.decide.standby import Standby
@@ -67,7 +67,7 @@ class Decide:
         publisher: Publisher,
         metrics: Metrics,
         failed: Callable[[BaseException], None],
-        arrivals: Arrivals | None = None,
+        arrivals: TopicArrivals | None = None,
     ) -> None:
         self._config = config
         self._names = Names(config.cluster.prefix)

@@ -6,7 +6,7 @@ is confirmed only when Kafka has it.
 
     routes ─► Desk ─► Redis                     visits, cards, answers, sign-ins
                 └──► DeskReporter ─► log             visits and answers; 503 while the brokers do not answer
-    fold of the owner ─► Arrivals ─► Redis      customers' facts, and visits that raw topics brought
+    fold of the owner ─► TopicArrivals ─► Redis customers' facts, and visits that raw topics brought
 """
 
 from collections.abc import Callable

@@ -29,7 +29,7 @@ Opening = Callable[[str, VisitRow, str], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
-class Visitors:
+class LocalArrivals:
     """Carries visit events from durable frames to the desk.
 
     Args:
