@@ -303,7 +303,7 @@ class Dispatch:
         ):
 
             def read(figure: str = figure) -> Iterator[tuple[int, float]]:
-                return ((number, one.dispatcher.status()[figure]) for number, one in self.owned.items())
+                return ((number, float(one.dispatcher.status()[figure])) for number, one in self.owned.items())
 
             add_by_partition(gauges, name, text, read)
 
