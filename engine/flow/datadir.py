@@ -1,4 +1,4 @@
-"""The data directory: what lies where, who holds it, and what may never change in it.
+"""The data directory: what lies where, which process holds it, and what may never change in it.
 
     opportune.json   partitions and contacts_max, fixed at the first start
     lock             held by the process that runs the engine

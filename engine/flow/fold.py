@@ -124,7 +124,7 @@ def limits_of(config: Config) -> FoldLimits:
 
 @dataclass(frozen=True, slots=True)
 class FoldParts:
-    """What the fold of one partition is made of, whoever writes its log: embedded, cluster, simulation.
+    """What the fold of one partition is made of: embedded, in a cluster and in the simulation.
 
     `before_redo_moves` is called before a start may redo less than now: what redo would bring again must be durable.
     """
@@ -137,7 +137,7 @@ class FoldParts:
 
 
 class Fold:
-    """The state machine of one partition, whoever writes its log; used by one thread at a time.
+    """The state machine of one partition, be its log a file or a topic; used by one thread at a time.
 
     Args:
         parts: of the partition.

@@ -34,7 +34,7 @@
         packed_records    what a frame says of the raw records in it, and how doubled ones are left out
         journal_position  records of decisions, and which of them count
         appender          outcomes, visits, answers and list changes, written into the log
-        texts             the texts behind hashes, as a worker knows them
+        texts             the texts of hashes, as a worker knows them
         worker_desk       the desk of a worker: clerks' pages, panels in Redis, answers into the log
         watchdog          ends a worker that has fallen silent
     ask/       questions from outside: decisions as people read them, dead letters, an overview of the brokers

@@ -29,7 +29,7 @@ async def require_topics(config: Config) -> None:
     """
     faults = await check(config.cluster, topics_of(config))
     if faults:
-        raise BrokerError("; ".join(faults) + "; opportune topics check tells them all")
+        raise BrokerError("; ".join(faults) + "; opportune topics check lists them all")
     control_topic = ControlTopic(config, BooksInMemory())
     try:
         await control_topic.start()

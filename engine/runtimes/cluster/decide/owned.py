@@ -227,8 +227,8 @@ class Owned:
     async def still_ours(self) -> bool:
         """Tell whether we may go on after an assignment that gave the partition back.
 
-        What is in memory is the fold of the log up to `folded`, whoever owned the partition meanwhile; our copy of its
-        pages is whole only where nobody did.
+        What is in memory is the fold of the log up to `folded`, even if another worker owned the partition
+        meanwhile; our copy of its pages is whole only where nobody did.
         """
         if self._ended:
             return False

@@ -1,7 +1,7 @@
 """What is written to the control topic: books, which one is active, switches, the format.
 
 A book is published in this order: the book itself, an activation frame into every partition of the log, its name as the
-active one. A publisher that dies on the way leaves a beginning; whoever publishes next writes it again, and activating
+active one. A publisher that dies on the way leaves a beginning; the next publisher writes it again, and activating
 twice changes nothing.
 
 A book goes when nothing can name it any more. Frames and decisions name books, and stand in their topics for
