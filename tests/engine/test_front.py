@@ -106,6 +106,21 @@ async def test_a_body_that_cannot_be_read_is_answered_400_and_names_value_and_bo
     assert answer["error"].startswith(reason)
 
 
+async def test_a_body_that_does_not_unpack_is_the_callers_fault(front: Front) -> None:
+    async def never(_: Any) -> object:
+        raise AssertionError("a body that is refused reaches no handler")
+
+    front.write("/x", ReplayedBody, never)
+    port = await front.start("127.0.0.1", 0)
+    gzip = {"Content-Encoding": "gzip"}
+    async with (
+        ClientSession() as session,
+        session.post(f"http://127.0.0.1:{port}/x", data=b"no gzip", headers=gzip) as answer,
+    ):
+        assert answer.status == 400
+        assert (await answer.json())["error"].startswith("the body cannot be read: ")
+
+
 def test_what_names_nothing_in_the_book_is_refused_but_resuming_and_leaving_always_work() -> None:
     book = load_text({"book.toml": BOOK + '\n[lists.quiet]\nexcludes = "all"\n'})
     gone = ControlBody(action="resume", kind="rule", name="gone")
