@@ -1,4 +1,4 @@
-"""What every door to subscribers promises, whatever it speaks.
+"""What every gateway promises, whatever it speaks: the product's sinks, where decisions leave for subscribers.
 
 A gateway takes a `Message`, answers with one `Outcome`, and later, perhaps, gives `Receipt`s and `MobileOriginated`
 messages. The outcome says whether sending again is safe, and that is all dispatch needs to know about a protocol:
@@ -8,7 +8,7 @@ messages. The outcome says whether sending again is safe, and that is all dispat
     REROUTE    refused by this gateway, certainly not taken         another gateway, if there is one
     PERMANENT  refused for good, certainly not taken                given up, caps get their place back
     LINK_DOWN  nothing was written, no link was up                  another gateway, or the same one later
-    UNKNOWN    written, and nobody can say what became of it        never sent again when commercial
+    UNKNOWN    written, and it is not known what became of it       never sent again when commercial
 
 Schedules, quotas, retries and durability are not here: see `engine.dispatch`.
 """
@@ -108,12 +108,12 @@ OnMobileOriginated = Callable[[MobileOriginated], Awaitable[None]]
 """Returns when the message is safe; only then does the gateway acknowledge it to the network."""
 
 NowMs = Callable[[], int]
-"""Wall clock, epoch milliseconds; injected, so that tests own time."""
+"""Wall clock, epoch milliseconds; injected, as tests set the time themselves."""
 
 
 @runtime_checkable
 class Gateway(Protocol):
-    """A door: one connection or many to something that reaches subscribers."""
+    """One connection or many to something that reaches subscribers."""
 
     name: str
 
@@ -128,7 +128,7 @@ class Gateway(Protocol):
         """
 
     async def start(self, on_receipt: OnReceipt, on_mo: OnMobileOriginated) -> None:
-        """Open the door and return at once; links that are not up yet keep trying.
+        """Open and return at once; links that are not up yet keep trying.
 
         Raises GatewayError when it can never work as configured.
         """
@@ -140,7 +140,7 @@ class Gateway(Protocol):
         """
 
     async def stop(self) -> None:
-        """Close the door; messages still unanswered get their outcome first, UNKNOWN where need be."""
+        """Close; messages still unanswered get their outcome first, UNKNOWN where need be."""
 
     def status(self) -> Mapping[str, int | str]:
         """Figures for the status table and metrics: at least `links`, `links_up`, `in_flight`."""

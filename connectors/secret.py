@@ -3,7 +3,7 @@
     password = { env = "SMSC_PASSWORD" }        from the environment
     password = { file = "/run/secrets/smsc" }   the file's text, without the line end
 
-`read` is called when a door opens, not when the configuration is checked, so `check` needs no secrets.
+`read` is called when a connector opens, not when the configuration is checked, so `check` needs no secrets.
 """
 
 import os

@@ -35,7 +35,7 @@ def write_and_sync(path: Path, ends: Connection) -> None:
     os.pwrite(handle, bytes(FILE_BYTES), 0)
     os.fsync(handle)
     ends.send(None)
-    took_s = []
+    took_s: list[float] = []
     while not ends.poll(EVERY_S):
         os.pwrite(handle, bytes(WRITE_BYTES), len(took_s) * WRITE_BYTES % FILE_BYTES)
         began = time.perf_counter()

@@ -69,7 +69,7 @@ async def offered(
             now_ms = time.time_ns() / 1e6
             for _, batch in reader.batches[seen:]:
                 due.append(batch.at_ms)
-                waited.append(now_ms - batch.at_ms)
+                waited.append(np.asarray(now_ms - batch.at_ms, np.float64))
                 packed.append(batch.append_ms - batch.at_ms)
             if end_s is None and not process.is_alive():
                 end_s = time.monotonic() + DRAIN_S

@@ -9,11 +9,12 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from connectors.gateways.smpp import Config, Gateway
 from connectors.gateways.smpp.simulator import Simulator, SimulatorConfig
-from engine.dispatch import ChannelPolicy, Decided, Dispatcher, FileOutbox, Policy
+from engine.dispatch import ChannelPolicy, Decided, Dispatcher, FileOutbox, Policy, Report
 from state.decisions import OutcomeState
 
 TEXT = "尊敬的用户，您正在拨打长途，加拨12593更优惠。回复TD退订"
@@ -22,23 +23,23 @@ TEXT = "尊敬的用户，您正在拨打长途，加拨12593更优惠。回复T
 class _Log:
     """Counts outcomes; a group commit of 2 ms stands for the real log."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.counts = dict.fromkeys(OutcomeState, 0)
 
-    async def outcomes(self, said):
+    async def outcomes(self, said: Sequence[Report]) -> None:
         await asyncio.sleep(0.002)
         for report in said:
             self.counts[report.state] += 1
 
-    async def member(self, *said, **more):
+    async def member(self, *said: object, **more: object) -> None:
         raise AssertionError(f"nobody opts out here: {said} {more}")
 
 
-def _now_ms():
+def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _decisions(count):
+def _decisions(count: int) -> Iterator[Decided]:
     at_ms = _now_ms()
     for number in range(count):
         subscriber = 8613800000000 + number % 100_000
@@ -48,7 +49,7 @@ def _decisions(count):
         )  # fmt: skip
 
 
-async def _run(count, folder):
+async def _run(count: int, folder: Path) -> None:
     os.environ["BENCH_SMSC_PASSWORD"] = "secret"
     simulator = Simulator(SimulatorConfig(receipt_ms=20))
     await simulator.start()
@@ -79,7 +80,7 @@ async def _run(count, folder):
     )
 
 
-def main():
+def main() -> None:
     """Measure once, on the highest core this process may use."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 30_000

@@ -113,7 +113,8 @@ async def first_decisions(cluster: Cluster, dead: Worker, numbers: set[int], fee
         dead.signal(signal.SIGKILL)
         killed = time.monotonic()
         await reader.until(lambda: False, LAST_WORDS_S)
-        before, seen = dict(reader.reached), {}
+        before = dict(reader.reached)
+        seen: dict[int, float] = {}
         while set(seen) < numbers and time.monotonic() < killed + WAIT_S:
             await reader.poll()
             for number in numbers - set(seen):

@@ -51,7 +51,7 @@ class Reload:
 def changes(rules: int, count: int) -> list[tuple[str, Mapping[str, str]]]:
     """Return so many books, each with what is changed against the one before: made beforehand, as by somebody else."""
     before = books.sized(rules)
-    made = []
+    made: list[tuple[str, Mapping[str, str]]] = []
     for number in range(count):
         kind = KINDS[number % len(KINDS)]
         texts = books.sized(rules, number // len(KINDS) + 1)

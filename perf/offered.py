@@ -32,13 +32,13 @@ def send(port: int, feed: lines.Feed, rate: int, seconds: float) -> None:
     events = int(rate * seconds)
     prepare_s = LEAD_S + events / 300_000
     start_ms = int((time.time() + prepare_s) * 1000)
-    number: lines.Int64s = np.arange(events)
+    number: lines.Int64s = np.arange(events, dtype=np.int64)
     rng = np.random.default_rng(feed.seed)
     due_ms: lines.Int64s = number * 1000 // rate + start_ms
     whole = bytearray()
     for first in range(0, events, lines.BLOCK):
-        part = number[first : first + lines.BLOCK]
-        subscriber: lines.Int64s = rng.integers(0, feed.subscribers, part.shape[0]) + lines.FIRST_MSISDN
+        part: lines.Int64s = number[first : first + lines.BLOCK]
+        subscriber: lines.Int64s = rng.integers(0, feed.subscribers, part.shape) + lines.FIRST_MSISDN
         whole += lines.lay(rng, subscriber, due_ms[part], 2_000_000_000 + part)
     ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == 10) + 1
     view = memoryview(whole)

@@ -50,8 +50,11 @@ def configure(
         data=DataConfig(directory=folder / "data", partitions=partitions, threads=threads),
         book=BookConfig(folder=book),
         state=state,
-        sources=SourcesConfig(
-            files=(FilesConfig(name="feed", directory=folder / "inbox"),), tcp=(TcpConfig(name="lines", port=0),)
+        sources=SourcesConfig.model_validate(
+            {
+                "files": (FilesConfig(name="feed", directory=folder / "inbox"),),
+                "tcp": (TcpConfig(name="lines", port=0),),
+            }
         ),
     )
 
@@ -77,7 +80,6 @@ class Engine:
         """Decide all files of a folder; return the seconds until the last decision was durable."""
         began = time.perf_counter()
         source = FilesSource(FilesConfig(name="feed", directory=folder), {}, drain=True)
-        source.open()
         self.pipeline.add_source(source)
         self.wait()
         source.close()

@@ -18,7 +18,7 @@ Words used below:
     CAP         "N per DURATION" (rolling, to the millisecond), "N per day", "N per week" (from Monday), "N per month"
                 (the operator's calendar). N 0 to 1000, duration 1s to 366d. One text, or an array of them.
     PERCENT     "2.5%", 0% to 100%, four decimals at most
-    EXPRESSION  see `rules.expressions.check`
+    EXPRESSION  see `rules.expressions.check`; its functions: `rules.expressions.functions.reference()`
     TEXT        a text with gaps `{name}` or `{name:format}`, see `rules.templates`
 
 ## Of the file

@@ -22,8 +22,9 @@ from rules import calendar
 from rules.caps import Scope as CapScope
 from rules.caps import cap, cap_fault
 from rules.codes import Code
+from rules.collisions import Numbers
 from rules.diagnostics import nearest
-from rules.expressions.check import FUNCTIONS
+from rules.expressions.functions import FUNCTIONS
 from rules.expressions.tree import BUILTINS
 from rules.model import Area, Campaign, Cap, Channel, ListDef, Offer
 from rules.shape import (
@@ -383,13 +384,16 @@ def _lists(catalogue: Catalogue, documents: list[Document], lineage: Lineage, fa
         names = tuple(one.name for one in found)
         catalogue.list_members = _bits(lineage, "lists", names, last.document, last.path, faults)
     catalogue.live_members["lists"] = frozenset(one.name for one in found)
+    numbers = Numbers("lists", faults)
     for one in found:
+        numbers.add(stable_id(one.name), one.name, one.document, one.path)
         if one.name in catalogue.list_members:
             index = catalogue.list_members.index(one.name)
             catalogue.lists[one.name] = ListDef(one.name, index, one.shape.excludes, one.shape.title)
 
 
 def _channels(catalogue: Catalogue, documents: list[Document], faults: Faults) -> None:
+    numbers = Numbers("channels", faults)
     for one in sections("channels", ChannelShape, documents, faults, catalogue.broken, _is_id):
         shape, channel_id = one.shape, stable_id(one.name)
         kind = shape.kind or next((kind for kind in CHANNEL_KINDS if kind == one.name), None)
@@ -407,17 +411,17 @@ def _channels(catalogue: Catalogue, documents: list[Document], faults: Faults) -
             read_caps(shape.cap, "channel", channel_id, one.document, one.path, faults),
             shape.title or one.name,
         )
-        twin = next((c.name for c in catalogue.channels.values() if c.channel_id == channel_id), one.name)
-        if twin != one.name:
-            _collision(f"channels `{one.name}` and `{twin}`", one.document, one.path, faults)
+        numbers.add(channel_id, one.name, one.document, one.path)
 
 
 def _campaigns(catalogue: Catalogue, documents: list[Document], faults: Faults) -> None:
+    numbers = Numbers("campaigns", faults)
     for one in sections("campaigns", CampaignShape, documents, faults, catalogue.broken, _is_id):
         shape, campaign_id = one.shape, stable_id(one.name)
         caps = read_caps(shape.cap, "campaign", campaign_id, one.document, one.path, faults)
         holdout = read_percentage(shape.holdout, "holdout", one.document, (*one.path, "holdout"), faults)
         catalogue.campaigns[one.name] = Campaign(one.name, campaign_id, caps, holdout, shape.title or one.name)
+        numbers.add(campaign_id, one.name, one.document, one.path)
     for document in documents:
         name = document.head.get("campaign")
         if name is None and document.rules:
@@ -429,16 +433,7 @@ def _campaigns(catalogue: Catalogue, documents: list[Document], faults: Faults) 
             faults.add(Code.BAD_NAME, document, ("campaign",), message)
         elif name not in catalogue.campaigns and name not in catalogue.broken:
             catalogue.campaigns[name] = Campaign(name, stable_id(name), (), 0, name)
-    by_id: dict[int, str] = {}
-    for name, campaign in catalogue.campaigns.items():
-        twin = by_id.setdefault(campaign.campaign_id, name)
-        if twin != name:
-            _collision(f"campaigns `{name}` and `{twin}`", documents[0], (), faults)
-
-
-def _collision(what: str, document: Document, path: Path, faults: Faults) -> None:
-    message = f"{what} have the same 31-bit number: rename one"
-    faults.add(Code.ID_COLLISION, document, path, message, key=True)
+            numbers.add(stable_id(name), name, document, ("campaign",), key=False)
 
 
 def _offer(catalogue: Catalogue, offer: Declared[OfferShape], faults: Faults) -> Offer:

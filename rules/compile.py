@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from rules.catalogue import Catalogue, read_caps, read_duration, read_percentage
 from rules.codes import Code
+from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
 from rules.expressions import BUILTINS, Expr, Operand, Scope
 from rules.expressions.tree import Use, walk
@@ -59,6 +60,7 @@ def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tu
     known, fresh = {**_generations[1], **_generations[0]}, Cache()
     key = _shared_key(names.catalogue, names.broken)
     found: dict[str, Rule] = {}
+    numbers = Numbers("rules", faults)
     broken: set[str] = set()
     for document in documents:
         campaign = document.head.get("campaign", document.file.removesuffix(".toml"))
@@ -72,6 +74,7 @@ def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tu
                 continue
             fresh[at] = kept
             _enter(found, kept.rule, block, document, index, faults)
+            numbers.add(kept.rule.stable_id, kept.rule.id, document, ("rule", index, "id"), key=False)
     _generations[:] = [fresh, _generations[0]]
     if len(found) > RULES_MAX:
         message = f"rules={len(found)} must be <= {RULES_MAX}"

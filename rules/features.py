@@ -20,7 +20,7 @@ from rules.catalogue import Catalogue, Declared, identifier_fault, sections
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, PlainOrigin, nearest
 from rules.expressions import Expr, Operand, Parsed, Scope, canonical, check, parse, read
-from rules.expressions.tree import Call, walk
+from rules.expressions.functions import reads_local_time
 from rules.memory import remembered
 from rules.model import Feature, Window
 from rules.shape import FEATURE_KINDS, Faults, FeatureShape
@@ -182,7 +182,7 @@ def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> Featu
     if len(faults.found) > before or value_kind is None or (where is None and one.shape.where is not None):
         return None
     text = canonical(where) if where is not None else ""
-    local = span.kind != "ever" or (where is not None and _is_local(where))
+    local = span.kind != "ever" or (where is not None and reads_local_time(where))
     zone = names.catalogue.zone if local else ""
     field_name = source.event.fields[source.slot].name if source.slot >= 0 else ""
     print_ = _fingerprint(kind, source.event.name, field_name, value_kind, text, span, zone)
@@ -282,10 +282,6 @@ def _is_own(
 
 def _cell(slot: int, one: Field, prefix: str = "") -> Operand:
     return Operand(prefix + one.name, "cell", slot, one.kind, one.members)
-
-
-def _is_local(where: Expr) -> bool:
-    return any(isinstance(node, Call) and node.name in ("hour", "weekday") for node in walk(where))
 
 
 def _fingerprint(kind: str, event: str, name: str, value: Kind, where: str, span: Window, zone: str) -> str:

@@ -207,6 +207,6 @@ def gather(
 
 @kernel
 def gather_words(rows_at: int, n: int, source: int, target: int) -> None:
-    """Copy the words of the rows to `target`, one behind the other."""
+    """Copy the words of the rows to `target`, one after the other."""
     for i in range(n):
         store_i64(target + 8 * i, load_i64(source + 8 * load_i32(rows_at + 4 * i)))

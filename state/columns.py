@@ -30,7 +30,7 @@ class TableFullError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
-    """One column as durability sees it: whose it is, the how-manieth of that feature, and its memory."""
+    """One column as durability sees it: its feature, its index among the columns of that feature, and its memory."""
 
     key: Key
     part: int
@@ -47,7 +47,8 @@ class Table:
         self.subs = np.zeros(capacity, np.int64)
         self.seen = np.zeros(capacity, np.int64)
         self.dirty = np.zeros(capacity // PAGE_SLOTS, np.uint8)
-        self.moves = 0  # how often a column was made, widened or dropped: who holds an address looks here first
+        # How often a column was made, widened or dropped: an address that was read at another count is not valid.
+        self.moves = 0
         self._index = Index(self.subs, expected)
         self._columns: dict[Key, list[NDArray[Any]]] = {}
         self._hand = 0

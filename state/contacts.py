@@ -1,6 +1,6 @@
 """What was promised to each subscriber, and when: the memory of the frequency caps.
 
-A subscriber who was ever chosen for a capped message has a block: a header and a chain of chunks of four contacts, at
+A subscriber that was ever chosen for a capped message has a block: a header and a chain of chunks of four contacts, at
 most `entries_max` contacts in all. Chunks are made as they are needed and kept until the block is given back, so the
 uncounted majority costs four bytes each, and the others what they were promised. A contact is reserved when the decider
 chooses a channel, committed when the gateway accepts, removed when the send is refunded.
@@ -21,8 +21,6 @@ FREE, RESERVED, COMMITTED = 0, 1, 2
 SERVICE = 64
 """Bit of a contact's state: a service message, which channel-wide and overall caps do not count."""
 
-ENTRY_BYTES = 33
-HEADER_BYTES = 9
 ENTRIES_MAX = 200
 
 
@@ -92,19 +90,6 @@ class Contacts:
         blocks, chunks = self.arrays.meta[:2].tolist()
         return int(blocks * 13 + chunks * (4 + CHUNK * WORDS * 8))
 
-    def pack(self, slots: NDArray[np.int32]) -> NDArray[np.uint8]:
-        """Return the contacts of `slots`, in order, as bytes: a size byte each, then floor and entries where any."""
-        out = np.empty(packed_bytes(self.arrays, slots), np.uint8)
-        pack_contacts(self.arrays, slots, out)
-        return out
-
-    def unpack(self, data: NDArray[np.uint8], start: int, slots: NDArray[np.int32]) -> int:
-        """Read what `pack` wrote for as many slots, replacing their contacts; return the offset behind it."""
-        end = int(unpack_contacts(self.arrays, data, start, slots))
-        if end < 0:
-            raise ValueError(f"contacts at offset {start} are longer than contacts_max={self.entries_max}")
-        return end
-
     def release(self, slots: NDArray[np.int32]) -> None:
         """Forget the contacts of `slots`: their subscribers leave memory."""
         release_contacts(self.arrays, slots)
@@ -129,7 +114,7 @@ class Contacts:
 
 @part
 def next_entry(arrays: ContactArrays, entry: int) -> int:
-    """Return the entry behind this one in its chain."""
+    """Return the entry after this one in its chain."""
     if entry % CHUNK != CHUNK - 1:
         return entry + 1
     return int(arrays.following[entry // CHUNK]) * CHUNK
@@ -142,14 +127,14 @@ def place_of(arrays: ContactArrays, block: int, index: int) -> int:
     for _ in range(index // CHUNK):
         after = int(arrays.following[chunk])
         if after == 0:
-            after = take_chunk(arrays)
+            after = allocate_chunk(arrays)
             arrays.following[chunk] = after
         chunk = after
     return chunk * CHUNK + index % CHUNK
 
 
 @part
-def take_chunk(arrays: ContactArrays) -> int:
+def allocate_chunk(arrays: ContactArrays) -> int:
     """Return an unused chunk that nothing follows."""
     chunk = int(arrays.meta[FREE_CHUNK])
     if chunk == 0:
@@ -194,7 +179,7 @@ def reserve(
     """Append a contact; the caller has made room with `make_room`."""
     block = arrays.block[slot]
     if block == 0:
-        block = take_block(arrays)
+        block = allocate_block(arrays)
         arrays.block[slot] = block
     size = int(arrays.size[block])
     entry = place_of(arrays, block, size)
@@ -207,7 +192,7 @@ def reserve(
 
 
 @part
-def take_block(arrays: ContactArrays) -> int:
+def allocate_block(arrays: ContactArrays) -> int:
     """Return an empty block with one chunk."""
     height = arrays.free[0]
     if height > 0:
@@ -217,7 +202,7 @@ def take_block(arrays: ContactArrays) -> int:
         block = np.int32(arrays.meta[NEW_BLOCK])
         arrays.meta[NEW_BLOCK] += 1
     arrays.size[block] = 0
-    arrays.first[block] = take_chunk(arrays)
+    arrays.first[block] = allocate_chunk(arrays)
     arrays.floor_ms[block] = 0
     return int(block)
 
@@ -274,75 +259,15 @@ def settle(arrays: ContactArrays, slot: int, position: int, row: int, rule: int,
 
 
 @kernel
-def packed_bytes(arrays: ContactArrays, slots: NDArray[np.int32]) -> int:
-    """Return how many bytes `pack_contacts` writes for `slots`."""
-    total = slots.shape[0]
-    for i in range(slots.shape[0]):
-        block = arrays.block[slots[i]]
-        if block != 0:
-            total += HEADER_BYTES - 1 + arrays.size[block] * ENTRY_BYTES
-    return int(total)
-
-
-@kernel
-def pack_contacts(arrays: ContactArrays, slots: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
-    """Write the contacts of `slots` to `out`: 255 for none, else the size, the floor and the entries."""
-    at = 0
-    for s in range(slots.shape[0]):
-        block = arrays.block[slots[s]]
-        if block == 0:
-            out[at] = 255
-            at += 1
-            continue
-        out[at] = arrays.size[block]
-        at = put(out, at + 1, int(arrays.floor_ms[block]), 8)
-        entry = int(arrays.first[block]) * CHUNK
-        for _ in range(int(arrays.size[block])):
-            for word in range(STATE):
-                at = put(out, at, int(arrays.entries[entry, word]), 8)
-            at = put(out, at, int(arrays.entries[entry, STATE]), 1)
-            entry = next_entry(arrays, entry)
-
-
-@kernel
-def unpack_contacts(arrays: ContactArrays, data: NDArray[np.uint8], start: int, slots: NDArray[np.int32]) -> int:
-    """Read the contacts of `slots` from `data[start:]`; return the offset behind them, -1 when a block is too small."""
-    at = start
-    for s in range(slots.shape[0]):
-        size = np.int64(data[at])
-        at += 1
-        block = arrays.block[slots[s]]
-        if size == 255:
-            if block != 0:
-                give_block(arrays, slots[s])
-            continue
-        if size > arrays.meta[LIMIT]:
-            return -1
-        if block == 0:
-            block = take_block(arrays)
-            arrays.block[slots[s]] = block
-        arrays.size[block] = size
-        arrays.floor_ms[block] = get(data, at, 8)
-        at += 8
-        for i in range(size):
-            entry = place_of(arrays, int(block), i)
-            for word in range(STATE):
-                arrays.entries[entry, word] = get(data, at + 8 * word, 8)
-            arrays.entries[entry, STATE] = data[at + 32]
-            at += ENTRY_BYTES
-    return at
-
-
-@kernel
 def release_contacts(arrays: ContactArrays, slots: NDArray[np.int32]) -> None:
     """Free the blocks of `slots`."""
     for i in range(slots.shape[0]):
         if arrays.block[slots[i]] != 0:
-            give_block(arrays, slots[i])
+            free_block(arrays, slots[i])
 
 
 @kernel
-def give_block(arrays: ContactArrays, slot: int) -> None:
+def free_block(arrays: ContactArrays, slot: int) -> None:
     """Give back the block of `slot` and its chunks."""
     block = arrays.block[slot]
     last = int(arrays.first[block])
@@ -355,20 +280,3 @@ def give_block(arrays: ContactArrays, slot: int) -> None:
     height = arrays.free[0] + 1
     arrays.free[height] = block
     arrays.free[0] = height
-
-
-@kernel
-def put(out: NDArray[np.uint8], at: int, value: int, width: int) -> int:
-    """Write the low `width` bytes of `value`, little-endian; return the offset behind them."""
-    for i in range(width):
-        out[at + i] = (value >> (8 * i)) & 255
-    return at + width
-
-
-@kernel
-def get(data: NDArray[np.uint8], at: int, width: int) -> int:
-    """Read `width` little-endian bytes as a non-negative number (eight bytes: signed)."""
-    value = 0
-    for i in range(width):
-        value |= int(data[at + i]) << (8 * i)
-    return value

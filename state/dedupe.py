@@ -102,7 +102,7 @@ def remove_oldest(ring: Int64s, entries: Int64s, meta: Int64s, shift: int) -> No
 def mark_ids(
     ids: Int64s, out: NDArray[np.uint8], ring: Int64s, entries: Int64s, meta: Int64s, young: int, ids_max: int
 ) -> int:
-    """Mark duplicates among `ids` and note every sighting; `young` is the first sighting inside the window."""
+    """Mark duplicates among `ids` and record every sighting; `young` is the first sighting inside the window."""
     n = ids.shape[0]
     mask = ring.shape[0] - 1
     shift = home_shift(entries)

@@ -46,7 +46,7 @@ def hash_end(state: int, length: int) -> int:
 
 @kernel
 def hash_address(address: int, length: int) -> int:
-    """Hash `length` bytes at `address`; up to seven bytes behind the end must be readable."""
+    """Hash `length` bytes at `address`; up to seven bytes after the end must be readable."""
     state = HASH_SEED
     at = address
     left = length

@@ -5,7 +5,8 @@ entry's home, so the table doubles in one pass that reads no subscriber, and kee
 confirmed against `subs`. Entries stand in the first free place from their home on; deletion moves the followers back,
 so there are no tombstones and a lookup's cost does not rot.
 
-The kernel runs two prefetches ahead of itself: the entry's line FAR rows before, the subscriber's NEAR rows before.
+The kernel runs two prefetches ahead of itself: the entry's line FAR rows before, the subscriber's NEAR rows before. A
+row then finds both in the cache; without them it would wait for memory twice.
 """
 
 import numpy as np
@@ -24,8 +25,8 @@ LOAD = (5, 8)  # the table doubles before it is fuller than this
 _SLOT_MASK = (1 << SLOT_BITS) - 1
 _TAG_MASK = (1 << TAG_BITS) - 1
 _FAR = 48
-_NEAR = 24
-_RING = 64
+_NEAR = 24  # half of FAR: by then the entry has come, and the subscriber has as long to come as the entry had
+_RING = 64  # of tags computed ahead: a power of two above FAR
 _PAGE_SHIFT = 6  # 64 slots a page
 
 _COUNT, _TOP, _FREE = range(3)  # words of `meta`: live subscribers, slots ever used, length of the free list
@@ -77,6 +78,7 @@ class Index:
 
     def remove(self, slots: Slots) -> None:
         """Free live slots; KeyError names a slot that is not live."""
+        # Checked before anything is changed: a slot freed twice would be handed out to two subscribers.
         live = self._subs[slots] != 0
         if not live.all() or np.unique(slots).shape[0] != slots.shape[0]:
             raise KeyError(f"slots={slots[~live].tolist()} must be live, each named once")
@@ -131,7 +133,7 @@ def probe(entries: Int64s, subs: Int64s, subscriber: int, tag: int, shift: int) 
     """Return the place of the subscriber's entry, or of the free entry where it would stand."""
     mask = entries.shape[0] - 1
     place = shift_right(tag, shift)
-    while True:
+    while True:  # ends, because the table is never fuller than LOAD
         entry = entries[place]
         if entry == 0 or (shift_right(entry, SLOT_BITS) == tag and subs[(entry & _SLOT_MASK) - 1] == subscriber):
             return place
@@ -159,6 +161,7 @@ def prefetch_slot(tag: int, entries: Int64s, shift: int, subs_base: int, seen_ba
     mask = entries.shape[0] - 1
     place = shift_right(tag, shift)
     entry = entries[place]
+    # The tag alone decides here: comparing the subscriber would wait for the very line that is to be fetched.
     while entry != 0 and shift_right(entry, SLOT_BITS) != tag:
         place = (place + 1) & mask
         entry = entries[place]
@@ -169,7 +172,7 @@ def prefetch_slot(tag: int, entries: Int64s, shift: int, subs_base: int, seen_ba
 
 
 @kernel
-def take_slot(free: Slots, meta: Int64s, capacity: int) -> int:
+def allocate_slot(free: Slots, meta: Int64s, capacity: int) -> int:
     """Return a slot nobody has, the last freed first; -1 when there is none."""
     slot = -1
     if meta[_FREE] > 0:
@@ -213,7 +216,7 @@ def lookup_rows(
         place = probe(entries, subs, subscriber, tag, shift)
         slot = (entries[place] & _SLOT_MASK) - 1
         if slot < 0 and insert:
-            slot = take_slot(free, meta, subs.shape[0])
+            slot = allocate_slot(free, meta, subs.shape[0])
             if slot < 0:
                 refused += 1
                 continue
@@ -235,6 +238,8 @@ def close_gap(entries: Int64s, gap: int, shift: int) -> None:
     place = (gap + 1) & mask
     while entries[place] != 0:
         home = shift_right(entries[place], SLOT_BITS + shift)
+        # Distances are taken modulo the size, because a run of entries may wrap round the end of the table. An entry
+        # whose home lies after the gap stays: before its home nobody would look for it.
         if ((place - home) & mask) >= ((place - gap) & mask):
             entries[gap] = entries[place]
             gap = place
@@ -258,7 +263,10 @@ def remove_slots(slots: Slots, subs: Int64s, entries: Int64s, free: Slots, meta:
 
 @kernel
 def spread_entries(old: Int64s, new: Int64s) -> None:
-    """Put every entry of `old` into the empty `new`, which is larger."""
+    """Put every entry of `old` into the empty `new`, which is larger.
+
+    No subscriber is read: the entry's tag has the bits of its home in every table up to 2**TAG_BITS entries.
+    """
     shift = home_shift(new)
     mask = new.shape[0] - 1
     for i in range(old.shape[0]):

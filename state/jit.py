@@ -3,18 +3,21 @@
 `kernel` is numba's `njit` with what every kernel of Opportune shares: machine code cached on disk, and the interpreter
 lock released while it runs. The cache folder of a module is named by a hash of its own source and of every module of
 ours that it imports, directly or not, because numba alone does not notice a change in a function inlined from another
-module and would serve the old result.
+module and would serve the old result. A package that lists its folder (`state.listing`) counts with every file in it.
 
-Nothing here decides what is compiled when: `engine.runtimes.warmup` calls every kernel once behind a progress line.
+`dispatch` makes one function of many bodies, for kernels in which a number chooses what to do.
+
+Nothing here decides what is compiled when: `engine.runtimes.warmup` calls every kernel once and shows the progress.
 """
 
 import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -27,6 +30,10 @@ _PACKAGES = ("state", "rules", "connectors")
 _IMPORT = re.compile(
     r"^\s*(?:from|import) ((?:state|rules|connectors)(?:\.\w+)*)(?: import (\([^)]*\)|[^#\n]+))?", re.MULTILINE
 )
+_LISTING = re.compile(r"\bmodules_in\(__name__\)")
+"""How a package says that it consists of every file in its folder."""
+_FOR_TYPES_ALONE = re.compile(r"^if TYPE_CHECKING:\n(?:(?:    .*)?\n)+", re.MULTILINE)
+"""Imports that never run, so that nothing of them can be in a kernel."""
 _DECORATING = threading.Lock()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -52,24 +59,63 @@ def _compiled(function: Function, *, forceinline: bool) -> Function:
     return cast("Function", made)
 
 
+def dispatch(bodies: Sequence[tuple[int, Callable[..., Any]]]) -> Callable[..., Any]:
+    """Make `f(number, first, second)` for kernels: it runs the body of that number, the last body for any other number.
+
+    All bodies are made by `part` and return the same type; a body of one argument is given the first. The result is a
+    chain of ifs, which LLVM turns into one jump: each link knows its number, its body and the rest of the chain. numba
+    copies the links into their caller before it looks at types, so that they cost no compilation of their own, and they
+    are not cached: the caller's machine code contains them.
+    """
+    *others, (_, last) = bodies
+    chain = _last(last)
+    for number, body in reversed(others):
+        chain = _either(number, body, chain)
+    return chain
+
+
+def _last(body: Callable[..., Any]) -> Callable[..., Any]:
+    if _takes_one(body):
+        return _copied_in(lambda number, first, second: body(first))  # noqa: ARG005 every link takes the same
+    return _copied_in(lambda number, first, second: body(first, second))  # noqa: ARG005 the same
+
+
+def _either(wanted: int, body: Callable[..., Any], rest: Callable[..., Any]) -> Callable[..., Any]:
+    if _takes_one(body):
+        return _copied_in(
+            lambda number, first, second: body(first) if number == wanted else rest(number, first, second)
+        )
+    return _copied_in(
+        lambda number, first, second: body(first, second) if number == wanted else rest(number, first, second)
+    )
+
+
+def _takes_one(body: Callable[..., Any]) -> bool:
+    return len(signature(vars(body)["py_func"]).parameters) == 1
+
+
+def _copied_in(function: Callable[..., Any]) -> Callable[..., Any]:
+    return cast("Callable[..., Any]", numba.njit(inline="always", nogil=True, error_model="numpy")(function))
+
+
 class _Compiling(event.Listener):  # type: ignore[misc]  # numba says no types for its events
     """Passes on the name of every kernel that is compiled, not found in the cache."""
 
-    def __init__(self, told: Callable[[str], None]) -> None:
-        self._told = told
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
 
     def on_start(self, event: event.Event) -> None:
         """A kernel is about to be compiled."""
-        self._told(str(event.data["dispatcher"].py_func.__name__))
+        self._report(str(event.data["dispatcher"].py_func.__name__))
 
     def on_end(self, event: event.Event) -> None:
         """It is compiled."""
 
 
 @contextmanager
-def watch_compiling(told: Callable[[str], None]) -> Iterator[None]:
-    """Call `told` with the name of every kernel that has to be compiled meanwhile."""
-    with event.install_listener("numba:compile", _Compiling(told)):
+def watch_compiling(report: Callable[[str], None]) -> Iterator[None]:
+    """Call `report` with the name of every kernel that has to be compiled meanwhile."""
+    with event.install_listener("numba:compile", _Compiling(report)):
         yield
 
 
@@ -99,22 +145,33 @@ def sources_of(module: str) -> frozenset[str]:
         source = _source(name)
         if name in found or source is None:
             continue
+        text = source.decode()
         found.add(name)
-        waiting.extend(_imported(source.decode()))
+        waiting.extend(_imported(text))
+        if _LISTING.search(text):
+            waiting.extend(_in_folder(name))
     return frozenset(found)
 
 
 def _imported(source: str) -> list[str]:
     """Return the modules that a source imports; `from package import name` may name a module or not."""
     names = []
-    for match in _IMPORT.finditer(source):
+    for match in _IMPORT.finditer(_FOR_TYPES_ALONE.sub("", source)):
         names.append(match[1])
         words = re.findall(r"\w+", match[2] or "")
         names += [f"{match[1]}.{word}" for word in words]
     return names
 
 
-@lru_cache(maxsize=512)
+def _in_folder(package: str) -> list[str]:
+    """Return the names of the modules and packages in a package's folder."""
+    folder = ROOT / Path(*package.split("."))
+    if not folder.is_dir():
+        return []
+    return [f"{package}.{path.stem}" for path in folder.iterdir() if not path.stem.startswith("__")]
+
+
+@lru_cache(maxsize=1024)
 def _source(module: str) -> bytes | None:
     """Return a module's source, None where there is no such module of ours."""
     if module.partition(".")[0] not in _PACKAGES:

@@ -1,6 +1,6 @@
 """The journal of one partition: what was decided, and up to which log position.
 
-An entry is a log position (`reached`) and the decisions of the frames behind the entry before. An entry without
+An entry is a log position (`reached`) and the decisions of the frames since the entry before. An entry without
 decisions is written too: pages may reach the store only up to the journal's durable position, and a replay emits
 nothing at or below it.
 
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from state.disk import Buffer, DamagedError, Disk
-from state.segments import SEGMENT_BYTES, Kept, Record, Segments
+from state.records import Record
+from state.segments import SEGMENT_BYTES, Segmented, Segments
 
 _REACHED = struct.Struct("<q")
 
@@ -26,12 +27,12 @@ class Entry:
     """One entry: its own dense position, when it was written, the log position reached, the decisions' bytes."""
 
     position: int
-    at_ms: int
+    append_ms: int
     reached: int
     payload: memoryview
 
 
-class Journal(Kept):
+class Journal(Segmented):
     """Entries of one partition; one appender, one syncing thread, any number of readers.
 
     Raises:
@@ -50,11 +51,11 @@ class Journal(Kept):
             raise
         self.durable = -1 if read_only else self.reached
 
-    def append(self, reached: int, payload: Sequence[Buffer], at_ms: int) -> int:
+    def append(self, reached: int, payload: Sequence[Buffer], append_ms: int) -> int:
         """Write an entry, without sync, and return its position; `reached` must be above the entry before."""
         if reached <= self.reached:
             raise ValueError(f"reached={reached} must be > {self.reached}")
-        position = self._segments.append([_REACHED.pack(reached), *payload], at_ms)
+        position = self._segments.append([_REACHED.pack(reached), *payload], append_ms)
         self.reached = reached
         return position
 
@@ -101,4 +102,4 @@ def _entry(record: Record) -> Entry:
         size = len(record.payload)
         raise DamagedError(f"journal: position={record.position} of {size} bytes must have >= {_REACHED.size}")
     (reached,) = _REACHED.unpack_from(record.payload)
-    return Entry(record.position, record.at_ms, reached, record.payload[_REACHED.size :])
+    return Entry(record.position, record.append_ms, reached, record.payload[_REACHED.size :])

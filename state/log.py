@@ -12,12 +12,12 @@ from pathlib import Path
 from state.disk import DamagedError, Disk, RealDisk, read_whole, write_whole
 from state.frame import Encoder, Frame, FrameError, decode
 from state.schema import Schema, schema_from_json, schema_to_json
-from state.segments import SEGMENT_BYTES, Kept, Segments
+from state.segments import SEGMENT_BYTES, Segmented, Segments
 
 _SUFFIX = ".schema"
 
 
-class Log(Kept):
+class Log(Segmented):
     """Frames of one partition; one appender, one syncing thread, any number of readers.
 
     Raises:
@@ -42,7 +42,7 @@ class Log(Kept):
     def append(self, frame: Frame) -> int:
         """Write a frame, without sync, and return its position; DiskFullError leaves the log as it was."""
         if frame.batch is not None:
-            self._keep_schema(frame.batch.schema)
+            self._store_schema(frame.batch.schema)
         return self._segments.append([self._encoder.encode(frame)], frame.append_ms)
 
     def sync(self) -> int:
@@ -75,7 +75,7 @@ class Log(Kept):
             self._schemas[fingerprint] = schema
         return self._schemas[fingerprint]
 
-    def _keep_schema(self, schema: Schema) -> None:
+    def _store_schema(self, schema: Schema) -> None:
         """Make the schema durable before its first frame."""
         if schema.fingerprint in self._schemas:
             return

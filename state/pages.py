@@ -1,4 +1,4 @@
-"""Subscribers as bytes: pages of 64 neighbouring slots, and single rows for those who sleep.
+"""Subscribers as bytes: pages of 64 neighbouring slots, and single rows for those that sleep.
 
 Packed bytes name the layout they were written under (which column of which feature, born when, how wide) and carry a
 stamp: the log position up to which every event is in them. A page of a moment when redo is still running holds, slot by
@@ -6,7 +6,8 @@ slot, how far it is ahead of that. Columns are matched by key when bytes are rea
 history of what did not change: a column that memory has and the bytes lack stays zero, one that only the bytes have is
 skipped, or made where the caller asks for it (`adopt`).
 
-The squeezing itself is in `state.packing`; what is written when, and where, in `state.flusher`.
+The squeezing itself is in `state.page_packing` and `state.row_packing`; what is written when, and where, in
+`state.flusher`.
 """
 
 import hashlib
@@ -22,17 +23,8 @@ from numpy.typing import NDArray
 from state.columns import PAGE_SLOTS, Key, Table
 from state.contacts import Contacts
 from state.features import ColumnSpec
-from state.packing import (
-    HEADER_BYTES,
-    LANE_BYTES_MAX,
-    SLACK_BYTES,
-    Bytes,
-    Int64s,
-    pack_pages,
-    pack_rows,
-    unpack_page,
-    unpack_rows,
-)
+from state.page_packing import HEADER_BYTES, LANE_BYTES_MAX, SLACK_BYTES, Bytes, Int64s, pack_pages, unpack_page
+from state.row_packing import pack_rows, unpack_rows
 
 _HEADER = struct.Struct("<qqqq")
 _SLACK = bytes(SLACK_BYTES)
@@ -46,7 +38,11 @@ class PageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One array of a feature: whose, when it was born, the how-manieth, its element type and bytes a row."""
+    """One array of a feature.
+
+    `fingerprint` and `born` name the feature's columns, `part` is its index among them, `dtype` numpy's name of its
+    elements.
+    """
 
     fingerprint: str
     born: int
@@ -269,6 +265,7 @@ def packed_stamp(data: bytes) -> int:
 
 
 def _address(array: NDArray[np.generic]) -> int:
+    """Return where an array's memory begins; valid as long as the table has the array (`Pages.layout` looks)."""
     return int(array.__array_interface__["data"][0])
 
 

@@ -1,9 +1,18 @@
 """Machine operations that numba has no name for: loads by address, prefetch, logical shifts, byte masks.
 
 Every raw address of the product passes through these functions, so this is the one place where memory safety rests on
-the caller: an address must point into a buffer that stays alive, with `PADDING` readable bytes behind its end.
+the caller: an address must point into a buffer that stays alive, with `PADDING` readable bytes after its end. An
+address does not keep its array alive. So a kernel takes addresses only of arrays that its Python caller holds until it
+returns, and an address that is stored in a table is read again when the array may have been replaced (`Table.moves`,
+`Pages.layout`).
 
-All integers are int64: numba turns a mix of int64 and uint64 into float64.
+Why addresses at all: a kernel over columns that differ in number and width cannot take them as arguments, because numba
+compiles a kernel again for every combination of types; and an array that is handed from kernel to kernel is counted
+(see `uncounted`).
+
+All integers are int64: numba turns a mix of int64 and uint64 into float64. Loads and stores say `align=1`, because
+packed bytes stand anywhere; on x86-64 that costs nothing, and without it the compiler may choose an instruction that
+faults.
 """
 
 from collections.abc import Callable
@@ -79,6 +88,7 @@ def _uncounted(typingctx: Any, arrays: Any) -> tuple[Any, Codegen]:
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # The first member of numba's array struct is the owner whose uses are counted; where it is null, none are.
         value = args[0]
         nobody = _I8.as_pointer()(None)
         if isinstance(arrays, types.Array):
@@ -104,7 +114,7 @@ def prefetch(typingctx: Any, address: Any) -> tuple[Any, Codegen]:
         function = builder.module.globals.get("llvm.prefetch.p0")
         if function is None:
             function = ir.Function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, _I32(1), _I32(3), _I32(1)])
+        builder.call(function, [pointer, _I32(1), _I32(3), _I32(1)])  # for writing, to be kept, data and not code
         return context.get_dummy_value()
 
     return types.void(types.int64), codegen
@@ -196,6 +206,7 @@ def _address(element: Any) -> Callable[..., int]:
             raise errors.TypingError(f"array={array} must be C-contiguous{f' of {element}' if element else ''}")
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            # Only C-contiguous arrays: a kernel computes the address of element i as address + i * size.
             view = context.make_array(signature.args[0])(context, builder, args[0])
             return builder.ptrtoint(view.data, _I64)
 
@@ -237,7 +248,11 @@ def store_i32(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
 
 @machine
 def add_saturated(typingctx: Any, left: Any, right: Any) -> tuple[Any, Codegen]:
-    """Add; where the sum leaves 64 bits, return the nearest number that does not."""
+    """Add; where the sum leaves 64 bits, return the nearest number that does not.
+
+    A sum that wrapped round would turn a subscriber's largest total into the smallest one, and a rule that asks for
+    "more than" would be silent; at the bound it goes on saying the truth.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         name = "llvm.sadd.sat.i64"

@@ -1,7 +1,7 @@
 """What an event may say: its types, their fields, and the kinds of value a field holds.
 
 A schema comes from a rule book. Event type codes and field slots are indices, so that rows are plain integers; five
-built-in types come first and keep their codes for ever. Values are 64-bit cells (see `Kind`).
+built-in types come first and keep their codes forever. Values are 64-bit cells (see `Kind`).
 
 Frames carry a schema's fingerprint; `state.batch.remap` moves rows between schemas by name.
 """
@@ -53,6 +53,15 @@ class EventType:
 
 
 PROFILE, LIST, OUTCOME, VISIT, ANSWER = range(5)
+"""Codes of the built-in event types."""
+
+# Slots of their fields, in the order in which the fields are declared below; plain integers, because kernels read them.
+LIST_NAME, LIST_MEMBER = range(2)
+DECISION_SLOTS = DECISION_PARTITION, DECISION_POSITION, DECISION_ROW, DECISION_RULE = (0, 1, 2, 3)
+"""Where `outcome` and `answer` name the decision that they are about."""
+OUTCOME_STATE, OUTCOME_GATEWAY, OUTCOME_ERROR = range(4, 7)
+VISIT_TERMINAL, VISIT_NAME, VISIT_OPEN, VISIT_CAUSE = range(4)
+ANSWER_CARD, ANSWER_WORD, ANSWER_NOTE = range(4, 7)
 
 _ID = (Field("partition", Kind.INT), Field("position", Kind.INT), Field("row", Kind.INT), Field("rule", Kind.INT))
 _FIXED = (
@@ -127,7 +136,7 @@ def make_schema(attributes: tuple[Field, ...], types: tuple[EventType, ...]) -> 
 def schema_to_json(schema: Schema) -> bytes:
     """Return the schema as JSON: a list of [type name, [[field, kind, required, members]...]].
 
-    Logs hold it for ever, and its hash names them: another form would orphan every frame written before.
+    Logs hold it forever, and its hash names them: another form would orphan every frame written before.
     """
     return orjson.dumps(
         [

@@ -1,77 +1,34 @@
 """Append-only records with dense positions, kept in files of a bounded size.
 
-A segment file is named after its first position and has its size from the start, its blocks written ahead
-(`state.draft`), so that a sync has no metadata to carry. The first file is small, each next one twice as long, up to
-`segment_bytes`: so all of them are written ahead, and a log that hardly grows takes little room. A record is
+A segment file is named after its first position and has its size from the start, its blocks preallocated
+(`state.preallocated`), so that a sync has no metadata to carry. The first file is small, each next one twice as long,
+up to `segment_bytes`: so all of them are preallocated, and a log that hardly grows takes little room.
 
-    length u32 | crc32 u32 | position i64 | durable i64 | at_ms i64 | payload, padded to eight bytes
-
-where the checksum covers everything behind it and `durable` is the highest position known to be on disk when the record
-was written. Opening reads the last segment: its records end at the first one that does not check. What follows is a
-torn tail and is cut, unless a later record that does check says that the broken one was durable: then bytes rotted, and
-`DamagedError` says where instead of forgetting what was promised.
+Opening reads the last file: its records end at the first one that does not check. What follows is a torn tail and is
+cut, unless a later record that does check says that the broken one was durable: then bytes rotted, and `DamagedError`
+says where instead of forgetting what was promised.
 
 `append` and `sync` are apart so that one thread can fold and another commit: a call of `sync` covers every append that
 returned before it. After a failed sync nothing is known about the file any more, so every later call fails too.
 
-Payloads are opaque here: see `state.log` and `state.journal`.
+This module is the appender's side. Reading is in `state.segment_folder`, what stands in one file in
+`state.segment_files`, what a record looks like in `state.records`. Payloads are opaque here: see `state.log` and
+`state.journal`.
 """
 
-import itertools
-import struct
 import threading
-import zlib
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from state.disk import Buffer, DamagedError, Disk, DiskError, File, GoneError, Lock, RealDisk
-from state.draft import HURRIED_BYTES, Draft
+from state.disk import Buffer, Disk, DiskError, File, GoneError, Lock, RealDisk
+from state.preallocated import HURRIED_BYTES, PreallocatedFile
+from state.records import Record, encode_record, payload_length, record_bytes
+from state.segment_files import Segment
+from state.segment_folder import SegmentFolder
 
 SEGMENT_BYTES = 64 << 20
-RECORD_BYTES_MAX = 1 << 30
 
-_HEADER = struct.Struct("<IIqqq")
-_CHECKED = struct.Struct("<qqq")
-_SUFFIX = ".seg"
-_DRAFT = "next.draft"
-_WINDOW_BYTES = 4 << 20
-_INDEX_EVERY = 64
-
-
-@dataclass(slots=True)
-class _Segment:
-    """One file: its first position, and where its records stand."""
-
-    first: int
-    path: Path
-    count: int = 0  # records known to stand in the file
-    end: int = 0  # offset behind the last of them
-    first_at_ms: int = 0
-    offsets: list[int] = field(default_factory=list)  # of every 64th record
-
-    def add(self, offset: int, end: int, at_ms: int) -> None:
-        """Note one more record."""
-        if self.count % _INDEX_EVERY == 0:
-            self.offsets.append(offset)
-        if self.count == 0:
-            self.first_at_ms = at_ms
-        self.count += 1
-        self.end = end
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record as read."""
-
-    position: int
-    at_ms: int
-    payload: memoryview
-    offset: int
-    end: int
+_NEXT_FILE = "next.draft"
 
 
 class Segments:
@@ -96,20 +53,23 @@ class Segments:
         self.segment_bytes = segment_bytes
         self.read_only = read_only
         self.durable = -1
-        self._segments: list[_Segment] = []
+        self._files = SegmentFolder(folder, self.disk)
         self._file: File | None = None
         self._room = 0
-        self._clean = True  # nothing but zeros behind the last record
+        self._clean = True  # nothing but zeros after the last record
         self._retired: list[File] = []
-        self._draft = Draft(self.disk, folder / _DRAFT)
+        self._next_file = PreallocatedFile(self.disk, folder / _NEXT_FILE)
         self._failed: str | None = None
+        # Held for moments, around what `append` and `sync` share; no file is written or synced under it.
         self._guard = threading.Lock()
         self._lock: Lock | None = None
-        if not read_only:
-            self.disk.make_folder(folder)
-            self._lock = self.disk.lock(folder / "lock")
         try:
-            self._open()
+            if read_only:
+                self._files.refresh()
+            else:
+                self.disk.make_folder(folder)
+                self._lock = self.disk.lock(folder / "lock")
+                self._open()
         except BaseException:
             self.close()
             raise
@@ -117,21 +77,19 @@ class Segments:
     @property
     def next_position(self) -> int:
         """Position that the next record will have."""
-        segments = self._segments
-        return segments[-1].first + segments[-1].count if segments else 0
+        return self._files.next_position
 
     @property
     def first_position(self) -> int:
         """Oldest position kept; equal to `next_position` when there is none."""
-        segments = self._segments
-        return segments[0].first if segments else 0
+        return self._files.first_position
 
     @property
     def kept_bytes(self) -> int:
         """Bytes of all records kept."""
-        return sum(segment.end for segment in self._segments)
+        return self._files.kept_bytes
 
-    def append(self, parts: Sequence[Buffer], at_ms: int) -> int:
+    def append(self, parts: Sequence[Buffer], append_ms: int) -> int:
         """Write one record, without sync, and return its position.
 
         Raises:
@@ -139,29 +97,23 @@ class Segments:
             DiskError: the file system refused, now or in an earlier sync.
         """
         self._check_writable()
-        length = sum(memoryview(part).nbytes for part in parts)
-        if not 0 <= length <= RECORD_BYTES_MAX:
-            raise ValueError(f"record length={length} must be <= {RECORD_BYTES_MAX}")
-        size = _padded(_HEADER.size + length)
+        length = payload_length(parts)
+        size = record_bytes(length)
         file = self._file_with_room(size)
-        segment = self._segments[-1]
-        position = segment.first + segment.count
-        checked = _CHECKED.pack(position, self.durable, at_ms)
-        crc = zlib.crc32(checked)
-        for part in parts:
-            crc = zlib.crc32(part, crc)
-        padding = bytes(size - _HEADER.size - length)
+        segment = self._files.segments[-1]
+        position = segment.next_position
         self._clean = False
-        file.write([struct.pack("<II", length, crc) + checked, *parts, padding], segment.end)
+        file.write(encode_record(parts, length, position, self.durable, append_ms), segment.end)
         self._clean = True
-        segment.add(segment.end, segment.end + size, at_ms)
-        self._draft.keep_up(min(2 * self._room, self.segment_bytes), segment.end / self._room)
+        segment.add(segment.end, segment.end + size, append_ms)
+        self._next_file.prepare(min(2 * self._room, self.segment_bytes), segment.end / self._room)
         return position
 
     def sync(self) -> int:
         """Make every record appended before the call durable; return the highest durable position."""
         self._check_writable()
         with self._guard:
+            # Position and file as of one moment: a record appended from now on may be in a later file.
             target = self.next_position - 1
             file = self._file
             retired, self._retired = self._retired, []
@@ -176,39 +128,16 @@ class Segments:
             return self.durable
 
     def read(self, start: int) -> Iterator[Record]:
-        """Yield the records from `start` to the present end.
-
-        Raises:
-            GoneError: `start` is older than what is kept.
-            DamagedError: a record before the end does not check.
-        """
+        """Yield the records from `start` to the present end; raises as `SegmentFolder.read` does."""
         if self.read_only:
-            self._open()
-        if start < self.first_position:
-            raise GoneError(f"{self.folder}: position={start} must be >= {self.first_position}, the oldest kept")
-        position, end = start, self.next_position
-        while position < end:
-            segment = self._segment_of(position)
-            count = segment.count
-            for record in self._read_segment(segment, position):
-                yield record
-                position = record.position + 1
-                if position == segment.first + count:
-                    break
-            if position < segment.first + count:
-                raise DamagedError(f"{segment.path}: position={position} does not read back as it was written")
+            self._files.refresh()
+        yield from self._files.read(start)
 
-    def position_at(self, at_ms: int) -> int:
-        """Return the first position appended at or after `at_ms`; `next_position` when there is none."""
+    def position_at(self, append_ms: int) -> int:
+        """Return the first position appended at or after `append_ms`; `next_position` when there is none."""
         if self.read_only:
-            self._open()
-        segments = [segment for segment in self._segments if segment.count]
-        after = bisect_right(segments, at_ms - 1, key=lambda segment: segment.first_at_ms)
-        for segment in segments[max(0, after - 1) : after]:
-            for record in self._read_segment(segment, segment.first):
-                if record.at_ms >= at_ms:
-                    return record.position
-        return segments[after].first if after < len(segments) else self.next_position
+            self._files.refresh()
+        return self._files.position_at(append_ms)
 
     def retain(
         self,
@@ -225,19 +154,11 @@ class Segments:
         or later, and never the last record of all.
         """
         self._check_writable()
-        kept = self.kept_bytes
         removed = 0
-        while len(self._segments) > 1:
-            oldest, following = self._segments[0], self._segments[1]
-            too_old = older_than_ms is not None and following.first_at_ms < older_than_ms
-            too_much = bytes_max is not None and kept > bytes_max
-            needed = following.first > keep_from or (keep_ms is not None and following.first_at_ms >= keep_ms)
-            if needed or following.count == 0 or not (too_old or too_much):
-                break
-            self.disk.remove(oldest.path)
-            kept -= oldest.end
+        while self._files.oldest_may_go(keep_from, keep_ms, bytes_max, older_than_ms):
+            self.disk.remove(self._files.segments[0].path)
             with self._guard:
-                self._segments = self._segments[1:]  # a new list: readers keep the one they have
+                self._files.segments = self._files.segments[1:]
             removed += 1
         if removed:
             self.disk.sync_folder(self.folder)
@@ -250,20 +171,21 @@ class Segments:
             raise GoneError(f"{self.folder}: next position={next_position} must be >= {self.first_position}")
         if next_position >= self.next_position:
             return
-        while self._segments[-1].first > next_position or (len(self._segments) > 1 and not self._segments[-1].count):
-            self.disk.remove(self._segments.pop().path)
-            self.disk.sync_folder(self.folder)
+        segments = self._files.segments
+        while segments[-1].first > next_position or (len(segments) > 1 and not segments[-1].count):
+            self.disk.remove(segments.pop().path)
+            self.disk.sync_folder(self.folder)  # one by one from the end, so that a crash leaves no hole
         if self._file is not None:
             self._file.close()
             self._file = None
-        self._draft.close()
-        last = self._segments[-1]
-        end = next((r.offset for r in self._read_segment(last, last.first) if r.position == next_position), last.end)
+        self._next_file.close()
+        last = segments[-1]
+        end = next((r.offset for r in last.read(self.disk, last.first) if r.position == next_position), last.end)
         file = self.disk.open(last.path, writable=True)
         file.truncate(end)
         self._sync(file)
         file.close()
-        self._segments[-1] = _Segment(last.first, last.path)
+        segments[-1] = Segment(last.first, last.path)
         self._open()
 
     def close(self) -> None:
@@ -271,88 +193,42 @@ class Segments:
         for file in (*self._retired, *([self._file] if self._file else [])):
             file.close()
         self._retired, self._file = [], None
-        self._draft.close()
+        self._next_file.close()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
-    # ---- opening
-
     def _open(self) -> None:
-        """Learn what stands in the folder; as appender, cut the torn tail."""
-        known = {segment.first: segment for segment in self._segments}
-        names = self.disk.names(self.folder)
-        if _DRAFT in names and not self.read_only:
-            self.disk.remove(self.folder / _DRAFT)
-        found = sorted(int(name[: -len(_SUFFIX)]) for name in names if name.endswith(_SUFFIX))
-        segments = [known.get(first) or _Segment(first, self._path(first)) for first in found]
-        for segment, following in itertools.pairwise(segments):
-            self._open_sealed(segment, following.first)
+        """Learn what stands in the folder, cut the torn tail, and make durable what is left."""
+        if _NEXT_FILE in self.disk.names(self.folder):
+            self.disk.remove(self.folder / _NEXT_FILE)
+        segments = self._files.find()
         if segments:
             self._open_last(segments[-1])
-        self._segments = segments
-        if not self.read_only:
-            self.durable = self.next_position - 1
+        self._files.segments = segments
+        self.durable = self.next_position - 1
 
-    def _open_sealed(self, segment: _Segment, next_first: int) -> None:
-        """Take over a file that has a successor: its count is known without reading it through."""
-        if segment.count == next_first - segment.first:
-            return
-        file = self.disk.open(segment.path, writable=False)
+    def _open_last(self, segment: Segment) -> None:
+        """Read the last file through and cut what does not belong to a whole record."""
+        file = self.disk.open(segment.path, writable=True)
         try:
-            head = file.read(0, _HEADER.size)
-            segment.end = file.size()
-        finally:
-            file.close()
-        _, _, position, _, at_ms = _HEADER.unpack(head.ljust(_HEADER.size, b"\xff"))
-        if position != segment.first:
-            raise DamagedError(f"{segment.path}: position={segment.first} does not read back as it was written")
-        segment.first_at_ms = at_ms
-        segment.count = next_first - segment.first
-        segment.offsets = segment.offsets or [0]
-
-    def _open_last(self, segment: _Segment) -> None:
-        """Read the last file through and, as appender, cut what does not belong to a whole record."""
-        file = self.disk.open(segment.path, writable=not self.read_only)
-        try:
-            for record in _records(file, segment.end, segment.first + segment.count):
-                segment.add(record.offset, record.end, record.at_ms)
-            if not self.read_only:
-                self._cut_tail(file, segment)
-                self._room = file.size()
-                self._file = file
+            segment.read_through(file)
+            segment.cut_tail(file)
+            # A process that was killed may have written records, and named a file, that it had not synced. They count
+            # from now on, so they must be durable: the bytes first, then the name that leads to them.
+            self._sync(file)
+            self.disk.sync_folder(self.folder)
+            self._room = file.size()
+            self._file = file
         finally:
             if self._file is not file:
                 file.close()
-
-    def _cut_tail(self, file: File, segment: _Segment) -> None:
-        """Make everything behind the last whole record zero again, and the records before it durable."""
-        size = file.size()
-        torn = list(_spans_with_content(file, segment.end, size))
-        if torn:
-            self._refuse_rot(file, segment, size)
-        for start, end in torn:
-            file.write([bytes(end - start)], start)
-        self._sync(file)
-        self.disk.sync_folder(self.folder)
-
-    def _refuse_rot(self, file: File, segment: _Segment, size: int) -> None:
-        """Raise when a whole record behind the broken one proves that the broken one was durable."""
-        broken = segment.first + segment.count
-        proof = _proof_of_durability(file.read(segment.end, size - segment.end), broken)
-        if proof is not None:
-            raise DamagedError(
-                f"{segment.path}: position={broken} at offset={segment.end} was durable (so says position={proof}) "
-                "but does not read back as it was written"
-            )
-
-    # ---- appending
 
     def _file_with_room(self, size: int) -> File:
         """Return the file that the next record of `size` bytes goes to, beginning another one where needed."""
         if self._file is None:
             return self._begin_segment(size)
-        end = self._segments[-1].end
+        end = self._files.segments[-1].end
         if not self._clean:
             self._file.truncate(end)
             self._room = end
@@ -360,40 +236,36 @@ class Segments:
         if end + size <= self._room:
             return self._file
         if end == 0:  # it has the name that the next one would have
-            self._file.allocate(max(size, self._hurried_bytes))
+            self._file.allocate(max(size, min(HURRIED_BYTES, self.segment_bytes)))
             self._room = self._file.size()
             return self._file
         return self._begin_segment(size)
 
-    @property
-    def _hurried_bytes(self) -> int:
-        return min(HURRIED_BYTES, self.segment_bytes)
-
     def _begin_segment(self, size: int) -> File:
         """Seal the present file and begin the next.
 
-        The next one is drafted under another name and gets its own only when every record before it is durable, so
-        that only the last file can be torn. Without room for the draft nothing has changed.
+        The next one is preallocated under another name and gets its own only when every record before it is durable, so
+        that only the last file can be torn. Without room for it nothing has changed.
         """
         first = self.next_position
-        file = self._draft.take(size, self._hurried_bytes)
+        file = self._next_file.take(size, min(HURRIED_BYTES, self.segment_bytes))
         try:
             if self._file is not None:
-                self._file.truncate(self._segments[-1].end)
-                self._room = self._segments[-1].end
+                self._file.truncate(self._files.segments[-1].end)
+                self._room = self._files.segments[-1].end
                 self._sync(self._file)
-            self.disk.rename(self._draft.path, self._path(first))
+            self.disk.rename(self._next_file.path, self._files.path_of(first))
             self.disk.sync_folder(self.folder)
         except DiskError:
             file.close()
             raise
         with self._guard:
             if self._file is not None:
-                self._retired.append(self._file)
+                self._retired.append(self._file)  # closed by the next `sync`: one may be running on it now
             self.durable = max(self.durable, first - 1)
             self._file = file
             self._room = file.size()
-            self._segments = [*self._segments, _Segment(first, self._path(first))]
+            self._files.segments = [*self._files.segments, Segment(first, self._files.path_of(first))]
         return file
 
     def _sync(self, file: File) -> None:
@@ -410,40 +282,9 @@ class Segments:
         if self._failed is not None:
             raise DiskError(f"{self.folder} takes no more records after: {self._failed}")
 
-    # ---- reading
 
-    def _segment_of(self, position: int) -> _Segment:
-        """Return the segment that holds `position`."""
-        segments = self._segments
-        at = bisect_right(segments, position, key=lambda segment: segment.first) - 1
-        if at < 0:
-            raise GoneError(f"{self.folder}: position={position} must be >= {self.first_position}, the oldest kept")
-        return segments[at]
-
-    def _read_segment(self, segment: _Segment, start: int) -> Iterator[Record]:
-        """Yield the records of one file from `start`."""
-        try:
-            file = self.disk.open(segment.path, writable=False)
-        except DiskError as error:
-            if segment.path.name in self.disk.names(self.folder):
-                raise
-            raise GoneError(f"{self.folder}: position={start} was removed by retention meanwhile") from error
-        try:
-            skip = min((start - segment.first) // _INDEX_EVERY, len(segment.offsets) - 1)
-            if skip < 0:
-                return
-            for record in _records(file, segment.offsets[skip], segment.first + skip * _INDEX_EVERY):
-                if record.position >= start:
-                    yield record
-        finally:
-            file.close()
-
-    def _path(self, first: int) -> Path:
-        return self.folder / f"{first:020d}{_SUFFIX}"
-
-
-class Kept:
-    """What a log and a journal say of their segments, and do with them, alike."""
+class Segmented:
+    """A series that is stored in segments: what a log and a journal say of them, and do with them, alike."""
 
     def __init__(self, segments: Segments) -> None:
         self._segments = segments
@@ -463,9 +304,9 @@ class Kept:
         """Bytes of all that is kept."""
         return self._segments.kept_bytes
 
-    def position_at(self, at_ms: int) -> int:
-        """Return the first position appended at or after `at_ms`; `next_position` when there is none."""
-        return self._segments.position_at(at_ms)
+    def position_at(self, append_ms: int) -> int:
+        """Return the first position appended at or after `append_ms`; `next_position` when there is none."""
+        return self._segments.position_at(append_ms)
 
     def retain(
         self,
@@ -481,67 +322,3 @@ class Kept:
     def close(self) -> None:
         """Close; nothing is synced."""
         self._segments.close()
-
-
-def _padded(length: int) -> int:
-    return (length + 7) & ~7
-
-
-def _parse(window: bytes, base: int, at: int, position: int) -> Record | None:
-    """Return the whole, checked record that begins at `window[at]`, or None."""
-    if at + _HEADER.size > len(window):
-        return None
-    length, crc, written, _, at_ms = _HEADER.unpack_from(window, at)
-    end = at + _HEADER.size + length
-    if written != position or end > len(window):
-        return None
-    view = memoryview(window)
-    if zlib.crc32(view[at + 8 : end]) != crc:
-        return None
-    return Record(position, at_ms, view[at + _HEADER.size : end], base + at, base + at + _padded(end - at))
-
-
-def _records(file: File, offset: int, position: int) -> Iterator[Record]:
-    """Yield checked records from `offset` until one does not check."""
-    window, base = b"", offset
-    while True:
-        record = _parse(window, base, offset - base, position)
-        if record is None:
-            window, base = _window(file, offset), offset
-            record = _parse(window, base, 0, position)
-            if record is None:
-                return
-        yield record
-        offset, position = record.end, position + 1
-
-
-def _window(file: File, offset: int) -> bytes:
-    """Read ahead from `offset`, at least the whole record that seems to begin there."""
-    window = file.read(offset, _WINDOW_BYTES)
-    if len(window) == _WINDOW_BYTES:
-        need = _HEADER.size + _HEADER.unpack_from(window)[0]
-        if _WINDOW_BYTES < need <= _HEADER.size + RECORD_BYTES_MAX:
-            return file.read(offset, need)
-    return window
-
-
-def _spans_with_content(file: File, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the parts of the span that are not all zeros."""
-    for offset in range(start, end, _WINDOW_BYTES):
-        data = file.read(offset, min(_WINDOW_BYTES, end - offset))
-        if data.count(0) != len(data):
-            yield offset, offset + len(data)
-
-
-def _proof_of_durability(data: bytes, broken: int) -> int | None:
-    """Return the position of a whole record in `data` that was written when `broken` was durable, if there is one.
-
-    Records are aligned, so their positions stand at words; those that could be one are checked.
-    """
-    words = np.frombuffer(data, np.int64, len(data) // 8)
-    position, durable = words[1:-1], words[2:]
-    likely = np.flatnonzero((position > broken) & (durable >= broken) & (durable < position))
-    for word in likely.tolist():
-        if _parse(data, 0, word * 8, int(position[word])) is not None:
-            return int(position[word])
-    return None

@@ -1,18 +1,15 @@
 """Where pages, sleeping rows and the partitions' own records are kept: a sorted map with atomic batches.
 
-Everything stands in one column family, told apart by the first byte of its key (`state.flusher` makes the keys). Our
+Everything stands in one column family, told apart by the first byte of its key (`state.keys`). Our
 log is the write-ahead log, so RocksDB's is off, and one family is what makes that safe: its memtables reach the disk in
 the order they were filled, so after a crash the store holds the outcome of some prefix of the batches, at least up to
 the last `flush`. Several families would each lose a tail of their own. Pages go to blob files, rows stay in the tree,
 by their size alone.
 
 A write holds the interpreter's lock, also while RocksDB makes writers wait; so a batch should take about a millisecond,
-and `write` answers False where RocksDB wants it to come back later. `MemoryStore` keeps the same contract with crashes,
-for simulations.
+and `write` answers False where RocksDB wants it to come back later.
 """
 
-import bisect
-import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -91,7 +88,7 @@ class RocksStore:
             # Without `column_families` an existing store would be opened with the options of its creation.
             self._rocks = Rdict(str(path), options, column_families={"default": options})
         except Exception as error:  # rocksdict raises bare Exception
-            raise _told("open", path, error) from error
+            raise _error_of("open", path, error) from error
         self._write_options = cast("Any", WriteOptions())  # the stub calls its properties methods
         self._write_options.disable_wal = True
         self._write_options.no_slowdown = True
@@ -109,7 +106,7 @@ class RocksStore:
         except Exception as error:  # rocksdict raises bare Exception
             if str(error).startswith(_COME_BACK):
                 return False
-            raise _told("write", self.path, error) from error
+            raise _error_of("write", self.path, error) from error
         return True
 
     def flush(self) -> None:
@@ -117,7 +114,7 @@ class RocksStore:
         try:
             self._rocks.flush(wait=True)
         except Exception as error:  # rocksdict raises bare Exception
-            raise _told("flush", self.path, error) from error
+            raise _error_of("flush", self.path, error) from error
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key."""
@@ -136,7 +133,7 @@ class RocksStore:
         try:
             yield from self._rocks.items(from_key=prefix, read_opt=options)
         except Exception as error:  # rocksdict raises bare Exception
-            raise _told("read", self.path, error) from error
+            raise _error_of("read", self.path, error) from error
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""
@@ -150,79 +147,15 @@ class RocksStore:
         try:
             return self._rocks.get(key)
         except Exception as error:  # rocksdict raises bare Exception
-            raise _told("read", self.path, error) from error
-
-
-class MemoryStore:
-    """The store in memory; a crash may take every batch since the last flush, the newest first."""
-
-    def __init__(self) -> None:
-        self.refusals = 0  # how many of the next writes are put off
-        self._durable: dict[bytes, bytes] = {}
-        self._seen: dict[bytes, bytes] = {}
-        self._keys: list[bytes] | None = None
-        self._pending: list[list[Write]] = []
-
-    def write(self, batch: Sequence[Write]) -> bool:
-        """Apply a batch."""
-        if self.refusals > 0:
-            self.refusals -= 1
-            return False
-        self._pending.append(list(batch))
-        _apply(self._seen, batch)
-        self._keys = None
-        return True
-
-    def flush(self) -> None:
-        """Make every batch durable."""
-        for batch in self._pending:
-            _apply(self._durable, batch)
-        self._pending.clear()
-
-    def get(self, key: bytes) -> bytes | None:
-        """Return the value of a key."""
-        return self._seen.get(key)
-
-    def multi_get(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Return the values of many keys."""
-        return [self._seen.get(key) for key in keys]
-
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield keys and values below a prefix."""
-        if self._keys is None:
-            self._keys = sorted(self._seen)
-        keys = self._keys
-        for place in range(bisect.bisect_left(keys, prefix), len(keys)):
-            if not keys[place].startswith(prefix):
-                return
-            yield keys[place], self._seen[keys[place]]
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def crash(self, chance: random.Random) -> None:
-        """Forget the batches since the last flush but the first few: memtables are written out in their order."""
-        for batch in self._pending[: chance.randint(0, len(self._pending))]:
-            _apply(self._durable, batch)
-        self._pending.clear()
-        self._seen = dict(self._durable)
-        self._keys = None
-
-
-def _apply(rows: dict[bytes, bytes], batch: Sequence[Write]) -> None:
-    for key, value in batch:
-        if value is None:
-            rows.pop(key, None)
-        else:
-            rows[key] = value
+            raise _error_of("read", self.path, error) from error
 
 
 def _after(prefix: bytes) -> bytes:
-    """Return the first key behind all that begin with `prefix`."""
+    """Return the first key after all that begin with `prefix`."""
     return (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
 
 
-def _told(operation: str, path: Path, error: Exception) -> DiskError:
+def _error_of(operation: str, path: Path, error: Exception) -> DiskError:
     """Name what RocksDB reported."""
     text = " ".join(str(error).split())
     if "No space left" in text:

@@ -4,12 +4,12 @@ A file of blocks, one an `add` that brought something new:
 
     length u32 | crc32 u32 of all that follows | count u32 | 0 u32
     count x (hash i64 | length u32)
-    the texts, one behind the other
+    the texts, one after the other
 
 In memory only a table from hash to offset is kept. At most `strings_max` texts are stored; later ones are refused and
 counted, and read as unknown. Opening for writing cuts a torn tail off. Other processes open the file read-only and see
 what was added since when they miss a text. A crash may take the tail; the engine loses nothing by it, because frames
-carry their texts, redo adds them again, and `sync` comes before redo begins behind them (`state.flusher`).
+carry their texts, redo adds them again, and `sync` comes before redo begins after them (`state.flusher`).
 
 A text's meaning and where a hash occurs are not known here; hashes are `state.hashing.hash_text`.
 """
@@ -122,12 +122,12 @@ class Strings:
             body = self._file.read(at + _BLOCK.size, length)
             if len(body) < length or zlib.crc32(body, zlib.crc32(head[8:])) != crc or length < count * _ENTRY.itemsize:
                 break
-            self._take(np.frombuffer(body, _ENTRY, count), at + _BLOCK.size)
+            self._index(np.frombuffer(body, _ENTRY, count), at + _BLOCK.size)
             at += _BLOCK.size + length
         return at
 
-    def _take(self, entries: NDArray[np.void], body_at: int) -> None:
-        """Index a block's entries; their texts begin behind them."""
+    def _index(self, entries: NDArray[np.void], body_at: int) -> None:
+        """Index a block's entries; their texts begin after them."""
         lengths = entries["length"].astype(np.int64)
         texts_at = body_at + entries.nbytes
         places = ((texts_at + np.cumsum(lengths) - lengths) << _LENGTH_BITS) | lengths
@@ -135,8 +135,8 @@ class Strings:
             hashes, old = self._hashes, self._places
             self._hashes = np.zeros(2 * hashes.shape[0], np.int64)
             self._places = np.zeros(2 * hashes.shape[0], np.int64)
-            put_places(hashes, old, self._hashes, self._places)
-        self.count += put_places(entries["hash"].astype(np.int64), places, self._hashes, self._places)
+            insert_places(hashes, old, self._hashes, self._places)
+        self.count += insert_places(entries["hash"].astype(np.int64), places, self._hashes, self._places)
 
     def _unknown(self, texts: dict[int, bytes]) -> list[tuple[int, bytes]]:
         return [pair for pair in texts.items() if find_place(pair[0], self._hashes, self._places) == 0]
@@ -148,7 +148,7 @@ class Strings:
         tail = struct.pack("<II", len(texts), 0)
         crc = zlib.crc32(body, zlib.crc32(tail))
         self._file.write([struct.pack("<II", len(body), crc) + tail, body], self._end)
-        self._take(entries, self._end + _BLOCK.size)
+        self._index(entries, self._end + _BLOCK.size)
         self._end += _BLOCK.size + len(body)
 
 
@@ -165,8 +165,8 @@ def find_place(text_hash: int, hashes: Int64s, places: Int64s) -> int:
 
 
 @kernel
-def put_places(new_hashes: Int64s, new_places: Int64s, hashes: Int64s, places: Int64s) -> int:
-    """Put hashes with their places (0: none, left out) into the table; return how many it did not have."""
+def insert_places(new_hashes: Int64s, new_places: Int64s, hashes: Int64s, places: Int64s) -> int:
+    """Insert hashes with their places (0: none, left out) into the table; return how many it did not have."""
     mask = hashes.shape[0] - 1
     added = 0
     for i in range(new_hashes.shape[0]):

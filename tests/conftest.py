@@ -2,12 +2,17 @@
 
 `OPPORTUNE_SEED=n pytest` runs the seeded tests with another seed; a failure prints the one it had. CI searches from
 fixed seeds, so that a run can be repeated; a developer's machine searches further each time.
+
+Tests run in another order each time. The last lines of a run say `--randomly-seed=n`, and with that option pytest
+repeats the order.
 """
 
 import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import branches
 
 SEED = int(os.environ.get("OPPORTUNE_SEED", "1"))
 
@@ -23,6 +28,17 @@ def seed() -> int:
     return SEED
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure the branches of rules and state where the whole suite runs."""
+    branches.register(config)
+
+
 def pytest_report_header() -> str:
     """Tell the seed, so that a failed run can be repeated."""
     return f"OPPORTUNE_SEED={SEED}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell both seeds at the end too: `-q` shows no header."""
+    order = getattr(config.option, "randomly_seed", "none")
+    terminalreporter.write_line(f"OPPORTUNE_SEED={SEED}, order: --randomly-seed={order}")

@@ -4,9 +4,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +28,7 @@ BREACHES = {
 
 def lint(folder: Path) -> tuple[int, str]:
     """Run the contracts of pyproject.toml on a tree."""
-    command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
 
@@ -61,3 +64,24 @@ def test_the_names_of_our_packages_belong_to_nobody_else() -> None:
     owners = packages_distributions()
 
     assert {name: set(owners.get(name, ())) - {"opportune"} for name in PACKAGES} == {name: set() for name in PACKAGES}
+
+
+def circle_in(imports: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return modules that import each other in a circle, the first one again at the end; none where there is none."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    found = circle_in({module: graph.find_modules_directly_imported_by(module) for module in graph.modules})
+
+    assert not found, " is imported by ".join(found)
+
+
+def test_a_circle_is_told_by_its_modules() -> None:
+    assert circle_in({"a": ["b"], "b": ["c"], "c": []}) == []
+    assert sorted(set(circle_in({"a": ["b"], "b": ["c"], "c": ["b"]}))) == ["b", "c"]

@@ -1,4 +1,4 @@
-"""Settings of the front desk: how long a visit lasts, where panels are kept, who may write.
+"""Settings of the front desk: how long a visit lasts, where panels are kept, which systems may write.
 
 Every field carries unit, default and bound; `config.toml` repeats these words. Secrets are named by place, not by
 value. Nothing here opens a connection: checking a configuration needs neither Redis nor the secrets.
@@ -51,8 +51,8 @@ class RedisConfig(BaseModel):
             ge=0,
             le=600_000,
             description="Milliseconds after a start of Redis, or of the process, in which a visit or card that Redis "
-            "does not know may still come back: who asks for it is told to say it again. Longer than a dead worker's "
-            "partitions take to be owned anew.",
+            "does not know may still come back: a caller that asks for it gets 503 and repeats. Longer than a dead "
+            "worker's partitions take to be owned anew.",
         ),
     ] = 15_000
     visit_wait_ms: Annotated[

@@ -1,8 +1,8 @@
 """Terminals' streams in Redis, followed: one blocking connection for some hundred terminals.
 
-Whoever watches a terminal gets its panel at once, after every change, and None while Redis is out of reach or settles.
-An entry of a stream only rings; the panel is read afterwards. A stream of the follower's own rings when a terminal is
-to be followed that was not before.
+A watcher of a terminal gets its panel at once, after every change, and None while Redis is out of reach or settles.
+An entry of a stream only rings; the panel is read afterwards. The follower has one more stream of its own, the bell: an
+entry there ends the blocking read, so that a terminal that was just joined is followed at once.
 """
 
 import asyncio
@@ -10,15 +10,14 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from redis import asyncio as aioredis
 
 from connectors.desk.model import Panel
 from connectors.desk.queue import FORGET_MS, Mailbox, QueueLostError, end
 
-if TYPE_CHECKING:
-    from connectors.desk.redis import RedisQueue
+T = TypeVar("T")
 
 BLOCK_MS = 2_000
 BACKOFF_MS_MIN = 50
@@ -27,16 +26,39 @@ BACKOFF_MS_MAX = 1_000
 log = logging.getLogger(__name__)
 
 
+class Panels(Protocol):
+    """What a follower needs of the queue whose terminals it follows; `connectors.desk.redis` is one."""
+
+    @property
+    def within_reach(self) -> bool:
+        """Whether Redis answered when last asked, and had its panels."""
+
+    def key(self, kind: str, name: object) -> str:
+        """Return the key of one thing."""
+
+    async def ask(self, question: Awaitable[T]) -> T:
+        """Await an answer from Redis; QueueLostError when it is out of reach."""
+
+    async def settled(self) -> None:
+        """Return when Redis answers and has its panels; QueueLostError when it does not."""
+
+    async def panels(self, terminals: list[str]) -> list[Panel]:
+        """Read the panels of several terminals."""
+
+    def newest(self, panel: Panel) -> Panel:
+        """Return the newest panel of a terminal that is known here, this one included."""
+
+
 class Follower:
     """One blocking connection that serves the streams of some hundred terminals.
 
     Args:
-        queue: whose panels; it knows whether Redis is in reach.
+        queue: reads panels, and knows whether Redis is in reach.
         redis: a connection that may block for `BLOCK_MS`.
         terminals_max: terminals followed here at the most.
     """
 
-    def __init__(self, queue: "RedisQueue", redis: "aioredis.Redis", terminals_max: int) -> None:
+    def __init__(self, queue: Panels, redis: "aioredis.Redis", terminals_max: int) -> None:
         self._queue = queue
         self._redis = redis
         self._terminals_max = terminals_max

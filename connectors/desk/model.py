@@ -2,18 +2,18 @@
 
 A **panel** belongs to one terminal. It holds the **visit** (a subscriber stands there now), at most three live
 **cards**, and what it still **owes** the log: visits opened and closed, cards that ended. A change is a pure function
-from a panel to a panel; whoever keeps panels applies it by compare-and-set, tells the log what is owed, and strikes it
-out once that is durable. So an answer survives any crash between the two, and is told at least once; `Note.key` names
-it for the log to drop doubles.
+from a panel to a panel; `panels` applies it by compare-and-set, `reporter` reports what is owed to the log and strikes
+it out once that is durable. So an answer survives any crash between the two, and is reported at least once; the log
+drops doubles by `Note.key`.
 
 - A card is placed only while its own subscriber's visit is open, and ends exactly once: accepted, declined, put off
   ("later"), expired (unanswered in time, or the visit closed) or withdrawn (its rule was killed). Later answers change
   nothing.
 - A card keeps its place on the screen. Nothing displaces a live one: the key under a clerk's finger keeps its meaning.
-- A terminal belongs to the session that signed in last; who signed in before is told so and changes nothing more.
+- A terminal belongs to the session that signed in last; the one before is notified and changes nothing more.
 - A subscriber has one open visit; at a second counter the visit moves there with its cards.
 
-No clock here: every function is told the time. No text is judged or escaped: see `routes` for what leaves to a browser.
+No clock here: every function is given the time. No text is judged or escaped: see `view` for what leaves to a browser.
 """
 
 from collections.abc import Callable
@@ -83,7 +83,7 @@ class Placing(StrEnum):
     SHOWN = "shown"  # on the panel of the subscriber's open visit; connected pages draw it at once
     NO_VISIT = "no_visit"  # the subscriber stands at no counter now
     EXPIRED = "expired"  # its time was up before it came
-    ENDED = "ended"  # it stood on a panel before and has ended; its end was told, or will be
+    ENDED = "ended"  # it stood on a panel before and has ended; its end was reported, or will be
     FULL = "full"  # as many live cards as the screen holds
 
 
@@ -167,7 +167,7 @@ class Visit(Frozen):
 
 
 class Seat(Frozen):
-    """Who is signed in at a terminal: a session's number, larger for a later sign-in, and who serves its page."""
+    """The session signed in at a terminal: its number, larger for a later sign-in, and the process serving its page."""
 
     session: int
     where: str
@@ -241,7 +241,7 @@ def _end_cards(
 
 
 def opened(panel: Panel, visit: Visit, now_ms: int, *, logged: bool = False) -> Panel:
-    """Open a visit; whoever stood here is closed as `next`. The same visit again only counts as activity.
+    """Open a visit; the one that stood here is closed as `next`. The same visit again only counts as activity.
 
     `logged` says that the log has it already, as where a ticket machine's event brought it.
     """
@@ -292,7 +292,7 @@ def seated(panel: Panel, session: int, where: str, now_ms: int) -> Panel:
 
 
 def introduced(panel: Panel, customer: Customer, now_ms: int) -> Panel:
-    """Say who the customer is; empty facts leave known ones alone."""
+    """Set what is known of the customer; empty facts leave known ones alone."""
     visit = panel.open_visit
     if visit is None:
         return panel
@@ -354,7 +354,7 @@ def answered(panel: Panel, decision_id: str, reply: Reply, note: str, now_ms: in
     visit = panel.open_visit
     if visit is None or card.expires_ms <= now_ms:
         return lapsed(panel, 0, now_ms, cards_only=True), Ruling.LATE
-    # Who answers has seen it, also where the page's word of that was lost with the keeper.
+    # A clerk who answers has seen the card, even where the page's report of that was lost with the keeper.
     ended = card.model_copy(update={"shown_ms": card.shown_ms or now_ms}).ended(ENDS[reply], note, now_ms)
     cards = tuple(ended if c is card else c for c in panel.cards)
     visit = visit.model_copy(update={"touched_ms": now_ms})
@@ -394,6 +394,6 @@ def drawn(panel: Panel, decision_ids: frozenset[str], now_ms: int) -> Panel:
 
 
 def settled(panel: Panel, keys: frozenset[str], now_ms: int) -> Panel:
-    """Strike out what the log has learnt."""
+    """Strike out the notes that the log has."""
     owed = tuple(note for note in panel.owed if note.key not in keys)
     return _changed(panel, now_ms, owed=owed) if len(owed) < len(panel.owed) else panel

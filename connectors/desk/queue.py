@@ -1,32 +1,32 @@
-"""Who keeps the panels: the contract, and the keeper in this process.
+"""Where panels are kept: the contract, and the keeper in this process.
 
 A keeper stores whole panels and replaces them by compare-and-set: `write` takes pairs (before, after) and stores all or
 none, only while every stored panel still has the version it was read at, and every subscriber still stands where the
 writer thought. All meaning is in `model`; two keepers differ in storage only, and one contract suite runs over both.
 
-`watch` yields a terminal's panel at once and after every change, the newest only: a slow reader skips, it never lags
+`watch` yields a terminal's panel at once and after every change, the newest only: a slow reader skips, it never falls
 behind. It yields None when the keeper is out of reach, and the panel again when it is back.
 
-`MemoryQueue` belongs to one event loop. With `KeptPanels` (see `kept`) its panels survive the process; without, as in
-tests, nothing does.
+`MemoryQueue` belongs to one event loop. With a `PanelStore` (see `store`) its panels survive the process; without, as
+in tests, nothing does.
 """
 
 import asyncio
 import heapq
 import logging
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal
 
-from connectors.desk.kept import KeptPanels
+from cachetools import FIFOCache
+
 from connectors.desk.model import Card, Panel
+from connectors.desk.store import PanelStore
 from state.disk import DiskError, DiskFullError
 
-V = TypeVar("V")
-
-CARDS_REMEMBERED_MAX = 50_000
+REMEMBERED_MAX = 50_000
+"""Cards, and visits, that this process can still find after they left a panel; one written again counts as new."""
 FORGET_MS = 3_600_000
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ Pointer = Literal["subscriber", "card", "visit"]
 class QueueLostError(Exception):
     """The keeper of the panels is out of reach; nothing was changed that a repetition would double.
 
-    `doubtful`: a change was on its way, and nobody can say yet whether it was made.
+    `doubtful`: a change was on its way, and it is not known yet whether it was made.
     """
 
     def __init__(self, text: str, *, doubtful: bool = False) -> None:
@@ -75,7 +75,7 @@ class Change:
 
 
 class Queue(ABC):
-    """Keeps panels. `idle_ms` and `retry_ms` tell it when a panel is due."""
+    """Keeps panels. `idle_ms` and `retry_ms` say when a panel is due."""
 
     def __init__(self, idle_ms: int, retry_ms: int) -> None:
         self.idle_ms = idle_ms
@@ -107,7 +107,7 @@ class Queue(ABC):
     async def find(self, kind: Pointer, key: int | str) -> str:
         """Return the terminal where a subscriber stands, or a card or visit was last; "" for nowhere."""
 
-    async def look(self, kind: Pointer, key: int | str) -> Panel | None:
+    async def find_panel(self, kind: Pointer, key: int | str) -> Panel | None:
         """Return the panel where a subscriber stands, or a card or visit was last; None for nowhere."""
         terminal = await self.find(kind, key)
         return await self.read(terminal) if terminal else None
@@ -164,34 +164,34 @@ class Mailbox:
 class MemoryQueue(Queue):
     """Panels in this process."""
 
-    def __init__(self, idle_ms: int, retry_ms: int, kept: KeptPanels | None = None) -> None:
+    def __init__(self, idle_ms: int, retry_ms: int, store: PanelStore | None = None) -> None:
         super().__init__(idle_ms, retry_ms)
-        self._kept = kept
+        self._store = store
         self._fault: DiskError | None = None
         self._syncing: asyncio.Task[None] | None = None
         self._unsynced = False
         self._panels: dict[str, Panel] = {}
         self._subscribers: dict[int, str] = {}
-        self._visits: OrderedDict[str, str] = OrderedDict()
-        self._cards: OrderedDict[str, tuple[Card, str]] = OrderedDict()
+        self._visits: FIFOCache[str, str] = FIFOCache(REMEMBERED_MAX)
+        self._cards: FIFOCache[str, tuple[Card, str]] = FIFOCache(REMEMBERED_MAX)
         self._clock: list[tuple[int, str]] = []
         self._rings_ms: dict[str, int] = {}
         self._watchers: dict[str, set[Mailbox]] = {}
 
     async def start(self) -> None:
-        """Take up the panels that were kept."""
-        for panel in self._kept.read() if self._kept is not None else ():
-            self._take_up(Change(((Panel(terminal=panel.terminal), panel),)))
+        """Restore the stored panels."""
+        for panel in self._store.read() if self._store is not None else ():
+            self._apply(Change(((Panel(terminal=panel.terminal), panel),)))
 
     async def stop(self) -> None:
-        """End every watch; what is kept is durable."""
+        """End every watch; what was written is durable."""
         for boxes in self._watchers.values():
             for box in boxes:
                 box.close()
         if self._syncing is not None:
             await asyncio.wait([self._syncing])
-        if self._kept is not None:
-            self._kept.close()
+        if self._store is not None:
+            self._store.close()
 
     @property
     def within_reach(self) -> bool:
@@ -199,7 +199,7 @@ class MemoryQueue(Queue):
         return self._fault is None
 
     async def read(self, terminal: str) -> Panel:
-        """Return the panel kept for this terminal."""
+        """Return the panel of this terminal."""
         return self._panels.get(terminal) or Panel(terminal=terminal)
 
     async def find(self, kind: Pointer, key: int | str) -> str:
@@ -217,65 +217,59 @@ class MemoryQueue(Queue):
         return known[0] if known else None
 
     async def write(self, change: Change) -> bool:
-        """Compare, then keep and set; nothing awaits in between. QueueLostError when the disk does not take it."""
+        """Compare, then store and apply; no await in between. QueueLostError when the disk refuses it."""
         for before, _ in change.pairs:
-            kept = self._panels.get(before.terminal)
-            if (kept.version if kept else 0) != before.version:
+            current = self._panels.get(before.terminal)
+            if (current.version if current else 0) != before.version:
                 return False
         if any(self._subscribers.get(number, "") != terminal for number, terminal in change.stands.items()):
             return False
-        self._keep([after for _, after in change.pairs])
-        self._take_up(change)
+        # The disk first: a panel that it refused must not be seen by a watcher.
+        self._append([after for _, after in change.pairs])
+        self._apply(change)
         return True
 
-    def _take_up(self, change: Change) -> None:
+    def _apply(self, change: Change) -> None:
         for number, terminal in change.moves().items():
             if terminal:
                 self._subscribers[number] = terminal
             else:
                 self._subscribers.pop(number, None)
         for decision_id, known in change.cards().items():
-            self._remember(self._cards, decision_id, known)
+            self._cards[decision_id] = known
         for _, after in change.pairs:
             self._panels[after.terminal] = after
             self._ring(after.terminal, self._moment(after))
             if after.visit is not None:
-                self._remember(self._visits, after.visit.id, after.terminal)
+                self._visits[after.visit.id] = after.terminal
             for box in self._watchers.get(after.terminal, ()):
                 box.put(after)
 
-    def _keep(self, panels: list[Panel]) -> None:
-        """Write panels behind those before them; a sync follows."""
-        if self._kept is None:
+    def _append(self, panels: list[Panel]) -> None:
+        """Append panels to the store; a sync follows."""
+        if self._store is None:
             return
         try:
             if self._fault is not None and not isinstance(self._fault, DiskFullError):
                 raise self._fault
-            self._kept.put(panels, max(panel.changed_ms for panel in panels))
+            self._store.append(panels, max(panel.changed_ms for panel in panels))
         except DiskError as fault:
             self._fault = fault
             raise QueueLostError(f"desk: {fault}") from fault
         self._fault = None
         self._unsynced = True
         if self._syncing is None or self._syncing.done():
-            self._syncing = asyncio.create_task(self._sync(self._kept), name="desk sync")
+            self._syncing = asyncio.create_task(self._sync(self._store), name="desk sync")
 
-    async def _sync(self, kept: KeptPanels) -> None:
+    async def _sync(self, store: PanelStore) -> None:
         """Make durable what was written, also what is written meanwhile."""
         while self._unsynced:
             self._unsynced = False
             try:
-                await asyncio.to_thread(kept.sync)
+                await asyncio.to_thread(store.sync)
             except DiskError as fault:
-                log.error("desk: panels cannot be kept any more: %s", fault)
+                log.error("desk: panels cannot be stored any more: %s", fault)
                 self._fault = fault
-
-    @staticmethod
-    def _remember(kept: OrderedDict[str, V], key: str, value: V) -> None:
-        kept[key] = value
-        kept.move_to_end(key)
-        if len(kept) > CARDS_REMEMBERED_MAX:
-            kept.popitem(last=False)
 
     async def watch(self, terminal: str) -> AsyncGenerator[Panel | None]:
         """Yield the panel now and after every change."""
@@ -315,8 +309,8 @@ class MemoryQueue(Queue):
                 self._ring(terminal, moment)
             elif panel.due_ms(self.idle_ms, self.retry_ms) is None:
                 del self._panels[terminal]
-                if self._kept is not None:
-                    self._kept.forget(terminal)
+                if self._store is not None:
+                    self._store.forget(terminal)
             else:
                 found.append(terminal)
                 self._ring(terminal, now_ms + self.retry_ms)

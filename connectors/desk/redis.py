@@ -2,7 +2,7 @@
 
 Keys, all under one prefix:
 
-    terminal:{terminal}     hash    version, changed, panel (the whole panel as JSON); who stands there, and since when
+    terminal:{terminal}     hash    version, changed, panel (the whole as JSON); the subscriber there, and since when
     subscriber:{number}     string  the terminal where the subscriber stands
     visit:{id}  card:{id}   string, hash   the terminal, and a card's last state for late answers
     stream:{terminal}       stream  one entry a change, the version; at most `stream_entries_max`
@@ -14,21 +14,22 @@ after a lost reply is harmless, because every change in `model` is. Pages are wo
 streams, some hundred terminals a connection (`follow`); an entry only rings, the panel is read afterwards, so a wake-up
 doubled does no harm.
 
-**Redis may go and come back**, with its data, with older data or with none. Watchers are told at once, and every call
+**Redis may go and come back**, with its data, with older data or with none. Watchers are notified at once; every call
 raises QueueLostError. The first call that reaches it again notices another run; then, for `settle_ms`, all processes
-put back the panels that they have written or read, the newest of each terminal wins, and nothing else is taken.
-`listeners` are called at the same moment, for who can rebuild more from the log. What the log holds it holds: nothing
-is confirmed to a clerk before the log has it. Not for Redis Cluster: the scripts touch keys of several terminals.
+put back the panels that they have written or read, the newest of each terminal wins, and nothing else is accepted.
+`listeners` are called at the same moment: the cluster rebuilds more from the log. Nothing is confirmed to a clerk
+before the log has it, so Redis cannot lose an answer. Not for Redis Cluster: the scripts touch keys of several
+terminals.
 """
 
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, Literal, TypeVar, cast
 
 import orjson
+from cachetools import FIFOCache
 from pydantic import ValidationError
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
@@ -51,7 +52,7 @@ PANELS_KNOWN_MAX = 4_096
 """Panels that a process remembers for Redis' return."""
 PANELS_A_CALL = 64
 VERSIONS_AHEAD = 1_000
-"""A panel put back is so much newer that no write that was on its way before fits it."""
+"""A restored panel's version is this much higher: a write under way since before the restart cannot match it."""
 
 
 def _dump(value: object) -> str:
@@ -59,7 +60,7 @@ def _dump(value: object) -> str:
 
 
 def panel_of(terminal: str, version: bytes | None, text: bytes | None) -> Panel:
-    """Read a stored panel; one that nobody can read counts as empty, and the next change replaces it."""
+    """Read a stored panel; one that cannot be read counts as empty, and the next change replaces it."""
     if version is None or text is None:
         return Panel(terminal=terminal)
     try:
@@ -89,13 +90,13 @@ class RedisQueue(Queue):
         self._run = b""
         self._met_s = time.monotonic()
         self._meeting = asyncio.Lock()
-        self._known: OrderedDict[str, Panel] = OrderedDict()
+        self._known: FIFOCache[str, Panel] = FIFOCache(PANELS_KNOWN_MAX)  # one noted again counts as the last in
         self._followers: list[Follower] = []
         self._redis = self.client(config.timeout_ms)
         self._guard = self._redis.register_script(scripts.GUARD)
         self._write = self._redis.register_script(scripts.WRITE)
         self._restore = self._redis.register_script(scripts.RESTORE)
-        self._look = self._redis.register_script(scripts.LOOK)
+        self._follow = self._redis.register_script(scripts.FOLLOW)
         self._due = self._redis.register_script(scripts.DUE)
         self._holding = self._redis.register_script(scripts.HOLDING)
 
@@ -168,7 +169,7 @@ class RedisQueue(Queue):
     async def _meet(self, run: bytes) -> None:
         """Put back what this process knows, once for each run of the server."""
         async with self._meeting:
-            if run == self._run:
+            if run == self._run:  # another caller met this run while we waited for the lock
                 return
             panels = list(self._known.values())
             restored = 0
@@ -177,8 +178,8 @@ class RedisQueue(Queue):
             if self._run:
                 log.warning("desk: redis was started again: %d of %d panels put back", restored, len(panels))
             self._run, self._met_s = run, time.monotonic()
-        for tell in self.listeners:
-            tell()
+        for listener in self.listeners:
+            listener()
 
     async def _put_back(self, panels: Iterable[Panel]) -> int:
         ahead = [(one, one.model_copy(update={"version": one.version + VERSIONS_AHEAD})) for one in panels]
@@ -189,18 +190,15 @@ class RedisQueue(Queue):
 
     def note(self, panel: Panel) -> None:
         """Remember a terminal's panel, if it is the newest."""
-        kept = self._known.get(panel.terminal)
-        if panel.version == 0 or (kept is not None and not newer(panel, kept)):
+        known = self._known.get(panel.terminal)
+        if panel.version == 0 or (known is not None and not newer(panel, known)):
             return
         self._known[panel.terminal] = panel
-        self._known.move_to_end(panel.terminal)
-        if len(self._known) > PANELS_KNOWN_MAX:
-            self._known.popitem(last=False)
 
     def newest(self, panel: Panel) -> Panel:
         """Return the newest panel of a terminal that is known here, this one included."""
-        kept = self._known.get(panel.terminal)
-        return kept if kept is not None and newer(kept, panel) else panel
+        known = self._known.get(panel.terminal)
+        return known if known is not None and newer(known, panel) else panel
 
     async def settled(self) -> None:
         """Return when Redis answers and has its panels; QueueLostError when it does not."""
@@ -210,7 +208,7 @@ class RedisQueue(Queue):
 
     async def read(self, terminal: str) -> Panel:
         """Read the terminal's hash."""
-        found = await self._call(self._look, "terminal", terminal)
+        found = await self._call(self._follow, "terminal", terminal)
         return self._seen(terminal, *found[1:3])
 
     def _seen(self, terminal: str, version: bytes | None, text: bytes | None) -> Panel:
@@ -220,17 +218,17 @@ class RedisQueue(Queue):
 
     async def find(self, kind: Pointer, key: int | str) -> str:
         """Follow a pointer."""
-        found = await self._call(self._look, kind, key)
+        found = await self._call(self._follow, kind, key)
         return cast("bytes", found[0]).decode() if found else ""
 
-    async def look(self, kind: Pointer, key: int | str) -> Panel | None:
+    async def find_panel(self, kind: Pointer, key: int | str) -> Panel | None:
         """Follow a pointer and read the hash in one step."""
-        found = await self._call(self._look, kind, key)
+        found = await self._call(self._follow, kind, key)
         return self._seen(cast("bytes", found[0]).decode(), *found[1:3]) if found else None
 
     async def card(self, decision_id: str) -> Card | None:
         """Read a card as it last was."""
-        found = await self._call(self._look, "card", decision_id)
+        found = await self._call(self._follow, "card", decision_id)
         return Card.model_validate_json(found[3]) if found and found[3] else None
 
     async def panels(self, terminals: list[str]) -> list[Panel]:
@@ -286,7 +284,7 @@ class RedisQueue(Queue):
             "cards": {card.decision_id: card.model_dump_json() for card in cards},
         }
 
-    # What runs out, and who watches
+    # What runs out, and the watchers
 
     async def due(self, now_ms: int, count_max: int) -> list[str]:
         """Take terminals whose time has come; Redis puts them off for everybody else."""

@@ -4,7 +4,7 @@
     DELETE /desk/visits/{visit}?cause=   done | logout                               200 with the visit as it closed
     POST   /desk/visits/{visit}/keep     the clerk is still there                    204, or 409 when it has closed
     POST   /desk/cards/{card}/answer     {answer, note?}     200; 409 with the card's state when it came too late
-    POST   /desk/{terminal}/session      {token}             204 and a cookie; takes over from who was signed in
+    POST   /desk/{terminal}/session      {token}             204 and a cookie; takes over from the session before
     GET    /desk/{terminal}/session      204, or 401 when it holds no more; a system gets {signed_in, where, since_ms}
     GET    /desk/{terminal}              the page
     GET    /desk/{terminal}/events       server-sent events: hello, panel, link, beat, taken
@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import TypeVar
 
@@ -29,10 +29,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.desk.desk import BehindError, Desk, NotDurableError
-from connectors.desk.model import Card, Cause, Customer, DeclineReason, Id, Msisdn, Name, Panel, Reply, Ruling
+from connectors.desk.model import Card, Cause, Customer, DeclineReason, Id, Msisdn, Name, Reply, Ruling
 from connectors.desk.queue import QueueLostError
 from connectors.desk.session import Sessions
-from connectors.desk.view import sight
+from connectors.desk.stream import EventStream
 
 BODY_BYTES_MAX = 16_384
 TERMINAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -82,19 +82,19 @@ def add_routes(app: web.Application, desk: Desk) -> Sessions:
     """Serve a desk in an application; return what signs terminals in. The secret is read here."""
     token = desk.config.token.read() if desk.config.token is not None else None
     sessions = Sessions(token, desk.config.session_ms)
-    door = _Door(desk, sessions)
-    app.on_shutdown.append(door.close)
+    handlers = _Handlers(desk, sessions)
+    app.on_shutdown.append(handlers.close)
     app.router.add_routes(
         [
-            web.post("/desk/visits", door.open_visit),
-            web.delete("/desk/visits/{visit}", door.close_visit),
-            web.post("/desk/visits/{visit}/keep", door.keep_visit),
-            web.post("/desk/cards/{card}/answer", door.answer),
-            web.get("/desk/static/{name}", door.static),
-            web.post("/desk/{terminal}/session", door.session),
-            web.get("/desk/{terminal}/session", door.signed_in),
-            web.get("/desk/{terminal}/events", door.events),
-            web.get("/desk/{terminal}", door.page),
+            web.post("/desk/visits", handlers.open_visit),
+            web.delete("/desk/visits/{visit}", handlers.close_visit),
+            web.post("/desk/visits/{visit}/keep", handlers.keep_visit),
+            web.post("/desk/cards/{card}/answer", handlers.answer),
+            web.get("/desk/static/{name}", handlers.static),
+            web.post("/desk/{terminal}/session", handlers.session),
+            web.get("/desk/{terminal}/session", handlers.signed_in),
+            web.get("/desk/{terminal}/events", handlers.events),
+            web.get("/desk/{terminal}", handlers.page),
         ]
     )
     return sessions
@@ -121,11 +121,11 @@ class _RefusedError(Exception):
 
 
 def _answering(
-    handler: Callable[["_Door", web.Request], Awaitable[web.Response]],
+    handler: Callable[["_Handlers", web.Request], Awaitable[web.Response]],
 ) -> Callable[..., Awaitable[web.Response]]:
-    async def answer(door: "_Door", request: web.Request) -> web.Response:
+    async def answer(handlers: "_Handlers", request: web.Request) -> web.Response:
         try:
-            return await handler(door, request)
+            return await handler(handlers, request)
         except _RefusedError as refused:
             return refused.response
         except QueueLostError:
@@ -157,8 +157,8 @@ async def _body(request: web.Request, kind: type[Body]) -> Body:
         raise _RefusedError(400, "invalid", f"{place}: {first['msg']}") from fault
 
 
-class _Door:
-    """The handlers. Every one says first who may ask."""
+class _Handlers:
+    """The handlers. Each one checks first whether the caller may ask."""
 
     def __init__(self, desk: Desk, sessions: Sessions) -> None:
         self._desk = desk
@@ -173,7 +173,7 @@ class _Door:
         self._closing.set()
 
     def _signed_in(self, request: web.Request, terminal: str) -> int | None:
-        """Refuse whoever is neither a system nor signed in at this terminal; return the session, None for a system."""
+        """Refuse a caller that is no system and not signed in here; return the session, None for a system."""
         if terminal and not TERMINAL.fullmatch(terminal):
             raise _RefusedError(404, "unknown", "no such terminal")
         if self._sessions.is_system(request):
@@ -184,7 +184,7 @@ class _Door:
         return session
 
     async def _let_in(self, request: web.Request, terminal: str) -> bool:
-        """Refuse whoever may not act here, or not any more; return whether it is a system."""
+        """Refuse a caller that may not act here, or not any more; return whether it is a system."""
         session = self._signed_in(request, terminal)
         if session and not self._desk.may_act(await self._desk.queue.read(terminal), session):
             raise _RefusedError(401, "taken_over", "somebody else has signed in at this terminal")
@@ -278,7 +278,7 @@ class _Door:
 
     @_answering
     async def signed_in(self, request: web.Request) -> web.Response:
-        """Say whether this terminal's page may go on, or tell a system who is signed in and which process serves it."""
+        """Answer a page whether it may go on, and a system which session is signed in and which process serves it."""
         terminal = request.match_info["terminal"]
         if not await self._let_in(request, terminal) or "Authorization" not in request.headers:
             return web.Response(status=204, headers={"Cache-Control": "no-store"})
@@ -322,7 +322,7 @@ class _Door:
             }
         )
         await response.prepare(request)
-        stream = _Stream(self._desk, response, session, request.headers.get("Last-Event-ID", ""))
+        stream = EventStream(self._desk, response, session, request.headers.get("Last-Event-ID", ""))
         self._desk.pages += 1
         try:
             async with contextlib.aclosing(self._desk.watch(terminal)) as panels:
@@ -336,85 +336,3 @@ class _Door:
 
 def _card_state(card: Card) -> dict[str, object]:
     return {"card": card.decision_id, "state": card.state.value, "note": card.note}
-
-
-async def _next(panels: AsyncIterator[Panel | None]) -> tuple[bool, Panel | None]:
-    """Return whether the watch goes on, and what it yielded."""
-    try:
-        return True, await anext(panels)
-    except StopAsyncIteration:
-        return False, None
-
-
-class _Stream:
-    """One page's event stream."""
-
-    def __init__(self, desk: Desk, response: web.StreamResponse, session: int, held_id: str) -> None:
-        self._desk = desk
-        self._response = response
-        self._session = session
-        self._seated = session == 0
-        self._held_id = held_id
-        self._linked = True
-
-    async def run(self, panels: AsyncIterator[Panel | None], closing: asyncio.Event) -> None:
-        """Write panels as they change, and a beat where nothing changes."""
-        config = self._desk.config
-        hello = {"heartbeat_ms": config.heartbeat_ms, "clerk_opens": config.clerk_opens_visits}
-        await self._write(b"retry: 1000\nevent: hello\ndata: " + orjson.dumps(hello) + b"\n\n")
-        stopped = asyncio.ensure_future(closing.wait())
-        following = asyncio.ensure_future(_next(panels))
-        try:
-            while True:
-                done, _ = await asyncio.wait(
-                    {following, stopped}, timeout=config.heartbeat_ms / 1_000, return_when=asyncio.FIRST_COMPLETED
-                )
-                if stopped in done:
-                    return
-                if following not in done:
-                    await self._write(b"event: beat\ndata: 1\n\n")
-                    continue
-                goes_on, panel = following.result()
-                if not goes_on:
-                    return
-                following = asyncio.ensure_future(_next(panels))
-                if not await self._show(panel):
-                    return
-        finally:
-            for task in (stopped, following):
-                task.cancel()
-            await asyncio.gather(stopped, following, return_exceptions=True)
-
-    async def _show(self, panel: Panel | None) -> bool:
-        """Write what changed; return whether the page may stay."""
-        if panel is None:
-            self._linked = False
-            self._seated = self._session == 0
-            await self._write(b'event: link\ndata: {"state":"lost"}\n\n')
-            return True
-        if not await self._holds(panel):
-            await self._write(b"event: taken\ndata: 1\n\n")
-            return False
-        config = self._desk.config
-        seen = sight(panel, self._desk.clock(), config.visit_idle_ms, config.country_code)
-        if not self._linked:
-            self._linked = True
-            await self._write(b'event: link\ndata: {"state":"ok"}\n\n')
-        if seen.id != self._held_id:
-            self._held_id = seen.id
-            await self._write(b"id: " + seen.id.encode() + b"\nevent: panel\ndata: " + seen.json + b"\n\n")
-        if seen.fresh:
-            with contextlib.suppress(QueueLostError, BehindError):
-                await self._desk.drawn(panel.terminal, seen.fresh)
-        return True
-
-    async def _holds(self, panel: Panel) -> bool:
-        """Whether the terminal is this session's; the first panel after a connection is where it is taken."""
-        if not self._seated and self._desk.may_act(panel, self._session):
-            with contextlib.suppress(QueueLostError, BehindError):
-                self._seated = await self._desk.seat(panel.terminal, self._session)
-                return self._seated
-        return self._session == 0 or self._desk.may_act(panel, self._session)
-
-    async def _write(self, data: bytes) -> None:
-        await asyncio.wait_for(self._response.write(data), 2 * self._desk.config.heartbeat_ms / 1_000)

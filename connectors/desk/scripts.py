@@ -97,7 +97,7 @@ return {run, settled, restored}
 )
 """Sets the panels that are newer than what is kept; returns how many. A subscriber stands where he came last."""
 
-LOOK = (
+FOLLOW = (
     _BEGIN
     + _WAIT
     + """

@@ -1,4 +1,4 @@
-"""Who may do what at the desk: a bearer token for systems, a signed session for a terminal's page.
+"""Access to the desk: a bearer token for systems, a signed session for a terminal's page.
 
     system      Authorization: Bearer TOKEN                 opens and closes any visit, answers any card
     terminal    /desk/{terminal}#token=TERMINAL_TOKEN       the page trades it for a cookie; only its own terminal
@@ -7,7 +7,7 @@ A terminal's token is derived from the system's (HMAC of its name), so nothing i
 travels in the address' fragment, which browsers do not send, and becomes a cookie that scripts cannot read and other
 sites cannot use.
 
-Whoever signs in at a terminal takes it over: the desk remembers the latest session's number on the terminal's panel,
+A sign-in at a terminal takes it over: the desk remembers the latest session's number on the terminal's panel,
 and an earlier session may do nothing more. Nothing else is kept: a queue that forgot learns it from the next page.
 
 Without a configured token only this machine is let in: see `connectors.access`. Behind a proxy, set a token.

@@ -28,7 +28,7 @@ class Sight:
 
 
 def masked(subscriber: int, country_code: str) -> str:
-    """Return a number that its owner recognises and nobody can dial: 138 **** 5678."""
+    """Return a number that its owner recognises and that cannot be dialled: 138 **** 5678."""
     digits = str(subscriber)
     if country_code and len(digits) > 10 and digits.startswith(country_code):
         digits = digits.removeprefix(country_code)

@@ -44,7 +44,7 @@ class Pace:
         return self.rate_per_s == inf
 
     def room(self, now: float) -> int:
-        """Return how many sends fit at `now`: a large number while there is no limit."""
+        """Return how many sends are allowed at `now`: a large number while there is no limit."""
         if now < self._paused_until:
             return 0
         if self.rate_per_s == inf:
@@ -63,7 +63,7 @@ class Pace:
         self._tokens -= 1.0
 
     def throttled(self, now: float) -> int:
-        """Take note of a refusal; return the milliseconds to wait. Refusals during the pause change nothing."""
+        """Count a refusal; return the milliseconds to wait. Refusals during the pause change nothing."""
         if now < self._paused_until:
             return int((self._paused_until - now) * 1000) + 1
         limits = self._limits

@@ -1,7 +1,7 @@
 """A compacted topic of keys and values, written in transactions by one owner at a time.
 
-    changes = await Changes(config, topic, partition, name).start()     fences the owner before
-    end = await changes.write(rows)                                     one transaction; the offset behind it
+    changes = await Changes(config, topic, partition, name).start()     fences the previous owner
+    end = await changes.write(rows)                                     one transaction; the offset after it
 
 `read` gives what a store needs that stands at an offset: every later change, in order.
 """
@@ -21,7 +21,7 @@ class Changes:
     Args:
         config: where the brokers are.
         topic, partition: where they stand.
-        owner: the transactional id; who starts last under it owns the partition.
+        owner: the transactional id; the client that starts last under it owns the partition.
         message_bytes_max: largest row.
     """
 
@@ -42,10 +42,10 @@ class Changes:
         await self._writer.stop()
 
     async def write(self, rows: Sequence[Row]) -> int:
-        """Write rows, at least one, in one transaction; return the offset behind the last.
+        """Write rows, at least one, in one transaction; return the offset after the last.
 
         FencedError when another owner has started: nothing was written. BrokerError also when the brokers cannot be
-        reached: nobody can say whether it was, and these changes take nothing more.
+        reached: it is not known whether it was, and these changes take nothing more.
         """
         async with self._writer.transaction() as producer:
             sent = await send_rows(producer, self._topic, self._partition, rows)
@@ -53,7 +53,7 @@ class Changes:
         return int(end)
 
     async def read(self, start: int) -> AsyncIterator[tuple[int, Sequence[Row]]]:
-        """Yield (offset behind, rows) from `start` to the present end; the last one may hold no row."""
+        """Yield (offset after, rows) from `start` to the present end; the last one may hold no row."""
         self._tail.seek(max(start, await self._tail.first()))
         async for records in self._tail.to_end():
             yield records[-1].offset + 1, [(record.key, record.value) for record in records]

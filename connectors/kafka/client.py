@@ -20,8 +20,8 @@ BATCH_BYTES = 1 << 20
 """Largest batch of records, below what brokers accept by default."""
 FETCH_BYTES = 4 << 20
 METADATA_MS = 5_000
-"""How often a consumer asks which partitions its topics have. Who leads a group and could not ask when it started, as a
-broker was away, gives nobody any until then; aiokafka by itself asks every five minutes."""
+"""How often a consumer asks which partitions its topics have. A group leader that could not ask at its start, because a
+broker was away, assigns no partitions until then; aiokafka by itself asks every five minutes."""
 
 
 def tls_context(config: KafkaConfig) -> ssl.SSLContext | None:
@@ -77,8 +77,8 @@ def admin(config: KafkaConfig) -> AIOKafkaAdminClient:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Tell a fault of aiokafka inside as BrokerError, which names `what`."""
+def broker_errors(what: str) -> Iterator[None]:
+    """Raise a fault of aiokafka inside as BrokerError, which names `what`."""
     try:
         yield
     except KafkaError as fault:

@@ -32,7 +32,7 @@ class KafkaConfig(BaseModel):
     password: Annotated[Secret | None, Field(description="Password to log in with.")] = None
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
+    def _parts_agree(self) -> Self:
         for address in self.bootstrap:
             host, _, port = address.rpartition(":")
             if not host or not port.isdigit() or not 0 < int(port) < 65_536:

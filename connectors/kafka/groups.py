@@ -1,4 +1,4 @@
-"""Consumer groups as the brokers know them: who is a member, what each member has, how far the group has committed.
+"""Consumer groups as the brokers know them: the members, what each one has, how far the group has committed.
 
 group = await group_of(config, name)                  asks; changes nothing
 ends = await ends_of(config, [(topic, partition)])    first and next offset of each
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
-from connectors.kafka.client import admin, consumer, started, told
+from connectors.kafka.client import admin, broker_errors, consumer, started
 from connectors.kafka.config import KafkaConfig
 
 Place = tuple[str, int]
@@ -40,10 +40,10 @@ class Group:
 
 
 async def group_of(config: KafkaConfig, name: str) -> Group:
-    """Return a group; one that nobody ever joined has no members. BrokerError when the brokers do not say."""
+    """Return a group; one that was never joined has no members. BrokerError when the brokers do not say."""
     client = await started(admin(config), config)
     try:
-        with told(f"group {name}"):
+        with broker_errors(f"group {name}"):
             (answer,) = await client.describe_consumer_groups([name])
             (described,) = answer.groups
             committed = await client.list_consumer_group_offsets(name)
@@ -58,7 +58,7 @@ async def ends_of(config: KafkaConfig, places: Sequence[Place]) -> dict[Place, t
     reader = await started(consumer(config), config)
     try:
         wanted = [TopicPartition(*place) for place in places]
-        with told(f"offsets of {len(places)} partitions"):
+        with broker_errors(f"offsets of {len(places)} partitions"):
             first, last = await reader.beginning_offsets(wanted), await reader.end_offsets(wanted)
     finally:
         await reader.stop()

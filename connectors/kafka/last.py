@@ -1,10 +1,10 @@
-"""The last committed records of many partitions of a topic, read by one consumer for whoever looks now and then."""
+"""The last committed records of many partitions of a topic, read by one consumer for an occasional look."""
 
 from collections.abc import Collection
 
 from aiokafka import TopicPartition
 
-from connectors.kafka.client import consumer, started, told
+from connectors.kafka.client import broker_errors, consumer, started
 from connectors.kafka.config import KafkaConfig
 
 WAIT_MS = 250
@@ -21,7 +21,7 @@ async def last_values(
     found: dict[int, list[bytes]] = {partition: [] for partition in partitions}
     reader = await started(consumer(config, isolation_level="read_committed"), config)
     try:
-        with told(f"the end of {topic}"):
+        with broker_errors(f"the end of {topic}"):
             first, end = await reader.beginning_offsets(places), await reader.end_offsets(places)
             reader.assign(places)
             for place in places:

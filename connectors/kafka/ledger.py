@@ -1,6 +1,6 @@
 """One partition of a topic as the memory of its owner: appended to in transactions, read back by the next owner.
 
-ledger = await Ledger(config, topic, partition, name, bytes_max).start()    fences the owner before
+ledger = await Ledger(config, topic, partition, name, bytes_max).start()    fences the previous owner
 async for offset, value in ledger.read(): ...                               what was committed
 offset = await ledger.append([value, ...])                                  one transaction
 await ledger.forget(offset)                                                 nothing below is needed any more
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from connectors.kafka.client import admin, started, told
+from connectors.kafka.client import admin, broker_errors, started
 from connectors.kafka.config import KafkaConfig
 from connectors.kafka.tail import Tail
 from connectors.kafka.transactions import Transactions
@@ -23,7 +23,7 @@ class Ledger:
     Args:
         config: where the brokers are.
         topic, partition: where they stand.
-        owner: the transactional id; who starts last under it owns the partition.
+        owner: the transactional id; the client that starts last under it owns the partition.
         message_bytes_max: largest record.
     """
 
@@ -46,7 +46,7 @@ class Ledger:
         """Append values in one transaction; return the offset of the first.
 
         FencedError when another owner has started: nothing was written. BrokerError when the brokers cannot be
-        reached: nobody can say whether it was, and this ledger takes nothing more.
+        reached: it is not known whether it was, and this ledger takes nothing more.
         """
         topic, partition = self._place
         async with self._writer.transaction() as producer:
@@ -67,7 +67,7 @@ class Ledger:
         """Let the brokers delete what lies below an offset; BrokerError when they do not."""
         client = await started(admin(self._config), self._config)
         try:
-            with told(self._where):
+            with broker_errors(self._where):
                 await client.delete_records({self._place: RecordsToDelete(before_offset=below)})
         finally:
             await client.close()

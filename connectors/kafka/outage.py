@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 QUIET_S = 5.0
-"""Clients try again about once a second; whoever says nothing for so long has been answered."""
+"""Clients try again about once a second; one that is silent for so long has been answered."""
 
 _OF_A_BROKER = {
     "Unable connect to node with id": 0,
@@ -81,9 +81,10 @@ class Outages(logging.Handler):
         name = f"broker {broker}" if broker else "Kafka"
         log.error("%s does not answer, clients try again; more of this is held back: %s", name, record.getMessage())
 
-    def look(self) -> None:
-        """Say which outages are over."""
+    def poll(self) -> None:
+        """Log which outages are over."""
         now_s = self._clock_s()
+        # Logged after the lock is released: the log may be ours too, and would ask for it again.
         with self._guard:
             over = [(name, one) for name, one in self._outages.items() if now_s - one.last_s >= QUIET_S]
             for name, _ in over:
@@ -95,12 +96,12 @@ class Outages(logging.Handler):
             )  # fmt: skip
 
     def watch(self) -> None:
-        """Look every second, in a thread of its own, for as long as the process lives."""
+        """Poll every second, in a thread of its own, for as long as the process lives."""
 
         def run() -> None:
             while True:
                 time.sleep(1.0)
-                self.look()
+                self.poll()
 
         threading.Thread(target=run, name="outages", daemon=True).start()
 

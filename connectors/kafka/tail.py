@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from aiokafka import TopicPartition
 
-from connectors.kafka.client import consumer, started, told
+from connectors.kafka.client import broker_errors, consumer, started
 from connectors.kafka.config import KafkaConfig
 
 WAIT_MS = 250
@@ -36,7 +36,7 @@ class Tail:
         await started(self._consumer, self._config)
         self._consumer.assign([self._place])
         # Brokers answer one request of a connection after the other: nothing is fetched until somebody wants it, so
-        # that questions about offsets do not wait behind a fetch.
+        # that questions about offsets do not wait for a fetch.
         self._consumer.pause(self._place)
         await self._consumer.seek_to_beginning(self._place)
         return self
@@ -70,7 +70,7 @@ class Tail:
     async def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Return the ends of several partitions of the topic; BrokerError when the brokers do not say."""
         places = [TopicPartition(self._place.topic, partition) for partition in partitions]
-        with told(f"ends of {self._place.topic}"):
+        with broker_errors(f"ends of {self._place.topic}"):
             found = await self._consumer.end_offsets(places) if places else {}
         return {place.partition: int(end) for place, end in found.items()}
 

@@ -1,6 +1,6 @@
 """Records of several topics written in one transaction: all of them are there, or none is.
 
-    writer = await Together(config, name, message_bytes_max, open_ms_max).start()    fences whoever wrote under the name
+    writer = await Together(config, name, message_bytes_max, open_ms_max).start()    fences earlier writers of the name
     await writer.write([Written(topic, partition, value), ...])                      one transaction
 
 Readers see that if they ask for committed records. A transaction that its writer left open by dying keeps them waiting
@@ -19,7 +19,7 @@ class Together:
 
     Args:
         config: where the brokers are.
-        name: the transactional id; who starts last under it is the only one who can commit.
+        name: the transactional id; the client that starts last under it is the only one who can commit.
         message_bytes_max: largest record.
         open_ms_max: time after which the brokers give an open transaction up.
     """
@@ -37,6 +37,6 @@ class Together:
         await self._writer.stop()
 
     async def write(self, records: Iterable[Written]) -> None:
-        """Write records in one transaction; BrokerError when none was written, or nobody can say."""
+        """Write records in one transaction; BrokerError when none was written, or it is not known whether."""
         async with self._writer.transaction() as producer:
             await send_all(producer, records)

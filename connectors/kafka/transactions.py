@@ -1,6 +1,6 @@
-"""Transactions of one name: whoever starts last under it is the only one who can commit.
+"""Transactions of one name: the client that starts last under it is the only one who can commit.
 
-    writer = await Transactions(config, name, message_bytes_max, where).start()     fences whoever wrote under the name
+    writer = await Transactions(config, name, message_bytes_max, where).start()     fences earlier writers of the name
     async with writer.transaction() as producer:                                    all of it is there, or none is
         await producer.send(...)
 
@@ -15,7 +15,7 @@ from typing import Any
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 
 from connectors.kafka import BrokerError
-from connectors.kafka.client import producer, started, told
+from connectors.kafka.client import broker_errors, producer, started
 from connectors.kafka.config import KafkaConfig
 
 
@@ -55,7 +55,7 @@ class Transactions:
         FencedError when another one has started. BrokerError when the brokers cannot be reached: nobody can say whether
         it was committed, and this producer takes nothing more.
         """
-        with told(self._where):
+        with broker_errors(self._where):
             try:
                 async with self._producer.transaction():
                     yield self._producer

@@ -6,7 +6,7 @@
 Records of one partition stand in the order in which they were given, over all calls.
 
 An idempotent producer that gave a record up, as after an outage of the brokers, has left a gap and takes no more in
-that partition. So a fault costs the producer, and whoever writes next begins with a new one.
+that partition. So a fault costs the producer, and the next write begins with a new one.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from connectors.kafka import BrokerError
-from connectors.kafka.client import producer, started, told
+from connectors.kafka.client import broker_errors, producer, started
 from connectors.kafka.config import KafkaConfig
 
 
@@ -55,7 +55,7 @@ class Writer:
         """Write records; returns when all are durable. BrokerError when some may not be."""
         used = await self._connected()
         try:
-            with told("records may not be written"):
+            with broker_errors("records may not be written"):
                 await send_all(used, records)
         except BrokerError:
             await self._give_up(used)
@@ -69,11 +69,14 @@ class Writer:
             return self._producer
 
     async def _give_up(self, used: Any) -> None:
-        """Close a producer, once what others gave it is written or given up: the next one must not overtake it."""
+        """Close a producer, once what others gave it is written or given up.
+
+        The lock is held over the close: a new producer must not be made before, or its records could overtake.
+        """
         async with self._changing:
             if used is not None and used is self._producer:
                 self._producer = None
-                with told("the connection is not closed in order"):
+                with broker_errors("the connection is not closed in order"):
                     await used.stop()
 
 

@@ -1,6 +1,6 @@
-"""What is kept of a line that is no event: where it stood, what was wrong, and the line itself.
+"""What is stored of a line that is no event: where it stood, what was wrong, and the line itself.
 
-Codes are for ever: scripts and alerts name them. `Code` lists them with their meaning; a code is never reused. A
+Codes never change: scripts and alerts name them. `Code` lists them with their meaning; a code is never reused. A
 record is one JSON object, so that the dead-letter log can be read with anything.
 
 Nothing here decides that a line is dead: see `strict`.
@@ -13,9 +13,9 @@ from enum import StrEnum
 import orjson
 
 RAW_BYTES_MAX = 2048
-"""Bytes of a dead line that are kept."""
+"""Bytes of a dead line that are stored."""
 VALUE_CHARS_MAX = 200
-"""Characters of a faulty value that are kept."""
+"""Characters of a faulty value that are stored."""
 
 
 class Code(StrEnum):
@@ -65,7 +65,7 @@ class DeadLetter:
 
     @property
     def whole(self) -> bool:
-        """Tell whether `raw` is the whole line, so that it can be replayed."""
+        """Return whether `raw` is the whole line, so that it can be replayed."""
         return len(self.raw) == self.length
 
     def to_json(self) -> bytes:

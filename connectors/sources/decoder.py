@@ -69,7 +69,7 @@ class Decoder:
 
 
 def _stopped(chunk: Chunk) -> Bytes:
-    """Return the chunk's bytes with a line end behind the last line, and `PADDING` bytes behind them."""
+    """Return the chunk's bytes with a line end after the last line, and `PADDING` bytes after them."""
     data, length = chunk.data, chunk.length
     if len(data) < length + PADDING:
         data = padded(data[:length].data)

@@ -41,7 +41,7 @@ def split_line(line: str, delimiter: str) -> list[str]:
         if at == len(line):
             return values
         if line[at] != delimiter:
-            raise BadQuotesError(f"text behind the closing quote at character {at + 1}")
+            raise BadQuotesError(f"text after the closing quote at character {at + 1}")
         at += 1
 
 

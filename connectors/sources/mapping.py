@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from state.schema import ANSWER, OUTCOME, Schema
 
 INTERNAL_TYPES = frozenset({OUTCOME, ANSWER})
-"""Event types that only the product itself makes; a feed that sends one is told that the type is unknown."""
+"""Event types that only the product itself makes; a feed that sends one gets the dead letter "unknown type"."""
 COLUMNS_MAX = 512
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
@@ -131,7 +131,7 @@ class Plan:
 
 
 class MappingError(ValueError):
-    """Raised when a mapping does not fit a schema; `faults` lists every reason."""
+    """Raised when a mapping disagrees with a schema; `faults` lists every reason."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))

@@ -11,7 +11,7 @@ The fast scanner takes the lines that it is sure of; every other line comes here
 - A field has its declared kind: no number for a text, no text for a number, no 1.0 for a whole number. A set is an
   array of texts; members that the book does not declare are ignored.
 
-Faults are looked for in this order: line, type, subscriber, time, id, fields as declared; the first one is told.
+Faults are looked for in this order: line, type, subscriber, time, id, fields as declared; the first one is reported.
 """
 
 import json
@@ -59,7 +59,7 @@ class RefusedError(Exception):
 
 @dataclass(slots=True)
 class Event:
-    """An accepted line: the cells of the slots that it names, and the texts behind them."""
+    """An accepted line: the cells of the slots that it names, and the texts they stand for."""
 
     code: int
     subscriber: int
@@ -308,7 +308,7 @@ def dead_letter(chunk: Chunk, fault: RefusedError, raw: bytes, at: int, line: in
 
 
 def is_blank(raw: bytes) -> bool:
-    """Tell whether a line holds nothing."""
+    """Return whether a line holds nothing."""
     return not raw.strip(_BLANKS)
 
 

@@ -6,7 +6,7 @@
     epoch_ms   1225760400000, a number or its digits as a text
     epoch_s    1225760400, the same, with a fraction cut to milliseconds
 
-`scan.kernel` reads the common ones of these fast, and must agree.
+`scan` reads the common ones of these fast, and must agree.
 """
 
 import re

@@ -13,7 +13,16 @@ from state.batch import Batch
 from state.decisions import OutcomeState, decision_id
 from state.frame import Frame, FrameKind
 from state.log import Log
-from state.schema import ANSWER, OUTCOME
+from state.schema import (
+    ANSWER,
+    ANSWER_NOTE,
+    ANSWER_WORD,
+    DECISION_SLOTS,
+    OUTCOME,
+    OUTCOME_ERROR,
+    OUTCOME_GATEWAY,
+    OUTCOME_STATE,
+)
 
 ENDS = {
     OutcomeState.COMMITTED: "accepted by {gateway}",
@@ -46,14 +55,14 @@ def _said(batch: Batch, subscriber: int, texts: Texts) -> Iterator[tuple[str, in
     """Yield (decision id, time, words) of the rows of one subscriber that speak of its decisions."""
     spoken = (batch.subscriber == subscriber) & ((batch.type == OUTCOME) | (batch.type == ANSWER))
     for row in np.flatnonzero(spoken).tolist():
-        cells = [int(cell) for cell in batch.cells[:7, row]]
-        name = decision_id(*cells[:4])
+        cells = batch.cells[:, row].tolist()
+        name = decision_id(*(cells[slot] for slot in DECISION_SLOTS))
         if batch.type[row] == OUTCOME:
-            said = {"gateway": _text(texts, cells[5]), "error": _text(texts, cells[6])}
-            words = ENDS[OutcomeState(cells[4])].format(**said)
+            said = {"gateway": _text(texts, cells[OUTCOME_GATEWAY]), "error": _text(texts, cells[OUTCOME_ERROR])}
+            words = ENDS[OutcomeState(cells[OUTCOME_STATE])].format(**said)
         else:
-            note = _text(texts, cells[6])
-            words = f"at the desk: {_text(texts, cells[5])}" + (f" ({note})" if note else "")
+            note = _text(texts, cells[ANSWER_NOTE])
+            words = f"at the desk: {_text(texts, cells[ANSWER_WORD])}" + (f" ({note})" if note else "")
         yield name, int(batch.at_ms[row]), words
 
 

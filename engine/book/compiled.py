@@ -18,13 +18,11 @@ from rules.load import load_text
 from rules.model import Book, Feature, Rule
 from state.features import FeatureSpec
 from state.hashing import hash_text
-from state.schema import Kind
+from state.schema import LIST_NAME, Kind
 from state.selection import BUILTIN, CELL, FEATURE
 
 _SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE}
 LISTS = "lists"
-LIST_SLOT = 0
-"""Where a `list` event names the list."""
 NEVER = Literal(Kind.BOOL, False)
 
 Types = frozenset[int]
@@ -122,7 +120,7 @@ def _plans(book: Book) -> tuple[FeaturePlan, ...]:
             FeaturePlan(
                 spec=spec_of(feature, book),
                 source_type=feature.source_type,
-                source_slot=LIST_SLOT if feature.kind == LISTS else feature.source_slot,
+                source_slot=LIST_NAME if feature.kind == LISTS else feature.source_slot,
                 where=where,
                 types=frozenset({feature.source_type}) | read_by[index],
             )

@@ -20,8 +20,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the engine; the summary comes last."""
     config = load_config(args.config)
-    if config.sources.kafka:
-        raise CommandError(f"source {config.sources.kafka[0].name!r} is a Kafka topic: opportune worker reads those")
+    for source in config.sources.every:
+        if source.read_by != "run":
+            reader = f"opportune {source.read_by}"
+            raise CommandError(f"source {source.name!r} is of kind {source.kind!r}: {reader} reads those")
     if not config.book.folder.is_dir():
         raise FileNotFoundError(2, "No such folder", str(config.book.folder))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)

@@ -92,7 +92,7 @@ class LocalArrivals:
     async def _nameless(self, subscriber: int) -> str:
         """Return the name that the desk gave to a subscriber's open visit; empty where the source gave one."""
         assert self._desk is not None
-        panel = await self._desk.queue.look("subscriber", subscriber)
+        panel = await self._desk.queue.find_panel("subscriber", subscriber)
         name = panel.open_visit.id if panel is not None and panel.open_visit is not None else ""
         return name if panel is not None and name.removeprefix(f"{panel.terminal}-").isdigit() else ""
 

@@ -138,8 +138,8 @@ class Feeder:
             return False
         entry = first.peek()
         assert entry is not None
-        await self._advance(entry.at_ms)
-        start_ms = entry.at_ms
+        await self._advance(entry.append_ms)
+        start_ms = entry.append_ms
         decided: list[Decided] = []
         cursors: dict[str, int] = {}
         for _ in range(ENTRIES_MAX):
@@ -147,7 +147,7 @@ class Feeder:
             entry = reading.peek() if reading is not None else None
             if reading is None or entry is None or len(decided) >= self._taker.room():
                 break
-            if self._clock is not None and entry.at_ms > start_ms + STEP_MS:
+            if self._clock is not None and entry.append_ms > start_ms + STEP_MS:
                 break
             partition = reading.partition
             ready = self._before(partition, entry.reached)
@@ -163,7 +163,7 @@ class Feeder:
 
     def _earliest(self) -> _Reading | None:
         """Return the journal whose next entry is the oldest."""
-        waiting = [(entry.at_ms, index) for index, one in enumerate(self._readings) if (entry := one.peek())]
+        waiting = [(entry.append_ms, index) for index, one in enumerate(self._readings) if (entry := one.peek())]
         return self._readings[min(waiting)[1]] if waiting else None
 
     async def _catch_up(self) -> None:

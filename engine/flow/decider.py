@@ -28,7 +28,7 @@ from state.contacts import Contacts
 from state.decisions import DecisionBatch, Outcome
 from state.features import ColumnSpec, columns_of, fold, words
 from state.features.folding import WORDS, fold_features, list_rows, new_view
-from state.schema import OUTCOME, VISIT, Schema, make_schema
+from state.schema import LIST_MEMBER, OUTCOME, VISIT, Schema, make_schema
 from state.selection import count_facts, gather_facts
 
 VISIT_KEY: Key = ("visit", 1)
@@ -36,9 +36,6 @@ VISIT_KEY: Key = ("visit", 1)
 
 STATE_TYPES: Types = frozenset({OUTCOME, VISIT})
 """Event types that the gates fold into contacts and visits."""
-
-MEMBER_SLOT = 1
-"""Where a `list` event says whether the subscriber joins or leaves."""
 
 Snapshot = dict[str, Any]
 
@@ -306,5 +303,5 @@ def _attributes(
 
 def _read_by(plan: FeaturePlan, types: int) -> tuple[int, int, int, int, int]:
     """Return the words that follow a loop's own: see `state.features.folding`."""
-    member = MEMBER_SLOT if plan.spec.kind == LISTS else -1
+    member = LIST_MEMBER if plan.spec.kind == LISTS else -1
     return plan.source_type, plan.source_slot, plan.where, types, member

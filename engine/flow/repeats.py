@@ -15,14 +15,11 @@ from typing import Any
 import numpy as np
 from cachetools import FIFOCache
 
-from rules.gates.channel import OPEN, TERMINAL, VISIT_MS_MAX
-from rules.gates.channel import VISIT as VISIT_ID
+from rules.gates.channel import VISIT_MS_MAX
 from state.batch import Batch
-from state.schema import ANSWER, VISIT
+from state.schema import ANSWER, DECISION_SLOTS, VISIT, VISIT_NAME, VISIT_OPEN, VISIT_TERMINAL
 
 KEPT_MAX = 1_024
-_DECISION = range(4)
-"""Slots of an answer that name its decision: partition, position, row, rule."""
 
 
 class Repeats:
@@ -39,11 +36,11 @@ class Repeats:
 
     def _visit(self, batch: Batch, row: int) -> bool:
         present = int(batch.present[row])
-        terminal, visit, opens = batch.cells[[TERMINAL, VISIT_ID, OPEN], row].tolist()
-        if not present >> VISIT_ID & 1:
+        terminal, visit, opens = batch.cells[[VISIT_TERMINAL, VISIT_NAME, VISIT_OPEN], row].tolist()
+        if not present >> VISIT_NAME & 1:
             return False
         name = (int(batch.subscriber[row]), visit)
-        opened, at_ms = not (present >> OPEN & 1 and opens == 0), int(batch.at_ms[row])
+        opened, at_ms = not (present >> VISIT_OPEN & 1 and opens == 0), int(batch.at_ms[row])
         before = self._visits.get(name)
         if before is not None and before[:2] == (terminal, opened) and abs(at_ms - before[2]) < VISIT_MS_MAX:
             return True
@@ -54,7 +51,7 @@ class Repeats:
     def _answer(self, batch: Batch, row: int) -> bool:
         if int(batch.present[row]) & 0b1111 != 0b1111:
             return False
-        name = tuple(batch.cells[_DECISION, row].tolist())
+        name = tuple(batch.cells[DECISION_SLOTS, row].tolist())
         if name in self._answers:
             return True
         self._answers[name] = None

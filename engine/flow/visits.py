@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.gates.channel import OPEN, TERMINAL
-from rules.gates.channel import VISIT as VISIT_ID
 from state.batch import Batch
-from state.schema import VISIT
+from state.schema import VISIT, VISIT_NAME, VISIT_OPEN, VISIT_TERMINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +27,9 @@ def visits_of(batch: Batch | None) -> list[VisitRow]:
     return [
         VisitRow(
             int(batch.subscriber[row]),
-            int(batch.cells[TERMINAL, row]),
-            int(batch.cells[VISIT_ID, row]) if batch.present[row] >> VISIT_ID & 1 else 0,
-            not (batch.present[row] >> OPEN & 1 and batch.cells[OPEN, row] == 0),
+            int(batch.cells[VISIT_TERMINAL, row]),
+            int(batch.cells[VISIT_NAME, row]) if batch.present[row] >> VISIT_NAME & 1 else 0,
+            not (batch.present[row] >> VISIT_OPEN & 1 and batch.cells[VISIT_OPEN, row] == 0),
             int(batch.at_ms[row]),
         )
         for row in rows.tolist()

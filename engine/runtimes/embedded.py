@@ -15,19 +15,15 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from connectors.desk.desk import Desk, NotDurableError
 from connectors.desk.model import Customer, Visit
-from connectors.sources.files.client import FilesSource
-from connectors.sources.files.config import FilesConfig
-from connectors.sources.http.client import HttpSource
-from connectors.sources.http.config import HttpConfig
-from connectors.sources.tcp.client import TcpSource
-from connectors.sources.tcp.config import TcpConfig
+from connectors.sources.config import SourceConfig
+from connectors.sources.contract import Opening, PulledSource, ServedSource, Source
+from connectors.sources.opened import open_source, replay_config
 from engine.book.compiled import CompiledBook
 from engine.book.loader import Loader
 from engine.book.watch import BookWatcher
@@ -35,7 +31,8 @@ from engine.counter.customers import customer_of
 from engine.counter.desk_reporter import DeskReporter
 from engine.flow.clock import Clock, EventsClock, WallClock
 from engine.flow.core import Core, open_core
-from engine.flow.decoders import Decoders, Source
+from engine.flow.decoders import Decoders
+from engine.flow.decoders import Source as DecodedSource
 from engine.flow.feedback import Feedback, LocalAppender
 from engine.flow.pipeline import Pipeline
 from engine.runtimes.local_desk import make_desk
@@ -44,6 +41,7 @@ from engine.runtimes.sending import Sending
 from engine.runtimes.ticker import Ticker
 from engine.serve.controls import ReplayedBody
 from engine.serve.face import Face
+from engine.serve.front import BODY_BYTES_MAX
 from engine.serve.gauges import add_local
 from engine.serve.status import Status, StatusBoard
 from engine.settings.config import Config
@@ -79,9 +77,7 @@ class Embedded:
         self._stopping = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._face: Face | None = None
-        self._files: list[FilesSource] = []
-        self._servers: list[TcpSource] = []
-        self._posts: list[HttpSource] = []
+        self._sources: list[Source] = []
 
     async def run(self, started: Callable[["Embedded"], None] = lambda _: None) -> Status:
         """Run until stopped; return the last status. Raises what stopped the pipeline, if a fault did."""
@@ -144,12 +140,15 @@ class Embedded:
         await self.sending.start()
         self.board.doors["dispatch"] = self.sending.status
         self.board.doors["gateways"] = self.sending.gateways
-        self.board.doors["sources"] = self._sources
+        self.board.doors["sources"] = self._source_figures
         core.listeners.append(self.sending.committed)
         add_local(core, self.pipeline, self.sending.gateways)
+        positions = core.resume_positions()
+        self._make_sources(positions)
         if config.http.enabled:
             await self._serve()
-        await self._open_sources()
+        await self._forget_positions(positions)
+        await self._start_sources()
         if config.book.watch:
             watching = Ticker(config.book.poll_ms / 1000, self._look_at_book, self._stopping)
             self._watching = asyncio.create_task(watching.run(), name="book")
@@ -159,60 +158,57 @@ class Embedded:
 
     def _make_decoders(self, book: Book) -> None:
         """Hold the sources' mappings against the first book; MappingError says what does not fit."""
-        sources = [Source(source.name, source.mapping) for source in self.config.sources.every]
+        sources = [DecodedSource(source.name, source.mapping) for source in self.config.sources.every]
         self.decoders = Decoders(sources, book.schema)
         self.decoders.check(book.schema)
 
     async def _serve(self) -> None:
         core = self.core
+        served = [source for source in self._sources if isinstance(source, ServedSource)]
         operations = LocalOperations(core, self.pipeline, self.sending, self.feedback, self.board)
-        face = self._face = Face(self.config, operations, core.metrics, self.desk, core.datadir.address)
+        body_max = max((source.body_bytes_max for source in served), default=BODY_BYTES_MAX)
+        face = self._face = Face(self.config, operations, core.metrics, self.desk, core.datadir.address, body_max)
         face.front.write("/dead/replayed", ReplayedBody, operations.replayed)
-        for source in self.config.sources.http:
-            posts = HttpSource(source, self.pipeline)
-            self._posts.append(posts)
-            face.front.app.router.add_routes(posts.routes())
+        for source in served:
+            face.front.app.router.add_routes(source.routes())
         self.port = await face.open()
 
-    async def _open_sources(self) -> None:
-        positions = self.core.resume_positions()
-        gone = list(self._gone(positions))
-        if gone:
-            payload = orjson.dumps({"action": "forget", "keys": gone})
-            await asyncio.wrap_future(self.pipeline.broadcast(FrameKind.CONTROL, payload))
-        for files in [*self.config.sources.files, *self._replayed_files()]:
-            source = FilesSource(files, positions, drain=self.drain)
-            source.open()
-            self._files.append(source)
-            self.pipeline.add_source(source)
-        if self.drain:
-            return
-        for tcp in self.config.sources.tcp:
-            server = TcpSource(tcp, self.pipeline)
-            await server.start()
-            self._servers.append(server)
+    def _make_sources(self, positions: Mapping[str, int]) -> None:
+        """Make the configured sources that this run reads, and the folders of their replayed lines."""
+        opening = Opening(self.pipeline, positions, self.drain)
+        for config in [*self.config.sources.every, *self._replay_configs()]:
+            source = open_source(config, opening)
+            served = isinstance(source, ServedSource)
+            if served and not self.config.http.enabled:
+                continue
+            # A drained run ends when what it pulls is exhausted; a listener would have to be told when to end.
+            if served or isinstance(source, PulledSource) or not self.drain:
+                self._sources.append(source)
 
-    def _gone(self, positions: Mapping[str, int]) -> Iterator[str]:
-        """Yield the keys of files that were removed: their positions need not be kept."""
-        folders: dict[str, list[Path]] = {}
-        for files in [*self.config.sources.files, *self._replayed_files()]:
-            folders.setdefault(files.name, []).append(files.directory)
-        for key in positions:
-            source, _, rest = key.partition(":")
-            name = rest.rpartition("#")[0]
-            if source in folders and name and not any((folder / name).exists() for folder in folders[source]):
-                yield key
-
-    def _replayed_files(self) -> Iterator[FilesConfig]:
+    def _replay_configs(self) -> Iterator[SourceConfig]:
         """Yield, for every source, the folder where `opportune dead replay` puts lines of its own back."""
         for source in self.config.sources.every:
             folder = self.core.datadir.replay / source.name
             folder.mkdir(parents=True, exist_ok=True)
-            # A line that came twice over TCP or HTTP is two letters: its id acts once here as it would have there.
-            dedupe = isinstance(source, TcpConfig | HttpConfig) or source.dedupe
-            yield FilesConfig(
-                name=source.name, directory=folder, pattern="*.lines", dedupe=dedupe, mapping=source.mapping
-            )
+            yield replay_config(source, folder)
+
+    async def _forget_positions(self, positions: Mapping[str, int]) -> None:
+        """Drop the stored positions of what no source holds any more, as of files that were removed."""
+        pulled: dict[str, list[PulledSource]] = {}
+        for source in self._sources:
+            if isinstance(source, PulledSource):
+                pulled.setdefault(source.config.name, []).append(source)
+        owners = {key: pulled.get(key.partition(":")[0], []) for key in positions}
+        gone = [key for key, some in owners.items() if some and not any(source.holds(key) for source in some)]
+        if gone:
+            payload = orjson.dumps({"action": "forget", "keys": gone})
+            await asyncio.wrap_future(self.pipeline.broadcast(FrameKind.CONTROL, payload))
+
+    async def _start_sources(self) -> None:
+        for source in self._sources:
+            await source.start()
+            if isinstance(source, PulledSource):
+                self.pipeline.add_source(source)
 
     # ---- running
 
@@ -245,7 +241,7 @@ class Embedded:
         if self.desk is not None:
             await self.desk.stop()
         await asyncio.to_thread(self.pipeline.stop)
-        for source in self._files:
+        for source in self._sources:
             source.close()
         self._raise_failure()
         status = self.board.read()
@@ -269,8 +265,8 @@ class Embedded:
             await self._watching
         if self._face is not None:
             await self._face.close()
-        for server in self._servers:
-            await server.stop()
+        for source in self._sources:
+            await source.stop()
 
     async def _look_at_book(self) -> None:
         try:
@@ -290,13 +286,13 @@ class Embedded:
     def _reloaded(self, result: str) -> None:
         self.core.metrics.reloads.labels(result).inc()
 
-    def _sources(self) -> Mapping[str, Any]:
-        """Return the figures of every source, by name."""
-        figures: dict[str, dict[str, Any]] = {server.config.name: dict(server.status()) for server in self._servers}
-        figures |= {posts.config.name: dict(posts.status()) for posts in self._posts}
-        for files in self._files:
-            told = figures.setdefault(files.config.name, {})
-            told["faults"] = [*told.get("faults", ()), *(f"{fault.path}: {fault.reason}" for fault in files.faults)]
+    def _source_figures(self) -> Mapping[str, Any]:
+        """Return the figures of every source, by name; a source and its replay folder share one."""
+        figures: dict[str, dict[str, Any]] = {}
+        for source in self._sources:
+            shown = figures.setdefault(source.config.name, {})
+            shown |= source.status()
+            shown["faults"] = [*shown.get("faults", ()), *map(str, source.faults)]
         return figures
 
     # ---- the desk's callbacks

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 from connectors.desk.config import DeskConfig
 from connectors.desk.desk import Desk
-from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Answer, Card, Customer, Visit
 from connectors.desk.queue import MemoryQueue, Queue
+from connectors.desk.store import PanelStore
 from engine.flow.core import Core
 
 
@@ -24,5 +24,5 @@ def make_desk(
 
         queue = RedisQueue(config.visit_idle_ms, config.retry_ms, config.redis)
     else:
-        queue = MemoryQueue(config.visit_idle_ms, config.retry_ms, KeptPanels(core.datadir.desk, core.disk))
+        queue = MemoryQueue(config.visit_idle_ms, config.retry_ms, PanelStore(core.datadir.desk, core.disk))
     return Desk(queue, visited, answered, config, now_ms)

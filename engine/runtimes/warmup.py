@@ -5,7 +5,6 @@ Each step folds a small world of made-up rows through a part of the product, so 
 
 import sys
 import time
-from pathlib import Path
 from typing import TextIO
 
 import numpy as np
@@ -17,14 +16,13 @@ from state.batch import Row, from_rows, select
 from state.columns import Table
 from state.contacts import Contacts
 from state.dedupe import Dedupe
-from state.disk import SimulatedDisk
 from state.frame import Frame, FrameKind, decode, encode
 from state.hashing import split_by_partition
 from state.index import spread_entries
 from state.jit import watch_compiling
-from state.strings import Strings
+from state.strings import find_place, insert_places
 
-KERNELS = 277
+KERNELS = 296
 SLOTS = 64
 BOOK = """
 [book]
@@ -115,8 +113,8 @@ def _scanner() -> None:
     from connectors.sources.decoder import Decoder  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.kafka.kernel import lay_out  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.mapping import Mapping  # noqa: PLC0415 loaded where it is compiled
-    from connectors.sources.scan.kernel import insert_all  # noqa: PLC0415 loaded where it is compiled
     from connectors.sources.scan.maps import count_lines  # noqa: PLC0415 loaded where it is compiled
+    from connectors.sources.scan.texts import insert_all  # noqa: PLC0415 loaded where it is compiled
 
     schema = load_text({"warm.toml": BOOK}).schema
     line = b'{"type":"e","msisdn":8613800000001,"time":"2026-01-01T00:00:00Z","id":"1","word":"x","number":1}\n'
@@ -129,33 +127,30 @@ def _scanner() -> None:
 
 
 def _memory() -> None:
-    """See an id twice, keep a text and find it, double a table."""
+    """See an id twice, index a text and find it, double a table."""
     Dedupe(1, 1).mark(np.array([1, 1]), 0, np.zeros(2, np.uint8))
-    strings = Strings(SimulatedDisk(), Path("texts"), 1)
-    strings.add([(1, b"text")])
-    strings.text(1)
+    hashes, places = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    insert_places(np.array([1]), np.array([1]), hashes, places)
+    find_place(1, hashes, places)
     spread_entries(np.zeros(2, np.int64), np.zeros(4, np.int64))
 
 
 def _pages() -> None:
-    """Pack, unpack, put to sleep and wake."""
-    from state.flusher import Flusher  # noqa: PLC0415 loaded where it is compiled
-    from state.store import MemoryStore  # noqa: PLC0415 loaded where it is compiled
+    """Pack pages, and rows as of subscribers that go to sleep and wake."""
+    from state.pages import Pages  # noqa: PLC0415 loaded where it is compiled
 
     table = Table(SLOTS)
     contacts = Contacts(table.capacity, 8)
-    store = MemoryStore()
-    flusher = Flusher(0, table, contacts, store, dict)
-    flusher.recover()
-    flusher.redo_done()
+    pages = Pages(table, contacts)
+    table.rebuild()
     slots = np.empty(2, np.int32)
     table.lookup(np.array([1, 2]), slots, 1)
-    flusher.put_to_sleep(slots[:1], 1)
+    rows = pages.pack_rows(slots[:1], 1)
+    contacts.release(slots[:1])
+    table.remove(slots[:1])
     fresh = table.lookup(np.array([1, 2]), slots, 2)
-    flusher.wake(np.array([1]), slots[fresh], 2)
-    flusher.step(2, 64)
-    flusher.durable(2)
-    flusher.pump()
+    pages.unpack_rows(slots[fresh], rows, pages.layout())
+    pages.pack(np.flatnonzero(table.dirty), 2)
 
 
 if __name__ == "__main__":

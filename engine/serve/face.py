@@ -51,16 +51,24 @@ class Face:
         metrics: what `/metrics` shows.
         desk: served where there is one.
         address: the file that says where it listens, for commands on the same data directory.
+        body_bytes_max: largest request body of any route.
     """
 
-    def __init__(self, config: Config, runtime: Runtime, metrics: Metrics, desk: Desk | None, address: Path) -> None:
+    def __init__(
+        self,
+        config: Config,
+        runtime: Runtime,
+        metrics: Metrics,
+        desk: Desk | None,
+        address: Path,
+        body_bytes_max: int = BODY_BYTES_MAX,
+    ) -> None:
         self._http = config.http
         self._address = address
         self._listens = False
         self._runtime = runtime
         token = config.http.token.read() if config.http.token is not None else None
-        body_max = max((source.body_bytes_max for source in config.sources.http), default=BODY_BYTES_MAX)
-        front = self.front = Front(token, body_max)
+        front = self.front = Front(token, body_bytes_max)
         front.read("/health", self._health)
         front.read("/status", self._status)
         front.write("/control", ControlBody, self._control)

@@ -12,19 +12,16 @@ Paths are relative to the folder of the file. What needs the book (does a channe
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
+from connectors import gateways, sources
 from connectors.desk.config import DeskConfig
-from connectors.gateways.smpp.config import SmppConfig
-from connectors.gateways.spool.config import SpoolConfig
+from connectors.gateways.config import GatewayConfig
 from connectors.kafka.config import KafkaConfig
 from connectors.secret import Secret
-from connectors.sources.files.config import FilesConfig
-from connectors.sources.http.config import HttpConfig
-from connectors.sources.kafka.config import RawConfig
-from connectors.sources.tcp.config import TcpConfig
+from connectors.sources.config import SourceConfig
 from engine.settings.send_windows import SendWindow
 from rules.diagnostics import nearest
 from rules.toml import Document, read_document
@@ -112,16 +109,8 @@ class StateConfig(Section):
     ] = 2_000_000
 
 
-SourceConfig = FilesConfig | TcpConfig | HttpConfig | RawConfig
-
-
-class SourcesConfig(Section):
-    """Where events come from; any number of each kind."""
-
-    files: Annotated[tuple[FilesConfig, ...], Field(description="Watched directories.")] = ()
-    tcp: Annotated[tuple[TcpConfig, ...], Field(description="TCP listeners.")] = ()
-    http: Annotated[tuple[HttpConfig, ...], Field(description="Routes of the HTTP front.")] = ()
-    kafka: Annotated[tuple[RawConfig, ...], Field(description="Raw topics of a cluster.")] = ()
+class Sources(Section):
+    """Where events come from: `sources.KIND`, any number of each kind; the kinds are added to it below."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
@@ -132,46 +121,32 @@ class SourcesConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _topics_differ(self) -> Self:
-        readers: dict[str, str] = {}
-        for source in self.kafka:
-            first = readers.setdefault(source.topic, source.name)
-            if first != source.name:
-                raise ValueError(
-                    f"topic={source.topic!r} must be read by one source, not by {first!r} and {source.name!r}; one "
-                    "source takes events of all types: name them by mapping.types, their fields by mapping.rename"
-                )
+    def _agree_within_a_kind(self) -> Self:
+        for kind in type(self).model_fields:
+            for model in {type(source) for source in getattr(self, kind)}:
+                model.check_together(getattr(self, kind))
         return self
 
     @property
     def every(self) -> tuple[SourceConfig, ...]:
         """All sources, of whatever kind."""
-        return (*self.files, *self.tcp, *self.http, *self.kafka)
+        return tuple(source for kind in type(self).model_fields for source in getattr(self, kind))
+
+    if TYPE_CHECKING:  # the kinds are found when the program runs, where mypy cannot look
+
+        def __getattr__(self, kind: str) -> tuple[Any, ...]: ...
 
 
-class Paced(Section):
-    """What dispatch knows of every gateway."""
-
-    rate_per_s: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1_000_000,
-            description="Messages on the air a second that this gateway is given, all channels together: every part "
-            "of a long text counts, as message centres count them.",
-        ),
-    ] = 100.0
-
-
-class SpoolGateway(SpoolConfig, Paced):
-    """A gateway that appends each message to an NDJSON file: the default, for trials and for other systems to read."""
-
-
-class SmppGateway(SmppConfig, Paced):
-    """An SMSC spoken to over SMPP 3.4."""
-
-
-GatewayConfig = Annotated[SpoolGateway | SmppGateway, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    SourcesConfig = Sources
+    AnyGateway = GatewayConfig
+else:
+    SourcesConfig = create_model(
+        "SourcesConfig",
+        __base__=Sources,
+        **{kind: (tuple[package.Config, ...], ()) for kind, package in sources.kinds().items()},
+    )
+    AnyGateway = gateways.settings_type()
 
 
 class ChannelConfig(Section):
@@ -323,7 +298,7 @@ class Config(Section):
     state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()
     sources: SourcesConfig = SourcesConfig()
-    gateways: Annotated[dict[str, GatewayConfig], Field(description="Gateways by name.")] = {}
+    gateways: Annotated[dict[str, AnyGateway], Field(description="Gateways by name.")] = {}
     channels: Annotated[dict[str, ChannelConfig], Field(description="Sending of the book's channels, by name.")] = {}
     dispatch: DispatchConfig = DispatchConfig()
     desk: DeskConfig = DeskConfig()

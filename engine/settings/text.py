@@ -18,8 +18,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from connectors import gateways
 from connectors.secret import Secret
-from engine.settings.config import Config, SmppGateway
+from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 
 WIDTH = 116
@@ -28,14 +29,6 @@ HEAD = """\
 # Opportune's settings. Each line says what it is, its default and its bounds; what is commented out has its default.
 # Relative paths begin at the folder of this file. Secrets are references: { env = "NAME" } or { file = "PATH" }.
 """
-
-SWITCHED_OFF: tuple[tuple[str, type[BaseModel], dict[str, Any]], ...] = (
-    (
-        "gateways.smsc",
-        SmppGateway,
-        {"kind": "smpp", "host": "127.0.0.1", "system_id": "opportune", "password": {"env": "SMSC_PASSWORD"}},
-    ),
-)
 
 
 class Writer:
@@ -80,6 +73,12 @@ class Writer:
         elif explain and not _listed(info) and models[0] not in self._explained:
             self.table(f"[{path}]", models[0], {}, "#")
 
+    def examples(self, path: str, models: Sequence[Any], given: Mapping[str, Any]) -> None:
+        """Write the example of each model whose name is not `given`, switched off."""
+        for model in models:
+            if model.example_name not in given:
+                self.table(f"[{path}.{model.example_name}]", model, model.example, "#")
+
 
 def render(values: Mapping[str, Any]) -> str:
     """Return the file that says `values`, explained."""
@@ -90,9 +89,8 @@ def render(values: Mapping[str, Any]) -> str:
         writer.lines += [title, ""]
         if _named(info):
             writer.inner(name, info, values.get(name))
-            for path, model, example in SWITCHED_OFF:
-                if path.startswith(f"{name}.") and path.split(".")[1] not in values.get(name, {}):
-                    writer.table(f"[{path}]", model, example, "#")
+            if name == "gateways":
+                writer.examples(name, [kind.Config for kind in gateways.kinds().values()], values.get(name, {}))
         elif any(_tables(inner) for inner in models[0].model_fields.values()) and name == "sources":
             for kind, inner in models[0].model_fields.items():
                 writer.inner(f"{name}.{kind}", inner, values.get(name, {}).get(kind))

@@ -6,9 +6,10 @@ The life of an expression:
 2. `check(parsed, scope, want=Kind.BOOL) -> Expr | list[Diagnostic]`: names, types and units resolved against a `Scope`;
    constants folded. The `Expr` (see `tree`) is all that later stages know.
 3. `program.compile_program` turns many expressions into one array of instructions; `kernel` runs it over columns.
-   `interpret.evaluate` says the same slowly, one row at a time: it is the oracle.
+   `interpret.evaluate` gives the same answers slowly, one row at a time: it is what the kernel is tested against.
 
-`read` is 1 and 2 in one call. Nothing here reads files or compiles machine code when a book is loaded.
+`read` is 1 and 2 in one call. What a rule may call (`abs`, `holds`, ...) stands in `functions`, one function a file.
+Nothing here reads books from disk, or compiles machine code when a book is loaded.
 """
 
 from rules.expressions.check import check, read

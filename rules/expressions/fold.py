@@ -1,8 +1,8 @@
-"""Nodes with constant parts, worked out while a book is checked.
+"""Constant folding: nodes whose parts are constants are worked out while a book is checked.
 
-Each function makes the node it is named for, or the constant that the node would always be. `None` means that the
-constant has no value (division by zero, out of 64 bits): the checker reports it, so no tree ever holds it. Rules are
-those of `rules.expressions.tree`.
+Each function makes the node that it is named for, or the constant that the node would always be. `None` means that the
+constant has no value (division by zero, beyond 64 bits): the checker reports it, so no tree ever contains it. What
+operations mean is said in `rules.expressions.tree`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from rules.expressions.tree import (
     CompareOp,
     Default,
     Expr,
-    Function,
     Known,
     Literal,
     Negate,
@@ -71,7 +70,7 @@ _ARITH: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def truth(value: bool) -> Literal:
-    """TRUE or FALSE: there are no other constants of kind BOOL, so they may be told by identity."""
+    """TRUE or FALSE: there are no other constants of kind BOOL, so they may be compared by identity."""
     return TRUE if value else FALSE
 
 
@@ -81,6 +80,8 @@ def constant(kind: Kind, value: Any) -> Literal | None:
         return Literal(kind, float(value)) if math.isfinite(value) else None
     if kind in {Kind.INT, Kind.TIME}:
         return Literal(kind, int(value)) if INT_MIN <= value <= INT_MAX else None
+    if kind is Kind.BOOL:
+        return truth(value)
     return Literal(kind, value)
 
 
@@ -168,9 +169,9 @@ def known(part: Expr) -> Expr:
     return TRUE if isinstance(part, Literal) else Known(part)
 
 
-def call(name: Function, parts: Sequence[Expr], kind: Kind) -> Expr | None:
-    """`abs`, `min`, `max` of constants are worked out; `hour` and `weekday` need the operator's zone and are not."""
-    if name in {"hour", "weekday"} or not all(isinstance(part, Literal) for part in parts):
-        return Call(name, tuple(parts), kind)
-    values: list[Any] = [part.value for part in parts if isinstance(part, Literal)]
-    return constant(kind, abs(values[0]) if name == "abs" else (min if name == "min" else max)(values))
+def call(made: Call, plain: Callable[..., Any]) -> Expr | None:
+    """A function of constants is worked out by `plain`, its meaning in plain Python."""
+    if not all(isinstance(part, Literal) for part in made.parts):
+        return made
+    value = plain(*[part.value for part in made.parts if isinstance(part, Literal)])
+    return None if value is None else constant(made.kind, value)

@@ -1,6 +1,7 @@
 """The plain evaluator: one expression, one row, Python values. Slow, obvious, and right by reading.
 
-It is the oracle that kernels are held against, so it shares nothing with them but the tree. Values are Python's: int
+It is the oracle that kernels are held against, so it shares nothing with them but the tree. Of a function it calls only
+`plain`, its meaning in Python, never the bodies for the kernel that stand in the same file. Values are Python's: int
 (INT, and TIME as epoch milliseconds), float, bool, str, a set of member names for SET, and None for unknown. A name
 absent from the row is unknown.
 
@@ -16,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from rules.expressions.functions import FUNCTIONS
 from rules.expressions.tree import (
     INT_MAX,
     INT_MIN,
@@ -40,11 +42,11 @@ from state.schema import Kind
 __all__ = ["LocalTime", "Row", "Value", "evaluate"]
 
 Value: TypeAlias = int | float | bool | str | Collection[str] | None
-LocalTime: TypeAlias = Callable[[int], tuple[int, int]]
-"""Local hour (0 to 23) and weekday (Monday is 1) of an instant."""
+LocalTime: TypeAlias = Callable[[int], int]
+"""From epoch milliseconds to what a clock on the operator's wall shows, as milliseconds since it showed 1970."""
 
-HOUR_TIME_MAX = 1 << 62
-"""An instant this far from 1970, either way, has no hour."""
+LOCAL_TIME_MAX = 1 << 62
+"""An instant this far from 1970, either way, has no local time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,16 @@ def evaluate(expr: Expr, row: Row, local: LocalTime) -> Any:  # noqa: PLR0911, P
             return _strict(operator.neg, expr.kind, part, row=row, local=local)
         case ToFloat(part):
             return _strict(float, expr.kind, part, row=row, local=local)
-        case Call("hour" | "weekday" as name, (part,)):
-            at_ms = evaluate(part, row, local)
-            if at_ms is None or abs(at_ms) >= HOUR_TIME_MAX:
-                return None
-            return local(at_ms)[0 if name == "hour" else 1]
         case Call(name, parts, kind):
-            return _strict(_FUNCTIONS[name], kind, *parts, row=row, local=local)
+            function = FUNCTIONS[name]
+            if function.plain is None:
+                raise TypeError(f"{name} has no meaning in plain Python, so its rule must not make a Call")
+            if function.local is None:
+                return _strict(function.plain, kind, *parts, row=row, local=local)
+            at_ms = evaluate(parts[0], row, local)
+            if at_ms is None or abs(at_ms) >= LOCAL_TIME_MAX:
+                return None
+            return _within(kind, function.plain(local(at_ms)))
 
 
 def _operand(use: Use, row: Row) -> Any:
@@ -144,4 +149,3 @@ _ARITH: dict[str, Callable[[Any, Any], Any]] = {
     "//": lambda left, right: left // right if right else None,
     "%": lambda left, right: left % right if right else None,
 }
-_FUNCTIONS: dict[str, Callable[..., Any]] = {"abs": abs, "min": min, "max": max}

@@ -1,8 +1,9 @@
 """Sixty-four rows at once: compares that answer with one bit a row.
 
 A lane is one row of a block; a register of a block holds 64-bit values, 64 of them in a row are a word of lanes. Each
-function here reads one word of lanes at an address and returns an int64 whose bit i speaks of lane i. The compares
-are the widest that the machine has. As in `state.raw`, memory safety rests on the caller: 512 readable bytes.
+function here reads one word of lanes at an address and returns an int64 whose bit i is the answer for lane i. The
+compares are written as vectors of 64 lanes, which LLVM cuts to the widest that the machine has. As in `state.raw`,
+memory safety rests on the caller: an address has 512 readable bytes.
 """
 
 # ruff: noqa: ARG001 numba gives a lowering all of its arguments by name
@@ -13,25 +14,24 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
+from rules.expressions.opcodes import (
+    COVERS,
+    EQ,
+    EQ_PAIR,
+    FEQ,
+    FEQ_PAIR,
+    FGT,
+    FLT,
+    GT,
+    LT,
+    LT_PAIR,
+)
 from state.jit import kernel
-from state.raw import Codegen, bits_of_float, float_of_bits, load_i64, machine, ones, store_i64, trailing_zeros
+from state.raw import Codegen, load_i64, machine, store_i64
 
 LANES = 64
-FEW_LANES = 16
-"""Up to so many wanted lanes are worked on one by one, more all together."""
-
-# Opcodes that this module gives a meaning; `kernel` has those of whole registers. Conditions on a value and a constant,
-EQ, LT, GT, FEQ, FLT, FGT, COVERS = range(7)
-# conditions on two values,
-EQ_PAIR, LT_PAIR, FEQ_PAIR, FLT_PAIR = range(11, 15)
-# whole numbers made of whole numbers,
-ADD, SUB, MUL, FLOOR, REM, NEG, ABS, MIN, MAX = range(20, 29)
-# floats made of floats, the last one of whole numbers.
-FADD, FSUB, FMUL, FDIV, FNEG, FABS, FMIN, FMAX, TO_FLOAT = range(29, 38)
-
 INFINITE = 0x7FF0000000000000
-"""The exponent bits of a float that is no number."""
-SIGN = -(1 << 63)
+"""The exponent bits of a float that is infinite or not a number."""
 
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
@@ -140,106 +140,8 @@ def lane_bits(code: int, address: int, other: int) -> int:  # noqa: PLR0911 one 
 
 
 @kernel
-def int_of(code: int, left: int, right: int) -> tuple[int, int]:
-    """A whole number made of whole numbers, and 1 where it fits 64 bits and has a value at all, else 0."""
-    result = 0
-    fits = True
-    if code == ADD:
-        result = left + right
-        fits = ((left ^ result) & (right ^ result)) >= 0
-    elif code == SUB:
-        result = left - right
-        fits = ((left ^ right) & (left ^ result)) >= 0
-    elif code == MUL:
-        result = left * right
-        fits = product_overflows(left, right) == 0
-    elif code == MIN:
-        result = min(left, right)
-    elif code == MAX:
-        result = max(left, right)
-    elif code == NEG:
-        result = -left
-        fits = left != SIGN
-    elif code == ABS:
-        result = abs(left)
-        fits = left != SIGN
-    elif right == 0:
-        fits = False
-    elif right == -1:
-        result = -left if code == FLOOR else 0
-        fits = code == REM or left != SIGN
-    else:
-        result = left // right if code == FLOOR else left % right
-    return result, 1 if fits else 0
-
-
-@kernel
-def int_lanes(code: int, x: int, y: int, target: int, wanted: int) -> int:
-    """Whole numbers made of whole numbers, in the wanted lanes at least; return the bits of those with a value."""
-    good = 0
-    if ones(wanted) > FEW_LANES:
-        for lane in range(LANES):
-            result, fits = int_of(code, load_i64(x + lane * 8), load_i64(y + lane * 8))
-            store_i64(target + lane * 8, result)
-            good |= fits << lane
-        return good
-    left = wanted
-    while left != 0:
-        lane = trailing_zeros(left)
-        left &= left - 1
-        result, fits = int_of(code, load_i64(x + lane * 8), load_i64(y + lane * 8))
-        store_i64(target + lane * 8, result)
-        good |= fits << lane
-    return good
-
-
-@kernel
-def float_of(code: int, x: int, y: int) -> float:
-    """A float made of the floats (for TO_FLOAT: of the whole number) at two addresses."""
-    left, right = float_of_bits(load_i64(x)), float_of_bits(load_i64(y))
-    if code == FADD:
-        result = left + right
-    elif code == FSUB:
-        result = left - right
-    elif code == FMUL:
-        result = left * right
-    elif code == FDIV:
-        result = left / right
-    elif code == FMIN:
-        result = min(right, left)
-    elif code == FMAX:
-        result = max(right, left)
-    elif code == FNEG:
-        result = -left
-    elif code == FABS:
-        result = abs(left)
-    else:
-        result = float(load_i64(x))
-    return result
-
-
-@kernel
-def float_lanes(code: int, x: int, y: int, target: int, wanted: int) -> int:
-    """Floats made of floats, in the wanted lanes at least; return the bits of those that are numbers."""
-    good = 0
-    if ones(wanted) > FEW_LANES:
-        for lane in range(LANES):
-            bits = bits_of_float(float_of(code, x + lane * 8, y + lane * 8))
-            store_i64(target + lane * 8, bits)
-        return ~covers(target, INFINITE)
-    left = wanted
-    while left != 0:
-        lane = trailing_zeros(left)
-        left &= left - 1
-        bits = bits_of_float(float_of(code, x + lane * 8, y + lane * 8))
-        store_i64(target + lane * 8, bits)
-        good |= (1 if bits & INFINITE != INFINITE else 0) << lane
-    return good
-
-
-@kernel
 def choose_lanes(left_known: int, x: int, y: int, target: int) -> None:
     """The left value where it is known, else the right one."""
-    for lane in range(64):
+    for lane in range(LANES):
         source = x if (left_known >> lane) & 1 == 1 else y
         store_i64(target + lane * 8, load_i64(source + lane * 8))

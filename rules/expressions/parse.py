@@ -3,7 +3,7 @@
 The text is read by `ast.parse` and never run. Line breaks count as spaces, so an expression may stand in a TOML string
 of several lines. Every node outside the white list is a fault of its own, with the words that belong in its place;
 bounds on length, nodes and depth keep a hostile book from exhausting the stack. What names mean is
-`rules.expressions.check`'s affair.
+decided by `rules.expressions.check`.
 """
 
 from __future__ import annotations

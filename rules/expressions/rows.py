@@ -21,7 +21,7 @@ def addresses(
     outs_known: NDArray[np.uint8],
     to: NDArray[np.int64],
 ) -> None:
-    """Write where each of six arrays stands: ten times as fast as asking numpy for them one by one."""
+    """Write the addresses of six arrays: ten times as fast as asking numpy for them one by one."""
     to[0] = address_of(types)
     to[1] = address_of(at_ms)
     to[2] = address_of(present)
@@ -34,7 +34,7 @@ def addresses(
 def rows_of_type(types: int, n: int, code: int, rows: int) -> int:
     """Write the rows whose type is `code`, ascending, as int32 at `rows`; return how many.
 
-    `types` is the address of n bytes. Nothing is read behind them; one number too many may be written.
+    `types` is the address of n bytes. Nothing is read after them; `rows` needs room for one number more.
     """
     count = 0
     whole = n - n % 64

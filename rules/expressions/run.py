@@ -7,7 +7,9 @@
 
 A program made with `masks=True` is run by `run_masks`, which returns uint8[exprs, rows].
 
-This is the only caller of `rules.expressions.kernel.run`, and where its memory safety is checked.
+This is the only caller of `rules.expressions.kernel.run`, which reads and writes raw addresses: every array is checked
+here for its shape and item size first. Arrays whose addresses are in the call are attributes or arguments, so that they
+stay alive while the kernel runs.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.expressions import kernel as k
+from rules.expressions import layout as k
+from rules.expressions.kernel import run
 from rules.expressions.rows import addresses, sort_hits
 
 __all__ = ["Columns", "Program", "Workspace"]
@@ -97,10 +100,10 @@ class Workspace:
         n = self._prepare(columns, append_ms, outs, outs_known)
         if n == 0:
             return 0
-        count = k.run(self._call_address, self.program.transitions)
+        count = run(self._call_address, self.program.transitions)
         if count > self._found_rows.shape[0]:
             self._grow(count + count // 2)
-            count = k.run(self._call_address, self.program.transitions)
+            count = run(self._call_address, self.program.transitions)
         if count:
             sort_hits(
                 count, n, self._found_rows, self._found_exprs, self._sort_starts, self.rows, self.exprs
@@ -120,7 +123,7 @@ class Workspace:
         masks = self.masks[:, :n]
         if n:
             masks[:] = 0
-            k.run(self._call_address, self.program.transitions)
+            run(self._call_address, self.program.transitions)
         return masks
 
     def _prepare(self, columns: Columns, append_ms: int, outs: Int64s, outs_known: NDArray[np.uint8]) -> int:

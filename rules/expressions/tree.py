@@ -59,7 +59,6 @@ Scalar: TypeAlias = int | float | bool | str
 Source: TypeAlias = OneOfNames["cell", "feature", "builtin"]
 CompareOp: TypeAlias = OneOfNames["==", "!=", "<", "<=", ">", ">="]
 ArithOp: TypeAlias = OneOfNames["+", "-", "*", "/", "//", "%"]
-Function: TypeAlias = OneOfNames["abs", "min", "max", "hour", "weekday"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +220,16 @@ class Negate:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`abs` of one number; `min`, `max` of two or more; `hour` (0 to 23), `weekday` (Monday is 1) of a TIME, local."""
+    """A function of `rules.expressions.functions` over its arguments, unknown where any of them is.
 
-    name: Function
+    `duration` says that the number counts milliseconds, so that "10m" may stand beside it. Functions that are only
+    another way to write a node (`holds`, `known`, `default`) never become a `Call`.
+    """
+
+    name: str
     parts: tuple[Expr, ...]
     kind: Kind
+    duration: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,6 @@ from state.jit import part
 VISIT_MS_MAX = 30 * 60_000
 """A visit that nobody closed ends after this long, in event time."""
 
-TERMINAL, VISIT, OPEN, CAUSE = range(4)
-"""Slots of the built-in event type `visit`."""
-
 
 @part
 def at_desk(visit_ms: int, at_ms: int) -> bool:

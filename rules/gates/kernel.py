@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rules.gates.age import too_old
 from rules.gates.caps import cap_reached
-from rules.gates.channel import OPEN, VISIT, at_desk
+from rules.gates.channel import at_desk
 from rules.gates.eligibility import not_eligible
 from rules.gates.holdout import held_out
 from rules.gates.lists import on_list
@@ -21,11 +21,19 @@ from rules.gates.table import GateTable
 from state.contacts import RESERVED, SERVICE, ContactArrays, make_room, reserve, settle
 from state.jit import kernel, part
 from state.raw import uncounted
+from state.schema import (
+    DECISION_POSITION,
+    DECISION_ROW,
+    DECISION_RULE,
+    OUTCOME_STATE,
+    VISIT,
+    VISIT_NAME,
+    VISIT_OPEN,
+)
 
 # Numbers of `rules.gates.Gate`, as plain integers for the compiler; `tests` compares them.
 PASSED, PAUSED, STALE, ELIGIBILITY, LIST, HOLDOUT, OUTRANKED, CHANNEL_PAUSED = range(8)
 NO_VISIT, CHANNEL_FULL, CAP, CONTACTS_FULL = range(8, 12)
-TYPE_OUTCOME, TYPE_VISIT = 2, 3
 STATE_COMMITTED, STATE_REFUNDED = 1, 2
 
 
@@ -114,23 +122,23 @@ def decide(
 @part
 def apply_state_row(contacts: ContactArrays, rows: Rows, row: int) -> None:
     """Fold an outcome or a visit into the state of its subscriber."""
-    if rows.type[row] == TYPE_VISIT:
+    if rows.type[row] == VISIT:
         slot = rows.slot[row]
-        visit = rows.cells[VISIT, row] if (rows.present[row] >> VISIT) & 1 == 1 else 0
-        closing = (rows.present[row] >> OPEN) & 1 == 1 and rows.cells[OPEN, row] == 0
+        visit = rows.cells[VISIT_NAME, row] if (rows.present[row] >> VISIT_NAME) & 1 == 1 else 0
+        closing = (rows.present[row] >> VISIT_OPEN) & 1 == 1 and rows.cells[VISIT_OPEN, row] == 0
         if not closing:
             rows.visit_ms[slot], rows.visit[slot] = rows.at_ms[row], visit
         elif rows.visit[slot] == visit:
             rows.visit_ms[slot] = 0
         return
-    state = rows.cells[4, row]
+    state = rows.cells[OUTCOME_STATE, row]
     if state in (STATE_COMMITTED, STATE_REFUNDED):
         settle(
             contacts,
             rows.slot[row],
-            rows.cells[1, row],
-            rows.cells[2, row],
-            rows.cells[3, row],
+            rows.cells[DECISION_POSITION, row],
+            rows.cells[DECISION_ROW, row],
+            rows.cells[DECISION_RULE, row],
             state == STATE_REFUNDED,
         )
 

@@ -140,7 +140,7 @@ def test_who_is_put_on_a_list_is_left_alone_from_then_on(make: Make) -> None:
     engine = make(book=BOOK + '\n[lists.quiet]\nexcludes = "all"\n').start()
     numbers = engine.folder / "numbers.txt"
     numbers.write_text(f"+{FIRST}\n{FIRST + 1}\n")
-    gates = []
+    gates: list[tuple[str, ...]] = []
 
     def after(*words: str) -> None:
         done = engine.command("lists", *words)

@@ -62,7 +62,8 @@ async def test_a_close_ends_the_visit_that_it_names_at_the_desk(opened: str, clo
     arrivals = LocalArrivals(desk, Texts())
     for position, name in enumerate((opened, closed)):
         hashed = [hash_text(text.encode()) if text else 0 for text in ("t1", name)]
-        row = VisitRow(ANNA, *hashed, opened=position == 0, at_ms=NOW_MS + position)
+        terminal, visit = hashed
+        row = VisitRow(ANNA, terminal, visit, opened=position == 0, at_ms=NOW_MS + position)
         frame: Any = type("Frame", (), {"position": position, "visits": [row]})
         partition: Any = type("Partition", (), {"number": 0})
         arrivals.note(partition, [frame])

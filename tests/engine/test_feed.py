@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -249,7 +250,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
 
 def test_a_post_that_is_put_off_is_sent_again_and_a_refusal_is_told() -> None:
-    handler = type("Once", (Receiver,), {"seen": []})
+    handler: Any = type("Once", (Receiver,), {"seen": []})
     server = http.server.HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_a_process_that_cannot_be_started_is_a_clear_fault_and_the_next_book_is_
     with Loader() as loader:
         os.kill(loader.pid, signal.SIGKILL)
         with monkeypatch.context() as patch:
-            patch.setattr(loading.SpawnContext.Process, "start", refuse)
+            patch.setattr(SpawnProcess, "start", refuse)
             with pytest.raises(LoaderError, match=r"could not be started: .*unavailable"):
                 loader.compile(SHIPPED, None)
         assert loader.compile(SHIPPED, None).book.rules

@@ -8,13 +8,13 @@ from connectors.desk.desk import Desk
 from connectors.desk.queue import MemoryQueue
 from engine.counter.arrivals import LocalArrivals
 from state.batch import Row, from_rows
-from state.disk import SimulatedDisk
 from state.frame import Frame, FrameKind
 from state.hashing import hash_text
 from state.journal import Journal
 from state.log import Log
 from state.schema import make_schema
 from tests.connectors.desk.world import ANNA, BERT, desk_over
+from tests.fakes.disk import SimulatedDisk
 
 SCHEMA = make_schema((), ())
 NOW_MS = 1_700_000_000_000

@@ -12,8 +12,8 @@ from rules.load import load_text
 from state.batch import Row, from_rows
 from state.features import ColumnSpec
 from state.frame import Frame, FrameKind
-from state.store import MemoryStore
 from tests.engine.world import BASE_MS, BOOK
+from tests.fakes.store import MemoryStore
 
 COMPILED = compile_book(load_text({"book.toml": BOOK}))
 MEMORY, ROWS = 600, 100

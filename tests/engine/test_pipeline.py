@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,14 +12,14 @@ import pytest
 from engine.flow.fold import Appended
 from engine.flow.partition import Item
 from engine.flow.pipeline import Pipeline, StoppedError
-from state.batch import Row, from_rows, select
+from state.batch import Row, Value, from_rows, select
 from state.frame import FrameKind
 from state.hashing import partition_of, rows_by_partition
 from state.schema import make_schema
 
 SUBSCRIBER = 8613800000001
 WAIT_S = 10
-VISIT = {"terminal": "t", "visit": "v", "open": True, "cause": ""}
+VISIT: dict[str, Value] = {"terminal": "t", "visit": "v", "open": True, "cause": ""}
 
 
 class Stuck:
@@ -129,7 +130,7 @@ def test_every_partition_that_cannot_be_committed_is_told_the_first_ends_the_pip
     assert "partition 1 could not be committed either: disk 1 is gone" in caplog.text
 
 
-def promises(pipeline: Pipeline) -> dict[str, object]:
+def promises(pipeline: Pipeline) -> dict[str, Future[Any]]:
     visit = from_rows(make_schema((), ()), [Row("visit", SUBSCRIBER, 0, VISIT)])
     return {
         "ask": pipeline.ask(SUBSCRIBER, lambda one: one),
@@ -188,6 +189,6 @@ async def test_who_asks_and_goes_away_breaks_nothing() -> None:
     waiting.cancel()
     go_on.set()
 
-    assert (await asyncio.wrap_future(pipeline.ask(SUBSCRIBER, lambda one: one.name))) == "the partition"
+    assert (await asyncio.wrap_future(pipeline.ask(SUBSCRIBER, lambda one: vars(one)["name"]))) == "the partition"
     pipeline.stop()
     assert pipeline.failure is None

@@ -33,5 +33,5 @@ def taken_up_late(folder: Path) -> list[str]:
         return [name for name, _ in sorted(signatures() - before)]
 
 
-def test_a_flow_from_files_and_sockets_with_a_sweep_needs_no_kernel_that_the_warm_up_left_out(tmp_path):
+def test_a_flow_from_files_and_sockets_with_a_sweep_needs_no_kernel_that_the_warm_up_left_out(tmp_path: Path) -> None:
     assert isolated(taken_up_late, tmp_path) == []

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from state.schema import Kind
+from tests.rules.expressions.grammar import closed_over, local_times
+
 TEXTS = ("a", "b", "c", "长途", "", "d e", "é", "g" * 40)
 SERVICES = ("12593", "ring", "news", "wap")
 LISTS = ("vip", "silent", "staff", "l4", "l5", "l6", "l7", "l8", "l9")
@@ -149,7 +152,7 @@ class Writer:
 
     def name(self, kind: str) -> str:
         """A name of a kind; there is one of each among the attributes."""
-        built_in = {"int": ["hour()", "weekday()"], "time": ["at", "logged", "at"]}
+        built_in = {"int": [f"{one}()" for one in local_times()], "time": ["at", "logged", "at"]}
         if self.random.random() < 0.1:
             return self.random.choice(built_in.get(kind, self.names.by_kind[kind]))
         return self.random.choice(self.names.by_kind[kind])
@@ -167,10 +170,9 @@ class Writer:
                 return f"({left} {self.random.choice(['//', '%'])} {right})"
             case 3:
                 return f"(-{left})"
-            case 4:
-                return f"abs({left})"
-            case 5:
-                return f"{self.random.choice(['min', 'max'])}({left}, {self.number(depth - 1)})"
+            case 4 | 5:
+                name, count = self.random.choice(closed_over(Kind.INT))
+                return f"{name}({', '.join([left, *(self.number(depth - 1) for _ in range(count - 1))])})"
             case 6:
                 return f"default({left}, {self.random.choice([0, 5, self.number(depth - 1)])})"
             case _:
@@ -187,7 +189,8 @@ class Writer:
             case 2:
                 return f"({self.number(1)} / {self.number(1)})"
             case _:
-                return f"{self.random.choice(['min', 'max'])}({left}, {self.number(1)})"
+                name, count = self.random.choice(closed_over(Kind.FLOAT))
+                return f"{name}({', '.join([left, *(self.number(1) for _ in range(count - 1))])})"
 
     def time(self) -> str:
         name = self.name("time")

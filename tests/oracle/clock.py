@@ -42,8 +42,3 @@ class Zone:
     def month(self, at_ms: int) -> int:
         today = date.fromordinal(date(1970, 1, 1).toordinal() + self.day(at_ms))
         return today.year * 12 + today.month
-
-    def hour_and_weekday(self, at_ms: int) -> tuple[int, int]:
-        """As `hour()` and `weekday()` say them: Monday is 1."""
-        wall = self.wall_ms(at_ms)
-        return wall // HOUR_MS % 24, (wall // DAY_MS + 3) % 7 + 1

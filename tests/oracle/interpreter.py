@@ -271,7 +271,7 @@ class Moment:
     def holds(self, expr: Expr) -> bool:
         """Whether a condition is true, and not false or unknown; all parts of an `and` must be."""
         parts = expr.parts if isinstance(expr, And) else (expr,)
-        return all(evaluate(part, self._seen, self._zone.hour_and_weekday) is True for part in parts)
+        return all(evaluate(part, self._seen, self._zone.wall_ms) is True for part in parts)
 
 
 def read_under(row: Row, written: Schema, schema: Schema) -> Row | None:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,22 +22,23 @@ pytestmark = pytest.mark.parts
 
 
 @pytest.fixture(scope="module")
-def compose():
+def compose() -> dict[str, Any]:
     if importlib.util.find_spec("check_jsonschema") is None:
         missing("check-jsonschema (.ci/setup --tests installs it)")
     from ruamel.yaml import YAML  # noqa: PLC0415 comes with check-jsonschema
 
-    return YAML(typ="safe").load(FILE)
+    file: dict[str, Any] = YAML(typ="safe").load(FILE)
+    return file
 
 
-def test_the_file_follows_the_compose_specification(compose):
+def test_the_file_follows_the_compose_specification(compose: dict[str, Any]) -> None:
     words = ["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_command_of_ours_parses_and_its_settings_are_ours(compose):
+def test_every_command_of_ours_parses_and_its_settings_are_ours(compose: dict[str, Any]) -> None:
     ours = {name: one["command"] for name, one in compose["services"].items() if one["image"].startswith("opportune:")}
     agents = set()
     for words in ours.values():
@@ -52,16 +54,17 @@ def test_every_command_of_ours_parses_and_its_settings_are_ours(compose):
     assert len(ours) == 4
 
 
-def test_images_are_pinned_users_are_not_root_and_ports_are_this_machine_s(compose):
+def test_images_are_pinned_users_are_not_root_and_ports_are_this_machine_s(compose: dict[str, Any]) -> None:
     for name, one in compose["services"].items():
         assert PINNED.fullmatch(one["image"]), name
         assert one["user"] not in {"root", "0", "0:0"}, name
         assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ())), name
         assert "healthcheck" in one, name
-    assert PINNED.fullmatch(re.search(r"^FROM (\S+)$", (OPERATIONS / "Dockerfile").read_text(), re.MULTILINE)[1])
+    (image,) = re.findall(r"^FROM (\S+)$", (OPERATIONS / "Dockerfile").read_text(), re.MULTILINE)[:1]
+    assert PINNED.fullmatch(image)
 
 
-def test_what_is_mounted_and_named_is_there(compose):
+def test_what_is_mounted_and_named_is_there(compose: dict[str, Any]) -> None:
     volumes, secrets, configs = (set(compose[name]) for name in ("volumes", "secrets", "configs"))
     read = (OPERATIONS / "cluster.toml").read_text()
     for name, one in compose["services"].items():

@@ -19,7 +19,7 @@ BASE = (FOLDER / "_base.toml").read_text()
 FILES = sorted(path for path in FOLDER.glob("*.toml") if not path.name.startswith("_"))
 MARK = "# expect: "
 
-ELSEWHERE = {Code.UNREADABLE, Code.EMPTY_BOOK, Code.ID_COLLISION, Code.BAD_ZONE}
+ELSEWHERE = {Code.UNREADABLE, Code.EMPTY_BOOK, Code.BAD_ZONE}
 
 
 def faults_of(path: Path) -> list[Diagnostic]:
@@ -121,13 +121,27 @@ def test_an_empty_or_missing_folder_is_not_a_book(tmp_path: Path) -> None:
         load_book(tmp_path / "nowhere")
 
 
-def test_names_whose_numbers_collide_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rules.catalogue.stable_id", lambda name: 7)
+def test_a_collision_of_numbers_shows_the_place_of_both_names() -> None:
+    faults = faults_of(FOLDER / "id_collision.toml")
 
-    with pytest.raises(BookErrors) as caught:
-        load_text({"a.toml": "[channels.sms]\n[channels.desk]\n[campaigns.a]\n[campaigns.b]\n"})
+    assert [fault.label for fault in faults] == [
+        "the other at id_collision.toml:1:2",
+        "the other at id_collision.toml:6:2",
+        "the other at id_collision.toml:10:2",
+        "the other at id_collision.toml:15:6",
+    ]
 
-    assert [fault.code for fault in caught.value.diagnostics] == [Code.ID_COLLISION, Code.ID_COLLISION]
+
+def test_rules_of_different_files_whose_numbers_collide_are_refused_at_every_reading() -> None:
+    text = '[[rule]]\nid = "rule-{}"\non = "call"\nchannels = ["desk"]\n'
+    files = {"_base.toml": BASE, "a.toml": text.format(9434), "b.toml": text.format(27884)}
+
+    for _ in range(2):  # the second reading takes compiled rules from the first
+        with pytest.raises(BookErrors, match=r"rules `rule-9434` and `rule-27884`.*702527443") as caught:
+            load_text(files)
+        assert [(fault.code, fault.place.file, fault.label) for fault in caught.value.diagnostics] == [
+            (Code.ID_COLLISION, "b.toml", "the other at a.toml:2:6")
+        ]
 
 
 def test_a_thousand_faults_are_all_kept_and_the_first_fifty_printed() -> None:

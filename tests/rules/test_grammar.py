@@ -4,13 +4,14 @@ import re
 import textwrap
 
 import pytest
+from pydantic import BaseModel
 
 import rules
 from rules import shape
 from rules.load import load_text
 
 GRAMMAR = rules.__doc__ or ""
-SECTIONS = {
+SECTIONS: dict[str, type[BaseModel]] = {
     "[book]": shape.BookShape,
     "[events.NAME]": shape.EventShape,
     "[lists.ID]": shape.ListShape,

@@ -105,7 +105,7 @@ enabled = false
     assert made.campaigns["autumn"].holdout_ppm == 25_000
     assert made.channels["counter"].per_event_max == 2
     assert made.offers["mms"].requires == ("12593",)
-    values = {"offer.title": "彩信", "at": 1225760400000}
+    values: dict[str, int | str] = {"offer.title": "彩信", "at": 1225760400000}
     assert rule.texts["sms"].render(values, ZoneInfo("Asia/Shanghai")) == "彩信  09:00"
 
 

@@ -8,11 +8,12 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from typing import Any
 
 from engine.book.compiled import CompiledBook, compile_book
 from rules.load import load_text
 
-Fields = Mapping[str, int | float | str]
+Fields = Mapping[str, Any]
 
 ZONE = "Asia/Shanghai"
 
@@ -40,7 +41,7 @@ class Choices:
     per_event: int = 1
 
 
-_OPTIONS: Mapping[str, tuple[object, ...]] = {
+_OPTIONS: Mapping[str, tuple[Any, ...]] = {
     "panes": (5, 10),
     "burst": (True, False),
     "today": (True, False),

@@ -24,11 +24,13 @@ from rules.gates import Gate
 from rules.model import Cap, Rule
 from state.batch import Batch
 from state.columns import Table
+from state.contact_packing import pack_contacts, packed_bytes
+from state.contacts import Contacts
 from state.decisions import DecisionBatch, Outcome, OutcomeState, decision_id
 from state.frame import Frame
 from state.hashing import hash_text, partition_of
 from state.schema import OUTCOME, Kind
-from state.store import MemoryStore
+from tests.fakes.store import MemoryStore
 from tests.simulation.books import PLAIN, Fields
 from tests.simulation.life import DEDUPE_WINDOW_MS, ROOT, Life, Size
 from tests.simulation.machine import Machine
@@ -361,7 +363,7 @@ class Judges:
         self._check_contacts(partition, twin, here, there, what)
 
     def _check_contacts(self, partition: Partition, twin: Twin, here: Any, there: Any, what: str) -> None:
-        if not np.array_equal(partition.contacts.pack(here), twin.contacts.pack(there)):
+        if not np.array_equal(packed(partition.contacts, here), packed(twin.contacts, there)):
             for mine, clean in zip(here.tolist(), there.tolist(), strict=True):
                 left, right = partition.contacts.of(mine), twin.contacts.of(clean)
                 hold(left == right, "state equals a clean fold", f"{what}: contacts {left} {right}")
@@ -423,8 +425,8 @@ class Judges:
         for sent in self.traffic.sent:
             for line in sent.lines if sent.acknowledged or finished else ():
                 letters = unplaced[line.raw[:2048]]
-                ends = self.rows.get(line.n, 0) + letters
-                hold(ends >= 1, "an acknowledged line is kept", f"line {line.n}")
+                count = self.rows.get(line.n, 0) + letters
+                hold(count >= 1, "an acknowledged line is kept", f"line {line.n}")
                 hold((letters == 0) or line.fate != "row", "a good line is no dead letter", f"line {line.n}")
 
     # Sending.
@@ -496,6 +498,13 @@ def fields_of(batch: Batch, row: int) -> dict[str, int | float | str]:
             else:
                 found[field.name] = int(cell)
     return found
+
+
+def packed(contacts: Contacts, slots: Any) -> Any:
+    """Return the contacts of slots as the bytes that a page has of them."""
+    out = np.empty(packed_bytes(contacts.arrays, slots), np.uint8)
+    pack_contacts(contacts.arrays, slots, out)
+    return out
 
 
 def number_of(batch: Batch, row: int) -> int | None:

@@ -33,7 +33,7 @@ from engine.flow.tickets import Ticket
 from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 from rules.model import Book
-from state.batch import Row, from_rows, select
+from state.batch import Row, Value, from_rows, select
 from state.disk import Disk
 from state.frame import FrameKind
 from state.hashing import rows_by_partition
@@ -280,7 +280,7 @@ class Life:
 def outcome_row(report: Report, now_ms: int) -> Row:
     """Return the event that says what became of a decision."""
     partition, position, row, rule = report.decision_id.split("-")
-    values = {
+    values: dict[str, Value] = {
         "partition": int(partition), "position": int(position), "row": int(row), "rule": int(rule, 16),
         "state": int(report.state), "gateway": report.gateway, "error": report.error,
     }  # fmt: skip

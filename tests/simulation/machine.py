@@ -8,8 +8,10 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from state.disk import DiskFullError, SimulatedDisk
-from state.store import MemoryStore, Write
+from state.disk import DiskFullError
+from state.store import Write
+from tests.fakes.disk import SimulatedDisk
+from tests.fakes.store import MemoryStore
 
 STORE = Path("/sim/pages/store")
 

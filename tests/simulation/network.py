@@ -34,6 +34,14 @@ class SimulatedDoor:
         """Return how many more it takes now."""
         return max(0, self.room_max - self.busy) if self.up else 0
 
+    def hold(self, parts: int) -> None:
+        """Not used: the world hands sends over itself."""
+        raise AssertionError(f"{self.name} {parts}")
+
+    def let_go(self, parts: int) -> None:
+        """Not used: the world hands sends over itself."""
+        raise AssertionError(f"{self.name} {parts}")
+
     async def send(self, what: Decided, now_ms: int) -> Outcome:
         """Not used: the world hands sends over itself."""
         raise AssertionError(f"{self.name} {what.decision_id} {now_ms}")

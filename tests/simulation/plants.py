@@ -21,10 +21,8 @@ from state.contacts import remove_entry
 from state.decisions import DecisionBatch, OutcomeState
 from state.dedupe import Dedupe
 from state.flusher import Flusher, Recovered
-from state.schema import OUTCOME
+from state.schema import OUTCOME, OUTCOME_STATE
 from tests.simulation.machine import Machine
-
-_STATE_SLOT = 4
 
 
 @contextmanager
@@ -63,7 +61,7 @@ def refunded_twice() -> Iterator[None]:
 
     def fold_and_refund(self: Decider, position: int, append_ms: int, batch: Any, number: Any, slots: Any) -> Any:
         records: DecisionBatch | None = fold(self, position, append_ms, batch, number, slots)
-        refunds = (batch.type == OUTCOME) & (batch.cells[_STATE_SLOT] == OutcomeState.REFUNDED)
+        refunds = (batch.type == OUTCOME) & (batch.cells[OUTCOME_STATE] == OutcomeState.REFUNDED)
         for slot in slots[refunds].tolist():
             block = int(self.contacts.arrays.block[slot])
             if self.contacts.arrays.size[block] > 0:

@@ -67,7 +67,7 @@ class Traffic:
     def load(self, now_ms: int) -> None:
         """Write the profiles of the whole population into the first file."""
         for subscriber in self.subscribers:
-            values = {"name": f"N{subscriber % 1000}", "services": self._services()}
+            values: dict[str, object] = {"name": f"N{subscriber % 1000}", "services": self._services()}
             self._to_file(self.files[0], self._line("profile", subscriber, now_ms, values, "row"))
 
     def write(self, now_ms: int) -> None:

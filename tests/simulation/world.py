@@ -16,7 +16,7 @@ from connectors.contract import State
 from engine.dispatch.model import Action, Scope
 from engine.flow.partition import Item
 from engine.flow.tickets import Ticket
-from state.batch import Row
+from state.batch import Row, Value
 from state.disk import DiskFullError
 from state.frame import FrameKind
 from tests.simulation.books import Choices, book_of, changed
@@ -242,7 +242,12 @@ class World:
         ticket.future.add_done_callback(lambda _: setattr(sent, "acknowledged", True))
 
     def _visit(self) -> None:
-        values = {"terminal": "hall1-1", "visit": f"v{self.step}", "open": self.chance.random() < 0.8, "cause": ""}
+        values: dict[str, Value] = {
+            "terminal": "hall1-1",
+            "visit": f"v{self.step}",
+            "open": self.chance.random() < 0.8,
+            "cause": "",
+        }
         self.life.append([Row("visit", self.chance.choice(self.traffic.lively), self.now_ms, values)])
 
     def _tick(self) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from state.contact_packing import pack_contacts, packed_bytes, unpack_contacts
 from state.contacts import COMMITTED, RESERVED, SERVICE, Contacts, make_room, reserve, settle
 
 SLOTS = 6
@@ -70,8 +71,9 @@ def test_contacts_are_those_of_plain_lists_after_any_steps(made: list[tuple[Any,
         else:
             (moved,) = values
             some = np.array(moved, np.int32)
-            packed = contacts.pack(some)
-            assert contacts.unpack(packed, 0, some) == len(packed)
+            packed = np.empty(packed_bytes(contacts.arrays, some), np.uint8)
+            pack_contacts(contacts.arrays, some, packed)
+            assert unpack_contacts(contacts.arrays, packed, 0, some) == len(packed)
 
     assert [contacts.of(slot) for slot in range(SLOTS)] == model.of
     assert [int(contacts.arrays.floor_ms[contacts.arrays.block[slot]]) for slot in range(SLOTS)] == model.floor

@@ -76,12 +76,14 @@ def streams(draw: st.DrawFn, is_float: bool, window: tuple[str, int, int]) -> li
         if is_float
         else st.integers(-3, 3) | st.integers(-(2**63), 2**63 - 1)
     )
-    value = st.integers(0, 25) if draw(st.booleans()) else values
+    value: st.SearchStrategy[Value] = st.integers(0, 25) if draw(st.booleans()) else values
     rows: list[tuple[int, int, int, Value]] = []
     for _ in range(draw(st.integers(1, 40))):
         now += draw(st.sampled_from([0, 0, 1, step // 3, step, 2 * step + 7, 40 * step]))
         late = draw(st.sampled_from([0, 0, 0, 1, step // 2, step, 3 * step, 50 * step]))
-        at_ms = rows[draw(st.integers(0, len(rows) - 1))][2] if rows and draw(st.booleans()) else max(now - late, 1)
+        at_ms = (
+            rows[draw(st.integers(0, len(rows) - 1))][2] if rows and bool(draw(st.booleans())) else max(now - late, 1)
+        )
         rows.append((draw(st.integers(0, SUBSCRIBERS - 1)), draw(st.integers(0, 1)), at_ms, draw(value)))
     return rows
 
@@ -119,10 +121,11 @@ def test_reading_changes_no_state(kind: str, data: st.DataObject) -> None:
     rows = data.draw(streams(False, window))
     spec = FeatureSpec(kind, Kind.INT, window[0], window_ms=window[1], panes=window[2])
     with_reads, without = Folded(spec), Folded(spec)
-    columns = [list(column) for column in zip(*rows, strict=True)]
+    columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
+    at, updates_of, moments, values = columns
 
-    with_reads.fold(*columns)
-    without.fold(*columns, rows=[row for row, updates in enumerate(columns[1]) if updates])
+    with_reads.fold(at, updates_of, moments, values)
+    without.fold(at, updates_of, moments, values, rows=[row for row, updates in enumerate(columns[1]) if updates])
 
     assert all(np.array_equal(*pair) for pair in zip(with_reads.arrays, without.arrays, strict=True))
 

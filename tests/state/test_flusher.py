@@ -7,22 +7,26 @@ that loses what was not durable.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import orjson
 import pytest
 
-from state import flusher as flusher_module
+from state import recovery
 from state.columns import Table
 from state.contacts import Contacts, make_room, reserve
 from state.disk import DiskFullError
 from state.features import ColumnSpec
-from state.flusher import Flusher
-from state.pages import PageError
-from state.store import MemoryStore, RocksStore
+from state.flusher import Flusher, Recovered
+from state.page_writer import PageWriter, RedoPoint
+from state.pages import PageError, Pages
+from state.store import RocksStore, Store
+from tests.fakes.store import MemoryStore
 
 SPECS = [ColumnSpec("int64", 2), ColumnSpec("int32", 1)]
 MASK = 0x7FFFFFFF
@@ -59,7 +63,7 @@ class Reference:
             if value % 5 == 0:
                 self.contacts.setdefault(subscriber, []).append(position)
 
-    def state(self) -> dict[int, object]:
+    def state(self) -> dict[int, Any]:
         blank = (0, 0, 0)
         return {
             s: ({k: row.get(k, blank) for k in self.columns.items()}, self.contacts.get(s, [])[-4:])
@@ -70,7 +74,7 @@ class Reference:
 class Life:
     """A process from its start to its crash."""
 
-    def __init__(self, store, memory: int) -> None:
+    def __init__(self, store: Store, memory: int) -> None:
         self.table, self.contacts = Table(64 * 8), Contacts(64 * 8, 4)
         self.memory = memory
         self.columns: dict[str, int] = {}
@@ -79,7 +83,7 @@ class Life:
         self.flusher = Flusher(0, self.table, self.contacts, store, self.snapshot)
         self.stamps: np.ndarray | None = None
 
-    def snapshot(self):
+    def snapshot(self) -> dict[str, object]:
         return {"columns": self.columns, "total": self.total}
 
     def recover(self) -> int:
@@ -166,7 +170,8 @@ def random_frame(chance: random.Random, position: int) -> Frame:
 def run_world(seed: int) -> None:
     """Three to six lives over one log; after every redo, and at the end of a life, the state is a clean fold."""
     chance = random.Random(seed)
-    store, log, durable = MemoryStore(), [], 0
+    store, durable = MemoryStore(), 0
+    log: list[Frame] = []
     memory, pace = chance.choice((70, 150, 500)), chance.choice((0.2, 0.5, 3))
     for _ in range(chance.randint(3, 7)):
         life = Life(store, memory)
@@ -210,7 +215,7 @@ def assert_clean_fold(life: Life, log: list[Frame]) -> None:
 
 
 @pytest.mark.parametrize("block", range(3))
-def test_after_every_crash_pages_and_redo_are_a_clean_fold_of_the_log(block):
+def test_after_every_crash_pages_and_redo_are_a_clean_fold_of_the_log(block: int) -> None:
     for seed in (*range(block * 25, block * 25 + 25), *OLD_FINDS):
         try:
             run_world(seed)
@@ -221,7 +226,7 @@ def test_after_every_crash_pages_and_redo_are_a_clean_fold_of_the_log(block):
 def stamps_ignored(patch: pytest.MonkeyPatch) -> None:
     real = Flusher.recover
 
-    def recover(self):
+    def recover(self: Flusher) -> Recovered:
         found = real(self)
         found.slot_stamps[:] = -1
         return found
@@ -230,37 +235,36 @@ def stamps_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def pages_stamped_later(patch: pytest.MonkeyPatch) -> None:
-    real = flusher_module.Pages.pack
-    patch.setattr(
-        flusher_module.Pages, "pack", lambda self, pages, position, stamps: real(self, pages, position + 1, stamps)
-    )
+    real = Pages.pack
+    patch.setattr(Pages, "pack", lambda self, pages, position, stamps: real(self, pages, position + 1, stamps))
 
 
 def pages_written_before_they_are_durable(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Flusher, "_ready", lambda self: bool(self._jobs))
+    patch.setattr(PageWriter, "_ready", lambda self: bool(self._jobs))
 
 
 def redo_from_the_end_of_the_sweep(patch: pytest.MonkeyPatch) -> None:
-    real = Flusher._put
+    real = PageWriter.enqueue
 
-    def put(self, job):
-        if job.sweep is not None:
-            job.sweep.start = job.position
-            job.writes = [(job.writes[0][0], orjson.dumps((job.position + 1, orjson.loads(job.writes[0][1])[1])))]
+    def enqueue(self: PageWriter, job: Any) -> None:
+        if job.redo is not None:
+            record = orjson.dumps((job.position + 1, orjson.loads(job.writes[0][1])[1]))
+            job.redo = RedoPoint(job.position + 1, record)
+            job.writes = [(job.writes[0][0], record)]
         real(self, job)
 
-    patch.setattr(Flusher, "_put", put)
+    patch.setattr(PageWriter, "enqueue", enqueue)
 
 
 def slots_ahead_forgotten(patch: pytest.MonkeyPatch) -> None:
-    real = flusher_module.Pages.pack
-    patch.setattr(flusher_module.Pages, "pack", lambda self, pages, position, stamps: real(self, pages, position))
+    real = Pages.pack
+    patch.setattr(Pages, "pack", lambda self, pages, position, stamps: real(self, pages, position))
 
 
 def new_subscribers_take_their_pages_stamp(patch: pytest.MonkeyPatch) -> None:
     real = Flusher.recover
 
-    def recover(self):
+    def recover(self: Flusher) -> Recovered:
         found = real(self)
         pages = found.slot_stamps.reshape(-1, 64)
         pages[:] = pages.max(axis=1, keepdims=True)
@@ -271,7 +275,7 @@ def new_subscribers_take_their_pages_stamp(patch: pytest.MonkeyPatch) -> None:
 
 
 def tombstones_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Flusher, "_apply_tombstones", lambda self: None)
+    patch.setattr(recovery, "apply_tombstones", lambda *_: None)
 
 
 def tombstones_outlive_the_flush_of_their_page(patch: pytest.MonkeyPatch) -> None:
@@ -287,10 +291,14 @@ def sleepers_lose_what_was_not_flushed(patch: pytest.MonkeyPatch) -> None:
 
 
 def columns_known_by_fingerprint_alone(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Life, "redone", lambda self: self.flusher.redo_done() or setattr(self, "stamps", None))
+    def redone(self: Life) -> None:
+        self.flusher.redo_done()
+        self.stamps = None
+
+    patch.setattr(Life, "redone", redone)
     real = Life.fold
 
-    def fold(self, position, frame):
+    def fold(self: Life, position: int, frame: Frame) -> None:
         if frame.book is not None:
             born = dict(self.table.keys())
             self.columns = {name: born.get(name, position) for name in frame.book} | {
@@ -316,7 +324,7 @@ BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
-def test_each_planted_bug_is_found(bug, monkeypatch):
+def test_each_planted_bug_is_found(bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     bug(monkeypatch)
     for seed in range(150):
         try:
@@ -326,7 +334,7 @@ def test_each_planted_bug_is_found(bug, monkeypatch):
     pytest.fail("not found within 150 seeds")
 
 
-def test_with_events_coming_steadily_redo_stays_within_the_recovery_target():
+def test_with_events_coming_steadily_redo_stays_within_the_recovery_target() -> None:
     """Events behind `redo_from` never cost more than the target leaves after loading, whatever a frame carries."""
     for rows in (7, 100, 2000):
         table, contacts = Table(64 * 40), Contacts(64 * 40, 4)
@@ -349,7 +357,7 @@ def test_with_events_coming_steadily_redo_stays_within_the_recovery_target():
         assert furthest <= (1.5 - 2500 / 5_000) * 20_000 + 2 * rows
 
 
-def test_a_finished_flusher_leaves_nothing_to_redo():
+def test_a_finished_flusher_leaves_nothing_to_redo() -> None:
     store = MemoryStore()
     life = Life(store, 100)
     life.recover()
@@ -362,25 +370,26 @@ def test_a_finished_flusher_leaves_nothing_to_redo():
     life.flusher.finish(39)
     life.flusher.durable(39)
     life.flusher.close(drain=True)
-    store.crash(SimpleNamespace(randint=lambda *_: 0))  # it keeps nothing that was not flushed
+    nothing: Any = SimpleNamespace(randint=lambda *_: 0)
+    store.crash(nothing)  # it keeps nothing that was not flushed
     again = Life(store, 100)
     assert again.recover() == 40
     again.redone()
     assert_clean_fold(again, log)
 
 
-def test_the_writer_thread_carries_everything_into_rocksdb_and_back(tmp_path):
+def test_the_writer_thread_carries_everything_into_rocksdb_and_back(tmp_path: Path) -> None:
     """Also while the store asks to come back later, which every third batch does here."""
 
     class Reluctant(RocksStore):
         calls = 0
 
-        def write(self, batch):
+        def write(self, batch: Sequence[tuple[bytes, bytes | None]]) -> bool:
             self.calls += 1
             return self.calls % 3 != 0 and super().write(batch)
 
     chance, log = random.Random(9), []
-    store = Reluctant(tmp_path / "store")
+    store: RocksStore = Reluctant(tmp_path / "store")
     life = Life(store, 100)
     life.recover()
     life.redone()
@@ -406,9 +415,9 @@ def test_the_writer_thread_carries_everything_into_rocksdb_and_back(tmp_path):
     store.close()
 
 
-def test_a_writer_that_failed_says_so_at_the_next_step_and_at_the_end():
+def test_a_writer_that_failed_says_so_at_the_next_step_and_at_the_end() -> None:
     class Full(MemoryStore):
-        def write(self, batch):
+        def write(self, batch: Sequence[tuple[bytes, bytes | None]]) -> bool:
             raise DiskFullError("write store: no room left on the disk")
 
     life = Life(Full(), 100)
@@ -417,14 +426,16 @@ def test_a_writer_that_failed_says_so_at_the_next_step_and_at_the_end():
     life.flusher.start()
     life.flusher.step(0, 1)
     life.flusher.durable(0)
-    life.flusher._thread.join(10)
+    thread = life.flusher._writer._thread
+    assert thread is not None
+    thread.join(10)
     with pytest.raises(DiskFullError, match="no room left"):
         life.flusher.step(0, 0)
     with pytest.raises(DiskFullError, match="no room left"):
         life.flusher.close()
 
 
-def test_a_table_too_small_for_what_is_stored_is_refused_with_both_numbers():
+def test_a_table_too_small_for_what_is_stored_is_refused_with_both_numbers() -> None:
     store = MemoryStore()
     flusher = Flusher(0, Table(640), Contacts(640, 4), store, dict)
     flusher.recover()
@@ -438,7 +449,7 @@ def test_a_table_too_small_for_what_is_stored_is_refused_with_both_numbers():
         small.recover()
 
 
-def test_partitions_share_a_store_without_seeing_each_other():
+def test_partitions_share_a_store_without_seeing_each_other() -> None:
     store = MemoryStore()
     flushers = [Flusher(number, Table(64), Contacts(64, 4), store, lambda: {"a": 1}) for number in (0, 1, 256)]
     for number, flusher in enumerate(flushers):
@@ -457,7 +468,7 @@ def test_partitions_share_a_store_without_seeing_each_other():
         assert again.sleeping == 4
 
 
-def test_a_column_that_was_widened_between_two_flushes_keeps_the_rows_of_both():
+def test_a_column_that_was_widened_between_two_flushes_keeps_the_rows_of_both() -> None:
     store = MemoryStore()
     narrow, wide = [ColumnSpec("int32", 8)], [ColumnSpec("int32", 16)]
     table, flusher = blank(store)

@@ -1,16 +1,19 @@
 """What a later release wrote is never guessed at, what the release before wrote is read, and garbage is garbage."""
 
+from collections.abc import Callable
+
 import pytest
 
 from state import formats
 from state.decisions import decode as decode_decisions
 from state.formats import NewerFormatError
 from state.frame import Frame, FrameError, FrameKind, decode, encode
+from state.schema import Schema
 
-NO_SCHEMAS = {}.__getitem__
+NO_SCHEMAS: Callable[[str], Schema] = dict[str, Schema]().__getitem__
 
 
-def test_a_frame_of_the_next_release_is_told_from_garbage(monkeypatch):
+def test_a_frame_of_the_next_release_is_told_from_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = encode(Frame(FrameKind.TICK, 7))
     monkeypatch.setattr(formats, "FORMAT", 2)
     theirs = encode(Frame(FrameKind.TICK, 8))
@@ -23,14 +26,14 @@ def test_a_frame_of_the_next_release_is_told_from_garbage(monkeypatch):
         decode(b"OPFx" + theirs[4:], NO_SCHEMAS)
 
 
-def test_decisions_of_the_next_release_are_told_from_garbage():
+def test_decisions_of_the_next_release_are_told_from_garbage() -> None:
     with pytest.raises(NewerFormatError, match="a record DEC has format=2"):
         decode_decisions(b"DEC2" + bytes(60))
     with pytest.raises(ValueError, match="magic=b'DECK' must be b'DEC1'"):
         decode_decisions(b"DECK" + bytes(60))
 
 
-def test_what_two_releases_ago_wrote_is_no_record_of_ours(monkeypatch):
+def test_what_two_releases_ago_wrote_is_no_record_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     old = encode(Frame(FrameKind.TICK, 7))
     monkeypatch.setattr(formats, "FORMAT", 3)
     monkeypatch.setattr(formats, "OLDEST", 2)

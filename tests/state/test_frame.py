@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from state.batch import Batch, empty
 from state.frame import ROWS_MAX, Encoder, Frame, FrameError, FrameKind, decode, encode
-from state.schema import EventType, Field, Kind, make_schema
+from state.schema import EventType, Field, Kind, Schema, make_schema
 
 SCHEMA = make_schema(
     (Field("name", Kind.STRING), Field("age", Kind.INT)),
@@ -55,14 +55,14 @@ def assert_same(left: Batch | None, right: Batch | None) -> None:
     assert left.strings == right.strings
 
 
-def schema_of(fingerprint: str):
+def schema_of(fingerprint: str) -> Schema:
     assert fingerprint == SCHEMA.fingerprint
     return SCHEMA
 
 
 @settings(max_examples=200, deadline=None)
 @given(seed=st.integers(0, 2**32), n=st.one_of(st.integers(0, 40), st.sampled_from([300, 5000])))
-def test_every_batch_reads_back_as_it_was_written(seed, n):
+def test_every_batch_reads_back_as_it_was_written(seed: int, n: int) -> None:
     batch = random_batch(seed, n)
     frame = Frame(FrameKind.EVENTS, 17 + seed, batch, {"file:日": seed, "b": 0}, dedupe=bool(seed & 1))
     back = decode(encode(frame), schema_of)
@@ -73,19 +73,19 @@ def test_every_batch_reads_back_as_it_was_written(seed, n):
 
 
 @pytest.mark.parametrize("kind", [FrameKind.TICK, FrameKind.ACTIVATION, FrameKind.CONTROL])
-def test_frames_without_events_carry_their_payload(kind):
+def test_frames_without_events_carry_their_payload(kind: FrameKind) -> None:
     back = decode(encode(Frame(kind, -5, payload=b'{"a":1}\0\xff')), schema_of)
     assert (back.kind, back.append_ms, back.batch, back.sources, back.payload) == (kind, -5, None, {}, b'{"a":1}\0\xff')
 
 
-def test_one_encoder_serves_frames_of_every_size_one_after_the_other():
+def test_one_encoder_serves_frames_of_every_size_one_after_the_other() -> None:
     encoder = Encoder()
     for seed, n in enumerate([5, 20_000, 0, 1, 300, 20_001]):
         batch = random_batch(seed, n)
         assert_same(batch, decode(bytes(encoder.encode(Frame(FrameKind.EVENTS, 0, batch))), schema_of).batch)
 
 
-def test_cells_that_a_row_does_not_know_read_back_as_zero():
+def test_cells_that_a_row_does_not_know_read_back_as_zero() -> None:
     batch = random_batch(3, 50)
     batch.cells[:] = 77
     batch.present[:] = 0
@@ -94,7 +94,7 @@ def test_cells_that_a_row_does_not_know_read_back_as_zero():
     assert not back.cells.any()
 
 
-def test_known_bits_beyond_a_types_fields_are_left_out():
+def test_known_bits_beyond_a_types_fields_are_left_out() -> None:
     batch = random_batch(3, 50)
     batch.type[:] = SCHEMA.code("blank")
     batch.present[:] = 0b1011
@@ -103,7 +103,7 @@ def test_known_bits_beyond_a_types_fields_are_left_out():
     assert not back.present.any()
 
 
-def test_an_operators_batch_takes_less_than_25_bytes_an_event():
+def test_an_operators_batch_takes_less_than_25_bytes_an_event() -> None:
     rng = np.random.default_rng(1)
     batch = empty(SCHEMA, 8000)
     batch.type[:] = SCHEMA.code("call")
@@ -117,7 +117,7 @@ def test_an_operators_batch_takes_less_than_25_bytes_an_event():
     assert len(encode(Frame(FrameKind.EVENTS, 0, batch))) < 25 * 8000
 
 
-def test_a_row_of_an_unknown_type_or_too_many_rows_are_refused():
+def test_a_row_of_an_unknown_type_or_too_many_rows_are_refused() -> None:
     batch = random_batch(1, 3)
     batch.type[1] = 200
     with pytest.raises(ValueError, match="type of a row=200 must be < 8"):
@@ -133,7 +133,9 @@ def test_a_row_of_an_unknown_type_or_too_many_rows_are_refused():
     flips=st.lists(st.tuples(st.integers(0, 1 << 30), st.integers(1, 255)), min_size=1, max_size=8),
     cut=st.integers(0, 40),
 )
-def test_broken_bytes_are_refused_or_read_as_some_frame_but_never_fall(seed, flips, cut):
+def test_broken_bytes_are_refused_or_read_as_some_frame_but_never_fall(
+    seed: int, flips: list[tuple[int, int]], cut: int
+) -> None:
     data = bytearray(encode(Frame(FrameKind.EVENTS, 1, random_batch(seed, seed % 60), {"a": 1})))
     for place, bits in flips:
         data[place % len(data)] ^= bits
@@ -145,6 +147,6 @@ def test_broken_bytes_are_refused_or_read_as_some_frame_but_never_fall(seed, fli
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes_that_are_no_frame_are_refused(data):
+def test_any_bytes_that_are_no_frame_are_refused(data: bytes) -> None:
     with pytest.raises(FrameError):
         decode(data, schema_of)

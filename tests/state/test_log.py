@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from state.batch import Row, from_rows
-from state.disk import DamagedError, GoneError, SimulatedDisk
+from state.disk import DamagedError, GoneError
 from state.frame import Frame, FrameKind
 from state.journal import Journal
 from state.log import Log
 from state.schema import EventType, Field, Kind, Schema, make_schema, schema_from_json, schema_to_json
+from tests.fakes.disk import SimulatedDisk
 
 LOG, JOURNAL = Path("data/log"), Path("data/journal")
 ONE = make_schema((Field("name", Kind.STRING),), (EventType("call", (Field("seconds", Kind.INT, required=True),)),))
@@ -25,12 +26,12 @@ def event_frame(schema: Schema, number: int) -> Frame:
     return Frame(FrameKind.EVENTS, 1000 + number, from_rows(schema, rows), {"src": number})
 
 
-def test_schemas_read_back_from_json_equal():
+def test_schemas_read_back_from_json_equal() -> None:
     for schema in (ONE, TWO):
         assert schema_from_json(schema_to_json(schema)) == schema
 
 
-def test_frames_of_several_schemas_read_back_without_the_books_that_made_them(tmp_path):
+def test_frames_of_several_schemas_read_back_without_the_books_that_made_them(tmp_path: Path) -> None:
     log = Log(tmp_path, segment_bytes=4096)
     for number in range(200):
         assert log.append(event_frame(ONE if number % 3 else TWO, number)) == number
@@ -52,7 +53,7 @@ def test_frames_of_several_schemas_read_back_without_the_books_that_made_them(tm
     assert len(list(reader.read(100))) == 100
 
 
-def test_a_schema_that_is_missing_or_changed_is_reported_by_its_file(tmp_path):
+def test_a_schema_that_is_missing_or_changed_is_reported_by_its_file(tmp_path: Path) -> None:
     log = Log(tmp_path)
     log.append(event_frame(ONE, 3))
     log.close()
@@ -65,7 +66,7 @@ def test_a_schema_that_is_missing_or_changed_is_reported_by_its_file(tmp_path):
         list(Log(tmp_path, read_only=True).read(0))
 
 
-def test_a_record_that_is_no_frame_is_reported_with_its_position(tmp_path):
+def test_a_record_that_is_no_frame_is_reported_with_its_position(tmp_path: Path) -> None:
     log = Log(tmp_path)
     log.append(event_frame(ONE, 3))
     log._segments.append([b"whole, and not a frame"], 5)
@@ -73,7 +74,7 @@ def test_a_record_that_is_no_frame_is_reported_with_its_position(tmp_path):
         list(log.read(0))
 
 
-def test_a_crash_never_leaves_a_frame_without_its_schema():
+def test_a_crash_never_leaves_a_frame_without_its_schema() -> None:
     for seed in range(60):
         disk, chance = SimulatedDisk(), random.Random(seed)
         log = Log(LOG, disk, segment_bytes=2048)
@@ -86,11 +87,11 @@ def test_a_crash_never_leaves_a_frame_without_its_schema():
         assert all(frame.sources == {"src": position} for position, frame in frames)
 
 
-def test_the_journal_knows_what_it_reached_and_finds_entries_by_log_position(tmp_path):
+def test_the_journal_knows_what_it_reached_and_finds_entries_by_log_position(tmp_path: Path) -> None:
     journal = Journal(tmp_path, segment_bytes=1024)
     assert (journal.reached, journal.durable) == (-1, -1)
     for number in range(100):
-        journal.append(3 * number + 2, [b"d" * number, b"e"], at_ms=1000 + number)
+        journal.append(3 * number + 2, [b"d" * number, b"e"], append_ms=1000 + number)
     assert (journal.reached, journal.durable) == (299, -1)
     assert journal.sync() == 299
     with pytest.raises(ValueError, match="reached=299 must be > 299"):
@@ -104,7 +105,7 @@ def test_the_journal_knows_what_it_reached_and_finds_entries_by_log_position(tmp
     assert [(e.reached, bytes(e.payload)) for e in again.read(98)] == [(296, b"d" * 98 + b"e"), (299, b"d" * 99 + b"e")]
 
 
-def test_after_a_crash_the_journal_forgets_what_the_log_lost_and_no_more():
+def test_after_a_crash_the_journal_forgets_what_the_log_lost_and_no_more() -> None:
     forgotten = 0
     for seed in range(60):
         disk, chance = SimulatedDisk(), random.Random(seed)

@@ -1,11 +1,14 @@
 """Rows read back as they were packed, under the same layout and under a changed one."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.columns import Table
+from state.columns import Key, Table
 from state.contacts import Contacts, reserve
 from state.features import ColumnSpec
 from state.pages import Column, Layout, PageError, Pages, decode_layout, packed_layout, packed_stamp
@@ -20,7 +23,7 @@ SPECS = {
 ENDS = np.array([0, 1, -1, 255, 256, 2**31, 2**62, -(2**62), 2**63 - 1, -(2**63), 1_700_000_000_000])
 
 
-def make(specs=SPECS, capacity=256) -> tuple[Table, Contacts, Pages]:
+def make(specs: Mapping[Key, Sequence[ColumnSpec]] = SPECS, capacity: int = 256) -> tuple[Table, Contacts, Pages]:
     table, contacts = Table(capacity), Contacts(capacity, 6)
     for key, columns in specs.items():
         table.ensure(key, columns)
@@ -47,7 +50,7 @@ def fill(table: Table, contacts: Contacts, seed: int, fullness: float = 0.7) -> 
     table.remove(gone)
 
 
-def rows_of(table: Table, contacts: Contacts, keys=SPECS) -> dict[int, object]:
+def rows_of(table: Table, contacts: Contacts, keys: Iterable[Key] = SPECS) -> dict[int, Any]:
     return {
         int(table.subs[slot]): (
             int(table.seen[slot]),
@@ -70,7 +73,7 @@ def load(pages: Pages, packed: list[bytes | None], layout: Layout) -> np.ndarray
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), fullness=st.sampled_from([0.02, 0.7, 1.0]))
-def test_pages_read_back_as_they_were_packed(seed, fullness):
+def test_pages_read_back_as_they_were_packed(seed: int, fullness: float) -> None:
     table, contacts, pages = make()
     fill(table, contacts, seed, fullness)
     packed = pages.pack(np.arange(4), 77)
@@ -84,7 +87,7 @@ def test_pages_read_back_as_they_were_packed(seed, fullness):
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_single_rows_read_back_into_any_slot(seed):
+def test_single_rows_read_back_into_any_slot(seed: int) -> None:
     table, contacts, pages = make()
     fill(table, contacts, seed)
     slots = np.flatnonzero(table.subs).astype(np.int32)
@@ -99,14 +102,14 @@ def test_single_rows_read_back_into_any_slot(seed):
     assert all(row[0] == 9 for row in after.values())
 
 
-def test_a_page_without_subscribers_is_none():
+def test_a_page_without_subscribers_is_none() -> None:
     table, _, pages = make()
     slots = np.zeros(1, np.int32)
     table.lookup(np.array([5]), slots, 1)
     assert [data is None for data in pages.pack(np.arange(4), 1)] == [False, True, True, True]
 
 
-def test_slots_that_are_ahead_of_the_page_keep_their_own_stamps():
+def test_slots_that_are_ahead_of_the_page_keep_their_own_stamps() -> None:
     table, contacts, pages = make()
     fill(table, contacts, 1, fullness=0.9)
     stamps = np.where(np.arange(256) % 3 == 0, 120, -1)
@@ -119,7 +122,7 @@ def test_slots_that_are_ahead_of_the_page_keep_their_own_stamps():
     assert [packed_stamp(row) for row in rows] == [120 if s % 3 == 0 else 100 for s in np.flatnonzero(used)[:9]]
 
 
-def test_columns_are_matched_by_fingerprint_and_birth_whatever_else_changed():
+def test_columns_are_matched_by_fingerprint_and_birth_whatever_else_changed() -> None:
     """Dropped columns are skipped, new ones are zero, a column born again does not get its old history."""
     table, contacts, pages = make()
     fill(table, contacts, 4)
@@ -149,7 +152,7 @@ def test_columns_are_matched_by_fingerprint_and_birth_whatever_else_changed():
     assert not any(array.any() for key in (("new", 1), ("bb", 8)) for array in single.columns(key))
 
 
-def test_a_column_that_is_wider_now_keeps_the_rows_packed_narrower_and_the_other_way_round():
+def test_a_column_that_is_wider_now_keeps_the_rows_packed_narrower_and_the_other_way_round() -> None:
     narrow, wide = {("aa", 0): [ColumnSpec("int64", 2)]}, {("aa", 0): [ColumnSpec("int64", 5)]}
     for packed_as, loaded_as in ((narrow, wide), (wide, narrow)):
         table, contacts, pages = make(packed_as)
@@ -163,7 +166,7 @@ def test_a_column_that_is_wider_now_keeps_the_rows_packed_narrower_and_the_other
         assert not new[:, old.shape[1] :].any()
 
 
-def test_adopting_a_layout_makes_the_columns_that_are_missing():
+def test_adopting_a_layout_makes_the_columns_that_are_missing() -> None:
     table, contacts, pages = make()
     fill(table, contacts, 6)
     again, again_contacts, again_pages = make({})
@@ -175,7 +178,7 @@ def test_adopting_a_layout_makes_the_columns_that_are_missing():
     assert rows_of(again, again_contacts) == rows_of(table, contacts)
 
 
-def test_many_pages_and_long_contacts_fit_however_large_they_are():
+def test_many_pages_and_long_contacts_fit_however_large_they_are() -> None:
     table, contacts, pages = Table(64 * 40), Contacts(64 * 40, 200), None
     table.ensure(("aa", 0), [ColumnSpec("int64", 600)])
     pages = Pages(table, contacts)
@@ -197,7 +200,7 @@ def test_many_pages_and_long_contacts_fit_however_large_they_are():
 
 @settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 2**32), place=st.integers(32, 1 << 20), flip=st.integers(1, 255), cut=st.integers(0, 9))
-def test_broken_lanes_are_refused_or_read_but_never_fall(seed, place, flip, cut):
+def test_broken_lanes_are_refused_or_read_but_never_fall(seed: int, place: int, flip: int, cut: int) -> None:
     table, contacts, pages = make(capacity=64)
     fill(table, contacts, seed)
     contacts.release(np.flatnonzero(table.subs).astype(np.int32))
@@ -218,7 +221,7 @@ def test_broken_lanes_are_refused_or_read_but_never_fall(seed, place, flip, cut)
             continue
 
 
-def test_bytes_of_another_layout_another_page_or_another_subscriber_are_refused():
+def test_bytes_of_another_layout_another_page_or_another_subscriber_are_refused() -> None:
     table, contacts, pages = make()
     fill(table, contacts, 8, fullness=1.0)
     layout, stamps = pages.layout(), np.zeros(256, np.int64)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.disk import DamagedError, DiskError, DiskFullError, GoneError, LockedError, RealDisk, SimulatedDisk
+from state.disk import DamagedError, DiskError, DiskFullError, GoneError, LockedError, RealDisk
 from state.segments import Segments
+from tests.fakes.disk import SimulatedDisk
 
 FOLDER = Path("log")
 
@@ -21,24 +22,27 @@ def payload(position: int, length: int) -> bytes:
 def fill(segments: Segments, lengths: list[int]) -> None:
     for length in lengths:
         position = segments.next_position
-        segments.append([payload(position, length)], at_ms=1000 + position)
+        segments.append([payload(position, length)], append_ms=1000 + position)
 
 
 def read_all(segments: Segments, start: int | None = None) -> list[tuple[int, int, bytes]]:
     first = segments.first_position if start is None else start
-    return [(record.position, record.at_ms, bytes(record.payload)) for record in segments.read(first)]
+    return [(record.position, record.append_ms, bytes(record.payload)) for record in segments.read(first)]
 
 
 def expected(lengths: list[int], start: int = 0) -> list[tuple[int, int, bytes]]:
     return [(p, 1000 + p, payload(p, n)) for p, n in enumerate(lengths)][start:]
 
 
+Place = tuple[RealDisk | SimulatedDisk, Path]
+
+
 @pytest.fixture(params=["real", "simulated"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RealDisk | SimulatedDisk, Path]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return (RealDisk(), tmp_path / "log") if request.param == "real" else (SimulatedDisk(), FOLDER)
 
 
-def test_records_read_back_from_any_position_over_many_files(place):
+def test_records_read_back_from_any_position_over_many_files(place: Place) -> None:
     disk, folder = place
     lengths = [0, 1, 7, 8, 9, 300, 5000, 64] * 40
     segments = Segments(folder, disk, segment_bytes=4096)
@@ -55,7 +59,7 @@ def test_records_read_back_from_any_position_over_many_files(place):
     assert read_all(again) == expected([*lengths, 10])
 
 
-def test_a_record_larger_than_the_read_window_reads_back(tmp_path):
+def test_a_record_larger_than_the_read_window_reads_back(tmp_path: Path) -> None:
     segments = Segments(tmp_path, segment_bytes=1 << 16)
     fill(segments, [10, 5 << 20, 10, 9 << 20])
     assert read_all(segments) == expected([10, 5 << 20, 10, 9 << 20])
@@ -63,7 +67,7 @@ def test_a_record_larger_than_the_read_window_reads_back(tmp_path):
     assert read_all(Segments(tmp_path)) == expected([10, 5 << 20, 10, 9 << 20])
 
 
-def test_a_second_appender_is_refused_with_the_holders_process(tmp_path):
+def test_a_second_appender_is_refused_with_the_holders_process(tmp_path: Path) -> None:
     held = Segments(tmp_path)
     with pytest.raises(LockedError, match=r"is held by process \d+"):
         Segments(tmp_path)
@@ -71,7 +75,7 @@ def test_a_second_appender_is_refused_with_the_holders_process(tmp_path):
     Segments(tmp_path).close()
 
 
-def test_a_reader_beside_the_appender_sees_what_was_appended_and_cuts_nothing(tmp_path):
+def test_a_reader_beside_the_appender_sees_what_was_appended_and_cuts_nothing(tmp_path: Path) -> None:
     segments = Segments(tmp_path, segment_bytes=1024)
     reader = Segments(tmp_path, read_only=True)
     lengths: list[int] = []
@@ -88,7 +92,7 @@ def test_a_reader_beside_the_appender_sees_what_was_appended_and_cuts_nothing(tm
     assert read_all(reader, 100) == expected(lengths, 100)
 
 
-def test_retention_never_passes_the_position_to_keep(place):
+def test_retention_never_passes_the_position_to_keep(place: Place) -> None:
     disk, folder = place
     segments = Segments(folder, disk, segment_bytes=1024)
     fill(segments, [100] * 100)
@@ -105,7 +109,7 @@ def test_retention_never_passes_the_position_to_keep(place):
     assert read_all(segments, 99) == expected([100] * 100, 99)
 
 
-def test_retention_keeps_the_last_record_when_the_file_begun_behind_it_is_empty():
+def test_retention_keeps_the_last_record_when_the_file_begun_behind_it_is_empty() -> None:
     def refuse(operation: str, path: Path) -> None:
         if operation == "write" and path.name == f"{10:020d}.seg":
             raise DiskFullError("no room")
@@ -119,18 +123,18 @@ def test_retention_keeps_the_last_record_when_the_file_begun_behind_it_is_empty(
     assert read_all(segments, 9) == expected([100] * 10, 9)
 
 
-def test_a_time_finds_the_first_record_appended_then(place):
+def test_a_time_finds_the_first_record_appended_then(place: Place) -> None:
     disk, folder = place
     segments = Segments(folder, disk, segment_bytes=1024)
     assert segments.position_at(0) == 0
     for position in range(100):
-        segments.append([bytes(50)], at_ms=1000 + position // 3 * 10)
+        segments.append([bytes(50)], append_ms=1000 + position // 3 * 10)
     for at_ms in (0, 999, 1000, 1001, 1010, 1155, 1330, 1331, 9999):
         want = next((p for p in range(100) if 1000 + p // 3 * 10 >= at_ms), 100)
         assert segments.position_at(at_ms) == want
 
 
-def test_a_full_disk_leaves_the_log_as_it_was_and_it_goes_on_when_there_is_room():
+def test_a_full_disk_leaves_the_log_as_it_was_and_it_goes_on_when_there_is_room() -> None:
     disk = SimulatedDisk(capacity_bytes=3000)
     segments = Segments(FOLDER, disk, segment_bytes=1024)
     with pytest.raises(DiskFullError, match="no room left"):
@@ -147,7 +151,7 @@ def test_a_full_disk_leaves_the_log_as_it_was_and_it_goes_on_when_there_is_room(
     assert read_all(Segments(FOLDER, disk)) == expected([*lengths, 100, 200])
 
 
-def test_after_a_failed_sync_nothing_is_appended_any_more():
+def test_after_a_failed_sync_nothing_is_appended_any_more() -> None:
     armed = False
 
     def fail(operation: str, path: Path) -> None:
@@ -165,7 +169,7 @@ def test_after_a_failed_sync_nothing_is_appended_any_more():
 
 
 @pytest.mark.parametrize("where", ["header", "payload", "length"])
-def test_rot_in_a_durable_record_is_reported_with_its_place_and_not_cut(where):
+def test_rot_in_a_durable_record_is_reported_with_its_place_and_not_cut(where: str) -> None:
     disk = SimulatedDisk()
     segments = Segments(FOLDER, disk, segment_bytes=4096)
     for _ in range(10):
@@ -179,7 +183,7 @@ def test_rot_in_a_durable_record_is_reported_with_its_place_and_not_cut(where):
     assert len(disk.names(FOLDER)) == 1
 
 
-def test_rot_in_a_sealed_file_is_reported_when_it_is_read():
+def test_rot_in_a_sealed_file_is_reported_when_it_is_read() -> None:
     disk = SimulatedDisk()
     segments = Segments(FOLDER, disk, segment_bytes=1024)
     fill(segments, [100] * 50)
@@ -192,7 +196,7 @@ def test_rot_in_a_sealed_file_is_reported_when_it_is_read():
         Segments(FOLDER, disk)
 
 
-def test_cut_forgets_the_last_records_durably_and_their_positions_are_used_again():
+def test_cut_forgets_the_last_records_durably_and_their_positions_are_used_again() -> None:
     disk = SimulatedDisk()
     segments = Segments(FOLDER, disk, segment_bytes=1024)
     fill(segments, [100] * 50)
@@ -217,7 +221,9 @@ class CrashedError(Exception):
     segment_bytes=st.sampled_from([600, 2048, 1 << 16]),
     lives=st.lists(st.integers(1, 60), min_size=1, max_size=6),
 )
-def test_whatever_was_synced_survives_every_crash_and_what_is_read_was_appended(seed, segment_bytes, lives):
+def test_whatever_was_synced_survives_every_crash_and_what_is_read_was_appended(
+    seed: int, segment_bytes: int, lives: list[int]
+) -> None:
     """After a crash at any step: a dense run from 0, at least to the durable position, each record as appended."""
     chance = random.Random(seed)
     countdown = 0
@@ -255,7 +261,7 @@ def test_whatever_was_synced_survives_every_crash_and_what_is_read_was_appended(
     assert all(written[p] == data for p, _, data in found)
 
 
-def test_the_simulation_finds_a_sync_that_does_nothing():
+def test_the_simulation_finds_a_sync_that_does_nothing() -> None:
     """A planted bug: were syncs of the log forgotten, a crash would lose acknowledged records within 50 seeds."""
     lost = 0
     for seed in range(50):
@@ -268,7 +274,7 @@ def test_the_simulation_finds_a_sync_that_does_nothing():
     assert lost > 0
 
 
-def test_one_thread_appends_while_another_syncs_and_nothing_promised_is_missing(tmp_path):
+def test_one_thread_appends_while_another_syncs_and_nothing_promised_is_missing(tmp_path: Path) -> None:
     segments = Segments(tmp_path, segment_bytes=1 << 14)
     promised: list[tuple[int, int]] = []
     done = threading.Event()

@@ -5,27 +5,30 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from state.disk import DiskError, DiskFullError, LockedError
-from state.store import MemoryStore, RocksStore, Store
+from state.store import RocksStore, Store
+from tests.fakes.store import MemoryStore
 
 NUMBERS = itertools.count()
 
 
 @pytest.fixture(params=["memory", "rocks"])
-def store(request: pytest.FixtureRequest, tmp_path: Path):
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     opened: Store = MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "store")
     yield opened
     opened.close()
 
 
-def test_a_batch_is_applied_whole_and_in_its_order(store: Store):
+def test_a_batch_is_applied_whole_and_in_its_order(store: Store) -> None:
     assert store.write([(b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"b", None), (b"c", b"")])
     assert store.multi_get([b"a", b"b", b"c", b"d", b"a"]) == [b"3", None, b"", None, b"3"]
     assert store.get(b"a") == b"3"
@@ -33,7 +36,7 @@ def test_a_batch_is_applied_whole_and_in_its_order(store: Store):
     assert store.write([])
 
 
-def test_a_scan_yields_the_keys_of_its_prefix_in_order(store: Store):
+def test_a_scan_yields_the_keys_of_its_prefix_in_order(store: Store) -> None:
     keys = [b"A\xff", b"P\x00\x01", b"P\x00\x01\x00", b"P\x00\x01\xff\xff", b"P\x00\x02", b"Q"]
     store.write([(key, key * 3) for key in random.Random(1).sample(keys, len(keys))])
     assert list(store.scan(b"P\x00\x01")) == [(key, key * 3) for key in keys[1:4]]
@@ -50,11 +53,11 @@ def test_a_scan_yields_the_keys_of_its_prefix_in_order(store: Store):
         max_size=12,
     )
 )
-def test_stores_are_maps_whatever_is_written(store: Store, batches):
+def test_stores_are_maps_whatever_is_written(store: Store, batches: list[list[tuple[int, int | None]]]) -> None:
     prefix = b"%06d" % next(NUMBERS)
     model: dict[bytes, bytes] = {}
     for number, batch in enumerate(batches):
-        rows = [(prefix + b"%02d" % key, None if size is None else b"%d" % number * size) for key, size in batch]
+        rows = [(prefix + b"%02d" % key, None if size is None else (b"%d" % number) * size) for key, size in batch]
         assert store.write(rows)
         for key, value in rows:
             model.pop(key, None)
@@ -67,7 +70,7 @@ def test_stores_are_maps_whatever_is_written(store: Store, batches):
     assert store.multi_get(keys) == [model.get(key) for key in keys]
 
 
-def test_what_was_flushed_is_there_after_opening_again_and_a_second_process_is_refused(tmp_path):
+def test_what_was_flushed_is_there_after_opening_again_and_a_second_process_is_refused(tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "deep" / "store")
     store.write([(b"a", b"1" * 10_000), (b"b", b"2")])
     store.flush()
@@ -81,7 +84,7 @@ def test_what_was_flushed_is_there_after_opening_again_and_a_second_process_is_r
     again.close()
 
 
-def test_a_folder_that_is_no_store_is_one_clear_error(tmp_path):
+def test_a_folder_that_is_no_store_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file")
     with pytest.raises(DiskError, match=r"open .*store: "):
         RocksStore(tmp_path / "store")
@@ -93,22 +96,22 @@ class Failing:
     def __init__(self, words: str) -> None:
         self.words = words
 
-    def __getattr__(self, name: str):
-        def fail(*_args, **_named):
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def fail(*_args: object, **_named: object) -> None:
             raise Exception(self.words)
 
         return fail
 
 
-def test_what_rocksdb_reports_is_told_by_its_own_words_and_not_by_those_of_the_path(tmp_path):
+def test_what_rocksdb_reports_is_told_by_its_own_words_and_not_by_those_of_the_path(tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "install" / "stall.lock")
     real, batch = store._rocks, [(b"a", b"1")]
-    store._rocks = Failing("Result incomplete: Write stall")
+    vars(store)["_rocks"] = Failing("Result incomplete: Write stall")
     assert store.write(batch) is False
-    store._rocks = Failing(f"IO error: No space left on device: While appending to file: {store.path}/1.sst")
+    vars(store)["_rocks"] = Failing(f"IO error: No space left on device: While appending to file: {store.path}/1.sst")
     with pytest.raises(DiskFullError, match="no room left"):
         store.write(batch)
-    store._rocks = Failing(f"IO error: While pread: {store.path}/1.sst: Input/output error")
+    vars(store)["_rocks"] = Failing(f"IO error: While pread: {store.path}/1.sst: Input/output error")
     for call in (lambda: store.write(batch), store.flush, lambda: store.get(b"a"), lambda: store.multi_get([b"a"])):
         with pytest.raises(DiskError, match="Input/output error") as caught:
             call()
@@ -118,17 +121,17 @@ def test_what_rocksdb_reports_is_told_by_its_own_words_and_not_by_those_of_the_p
     real.close()
 
 
-def keeping(kept, of):
+def keeping(kept: int, of: int) -> Any:
     """Chance that keeps so many batches, of as many as a crash may take."""
 
-    def randint(low, high):
+    def randint(low: int, high: int) -> int:
         assert (low, high) == (0, of)
         return kept
 
     return SimpleNamespace(randint=randint)
 
 
-def test_a_crash_keeps_a_prefix_of_the_batches_and_never_less_than_what_was_flushed():
+def test_a_crash_keeps_a_prefix_of_the_batches_and_never_less_than_what_was_flushed() -> None:
     for kept in range(4):
         store = MemoryStore()
         store.write([(b"a", b"0"), (b"x", b"0")])
@@ -142,7 +145,7 @@ def test_a_crash_keeps_a_prefix_of_the_batches_and_never_less_than_what_was_flus
         assert store.get(b"a") == b"%d" % kept
 
 
-def test_after_a_killed_process_the_store_holds_a_prefix_with_all_that_was_flushed(tmp_path):
+def test_after_a_killed_process_the_store_holds_a_prefix_with_all_that_was_flushed(tmp_path: Path) -> None:
     """Batches without a flush are lost with the process, flushed ones are not: our log is the only write-ahead log."""
     script = (
         "import os, sys, pathlib; from state.store import RocksStore\n"

@@ -1,4 +1,4 @@
-"""An SMPP gateway: several links to one SMSC, each kept alive, and texts sent over whichever has room.
+"""An SMPP gateway: several links to one SMSC, each kept alive, and texts sent over the one with most room.
 
 1. `start` opens the links; each reconnects by itself, waiting 1 s to 60 s with full jitter.
 2. `send` cuts a text into parts, picks the link with the freest window, and joins the parts' answers into one outcome.
@@ -101,7 +101,7 @@ class SmppGateway:
             if link is not None:
                 wait_ms = self._config.reconnect_ms_min
                 self._last_fault = ""
-                self._tell(await self._live(link))
+                self._set_fault(await self._live(link))
             await asyncio.sleep(self._jitter.uniform(0, wait_ms) / 1000)
             wait_ms = min(wait_ms * 2, self._config.reconnect_ms_max)
             self._reconnects += 1
@@ -121,16 +121,16 @@ class SmppGateway:
                 status = await link.bind(self._bind_body)
             bound = status == codec.OK
             if not bound:
-                self._tell(f"bind refused with 0x{status:02x}")
+                self._set_fault(f"bind refused with 0x{status:02x}")
         except (OSError, TimeoutError, LinkLostError) as fault:
-            self._tell(str(fault) or type(fault).__name__)
+            self._set_fault(str(fault) or type(fault).__name__)
         finally:
             if link is not None and not bound:
                 link.close("BIND")
         return link if bound else None
 
-    def _tell(self, fault: str) -> None:
-        """Keep what is wrong for status; say it once, not at every attempt."""
+    def _set_fault(self, fault: str) -> None:
+        """Set what status shows as wrong; log it once, not at every attempt."""
         if fault != self._last_fault:
             log.warning("gateway %s: %s; it is tried again", self.name, fault)
         self._last_fault = fault
@@ -225,7 +225,7 @@ class SmppGateway:
             message_id = codec.unpack_id(body)
         except codec.CodecError:
             message_id = ""
-        return Outcome(State.ACCEPTED, "", (self._same_form(message_id, sent=True),))
+        return Outcome(State.ACCEPTED, "", (common_id(message_id, self._config.receipt_ids, sent=True),))
 
     def _refused(self, status: int, now: float) -> Outcome:
         state = self._states.get(status) or codec.outcome_state(status)
@@ -258,7 +258,7 @@ class SmppGateway:
         fields = codec.receipt_of(short)
         if fields is None or fields.state is None:
             return
-        message_id = self._same_form(fields.message_id, sent=False)
+        message_id = common_id(fields.message_id, self._config.receipt_ids, sent=False)
         await self._on_receipt(Receipt(self.name, message_id, fields.state, fields.code, self._now_ms()))
 
     async def _reply(self, short: Short) -> None:
@@ -268,17 +268,6 @@ class SmppGateway:
             return
         text = text_of(short.content, alphabet, header=bool(short.esm_class & codec.ESM_HEADER))
         await self._on_mo(MobileOriginated(self.name, int(digits), short.destination.digits, text, self._now_ms()))
-
-    def _same_form(self, message_id: str, *, sent: bool) -> str:
-        """Return an id in the form that responses and receipts have in common."""
-        rule = self._config.receipt_ids
-        if rule == "same":
-            return message_id
-        base = 16 if sent == (rule == "hex_then_decimal") else 10
-        try:
-            return str(int(message_id, base))
-        except ValueError:
-            return message_id
 
     def status(self) -> dict[str, int | str]:
         """Return figures for the status table."""
@@ -292,6 +281,17 @@ class SmppGateway:
             "rate_per_s_max": "-" if self._pace.unlimited else int(self._pace.rate_per_s),
             "last_fault": self._last_fault,
         }
+
+
+def common_id(message_id: str, rule: str, *, sent: bool) -> str:
+    """Return an id in the form that responses (`sent`) and receipts have in common; `rule` is `receipt_ids`."""
+    if rule == "same":
+        return message_id
+    base = 16 if sent == (rule == "hex_then_decimal") else 10
+    try:
+        return str(int(message_id, base))
+    except ValueError:
+        return message_id
 
 
 _DOUBT = (State.UNKNOWN, State.PERMANENT, State.REROUTE, State.RETRY, State.LINK_DOWN)

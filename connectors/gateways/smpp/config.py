@@ -1,18 +1,25 @@
 """Settings of an SMPP gateway."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from connectors.gateways.config import GatewayConfig
 from connectors.secret import Secret
 
 StateName = Literal["retry", "reroute", "permanent", "unknown"]
 
 
-class SmppConfig(BaseModel):
-    """One SMSC account, reached over one link or several."""
+class SmppConfig(GatewayConfig):
+    """An SMSC spoken to over SMPP 3.4."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    example_name: ClassVar = "smsc"
+    example: ClassVar = {
+        "kind": "smpp",
+        "host": "127.0.0.1",
+        "system_id": "opportune",
+        "password": {"env": "SMSC_PASSWORD"},
+    }
 
     kind: Annotated[Literal["smpp"], Field(description="SMPP 3.4, bound as transceiver.")]
     host: Annotated[str, Field(description="Name or address of the SMSC.")]
@@ -38,7 +45,7 @@ class SmppConfig(BaseModel):
     errors: Annotated[
         dict[Annotated[str, Field(pattern=r"^(0[xX][0-9a-fA-F]{1,8}|0|[1-9][0-9]{0,9})$")], StateName],
         Field(description='What statuses of this SMSC mean, where it differs: {"0x45" = "permanent"}.'),
-    ] = {}
+    ] = {}  # noqa: RUF012 - a pydantic default, copied for every model
     response_ms_max: Annotated[
         int, Field(ge=100, description="Without an answer for so long, a submit's outcome is unknown; milliseconds.")
     ] = 10_000

@@ -21,7 +21,7 @@ OnDelivery = Callable[[bytes], Awaitable[int]]
 
 
 class LinkLostError(Exception):
-    """A request will get no answer; `written` tells whether it may have reached the SMSC."""
+    """A request will get no answer; `written` says whether it may have reached the SMSC."""
 
     def __init__(self, code: str, *, written: bool) -> None:
         super().__init__(code)
@@ -115,7 +115,7 @@ class Link(asyncio.Protocol):
         now = self._loop.time()
         enquiry_lost = False
         for sequence, asked in list(self._asked.items()):
-            if asked.deadline_s > now:
+            if asked.deadline_s > now:  # asked later, so due later: the dict is in the order of asking
                 break
             del self._asked[sequence]
             enquiry_lost |= self._heard_s < asked.deadline_s - self._times.response_s
@@ -152,7 +152,7 @@ class Link(asyncio.Protocol):
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio; also called by `close`, so that nobody waits for the socket."""
+        """See asyncio; also called by `close`, as waiting for the socket could take minutes."""
         self.bound = False
         code = self._lost_code or (type(exc).__name__ if exc else "CLOSED")
         asked, self._asked = self._asked, {}

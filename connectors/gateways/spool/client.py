@@ -1,4 +1,4 @@
-"""A gateway that writes messages to a file: the default door, and the way to systems that read files.
+"""A gateway that writes messages to a file: the default gateway, and the way to systems that read files.
 
 Messages given at about the same time are written and synced together; a message is accepted when its line is on disk.
 A line is written whole or taken back, also after a crash. `in.ndjson`, where there is one, is followed for receipts and
@@ -144,6 +144,7 @@ class SpoolGateway:
 
     def _write(self, data: bytes) -> tuple[State, str]:
         """Write whole lines; runs on a worker thread."""
+        # Nothing else writes to the file or sets `_size` meanwhile: one batch is under way at a time.
         try:
             if self._size and self._size + len(data) > self._config.file_bytes_max:
                 self._rotate()
@@ -188,9 +189,9 @@ class SpoolGateway:
             try:
                 more = await self._read_some()
             except Exception as fault:
-                if self._last_fault != (told := f"in.ndjson: {fault}"):
-                    self._last_fault = told
-                    log.warning("gateway %s: %s; it is tried again", self.name, told, exc_info=True)
+                if self._last_fault != (text := f"in.ndjson: {fault}"):
+                    self._last_fault = text
+                    log.warning("gateway %s: %s; it is tried again", self.name, text, exc_info=True)
                 more = False
             if not more:
                 await asyncio.sleep(self._config.poll_ms / 1000)
@@ -208,7 +209,7 @@ class SpoolGateway:
             data = file.read(_READ_BYTES)
         lines = data[: data.rfind(b"\n") + 1]
         if len(data) == _READ_BYTES and not lines:
-            lines = data  # no line of ours is that long: it is told as bad, a piece at a time
+            lines = data  # no line of ours is that long: it is counted as bad, a piece at a time
         if not lines:
             return False
         for line in lines.splitlines():

@@ -16,7 +16,7 @@ _POLL_S = 0.2
 
 
 def answer(folder: Path, position: int) -> int:
-    """Write a receipt for every whole line of `out.ndjson` from `position`; return the position behind them."""
+    """Write a receipt for every whole line of `out.ndjson` from `position`; return the position after them."""
     out = folder / "out.ndjson"
     if not out.exists():
         return position

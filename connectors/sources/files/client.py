@@ -1,7 +1,7 @@
 """A watched directory, read line by line, oldest file first.
 
     source = FilesSource(config, positions)
-    source.open()
+    await source.start()
     while (chunk := source.next_chunk(bytes_max)) is not None: ...
 
 A file is known by its name and by a fingerprint of its first bytes, so that a new file under an old name is read from
@@ -10,7 +10,7 @@ the end was reached it is stored as `~position` (negative), so that a finished .
 that grows later is read on.
 
 A last line without its line end waits until the file has not changed for `settle_ms` (not at all when draining). What
-cannot be read (no permission, a broken .gz) is told in `faults` and left alone until it changes.
+cannot be read (no permission, a broken .gz) is listed in `faults` and left alone until it changes.
 
 Not to be shared by threads. Rotation by renaming within the pattern is not followed: a new name is a new file.
 """
@@ -19,10 +19,9 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.sources.contract import Chunk
+from connectors.sources.contract import Chunk, Fault
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.files.lines import Buffers, LineReader
 from connectors.sources.files.names import File, Names, Stat, stat_of
@@ -33,16 +32,11 @@ FAULTS_MAX = 100
 _BROKEN = (OSError, EOFError, zlib.error)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A file that could not be read, and why."""
-
-    path: str
-    reason: str
-
-
 class FilesSource:
-    """Chunks from the files of a directory. `positions` are those stored with the last frame, of all sources."""
+    """The contract's `PulledSource`: chunks from the files of a directory.
+
+    `positions` are those stored with the last frame, of all sources.
+    """
 
     def __init__(
         self,
@@ -59,11 +53,11 @@ class FilesSource:
         self._now_ns = now_ns
         self._names = Names(config.name, positions)
         self._buffers = Buffers()
-        self._looked_ns: int | None = None
+        self._polled_ns: int | None = None
         self._work: list[tuple[File, Stat]] = []
         self._reader: LineReader | None = None
 
-    def open(self) -> None:
+    async def start(self) -> None:
         """Check that the directory is there; NotADirectoryError names it otherwise."""
         if not self.config.directory.is_dir():
             raise NotADirectoryError(f"{self.config.name}.directory={str(self.config.directory)!r} is not a directory")
@@ -71,7 +65,7 @@ class FilesSource:
     def next_chunk(self, bytes_max: int) -> Chunk | None:
         """Return the next lines, about `bytes_max` of them; None when there are none now.
 
-        `exhausted` then tells whether everything that lies in the directory was read to its end.
+        `exhausted` then says whether everything that lies in the directory was read to its end.
         """
         while True:
             reader = self._reader or self._open_next()
@@ -81,7 +75,7 @@ class FilesSource:
             try:
                 chunk = reader.next_chunk(bytes_max, self._now_ns())
             except _BROKEN as fault:
-                self._tell(reader.file, fault)
+                self._give_up(reader.file, fault)
                 chunk = None
             if chunk is not None:
                 return chunk
@@ -89,8 +83,20 @@ class FilesSource:
             self._reader = None
 
     def recycle(self, chunk: Chunk) -> None:
-        """Take back the buffer of a chunk that nobody reads any more; to call this is only faster than not to."""
+        """Take back the buffer of a chunk that is read no more; to call this is only faster than not to."""
         self._buffers.put(chunk.data)
+
+    def holds(self, key: str) -> bool:
+        """Return whether the file of a key is still in the directory; of another kind of key nothing is known: true."""
+        name = key.removeprefix(f"{self.config.name}:").rpartition("#")[0]
+        return not name or (self.config.directory / name).exists()
+
+    def status(self) -> dict[str, int]:
+        """Return no figures: what is read shows in the pipeline's."""
+        return {}
+
+    async def stop(self) -> None:
+        """Do nothing: the pipeline ends its reading by itself."""
 
     def close(self) -> None:
         """Close the file that is open."""
@@ -99,22 +105,22 @@ class FilesSource:
             self._reader = None
 
     def _open_next(self) -> LineReader | None:
-        while self._work or self._look():
+        while self._work or self._poll():
             file, stat = self._work.pop(0)
             final = self._settled(stat)
             try:
                 return LineReader(self.config, file, stat, self._buffers, final=final)
             except _BROKEN as fault:
-                self._tell(file, fault)
+                self._give_up(file, fault)
         return None
 
-    def _look(self) -> bool:
-        """Look at the directory, unless that was done just now; tell whether there is work."""
+    def _poll(self) -> bool:
+        """Read the directory, unless that was done just now; return whether there is work."""
         now_ns = self._now_ns()
-        rested_ns = now_ns - self._looked_ns if self._looked_ns is not None else -1
+        rested_ns = now_ns - self._polled_ns if self._polled_ns is not None else -1
         if not self._drain and 0 <= rested_ns < self.config.poll_ms * 1_000_000:
             return False
-        self._looked_ns = now_ns
+        self._polled_ns = now_ns
         waiting = False
         for path in self._paths():
             if not self._names.wanted(path, self.config.pattern):
@@ -136,7 +142,7 @@ class FilesSource:
         return bool(self._work)
 
     def _paths(self) -> list[Path]:
-        """Return what lies in the directory; nothing while it is away, which is told."""
+        """Return what lies in the directory; nothing, and a fault, while it is away."""
         try:
             return list(self.config.directory.iterdir())
         except OSError as fault:
@@ -146,8 +152,9 @@ class FilesSource:
     def _settled(self, stat: Stat) -> bool:
         return self._drain or self._now_ns() - stat.changed_ns >= self.config.settle_ms * 1_000_000
 
-    def _tell(self, file: File, fault: Exception) -> None:
+    def _give_up(self, file: File, fault: Exception) -> None:
         """Give a file up until it changes; one that ends too early may still be on its way."""
+        # A size and time that no file has: one that appears later differs, and is read.
         stat = stat_of(file.path) if file.path.exists() else Stat(-1, -1)
         if isinstance(fault, EOFError) and not self._settled(stat):
             file.seen, file.waiting = stat, True
@@ -156,7 +163,7 @@ class FilesSource:
         self._fault(str(file.path), fault)
 
     def _fault(self, path: str, fault: Exception) -> None:
-        told = Fault(path, f"{type(fault).__name__}: {fault}")
-        if told not in self.faults and len(self.faults) < FAULTS_MAX:
-            self.faults.append(told)
-            log.warning("source %s: %s cannot be read: %s", self.config.name, path, told.reason)
+        found = Fault(path, f"{type(fault).__name__}: {fault}")
+        if found not in self.faults and len(self.faults) < FAULTS_MAX:
+            self.faults.append(found)
+            log.warning("source %s: %s cannot be read: %s", self.config.name, path, found.reason)

@@ -1,20 +1,20 @@
 """Settings of a watched directory.
 
-Nothing here touches the disk: a directory that is missing is told when the source opens.
+Nothing here touches the disk: a missing directory is reported when the source starts.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from connectors.sources.mapping import Mapping
+from connectors.sources.config import SourceConfig
 
 
-class FilesConfig(BaseModel):
+class FilesConfig(SourceConfig):
     """One directory whose files are read line by line, oldest first."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: ClassVar = "files"
 
     name: Annotated[str, Field(description="Name of the source, in positions, metrics and dead letters.", min_length=1)]
     directory: Annotated[Path, Field(description="Directory to watch.")]
@@ -35,4 +35,8 @@ class FilesConfig(BaseModel):
     dedupe: Annotated[
         bool, Field(description="Whether an event's id acts once, for feeds that may write an event twice.")
     ] = False
-    mapping: Annotated[Mapping, Field(description="How its lines are read.")] = Mapping()
+
+    @property
+    def deduplicated(self) -> bool:
+        """Whether an event's id acts once: a file is read by position, so only where its writer repeats itself."""
+        return self.dedupe

@@ -34,7 +34,7 @@ class Stream(Protocol):
 
 
 class Buffers:
-    """Used buffers, kept because the first touch of a new one costs more than reading into it."""
+    """Used buffers, for reuse because the first touch of a new one costs more than reading into it."""
 
     def __init__(self) -> None:
         self._free: list[Bytes] = []
@@ -102,7 +102,7 @@ class LineReader:
         return self._chunk(data, length, start + length, done, received_ns)
 
     def _is_final(self) -> bool:
-        """Tell whether the last line may lack its end: the file has rested, and still does."""
+        """Return whether the last line may lack its end: the file has rested, and still does."""
         return self._final and stat_of(self.file.path) == self._stat
 
     def _end_mark(self, data: Bytes, received_ns: int) -> Chunk | None:
@@ -124,7 +124,7 @@ class LineReader:
             length,
             start,
             stored,
-            self._config.dedupe,
+            self._config.deduplicated,
             done,
             received_ns,
             line,

@@ -25,7 +25,7 @@ class Stat(NamedTuple):
 class File:
     """A file and how far it was read.
 
-    `seen` is what it looked like when it held nothing new; `waiting` tells that an unfinished last line was left then.
+    `seen` is what it looked like when it held nothing new; `waiting` says that an unfinished last line was left then.
     """
 
     path: Path
@@ -37,11 +37,11 @@ class File:
 
     @property
     def packed(self) -> bool:
-        """Tell whether the file is gzip."""
+        """Return whether the file is gzip."""
         return self.path.name.endswith(".gz")
 
     def over(self, stat: Stat) -> bool:
-        """Tell whether there is nothing to read in the file as it looks now."""
+        """Return whether there is nothing to read in the file as it looks now."""
         if self.packed and self.finished:
             return True
         if self.seen == stat:
@@ -68,7 +68,7 @@ class Names:
                 self._stored.setdefault(name, []).append((key, position))
 
     def wanted(self, path: Path, pattern: str) -> bool:
-        """Tell whether a directory entry is a file of this source."""
+        """Return whether a directory entry is a file of this source."""
         return fnmatchcase(path.name, pattern) and not path.name.startswith(".") and path.is_file()
 
     def find(self, path: Path, stat: Stat) -> File | None:

@@ -6,8 +6,8 @@
     400  the body could not be unpacked, or came cut off
     401  the token is wrong or missing; without one in the settings, the caller is not on this machine
     413  the body is longer than body_bytes_max
-    429  there is no room now: Retry-After says when to come again; nothing of the body was kept
-    503  the events could not be kept (a full disk); Retry-After likewise
+    429  there is no room now: Retry-After says when to come again; nothing of the body was taken in
+    503  the events could not be stored (a full disk); Retry-After likewise
 
 Bodies being read count against the intake's room too, so that many callers at once cannot fill the memory.
 
@@ -18,14 +18,14 @@ answer sends the body again: events with an id act once.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from connectors.access import bears, from_here
-from connectors.sources.contract import Bytes, Chunk, Intake
+from connectors.sources.contract import Bytes, Chunk, Fault, Intake
 from connectors.sources.http.config import HttpConfig
 from connectors.sources.scan.maps import count_lines
 from state.raw import PADDING
@@ -36,7 +36,9 @@ _FIRST_BYTES = 1 << 16
 
 
 class HttpSource:
-    """The events route. `token` is read once, when the source is made: SecretError names a secret that is not there."""
+    """The contract's `ServedSource`: the events route, which the front opens and closes."""
+
+    faults: Sequence[Fault] = ()
 
     def __init__(self, config: HttpConfig, intake: Intake, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.config = config
@@ -45,11 +47,27 @@ class HttpSource:
         self._intake = intake
         self._reading = 0
         self._now_ns = now_ns
-        self._token = config.token.read().encode() if config.token is not None else None
+        self._token: bytes | None = None
+
+    @property
+    def body_bytes_max(self) -> int:
+        """The largest body that the route takes."""
+        return self.config.body_bytes_max
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route, to be added to an application."""
+        """Return the route, to be added to an application; the token is read now: SecretError when it is not there."""
+        token = self.config.token
+        self._token = token.read().encode() if token is not None else None
         return [web.post(self.config.path, self._post)]
+
+    async def start(self) -> None:
+        """Do nothing: the front listens."""
+
+    async def stop(self) -> None:
+        """Do nothing: the front ends its requests, each of which waits until its events are durable."""
+
+    def close(self) -> None:
+        """Do nothing: nothing stays open."""
 
     def status(self) -> dict[str, int]:
         """Return lines taken, and answers by status."""
@@ -84,7 +102,7 @@ class HttpSource:
         self._check_room(announced)
 
     def _check_room(self, length: int) -> None:
-        """Refuse what does not fit beside what is queued and what is being read."""
+        """Refuse a body for which the queue, and the bodies being read, leave no room."""
         if not self._intake.room(self._reading + length):
             raise self._later(429, "no room for more events now")
 
@@ -97,12 +115,13 @@ class HttpSource:
         lines = count_lines(data.ctypes.data, length) + int(length > 0 and data[length - 1] != 10)
         if lines:
             line = 2 if start else 1
-            chunk = Chunk(config.name, "", data, length, start, length, True, True, self._now_ns(), line, header)
+            once = config.deduplicated
+            chunk = Chunk(config.name, "", data, length, start, length, once, True, self._now_ns(), line, header)
             try:
                 await asyncio.wrap_future(self._intake.offer(chunk))
             except Exception as fault:
-                log.exception("source %s: %d lines could not be kept", config.name, lines)
-                raise self._later(503, "the events could not be kept") from fault
+                log.exception("source %s: %d lines could not be stored", config.name, lines)
+                raise self._later(503, "the events could not be stored") from fault
         self.lines += lines
         return web.json_response({"lines": lines}, status=202)
 

@@ -1,20 +1,20 @@
-"""Settings of the HTTP door for events.
+"""Settings of an events route.
 
 The server itself (host, port) is the engine's; this is what its events route needs. Nothing here reads the token.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from connectors.secret import Secret
-from connectors.sources.mapping import Mapping
+from connectors.sources.config import SourceConfig
 
 
-class HttpConfig(BaseModel):
+class HttpConfig(SourceConfig):
     """One route that takes events by POST."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: ClassVar = "http"
 
     name: Annotated[str, Field(description="Name of the source, in metrics and dead letters.", min_length=1)] = "http"
     path: Annotated[str, Field(description="Path of the route.", pattern=r"^/[\w./-]*$")] = "/events"
@@ -26,6 +26,5 @@ class HttpConfig(BaseModel):
         16 << 20
     )
     retry_after_s: Annotated[
-        int, Field(description="Seconds that a refused caller is told to wait (Retry-After).", ge=1, le=3_600)
+        int, Field(description="Seconds that a refused caller should wait (Retry-After).", ge=1, le=3_600)
     ] = 1
-    mapping: Annotated[Mapping, Field(description="How its lines are read.")] = Mapping()

@@ -114,7 +114,7 @@ class _GivenUp:
         self._producers: set[int] = set()
 
     def leave_out(self, base: int, producer: int, attributes: int) -> bool:
-        """Tell whether the next batch does not count."""
+        """Return whether the next batch does not count."""
         while self._waiting and self._waiting[0][1] <= base:
             self._producers.add(self._waiting.popleft()[0])
         if attributes & _CONTROL:

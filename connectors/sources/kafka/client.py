@@ -1,7 +1,7 @@
 """From records of a raw topic to the chunks that decoders take, thousands of records at a time.
 
 A chunk's `key` is `topic/partition`, its `end` the offset to go on from; places inside it are bytes, as everywhere, and
-`record_of` tells from which record, by its offset, a decoded row came.
+`Records.record_of` gives the offset of the record that a decoded row came from.
 
 Measured on one core with records of 185 bytes: an agent costs 70 microseconds a record, aiokafka's `getmany` and
 joining 1.7. So aiokafka's consumer is here the member of the group, with all its partitions paused, and no more:
@@ -11,49 +11,22 @@ records are fetched (`fetch`) and laid out (`batches`) as bytes.
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
-from numpy.typing import NDArray
 
 from connectors.kafka.client import consumer, started
 from connectors.kafka.config import KafkaConfig
-from connectors.sources.contract import Chunk
+from connectors.sources.contract import Chunk, Records
 from connectors.sources.kafka.batches import Laid, lay_out_batches
 from connectors.sources.kafka.config import RawConfig
 from connectors.sources.kafka.fetch import Answer, Fetches
 
-Int64s = NDArray[np.int64]
-
 MUCH_BYTES = 1 << 18
-"""A poll that brought as much has more fetched while its records are packed. After one that brought less that would be
-answered at once with what little is there, and what comes later would wait for the fetch behind it."""
+"""A poll that brought this much starts the next fetch while its records are packed. After a smaller one, a fetch at
+once would be answered with the little that is there, and later records would wait for the fetch after it."""
 
 log = logging.getLogger("opportune.kafka")
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """A chunk, with the place in its bytes and the offset of each of its records.
-
-    `assignment` is the reader's when the records came: behind another one they are read again.
-    """
-
-    chunk: Chunk
-    starts: Int64s
-    offsets: Int64s
-    assignment: int = 0
-
-    def record_of(self, places: Int64s) -> Int64s:
-        """Return the offset of the record that each byte position of the chunk lies in."""
-        return self.offsets[np.searchsorted(self.starts, places, side="right") - 1]
-
-    def place_of(self, place: int) -> tuple[int, int]:
-        """Return the offset of the record at a byte position of the chunk, and the position inside the record."""
-        index = int(np.searchsorted(self.starts, place, side="right")) - 1
-        return int(self.offsets[index]), place - int(self.starts[index])
 
 
 def records_of(source: RawConfig, partition: int, laid: Laid, received_ns: int, assignment: int = 0) -> Records:
@@ -65,7 +38,7 @@ def records_of(source: RawConfig, partition: int, laid: Laid, received_ns: int, 
         length=laid.length,
         start=0,
         end=laid.next_offset,
-        dedupe=source.dedupe,
+        dedupe=source.deduplicated,
         done=False,
         received_ns=received_ns,
     )
@@ -73,7 +46,7 @@ def records_of(source: RawConfig, partition: int, laid: Laid, received_ns: int, 
 
 
 class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """A member of the group that reads the raw topics; used by one task.
+    """The contract's `GroupSource`: a member of the group that reads the raw topics; used by one task.
 
     `assignment` grows when partitions are taken back. What was read before and is not committed then is read again,
     here or elsewhere, and must not be committed any more: so every record is committed once, by one member.
@@ -84,7 +57,7 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         group: the group's name; it holds how far each partition is packed.
         session_timeout_ms: silence after which a member counts as dead.
         records_max: records of one chunk; a batch is not cut.
-        name: the client's name, for those who look at the group.
+        name: the client's name, as lists of the group's members show it.
     """
 
     def __init__(
@@ -118,12 +91,12 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._consumer.subscribe(list(self._sources), listener=self)
 
     def on_partitions_revoked(self, _revoked: Collection[TopicPartition]) -> None:
-        """Take note that all partitions are taken back before any is given."""
+        """Mark the assignment as over: all partitions are revoked before any is assigned."""
         self.assignment += 1
         self._assigned = False
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Take note that reading begins anew, at what is committed."""
+        """Mark that reading may begin again, from the committed offsets."""
         self._consumer.pause(*assigned)
         self._assigned = True
 

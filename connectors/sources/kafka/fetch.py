@@ -35,7 +35,7 @@ log = logging.getLogger("opportune.kafka.fetch")
 class Answer:
     """Record batches of a partition, from the one on that holds `offset`; `gone`: Kafka does not have it any more.
 
-    Transactions that are open are not in it; of those given up, `aborted` tells producer and first offset.
+    Transactions that are open are not in it; of those given up, `aborted` holds producer and first offset.
     """
 
     place: TopicPartition

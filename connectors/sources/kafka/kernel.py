@@ -27,7 +27,7 @@ def lay_out(
     offsets: NDArray[np.int64],
     row: int,
 ) -> tuple[int, int]:
-    """Write the values of `count` records in `data[at:end]` behind each other, a line end behind each.
+    """Write the values of `count` records in `data[at:end]` one after the other, a line end after each.
 
     Records below the offset `first` are left out; a record without a value is an empty line. With `single`, line ends
     inside a value become blanks, which in JSON say the same. `starts` and `offsets` take, from `row` on, where a value
@@ -77,7 +77,7 @@ def _copy(source: int, size: int, target: int) -> None:
 
 @part
 def _flatten(out: NDArray[np.uint8], start: int, size: int) -> None:
-    """Make blanks of line ends; 64 bytes behind the last must be readable."""
+    """Make blanks of line ends; 64 bytes after the last must be readable."""
     for block in range(start, start + size, 64):
         ends = equal_mask64(address_of(out) + block, _LINE_END)
         left = start + size - block
@@ -93,7 +93,7 @@ def _flatten(out: NDArray[np.uint8], start: int, size: int) -> None:
 
 @part
 def _varint(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
-    """Read a zigzag number; return it and the place behind it, `end` where it has no end before."""
+    """Read a zigzag number; return it and the place after it, `end` where it has no end before."""
     value = np.uint64(0)
     shift = np.uint64(0)
     while at < end:

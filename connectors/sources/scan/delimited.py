@@ -6,19 +6,11 @@ strict path.
 """
 
 from connectors.sources.scan import layout as at
-from connectors.sources.scan.kernel import (
-    begin_row,
-    choose_type,
-    end_row,
-    head,
-    look_up_rest,
-    meet,
-    member_bit,
-    put,
-    refuse_row,
-    row_is_whole,
-)
+from connectors.sources.scan.kernel import member_bit
+from connectors.sources.scan.keys import choose_type
 from connectors.sources.scan.maps import line_end
+from connectors.sources.scan.rows import begin_row, end_row, head, put, refuse_row, row_is_whole
+from connectors.sources.scan.texts import look_up_rest, meet
 from connectors.sources.scan.values import QUOTE, decimal, digits, hash_of, is_text, next_special, time_text
 from state.jit import kernel, part
 from state.raw import load_i64, load_u8, store_i64
@@ -107,7 +99,7 @@ def cut(c: int, p: int) -> int:
 
 @kernel
 def quoted(c: int, piece: int, p: int, found: int) -> int:
-    """Write a value in quotes, and return the address behind its closing quote; 0 where no quote begins it."""
+    """Write a value in quotes, and return the address after its closing quote; 0 where no quote begins it."""
     if found != p or load_u8(p) != QUOTE:
         return 0
     stop = closing_quote(c, p + 1)

@@ -9,7 +9,7 @@ _LINE_END = 10
 
 @kernel
 def count_lines(address: int, length: int) -> int:
-    """Count the line ends in `length` bytes; 64 bytes behind them must be readable."""
+    """Count the line ends in `length` bytes; 64 bytes after them must be readable."""
     count = 0
     done = 0
     while done + 64 <= length:
@@ -22,7 +22,7 @@ def count_lines(address: int, length: int) -> int:
 
 @kernel
 def line_end(p: int) -> int:
-    """Return the address of the next line end at or behind `p`; there must be one."""
+    """Return the address of the next line end at or after `p`; there must be one."""
     while True:
         found = equal_mask64(p, _LINE_END)
         if found != 0:
@@ -34,7 +34,7 @@ def line_end(p: int) -> int:
 def map_bytes(address: int, length: int, special: int, high: int) -> tuple[int, int]:
     """Map `length` bytes, 64 a word: bit i of `special` is a quote, backslash or control byte, of `high` no ASCII.
 
-    Returns the number of line ends, and whether any byte is not ASCII. Words behind the last one are not touched.
+    Returns the number of line ends, and whether any byte is not ASCII. Words after the last one are not touched.
     """
     lines = 0
     any_high = 0

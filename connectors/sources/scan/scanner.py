@@ -13,9 +13,10 @@ from connectors.sources.contract import Bytes
 from connectors.sources.mapping import Plan, offset_ms
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.delimited import scan_delimited
-from connectors.sources.scan.kernel import aim, insert_all, scan_json
+from connectors.sources.scan.kernel import aim, scan_json
 from connectors.sources.scan.maps import map_bytes, map_delimiters
 from connectors.sources.scan.tables import KEYS_MAX, Tables
+from connectors.sources.scan.texts import insert_all
 from connectors.sources.strict import AT_MS_MIN
 from state.batch import Batch
 
@@ -50,6 +51,8 @@ class Scanner:
         self._strange = np.zeros((at.STRANGE_MAX, 3), np.int64)
         self._special = np.zeros(0, np.int64)
         self._high = np.zeros(0, np.int64)
+        # The context holds raw addresses of the arrays above and of the tables: each stays an attribute for as long as
+        # its address stands there, and code that replaces one writes the new address at once.
         self._context = np.zeros(at.CONTEXT_WORDS, np.int64)
         self._address = self._context.ctypes.data
         self._tables = Tables(plan, {})
@@ -60,7 +63,7 @@ class Scanner:
         self._prepare()
 
     def scan(self, data: Bytes, length: int, at_ms_max: int, columns: tuple[str, ...] = ()) -> Scanned:
-        """Scan `data[:length]`, behind which a line end must stand where the last line lacks its own.
+        """Scan `data[:length]`, after which a line end must stand where the last line lacks its own.
 
         `columns` are the names of the columns of delimited lines.
         """
@@ -108,7 +111,7 @@ class Scanner:
         return lines
 
     def _run(self, data: Bytes, base: int, rows: int) -> list[tuple[int, bytes]]:
-        """Scan to the end; return the texts that are new."""
+        """Scan to the end; return the texts that are new. `data` must stay alive: `FRESH` points into it."""
         strings: dict[int, bytes] = {}
         done = -1
         while done < rows:

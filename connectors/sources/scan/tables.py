@@ -1,7 +1,7 @@
 """The tables of the scanner, filled from a plan.
 
 All blocks lie in one array of words, whose address is fixed while the tables live; see `scan.layout`. What changes
-later is how a key was last written and which one is guessed behind it (`E_NEXT`), so tables belong to one thread.
+later is how a key was last written and which one is guessed after it (`E_NEXT`), so tables belong to one thread.
 """
 
 from dataclasses import dataclass, field
@@ -159,7 +159,7 @@ class Tables:
 
 
 def plain(name: str) -> bool:
-    """Tell whether a JSON line can hold the key without an escape; a line with escapes goes to the strict path."""
+    """Return whether a JSON line can hold the key without an escape; a line with escapes goes to the strict path."""
     return '"' not in name and _BACKSLASH not in name and all(letter >= " " for letter in name)
 
 

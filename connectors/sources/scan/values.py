@@ -1,6 +1,6 @@
 """One value at an address: digits, times, texts, words, numbers that are read past.
 
-Every function takes an address and returns the address behind what it read, or 0 where it is not sure; then the
+Every function takes an address and returns the address after what it read, or 0 where it is not sure; then the
 strict path judges the line. Nothing is read beyond a line end by more than `PADDING` bytes, because a line end stops
 every loop.
 """
@@ -49,7 +49,7 @@ def not_digits(word: int) -> int:
 
 @part
 def digits(p: int) -> tuple[int, int, int]:
-    """Read up to 18 digits at `p`: the address behind them, their value, their number (19 where there are more)."""
+    """Read up to 18 digits at `p`: the address after them, their value, their number (19 where there are more)."""
     word = load_i64(p) ^ _ZEROS
     stop = not_digits(word)
     if stop != 0:
@@ -112,7 +112,7 @@ def decimal(p: int) -> tuple[int, int]:
 
 @part
 def next_special(c: int, p: int) -> int:
-    """Return the address of the next byte at or behind `p` that is set in the map of special bytes."""
+    """Return the address of the next byte at or after `p` that is set in the map of special bytes."""
     offset = p - load_i64(c + at.BASE)
     special = load_i64(c + at.SPECIAL)
     bits = shift_right(load_i64(special + (offset >> 3)), offset & 7)
@@ -153,7 +153,7 @@ def far_special(c: int, p: int) -> int:
 
 @kernel
 def is_text(c: int, p: int, end: int) -> bool:
-    """Tell whether the bytes from `p` to `end` are UTF-8, in a chunk that is not all ASCII."""
+    """Return whether the bytes from `p` to `end` are UTF-8, in a chunk that is not all ASCII."""
     offset = p - load_i64(c + at.BASE)
     length = end - p
     bits = shift_right(load_i64(load_i64(c + at.HIGH) + (offset >> 3)), offset & 7)
@@ -164,7 +164,7 @@ def is_text(c: int, p: int, end: int) -> bool:
 
 @kernel
 def is_utf8(p: int, end: int) -> bool:
-    """Tell whether the bytes from `p` to `end` are UTF-8: no surrogates, nothing overlong, nothing cut."""
+    """Return whether the bytes from `p` to `end` are UTF-8: no surrogates, nothing overlong, nothing cut."""
     while p < end:
         lead = load_u8(p)
         if lead < 0x80:
@@ -210,7 +210,7 @@ def word_end(p: int) -> tuple[int, int]:
 
 @kernel
 def skip(c: int, p: int) -> int:
-    """Read past a value that nobody asked for; 0 for arrays, objects and long or odd numbers."""
+    """Read past a value that no rule reads; 0 for arrays, objects and long or odd numbers."""
     first = load_u8(p)
     if first == QUOTE:
         end = text_end(c, p + 1)
@@ -305,7 +305,7 @@ def iso_time(c: int, p: int) -> tuple[int, int]:
 
 @part
 def zone_end(c: int, p: int, value: int) -> tuple[int, int]:
-    """Read Z, +08:00 or nothing behind a local time, and return the time in UTC."""
+    """Read Z, +08:00 or nothing after a local time, and return the time in UTC."""
     word = load_i64(p) & 0xFFFFFFFFFFFF
     if word == load_i64(c + at.ZONE) or new_zone(c, word):
         return p + 6, value - load_i64(c + at.ZONE_MS)

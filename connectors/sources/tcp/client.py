@@ -15,12 +15,12 @@ broke.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 import numpy as np
 
-from connectors.sources.contract import Bytes, Chunk, Intake
+from connectors.sources.contract import Bytes, Chunk, Fault, Intake
 from connectors.sources.scan.maps import count_lines
 from connectors.sources.tcp.config import TcpConfig
 from state.raw import PADDING
@@ -112,7 +112,9 @@ class _Connection(asyncio.BufferedProtocol):
 
 
 class TcpSource:
-    """A listening port whose lines go to the intake."""
+    """The contract's `Source`: a listening port whose lines go to the intake."""
+
+    faults: Sequence[Fault] = ()
 
     def __init__(self, config: TcpConfig, intake: Intake, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.config = config
@@ -162,6 +164,9 @@ class TcpSource:
                 connection.transport.close()
         await asyncio.sleep(0)
 
+    def close(self) -> None:
+        """Do nothing: `stop` has closed the connections."""
+
     def status(self) -> dict[str, int]:
         """Return what came in so far."""
         return {
@@ -203,7 +208,7 @@ class TcpSource:
             self._timer = self._loop.call_later(max(self.config.tick_ms / 1000, 0.001), self._tick)
 
     def _hand_over(self) -> bool:
-        """Offer all whole lines as one chunk; tell whether some had to wait for room."""
+        """Offer all whole lines as one chunk; return whether some had to wait for room."""
         parts = [(connection, connection.ready()) for connection in (*self._connections, *self._leaving)]
         parts = [(connection, length) for connection, length in parts if length]
         total = sum(length for _, length in parts)
@@ -215,25 +220,24 @@ class TcpSource:
                 connection.pause()
             return True
         data = np.empty(total + PADDING, np.uint8)
-        data[total:] = 0
+        data[total:] = 0  # kernels read whole words, up to PADDING bytes beyond the last line
         at = 0
-        told: list[tuple[_Connection, int]] = []
+        counted: list[tuple[_Connection, int]] = []
         for connection, length in parts:
             connection.take(length, data, at)
             connection.lines += count_lines(data.ctypes.data + at, length)
-            told.append((connection, connection.lines))
+            counted.append((connection, connection.lines))
             connection.resume()
             at += length
         self._leaving.clear()
-        self._offer(data, total, told)
+        self._offer(data, total, counted)
         return False
 
-    def _offer(self, data: Bytes, length: int, told: list[tuple[_Connection, int]]) -> None:
+    def _offer(self, data: Bytes, length: int, counted: list[tuple[_Connection, int]]) -> None:
         line = self.lines + 1
         self.lines += count_lines(data.ctypes.data, length)
-        chunk = Chunk(
-            self.config.name, "", data, length, self.bytes, self.bytes + length, True, False, self._now_ns(), line
-        )
+        end, once = self.bytes + length, self.config.deduplicated
+        chunk = Chunk(self.config.name, "", data, length, self.bytes, end, once, False, self._now_ns(), line)
         self.bytes += length
         try:
             future = self._intake.offer(chunk)
@@ -242,19 +246,20 @@ class TcpSource:
             future = Future()
             future.set_exception(fault)
         self._offered.add(future)
+        # The commit thread completes the future; connections belong to the loop.
         loop = self._loop
         assert loop is not None
-        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._durable, done, told))
+        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._durable, done, counted))
 
-    def _durable(self, future: "Future[None]", told: list[tuple[_Connection, int]]) -> None:
-        """Acknowledge, or hang up on those whose lines are not kept, so that they send them again."""
+    def _durable(self, future: "Future[None]", counted: list[tuple[_Connection, int]]) -> None:
+        """Acknowledge lines, by how many of its connection that makes; or hang up, and the senders send them again."""
         self._offered.discard(future)
-        kept = not future.cancelled() and future.exception() is None
-        for connection, lines in told:
+        durable = not future.cancelled() and future.exception() is None
+        for connection, lines in counted:
             transport = connection.transport
             if transport is None or transport.is_closing():
                 continue
-            if not kept:
+            if not durable:
                 transport.abort()
             elif self.config.acknowledge:
                 transport.write(b"%d\n" % lines)

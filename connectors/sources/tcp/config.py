@@ -3,19 +3,18 @@
 Nothing here opens a socket.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from connectors.sources.mapping import Mapping
+from connectors.sources.config import SourceConfig
 
 
-class TcpConfig(BaseModel):
+class TcpConfig(SourceConfig):
     """One port on which events come as lines."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: ClassVar = "tcp"
 
-    name: Annotated[str, Field(description="Name of the source, in metrics and dead letters.", min_length=1)]
     host: Annotated[str, Field(description="Address to listen on; lines carry no password, so keep it inside.")] = (
         "127.0.0.1"
     )
@@ -31,7 +30,6 @@ class TcpConfig(BaseModel):
         bool,
         Field(description="Answer with a line each time more lines are durable: how many of this connection so far."),
     ] = False
-    mapping: Annotated[Mapping, Field(description="How its lines are read.")] = Mapping()
 
     @model_validator(mode="after")
     def _columns_are_given(self) -> Self:

@@ -1,5 +1,7 @@
 """Laws of the panel, whatever happens to it and in whatever order."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +37,7 @@ class Play:
         self.shown: dict[str, Card] = {}
         self.told: list[str] = []
 
-    def take(self, step: str, what: object) -> None:
+    def take(self, step: str, what: Any) -> None:
         before = self.panel
         self.made += 1
         match step:
@@ -84,7 +86,9 @@ class Play:
 
 
 @given(steps)
-def test_every_card_shown_ends_once_in_the_log_and_every_visit_opens_and_closes_once(taken: list) -> None:
+def test_every_card_shown_ends_once_in_the_log_and_every_visit_opens_and_closes_once(
+    taken: list[tuple[str, Any]],
+) -> None:
     play = Play()
     for step, what in taken:
         play.take(step, what)
@@ -99,7 +103,7 @@ def test_every_card_shown_ends_once_in_the_log_and_every_visit_opens_and_closes_
 
 
 @given(steps)
-def test_a_panel_survives_its_own_json(taken: list) -> None:
+def test_a_panel_survives_its_own_json(taken: list[tuple[str, Any]]) -> None:
     play = Play()
     for step, what in taken:
         play.take(step, what)

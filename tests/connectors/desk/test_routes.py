@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import orjson
@@ -26,7 +27,7 @@ async def guarded(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
         yield made
 
 
-async def events(reply: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, str, dict]]:
+async def events(reply: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, str, dict[str, Any]]]:
     """Yield (id, event, data) as a browser would."""
     fields: dict[str, str] = {}
     async for raw in reply.content:

@@ -1,5 +1,7 @@
 """What may leave for a browser, and what may not."""
 
+from typing import Any
+
 import orjson
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from connectors.desk.view import clipped, masked, sight
 from tests.connectors.desk.world import ANNA, NOON_MS, card
 
 
-def panel_with(**more: object) -> Panel:
+def panel_with(**more: Any) -> Panel:
     visit = Visit(id="v1", terminal="t1", subscriber=ANNA, opened_ms=NOON_MS)
     opened = model.opened(Panel(terminal="t1"), visit, NOON_MS)
     return model.placed(opened, card("d1", expires_ms=NOON_MS + 60_000, **more), 3, NOON_MS)[0]

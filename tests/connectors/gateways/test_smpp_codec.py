@@ -1,5 +1,7 @@
 """SMPP PDUs."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,18 +29,18 @@ PDUS = st.builds(Pdu, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.i
 
 
 @given(SHORTS)
-def test_a_message_comes_back_as_it_was_packed(short):
+def test_a_message_comes_back_as_it_was_packed(short: Short) -> None:
     assert codec.unpack_short(codec.pack_short(short)) == short
 
 
-def test_a_payload_over_254_octets_travels_as_message_payload():
+def test_a_payload_over_254_octets_travels_as_message_payload() -> None:
     short = Short(Address(0, 1, "10086"), Address(1, 1, "8613800000001"), payload=b"x" * 255)
     got = codec.unpack_short(codec.pack_short(short))
     assert (got.payload, got.content) == (b"", b"x" * 255)
 
 
 @given(st.binary(max_size=120))
-def test_any_body_is_read_or_refused_as_a_codec_error(body):
+def test_any_body_is_read_or_refused_as_a_codec_error(body: bytes) -> None:
     for unpack in (codec.unpack_short, codec.unpack_bind, codec.unpack_id):
         try:
             unpack(body)
@@ -47,19 +49,19 @@ def test_any_body_is_read_or_refused_as_a_codec_error(body):
 
 
 @given(st.lists(PDUS, max_size=5), st.integers(1, 40))
-def test_pdus_come_out_of_a_stream_however_it_is_cut(pdus, size):
+def test_pdus_come_out_of_a_stream_however_it_is_cut(pdus: list[Pdu], size: int) -> None:
     stream = b"".join(codec.encode(*pdu) for pdu in pdus)
     framer = Framer()
     assert [pdu for at in range(0, len(stream), size) for pdu in framer.feed(stream[at : at + size])] == pdus
 
 
 @pytest.mark.parametrize("length", [0, 15, 70_001, 2**32 - 1])
-def test_an_impossible_length_is_refused_with_its_bound(length):
+def test_an_impossible_length_is_refused_with_its_bound(length: int) -> None:
     with pytest.raises(CodecError, match=f"command_length={length} must be >= 16 and <= 70000"):
         Framer().feed(length.to_bytes(4, "big") + bytes(12))
 
 
-def test_a_bind_comes_back_as_it_was_packed():
+def test_a_bind_comes_back_as_it_was_packed() -> None:
     bind = Bind("opportune", "secret", "care")
     assert codec.unpack_bind(codec.pack_bind(bind)) == bind
 
@@ -73,11 +75,11 @@ def test_a_bind_comes_back_as_it_was_packed():
         (86_400_000 * 400, "000030000000000R"),
     ],
 )
-def test_a_shelf_life_becomes_a_relative_validity_period(ms, text):
+def test_a_shelf_life_becomes_a_relative_validity_period(ms: int, text: str) -> None:
     assert codec.relative_time(ms) == text
 
 
-def receipt(text="", **tlvs):
+def receipt(text: str = "", **tlvs: Any) -> Short:
     tags = {"id": codec.TLV_RECEIPTED_ID, "state": codec.TLV_MESSAGE_STATE}
     return Short(
         Address(1, 1, "86138"),
@@ -103,11 +105,13 @@ def receipt(text="", **tlvs):
         (receipt(id=b"7", state=b"\x08"), ("7", ReceiptState.REJECTED, "")),
     ],
 )
-def test_a_receipt_is_read_from_parameters_first_and_from_text_else(short, expected):
+def test_a_receipt_is_read_from_parameters_first_and_from_text_else(
+    short: Short, expected: tuple[str, ReceiptState | None, str]
+) -> None:
     assert codec.receipt_of(short) == expected
 
 
-def test_a_receipt_that_names_no_message_is_none():
+def test_a_receipt_that_names_no_message_is_none() -> None:
     assert codec.receipt_of(receipt("stat:DELIVRD")) is None
 
 
@@ -125,5 +129,5 @@ def test_a_receipt_that_names_no_message_is_none():
         (0x0445, State.RETRY),
     ],
 )
-def test_a_status_says_whether_sending_again_is_safe(status, state):
+def test_a_status_says_whether_sending_again_is_safe(status: int, state: State) -> None:
     assert codec.outcome_state(status) is state

@@ -1,6 +1,8 @@
 """A writer outlives its producer: a fault costs the records at hand, never those that come later."""
 
 import asyncio
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from aiokafka.errors import OutOfOrderSequenceNumber
@@ -17,16 +19,17 @@ class Producer:
     made: list["Producer"]
     broker_away = False
 
-    def __init__(self, *_, **__):
-        self.sent, self.broken, self.stopped = [], False, asyncio.Event()
+    def __init__(self, *_: object, **__: object) -> None:
+        self.sent: list[bytes] = []
+        self.broken, self.stopped = False, asyncio.Event()
         self.made.append(self)
 
-    async def send(self, _topic, value, **_):
+    async def send(self, _topic: object, value: bytes, **_: object) -> asyncio.Future[None]:
         acknowledged = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(self._answer, value, acknowledged)
         return acknowledged
 
-    def _answer(self, value, acknowledged):
+    def _answer(self, value: bytes, acknowledged: asyncio.Future[Any]) -> None:
         self.broken = self.broken or self.broker_away
         if self.broken:
             acknowledged.set_exception(OutOfOrderSequenceNumber())
@@ -34,13 +37,13 @@ class Producer:
             self.sent.append(value)
             acknowledged.set_result(None)
 
-    async def stop(self):
+    async def stop(self) -> None:
         self.stopped.set()
 
 
 @pytest.fixture
-def made(monkeypatch):
-    async def started(client, _config):
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Producer]]:
+    async def started(client: Producer, _config: object) -> Producer | None:
         if Producer.broker_away:
             raise BrokerError("no broker answers")
         return client
@@ -52,7 +55,7 @@ def made(monkeypatch):
     Producer.broker_away = False
 
 
-async def test_what_comes_after_a_fault_is_written_by_a_new_producer(made):
+async def test_what_comes_after_a_fault_is_written_by_a_new_producer(made: list[Producer]) -> None:
     writer = await Writer(KafkaConfig(), 1 << 20).start()
     await writer.write([Written("log", 0, b"a")])
     Producer.broker_away = True
@@ -70,7 +73,7 @@ async def test_what_comes_after_a_fault_is_written_by_a_new_producer(made):
     assert made[-1].stopped.is_set()
 
 
-async def test_many_that_fail_together_cost_one_producer(made):
+async def test_many_that_fail_together_cost_one_producer(made: list[Producer]) -> None:
     writer = await Writer(KafkaConfig(), 1 << 20).start()
     made[0].broken = True
     found = await asyncio.gather(*(writer.write([Written("log", 0, b"a")]) for _ in range(5)), return_exceptions=True)

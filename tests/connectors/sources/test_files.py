@@ -1,5 +1,6 @@
 """Files are read once: over restarts, growth, gzip, long lines and broken archives."""
 
+import asyncio
 import gzip
 import os
 from collections.abc import Callable, Iterator
@@ -46,7 +47,7 @@ def drained(source: FilesSource, bytes_max: int = 1 << 16) -> Iterator[Chunk]:
 def read_all(folder: Path, positions: dict[str, int], bytes_max: int = 1 << 16, **settings: object) -> list[bytes]:
     """Read what is new as one run would, storing positions."""
     source = FilesSource(config(folder, **settings), dict(positions), drain=True)
-    source.open()
+    asyncio.run(source.start())
     lines: list[bytes] = []
     for chunk in drained(source, bytes_max):
         positions[chunk.key] = chunk.end
@@ -212,7 +213,7 @@ def test_a_cut_archive_gives_its_whole_lines_and_waits_for_the_rest(
 
 def test_a_missing_directory_is_named(tmp_path: Path, opened: Callable[..., FilesSource]) -> None:
     with pytest.raises(NotADirectoryError, match="nowhere"):
-        opened(config(tmp_path / "nowhere"), {}).open()
+        asyncio.run(opened(config(tmp_path / "nowhere"), {}).start())
 
 
 @settings(max_examples=60, deadline=None)
@@ -253,7 +254,7 @@ def test_a_directory_that_goes_away_is_told_and_read_on_when_it_is_back(
     folder = tmp_path / "inbox"
     folder.mkdir()
     source = opened(config(folder), {}, drain=True)
-    source.open()
+    asyncio.run(source.start())
     folder.rmdir()
 
     assert source.next_chunk(1 << 16) is None

@@ -11,7 +11,7 @@ from connectors.desk.queue import MemoryQueue
 from engine.flow.visits import VisitRow
 from engine.runtimes.cluster.decide.arrivals import TopicArrivals
 from rules.load import load_text
-from state.batch import Row, from_rows
+from state.batch import Row, Value, from_rows
 from state.hashing import hash_text
 from tests.connectors.desk.world import ANNA, Log, desk_over
 
@@ -35,7 +35,7 @@ FOLD: Any = SimpleNamespace(attributes=lambda _: {"brand": hash_text("全球通"
 
 
 def rows(*, opened: bool) -> Any:
-    values = {"terminal": "t1", "visit": "v1", "open": opened, "cause": ""}
+    values: dict[str, Value] = {"terminal": "t1", "visit": "v1", "open": opened, "cause": ""}
     return from_rows(BOOK.schema, [Row("visit", ANNA, 1_000, values)])
 
 

@@ -1,6 +1,8 @@
 """An assignment that cannot be taken ends the worker: Faust would go on without its partitions."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiokafka.errors import IllegalStateError
@@ -10,38 +12,39 @@ from engine.settings.config import Config
 
 
 class Signal:
-    def __init__(self):
-        self.handlers = []
+    def __init__(self) -> None:
+        self.handlers: list[Callable[..., Any]] = []
 
-    def connect(self, handler, **_):
+    def connect(self, handler: Callable[..., object], **_: object) -> None:
         self.handlers.append(handler)
 
 
 class App:
     """What a worker asks of Faust."""
 
-    def __init__(self, services):
+    def __init__(self, services: SimpleNamespace) -> None:
         self.services = services
         self.on_rebalance_complete, self.on_partitions_revoked, self.on_before_shutdown = Signal(), Signal(), Signal()
         self.assignor = SimpleNamespace(assigned_standbys=set)
         self.consumer = SimpleNamespace(assignment=set)
 
-    def topic(self, *_, **__):
+    def topic(self, *_: object, **__: object) -> None:
         pass
 
-    def agent(self, *_, **__):
+    def agent(self, *_: object, **__: object) -> Callable[[Any], Any]:
         return lambda agent: agent
 
 
 @pytest.mark.parametrize("agent", ["decide", "dispatch"])
-async def test_a_fault_of_an_assignment_ends_the_worker(agent):
-    fault, failed = IllegalStateError("partition is not assigned"), []
+async def test_a_fault_of_an_assignment_ends_the_worker(agent: str) -> None:
+    fault = IllegalStateError("partition is not assigned")
+    failed: list[BaseException] = []
 
-    async def assigned(*_):
+    async def assigned(*_: object) -> None:
         raise fault
 
-    services = SimpleNamespace(**{agent: SimpleNamespace(assigned=assigned)}, fail=failed.append)
-    app = App(services)
+    services: Any = SimpleNamespace(**{agent: SimpleNamespace(assigned=assigned)}, fail=failed.append)
+    app: Any = App(services)
     if agent == "decide":
         module._add_decide(app, Config())
     else:

@@ -1,8 +1,9 @@
 """Which partitions a worker restores, keeps and lets go over assignments; owners and the log are stand-ins."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -11,13 +12,13 @@ from engine.runtimes.cluster.decide import service as module
 from engine.runtimes.cluster.decide.missing import MissingError
 from engine.runtimes.cluster.decide.service import Decide
 from engine.settings.config import Config
-from tests.engine.cluster.standins import TailStandIn
+from tests.engine.cluster.standins import NOT_USED, TailStandIn
 
 OPENED_AT = 2
 """Where redo ends: the last record that stands in the log then."""
 
 
-def log_of(count):
+def log_of(count: int) -> list[bytes]:
     """Return so many records of a log, none of which is a frame."""
     return [b"no frame"] * count
 
@@ -27,39 +28,39 @@ class OwnedStandIn:
 
     made: ClassVar[list["OwnedStandIn"]] = []
 
-    def __init__(self, _config, number, *_):
+    def __init__(self, _config: object, number: int, *_: object) -> None:
         self.number = number
         self.folded = OPENED_AT
-        self.taken = []
+        self.taken: list[int] = []
         self.ours = True
         self.missing = SimpleNamespace(frames=0)
-        self.closed = None
+        self.closed: str | None = None
         self.made.append(self)
 
-    async def open(self, informed):
+    async def open(self, informed: asyncio.Task[Any]) -> None:
         await informed
 
-    async def still_ours(self):
+    async def still_ours(self) -> bool:
         return self.ours
 
-    async def close(self, *, finish=False):
+    async def close(self, *, finish: bool = False) -> None:
         self.closed = "finished" if finish else "let go"
 
-    async def pass_over(self, position):
+    async def pass_over(self, position: int) -> None:
         self.taken.append(position)
         self.folded = position
 
 
 class SenderStandIn:
-    async def send(self, *_, **__):
+    async def send(self, *_: object, **__: object) -> None:
         pass
 
-    async def stop(self):
+    async def stop(self) -> None:
         pass
 
 
 @pytest.fixture
-def decide(monkeypatch):
+def decide(monkeypatch: pytest.MonkeyPatch) -> Any:
     OwnedStandIn.made = []
     monkeypatch.setattr(TailStandIn, "kept_from", 0)
     monkeypatch.setattr(TailStandIn, "values", log_of(OPENED_AT + 1))
@@ -67,19 +68,19 @@ def decide(monkeypatch):
     monkeypatch.setattr(module, "Tail", TailStandIn)
     monkeypatch.setattr(module, "producer", lambda *_, **__: SenderStandIn())
 
-    async def catch_up():
+    async def catch_up() -> None:
         await asyncio.sleep(0)
 
-    control_topic = SimpleNamespace(catch_up=catch_up, schema=lambda _: None)
-    return Decide(Config(), None, None, control_topic, None, Metrics(), None)
+    control_topic: Any = SimpleNamespace(catch_up=catch_up, schema=lambda _: None)
+    return Decide(Config(), NOT_USED, NOT_USED, control_topic, NOT_USED, Metrics(), NOT_USED)
 
 
-async def assignment(decide, *numbers):
+async def assignment(decide: Any, *numbers: int) -> None:
     await decide.revoked()
     await decide.assigned(numbers, ())
 
 
-async def test_what_comes_back_goes_on_from_the_log_and_only_what_is_new_is_opened(decide):
+async def test_what_comes_back_goes_on_from_the_log_and_only_what_is_new_is_opened(decide: Any) -> None:
     await assignment(decide, 0, 1)
     zero, one = (decide.owned[number] for number in (0, 1))
     TailStandIn.values = log_of(5)
@@ -92,7 +93,7 @@ async def test_what_comes_back_goes_on_from_the_log_and_only_what_is_new_is_open
     assert [made.number for made in OwnedStandIn.made] == [0, 1, 2]
 
 
-async def test_what_another_worker_has_owned_meanwhile_is_opened_anew(decide):
+async def test_what_another_worker_has_owned_meanwhile_is_opened_anew(decide: Any) -> None:
     await assignment(decide, 0)
     before = decide.owned[0]
     before.ours = False
@@ -103,7 +104,7 @@ async def test_what_another_worker_has_owned_meanwhile_is_opened_anew(decide):
     assert decide.owned[0] is not before
 
 
-async def test_what_the_log_does_not_reach_back_to_is_opened_anew(decide):
+async def test_what_the_log_does_not_reach_back_to_is_opened_anew(decide: Any) -> None:
     await assignment(decide, 0)
     before = decide.owned[0]
     TailStandIn.kept_from = 4
@@ -112,7 +113,7 @@ async def test_what_the_log_does_not_reach_back_to_is_opened_anew(decide):
     assert decide.owned[0] is not before
 
 
-async def test_while_it_rests_a_partition_takes_nothing(decide):
+async def test_while_it_rests_a_partition_takes_nothing(decide: Any) -> None:
     await assignment(decide, 0)
     one = decide.owned[0]
     await decide.revoked()
@@ -123,12 +124,12 @@ async def test_while_it_rests_a_partition_takes_nothing(decide):
 
 
 @pytest.mark.parametrize("comes_back", [False, True])
-async def test_a_frame_that_was_read_while_its_partition_was_let_go_is_not_taken(decide, comes_back):
+async def test_a_frame_that_was_read_while_its_partition_was_let_go_is_not_taken(decide: Any, comes_back: bool) -> None:
     await assignment(decide, 0)
     one = decide.owned[0]
     one.ours = False
 
-    async def read(*_):
+    async def read(*_: object) -> None:
         await decide.revoked()
         if comes_back:
             await decide.assigned([0], ())
@@ -141,18 +142,20 @@ async def test_a_frame_that_was_read_while_its_partition_was_let_go_is_not_taken
 
 
 @pytest.mark.parametrize("comes_back", [False, True])
-async def test_a_partition_let_go_while_a_frame_was_found_missing_is_left_to_whoever_has_it(decide, comes_back):
+async def test_a_partition_let_go_while_a_frame_was_found_missing_is_left_to_whoever_has_it(
+    decide: Any, comes_back: bool
+) -> None:
     await assignment(decide, 0)
     one = decide.owned[0]
     one.ours = False
 
-    async def take(*_):
+    async def take(*_: object) -> None:
         await decide.revoked()
         if comes_back:
             await decide.assigned([0], ())
         raise MissingError("log", 0, 3, 9)
 
-    async def read(*_):
+    async def read(*_: object) -> SimpleNamespace:
         return SimpleNamespace()
 
     one.take, decide._read = take, read
@@ -162,7 +165,7 @@ async def test_a_partition_let_go_while_a_frame_was_found_missing_is_left_to_who
     assert decide.owned.keys() == ({0} if comes_back else set())
 
 
-async def test_what_came_before_a_frame_and_nobody_took_is_read_from_the_log(decide):
+async def test_what_came_before_a_frame_and_nobody_took_is_read_from_the_log(decide: Any) -> None:
     await assignment(decide, 0)
     TailStandIn.values = log_of(6)
     await decide.take(0, 5, b"no frame")
@@ -170,13 +173,15 @@ async def test_what_came_before_a_frame_and_nobody_took_is_read_from_the_log(dec
     assert decide.owned[0].taken == [3, 4, 5]
 
 
-async def test_a_stream_that_runs_ahead_while_a_partition_goes_on_leaves_nothing_out(decide, monkeypatch):
+async def test_a_stream_that_runs_ahead_while_a_partition_goes_on_leaves_nothing_out(
+    decide: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await assignment(decide, 0)
     one = decide.owned[0]
     TailStandIn.values = log_of(9)
     whole = TailStandIn.to_end
 
-    async def to_end(tail):
+    async def to_end(tail: TailStandIn) -> AsyncIterator[list[SimpleNamespace]]:
         monkeypatch.setattr(TailStandIn, "to_end", whole)
         await decide.take(0, 7, b"no frame")
         async for records in whole(tail):
@@ -188,8 +193,10 @@ async def test_a_stream_that_runs_ahead_while_a_partition_goes_on_leaves_nothing
     assert one.taken == [3, 4, 5, 6, 7, 8]
 
 
-async def test_what_came_while_a_partition_was_opened_is_taken_though_nothing_follows(decide, monkeypatch):
-    async def opened(_one, informed):
+async def test_what_came_while_a_partition_was_opened_is_taken_though_nothing_follows(
+    decide: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def opened(_one: object, informed: asyncio.Task[Any]) -> None:
         await informed
         TailStandIn.values = log_of(5)
         await decide.take(0, 3, b"no frame")  # nobody's yet
@@ -200,7 +207,7 @@ async def test_what_came_while_a_partition_was_opened_is_taken_though_nothing_fo
     assert decide.owned[0].taken == [3, 4]
 
 
-async def test_a_worker_that_ends_writes_the_pages_of_what_rests_too(decide):
+async def test_a_worker_that_ends_writes_the_pages_of_what_rests_too(decide: Any) -> None:
     await assignment(decide, 0, 1)
     await decide.revoked()
     await decide.finish()

@@ -2,14 +2,16 @@
 
 import itertools
 import random
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
+from typing import Any, Literal
 
 import orjson
 import pytest
 
 from connectors.sources.kafka.client import records_of
 from connectors.sources.kafka.config import RawConfig
-from engine.book.compiled import compile_book
+from engine.book.compiled import CompiledBook, compile_book
 from engine.flow.fold import FoldLimits, FoldParts
 from engine.runtimes.cluster.decide.fold import ClusterFold
 from engine.runtimes.cluster.decide.missing import Missing, MissingError
@@ -18,11 +20,13 @@ from engine.runtimes.cluster.intake.service import Packer
 from engine.settings.config import Config
 from rules.gates.channel import VISIT_MS_MAX
 from rules.load import load_text
-from state.batch import Row, from_rows
+from state.batch import Row, Value, from_rows
+from state.decisions import DecisionBatch
 from state.frame import Frame, FrameKind, decode, encode
-from state.store import MemoryStore
 from tests.connectors.kafka.record_batches import laid_values
+from tests.engine.cluster.standins import NOT_USED
 from tests.engine.world import BASE_MS, BOOK, call
+from tests.fakes.store import MemoryStore
 
 CONFIG = Config.model_validate(
     {"data": {"partitions": 1}, "sources": {"kafka": [{"name": "raw", "topic": "raw", "dedupe": True}]}}
@@ -38,24 +42,26 @@ BOOKS = {COMPILED.book.version: COMPILED}
 class KafkaLog:
     """A partition of `log`: encoded frames with the timestamps that Kafka indexes."""
 
-    def __init__(self):
-        self.frames = []
+    def __init__(self) -> None:
+        self.frames: list[tuple[int, bytes]] = []
         self.first_position = 0
         self.append(Frame(FrameKind.ACTIVATION, BASE_MS, payload=orjson.dumps({"version": COMPILED.book.version})))
 
-    def append(self, frame):
+    def append(self, frame: Frame) -> None:
         self.frames.append((frame.append_ms, encode(frame)))
 
-    def read(self, start):
+    def read(self, start: int) -> Iterator[tuple[int, Frame]]:
         for position in range(start, len(self.frames)):
             yield position, decode(self.frames[position][1], lambda _: COMPILED.book.schema)
 
-    def position_at(self, at_ms):
+    def position_at(self, at_ms: int) -> int:
         later = (position for position, (stamp_ms, _) in enumerate(self.frames) if stamp_ms >= at_ms)
         return next(later, len(self.frames))
 
 
-def fold_of(log, store, policy="hold", books=BOOKS):
+def fold_of(
+    log: KafkaLog, store: MemoryStore, policy: Literal["hold", "skip"] = "hold", books: dict[str, CompiledBook] = BOOKS
+) -> ClusterFold:
     """Return the fold of the partition as a new owner recovers it."""
     limits = FoldLimits(
         slots=4096, memory_subscribers=4096, contacts_max=16, batch_rows_max=1000,
@@ -65,7 +71,7 @@ def fold_of(log, store, policy="hold", books=BOOKS):
     return ClusterFold(parts, log, SimpleNamespace(reached=-1), Missing("log", 0, policy))
 
 
-def two_intakes(seed):
+def two_intakes(seed: int) -> KafkaLog:
     """A log of frames by two intakes, one of them six minutes behind, that also pack each other's records again.
 
     A frame has rows of one of two raw partitions, or of both.
@@ -95,11 +101,11 @@ def two_intakes(seed):
     return log
 
 
-def columns_of(decisions):
+def columns_of(decisions: DecisionBatch) -> list[Any]:
     return [decisions.append_ms, decisions.subscriber.tolist(), decisions.row.tolist(), decisions.gate.tolist()]
 
 
-def decided(fold, frames):
+def decided(fold: ClusterFold, frames: Iterable[tuple[int, Frame]]) -> dict[int, list[Any]]:
     return {
         position: columns_of(decisions)
         for position, frame in frames
@@ -108,7 +114,7 @@ def decided(fold, frames):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_time_never_goes_back_and_every_owner_folds_alike_whatever_the_intakes_clocks_say(seed):
+def test_time_never_goes_back_and_every_owner_folds_alike_whatever_the_intakes_clocks_say(seed: int) -> None:
     log = two_intakes(seed)
     stamps = [stamp_ms for stamp_ms, _ in log.frames]
     assert any(later < earlier - 5 * MINUTE_MS for earlier, later in itertools.pairwise(stamps))
@@ -128,14 +134,17 @@ def test_time_never_goes_back_and_every_owner_folds_alike_whatever_the_intakes_c
         before.flusher.finish(cut - 1)
         before.flusher.durable(cut - 1)
         before.flusher.pump()
-        after, redone = fold_of(log, store), []
+        after = fold_of(log, store)
+        redone: list[Any] = []
         after.recover(redone.append)
 
         found = {one.position: columns_of(one.decisions) for one in redone}
         assert found == {position: one for position, one in expected.items() if position >= cut}
 
 
-def test_frames_that_are_deleted_and_still_needed_are_never_folded_over_in_silence(caplog):
+def test_frames_that_are_deleted_and_still_needed_are_never_folded_over_in_silence(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     log = two_intakes(1)
     log.first_position = 5
 
@@ -157,7 +166,7 @@ def test_frames_that_are_deleted_and_still_needed_are_never_folded_over_in_silen
     assert "going on without them, as cluster.missing_frames says" in caplog.text
 
 
-def test_the_age_of_what_a_start_would_redo_follows_the_sweeps():
+def test_the_age_of_what_a_start_would_redo_follows_the_sweeps() -> None:
     log, store = two_intakes(2), MemoryStore()
     fold = fold_of(KafkaLog(), store)
     assert fold.oldest_ms is None
@@ -175,13 +184,13 @@ def test_the_age_of_what_a_start_would_redo_follows_the_sweeps():
     assert fold.oldest_ms is None
 
 
-def visit(number, at_ms, *, opened=True):
-    values = {"terminal": "t1", "visit": f"v{number}", "open": opened, "cause": ""}
+def visit(number: int, at_ms: int, *, opened: bool = True) -> Frame:
+    values: dict[str, Value] = {"terminal": "t1", "visit": f"v{number}", "open": opened, "cause": ""}
     rows = [Row("visit", 8613800000000 + number, at_ms, values)]
     return Frame(FrameKind.EVENTS, at_ms, from_rows(COMPILED.book.schema, rows))
 
 
-def test_a_new_owner_knows_the_visits_that_stand():
+def test_a_new_owner_knows_the_visits_that_stand() -> None:
     log, store = KafkaLog(), MemoryStore()
     for number in range(3):
         log.append(visit(number, BASE_MS + number))
@@ -198,14 +207,15 @@ def test_a_new_owner_knows_the_visits_that_stand():
     assert second.standing() == []
 
 
-def test_pages_are_written_while_few_events_come_long_before_kafka_deletes_the_frames():
+def test_pages_are_written_while_few_events_come_long_before_kafka_deletes_the_frames() -> None:
     log, store, clock_ms = two_intakes(3), MemoryStore(), [BASE_MS]
-    partition = Owned(CONFIG, 0, store, None, None, None, None, lambda *_: None, lambda: clock_ms[0])
+    partition = Owned(CONFIG, 0, store, NOT_USED, NOT_USED, None, NOT_USED, lambda *_: None, lambda: clock_ms[0])
     fold = partition.fold = fold_of(KafkaLog(), store)
     decided(fold, log.read(0))
     partition.folded = len(log.frames) - 1
     kept_ms = CONFIG.log.log_hours_max * 3_600_000
 
+    assert fold.oldest_ms is not None
     clock_ms[0] = fold.oldest_ms + kept_ms // SWEEPS_IN_RETENTION
     partition.sweep()
     assert fold.flusher.last_start == -1, "it is not yet time"
@@ -242,7 +252,7 @@ text.sms = "thanks"
 )
 
 
-def told_again(times):
+def told_again(times: int) -> KafkaLog:
     """A log of two days at a counter, each row of which stands in it so many times, as its frame was told again."""
     log, at_ms = KafkaLog(), itertools.count(BASE_MS, 1000)
     log.frames.clear()
@@ -251,13 +261,13 @@ def told_again(times):
     decision = {"partition": 0, "position": 9, "row": 0, "rule": 77}
     for terminal, opened in (("t1", True), ("t1", False), ("t2", True), ("t2", False), ("t1", True), ("", None)):
         for _ in range(times):
-            values = {"terminal": terminal, "visit": "v1", "open": opened, "cause": ""}
+            values: dict[str, Any] = {"terminal": terminal, "visit": "v1", "open": opened, "cause": ""}
             row = Row("visit", 7, next(at_ms), values) if terminal else Row("answer", 7, next(at_ms), decision)
             log.append(Frame(FrameKind.EVENTS, row.at_ms, from_rows(GREETING.book.schema, [row])))
     return log
 
 
-def test_what_a_desk_tells_again_acts_once_whoever_owns_the_partition_when_it_comes():
+def test_what_a_desk_tells_again_acts_once_whoever_owns_the_partition_when_it_comes() -> None:
     books = {GREETING.book.version: GREETING}
     whole = fold_of(KafkaLog(), MemoryStore(), books=books)
     log = told_again(2)
@@ -274,6 +284,6 @@ def test_what_a_desk_tells_again_acts_once_whoever_owns_the_partition_when_it_co
         before.flusher.finish(cut - 1)
         before.flusher.durable(cut - 1)
         before.flusher.pump()
-        redone = []
+        redone: list[Any] = []
         fold_of(log, store, books=books).recover(redone.append)
         assert {one.position for one in redone} == {position for position in expected if position >= cut}

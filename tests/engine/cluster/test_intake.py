@@ -2,16 +2,21 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from connectors.sources.contract import Records
 from connectors.sources.dead_letter import Code
 from connectors.sources.kafka.client import records_of
+from connectors.sources.kafka.config import RawConfig
 from engine.metrics import Metrics
 from engine.runtimes.cluster.intake import service as intake
+from engine.runtimes.cluster.intake.service import Intake
 from engine.runtimes.cluster.shared.packed_records import unpack_offsets
 from engine.settings.config import Config
 from rules.load import load_book
@@ -26,7 +31,7 @@ LINE = b'{"type": "visit", "msisdn": %d, "time": "2023-11-14T22:13:20Z", "termin
 class Reader:
     """A raw partition of ten records, of which a poll reads `values`; a rebalance comes when it is told."""
 
-    def __init__(self, source):
+    def __init__(self, source: RawConfig) -> None:
         self.source = source
         self.assignment = 1
         self.position = self.committed = 0
@@ -37,13 +42,13 @@ class Reader:
         self.read_thrice = asyncio.Event()
         self.packed = asyncio.Event()
 
-    async def start(self):
+    async def start(self) -> None:
         pass
 
-    async def stop(self):
+    async def stop(self) -> None:
         pass
 
-    async def poll(self, _wait_ms, received_ns):
+    async def poll(self, _wait_ms: object, received_ns: Callable[[], int]) -> list[Records]:
         self.polls += 1
         if self.polls == 3:
             self.read_thrice.set()
@@ -56,7 +61,7 @@ class Reader:
         self.position += len(self.values)
         return [records_of(self.source, 0, piece, received_ns(), self.assignment)]
 
-    async def commit(self, ends):
+    async def commit(self, ends: dict[str, int]) -> bool:
         if self.refuse:
             self.refuse = False
             self.assignment += 1
@@ -71,32 +76,32 @@ class Reader:
 class Producer:
     """Takes what it is given, and acknowledges it when told to."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.acknowledged = asyncio.Event()
         self.frames = 0
 
-    async def stop(self):
+    async def stop(self) -> None:
         pass
 
-    async def send(self, topic, *_, **__):
+    async def send(self, topic: str, *_: object, **__: object) -> asyncio.Future[Any]:
         self.frames += topic == "opportune.log"
         return asyncio.ensure_future(self.acknowledged.wait())
 
-    def create_batch(self):
+    def create_batch(self) -> BatchBuilder:
         return BatchBuilder(1 << 20, 0)
 
-    async def send_batch(self, batch, topic, *, partition):
+    async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> asyncio.Future[Any]:
         assert (topic, partition) == ("opportune.texts", 0)
         assert batch.record_count() == 2, "the terminal's and the visit's name"
         return asyncio.ensure_future(self.acknowledged.wait())
 
 
 @pytest.fixture
-def made(monkeypatch):
+def made(monkeypatch: pytest.MonkeyPatch) -> tuple[Intake, Reader, Producer, Metrics]:
     config = Config.model_validate({"sources": {"kafka": [RAW]}})
     reader, producer, metrics = Reader(config.sources.kafka[0]), Producer(), Metrics()
 
-    async def started(*_):
+    async def started(*_: object) -> None:
         pass
 
     monkeypatch.setattr(intake, "RawReader", lambda *_: reader)
@@ -106,7 +111,7 @@ def made(monkeypatch):
     return one, reader, producer, metrics
 
 
-async def run(one, reader, producer):
+async def run(one: Intake, reader: Reader, producer: Producer) -> None:
     """Let the intake read three times before anything is acknowledged, then all of it."""
     async with asyncio.timeout(10):
         working = asyncio.create_task(one.run())
@@ -117,7 +122,7 @@ async def run(one, reader, producer):
         await working
 
 
-def counted(metrics):
+def counted(metrics: Metrics) -> tuple[float | None, float | None]:
     """Return how many events and dead letters are counted."""
     of_feed = {"source": "feed"}
     events = metrics.registry.get_sample_value("opportune_events_total", of_feed)
@@ -126,7 +131,9 @@ def counted(metrics):
 
 
 @pytest.mark.parametrize("rebalance_at", [-1, 2, 3])
-def test_lines_read_again_after_a_rebalance_are_counted_once(made, rebalance_at):
+def test_lines_read_again_after_a_rebalance_are_counted_once(
+    made: tuple[Intake, Reader, Producer, Metrics], rebalance_at: int
+) -> None:
     one, reader, producer, metrics = made
     reader.rebalance_at = rebalance_at
 
@@ -136,7 +143,9 @@ def test_lines_read_again_after_a_rebalance_are_counted_once(made, rebalance_at)
     assert producer.frames == {-1: 2, 2: 3, 3: 4}[rebalance_at], "what is read again is packed again"
 
 
-def test_lines_whose_commit_the_group_refused_are_counted_by_who_reads_them_again(made):
+def test_lines_whose_commit_the_group_refused_are_counted_by_who_reads_them_again(
+    made: tuple[Intake, Reader, Producer, Metrics],
+) -> None:
     one, reader, producer, metrics = made
     reader.refuse = True
 
@@ -147,17 +156,19 @@ def test_lines_whose_commit_the_group_refused_are_counted_by_who_reads_them_agai
 
 
 @pytest.mark.parametrize(("values", "waited"), [([LINE] * 2, True), ([b"\n".join([LINE] * 4)], False)])
-def test_events_and_not_records_say_whether_so_few_came_that_more_are_waited_for(made, monkeypatch, values, waited):
+def test_events_and_not_records_say_whether_so_few_came_that_more_are_waited_for(
+    made: tuple[Intake, Reader, Producer, Metrics], monkeypatch: pytest.MonkeyPatch, values: list[bytes], waited: bool
+) -> None:
     one, reader, producer, _ = made
     reader.values = values
     waits, sleep = [], asyncio.sleep
 
-    async def noted(seconds):
+    async def noted(seconds: float) -> None:
         waits.append(seconds)
         await sleep(0)
 
     monkeypatch.setattr(intake, "FEW_EVENTS", 4)
-    monkeypatch.setattr(intake.asyncio, "sleep", noted)
+    monkeypatch.setattr(asyncio, "sleep", noted)
     asyncio.run(run(one, reader, producer))
 
     read = 10 // len(values)
@@ -165,7 +176,9 @@ def test_events_and_not_records_say_whether_so_few_came_that_more_are_waited_for
     assert len(waits) == empty + (read if waited else 0)
 
 
-def test_chunks_of_several_raw_partitions_share_frames_and_every_row_keeps_its_place(made):
+def test_chunks_of_several_raw_partitions_share_frames_and_every_row_keeps_its_place(
+    made: tuple[Intake, Reader, Producer, Metrics],
+) -> None:
     one, *_ = made
     source = Config.model_validate({"sources": {"kafka": [RAW]}}).sources.kafka[0]
     starts = [40, 7, 90]
@@ -183,9 +196,10 @@ def test_chunks_of_several_raw_partitions_share_frames_and_every_row_keeps_its_p
         ("raw/2", 111, 20, 1),
     ]
     assert len(packed.frames) == len({partition for partition, _ in packed.frames}), "one a partition of the log"
-    found = []
+    found: list[tuple[str, int, int]] = []
     for _, data in packed.frames:
         frame = decode(data, lambda _: one._packer.schema)
+        assert frame.batch is not None
         offsets, counts = unpack_offsets(frame.payload, len(frame.sources), frame.batch.n)
         keys = np.repeat(list(frame.sources), counts)
         found += zip(keys.tolist(), offsets.tolist(), (frame.batch.subscriber - FIRST).tolist(), strict=True)
@@ -206,8 +220,10 @@ def test_chunks_of_several_raw_partitions_share_frames_and_every_row_keeps_its_p
         ("01", "", 2 * intake.GROUP_BYTES, ["0", "1"]),
     ],
 )
-def test_one_group_has_one_chunk_a_raw_partition_one_dedupe_and_not_too_much(keys, other, length, groups):
-    records = [
+def test_one_group_has_one_chunk_a_raw_partition_one_dedupe_and_not_too_much(
+    keys: str, other: str, length: int, groups: list[str]
+) -> None:
+    records: list[Any] = [
         SimpleNamespace(chunk=SimpleNamespace(key=key, dedupe=key in other, length=length), assignment=1)
         for key in keys
     ]

@@ -1,6 +1,8 @@
 """The outbox as a topic: what was committed is read back, by whoever owns the partition next."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,10 +17,12 @@ from state.disk import DiskError
 class Ledger:
     """A topic's partition: transactions with a marker behind each, whole or not at all."""
 
-    def __init__(self):
-        self.values, self.end, self.fault = {}, 0, None
+    def __init__(self) -> None:
+        self.values: dict[int, bytes] = {}
+        self.end = 0
+        self.fault: Exception | None = None
 
-    async def append(self, values):
+    async def append(self, values: list[bytes]) -> int:
         if self.fault is not None:
             raise self.fault
         first = self.end
@@ -26,15 +30,15 @@ class Ledger:
         self.end += len(values) + 1
         return first
 
-    async def read(self):
+    async def read(self) -> AsyncIterator[tuple[int, bytes]]:
         for offset in sorted(self.values):
             yield offset, self.values[offset]
 
-    async def forget(self, below):
+    async def forget(self, below: int) -> None:
         self.values = {offset: value for offset, value in self.values.items() if offset >= below}
 
 
-def loaded(ledger):
+def loaded(ledger: Any) -> tuple[TopicOutbox, list[int]]:
     outbox = TopicOutbox(ledger)
     asyncio.run(outbox.load())
     return outbox, [record[0] for _, record in outbox.read()]
@@ -51,13 +55,14 @@ steps = st.lists(
 
 
 @given(steps)
-def test_a_new_owner_reads_what_was_committed_but_for_what_was_let_go(steps):
+def test_a_new_owner_reads_what_was_committed_but_for_what_was_let_go(steps: list[tuple[str, int]]) -> None:
     asyncio.run(walk(steps))
 
 
-async def walk(steps):
-    ledger = Ledger()
-    outbox, waiting, kept, number = TopicOutbox(ledger), [], [], 0
+async def walk(steps: list[tuple[str, int]]) -> None:
+    ledger: Any = Ledger()
+    outbox, waiting, number = TopicOutbox(ledger), [], 0
+    kept: list[Any] = []
     for what, count in steps:
         if what == "put":
             for _ in range(count):
@@ -86,8 +91,8 @@ async def walk(steps):
             assert outbox.kept_bytes == sum(map(len, ledger.values.values()))
 
 
-def test_a_long_array_is_cut_and_none_of_it_counts_as_durable_before_all_is():
-    ledger = Ledger()
+def test_a_long_array_is_cut_and_none_of_it_counts_as_durable_before_all_is() -> None:
+    ledger: Any = Ledger()
     outbox = TopicOutbox(ledger)
     positions = [outbox.put([number]) for number in range(2 * RECORDS_MAX + 1)]
     outbox.flush(0)
@@ -97,10 +102,11 @@ def test_a_long_array_is_cut_and_none_of_it_counts_as_durable_before_all_is():
     assert loaded(ledger)[1] == list(range(2 * RECORDS_MAX + 1))
 
 
-async def test_what_is_being_deleted_when_it_closes_is_given_up_before_it_returns():
-    ledger, connected = Ledger(), []
+async def test_what_is_being_deleted_when_it_closes_is_given_up_before_it_returns() -> None:
+    ledger: Any = Ledger()
+    connected: list[bool] = []
 
-    async def forget(_below):
+    async def forget(_below: object) -> None:
         connected.append(True)
         try:
             await asyncio.Event().wait()
@@ -108,20 +114,22 @@ async def test_what_is_being_deleted_when_it_closes_is_given_up_before_it_return
             await asyncio.sleep(0)
             connected.clear()
 
-    ledger.forget = forget
+    vars(ledger)["forget"] = forget
     outbox = await forgetting(ledger)
     assert connected
     await outbox.close()
     assert not connected
 
 
-async def test_a_fault_of_deleting_is_neither_lost_nor_taken_for_brokers_that_are_away(caplog):
-    ledger = Ledger()
+async def test_a_fault_of_deleting_is_neither_lost_nor_taken_for_brokers_that_are_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ledger: Any = Ledger()
 
-    async def forget(_below):
+    async def forget(_below: object) -> None:
         raise ValueError("partition=99")
 
-    ledger.forget = forget
+    vars(ledger)["forget"] = forget
     outbox = await forgetting(ledger)
     with pytest.raises(ValueError, match="partition=99"):
         outbox.retain(1)
@@ -131,7 +139,7 @@ async def test_a_fault_of_deleting_is_neither_lost_nor_taken_for_brokers_that_ar
     assert "partition=99" in caplog.text
 
 
-async def forgetting(ledger):
+async def forgetting(ledger: Any) -> TopicOutbox:
     """Return an outbox that has begun to delete its first array."""
     outbox = TopicOutbox(ledger)
     for number in range(2):
@@ -144,8 +152,8 @@ async def forgetting(ledger):
 
 
 @pytest.mark.parametrize(("fault", "seen"), [(FencedError("other owner"), LostError), (BrokerError("away"), DiskError)])
-def test_what_the_brokers_refuse_is_not_durable(fault, seen):
-    ledger = Ledger()
+def test_what_the_brokers_refuse_is_not_durable(fault: BrokerError | FencedError, seen: type[DiskError]) -> None:
+    ledger: Any = Ledger()
     outbox = TopicOutbox(ledger)
     outbox.put([1])
     outbox.flush(0)

@@ -2,11 +2,13 @@
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from engine.runtimes.cluster.decide.owned import Owned, PublishedPosition
 from state.frame import Frame, FrameKind
+from tests.engine.cluster.standins import NOT_USED
 from tests.engine.cluster.test_settings import cluster
 
 NOW_MS = 1_225_760_400_000
@@ -15,29 +17,30 @@ NOW_MS = 1_225_760_400_000
 class Flusher:
     """Remembers up to where pages may be written."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.allowed, self.closed = -1, False
 
-    def step(self, _position, _pages):
+    def step(self, _position: object, _pages: object) -> None:
         assert not self.closed
 
-    def pages_due(self, *_):
+    def pages_due(self, *_: object) -> int:
         return 0
 
-    def durable(self, position):
+    def durable(self, position: int) -> None:
         self.allowed = position
 
-    def close(self):
+    def close(self) -> None:
         self.closed = True
 
 
 class Fold:
     """Decides something of every even position."""
 
-    def __init__(self):
-        self.flusher, self.counts, self.folded = Flusher(), SimpleNamespace(events=0), []
+    def __init__(self) -> None:
+        self.flusher, self.counts = Flusher(), SimpleNamespace(events=0)
+        self.folded: list[int] = []
 
-    def apply(self, position, _frame):
+    def apply(self, position: int, _frame: object) -> SimpleNamespace | None:
         self.folded.append(position)
         return None if position % 2 else SimpleNamespace(append_ms=NOW_MS, encode=lambda: b"decisions")
 
@@ -45,32 +48,33 @@ class Fold:
 class Sender:
     """A producer without room until it is told, whose records are acknowledged at once; or one that fails then."""
 
-    def __init__(self):
-        self.room, self.asked, self.fault = asyncio.Event(), asyncio.Event(), None
+    def __init__(self) -> None:
+        self.room, self.asked = asyncio.Event(), asyncio.Event()
+        self.fault: Exception | None = None
 
-    async def send(self, *_, **__):
+    async def send(self, *_: object, **__: object) -> asyncio.Future[None]:
         self.asked.set()
         await self.room.wait()
         if self.fault is not None:
             raise self.fault
-        sent = asyncio.get_running_loop().create_future()
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         sent.set_result(None)
         return sent
 
 
 @pytest.fixture
-async def owned():
+async def owned() -> tuple[Any, Sender]:
     sender = Sender()
-    one = Owned(cluster(), 0, None, None, None, sender, None, lambda *_: None, lambda: NOW_MS)
+    one: Any = Owned(cluster(), 0, NOT_USED, NOT_USED, NOT_USED, sender, NOT_USED, lambda *_: None, lambda: NOW_MS)
     one.fold, one._journal = Fold(), PublishedPosition(-1)
     return one, sender
 
 
-def frame():
+def frame() -> Frame:
     return Frame(FrameKind.TICK, NOW_MS)
 
 
-async def test_a_frame_that_decides_nothing_waits_for_the_decisions_before_it(owned):
+async def test_a_frame_that_decides_nothing_waits_for_the_decisions_before_it(owned: tuple[Any, Sender]) -> None:
     one, sender = owned
     first = asyncio.create_task(one.take(0, frame()))
     await sender.asked.wait()
@@ -86,7 +90,9 @@ async def test_a_frame_that_decides_nothing_waits_for_the_decisions_before_it(ow
 
 
 @pytest.mark.parametrize("ended_by", ["a fault", "a cancel"])
-async def test_nothing_goes_on_behind_decisions_that_were_not_handed_over(owned, ended_by):
+async def test_nothing_goes_on_behind_decisions_that_were_not_handed_over(
+    owned: tuple[Any, Sender], ended_by: str
+) -> None:
     one, sender = owned
     first = asyncio.create_task(one.take(0, frame()))
     await sender.asked.wait()
@@ -105,7 +111,7 @@ async def test_nothing_goes_on_behind_decisions_that_were_not_handed_over(owned,
     assert not await one.still_ours()
 
 
-async def test_a_partition_that_is_closed_lets_a_frame_end_and_folds_no_other(owned):
+async def test_a_partition_that_is_closed_lets_a_frame_end_and_folds_no_other(owned: tuple[Any, Sender]) -> None:
     one, sender = owned
     first = asyncio.create_task(one.take(0, frame()))
     await sender.asked.wait()

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -14,6 +15,7 @@ from engine.runtimes.cluster.dispatch.outbox import LostError
 from engine.runtimes.cluster.dispatch.service import LOST_SESSIONS, Dispatch
 from engine.runtimes.cluster.shared.watchdog import SilentError
 from engine.settings.config import Config
+from tests.engine.cluster.standins import NOT_USED
 
 FENCED = LostError("another owner has started")
 
@@ -23,35 +25,35 @@ class OutgoingStandIn:
 
     leave: ClassVar[asyncio.Event]
 
-    def __init__(self, number, *_):
+    def __init__(self, number: int, *_: object) -> None:
         self.number, self.read, self.failure, self.closed = number, 7, None, 0
         self.closing = asyncio.Event()
         self.dispatcher = SimpleNamespace(log_away=False, room=lambda: 1, status=dict)
 
-    async def open(self, _thrown):
+    async def open(self, _thrown: object) -> None:
         pass
 
-    async def close(self, _wait_s):
+    async def close(self, _wait_s: object) -> None:
         self.closed += 1
         self.closing.set()
         await self.leave.wait()
 
 
 class Clock:
-    def __init__(self):
+    def __init__(self) -> None:
         self.now_s = 0.0
 
-    def monotonic(self):
+    def monotonic(self) -> float:
         return self.now_s
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-async def dispatch(monkeypatch, clock):
+async def dispatch(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Any:
     OutgoingStandIn.leave = asyncio.Event()
     monkeypatch.setattr(module, "Outgoing", OutgoingStandIn)
     monkeypatch.setattr(module, "POLL_S", 0.001)
@@ -60,15 +62,15 @@ async def dispatch(monkeypatch, clock):
     monkeypatch.setattr(module, "process_rates", lambda *_: {})
     monkeypatch.setattr(module, "time", clock)
 
-    async def catch_up():
+    async def catch_up() -> None:
         pass
 
-    control_topic = SimpleNamespace(catch_up=catch_up, active=object(), switches={})
-    return Dispatch(Config(), None, control_topic, Metrics(), None, None, None)
+    control_topic: Any = SimpleNamespace(catch_up=catch_up, active=object(), switches={})
+    return Dispatch(Config(), NOT_USED, control_topic, Metrics(), NOT_USED, NOT_USED, NOT_USED)
 
 
 @contextlib.asynccontextmanager
-async def watched(dispatch):
+async def watched(dispatch: Any) -> AsyncIterator[asyncio.Task[None]]:
     """Watch the partitions; what ended the watch is raised at the end."""
     *_, watch = dispatch.work()
     for other in _:
@@ -84,7 +86,9 @@ async def watched(dispatch):
         await asyncio.wait([task])
 
 
-async def test_partitions_let_go_while_a_fenced_one_is_closed_are_closed_once_and_end_nothing(dispatch):
+async def test_partitions_let_go_while_a_fenced_one_is_closed_are_closed_once_and_end_nothing(
+    dispatch: Any,
+) -> None:
     await dispatch.assigned([0, 1])
     zero, one = (dispatch.owned[number] for number in (0, 1))
     async with watched(dispatch):
@@ -99,7 +103,7 @@ async def test_partitions_let_go_while_a_fenced_one_is_closed_are_closed_once_an
     assert not dispatch.owned
 
 
-async def test_a_partition_opened_anew_while_another_is_closed_is_left_alone(dispatch):
+async def test_a_partition_opened_anew_while_another_is_closed_is_left_alone(dispatch: Any) -> None:
     await dispatch.assigned([0, 1])
     zero, one = (dispatch.owned[number] for number in (0, 1))
     async with watched(dispatch):
@@ -115,7 +119,7 @@ async def test_a_partition_opened_anew_while_another_is_closed_is_left_alone(dis
     assert (dispatch.owned[1] is one, dispatch.owned[1].closed) == (False, 0)
 
 
-async def test_a_lost_partition_that_is_not_assigned_anew_ends_the_worker(dispatch, clock):
+async def test_a_lost_partition_that_is_not_assigned_anew_ends_the_worker(dispatch: Any, clock: Clock) -> None:
     OutgoingStandIn.leave.set()
     await dispatch.assigned([0, 1])
     limit_s = LOST_SESSIONS * Config().cluster.session_timeout_ms / 1000
@@ -133,7 +137,7 @@ async def test_a_lost_partition_that_is_not_assigned_anew_ends_the_worker(dispat
             pass
 
 
-async def test_a_lost_partition_is_forgotten_when_partitions_are_assigned_anew(dispatch, clock):
+async def test_a_lost_partition_is_forgotten_when_partitions_are_assigned_anew(dispatch: Any, clock: Clock) -> None:
     OutgoingStandIn.leave.set()
     await dispatch.assigned([0])
     dispatch.owned[0].failure = FENCED
@@ -147,9 +151,10 @@ async def test_a_lost_partition_is_forgotten_when_partitions_are_assigned_anew(d
     assert dispatch.status()["lost"] == []
 
 
-def test_who_leaves_late_does_not_take_receipts_from_who_came_after():
-    exchange = Exchange(Config(), None, None, None)
-    before, after = SimpleNamespace(), SimpleNamespace()
+def test_who_leaves_late_does_not_take_receipts_from_who_came_after() -> None:
+    exchange = Exchange(Config(), NOT_USED, NOT_USED, NOT_USED)
+    before: Any = SimpleNamespace()
+    after: Any = SimpleNamespace()
     asyncio.run(exchange.join(0, before, 0))
     asyncio.run(exchange.join(0, after, 0))
     exchange.leave(0, before)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
 from engine.settings.config import Config, ConfigErrors, parse_config
 
 
-def cluster(**words):
+def cluster(**words: Any) -> Config:
     return Config.model_validate({"data": {"partitions": 8}, "cluster": words})
 
 
@@ -29,14 +30,14 @@ def cluster(**words):
         ('agents = ["send"]', "must be 'intake', 'decide' or 'dispatch'"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_told(lines, fault):
+def test_a_setting_that_cannot_be_used_is_told(lines: str, fault: str) -> None:
     with pytest.raises(ConfigErrors) as caught:
         parse_config(f"[cluster]\n{lines}\n")
 
     assert fault in str(caught.value)
 
 
-def test_topics_have_the_partitions_and_the_cleaning_they_need():
+def test_topics_have_the_partitions_and_the_cleaning_they_need() -> None:
     topics = {topic.name: topic for topic in topics_of(cluster(prefix="x.", replicas=3))}
 
     assert {name: topic.partitions for name, topic in topics.items()} == {
@@ -48,17 +49,17 @@ def test_topics_have_the_partitions_and_the_cleaning_they_need():
     assert {topic.settings["min.insync.replicas"] for topic in topics.values()} == {"2"}
 
 
-def test_raw_topics_are_their_producers():
+def test_raw_topics_are_their_producers() -> None:
     config = Config.model_validate({"sources": {"kafka": [{"name": "a", "topic": "x"}, {"name": "b", "topic": "y"}]}})
 
     assert [(topic.name, topic.made) for topic in topics_of(config)][-2:] == [("x", False), ("y", False)]
 
 
-def watchdog():
+def watchdog() -> Watchdog:
     return Watchdog(cluster(silent_s=5), "log", dict)
 
 
-def test_a_partition_that_stands_still_behind_the_log_ends_the_worker():
+def test_a_partition_that_stands_still_behind_the_log_ends_the_worker() -> None:
     one = watchdog()
     one.judge({0: 11}, {0: 5}, 0.0)
     one.judge({0: 12}, {0: 5}, 5.0)
@@ -67,7 +68,7 @@ def test_a_partition_that_stands_still_behind_the_log_ends_the_worker():
         one.judge({0: 12}, {0: 5}, 6.0)
 
 
-def test_a_partition_that_is_held_may_stand_still():
+def test_a_partition_that_is_held_may_stand_still() -> None:
     one = watchdog()
     for second in range(30):
         one.judge({0: 11}, {0: 5}, float(second), held=(0,))
@@ -77,7 +78,7 @@ def test_a_partition_that_is_held_may_stand_still():
         one.judge({0: 11}, {0: 5}, 35.0)
 
 
-def test_a_partition_that_moves_waits_for_nothing_or_is_new_is_well():
+def test_a_partition_that_moves_waits_for_nothing_or_is_new_is_well() -> None:
     one = watchdog()
     for second in range(30):
         one.judge({0: 100, 1: 8, 2: 50}, {0: second, 1: 7} | ({2: 3} if second == 29 else {}), float(second))
@@ -88,28 +89,33 @@ def test_a_partition_that_moves_waits_for_nothing_or_is_new_is_well():
 class Ends:
     """The ends of a topic, as brokers say them that go away and come back."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers: BrokerError | dict[int, int]) -> None:
         self.answers = list(answers)
 
-    async def ends(self, _):
+    async def ends(self, _: object) -> dict[int, int]:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
-async def looked(monkeypatch, taken, *answers):
+async def looked(
+    monkeypatch: pytest.MonkeyPatch, taken: dict[int, int], *answers: BrokerError | dict[int, int]
+) -> Watchdog:
     """Let a watchdog look until every answer was given."""
     monkeypatch.setattr(module, "POLL_S", 0.001)
     one = Watchdog(cluster(silent_s=5), "log", lambda: taken)
-    one._tail = Ends(*answers)
+    tail: Any = Ends(*answers)
+    one._tail = tail
     task = asyncio.create_task(one.run())
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(task, 0.05)
     return one
 
 
-async def test_brokers_that_do_not_answer_end_no_worker_and_are_told_once(monkeypatch, caplog):
+async def test_brokers_that_do_not_answer_end_no_worker_and_are_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     away = BrokerError("no broker answers")
     one = await looked(monkeypatch, {0: 10, 1: 3}, away, away, {0: 11, 1: 9}, away, away)
 

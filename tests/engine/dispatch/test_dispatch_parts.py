@@ -1,6 +1,8 @@
 """The single ideas of dispatch: hours, quotas, rates, retries, opt-outs, receipts, order."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from connectors.contract import Receipt, ReceiptState
 from connectors.gateways.text import parts_count, parts_of
+from engine.dispatch import Report
 from engine.dispatch.hours import LocalTime
 from engine.dispatch.model import FOR_EVER_MS, Action, Decided, Phase, Scope, Send
 from engine.dispatch.optout import is_opt_out
@@ -23,7 +26,7 @@ from engine.settings.send_windows import SendWindow
 from state.decisions import OutcomeState
 
 
-def ms(text, zone="Asia/Shanghai"):
+def ms(text: str, zone: str = "Asia/Shanghai") -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
 
 
@@ -40,26 +43,26 @@ OFFICE = (SendWindow.parse("mon-fri 08:00-21:00"), SendWindow.parse("sat,sun 09:
         ("2008-11-09 20:00", "2008-11-10 08:00"),
     ],
 )
-def test_a_closed_window_tells_when_it_opens(now, opens):
+def test_a_closed_window_tells_when_it_opens(now: str, opens: str) -> None:
     assert LocalTime("Asia/Shanghai").opens_ms(OFFICE, ms(now)) == ms(opens)
 
 
-def test_a_window_opens_at_wall_clock_time_over_a_change_of_offset():
+def test_a_window_opens_at_wall_clock_time_over_a_change_of_offset() -> None:
     zone = LocalTime("Europe/Berlin")
     opens = zone.opens_ms((SendWindow.parse("daily 08:00-20:00"),), ms("2026-03-28 21:00", "Europe/Berlin"))
     assert opens == ms("2026-03-29 08:00", "Europe/Berlin")
 
 
-def test_without_windows_it_is_always_open():
+def test_without_windows_it_is_always_open() -> None:
     assert LocalTime("Asia/Shanghai").opens_ms((), 5) == 5
 
 
-def test_the_day_changes_at_local_midnight():
+def test_the_day_changes_at_local_midnight() -> None:
     zone = LocalTime("Asia/Shanghai")
     assert zone.day(ms("2008-11-05 00:00")) == zone.day(ms("2008-11-04 23:59:59")) + 1
 
 
-def test_a_quota_counts_by_day_and_gives_places_back():
+def test_a_quota_counts_by_day_and_gives_places_back() -> None:
     quotas = Quotas({"sms": 2}, {"care": 1})
     assert quotas.left(5, "sms", "care")
     quotas.take(5, "sms", "care", 1)
@@ -71,7 +74,7 @@ def test_a_quota_counts_by_day_and_gives_places_back():
     assert quotas.counted() == []
 
 
-def test_a_text_takes_a_place_for_each_part_and_one_that_does_not_fit_ends_the_day():
+def test_a_text_takes_a_place_for_each_part_and_one_that_does_not_fit_ends_the_day() -> None:
     quotas = Quotas({"sms": 4}, {})
     quotas.take(5, "sms", "care", 3)
     assert quotas.left(5, "sms", "care")
@@ -83,11 +86,11 @@ def test_a_text_takes_a_place_for_each_part_and_one_that_does_not_fit_ends_the_d
 
 
 @given(st.text(alphabet="a€中😀", max_size=700))
-def test_the_parts_of_a_text_are_counted_as_they_are_cut(text):
+def test_the_parts_of_a_text_are_counted_as_they_are_cut(text: str) -> None:
     assert parts_count(text) == len(parts_of(text, 0))
 
 
-def test_a_quota_forgets_days_before_yesterday():
+def test_a_quota_forgets_days_before_yesterday() -> None:
     quotas = Quotas({"sms": 2}, {})
     for day in (5, 6, 7):
         quotas.take(day, "sms", "care", 1)
@@ -95,7 +98,7 @@ def test_a_quota_forgets_days_before_yesterday():
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.5), st.integers(0, 50)), max_size=60), st.floats(0.5, 500))
-def test_a_bucket_never_lets_more_pass_than_rate_and_burst_allow(steps, rate):
+def test_a_bucket_never_lets_more_pass_than_rate_and_burst_allow(steps: list[tuple[float, int]], rate: float) -> None:
     bucket, now, passed = TokenBucket(rate), 100.0, 0
     for pause, wanted in steps:
         now += pause
@@ -105,14 +108,14 @@ def test_a_bucket_never_lets_more_pass_than_rate_and_burst_allow(steps, rate):
     assert passed <= max(1.0, rate / 10) + (now - 100.0) * rate + 1e-6
 
 
-def test_a_text_of_several_parts_leaves_a_debt_that_is_paid_before_the_next():
+def test_a_text_of_several_parts_leaves_a_debt_that_is_paid_before_the_next() -> None:
     bucket = TokenBucket(2.0)
     assert bucket.room(0.0) == 1
     bucket.take(3)
     assert [bucket.room(second) > 0 for second in (0.5, 1.0, 1.4, 1.5)] == [False, False, False, True]
 
 
-def test_a_slow_bucket_passes_its_rate():
+def test_a_slow_bucket_passes_its_rate() -> None:
     bucket, passed = TokenBucket(0.5), 0
     for second in range(100):
         if bucket.room(float(second)):
@@ -122,7 +125,7 @@ def test_a_slow_bucket_passes_its_rate():
 
 
 @given(st.text(max_size=5), st.integers(1, 60), st.integers(10, 5000), st.integers(5000, 10**7))
-def test_a_wait_lies_within_its_bounds_and_is_the_same_every_time(name, tries, low, high):
+def test_a_wait_lies_within_its_bounds_and_is_the_same_every_time(name: str, tries: int, low: int, high: int) -> None:
     wait = wait_ms(name, tries, low, high, None)
     assert min(low << (tries - 1), high) // 2 <= wait <= high
     assert wait == wait_ms(name, tries, low, high, None)
@@ -130,16 +133,16 @@ def test_a_wait_lies_within_its_bounds_and_is_the_same_every_time(name, tries, l
 
 
 @pytest.mark.parametrize("text", ["TD", "td", "ＴＤ", " 退订 ", "退订。", "T", "r", "QX", "stop", "Stop!"])
-def test_a_word_that_means_no_more_is_understood(text):
+def test_a_word_that_means_no_more_is_understood(text: str) -> None:
     assert is_opt_out(text)
 
 
 @pytest.mark.parametrize("text", ["", "TDK", "do not stop", "退订吗", "12593", "\x00", "T D"])
-def test_other_replies_are_not_taken_for_it(text):
+def test_other_replies_are_not_taken_for_it(text: str) -> None:
     assert not is_opt_out(text)
 
 
-def test_a_decision_is_seen_once_in_log_order():
+def test_a_decision_is_seen_once_in_log_order() -> None:
     seen = Seen()
     ids = ["0-1-0-7", "0-1-1-7", "0-3-0-7", "1-2-0-7"]
     assert [seen.mark(one) for one in ids + ids] == [True] * 4 + [False] * 4
@@ -148,7 +151,7 @@ def test_a_decision_is_seen_once_in_log_order():
     assert [again.mark(one) for one in [*ids, "0-2-0-7", "0-3-1-7"]] == [False] * 5 + [True]
 
 
-def test_kill_is_stronger_than_pause_and_resume_ends_both():
+def test_kill_is_stronger_than_pause_and_resume_ends_both() -> None:
     switches, key = Switches(), LaneKey("sms", "care", "a")
     switches.throw(Scope.CHANNEL, "sms", Action.PAUSE)
     switches.throw(Scope.RULE, "a", Action.KILL)
@@ -161,52 +164,62 @@ def test_kill_is_stronger_than_pause_and_resume_ends_both():
 # Receipts.
 
 
-def awaited(*ids, name="d", at_ms=0):
+def awaited(*ids: str, name: str = "d", at_ms: int = 0) -> Awaited:
     return Awaited(name, 8613800000001, "smsc", ids, at_ms, 1)
 
 
-def said(message_id, state=ReceiptState.DELIVERED, gateway="smsc"):
+def said(message_id: str, state: ReceiptState = ReceiptState.DELIVERED, gateway: str = "smsc") -> Receipt:
     return Receipt(gateway, message_id, state, "11" if state is ReceiptState.UNDELIVERED else "", 0)
 
 
-def test_a_text_is_delivered_when_all_its_parts_are():
+def report_of(receipts: Receipts, receipt: Receipt) -> Report | None:
+    """What is to be reported at a receipt that is awaited."""
+    matched = receipts.match(receipt, 0)
+    assert matched is not None
+    return matched.report
+
+
+def test_a_text_is_delivered_when_all_its_parts_are() -> None:
     receipts = Receipts(FOR_EVER_MS, 10)
     receipts.expect(awaited("1", "2"))
-    assert receipts.match(said("2"), 0).report is None
-    assert receipts.match(said("1"), 0).report.state is OutcomeState.DELIVERED
+    assert report_of(receipts, said("2")) is None
+    last = report_of(receipts, said("1"))
+    assert last is not None
+    assert last.state is OutcomeState.DELIVERED
     assert len(receipts) == 0
 
 
-def test_a_text_is_undelivered_with_the_first_part_that_is():
+def test_a_text_is_undelivered_with_the_first_part_that_is() -> None:
     receipts = Receipts(FOR_EVER_MS, 10)
     receipts.expect(awaited("1", "2"))
-    report = receipts.match(said("2", ReceiptState.UNDELIVERED), 0).report
+    report = report_of(receipts, said("2", ReceiptState.UNDELIVERED))
+    assert report is not None
     assert (report.state, report.error) == (OutcomeState.UNDELIVERED, "11")
     assert receipts.match(said("1"), 0) is None
 
 
-def test_a_receipt_that_comes_first_waits_for_its_message():
+def test_a_receipt_that_comes_first_waits_for_its_message() -> None:
     receipts = Receipts(FOR_EVER_MS, 10)
     assert receipts.match(said("1"), 0) is None
     assert receipts.expect(awaited("1")) == [said("1")]
 
 
-def test_ids_of_different_gateways_are_different():
+def test_ids_of_different_gateways_are_different() -> None:
     receipts = Receipts(FOR_EVER_MS, 10)
     receipts.expect(awaited("1"))
     assert receipts.match(said("1", gateway="other"), 0) is None
 
 
-def test_a_doubled_receipt_becomes_an_orphan_and_is_let_go():
+def test_a_doubled_receipt_becomes_an_orphan_and_is_let_go() -> None:
     receipts = Receipts(FOR_EVER_MS, 10)
     receipts.expect(awaited("1"))
-    assert receipts.match(said("1"), 0).report is not None
+    assert report_of(receipts, said("1")) is not None
     assert receipts.match(said("1"), 1) is None
     receipts.tidy(1 + ORPHAN_MS)
     assert receipts.orphans_seen == 1
 
 
-def test_waiting_ends_after_its_time_and_with_the_oldest_when_too_many_wait():
+def test_waiting_ends_after_its_time_and_with_the_oldest_when_too_many_wait() -> None:
     receipts = Receipts(72 * 3_600_000, 2)
     for number in range(3):
         receipts.expect(awaited(f"{number}", name=f"d{number}", at_ms=number))
@@ -218,32 +231,34 @@ def test_waiting_ends_after_its_time_and_with_the_oldest_when_too_many_wait():
 # Order.
 
 
-def make(order, subscriber=1, name="a", priority=0, channel="sms", life_ms=0):
+def make(
+    order: int, subscriber: int = 1, name: str = "a", priority: int = 0, channel: str = "sms", life_ms: int = 0
+) -> Send:
     what = Decided(f"0-{order}-0-7", subscriber, name, "care", channel, "", "", "commercial", 0, life_ms, priority)
     return Send(what, order, 0)
 
 
-def filled(*sends):
+def filled(*sends: Send) -> Queue:
     queue = Queue()
     for send in sends:
         queue.add(send)
     return queue
 
 
-def names(sends):
+def names(sends: list[Send]) -> list[int]:
     return [send.order for send in sends]
 
 
-def take_all(lane_open=lambda lane: True):
+def take_all(lane_open: Callable[[Any], bool] = lambda lane: True) -> Callable[[Queue], list[Send]]:
     return lambda queue: queue.take(lane_open, lambda send: Verdict.TAKE)
 
 
-def test_priority_goes_first_then_age():
+def test_priority_goes_first_then_age() -> None:
     queue = filled(make(1, 1), make(2, 2, "b", 5), make(3, 3), make(4, 4, "b", 5))
     assert names(take_all()(queue)) == [2, 4, 1, 3]
 
 
-def test_an_earlier_send_to_the_same_subscriber_goes_first_whatever_the_priority():
+def test_an_earlier_send_to_the_same_subscriber_goes_first_whatever_the_priority() -> None:
     queue = filled(make(1), make(2, name="b", priority=9))
     first = take_all()(queue)
     assert names(first) == [1]
@@ -251,12 +266,12 @@ def test_an_earlier_send_to_the_same_subscriber_goes_first_whatever_the_priority
     assert names(take_all()(queue)) == [2]
 
 
-def test_a_send_overtakes_one_whose_lane_is_closed():
+def test_a_send_overtakes_one_whose_lane_is_closed() -> None:
     queue = filled(make(1), make(2, name="b"))
     assert names(take_all(lambda lane: lane.key.rule == "b")(queue)) == [2]
 
 
-def test_one_that_was_overtaken_goes_after_the_other_ends_also_when_that_backs_off():
+def test_one_that_was_overtaken_goes_after_the_other_ends_also_when_that_backs_off() -> None:
     queue = filled(make(1), make(2, name="b"))
     (second,) = take_all(lambda lane: lane.key.rule == "b")(queue)
     assert take_all()(queue) == []
@@ -269,24 +284,24 @@ def test_one_that_was_overtaken_goes_after_the_other_ends_also_when_that_backs_o
     assert take_all()(queue) == [second]
 
 
-def test_subscribers_and_channels_do_not_wait_for_each_other():
+def test_subscribers_and_channels_do_not_wait_for_each_other() -> None:
     queue = filled(make(1), make(2, 2), make(3, channel="desk"))
     assert names(take_all()(queue)) == [1, 2, 3]
 
 
-def test_a_closed_lane_keeps_its_sends_in_order():
+def test_a_closed_lane_keeps_its_sends_in_order() -> None:
     queue = filled(make(1, 1), make(2, 2), make(3, 3, "b"))
     judged = queue.take(lambda lane: True, lambda send: Verdict.CLOSE if send.what.rule == "a" else Verdict.TAKE)
     assert names(judged) == [3]
     assert names(take_all()(queue)) == [1, 2]
 
 
-def test_one_that_is_passed_over_lets_the_next_of_its_lane_go():
+def test_one_that_is_passed_over_lets_the_next_of_its_lane_go() -> None:
     queue = filled(make(1, 1), make(2, 2))
     assert names(queue.take(lambda lane: True, lambda s: Verdict.PASS if s.order == 1 else Verdict.TAKE)) == [2]
 
 
-def test_expired_sends_are_named_once_and_those_on_their_way_are_left_alone():
+def test_expired_sends_are_named_once_and_those_on_their_way_are_left_alone() -> None:
     queue = filled(make(1, 1, life_ms=10), make(2, 2, life_ms=20), make(3, 3, life_ms=10))
     queue.take(lambda lane: True, lambda send: Verdict.TAKE if send.order == 1 else Verdict.CLOSE)
     late = []
@@ -298,7 +313,7 @@ def test_expired_sends_are_named_once_and_those_on_their_way_are_left_alone():
     assert [send.phase for send in queue.line(1, "sms")] == [Phase.FLYING]
 
 
-def test_an_empty_queue_keeps_nothing():
+def test_an_empty_queue_keeps_nothing() -> None:
     sends = [make(number, number % 5, life_ms=1000) for number in range(4000)]
     queue = filled(*sends)
     for send in sends:

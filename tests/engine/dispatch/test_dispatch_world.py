@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,13 +12,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from connectors.contract import Outcome, Receipt, ReceiptState, State
 from engine.dispatch.core import Core
-from engine.dispatch.model import Action, Decided, Scope
+from engine.dispatch.model import Action, Decided, Report, Scope, Send
 from engine.dispatch.outbox import FileOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
 from engine.settings.send_windows import SendWindow
 from state.decisions import OutcomeState, decision_id
-from state.disk import SimulatedDisk
+from tests.fakes.disk import SimulatedDisk
 
 START_MS = 1_225_760_400_000  # 2008-11-04 09:00 in Shanghai
 HOUR_MS = 3_600_000
@@ -47,34 +48,40 @@ class ScriptedDoor:
 
     repeatable = False
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.up, self.free = True, 3
 
-    def room(self):
+    def room(self) -> int:
         return self.free if self.up else 0
 
-    async def send(self, what, now_ms):
+    def hold(self, parts: int) -> None:
+        raise AssertionError("the world settles sends itself")
+
+    def let_go(self, parts: int) -> None:
+        raise AssertionError("the world settles sends itself")
+
+    async def send(self, what: Decided, now_ms: int) -> Outcome:
         raise AssertionError("the world settles sends itself")
 
 
 class World:
     """The core, its outbox on a disk that forgets, and what really happened."""
 
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.disk = SimulatedDisk()
         self.now_ms = START_MS
-        self.journal = []
-        self.flying = []  # sends handed to a door and not answered
-        self.on_wire = Counter()  # decision -> attempts that may have reached somebody
-        self.wire_days = []  # (day, decision) of those attempts
-        self.accepted = {}  # decision -> (gateway, ids)
-        self.log = []
-        self.thrown = {}
+        self.journal: list[Decided] = []
+        self.flying: list[Any] = []  # sends handed to a door and not answered
+        self.on_wire: Counter[str] = Counter()  # decision -> attempts that may have reached somebody
+        self.wire_days: list[tuple[Any, ...]] = []  # (day, decision) of those attempts
+        self.accepted: dict[str, tuple[str, tuple[str, ...]]] = {}  # decision -> (gateway, ids)
+        self.log: list[Any] = []
+        self.thrown: dict[Any, Action] = {}
         self.doors = {"one": ScriptedDoor(), "two": ScriptedDoor()}
         self.open()
 
-    def open(self):
+    def open(self) -> None:
         self.outbox = FileOutbox(Path("/outbox"), self.disk, segment_bytes=2048)
         self.core = Core(POLICY, self.outbox, self.doors)
         recover(self.core, self.now_ms)
@@ -82,23 +89,33 @@ class World:
         self.offered = max(0, self.core.cursors.get("0", 0) - self.chance.randrange(4))  # who reads may begin too early
         self.flying = []
 
-    def commit(self):
+    def commit(self) -> None:
         self.outbox.flush(self.now_ms)
         self.outbox.sync()
 
-    def decide(self, subscriber, channel, name, campaign, klass, life_ms, priority, age_ms):
+    def decide(
+        self,
+        subscriber: int,
+        channel: str,
+        name: str,
+        campaign: str,
+        klass: str,
+        life_ms: int,
+        priority: int,
+        age_ms: int,
+    ) -> None:
         identity = decision_id(0, len(self.journal) // 2, len(self.journal) % 2, 7)
         at_ms = self.now_ms - age_ms
         self.journal.append(
             Decided(identity, subscriber, name, campaign, channel, "offer", "text", klass, at_ms, life_ms, priority)
         )
 
-    def offer(self, twice):
+    def offer(self, twice: bool) -> None:
         for _ in range(1 + twice):
             self.core.offer(self.journal[self.offered :], {"0": len(self.journal)}, self.now_ms)
         self.offered = len(self.journal)
 
-    def turn(self, lights_out_after=""):
+    def turn(self, lights_out_after: str = "") -> None:
         """Take, commit, hand over; the lights may go out between the steps."""
         attempts = self.core.take(self.now_ms)
         self.check_may_go(attempts)
@@ -119,7 +136,7 @@ class World:
         self.compaction.step()
         return None
 
-    def check_may_go(self, attempts):
+    def check_may_go(self, attempts: list[Send]) -> None:
         hour = self.core.local.at(self.now_ms).hour
         for send in attempts:
             what = send.what
@@ -133,11 +150,11 @@ class World:
             ahead = [other for other in line if self.journal.index(other.what) < self.journal.index(what)]
             assert not ahead, "a rule's sends to a subscriber go in the order of their decisions"
 
-    def thrown_for(self, what):
+    def thrown_for(self, what: Decided) -> list[Action]:
         names = (("rule", what.rule), ("campaign", what.campaign), ("channel", what.channel))
         return [self.thrown[one] for one in names if one in self.thrown]
 
-    def answer(self, index, state, parts, wish, early):
+    def answer(self, index: int, state: State, parts: int, wish: int | None, early: bool) -> None:
         if not self.flying:
             return
         send = self.flying.pop(index % len(self.flying))
@@ -152,24 +169,24 @@ class World:
             self.wire_days.remove((send.day, what))
         self.core.settle(send, Outcome(state, "code", ids if state is State.ACCEPTED else (), wish), self.now_ms)
 
-    def receive(self, index, state, part):
+    def receive(self, index: int, state: ReceiptState, part: int) -> None:
         if self.accepted:
             gateway, ids = list(self.accepted.values())[index % len(self.accepted)]
             if ids:
                 receipt = Receipt(gateway, ids[part % len(ids)], state, "", self.now_ms)
                 self.core.receipt(receipt, self.now_ms)
 
-    def tell(self, count, forget):
+    def tell(self, count: int, forget: bool) -> list[Report]:
         reports = self.core.reports(count)
         self.log.extend(reports)
         if not forget:
             self.core.told(reports)
         return reports
 
-    def ends_of(self, identity):
+    def ends_of(self, identity: str) -> set[OutcomeState]:
         return {report.state for report in self.log if report.decision_id == identity} & ENDS
 
-    def switch(self, scope, name, action):
+    def switch(self, scope: Scope, name: str, action: Action) -> None:
         self.core.switch(scope, name, action, self.now_ms)
         self.commit()
         if action is Action.RESUME:
@@ -177,25 +194,25 @@ class World:
         else:
             self.thrown[scope.value, name] = action
 
-    def opt_out(self, subscriber):
+    def opt_out(self, subscriber: int) -> None:
         self.core.opt_out(subscriber, self.now_ms)
         for channel in ("sms", "alert"):
             for send in self.core.queue.line(subscriber, channel):
                 assert send.what.klass == "service" or send in self.flying
 
-    def change_door(self, name, up, free):
+    def change_door(self, name: str, up: bool, free: int) -> None:
         self.doors[name].up, self.doors[name].free = up, free
 
-    def lights_out(self):
+    def lights_out(self) -> None:
         self.disk.crash(self.chance)
         self.open()
 
-    def compact(self):
+    def compact(self) -> None:
         for _ in range(5):
             self.compaction.step()
             self.commit()
 
-    def check(self):
+    def check(self) -> None:
         busy = Counter((send.what.subscriber, send.what.channel) for send in self.flying)
         assert max(busy.values(), default=0) <= 1, "one send at a time to a subscriber"
         assert self.core.in_flight == len(self.flying) <= POLICY.in_flight_max
@@ -204,7 +221,7 @@ class World:
         assert max(sms.values(), default=0) <= DAY_QUOTA, "no quota is exceeded"
         assert max(care.values(), default=0) <= CAMPAIGN_QUOTA, "no quota is exceeded"
 
-    def peace(self):
+    def peace(self) -> None:
         """When all is well again, everything comes to exactly one end, and the log has it."""
         for door in self.doors.values():
             door.up, door.free = True, 3
@@ -232,7 +249,7 @@ LIVES_MS = [0, 600_000, 6 * HOUR_MS, 30 * HOUR_MS]
 LIGHTS = ["", "", "", "", "", "", "take", "flush", "handing over"]
 
 
-def live(seed, steps):
+def live(seed: int, steps: int) -> None:
     """Live through a random history."""
     world = World(seed)
     pick = world.chance.choice
@@ -273,7 +290,7 @@ def live(seed, steps):
 
 
 @pytest.mark.parametrize("seeds", [range(at, at + 40) for at in range(0, 160, 40)], ids=str)
-def test_whatever_happens_the_promises_hold(seeds):
+def test_whatever_happens_the_promises_hold(seeds: range) -> None:
     for seed in seeds:
         live(seed, 250)
 
@@ -282,7 +299,7 @@ class DispatchWorld(RuleBasedStateMachine):
     """The same world, its history chosen by Hypothesis, which makes it short when a promise is broken."""
 
     @initialize(seed=st.integers(0, 2**32))
-    def begin(self, seed):
+    def begin(self, seed: int) -> None:
         self.world = World(seed)
 
     @rule(
@@ -296,17 +313,28 @@ class DispatchWorld(RuleBasedStateMachine):
         count=st.integers(1, 4),
         twice=st.booleans(),
     )
-    def decide(self, subscriber, channel, name, campaign, klass, life_ms, priority, count, twice):
+    def decide(
+        self,
+        subscriber: int,
+        channel: str,
+        name: str,
+        campaign: str,
+        klass: str,
+        life_ms: int,
+        priority: int,
+        count: int,
+        twice: bool,
+    ) -> None:
         for _ in range(count):
             self.world.decide(subscriber, channel, name, campaign, klass, life_ms, priority, 0)
         self.world.offer(twice)
 
     @rule(minutes=st.sampled_from([0, 1, 5, 30, 240, 900]))
-    def wait(self, minutes):
+    def wait(self, minutes: int) -> None:
         self.world.now_ms += minutes * 60_000
 
     @rule(lights=st.sampled_from(LIGHTS))
-    def turn(self, lights):
+    def turn(self, lights: str) -> None:
         self.world.turn(lights)
 
     @rule(
@@ -316,15 +344,15 @@ class DispatchWorld(RuleBasedStateMachine):
         wish=st.sampled_from([None, 90_000]),
         early=st.booleans(),
     )
-    def answer(self, index, state, parts, wish, early):
+    def answer(self, index: int, state: State, parts: int, wish: int | None, early: bool) -> None:
         self.world.answer(index, state, parts, wish, early)
 
     @rule(index=st.integers(0, 9), state=st.sampled_from(ReceiptState), part=st.integers(0, 1))
-    def receive(self, index, state, part):
+    def receive(self, index: int, state: ReceiptState, part: int) -> None:
         self.world.receive(index, state, part)
 
     @rule(count=st.integers(1, 5), forget=st.booleans())
-    def tell(self, count, forget):
+    def tell(self, count: int, forget: bool) -> None:
         self.world.tell(count, forget)
 
     @rule(
@@ -332,31 +360,31 @@ class DispatchWorld(RuleBasedStateMachine):
         name=st.sampled_from(["a", "care", "sms", "alert"]),
         action=st.sampled_from([Action.PAUSE, Action.KILL, Action.RESUME, Action.RESUME]),
     )
-    def switch(self, scope, name, action):
+    def switch(self, scope: Scope, name: str, action: Action) -> None:
         self.world.switch(scope, name, action)
 
     @rule(subscriber=st.integers(1, 3))
-    def opt_out(self, subscriber):
+    def opt_out(self, subscriber: int) -> None:
         self.world.opt_out(subscriber)
 
     @rule(name=st.sampled_from(["one", "two"]), up=st.booleans(), free=st.integers(0, 3))
-    def change_door(self, name, up, free):
+    def change_door(self, name: str, up: bool, free: int) -> None:
         self.world.change_door(name, up, free)
 
     @rule()
-    def lights_out(self):
+    def lights_out(self) -> None:
         self.world.lights_out()
 
     @rule()
-    def compact(self):
+    def compact(self) -> None:
         self.world.compact()
 
     @invariant()
-    def promises_hold(self):
+    def promises_hold(self) -> None:
         if hasattr(self, "world"):
             self.world.check()
 
-    def teardown(self):
+    def teardown(self) -> None:
         if hasattr(self, "world"):
             self.world.peace()
 

@@ -4,18 +4,20 @@ import asyncio
 import copy
 import random
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from connectors.contract import MobileOriginated, Outcome, Receipt, ReceiptState, State
+from connectors.contract import Message, MobileOriginated, Outcome, Receipt, ReceiptState, State
 from connectors.gateways.smpp import Config, Gateway
 from connectors.gateways.smpp.simulator import Simulator, SimulatorConfig
 from engine.dispatch import Action, ChannelPolicy, Decided, Dispatcher, FileOutbox, Policy, Report, Scope
 from state.decisions import OutcomeState
-from state.disk import SimulatedDisk
+from tests.fakes.disk import SimulatedDisk
 
 NOW_MS = 1_225_760_400_000
 POLICY = Policy({"sms": ChannelPolicy(("one",), source_address="10086", retry_ms_min=10, retry_ms_max=20)})
@@ -24,47 +26,57 @@ POLICY = Policy({"sms": ChannelPolicy(("one",), source_address="10086", retry_ms
 class ScriptedGateway:
     """Answers as `script` says; keeps what it was sent."""
 
-    def __init__(self, name="one", script=lambda message: Outcome(State.ACCEPTED, "", (f"id {message.decision_id}",))):
-        self.name, self.script, self.sent = name, script, []
+    def __init__(
+        self,
+        name: str = "one",
+        script: Callable[[Message], Any] = lambda message: Outcome(State.ACCEPTED, "", (f"id {message.decision_id}",)),
+    ) -> None:
+        self.name, self.script = name, script
+        self.sent: list[Message] = []
         self.up, self.free = True, 1000
 
-    def room(self):
+    def room(self) -> int:
         return self.free
 
-    async def start(self, on_receipt, on_mo):
+    async def start(
+        self, on_receipt: Callable[[Receipt], Awaitable[None]], on_mo: Callable[[MobileOriginated], Awaitable[None]]
+    ) -> None:
         self.receipt, self.reply = on_receipt, on_mo
 
-    async def send(self, message):
+    async def send(self, message: Message) -> Outcome:
         self.sent.append(message)
         outcome = self.script(message)
-        return await outcome if asyncio.iscoroutine(outcome) else outcome
+        answer: Outcome = await outcome if asyncio.iscoroutine(outcome) else outcome
+        return answer
 
-    async def stop(self):
+    async def stop(self) -> None:
         return None
 
-    def status(self):
+    def status(self) -> dict[str, int | str]:
         return {}
 
 
 class Log:
     """Where outcomes go; away when told so."""
 
-    def __init__(self):
-        self.said, self.members, self.away = [], [], False
+    def __init__(self) -> None:
+        self.said: list[Report] = []
+        self.members: list[tuple[int, str, bool]] = []
+        self.away = False
 
-    async def outcomes(self, said):
+    async def outcomes(self, said: list[Report]) -> None:
         if self.away:
             raise OSError("log away")
         self.said.extend(said)
 
-    async def member(self, subscriber, name, *, member):
+    async def member(self, subscriber: int, name: str, *, member: bool) -> None:
         self.members.append((subscriber, name, member))
 
-    def states(self):
+    def states(self) -> list[tuple[str, OutcomeState]]:
         return [(report.decision_id, report.state) for report in self.said]
 
 
-def decided(number, **changes):
+def decided(number: int, **changes: Any) -> Decided:
     what = Decided(
         f"0-{number}-0-7", 8613800000000 + number, "a", "care", "sms", "o", "text", "commercial", NOW_MS, 600_000, 0
     )
@@ -74,20 +86,29 @@ def decided(number, **changes):
 class World:
     """One dispatcher and what surrounds it."""
 
-    def __init__(self, policy=POLICY, disk=None, gateways=None, log=None, clock=None):
-        self.gateways = gateways or {"one": ScriptedGateway()}
-        self.log, self.disk = log or Log(), disk or SimulatedDisk()
+    def __init__(
+        self,
+        policy: Policy = POLICY,
+        disk: SimulatedDisk | None = None,
+        gateways: Mapping[str, Any] | None = None,
+        log: Log | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.gateways: Mapping[str, Any] = gateways or {"one": ScriptedGateway()}
+        self.log = log or Log()
+        feedback: Any = self.log
+        self.disk = disk or SimulatedDisk()
         self.clock = clock or (lambda: NOW_MS)
         self.outbox = FileOutbox(Path("/outbox"), self.disk, segment_bytes=1 << 20)
-        self.dispatcher = Dispatcher(policy, self.gateways, None, self.log, self.clock, self.outbox)
+        self.dispatcher = Dispatcher(policy, self.gateways, None, feedback, self.clock, self.outbox)
 
     @property
-    def gateway(self):
+    def gateway(self) -> Any:
         return self.gateways["one"]
 
 
 @asynccontextmanager
-async def running(**parts):
+async def running(**parts: Any) -> AsyncIterator[World]:
     world = World(**parts)
     await world.dispatcher.start()
     try:
@@ -96,13 +117,13 @@ async def running(**parts):
         await world.dispatcher.stop(1.0)
 
 
-async def until(condition, seconds=5):
+async def until(condition: Callable[[], object], seconds: float = 5) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for belongs to another task
             await asyncio.sleep(0.002)
 
 
-async def test_a_decision_is_sent_and_the_log_is_told():
+async def test_a_decision_is_sent_and_the_log_is_told() -> None:
     async with running() as world:
         world.dispatcher.offer([decided(1)], {"0": 1})
         await until(lambda: world.dispatcher.idle)
@@ -111,11 +132,11 @@ async def test_a_decision_is_sent_and_the_log_is_told():
         assert world.log.said == [Report("0-1-0-7", 8613800000001, OutcomeState.COMMITTED, "one", "")]
 
 
-async def test_an_attempt_is_on_disk_before_the_gateway_sees_it():
+async def test_an_attempt_is_on_disk_before_the_gateway_sees_it() -> None:
     survived = []
     disk = SimulatedDisk()
 
-    def look(message):
+    def look(message: Message) -> Outcome:
         twin = copy.deepcopy(disk)
         twin.crash(random.Random(1))
         survived.append(any(message.decision_id.encode() in one for one in contents(twin)))
@@ -129,15 +150,15 @@ async def test_an_attempt_is_on_disk_before_the_gateway_sees_it():
     assert survived == [True] * 19
 
 
-def contents(disk):
+def contents(disk: SimulatedDisk) -> list[bytes]:
     files = [disk.open(Path("/outbox") / name, writable=False) for name in disk.names(Path("/outbox"))]
     return [file.read(0, file.size()) for file in files]
 
 
-async def test_a_refused_send_is_tried_again_and_given_up_after_its_tries():
+async def test_a_refused_send_is_tried_again_and_given_up_after_its_tries() -> None:
     calls = []
 
-    def refuse(message):
+    def refuse(message: Message) -> Outcome:
         calls.append(message)
         return Outcome(State.RETRY, "0x14")
 
@@ -152,7 +173,7 @@ async def test_a_refused_send_is_tried_again_and_given_up_after_its_tries():
         assert world.log.said == [Report("0-1-0-7", 8613800000001, OutcomeState.REFUNDED, "one", "0x14")]
 
 
-async def test_a_down_gateway_is_passed_over_for_the_next_of_the_route():
+async def test_a_down_gateway_is_passed_over_for_the_next_of_the_route() -> None:
     gateways = {"one": ScriptedGateway("one"), "two": ScriptedGateway("two")}
     gateways["one"].up = False
     async with running(policy=Policy({"sms": ChannelPolicy(("one", "two"))}), gateways=gateways) as world:
@@ -161,8 +182,8 @@ async def test_a_down_gateway_is_passed_over_for_the_next_of_the_route():
         assert gateways["one"].sent == []
 
 
-async def test_a_gateway_that_raises_leaves_an_unknown_outcome():
-    def fail(message):
+async def test_a_gateway_that_raises_leaves_an_unknown_outcome() -> None:
+    def fail(message: Message) -> None:
         raise RuntimeError("bug")
 
     async with running(gateways={"one": ScriptedGateway(script=fail)}) as world:
@@ -171,13 +192,14 @@ async def test_a_gateway_that_raises_leaves_an_unknown_outcome():
         assert world.log.said[0][2:] == (OutcomeState.UNKNOWN, "one", "RuntimeError")
 
 
-async def test_after_a_crash_an_open_attempt_is_unknown_and_never_repeated():
+async def test_after_a_crash_an_open_attempt_is_unknown_and_never_repeated() -> None:
     disk = SimulatedDisk()
     stuck = ScriptedGateway(script=lambda message: asyncio.sleep(60))
     world = World(disk=disk, gateways={"one": stuck})
     await world.dispatcher.start()
     world.dispatcher.offer([decided(1), decided(2, subscriber=8613800000001)], {"0": 2})
     await until(lambda: stuck.sent)
+    assert world.dispatcher._loop_task is not None
     world.dispatcher._loop_task.cancel()
     await world.dispatcher._end_flights()
     disk.crash(random.Random(1))
@@ -193,7 +215,7 @@ async def test_after_a_crash_an_open_attempt_is_unknown_and_never_repeated():
         assert [message.decision_id for message in after.gateway.sent] == ["0-2-0-7"]
 
 
-async def test_an_unknown_service_message_is_sent_again_when_so_configured():
+async def test_an_unknown_service_message_is_sent_again_when_so_configured() -> None:
     answers = [Outcome(State.UNKNOWN, "TIMEOUT"), Outcome(State.ACCEPTED)]
     gateway = ScriptedGateway(script=lambda message: answers.pop(0))
     moment = [NOW_MS]
@@ -205,7 +227,7 @@ async def test_an_unknown_service_message_is_sent_again_when_so_configured():
         await until(lambda: world.log.states() == [("0-1-0-7", OutcomeState.COMMITTED)])
 
 
-async def test_receipts_reach_the_log_once_also_before_their_response_and_after_a_restart():
+async def test_receipts_reach_the_log_once_also_before_their_response_and_after_a_restart() -> None:
     disk = SimulatedDisk()
     async with running(disk=disk) as world:
         await world.gateway.receipt(Receipt("one", "id 0-1-0-7", ReceiptState.DELIVERED, "", NOW_MS))
@@ -220,7 +242,7 @@ async def test_receipts_reach_the_log_once_also_before_their_response_and_after_
         assert world.log.said == [Report("0-2-0-7", 8613800000002, OutcomeState.UNDELIVERED, "one", "11")]
 
 
-async def test_a_kill_stops_twenty_thousand_queued_sends_within_a_second_and_refunds_them():
+async def test_a_kill_stops_twenty_thousand_queued_sends_within_a_second_and_refunds_them() -> None:
     async with running(gateways={"one": ScriptedGateway()}) as world:
         world.gateway.free = 0
         world.dispatcher.offer(decided(number) for number in range(1, 20_001))
@@ -234,7 +256,7 @@ async def test_a_kill_stops_twenty_thousand_queued_sends_within_a_second_and_ref
         assert {report[2:] for report in world.log.said} == {(OutcomeState.REFUNDED, "", "KILLED")}
 
 
-async def test_what_a_crash_would_need_of_the_journal_is_known():
+async def test_what_a_crash_would_need_of_the_journal_is_known() -> None:
     async with running() as world:
         world.gateway.free = 0
         world.dispatcher.offer([decided(1), decided(2)], {"0": 2, "1": 5})
@@ -245,7 +267,7 @@ async def test_what_a_crash_would_need_of_the_journal_is_known():
         assert world.dispatcher.queued(Scope.RULE, "b") == 0
 
 
-async def test_pause_holds_sends_until_resume_also_over_a_restart():
+async def test_pause_holds_sends_until_resume_also_over_a_restart() -> None:
     disk = SimulatedDisk()
     async with running(disk=disk) as world:
         await world.dispatcher.switch(Scope.RULE, "a", Action.PAUSE)
@@ -259,7 +281,7 @@ async def test_pause_holds_sends_until_resume_also_over_a_restart():
         await until(lambda: world.gateway.sent)
 
 
-async def test_an_opt_out_reaches_the_list_and_takes_back_what_waits():
+async def test_an_opt_out_reaches_the_list_and_takes_back_what_waits() -> None:
     async with running() as world:
         world.gateway.free = 0
         world.dispatcher.offer([decided(1), decided(2)])
@@ -270,7 +292,7 @@ async def test_an_opt_out_reaches_the_list_and_takes_back_what_waits():
         assert world.log.said == [Report("0-1-0-7", 8613800000001, OutcomeState.REFUNDED, "", "OPTED_OUT")]
 
 
-async def test_outcomes_are_told_when_the_log_is_back_also_after_a_restart():
+async def test_outcomes_are_told_when_the_log_is_back_also_after_a_restart() -> None:
     disk, log = SimulatedDisk(), Log()
     log.away = True
     async with running(disk=disk, log=log) as world:
@@ -281,7 +303,7 @@ async def test_outcomes_are_told_when_the_log_is_back_also_after_a_restart():
         await until(lambda: log.states() == [("0-1-0-7", OutcomeState.COMMITTED)])
 
 
-async def test_a_full_disk_holds_sends_back_and_goes_on_when_there_is_room(monkeypatch):
+async def test_a_full_disk_holds_sends_back_and_goes_on_when_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.dispatch.dispatcher._DISK_FULL_S", 0.01)
     disk = SimulatedDisk()
     async with running(disk=disk) as world:
@@ -294,7 +316,7 @@ async def test_a_full_disk_holds_sends_back_and_goes_on_when_there_is_room(monke
         assert world.dispatcher.fault == ""
 
 
-async def test_a_fault_that_nobody_foresaw_ends_dispatch_and_is_told(monkeypatch):
+async def test_a_fault_that_nobody_foresaw_ends_dispatch_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as world:
         monkeypatch.setattr(world.dispatcher.core, "take", lambda now_ms: {}[now_ms])
         world.dispatcher.offer([decided(1)])
@@ -302,7 +324,7 @@ async def test_a_fault_that_nobody_foresaw_ends_dispatch_and_is_told(monkeypatch
         assert isinstance(world.dispatcher.failure, KeyError)
 
 
-async def test_a_full_queue_has_no_room_and_an_empty_one_has():
+async def test_a_full_queue_has_no_room_and_an_empty_one_has() -> None:
     async with running(policy=replace(POLICY, queue_max=3)) as world:
         world.gateway.free = 0
         world.dispatcher.offer([decided(1), decided(2), decided(3)])
@@ -311,7 +333,7 @@ async def test_a_full_queue_has_no_room_and_an_empty_one_has():
         await until(lambda: world.dispatcher.room() == 3)
 
 
-async def test_a_rate_is_kept():
+async def test_a_rate_is_kept() -> None:
     policy = Policy({"sms": ChannelPolicy(("one",))}, gateway_rates={"one": 100.0})
     async with running(policy=policy, clock=lambda: time.time_ns() // 1_000_000) as world:
         now = time.time_ns() // 1_000_000
@@ -320,7 +342,7 @@ async def test_a_rate_is_kept():
         assert 25 <= len(world.gateway.sent) <= 60
 
 
-async def test_a_quota_counts_the_parts_of_long_texts_also_over_a_restart():
+async def test_a_quota_counts_the_parts_of_long_texts_also_over_a_restart() -> None:
     policy = Policy({"sms": replace(POLICY.channels["sms"], quota_per_day=5)})
     long, disk = "x" * 200, SimulatedDisk()
     async with running(policy=policy, disk=disk) as world:
@@ -335,7 +357,9 @@ async def test_a_quota_counts_the_parts_of_long_texts_also_over_a_restart():
 
 
 @pytest.mark.parametrize("links", [2])
-async def test_a_thousand_texts_go_over_smpp_once_each_and_every_receipt_reaches_the_log(monkeypatch, links, tmp_path):
+async def test_a_thousand_texts_go_over_smpp_once_each_and_every_receipt_reaches_the_log(
+    monkeypatch: pytest.MonkeyPatch, links: int, tmp_path: Path
+) -> None:
     monkeypatch.setenv("DISPATCH_TEST_PASSWORD", "secret")
     simulator = Simulator(SimulatorConfig(receipt_ms=1))
     await simulator.start()

@@ -6,13 +6,14 @@ import statistics
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
-from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Customer
 from connectors.desk.queue import MemoryQueue
+from connectors.desk.store import PanelStore
 from tests.connectors.desk.world import ANNA, BERT, Served, card, desk_over, serve
 from tests.parts.chromium import Chromium, Tab
 
@@ -41,7 +42,7 @@ LIVE = "document.querySelectorAll('.card:not(.ended)').length"
 
 
 @contextlib.asynccontextmanager
-async def counter(chromium: Chromium, **settings: object) -> AsyncIterator[tuple[Served, Tab]]:
+async def counter(chromium: Chromium, **settings: Any) -> AsyncIterator[tuple[Served, Tab]]:
     """A served desk and its page, joined."""
     desk, log = desk_over(**settings)
     async with serve(desk, log) as served, Tab(chromium.port) as tab:
@@ -218,7 +219,7 @@ async def test_an_idle_visit_warns_and_any_key_keeps_it(chromium: Chromium) -> N
 
 
 async def test_a_page_whose_server_died_reconnects_and_repeats_its_answer(chromium: Chromium, tmp_path: Path) -> None:
-    desk, log = desk_over(MemoryQueue(300_000, 2_000, KeptPanels(tmp_path / "desk")))
+    desk, log = desk_over(MemoryQueue(300_000, 2_000, PanelStore(tmp_path / "desk")))
     async with Tab(chromium.port) as tab:
         await tab.resize(1280, 800)
         async with serve(desk, log) as served:
@@ -230,7 +231,7 @@ async def test_a_page_whose_server_died_reconnects_and_repeats_its_answer(chromi
         await tab.press("y")
         await outcome(tab, 0, "等待提交…")
         await tab.picture("16-reconnecting-wide-light")
-        again, second = desk_over(MemoryQueue(300_000, 2_000, KeptPanels(tmp_path / "desk")))
+        again, second = desk_over(MemoryQueue(300_000, 2_000, PanelStore(tmp_path / "desk")))
         async with serve(again, second, port) as served:
             await outcome(tab, 0, "已办理")
             await tab.until("document.getElementById('link').textContent === '已连接'")

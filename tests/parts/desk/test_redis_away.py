@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -35,7 +37,7 @@ async def process(server: RedisServer, **settings: object) -> AsyncIterator[tupl
         await desk.stop()
 
 
-async def eventually(seen: object, seconds: float = 10) -> None:
+async def eventually(seen: Callable[[], object], seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while not seen():
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -63,7 +65,8 @@ async def test_the_page_waits_for_redis_and_no_answer_is_lost(redis_server: Redi
         for one in ("d1", "d2"):
             await desk.offer(ANNA, card(one))
         await tab.until(f"{LIVE} === 2")
-        await eventually(lambda: all(c.shown_ms for c in desk.queue._known["counter-3"].cards))
+        queue: Any = desk.queue
+        await eventually(lambda: all(c.shown_ms for c in queue._known["counter-3"].cards))
         await asyncio.sleep(0.7)
 
         redis_server.kill()
@@ -154,7 +157,7 @@ async def test_two_hundred_counters_at_once_over_one_redis(redis_server: RedisSe
         for number in range(200):
             offered = time.monotonic()
             await dispatch.offer(ANNA + number, card(f"d{number}", ANNA + number))
-            await eventually(lambda number=number: number in seen)
+            await eventually(partial(seen.__contains__, number))
             took.append((seen[number] - offered) * 1_000)
         await asyncio.gather(*looking)
         print(f"offer to web process: median {statistics.median(took):.1f} ms, worst {max(took):.1f} ms")

@@ -9,8 +9,9 @@ import contextlib
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ async def process(server: RedisServer, recall_ms: int = 0) -> AsyncIterator[tupl
         await desk.stop()
 
 
-async def insist(say, *words):
+async def insist(say: Callable[..., Awaitable[Any]], *words: object) -> Any:
     """Say something until it is taken, as a page does."""
     async with asyncio.timeout(20):
         while True:

@@ -78,7 +78,7 @@ def plan(seed: int, seconds: float) -> Iterator[Fault]:
     while at_s < seconds - 5:
         what = first.pop() if first else rng.choice(FAULTS)
         if what == "worker":
-            what = rng.choices(*zip(*WORKER_FAULTS, strict=True))[0]
+            what = rng.choices([kind for kind, _ in WORKER_FAULTS], [weight for _, weight in WORKER_FAULTS])[0]
         whom = SERVERS.get(what) or rng.choice(NAMES)
         if what == "join or leave":
             what, whom, guest = ("leave" if guest else "join"), "guest", not guest

@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from state.decisions import OutcomeState, decision_id
 from state.frame import FrameKind, decode
 from state.hashing import partition_of
-from state.schema import ANSWER, OUTCOME, VISIT, Schema
+from state.schema import ANSWER, ANSWER_WORD, DECISION_PARTITION, OUTCOME, OUTCOME_STATE, VISIT, Schema
 from tests.parts.kafka.rig import from_the_beginning, up_to_the_end
 
 
@@ -54,11 +54,11 @@ class Log:
         for row in ((batch.type == OUTCOME) | (batch.type == ANSWER) | (batch.type == VISIT)).nonzero()[0].tolist():
             cells, code = batch.cells[:, row].tolist(), int(batch.type[row])
             home = partition_of(int(batch.subscriber[row]), len(self._places))
-            told.astray += partition != (home if code == VISIT else cells[0]) or partition != home
+            told.astray += partition != (home if code == VISIT else cells[DECISION_PARTITION]) or partition != home
             if code == VISIT:
                 _, visit, opened, *_ = cells
                 told.visits[visit] += opened
             elif code == OUTCOME:
-                told.outcomes[decision_id(*cells[:4])][OutcomeState(cells[4])] += 1
+                told.outcomes[decision_id(*cells[:4])][OutcomeState(cells[OUTCOME_STATE])] += 1
             else:
-                told.answers[decision_id(*cells[:4])][cells[5]] += 1
+                told.answers[decision_id(*cells[:4])][cells[ANSWER_WORD]] += 1

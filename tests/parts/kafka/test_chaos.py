@@ -1,5 +1,7 @@
 """Two minutes of chaos on a real Kafka, Redis and message centre, start and end included; see `chaos`."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.parts.kafka.chaos import chaos
@@ -7,7 +9,7 @@ from tests.parts.kafka.chaos import chaos
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
 
-def test_whatever_dies_nothing_is_lost_doubled_sent_twice_or_promised_too_often(tmp_path):
+def test_whatever_dies_nothing_is_lost_doubled_sent_twice_or_promised_too_often(tmp_path: Path) -> None:
     result = chaos(tmp_path, seed=20, seconds=50, rate=2_500)
 
     assert result["clean"], result

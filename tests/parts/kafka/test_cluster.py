@@ -6,6 +6,8 @@ field is compared but those that the log gives: position, row and the time of ap
 
 import json
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ import pytest
 from perf import books
 from perf.lines import Feed, blocks
 from rules.gates import Gate
+from state.decisions import DecisionBatch
 from state.hashing import stable_id
 from tests.parts.kafka.rig import records_of
-from tests.parts.kafka.workers import PARTITIONS, cluster_on, decided_embedded, rows
+from tests.parts.kafka.workers import PARTITIONS, Cluster, cluster_on, decided_embedded, rows
 from tests.parts.prometheus_server import Prometheus
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
@@ -25,27 +28,27 @@ SUBSCRIBERS = 4_000
 
 
 @pytest.fixture(scope="module")
-def lines():
+def lines() -> list[bytes]:
     return b"".join(bytes(block) for block in blocks(Feed(SUBSCRIBERS), EVENTS)).splitlines()
 
 
 @pytest.fixture(scope="module")
-def expected(lines, tmp_path_factory):
+def expected(lines: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, DecisionBatch]]:
     return decided_embedded(tmp_path_factory.mktemp("embedded"), books.small(), lines)
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with cluster_on(tmp_path, books.small()) as made:
         yield made
 
 
-def rules_of(batches):
+def rules_of(batches: list[tuple[int, DecisionBatch]]) -> set[int]:
     """Return the rules that have records."""
     return {rule for _, batch in batches for rule in batch.rule.tolist()}
 
 
-def same(found, expected):
+def same(found: list[tuple[int, DecisionBatch]], expected: list[tuple[int, DecisionBatch]]) -> None:
     """Compare every record; a difference is told by numbers, not by a million lines."""
     assert rows(expected) > 1000
     left, right = records_of(found), records_of(expected)
@@ -53,7 +56,9 @@ def same(found, expected):
     assert (len(left), len(lacking), len(odd)) == (len(right), 0, 0), [*list(lacking)[:2], *list(odd)[:2]]
 
 
-def test_three_workers_decide_what_one_machine_decides(tmp_path, cluster, lines, expected):
+def test_three_workers_decide_what_one_machine_decides(
+    tmp_path: Path, cluster: Cluster, lines: list[bytes], expected: list[tuple[int, DecisionBatch]]
+) -> None:
     cluster.produce(lines[: EVENTS // 2])
     workers = [cluster.worker(name) for name in ("a", "b", "c")]
     cluster.produce(lines[EVENTS // 2 :])
@@ -72,7 +77,9 @@ def test_three_workers_decide_what_one_machine_decides(tmp_path, cluster, lines,
     assert [worker.stop() for worker in workers] == [0, 0, 0], workers[0].log
 
 
-def test_a_rule_that_is_paused_stops_in_every_partition_within_a_second(cluster, lines, expected):
+def test_a_rule_that_is_paused_stops_in_every_partition_within_a_second(
+    cluster: Cluster, lines: list[bytes], expected: list[tuple[int, DecisionBatch]]
+) -> None:
     workers = [cluster.worker(name) for name in ("a", "b")]
     cluster.wait_until_owned(2)
     cluster.produce(lines[: EVENTS // 4])

@@ -5,8 +5,9 @@ import contextlib
 import json
 import statistics
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,7 +20,7 @@ from state.hashing import partition_of
 from state.schema import ANSWER, OUTCOME, VISIT
 from tests.parts.chromium import Chromium, Tab
 from tests.parts.kafka.rig import produce, records
-from tests.parts.kafka.workers import PARTITIONS, RAW_PARTITIONS, cluster_on
+from tests.parts.kafka.workers import PARTITIONS, RAW_PARTITIONS, Cluster, Worker, cluster_on
 from tests.parts.redis_server import RedisServer
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
@@ -68,23 +69,23 @@ ANNA = 8613800135678
 class Rig:
     """Two workers over one Kafka and one Redis."""
 
-    def __init__(self, cluster, redis):
+    def __init__(self, cluster: Cluster, redis: RedisServer) -> None:
         self.cluster, self.redis = cluster, redis
         self.schema = load_text(BOOK).schema
         self.first = self.cluster.worker("first", "--agents", "intake,decide,dispatch")
         self.second = self.cluster.worker("second", "--agents", "decide,dispatch")
 
-    def url(self, worker):
+    def url(self, worker: Worker) -> str:
         return f"http://127.0.0.1:{self.cluster.port(worker)}"
 
-    async def introduce(self, subscriber):
+    async def introduce(self, subscriber: int) -> None:
         """Let the network say who a subscriber is."""
         line = {"type": "profile", "msisdn": subscriber, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
         line |= {"brand": "全球通", "tenure_months": 75, "handset": "诺基亚 N95"}
         text = json.dumps(line, separators=(",", ":")).encode()
         await produce(self.cluster.broker.bootstrap, "raw", RAW_PARTITIONS, [text])
 
-    async def log_of(self, subscriber, code):
+    async def log_of(self, subscriber: int, code: int) -> list[list[int]]:
         """Return the rows of one event type that the log holds of a subscriber, as values by field."""
         place = TopicPartition("opportune.log", partition_of(subscriber, PARTITIONS))
         found = []
@@ -97,7 +98,7 @@ class Rig:
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory):
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("desk")
     with RedisServer(folder) as redis, cluster_on(folder, BOOK, more=MORE.format(url=redis.url)) as cluster:
         made = Rig(cluster, redis)
@@ -106,7 +107,7 @@ def rig(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     browser = Chromium(tmp_path_factory.mktemp("chromium"))
     browser.start()
     yield browser
@@ -118,7 +119,7 @@ class Page:
 
     def __init__(self, url: str, terminal: str) -> None:
         self.url, self.terminal = url, terminal
-        self.panel: dict = {}
+        self.panel: dict[str, Any] = {}
         self.links: list[str] = []
         self._changed = asyncio.Event()
 
@@ -136,7 +137,7 @@ class Page:
                         self.links.append(body["state"])
                     self._changed.set()
 
-    async def until(self, seen, seconds: float = 15.0) -> float:
+    async def until(self, seen: Callable[[dict[str, Any]], object], seconds: float = 15.0) -> float:
         """Wait until the page shows something; return when."""
         async with asyncio.timeout(seconds):
             while not seen(self.panel):
@@ -146,7 +147,7 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def page(rig: Rig, worker, terminal: str) -> AsyncIterator[tuple[aiohttp.ClientSession, Page]]:
+async def page(rig: Rig, worker: Worker, terminal: str) -> AsyncIterator[tuple[aiohttp.ClientSession, Page]]:
     async with aiohttp.ClientSession() as http:
         shown = Page(rig.url(worker), terminal)
         following = asyncio.create_task(shown.follow(http))
@@ -158,7 +159,9 @@ async def page(rig: Rig, worker, terminal: str) -> AsyncIterator[tuple[aiohttp.C
             await asyncio.gather(following, return_exceptions=True)
 
 
-async def post(http: aiohttp.ClientSession, url: str, body: dict, seconds: float = 10.0) -> tuple[int, dict]:
+async def post(
+    http: aiohttp.ClientSession, url: str, body: dict[str, Any], seconds: float = 10.0
+) -> tuple[int, dict[str, Any]]:
     """Say something until it is taken, as the page and every system does."""
     async with asyncio.timeout(seconds):
         while True:
@@ -169,7 +172,7 @@ async def post(http: aiohttp.ClientSession, url: str, body: dict, seconds: float
             await asyncio.sleep(0.1)
 
 
-async def test_a_visit_at_one_worker_is_on_the_page_of_another_with_its_customer(rig):
+async def test_a_visit_at_one_worker_is_on_the_page_of_another_with_its_customer(rig: Rig) -> None:
     took = []
     for number in range(6):
         subscriber = ANNA + number
@@ -193,7 +196,7 @@ async def test_a_visit_at_one_worker_is_on_the_page_of_another_with_its_customer
     assert median < 200, took  # promised of an idle cluster; beside other work single visits wait for a core
 
 
-async def test_a_card_decided_anywhere_is_shown_and_its_answer_stands_in_the_log(rig, chromium):
+async def test_a_card_decided_anywhere_is_shown_and_its_answer_stands_in_the_log(rig: Rig, chromium: Chromium) -> None:
     subscriber = ANNA + 100
     await rig.introduce(subscriber)
     async with Tab(chromium.port) as tab, aiohttp.ClientSession() as http:
@@ -217,7 +220,7 @@ async def test_a_card_decided_anywhere_is_shown_and_its_answer_stands_in_the_log
         assert tab.faults == []
     card = await rig.log_of(subscriber, ANSWER)
     assert len(card) == 1
-    outcomes = []
+    outcomes: list[list[int]] = []
     async with asyncio.timeout(10):
         while not outcomes:
             outcomes = await rig.log_of(subscriber, OUTCOME)
@@ -226,7 +229,7 @@ async def test_a_card_decided_anywhere_is_shown_and_its_answer_stands_in_the_log
 
 
 @pytest.mark.parametrize("comes_back", ["empty", "older"])
-async def test_redis_dies_in_the_middle_of_visits_and_every_card_ends(rig, comes_back):
+async def test_redis_dies_in_the_middle_of_visits_and_every_card_ends(rig: Rig, comes_back: str) -> None:
     first = ANNA + (200 if comes_back == "empty" else 300)
     async with aiohttp.ClientSession() as http:
         for number in range(4):
@@ -251,9 +254,9 @@ async def test_redis_dies_in_the_middle_of_visits_and_every_card_ends(rig, comes
                 assert len(await rig.log_of(first + number, ANSWER)) == 1
 
 
-async def visit_at(rig, http, terminal, subscriber):
+async def visit_at(rig: Rig, http: aiohttp.ClientSession, terminal: str, subscriber: int) -> str:
     status, visit = await post(
         http, f"{rig.url(rig.first)}/desk/visits", {"terminal": terminal, "subscriber": subscriber}
     )
     assert status == 201
-    return visit["visit"]
+    return str(visit["visit"])

@@ -11,6 +11,9 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -20,7 +23,16 @@ from aiokafka.errors import NotLeaderForPartitionError
 from engine.runtimes.cluster.shared.publisher import BOOK_BYTES_MAX
 from state.hashing import partition_of
 from tests.engine.world import BOOK, call, line
-from tests.parts.kafka.workers import PARTITIONS, ROOT, START, cluster_on, decided_embedded, rows, wait_for_text
+from tests.parts.kafka.workers import (
+    PARTITIONS,
+    ROOT,
+    START,
+    Cluster,
+    cluster_on,
+    decided_embedded,
+    rows,
+    wait_for_text,
+)
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
@@ -32,7 +44,7 @@ MARKS = 3
 DIES_BEFORE_COMMIT = "import os, aiokafka; aiokafka.AIOKafkaProducer.commit_transaction = lambda _: os._exit(9); "
 
 
-def calls(subscriber, count, start=0):
+def calls(subscriber: int, count: int, start: int = 0) -> list[bytes]:
     return [call(subscriber, NOW_MS + (start + index) * 1000, seconds=120).strip() for index in range(count)]
 
 
@@ -40,7 +52,7 @@ LINES = [one for group in zip(*(calls(who, 7) for who in CALLERS), strict=True) 
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with cluster_on(tmp_path, {"book.toml": BOOK + LISTS}, recovery_target_s=10.0) as made:
         made.worker("a")
         made.worker("b")
@@ -49,7 +61,7 @@ def cluster(tmp_path):
         yield made
 
 
-def until(asked, wanted, seconds=30.0):
+def until(asked: Callable[[], Any], wanted: Callable[[Any], object], seconds: float = 30.0) -> Any:
     """Ask until the answer is the wanted one."""
     deadline = time.monotonic() + seconds
     while not wanted(found := asked()):
@@ -58,22 +70,22 @@ def until(asked, wanted, seconds=30.0):
     return found
 
 
-def why(cluster, subscriber):
+def why(cluster: Cluster, subscriber: int) -> list[dict[str, Any]]:
     done = cluster.command("why", str(subscriber), "--cluster", "--format", "ndjson")
     assert done.returncode == 0, done.stderr
     return [json.loads(one) for one in done.stdout.splitlines()]
 
 
-def gates(records):
+def gates(records: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(one["rule"], one["gate"], one.get("detail")) for one in records]
 
 
-def why_tells_from_the_topics_what_it_tells_on_one_machine(tmp_path, cluster):
+def why_tells_from_the_topics_what_it_tells_on_one_machine(tmp_path: Path, cluster: Cluster) -> None:
     expected = rows(decided_embedded(tmp_path, {"book.toml": BOOK + LISTS}, LINES))
     cluster.read_until(lambda one: rows(one.batches) >= expected)
     (tmp_path / "config.toml").write_text(f'[data]\ndirectory = "{tmp_path / "data"}"\npartitions = {PARTITIONS}\n')
 
-    def told(*words):
+    def told(*words: str) -> str:
         out = cluster.command("why", *words).stdout
         assert "long-care: decided on sms\n    facts: kind = long, long_calls = 1, name = unknown\n" in out
         return re.sub(r", id \S+\n", "\n", out)
@@ -85,7 +97,9 @@ def why_tells_from_the_topics_what_it_tells_on_one_machine(tmp_path, cluster):
     )
 
 
-def a_dead_letter_is_listed_edited_and_put_back_once_also_when_the_replay_dies(tmp_path, cluster):
+def a_dead_letter_is_listed_edited_and_put_back_once_also_when_the_replay_dies(
+    tmp_path: Path, cluster: Cluster
+) -> None:
     whole, lost = 8613800000100, 8613800000101
     broken = [
         line(type="cal", msisdn=whole, time=NOW_MS, kind="long", seconds=60).strip(),
@@ -127,7 +141,7 @@ def a_dead_letter_is_listed_edited_and_put_back_once_also_when_the_replay_dies(t
     assert gates(why(cluster, whole)) == [("long-care", None, None)]
 
 
-def who_is_put_on_a_list_by_any_worker_is_left_alone_from_then_on(tmp_path, cluster):
+def who_is_put_on_a_list_by_any_worker_is_left_alone_from_then_on(tmp_path: Path, cluster: Cluster) -> None:
     listed, free = 8613800000200, 8613800000201
     file = tmp_path / "numbers.txt"
     file.write_text(f"+{listed}\n\n")
@@ -145,9 +159,10 @@ def who_is_put_on_a_list_by_any_worker_is_left_alone_from_then_on(tmp_path, clus
     assert gates(until(lambda: why(cluster, listed), lambda found: len(found) == 2))[1] == ("long-care", None, None)
 
 
-def status_tells_owners_lags_book_and_dead_letters_from_the_brokers(cluster):
-    def asked():
-        return json.loads(cluster.command("status", "--cluster", "--once", "--format", "json").stdout)
+def status_tells_owners_lags_book_and_dead_letters_from_the_brokers(cluster: Cluster) -> None:
+    def asked() -> dict[str, Any]:
+        status: dict[str, Any] = json.loads(cluster.command("status", "--cluster", "--once", "--format", "json").stdout)
+        return status
 
     status = until(asked, lambda found: all(one["owner"] for one in found["partitions"]))
     assert all(0 <= one["uncommitted"] <= one["end"] - one["first"] for one in status["partitions"]), status
@@ -163,7 +178,7 @@ def status_tells_owners_lags_book_and_dead_letters_from_the_brokers(cluster):
     assert re.search(r"^opportune\.log/7 +0 +[\d,]+ +\d+  \S+/[ab] at 127\.0\.0\.1$", table, re.MULTILINE), table
 
 
-def a_book_of_megabytes_is_published_and_one_that_fits_no_record_is_refused(cluster):
+def a_book_of_megabytes_is_published_and_one_that_fits_no_record_is_refused(cluster: Cluster) -> None:
     before = cluster.status(cluster.workers[0])["book"]
     padding = cluster.folder / "book" / "padding.toml"
     padding.write_text(f"# {'x' * (BOOK_BYTES_MAX - 100_000)}\n")
@@ -177,11 +192,11 @@ def a_book_of_megabytes_is_published_and_one_that_fits_no_record_is_refused(clus
     until(lambda: {cluster.status(one)["book"] for one in cluster.workers}, {before}.__eq__)
 
 
-def an_outage_of_the_broker_is_told_in_a_line_or_two_and_its_end_in_another(cluster):
+def an_outage_of_the_broker_is_told_in_a_line_or_two_and_its_end_in_another(cluster: Cluster) -> None:
     log = cluster.folder / "a.log"
     cluster.restart_broker()
 
-    def held_back(lines):
+    def held_back(lines: str) -> int:
         return sum(int(count) for count in re.findall(r"; (\d+) lines were held back", "\n".join(lines)))
 
     lines = until(lambda: log.read_text(encoding="utf-8").splitlines(), lambda lines: held_back(lines) > 20)
@@ -190,7 +205,7 @@ def an_outage_of_the_broker_is_told_in_a_line_or_two_and_its_end_in_another(clus
     cluster.supervise()
 
 
-async def delete_before(bootstrap, partition, position):
+async def delete_before(bootstrap: str, partition: int, position: int) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -205,7 +220,7 @@ async def delete_before(bootstrap, partition, position):
         await admin.close()
 
 
-def a_partition_whose_frames_kafka_deleted_too_early_is_held_and_the_others_go_on(cluster):
+def a_partition_whose_frames_kafka_deleted_too_early_is_held_and_the_others_go_on(cluster: Cluster) -> None:
     lost, kept = CALLERS[0], next(who for who in CALLERS if partition_of(who, 8) != partition_of(CALLERS[0], 8))
     hole = partition_of(lost, PARTITIONS)
     one, other = cluster.workers
@@ -238,7 +253,7 @@ def a_partition_whose_frames_kafka_deleted_too_early_is_held_and_the_others_go_o
     until(lambda: why(cluster, lost), lambda found: len(found) > before)
 
 
-def test_operators_ask_a_cluster_and_tell_it(tmp_path, cluster):
+def test_operators_ask_a_cluster_and_tell_it(tmp_path: Path, cluster: Cluster) -> None:
     why_tells_from_the_topics_what_it_tells_on_one_machine(tmp_path, cluster)
     a_dead_letter_is_listed_edited_and_put_back_once_also_when_the_replay_dies(tmp_path, cluster)
     who_is_put_on_a_list_by_any_worker_is_left_alone_from_then_on(tmp_path, cluster)

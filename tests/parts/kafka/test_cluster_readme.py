@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,22 +22,22 @@ SECTION = (
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
 
-def block(language):
-    return re.search(rf"```{language}\n(.*?)```", SECTION, re.DOTALL)[1]
+def block(language: str) -> str:
+    return str(re.findall(rf"```{language}\n(.*?)```", SECTION, re.DOTALL)[0])
 
 
 @pytest.fixture
-def broker(tmp_path):
+def broker(tmp_path: Path) -> Iterator[Broker]:
     with Broker(tmp_path / "kafka") as made:
         yield made
 
 
-def test_the_readme_leads_to_a_cluster(tmp_path, broker):
+def test_the_readme_leads_to_a_cluster(tmp_path: Path, broker: Broker) -> None:
     (tmp_path / "rules").symlink_to(ROOT / "rules")
     (tmp_path / "cluster.toml").write_text(block("toml").replace("127.0.0.1:9092", broker.bootstrap))
     lines = block("sh").replace("127.0.0.1:9092", broker.bootstrap).replace("--events 20000", "--events 8000")
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    behind = []
+    behind: list[subprocess.Popen[bytes]] = []
     try:
         for line in lines.splitlines():
             words = shlex.split(line.split(" | ")[0].rstrip("& "))
@@ -60,11 +61,11 @@ def test_the_readme_leads_to_a_cluster(tmp_path, broker):
             worker.wait(20)
 
 
-def test_topics_that_do_not_fit_are_named(tmp_path, broker):
+def test_topics_that_do_not_fit_are_named(tmp_path: Path, broker: Broker) -> None:
     config = tmp_path / "cluster.toml"
     config.write_text(block("toml").replace("127.0.0.1:9092", broker.bootstrap))
 
-    def opportune(*words):
+    def opportune(*words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-c", START, *words, "--config", config],
             env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,

@@ -7,19 +7,22 @@ test needs no history of the repository; what it writes is as foreign to this on
 
 import asyncio
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 
-from engine.book.compiled import compile_book
+from engine.book.compiled import CompiledBook, compile_book
 from rules.load import load_book
 from state import formats
-from state.frame import FrameKind, decode
-from state.store import MemoryStore
+from state.decisions import DecisionBatch
+from state.frame import Frame, FrameKind, decode
 from tests.engine.cluster.test_fold import KafkaLog, fold_of
 from tests.engine.world import BOOK, call
+from tests.fakes.store import MemoryStore
 from tests.parts.kafka.rig import records, records_of
-from tests.parts.kafka.workers import PARTITIONS, START, cluster_on, rows, wait_for_text
+from tests.parts.kafka.workers import PARTITIONS, START, Cluster, Worker, cluster_on, rows, wait_for_text
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
@@ -36,7 +39,7 @@ NOW_MS = int(time.time() * 1000) - 600_000
 CALLERS = range(8613800000001, 8613800000041)
 
 
-def calls(part):
+def calls(part: int) -> list[bytes]:
     """Five calls of every caller, with the gaps that caps feel."""
     return [
         call(who, NOW_MS + (5 * part + index) * 10_000, seconds=120).strip() for index in range(5) for who in CALLERS
@@ -44,7 +47,7 @@ def calls(part):
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with cluster_on(tmp_path, {"book.toml": BOOK}) as made:
         (made.folder / "next").mkdir()
         (made.folder / "next" / "book.toml").write_text(BOOK + MORE)
@@ -53,16 +56,24 @@ def cluster(tmp_path):
         yield made
 
 
-def frames_of(bootstrap, books):
+def ended(worker: Worker) -> int:
+    """Wait until a worker has ended by itself; return its status."""
+    assert worker.process is not None
+    return worker.process.wait(30)
+
+
+def frames_of(bootstrap: str, books: dict[str, CompiledBook]) -> dict[int, list[tuple[int, Frame]]]:
     """Return every frame of the log, by partition."""
     schemas = {one.book.schema.fingerprint: one.book.schema for one in books.values()}
-    found = {number: [] for number in range(PARTITIONS)}
+    found: dict[int, list[tuple[int, Frame]]] = {number: [] for number in range(PARTITIONS)}
     for one in asyncio.run(records(bootstrap, [TopicPartition("opportune.log", number) for number in found])):
         found[one.partition].append((one.offset, decode(one.value, schemas.__getitem__)))
     return found
 
 
-def folded_at_once(frames, books):
+def folded_at_once(
+    frames: dict[int, list[tuple[int, Frame]]], books: dict[str, CompiledBook]
+) -> list[tuple[int, DecisionBatch]]:
     """Return the decisions of one uninterrupted fold of every partition."""
     found = []
     for partition, log in frames.items():
@@ -72,7 +83,9 @@ def folded_at_once(frames, books):
     return found
 
 
-def test_workers_of_different_books_and_releases_decide_what_one_fold_of_the_log_decides(cluster, monkeypatch):
+def test_workers_of_different_books_and_releases_decide_what_one_fold_of_the_log_decides(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = cluster.worker("a")
     cluster.wait_until_owned(1, 180)  # the first test of a release compiles every kernel
     cluster.produce(calls(0))
@@ -95,11 +108,11 @@ def test_workers_of_different_books_and_releases_decide_what_one_fold_of_the_log
     told = "opportune. has format=2, this release reads 1 to 1: upgrade it"
     wait_for_text(cluster.folder / "a.log", told)
     wait_for_text(cluster.folder / "b.log", told)
-    assert [old.process.wait(30) for old in (one, other)] == [1, 1]
+    assert [ended(old) for old in (one, other)] == [1, 1]
     cluster.produce(calls(3))
     cluster.wait_until_owned(1)
     one.start()
-    assert one.process.wait(30) == 1, "it does not even join"
+    assert ended(one) == 1, "it does not even join"
     assert one.log.splitlines()[-1] == f"opportune worker: what is written under {told}"
     assert "next.toml" not in cluster.command("status", "--cluster", "--once").stderr
 

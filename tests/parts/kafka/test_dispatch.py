@@ -8,9 +8,11 @@ import json
 import signal
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -18,11 +20,11 @@ from aiokafka import TopicPartition
 from rules.load import load_text
 from state import decisions
 from state.decisions import Outcome, OutcomeState, decision_id
-from state.frame import FrameKind, decode
+from state.frame import Frame, FrameKind, decode
 from state.hashing import partition_of
-from state.schema import OUTCOME
+from state.schema import OUTCOME, Schema
 from tests.parts.kafka.rig import records
-from tests.parts.kafka.workers import PARTITIONS, cluster_on
+from tests.parts.kafka.workers import PARTITIONS, Cluster, Worker, cluster_on
 from tests.parts.smsc.centre import Centre, channel_settings, gateway_settings
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
@@ -71,13 +73,13 @@ _subscribers = count(8_613_800_000_000)
 class Rig:
     """A cluster with one worker that decides and two that dispatch, and a message centre."""
 
-    def __init__(self, cluster, centre):
+    def __init__(self, cluster: Cluster, centre: Centre) -> None:
         self.cluster, self.centre = cluster, centre
         self.schema = load_text(BOOK).schema
         cluster.worker("decider", "--agents", "intake,decide")
         self.dispatchers = [cluster.worker(name, "--agents", "dispatch") for name in ("one", "other")]
 
-    def wait_until_sent(self, seconds=40):
+    def wait_until_sent(self, seconds: float = 40) -> None:
         """Wait until every partition of decisions has a dispatcher, and both have some."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -87,32 +89,34 @@ class Rig:
             time.sleep(0.1)
         raise AssertionError(f"partitions sent by both dispatchers after {seconds} s: {owned}")
 
-    def figures(self, worker):
-        return self.cluster.status(worker).get("dispatch", {}).get("partitions", {})
+    def figures(self, worker: Worker) -> dict[str, Any]:
+        return dict(self.cluster.status(worker).get("dispatch", {}).get("partitions", {}))
 
-    def waiting(self):
+    def waiting(self) -> int:
         return sum(one["waiting"] for worker in self.dispatchers for one in self.figures(worker).values())
 
-    def call(self, kind, calls):
+    def call(self, kind: str, calls: int) -> list[int]:
         """Let subscribers of their own make calls, each of which is decided once; return who."""
         who = [next(_subscribers) for _ in range(calls)]
         self.call_for(kind, who)
         return who
 
-    def call_for(self, kind, who):
+    def call_for(self, kind: str, who: Iterable[int]) -> None:
         """Let these subscribers make a call each."""
         line = '{{"type":"call","time":"2025-11-03T08:00:00+08:00","msisdn":{},"id":"{}","kind":"{}","seconds":60}}'
         self.cluster.produce([line.format(one, one, kind).encode() for one in who])
 
-    def submits(self, source=""):
+    def submits(self, source: str = "") -> Counter[int]:
         """Return who got how many submits."""
         return Counter(int(one[1]) for one in self.centre.submits if source in ("", one[0]))
 
-    def judge(self):
+    def judge(self) -> tuple[dict[str, int], dict[str, Counter[OutcomeState]]]:
         """Return what the topics say now: decisions by id, and their outcomes as the log has them."""
         return asyncio.run(_read(self.cluster.broker.bootstrap, self.schema))
 
-    def judge_until(self, done, seconds=60):
+    def judge_until(
+        self, done: Callable[[dict[str, int], dict[str, Counter[OutcomeState]]], bool], seconds: float = 60
+    ) -> tuple[dict[str, int], dict[str, Counter[OutcomeState]]]:
         deadline = time.monotonic() + seconds
         while True:
             decided, told = self.judge()
@@ -123,9 +127,10 @@ class Rig:
             time.sleep(0.5)
 
 
-async def _read(bootstrap, schema):
+async def _read(bootstrap: str, schema: Schema) -> tuple[dict[str, int], dict[str, Counter[OutcomeState]]]:
     places = [TopicPartition(f"opportune.{name}", p) for name in ("decisions", "log") for p in range(PARTITIONS)]
-    decided, told = {}, defaultdict(Counter)
+    decided: dict[str, int] = {}
+    told: dict[str, Counter[OutcomeState]] = defaultdict(Counter)
     for record in await records(bootstrap, places):
         if record.topic.endswith("decisions"):
             _take_decisions(decided, record.partition, record.value)
@@ -134,14 +139,14 @@ async def _read(bootstrap, schema):
     return decided, told
 
 
-def _take_decisions(decided, partition, value):
+def _take_decisions(decided: dict[str, int], partition: int, value: bytes) -> None:
     batch = decisions.decode(value[8:])
     for index in (batch.outcome == Outcome.DECIDED).nonzero()[0].tolist():
         name = decision_id(partition, batch.position, int(batch.row[index]), int(batch.rule[index]))
         decided[name] = int(batch.subscriber[index])
 
 
-def _take_outcomes(told, partition, frame):
+def _take_outcomes(told: dict[str, Counter[OutcomeState]], partition: int, frame: Frame) -> None:
     if frame.kind != FrameKind.EVENTS or frame.batch is None:
         return
     batch = frame.batch
@@ -152,7 +157,7 @@ def _take_outcomes(told, partition, frame):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("dispatch")
     centre = Centre("CloudhopperCentre", 1_000_000, WINDOW, 300, 1)
     more = "".join((
@@ -169,24 +174,24 @@ def running(tmp_path_factory):
 
 
 @pytest.fixture
-def rig(running):
+def rig(running: Rig) -> Rig:
     """The rig as every test finds it: all workers run, and both dispatchers have partitions."""
     running.cluster.supervise()
     running.wait_until_sent()
     return running
 
 
-def ended(told, ids):
+def ended(told: dict[str, Counter[OutcomeState]], ids: Iterable[str]) -> bool:
     return all(ENDS & set(told.get(one, ())) for one in ids)
 
 
-def of(decided, who):
+def of(decided: dict[str, int], who: Iterable[int]) -> list[str]:
     """Return the decisions of some subscribers."""
     who = set(who)
     return [name for name, subscriber in decided.items() if subscriber in who]
 
 
-def ends_of(told, ids):
+def ends_of(told: dict[str, Counter[OutcomeState]], ids: Iterable[str]) -> dict[str, OutcomeState]:
     """Return how each decision ended. The log may be told of an end again, behind a crash, but never of another one."""
     kinds = {name: [state for state in told[name] if state in ENDS] for name in ids}
     assert {name: states for name, states in kinds.items() if len(states) != 1} == {}, (
@@ -195,7 +200,7 @@ def ends_of(told, ids):
     return {name: state for name, (state,) in kinds.items()}
 
 
-def test_dispatchers_that_die_under_load_send_each_text_once_and_account_for_all(rig):
+def test_dispatchers_that_die_under_load_send_each_text_once_and_account_for_all(rig: Rig) -> None:
     (one, other), who = rig.dispatchers, []
     starts = one.starts
     for step in range(12):
@@ -225,7 +230,7 @@ def test_dispatchers_that_die_under_load_send_each_text_once_and_account_for_all
     assert one.starts > starts
 
 
-def test_receipts_that_come_over_another_workers_link_reach_their_partitions(rig):
+def test_receipts_that_come_over_another_workers_link_reach_their_partitions(rig: Rig) -> None:
     good, bad = rig.call("sms", 150), [998_000_000_000 + number for number in range(50)]
     rig.call_for("sms", bad)
     last = {OutcomeState.DELIVERED, OutcomeState.UNDELIVERED}
@@ -240,10 +245,10 @@ def test_receipts_that_come_over_another_workers_link_reach_their_partitions(rig
     assert min(passed_on) > 0, "each worker was told of messages that the other one sent"
 
 
-def test_the_status_of_the_cluster_tells_who_sends_and_how_much_waits_exactly(rig):
-    def asked():
+def test_the_status_of_the_cluster_tells_who_sends_and_how_much_waits_exactly(rig: Rig) -> None:
+    def asked() -> list[dict[str, Any]]:
         done = rig.cluster.command("status", "--cluster", "--once", "--format", "json")
-        return json.loads(done.stdout)["sending"]
+        return list(json.loads(done.stdout)["sending"])
 
     until(lambda: all(one["waiting"] == 0 for one in asked()))
     before = asked()
@@ -264,7 +269,7 @@ def test_the_status_of_the_cluster_tells_who_sends_and_how_much_waits_exactly(ri
     assert sum(one["waiting"] for one in after) > 0
 
 
-def test_quotas_and_rates_hold_over_two_dispatchers_and_a_takeover(rig):
+def test_quotas_and_rates_hold_over_two_dispatchers_and_a_takeover(rig: Rig) -> None:
     few = rig.call("few", 150)
     until(lambda: rig.submits("10088").total() == QUOTA)
     before = rig.submits("10087").total()
@@ -283,7 +288,7 @@ def test_quotas_and_rates_hold_over_two_dispatchers_and_a_takeover(rig):
     assert len(of(decided, slow)) == 400
 
 
-def test_what_is_paused_or_killed_stops_within_a_second_everywhere_and_stays_so(rig):
+def test_what_is_paused_or_killed_stops_within_a_second_everywhere_and_stays_so(rig: Rig) -> None:
     slow = rig.call("slow", 400)
     rig.judge_until(lambda decided, _: len(of(decided, slow)) == 400)
     assert rig.waiting() > 200
@@ -309,7 +314,7 @@ def test_what_is_paused_or_killed_stops_within_a_second_everywhere_and_stays_so(
     assert [one.stop() for one in rig.cluster.workers] == [0, 0, 0], rig.dispatchers[0].log
 
 
-def until(condition, seconds=30):
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,12 +34,12 @@ pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
 
 @pytest.fixture
-def broker(tmp_path):
+def broker(tmp_path: Path) -> Iterator[Broker]:
     with Broker(tmp_path / "kafka", password="a secret") as made:
         yield made
 
 
-def opportune(folder, password, *words):
+def opportune(folder: Path, password: str, *words: str) -> dict[str, Any]:
     return {
         "args": [sys.executable, "-c", START, *words],
         "cwd": folder,
@@ -45,7 +47,7 @@ def opportune(folder, password, *words):
     }
 
 
-def test_a_worker_logs_in_over_tls(tmp_path, broker):
+def test_a_worker_logs_in_over_tls(tmp_path: Path, broker: Broker) -> None:
     (tmp_path / "rules").symlink_to(ROOT / "rules")
     text = CONFIG.format(bootstrap=broker.bootstrap, certificate=broker.certificate)
     (tmp_path / "config.toml").write_text(text)

@@ -1,6 +1,8 @@
 """The judge of the chaos finds what it is there for: it is shown records with faults planted in them."""
 
 import dataclasses
+from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from perf import books
 from perf.lines import Feed, blocks
+from state.decisions import DecisionBatch
 from tests.parts.kafka.chaos import plan
 from tests.parts.kafka.judge import HOUR_MS, SMALL_BOOK, Contact, breaches, judge
 from tests.parts.kafka.workers import decided_embedded
@@ -18,19 +21,21 @@ NOON_MS = 1_762_142_400_000  # 2025-11-03T12:00:00+08:00
 
 
 @pytest.fixture(scope="module")
-def decided(tmp_path_factory):
+def decided(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, DecisionBatch]]:
     lines = b"".join(bytes(block) for block in blocks(Feed(500), EVENTS)).splitlines()
     return decided_embedded(tmp_path_factory.mktemp("embedded"), books.small(), lines)
 
 
-def changed(decided, change):
+def changed(
+    decided: list[tuple[int, DecisionBatch]], change: Callable[[DecisionBatch], list[DecisionBatch]]
+) -> list[tuple[int, DecisionBatch]]:
     """Return the batches with one in the middle replaced by what `change` makes of it."""
     middle = next(n for n in range(len(decided) // 2, len(decided)) if decided[n][1].n > 1)
     partition, batch = decided[middle]
     return [*decided[:middle], *((partition, one) for one in change(batch)), *decided[middle + 1 :]]
 
 
-def test_what_one_machine_decides_is_clean(decided):
+def test_what_one_machine_decides_is_clean(decided: list[tuple[int, DecisionBatch]]) -> None:
     verdict = judge(decided, decided, SMALL_BOOK)
 
     assert verdict.clean
@@ -38,7 +43,7 @@ def test_what_one_machine_decides_is_clean(decided):
     assert verdict.stopped_by_caps > 1_000
 
 
-def test_a_lost_frame_a_doubled_one_and_an_altered_record_are_found(decided):
+def test_a_lost_frame_a_doubled_one_and_an_altered_record_are_found(decided: list[tuple[int, DecisionBatch]]) -> None:
     lost = judge(changed(decided, lambda batch: []), decided, SMALL_BOOK)
     doubled = judge(changed(decided, lambda batch: [batch, batch]), decided, SMALL_BOOK)
     altered = judge(
@@ -50,7 +55,7 @@ def test_a_lost_frame_a_doubled_one_and_an_altered_record_are_found(decided):
     assert (altered.lost > 1, altered.surplus == altered.lost, altered.clean) == (True, True, False)
 
 
-def test_caps_that_let_everything_through_are_found(decided):
+def test_caps_that_let_everything_through_are_found(decided: list[tuple[int, DecisionBatch]]) -> None:
     leaky = [(number, dataclasses.replace(batch, outcome=np.zeros_like(batch.outcome))) for number, batch in decided]
 
     assert all(count > 0 for count in judge(leaky, leaky, SMALL_BOOK).breaches.values())
@@ -65,8 +70,10 @@ def test_caps_that_let_everything_through_are_found(decided):
         ([0, 7 * DAY_MS - 1], [5, 5], "rule: 1 per 7d"),
     ],
 )
-def test_one_contact_too_many_is_one_breach_of_that_cap_and_a_moment_later_it_is_none(times, rules, name):
-    def found(last):
+def test_one_contact_too_many_is_one_breach_of_that_cap_and_a_moment_later_it_is_none(
+    times: list[int], rules: list[int], name: str
+) -> None:
+    def found(last: int) -> Counter[str]:
         moments = [*times[:-1], last]
         return breaches([Contact(7, NOON_MS + at, rule) for at, rule in zip(moments, rules, strict=True)], SMALL_BOOK)
 
@@ -74,7 +81,7 @@ def test_one_contact_too_many_is_one_breach_of_that_cap_and_a_moment_later_it_is
     assert not any(found(times[-1] + (1 if name != "3 per day" else 12 * HOUR_MS)).values())
 
 
-def test_a_plan_is_a_function_of_its_seed_and_every_kind_of_fault_is_in_it():
+def test_a_plan_is_a_function_of_its_seed_and_every_kind_of_fault_is_in_it() -> None:
     assert list(plan(3, 90)) == list(plan(3, 90)) != list(plan(4, 90))
     for seed in range(20):
         kinds = {fault.what for fault in plan(seed, 75)}

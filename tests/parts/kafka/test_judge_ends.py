@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,7 +11,7 @@ from state.decisions import OutcomeState
 from state.hashing import hash_text
 from tests.parts.kafka.clerks import Story
 from tests.parts.kafka.evidence import Told
-from tests.parts.kafka.judge_ends import Terms, judge_counters, judge_texts
+from tests.parts.kafka.judge_ends import CountersVerdict, Terms, TextsVerdict, judge_counters, judge_texts
 from tests.parts.smsc.centre import Arrival, Text
 
 COMMITTED, REFUNDED, DELIVERED = OutcomeState.COMMITTED, OutcomeState.REFUNDED, OutcomeState.DELIVERED
@@ -23,7 +25,7 @@ NAMES = [f"0-{number}-0-7" for number in range(22)]
 class Sent:
     """Twenty texts, one in doubt, one never sent; one to a number that the centre refuses; each as it should be."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.decided = dict(zip(NAMES, [*TEXTS, REFUSED], strict=False))
         self.outcomes = {name: Counter({COMMITTED: 1, DELIVERED: 1}) for name in NAMES[:18]}
         self.outcomes |= {NAMES[18]: Counter({UNKNOWN: 2}), NAMES[19]: Counter([REFUNDED])}
@@ -31,54 +33,54 @@ class Sent:
         self.arrivals = [Arrival(number * 1_000, text) for number, text in enumerate([*TEXTS[:19], REFUSED])]
         self.receipts = TEXTS[:18]
 
-    def judged(self):
+    def judged(self) -> TextsVerdict:
         return judge_texts(self.decided, ["a card"], self.outcomes, self.arrivals, self.receipts, TERMS)
 
 
-def after_a_takeover_that_fences_nobody(sent):
+def after_a_takeover_that_fences_nobody(sent: Sent) -> None:
     sent.arrivals.append(Arrival(60_000, TEXTS[3]))
 
 
-def lost_on_the_way(sent):
+def lost_on_the_way(sent: Sent) -> None:
     del sent.arrivals[3]
 
 
-def forgotten(sent):
+def forgotten(sent: Sent) -> None:
     del sent.outcomes[NAMES[3]]
 
 
-def told_two_ends(sent):
+def told_two_ends(sent: Sent) -> None:
     sent.outcomes[NAMES[18]][COMMITTED] += 1
 
 
-def refunded_though_sent(sent):
+def refunded_though_sent(sent: Sent) -> None:
     sent.outcomes[NAMES[3]] = Counter([REFUNDED])
     sent.receipts = []
 
 
-def told_of_nobody(sent):
+def told_of_nobody(sent: Sent) -> None:
     sent.outcomes["0-99-0-7"] = Counter([COMMITTED])
 
 
-def sent_without_a_decision(sent):
+def sent_without_a_decision(sent: Sent) -> None:
     sent.arrivals.append(Arrival(60_000, Text("10086", 1, "text 1")))
 
 
-def receipt_lost(sent):
+def receipt_lost(sent: Sent) -> None:
     sent.outcomes[NAMES[3]] = Counter([COMMITTED])
 
 
-def too_much_in_doubt(sent):
+def too_much_in_doubt(sent: Sent) -> None:
     sent.outcomes[NAMES[3]] = Counter([UNKNOWN])
 
 
-def over_the_quota(sent):
+def over_the_quota(sent: Sent) -> None:
     sent.decided[NAMES[21]] = Text("10086", 5, "text 21")
     sent.outcomes[NAMES[21]] = Counter([COMMITTED])
     sent.arrivals.append(Arrival(60_000, sent.decided[NAMES[21]]))
 
 
-def over_the_rate(sent):
+def over_the_rate(sent: Sent) -> None:
     sent.arrivals = [one._replace(at_ms=one.at_ms // 4) for one in sent.arrivals]
 
 
@@ -97,12 +99,12 @@ PLANTED = [
 ]
 
 
-def faults_of(verdict, first):
+def faults_of(verdict: TextsVerdict | CountersVerdict, first: str) -> set[str]:
     found = dataclasses.asdict(verdict)
     return {name for name in list(found)[list(found).index(first) :] if found[name]}
 
 
-def test_texts_of_which_each_has_one_end_are_clean():
+def test_texts_of_which_each_has_one_end_are_clean() -> None:
     verdict = Sent().judged()
 
     assert verdict.clean, verdict
@@ -110,7 +112,7 @@ def test_texts_of_which_each_has_one_end_are_clean():
 
 
 @pytest.mark.parametrize(("plant", "names"), PLANTED)
-def test_every_fault_of_a_text_is_found(plant, names):
+def test_every_fault_of_a_text_is_found(plant: Callable[[Any], object], names: set[str]) -> None:
     sent = Sent()
     plant(sent)
     verdict = sent.judged()
@@ -122,7 +124,7 @@ def test_every_fault_of_a_text_is_found(plant, names):
 class Counters:
     """Two visits, each with a card; the first was answered."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.stories = [Story("v-0", "t0", 7, opened=True, closed=True), Story("v-1", "t1", 8, opened=True)]
         self.stories[0].seen, self.stories[1].seen = {NAMES[0]}, {NAMES[1]}
         self.stories[0].reply, self.stories[0].answered = "accept", True
@@ -132,7 +134,7 @@ class Counters:
         self.told.outcomes[NAMES[0]][COMMITTED] = 1
         self.told.outcomes[NAMES[1]].update([COMMITTED, REFUNDED])
 
-    def judged(self):
+    def judged(self) -> CountersVerdict:
         return judge_counters(self.stories, self.cards, self.records, self.told, forgotten_max=0)
 
 
@@ -152,7 +154,7 @@ class Counters:
         (lambda one: one.told.outcomes[NAMES[1]].update([UNKNOWN]), "cards_in_doubt"),
     ],
 )
-def test_every_fault_of_a_counter_is_found(plant, name):
+def test_every_fault_of_a_counter_is_found(plant: Callable[[Any], object], name: str) -> None:
     counters = Counters()
     assert counters.judged().clean, counters.judged()
     plant(counters)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 from aiokafka.admin import NewTopic
@@ -16,7 +17,7 @@ from tests.parts.kafka.broker import Broker
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
 
-async def test_partitions_seen_late_are_shared_out_within_seconds(tmp_path):
+async def test_partitions_seen_late_are_shared_out_within_seconds(tmp_path: Path) -> None:
     with Broker(tmp_path / "kafka") as broker:
         config = KafkaConfig(bootstrap=[broker.bootstrap])
         member, administrator = consumer(config, group_id="late"), admin(config)
@@ -36,11 +37,12 @@ async def test_partitions_seen_late_are_shared_out_within_seconds(tmp_path):
             await administrator.close()
 
 
-def test_both_groups_of_a_worker_look_as_often(tmp_path):
+def test_both_groups_of_a_worker_look_as_often(tmp_path: Path) -> None:
     config = Config.model_validate({
         "data": {"directory": tmp_path}, "cluster": {"bootstrap": ["127.0.0.1:9"]},
     })  # fmt: skip
     with Loader() as loader:
         app = make_app(config, loader)
 
+        assert app.beside is not None
         assert [one.conf.consumer_metadata_max_age_ms for one in (app, app.beside)] == [METADATA_MS] * 2

@@ -3,6 +3,8 @@
 import asyncio
 import shutil
 import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -10,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from perf import books
 from perf.lines import Feed, blocks
 from tests.parts.kafka.rig import records_of
-from tests.parts.kafka.workers import PARTITIONS, cluster_on, decided_embedded, rows
+from tests.parts.kafka.workers import PARTITIONS, Cluster, Worker, cluster_on, decided_embedded, rows
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
@@ -20,13 +22,13 @@ SUBSCRIBERS = 2_000
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     settings = {"recovery_target_s": 0.0005, "cluster_settings": "standby_copies = 1"}
     with cluster_on(tmp_path, books.small(), **settings) as made:
         yield made
 
 
-async def ends_of_pages(bootstrap):
+async def ends_of_pages(bootstrap: str) -> dict[str, int]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
@@ -36,12 +38,12 @@ async def ends_of_pages(bootstrap):
         await consumer.stop()
 
 
-def wait_until_copied(cluster, workers, seconds=30):
+def wait_until_copied(cluster: Cluster, workers: Iterable[Worker], seconds: float = 30) -> None:
     """Wait until every partition has a copy on the worker that does not own it, whole but for the last end mark."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         ends = asyncio.run(ends_of_pages(cluster.broker.bootstrap))
-        copied = {}
+        copied: dict[str, int] = {}
         for worker in workers:
             copied |= cluster.status(worker).get("standby", {})
         if copied.keys() == ends.keys() and all(
@@ -52,7 +54,7 @@ def wait_until_copied(cluster, workers, seconds=30):
     raise AssertionError(f"copies at {copied}, pages end at {ends}")
 
 
-def test_a_standby_takes_over_without_reading_the_pages_again(tmp_path, cluster):
+def test_a_standby_takes_over_without_reading_the_pages_again(tmp_path: Path, cluster: Cluster) -> None:
     lines = b"".join(bytes(block) for block in blocks(Feed(SUBSCRIBERS), EVENTS)).splitlines()
     expected = decided_embedded(tmp_path / "embedded", books.small(), lines)
     one, other = cluster.worker("a"), cluster.worker("b")

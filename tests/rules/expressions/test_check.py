@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.codes import Code
-from rules.diagnostics import PlainOrigin
+from rules.diagnostics import Diagnostic, PlainOrigin
 from rules.expressions import Operand, Scope, canonical, operands, read
 from rules.expressions.parse import DEPTH_MAX, LENGTH_MAX, NODES_MAX
 from rules.expressions.tree import Literal, children, walk
@@ -20,7 +20,7 @@ WORDS = (
 )
 
 
-def faults_of(text, scope=SCOPE, want=Kind.BOOL):
+def faults_of(text: str, scope: Scope = SCOPE, want: Kind | None = Kind.BOOL) -> list[Diagnostic]:
     made = read(text, PlainOrigin("f", text), scope, want)
     assert isinstance(made, list), canonical(made)
     return made
@@ -72,7 +72,9 @@ def faults_of(text, scope=SCOPE, want=Kind.BOOL):
         ("amount > 1e999", Code.BAD_NUMBER, 10, 5, "beyond the largest number", ""),
     ],
 )
-def test_a_fault_is_named_by_code_place_message_and_hint(text, code, column, width, message, hint):
+def test_a_fault_is_named_by_code_place_message_and_hint(
+    text: str, code: Code, column: int, width: int, message: str, hint: str
+) -> None:
     first = faults_of(text)[0]
 
     assert (first.code, first.place.line, first.place.column, first.place.width) == (code, 1, column, width)
@@ -81,7 +83,7 @@ def test_a_fault_is_named_by_code_place_message_and_hint(text, code, column, wid
     assert bool(hint) == bool(first.hint) or not hint
 
 
-def test_all_faults_come_at_once_and_none_has_an_echo():
+def test_all_faults_come_at_once_and_none_has_an_echo() -> None:
     found = faults_of("secnds + 1 > 2 and kind < 'a' and\n  not clls and (roaming or hold('x'))")
 
     assert [(fault.code, fault.place.line, fault.place.column) for fault in found] == [
@@ -92,19 +94,19 @@ def test_all_faults_come_at_once_and_none_has_an_echo():
     ]
 
 
-def test_a_name_that_exists_elsewhere_is_explained():
+def test_a_name_that_exists_elsewhere_is_explained() -> None:
     scope = Scope(SCOPE.names, elsewhere={"megabytes": "a field of `data`; this rule is on `call`"})
 
     assert faults_of("megabytes > 3", scope)[0].label == "a field of `data`; this rule is on `call`"
 
 
-def test_a_dotted_name_may_be_a_key_of_the_scope():
+def test_a_dotted_name_may_be_a_key_of_the_scope() -> None:
     scope = Scope({"call.seconds": Operand("call.seconds", "cell", 0, Kind.INT)})
 
     assert canonical(tree("call.seconds > 3", scope)) == "(call.seconds > 3)"
 
 
-def test_hostile_sizes_are_refused_before_they_cost_anything():
+def test_hostile_sizes_are_refused_before_they_cost_anything() -> None:
     for text in (
         "-" * 7_000 + "1 > 0",
         "(" * 3_000 + ")" * 3_000,
@@ -118,7 +120,7 @@ def test_hostile_sizes_are_refused_before_they_cost_anything():
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60))
-def test_no_text_makes_the_reader_raise(text):
+def test_no_text_makes_the_reader_raise(text: str) -> None:
     made = read(text, PlainOrigin("f", text), SCOPE, None)
 
     if isinstance(made, list):
@@ -133,7 +135,7 @@ def test_no_text_makes_the_reader_raise(text):
         max_size=14,
     )
 )
-def test_no_mix_of_the_languages_words_makes_the_reader_raise(words):
+def test_no_mix_of_the_languages_words_makes_the_reader_raise(words: list[str]) -> None:
     text = " ".join(words)
 
     assert read(text, PlainOrigin("f", text), SCOPE, None)
@@ -141,7 +143,7 @@ def test_no_mix_of_the_languages_words_makes_the_reader_raise(words):
 
 @settings(max_examples=200, deadline=None)
 @given(CONDITIONS)
-def test_canonical_text_reads_back_as_the_same_tree(text):
+def test_canonical_text_reads_back_as_the_same_tree(text: str) -> None:
     """Where the text needs no word that the language lacks: constant times, an empty set's default, promotions."""
     made = read(text, PlainOrigin("f", text), SCOPE)
     if isinstance(made, list):
@@ -152,7 +154,7 @@ def test_canonical_text_reads_back_as_the_same_tree(text):
         assert again == made
 
 
-def test_canonical_text_forgets_how_it_was_written():
+def test_canonical_text_forgets_how_it_was_written() -> None:
     for one, other in (
         ("kind=='a'  and (seconds > 3)", '\n ((kind == "a")) and\n seconds > +3'),
         ("kind in ('b', 'a', 'a')", "kind in ['a', 'b']"),
@@ -169,13 +171,13 @@ def test_canonical_text_forgets_how_it_was_written():
         assert canonical(tree(one)) == canonical(tree(other))
 
 
-def test_canonical_text_tells_different_questions_apart():
+def test_canonical_text_tells_different_questions_apart() -> None:
     texts = ["seconds > 1", "seconds >= 1", "calls > 1", "not (seconds > 1)", "kind == 'a'", "kind == 'b'", "true"]
 
     assert len({canonical(tree(text)) for text in texts}) == len(texts)
 
 
-def test_operands_are_what_the_expression_reads_each_once_in_reading_order():
+def test_operands_are_what_the_expression_reads_each_once_in_reading_order() -> None:
     made = tree("calls > 1 and kind == 'a' and (calls < seconds or holds('ring')) and hour() > 3")
 
     assert [operand.name for operand in operands(made)] == ["calls", "kind", "seconds", "services", "at"]
@@ -191,11 +193,12 @@ def test_operands_are_what_the_expression_reads_each_once_in_reading_order():
         max_leaves=6,
     )
 )
-def test_constants_are_worked_out_as_python_would(text):
+def test_constants_are_worked_out_as_python_would(text: str) -> None:
     made = read(text, PlainOrigin("f", text), SCOPE, None)
     try:
         value = eval(compile(ast.parse(text, mode="eval"), "f", "eval"))
     except ZeroDivisionError:
+        assert isinstance(made, list)
         assert made[0].code in {Code.BAD_NUMBER, Code.TYPE_MISMATCH}
         return
     if isinstance(made, list):  # whole-number division by or of a quotient
@@ -206,7 +209,7 @@ def test_constants_are_worked_out_as_python_would(text):
 
 @settings(max_examples=100, deadline=None)
 @given(CONDITIONS)
-def test_no_tree_holds_an_operation_on_constants_alone(text):
+def test_no_tree_holds_an_operation_on_constants_alone(text: str) -> None:
     made = read(text, PlainOrigin("f", text), SCOPE)
     if isinstance(made, list):
         return
@@ -224,7 +227,7 @@ def test_no_tree_holds_an_operation_on_constants_alone(text):
         ("kind", None, True),
     ],
 )
-def test_an_expression_may_be_asked_for_any_kind(text, want, fits):
+def test_an_expression_may_be_asked_for_any_kind(text: str, want: Kind | None, fits: bool) -> None:
     made = read(text, PlainOrigin("f", text), SCOPE, want)
 
     assert isinstance(made, list) is not fits

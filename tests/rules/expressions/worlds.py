@@ -1,7 +1,9 @@
 """Made-up expressions and rows for both evaluators: every kind of name, unknowns, edges of every number."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -9,9 +11,11 @@ from hypothesis import strategies as st
 from rules.diagnostics import PlainOrigin
 from rules.expressions import Operand, Scope, read
 from rules.expressions.interpret import Row, evaluate
+from rules.expressions.tree import Expr
 from state.batch import Batch
 from state.hashing import hash_text
 from state.schema import Kind, make_schema
+from tests.rules.expressions.grammar import closed_over, local_times
 
 TYPES = 7
 SERVICES = ("12593", "ring", "news")
@@ -58,7 +62,7 @@ POOL = {
 }
 
 
-def tree(text, scope=SCOPE, want=Kind.BOOL):
+def tree(text: str, scope: Scope = SCOPE, want: Kind | None = Kind.BOOL) -> Expr:
     """The tree of a text that must be right."""
     made = read(text, PlainOrigin("expression", text), scope, want)
     assert not isinstance(made, list), "\n".join(map(str, made))
@@ -66,10 +70,9 @@ def tree(text, scope=SCOPE, want=Kind.BOOL):
 
 
 def local(ms):
-    """Local hour and weekday by the table of TRANSITIONS, in plain Python."""
+    """The clock on the wall by the table of TRANSITIONS, in plain Python."""
     row = max(bisect_right(TRANSITIONS[:, 0].tolist(), ms) - 1, 0)
-    there = ms + int(TRANSITIONS[row, 1])
-    return there // 3_600_000 % 24, (there // 86_400_000 + 3) % 7 + 1
+    return ms + int(TRANSITIONS[row, 1])
 
 
 @dataclass
@@ -83,7 +86,7 @@ class World:
     logged_ms: int
 
 
-def world(seed, n, types=TYPES, unknown=0.25):
+def world(seed: int, n: int, types: int = TYPES, unknown: float = 0.25) -> World:
     """`n` rows of values from POOL, a share of them unknown."""
     rng = np.random.default_rng(seed)
     batch = Batch(
@@ -97,7 +100,7 @@ def world(seed, n, types=TYPES, unknown=0.25):
     )
     outs = rng.integers(-9, 9, (len(FEATURES), n + 3))
     known = np.zeros((len(FEATURES), n + 3), np.uint8)
-    values = [{} for _ in range(n)]
+    values: list[dict[str, Any]] = [{} for _ in range(n)]
     for names, target in ((CELLS, batch.cells), (FEATURES, outs)):
         for at, (name, kind) in enumerate(names.items()):
             there = rng.random(n) >= unknown
@@ -115,7 +118,7 @@ def world(seed, n, types=TYPES, unknown=0.25):
     return World(batch, outs, known, rows, logged)
 
 
-def pick(rng, kind, name):
+def pick(rng: np.random.Generator, kind: Kind, name: str) -> Any:
     """A value as the interpreter sees it."""
     if kind is Kind.SET:
         return {member for member in MEMBERS[name] if rng.random() < 0.5}
@@ -123,7 +126,7 @@ def pick(rng, kind, name):
     return pool[int(rng.integers(0, len(pool)))]
 
 
-def as_cell(value, kind, name=""):
+def as_cell(value: Any, kind: Kind, name: str = "") -> int:
     """The same value as 64 bits."""
     if kind is Kind.SET:
         return sum(1 << bit for bit, member in enumerate(MEMBERS[name]) if member in value)
@@ -134,7 +137,7 @@ def as_cell(value, kind, name=""):
     return int(value)
 
 
-def expected(trees, made):
+def expected(trees: Sequence[tuple[int, Expr]], made: World) -> list[tuple[int, int]]:
     """Hits in log order as the interpreter finds them."""
     return [
         (row, number)
@@ -151,26 +154,25 @@ _ints = st.sampled_from([0, 1, 2, 3, 7, 60, (1 << 63) - 1, 1 << 53]).map(str)
 _floats = st.sampled_from(["0.0", "1.5", "2.5", "1e308", "5e-324", "3.0"])
 
 
-def _joined(sign, *parts):
+def _joined(sign: str, *parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.tuples(*parts).map(lambda made: "(" + f" {sign} ".join(made) + ")")
 
 
 def _called(name, *parts):
-    return st.tuples(*parts).map(lambda made: f"{name}({', '.join(made)})")
+    names = name if isinstance(name, st.SearchStrategy) else st.just(name)
+    return st.tuples(names, *parts).map(lambda made: f"{made[0]}({', '.join(made[1:])})")
 
 
-def _numbers(leaves, other=None):
-    """Arithmetic over leaves; `other` joins by promotion."""
+def _numbers(kind, leaves, other=None):
+    """Arithmetic of a kind over leaves; `other` joins by promotion."""
 
-    def deeper(inner):
+    def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         right = inner if other is None else st.one_of(inner, other)
         signs = ("+", "-", "*") if other is not None else ("+", "-", "*", "//", "%")
         return st.one_of(
             *(_joined(sign, inner, right) for sign in signs),
             inner.map(lambda made: f"(-{made})"),
-            _called("abs", inner),
-            _called("min", inner, right),
-            _called("max", inner, inner, right),
+            *(_called(name, *[inner] * (count - 1), right) for name, count in closed_over(kind)),
             _called("default", inner, inner),
         )
 
@@ -178,14 +180,15 @@ def _numbers(leaves, other=None):
 
 
 INTS = _numbers(
+    Kind.INT,
     st.one_of(
         _ints,
-        st.sampled_from(["seconds", "calls", "since_call", "hour()", "weekday()", "(begun - at)", "(joined - begun)"]),
-        st.sampled_from(["hour(begun)", "weekday(joined)", "hour(logged)"]),
-    )
+        st.sampled_from(["seconds", "calls", "since_call", "(begun - at)", "(joined - begun)"]),
+        _called(st.sampled_from(local_times()), st.sampled_from(["", "begun", "joined", "logged"])),
+    ),
 )
 _ratio = _joined("/", INTS, INTS)
-FLOATS = _numbers(st.one_of(_floats, st.sampled_from(["amount", "spent"]), _ratio), INTS)
+FLOATS = _numbers(Kind.FLOAT, st.one_of(_floats, st.sampled_from(["amount", "spent"]), _ratio), INTS)
 TIMES = st.one_of(
     st.sampled_from(["at", "logged", "begun", "joined", "(begun + '10m')", "(joined - 7)", "max(at, begun)"]),
     _joined("+", st.just("begun"), INTS),
@@ -195,13 +198,17 @@ _ORDER = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 _SAME = st.sampled_from(["==", "!="])
 
 
-def _listed(part, sign, values, most):
+def _listed(
+    part: st.SearchStrategy[str], sign: str, values: st.SearchStrategy[str], most: int
+) -> st.SearchStrategy[str]:
     return st.tuples(part, st.lists(values, min_size=1, max_size=most)).map(
         lambda made: f"({made[0]} {sign} [{','.join(made[1])}])"
     )
 
 
-def _compared(left, sign, right):
+def _compared(
+    left: st.SearchStrategy[str], sign: st.SearchStrategy[str], right: st.SearchStrategy[str]
+) -> st.SearchStrategy[str]:
     return st.tuples(left, sign, right).map(lambda made: f"({made[0]} {made[1]} {made[2]})")
 
 

@@ -99,7 +99,7 @@ class TopicArrivals:
         row = arrival.row
         terminal, visit, customer = await self._texts.complete(lambda: self._read(arrival))
         name = visit or f"{terminal}-{row.at_ms}"
-        panel = await self._desk.queue.look("visit", name)
+        panel = await self._desk.queue.find_panel("visit", name)
         if not row.opened:
             if panel is not None and panel.open_visit is not None and panel.open_visit.id == name:
                 await self._desk.close_visit(name)

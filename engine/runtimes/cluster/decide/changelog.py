@@ -21,14 +21,15 @@ from connectors.kafka import BrokerError
 from connectors.kafka.changes import Changes
 from engine.runtimes.cluster.shared.topics import TOMBSTONE_MS
 from state.disk import DiskError
+from state.keys import KINDS, partition_bytes
 from state.store import Store, Write
 
 GROUP_BYTES = 2 << 20
 BATCH_BYTES = 128 << 10
 STALL_S = 0.005
-_KINDS = (b"P", b"S", b"T", b"L", b"M", b"C", b"O")
-_PLACE = b"K"
-_OWNER = b"O"
+_PLACE, _OWNER = b"K", b"O"
+_KINDS = (*KINDS, _OWNER, _PLACE)
+"""First bytes of all keys here: those of `state.keys`, an owner's row that says nothing, and our place in the topic."""
 
 log = logging.getLogger("opportune.cluster")
 
@@ -51,7 +52,7 @@ class PagesCopy:
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.store = store
-        self._partition = partition.to_bytes(2, "big")
+        self._partition = partition_bytes(partition)
         self.owner_key = _OWNER + self._partition
         self._keep_ms = keep_ms
         self._wall_ms = wall_ms
@@ -87,7 +88,7 @@ class PagesCopy:
         return (int.from_bytes(place[:8], "big"), int.from_bytes(place[8:], "big")) if place is not None else (0, 0)
 
     def _forget(self) -> None:
-        for kind in (*_KINDS, _PLACE):
+        for kind in _KINDS:
             for key, _ in self.store.scan(kind + self._partition):
                 self._write([(key, None)])
 

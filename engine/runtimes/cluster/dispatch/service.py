@@ -45,7 +45,7 @@ from engine.runtimes.cluster.shared.topics import Names
 from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
 from engine.runtimes.sending import make_policy
 from engine.serve.gauges import add_by_partition, add_gateways
-from engine.settings.config import Config, SmppGateway, SpoolGateway
+from engine.settings.config import Config
 from rules.model import Book
 
 POLL_S = 0.1
@@ -56,13 +56,6 @@ LOST_SESSIONS = 2
 """Session timeouts in which an assignment must follow the loss of a partition."""
 
 log = logging.getLogger("opportune.cluster")
-
-
-def _own(config: Config, gateway: SmppGateway | SpoolGateway) -> SmppGateway | SpoolGateway:
-    """Return a gateway as this worker opens it: two processes cannot write one spool file."""
-    if isinstance(gateway, SpoolGateway):
-        return gateway.model_copy(update={"folder": gateway.folder / config.data.directory.name})
-    return gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +101,8 @@ class Dispatch:
         self._wording = Wording(shelf, control_topic, texts)
         self._exchange = Exchange(config, writer, feedback, self._orphans)
         self._gateways = {
-            name: open_gateway(name, _own(config, one), self._clock.now_ms) for name, one in config.gateways.items()
+            name: open_gateway(name, one.for_worker(config.data.directory.name), self._clock.now_ms)
+            for name, one in config.gateways.items()
         }
         self._doors: dict[str, Door] = {}
         self._changing = asyncio.Lock()

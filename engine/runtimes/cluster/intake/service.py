@@ -31,9 +31,9 @@ import numpy as np
 
 from connectors.kafka.client import producer, started
 from connectors.kafka.rows import send_rows
-from connectors.sources.contract import Decoded
+from connectors.sources.contract import Decoded, GroupSource, Records
 from connectors.sources.dead_letter import DeadLetter
-from connectors.sources.kafka.client import RawReader, Records
+from connectors.sources.kafka.client import RawReader
 from engine.flow.decoders import Decoders, Source
 from engine.metrics import Metrics
 from engine.runtimes.cluster.shared.packed_records import pack_offsets
@@ -157,7 +157,7 @@ class Intake:
         self._names = Names(cluster.prefix)
         self._metrics = metrics
         self._wall_ns = wall_ns
-        self._reader = RawReader(
+        self._reader: GroupSource = RawReader(
             cluster,
             config.sources.kafka,
             self._names.intake,

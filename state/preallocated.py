@@ -1,4 +1,4 @@
-"""The next file of an append-only series, its blocks written with zeros before they are needed.
+"""The next file of an append-only series, preallocated: its blocks are written with zeros before they are needed.
 
 Blocks that are only reserved are marked so in the file system's own records, and the first write into them changes
 those. A sync must then carry the change too, on most systems through a journal, where it waits for what other files
@@ -7,7 +7,7 @@ before, in a file whose size stays, leave a sync nothing to carry but data.
 
 Writing goes on in the background (`Disk.later`), in strides, in step with how full the present file is: done when that
 is half full, and an idle series writes nothing. A file needed sooner is taken as it is, its rest only reserved. A file
-that was never begun is made at once, and small. A crash leaves a draft behind, which the next start removes.
+that was never begun is made at once, and small. After a crash the file is still there; the next start removes it.
 
 Records and positions are not known here: see `state.segments`.
 """
@@ -18,14 +18,14 @@ from pathlib import Path
 from state.disk import Disk, DiskError, File
 
 HURRIED_BYTES = 1 << 20
-"""Length of a file that nobody has begun to write ahead."""
+"""Length of a file that was needed before anybody had begun to preallocate it."""
 STRIDE_BYTES = 1 << 20
 _STRIDES_MIN = 8
 _ZEROS = memoryview(bytes(STRIDE_BYTES))
 
 
-class Draft:
-    """One file under a name of its own until it is taken; `keep_up` and `take` belong to the appender.
+class PreallocatedFile:
+    """One file under a name of its own until it is taken; `prepare` and `take` belong to the appender.
 
     Args:
         disk: the file system.
@@ -43,8 +43,12 @@ class Draft:
         self._busy = False
         self._refused = False
 
-    def keep_up(self, length: int, share: float) -> None:
-        """Say that the present file is full to a `share` and the next should have `length` bytes; never waits."""
+    def prepare(self, length: int, share: float) -> None:
+        """Say that the present file is full to a `share` and the next should have `length` bytes; never waits.
+
+        `_goal` and `_busy` are read here without the lock, because the background holds it while it writes a stride. A
+        goal that comes too late for a stride is seen by the next call, and at the worst a file is taken unfinished.
+        """
         goal = min(length, int(2 * share * length))
         if self._refused or goal - self._written < _stride(length):
             return
@@ -54,7 +58,7 @@ class Draft:
         if self._file is None:
             self._length = length
         self._busy = True
-        self._disk.later(self._write_ahead)
+        self._disk.later(self._preallocate)
 
     def take(self, size: int, hurried_bytes: int) -> File:
         """Return a durable, empty file with room for `size` bytes, still named `path`; its owner renames it.
@@ -81,7 +85,7 @@ class Draft:
                 self._file.close()
                 self._file = None
 
-    def _write_ahead(self) -> None:
+    def _preallocate(self) -> None:
         """Write strides up to the goal: in the background."""
         while self._stride():
             pass
@@ -89,7 +93,8 @@ class Draft:
     def _stride(self) -> bool:
         """Write one stride; False when there is none to write, or when it could not be written.
 
-        A fault is not told here. The appender, when it needs the file, makes another and meets the fault itself.
+        A fault is not raised here: nobody is waiting. The appender, when it needs the file, makes another and meets the
+        fault itself.
         """
         with self._guard:
             stride = _stride(self._length)

@@ -1,8 +1,8 @@
 """The panels of one process on disk, so that a page comes back after `kill -9` as it was: visit, cards, what is owed.
 
 Every change appends the panels that it replaced, whole, to a log of their own; the newest of each terminal counts. The
-system has them at once; `sync` makes them durable against a loss of power too, behind the change and not before it:
-what must never be lost, visits and answers, stands in the engine's log before anybody is told.
+system has them at once; `sync` makes them durable against a loss of power too, after the change and not before it: what
+must never be lost, visits and answers, is in the engine's log before anybody sees a confirmation.
 
 When the files grow beyond twice what the newest panels need, the oldest of these are written again, a few with every
 change, and the files before them go once that is durable.
@@ -31,7 +31,7 @@ class _Place:
     text: bytes
 
 
-class KeptPanels:
+class PanelStore:
     """The panels' files; one writer.
 
     Raises:
@@ -47,7 +47,7 @@ class KeptPanels:
         self._keep_from = 0  # where the oldest newest panel stood then; nothing newer is needed to let files go
 
     def read(self) -> list[Panel]:
-        """Return the newest panel of every terminal, oldest change first; called once, before the first `put`."""
+        """Return the newest panel of every terminal, oldest change first; called once, before the first `append`."""
         newest: dict[str, Panel] = {}
         for record in self._segments.read(self._segments.first_position):
             for text in orjson.loads(record.payload):
@@ -60,7 +60,7 @@ class KeptPanels:
                 self._place(panel.terminal, record.position, text.encode())
         return list(newest.values())
 
-    def put(self, panels: Iterable[Panel], now_ms: int) -> None:
+    def append(self, panels: Iterable[Panel], now_ms: int) -> None:
         """Append panels; DiskFullError leaves everything as it was."""
         texts = {panel.terminal: panel.model_dump_json().encode() for panel in panels}
         again = [name for name in self._oldest() if name not in texts]
@@ -82,7 +82,7 @@ class KeptPanels:
         return self._segments.kept_bytes
 
     def sync(self) -> None:
-        """Make durable what was put, then let old files go; for any one thread."""
+        """Make durable what was appended, then delete old files; for any one thread."""
         self._segments.sync()
         if 0 <= self._written_again <= self._segments.durable:
             self._segments.retain(self._keep_from, bytes_max=0)
@@ -93,7 +93,7 @@ class KeptPanels:
         self._segments.close()
 
     def _place(self, terminal: str, position: int, text: bytes) -> None:
-        """Take note of a newest panel; the dict is in the order of positions."""
+        """Index a newest panel; removing it first keeps the dict in the order of positions."""
         before = self._newest.pop(terminal, None)
         self._bytes += len(text) - (len(before.text) if before is not None else 0)
         self._newest[terminal] = _Place(position, text)
@@ -102,4 +102,5 @@ class KeptPanels:
         """Return terminals to write again, so that files may go."""
         if self._written_again >= 0 or self._segments.kept_bytes <= 2 * (self._bytes + self._segments.segment_bytes):
             return []
+        # strict=False: the first few of any number of terminals.
         return [name for name, _ in zip(self._newest, range(REWRITTEN_MAX), strict=False)]

@@ -4,17 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from connectors.desk.kept import KeptPanels
 from connectors.desk.model import Panel, Reply
 from connectors.desk.queue import MemoryQueue, QueueLostError
-from state.disk import DiskFullError, SimulatedDisk
+from connectors.desk.store import PanelStore
+from state.disk import DiskFullError
 from tests.connectors.desk.world import ANNA, BERT, HandClock, card, desk_over
+from tests.fakes.disk import SimulatedDisk
 
 FOLDER = Path("desk")
 
 
 def kept_queue(disk: SimulatedDisk, segment_bytes: int = 4096) -> MemoryQueue:
-    return MemoryQueue(300_000, 2_000, KeptPanels(FOLDER, disk, segment_bytes))
+    return MemoryQueue(300_000, 2_000, PanelStore(FOLDER, disk, segment_bytes))
 
 
 async def test_a_process_that_comes_back_has_its_visits_cards_and_what_it_owes() -> None:
@@ -49,42 +50,42 @@ def panel(terminal: str, number: int) -> Panel:
     return Panel(terminal=terminal, changed_ms=number, cards=(card(f"d{number}"),))
 
 
-def many(kept: KeptPanels, first: int, last: int) -> None:
+def many(store: PanelStore, first: int, last: int) -> None:
     """Change one of ten terminals at a time, each change durable before the next."""
     for number in range(first, last):
-        kept.put([panel(f"t{number % 10}", number)], number)
-        kept.sync()
+        store.append([panel(f"t{number % 10}", number)], number)
+        store.sync()
 
 
 def test_the_files_stay_in_proportion_to_what_stands_on_the_screens() -> None:
     disk = SimulatedDisk()
-    kept = KeptPanels(FOLDER, disk, 4096)
-    kept.put([panel("quiet", 0)], 0)
-    many(kept, 0, 300)
-    kept.close()
+    store = PanelStore(FOLDER, disk, 4096)
+    store.append([panel("quiet", 0)], 0)
+    many(store, 0, 300)
+    store.close()
 
-    kept = KeptPanels(FOLDER, disk, 4096)
-    panels = kept.read()
+    store = PanelStore(FOLDER, disk, 4096)
+    panels = store.read()
     live = sum(len(one.model_dump_json()) for one in panels)
     assert {one.changed_ms for one in panels if one.terminal != "quiet"} == set(range(290, 300))
     assert len(panels) == 11
-    assert kept.kept_bytes < 3 * (live + 4096)
-    kept.close()
+    assert store.kept_bytes < 3 * (live + 4096)
+    store.close()
 
 
 def test_panels_that_were_all_forgotten_leave_room_for_the_next_ones() -> None:
-    kept = KeptPanels(FOLDER, SimulatedDisk(), 4096)
+    store = PanelStore(FOLDER, SimulatedDisk(), 4096)
     number = 0
-    while kept._written_again < 0:  # until old files wait for what was written again
-        kept.sync()
-        kept.put([panel(f"t{number % 10}", number)], number)
+    while store._written_again < 0:  # until old files wait for what was written again
+        store.sync()
+        store.append([panel(f"t{number % 10}", number)], number)
         number += 1
-    kept.sync()
+    store.sync()
     for terminal in range(10):
-        kept.forget(f"t{terminal}")
-    many(kept, 1000, 1100)
-    assert kept.kept_bytes < 5 * 4096
-    kept.close()
+        store.forget(f"t{terminal}")
+    many(store, 1000, 1100)
+    assert store.kept_bytes < 5 * 4096
+    store.close()
 
 
 async def test_a_change_that_the_disk_does_not_take_is_not_made_and_the_next_one_is() -> None:

@@ -1,0 +1,89 @@
+"""The row being scanned: begun, written cell by cell, and ended or left to the strict path.
+
+Bits say what was seen: a key or head that comes twice is never written twice, its row is left to the strict path.
+`c` is the address of the scanner's context everywhere; see `scan.layout`.
+"""
+
+from connectors.sources.scan import layout as at
+from connectors.sources.scan.values import word_end
+from state.jit import kernel, part
+from state.raw import load_i64, store_i64, store_u8
+
+
+@part
+def begin_row(c: int, row: int, offset: int) -> None:
+    """Forget the row before."""
+    store_i64(load_i64(c + at.OUT_OFFSETS) + row * 8, offset)
+    store_i64(c + at.CELL, load_i64(c + at.OUT_CELLS) + row * 8)
+    store_i64(c + at.STATE, load_i64(c + at.START_STATE))
+    store_i64(c + at.SEEN, 0)
+    store_i64(c + at.NULLS, 0)
+    store_i64(c + at.HEADS, 0)
+    store_i64(c + at.R_ID, 0)
+    store_i64(c + at.TYPE_AHEAD, 0)
+
+
+@part
+def end_row(c: int, row: int) -> None:
+    """Write what the row gathered."""
+    state = load_i64(c + at.STATE)
+    present = load_i64(c + at.SEEN) & ~load_i64(c + at.NULLS)
+    store_i64(load_i64(c + at.OUT_SUBSCRIBER) + row * 8, load_i64(c + at.R_SUBSCRIBER))
+    store_i64(load_i64(c + at.OUT_AT) + row * 8, load_i64(c + at.R_AT))
+    store_i64(load_i64(c + at.OUT_ID) + row * 8, load_i64(c + at.R_ID))
+    store_i64(load_i64(c + at.OUT_PRESENT) + row * 8, present)
+    store_u8(load_i64(c + at.OUT_TYPE) + row, load_i64(state + at.S_CODE))
+    store_u8(load_i64(c + at.OUT_OK) + row, 1)
+
+
+@kernel
+def refuse_row(c: int, row: int) -> None:
+    """Leave the row to the strict path."""
+    store_u8(load_i64(c + at.OUT_OK) + row, 0)
+    store_i64(c + at.REFUSED, load_i64(c + at.REFUSED) + 1)
+
+
+@part
+def row_is_whole(c: int) -> bool:
+    """Return whether the row has everything it must have, and a time that can be."""
+    at_ms = load_i64(c + at.R_AT)
+    needed = load_i64(c + at.HEADS_NEEDED)
+    required = load_i64(load_i64(c + at.STATE) + at.S_REQUIRED)
+    present = load_i64(c + at.SEEN) & ~load_i64(c + at.NULLS)
+    return (
+        load_i64(c + at.HEADS) & needed == needed
+        and present & required == required
+        and load_i64(c + at.AT_MS_MIN) <= at_ms <= load_i64(c + at.AT_MS_MAX)
+        and load_i64(c + at.TYPE_AHEAD) == 0
+    )
+
+
+@part
+def put(c: int, entry: int, end: int, cell: int) -> int:
+    """Write a cell of the row; 0 for a key that came before."""
+    bit = load_i64(entry + at.E_BIT)
+    seen = load_i64(c + at.SEEN)
+    if seen & bit != 0:
+        return 0
+    store_i64(c + at.SEEN, seen | bit)
+    store_i64(load_i64(c + at.CELL) + load_i64(entry + at.E_SLOT) * load_i64(c + at.STRIDE), cell)
+    return end
+
+
+@kernel
+def null(c: int, entry: int, p: int) -> int:
+    """Read a null, which is no value; 0 for anything else."""
+    end, word = word_end(p)
+    if end == 0 or word != 2:
+        return 0
+    bit = load_i64(entry + at.E_BIT)
+    store_i64(c + at.NULLS, load_i64(c + at.NULLS) | bit)
+    return put(c, entry, end, 0)
+
+
+@part
+def head(c: int, bit: int, end: int) -> int:
+    """Mark a head as read; 0 for one that came before."""
+    heads = load_i64(c + at.HEADS)
+    store_i64(c + at.HEADS, heads | bit)
+    return 0 if heads & bit != 0 else end

@@ -1,0 +1,93 @@
+"""Runs the example of a function through every evaluator; the walk-through runs it for a function just added."""
+
+import re
+from datetime import datetime
+
+import numpy as np
+
+from rules.expressions import Operand, Scope
+from rules.expressions.interpret import Row, evaluate
+from rules.expressions.program import Workspace, compile_program
+from rules.expressions.signature import EXAMPLE_AT
+from rules.expressions.tree import Literal
+from state.batch import Batch
+from state.schema import Kind, make_schema
+from state.zone import fixed_zone
+from tests.rules.expressions.worlds import as_cell, tree
+
+KINDS = {bool: Kind.BOOL, int: Kind.INT, float: Kind.FLOAT, str: Kind.STRING, frozenset: Kind.SET, type(None): Kind.INT}
+AT = datetime.fromisoformat(EXAMPLE_AT)
+AT_MS = int(AT.timestamp()) * 1_000
+OFFSET_MS = int(AT.utcoffset().total_seconds()) * 1_000
+
+
+def scope_of(example):
+    """The names of an example as features, each of the kind of its value."""
+    return Scope(
+        {
+            name: Operand(
+                name,
+                "feature",
+                at,
+                KINDS[type(value)],
+                tuple(sorted(value)) if isinstance(value, frozenset) else (),
+            )
+            for at, (name, value) in enumerate(example.given.items())
+        },
+        example.areas,
+    )
+
+
+def interpreted(example):
+    """What the plain interpreter gives."""
+    made = tree(example.text, scope_of(example), want=None)
+    return evaluate(made, Row(example.given, AT_MS, AT_MS), lambda at_ms: at_ms + OFFSET_MS)
+
+
+def folded(example):
+    """The tree of the example with constants in place of its names."""
+    text = re.sub(r"[a-z_]+", lambda found: str(example.given.get(found[0], found[0])), example.text)
+    return tree(text, Scope({}), want=None)
+
+
+def can_fold(example):
+    return all(isinstance(value, int | float) for value in example.given.values())
+
+
+def true_in_kernel(example, condition):
+    """Whether the kernel finds a condition on the example's names true."""
+    scope = scope_of(example)
+    made = tree(condition, scope)
+    assert not isinstance(made, Literal), f"{condition} needs no kernel"
+    batch = Batch(
+        make_schema((), ()),
+        np.ones(1, np.int64),
+        np.full(1, AT_MS),
+        np.zeros(1, np.uint8),
+        np.zeros(1, np.int64),
+        np.zeros(1, np.int64),
+        np.zeros((1, 1), np.int64),
+    )
+    outs, known = np.zeros((len(example.given) + 1, 1), np.int64), np.zeros((len(example.given) + 1, 1), np.uint8)
+    for at, (name, value) in enumerate(example.given.items()):
+        operand = scope.names[name]
+        known[at] = value is not None
+        if operand.kind is Kind.SET:
+            outs[at] = sum(1 << bit for bit, member in enumerate(operand.members) if member in value)
+        elif value is not None:
+            outs[at] = as_cell(value, operand.kind)
+    workspace = Workspace(compile_program([(0, made)], 1, fixed_zone(OFFSET_MS), masks=True), 1)
+    return workspace.run_masks(batch, AT_MS, outs, known).tolist() == [[1]]
+
+
+def kernel_agrees(example):
+    """Whether the kernel gives what the example says: its condition is true, the opposite is not."""
+    if example.gives is None:
+        return not true_in_kernel(example, f"known({example.text})")
+    if isinstance(example.gives, bool):
+        yes, no = example.text, f"not ({example.text})"
+        if not example.gives:
+            yes, no = no, yes
+    else:
+        yes, no = f"{example.text} == {example.gives!r}", f"{example.text} != {example.gives!r}"
+    return true_in_kernel(example, yes) and not true_in_kernel(example, no)

@@ -1,0 +1,49 @@
+"""What every function of the expressions promises, whichever file it stands in."""
+
+import pytest
+
+from rules.expressions.functions import FUNCTIONS, reads_local_time, reference
+from rules.expressions.tree import Literal
+from tests.rules.expressions.examples import can_fold, folded, interpreted, kernel_agrees
+from tests.rules.expressions.worlds import tree
+
+ALL = tuple(FUNCTIONS.values())
+FOLDED = [one for one in ALL if one.plain is not None and one.local is None and can_fold(one.example)]
+
+
+@pytest.mark.parametrize("function", ALL, ids=lambda one: one.name)
+def test_the_example_gives_what_it_says_in_the_interpreter(function):
+    found = interpreted(function.example)
+
+    assert (type(found), found) == (type(function.example.gives), function.example.gives)
+
+
+@pytest.mark.parametrize("function", ALL, ids=lambda one: one.name)
+def test_the_example_gives_what_it_says_in_the_kernel(function):
+    assert kernel_agrees(function.example)
+
+
+@pytest.mark.parametrize("function", FOLDED, ids=lambda one: one.name)
+def test_the_example_on_constants_is_worked_out_while_it_is_checked(function):
+    made = folded(function.example)
+
+    assert isinstance(made, Literal)
+    assert made.value == function.example.gives
+
+
+@pytest.mark.parametrize("function", ALL, ids=lambda one: one.name)
+def test_the_reference_tells_usage_docs_and_example(function):
+    entry = next(part for part in reference().split("\n\n") if part.startswith(function.usage))
+
+    assert function.docs in entry
+    assert function.example.text in entry
+
+
+@pytest.mark.parametrize("function", ALL, ids=lambda one: one.name)
+def test_the_usage_is_a_call_of_the_function(function):
+    assert function.usage.startswith(f"{function.name}(")
+
+
+def test_only_functions_of_local_time_depend_on_the_zone():
+    assert reads_local_time(tree("seconds > 1 and abs(hour() - 3) > 1"))
+    assert not reads_local_time(tree("abs(seconds) > 1 and known(at)"))
