@@ -19,7 +19,7 @@ from engine.commands.shared.error import CommandError
 if TYPE_CHECKING:
     from connectors.sources.mapping import Mapping as LineMapping
     from engine.flow.datadir import DataDir
-    from engine.flow.dead_letters import Kept
+    from engine.flow.dead_letters import StoredLetter
     from engine.settings.config import Config
 
 NUMBERS_A_REQUEST = 20_000
@@ -112,7 +112,7 @@ def _also_replayed(args: argparse.Namespace) -> bool:
     return args.action == "list" and bool(args.all)
 
 
-def _list(chosen: Iterator[Kept], args: argparse.Namespace) -> int:
+def _list(chosen: Iterator[StoredLetter], args: argparse.Namespace) -> int:
     if args.counts:
         counts = Counter((kept.letter.source, str(kept.letter.code)) for kept in chosen)
         for (source, code), count in sorted(counts.items()):
@@ -123,7 +123,7 @@ def _list(chosen: Iterator[Kept], args: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(letters: Iterable[Kept], args: argparse.Namespace) -> Iterator[Kept]:
+def _chosen(letters: Iterable[StoredLetter], args: argparse.Namespace) -> Iterator[StoredLetter]:
     """Yield the letters that are asked for, with the lines that were edited."""
     from dataclasses import replace
 
@@ -154,7 +154,7 @@ def _edited(file: Path) -> Mapping[str, bytes | None]:
     return lines
 
 
-def _line(kept: Kept) -> str:
+def _line(kept: StoredLetter) -> str:
     letter = kept.letter
     where = f"{letter.key or '-'}:{letter.line}"
     done = "  replayed" if kept.replayed else ""
@@ -162,18 +162,20 @@ def _line(kept: Kept) -> str:
     return f"{kept.number}  {letter.source}  {where}  {what}{done}\n"
 
 
-def _json(kept: Kept) -> str:
+def _json(kept: StoredLetter) -> str:
     import orjson
 
     record = {"number": kept.number, "replayed": kept.replayed} | orjson.loads(kept.letter.to_json())
     return orjson.dumps(record).decode() + "\n"
 
 
-def _sorted_out(sources: Sequence[Configured], chosen: Iterator[Kept]) -> tuple[dict[str, list[Kept]], Stay]:
+def _sorted_out(
+    sources: Sequence[Configured], chosen: Iterator[StoredLetter]
+) -> tuple[dict[str, list[StoredLetter]], Stay]:
     """Return the letters that can be replayed by their source, and how many stay for which reason."""
     headed = {source.name for source in sources if source.mapping.header and not source.mapping.columns}
     known = {source.name for source in sources}
-    by_source: dict[str, list[Kept]] = {}
+    by_source: dict[str, list[StoredLetter]] = {}
     stay: Stay = Counter()
     for kept in chosen:
         letter = kept.letter
@@ -188,7 +190,7 @@ def _sorted_out(sources: Sequence[Configured], chosen: Iterator[Kept]) -> tuple[
     return by_source, stay
 
 
-def _say_rest(by_source: Mapping[str, list[Kept]], stay: Stay) -> None:
+def _say_rest(by_source: Mapping[str, list[StoredLetter]], stay: Stay) -> None:
     for why, count in sorted(stay.items()):
         if count:
             sys.stdout.write(f"{count} lines stay where they are: {why}\n")
@@ -196,7 +198,7 @@ def _say_rest(by_source: Mapping[str, list[Kept]], stay: Stay) -> None:
         sys.stdout.write("nothing to replay\n")
 
 
-def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
+def _replay(config: Config, datadir: DataDir, chosen: Iterator[StoredLetter]) -> int:
     """Write whole letters where the engine reads them as lines of their source; mark them."""
     from engine.commands.shared.client import running
 

@@ -10,13 +10,14 @@ from typing import Any
 from connectors.contract import Outcome
 from connectors.desk.desk import Desk
 from connectors.gateways import open_gateway
-from engine.counter.visitors import Visitors
+from engine.counter.arrivals import LocalArrivals
 from engine.dispatch import Action, Decided, Dispatcher, LocalOutbox, Policy, SwitchScope, policy_of
 from engine.dispatch.feeder import Feeder
 from engine.flow.clock import Clock, EventsClock
 from engine.flow.core import Core
 from engine.flow.feedback import Feedback
-from engine.flow.partition import Appended, Partition
+from engine.flow.fold import Appended
+from engine.flow.partition import Partition
 from engine.settings.config import Config
 from rules.model import Book
 from state.disk import DiskFullError
@@ -41,7 +42,7 @@ class Sending:
             LocalOutbox(core.datadir.outbox, core.disk),
             self._measure,
         )
-        self.visitors = Visitors(desk, core.strings)
+        self.arrivals = LocalArrivals(desk, core.strings)
         self._feeder: Feeder | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -51,7 +52,7 @@ class Sending:
         await self._dispatcher.start()
         core = self._core
         for partition in core.partitions:
-            await self.visitors.resume(partition, self._dispatcher.cursors.get(str(partition.number), 0))
+            await self.arrivals.resume(partition, self._dispatcher.cursors.get(str(partition.number), 0))
         self._feeder = Feeder(
             core.partitions,
             core.shelf,
@@ -59,7 +60,7 @@ class Sending:
             self._dispatcher,
             self._dispatcher.cursors,
             self._clock if isinstance(self._clock, EventsClock) else None,
-            self.visitors.before,
+            self.arrivals.before,
         )
         self._task = asyncio.create_task(self._feeder.run(lambda: self._stopping), name="feeder")
 
@@ -112,8 +113,8 @@ class Sending:
         return self._dispatcher.moves
 
     def committed(self, partition: Partition, appended: Sequence[Appended]) -> None:
-        """Wake the feeder for durable frames; called from the commit thread."""
-        self.visitors.note(partition, appended)
+        """Look at durable frames for visits and decisions; called from the commit thread."""
+        self.arrivals.note(partition, appended)
         if self._feeder is not None:
             self._feeder.wake()
 

@@ -45,6 +45,7 @@ from engine.runtimes.cluster.shared.texts import TopicTexts
 from engine.runtimes.cluster.shared.topics import Names
 from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
 from engine.runtimes.sending import make_policy
+from engine.serve.gauges import add_by_partition, add_gateways
 from engine.settings.config import Config
 from rules.model import Book
 
@@ -281,16 +282,12 @@ class Dispatch:
     def add_gauges(self) -> None:
         """Show partitions and gateways."""
         gauges = self._metrics.gauges
-
-        def links() -> Iterator[tuple[dict[str, str], float]]:
-            return (({"gateway": name}, float(figures["links_up"])) for name, figures in self.gateways().items())
-
-        gauges.add("opportune_gateway_links", "Links of a gateway that are up.", ("gateway",), links)
-        gauges.add(
-            "opportune_lag_decisions",
+        add_gateways(gauges, self.gateways)
+        add_by_partition(
+            gauges,
+            "lag_decisions",
             "Records of decisions that wait to be taken over.",
-            ("partition",),
-            lambda: (({"partition": str(number)}, float(lag)) for number, lag in self._watchdog.lags.items()),
+            lambda: list(self._watchdog.lags.items()),
         )
         for name, text, figure in (
             ("waiting_sends", "Decisions taken over and not handed to a gateway.", "waiting"),
@@ -300,13 +297,10 @@ class Dispatch:
             ("outbox_bytes", "Bytes that a new owner would read.", "outbox_bytes"),
         ):
 
-            def read(figure: str = figure) -> Iterator[tuple[dict[str, str], float]]:
-                return (
-                    ({"partition": str(number)}, float(one.dispatcher.status()[figure]))
-                    for number, one in self.owned.items()
-                )
+            def read(figure: str = figure) -> Iterator[tuple[int, float]]:
+                return ((number, float(one.dispatcher.status()[figure])) for number, one in self.owned.items())
 
-            gauges.add(f"opportune_{name}", text, ("partition",), read)
+            add_by_partition(gauges, name, text, read)
 
     def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
         self._metrics.sends.labels(gateway, outcome.state.value).inc()
