@@ -27,7 +27,7 @@ from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
 from engine.dispatch.flights import Flights, OnOutcome
 from engine.dispatch.health import Health
 from engine.dispatch.model import Action, Decided, SwitchScope
-from engine.dispatch.optout import OPT_OUT_LIST, is_opt_out
+from engine.dispatch.optout import OPT_OUT_LIST
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import DESK, Policy
 from engine.dispatch.recovery import Compaction, recover
@@ -176,12 +176,14 @@ class Dispatcher:
         self._wake.set()
 
     async def _reply(self, reply: MobileOriginated) -> None:
-        if not is_opt_out(reply.text):
+        wish = self.core.policy.optout.read(reply.text)
+        if wish is None:
             self.core.counts["replies"] += 1
             return
-        self.core.counts["opt_outs"] += 1
-        self.opt_out(reply.subscriber)
-        await self._feedback.member(reply.subscriber, OPT_OUT_LIST, member=True)
+        self.core.counts["opt_outs" if wish.out else "opt_ins"] += 1
+        if wish.out:
+            self.opt_out(reply.subscriber)
+        await self._feedback.member(reply.subscriber, OPT_OUT_LIST, member=wish.out)
 
     async def _durable(self) -> None:
         """Return when everything recorded so far is durable."""

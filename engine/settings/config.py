@@ -19,6 +19,7 @@ from connectors.gateways.config import GatewayConfig
 from connectors.kafka.config import KafkaConfig
 from connectors.secret import Secret
 from connectors.sources.config import SourceConfig
+from engine.settings.reply_words import OPT_IN_WORDS, OPT_OUT_WORDS
 from engine.settings.send_windows import SendWindow
 
 SHIPPED = Path("config.toml")
@@ -181,6 +182,9 @@ class ChannelConfig(Section):
         return self
 
 
+ReplyWord = Annotated[str, Field(min_length=1, max_length=40)]
+
+
 class DispatchConfig(Section):
     """Between journal and doors."""
 
@@ -199,6 +203,16 @@ class DispatchConfig(Section):
             "the next run.",
         ),
     ] = 30.0
+    optout_words: Annotated[
+        tuple[ReplyWord, ...],
+        Field(
+            description="Replies that mean no more texts, in any case and width. One letter or only digits count as "
+            "the whole reply; longer words also with words around."
+        ),
+    ] = OPT_OUT_WORDS
+    optin_words: Annotated[
+        tuple[ReplyWord, ...], Field(description="Whole replies that mean texts again, after an opt-out.")
+    ] = OPT_IN_WORDS
 
 
 class HttpFrontConfig(Section):

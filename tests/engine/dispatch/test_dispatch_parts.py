@@ -14,7 +14,6 @@ from connectors.gateways.text import parts_count, parts_of
 from engine.dispatch import Report
 from engine.dispatch.hours import LocalTime
 from engine.dispatch.model import FOREVER_MS, Action, Decided, Phase, RuleKey, Send, SwitchScope
-from engine.dispatch.optout import is_opt_out
 from engine.dispatch.queue import SendQueue, Verdict
 from engine.dispatch.quotas import Quotas
 from engine.dispatch.rates import TokenBucket
@@ -130,16 +129,6 @@ def test_a_wait_lies_within_its_bounds_and_is_the_same_every_time(name: str, tri
     assert min(low << (tries - 1), high) // 2 <= wait <= high
     assert wait == wait_ms(name, tries, low, high, None)
     assert wait_ms(name, tries, low, high, 10**9) == 10**9
-
-
-@pytest.mark.parametrize("text", ["TD", "td", "ＴＤ", " 退订 ", "退订。", "T", "r", "QX", "stop", "Stop!"])
-def test_a_word_that_means_no_more_is_understood(text: str) -> None:
-    assert is_opt_out(text)
-
-
-@pytest.mark.parametrize("text", ["", "TDK", "do not stop", "退订吗", "12593", "\x00", "T D"])
-def test_other_replies_are_not_taken_for_it(text: str) -> None:
-    assert not is_opt_out(text)
 
 
 def test_a_decision_is_seen_once_in_log_order() -> None:

@@ -293,6 +293,13 @@ async def test_an_opt_out_reaches_the_list_and_takes_back_what_waits() -> None:
         assert world.log.said == [Report("0-1-0-7", 8613800000001, OutcomeState.REFUNDED, "", "OPTED_OUT")]
 
 
+async def test_an_opt_in_takes_the_subscriber_off_the_list() -> None:
+    async with running() as world:
+        await world.gateway.reply(MobileOriginated("one", 8613800000001, "10086", "start", NOW_MS))
+        assert world.log.members == [(8613800000001, "optout", False)]
+        assert world.dispatcher.status()["total_opt_ins"] == 1
+
+
 async def test_outcomes_are_told_when_the_log_is_back_also_after_a_restart() -> None:
     disk, log = SimulatedDisk(), Log()
     log.away = True

@@ -21,7 +21,7 @@ from connectors.contract import MobileOriginated, Receipt, ReceiptState
 from connectors.kafka.tail import Tail
 from connectors.kafka.writer import Writer, Written
 from engine.dispatch.core import DispatchCore
-from engine.dispatch.optout import OPT_OUT_LIST, is_opt_out
+from engine.dispatch.optout import OPT_OUT_LIST, OptOutWords
 from engine.dispatch.receipts import Orphans
 from engine.flow.feedback import Feedback
 from engine.runtimes.cluster.shared.topics import Names
@@ -58,6 +58,7 @@ class Exchange:
     def __init__(self, config: Config, writer: Writer, feedback: Feedback, orphans: Orphans) -> None:
         self._config = config
         self._topic = Names(config.cluster.prefix).receipts
+        self._words = OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words)
         self._writer = writer
         self._feedback = feedback
         self._orphans = orphans
@@ -113,12 +114,14 @@ class Exchange:
 
     async def reply(self, reply: MobileOriginated) -> None:
         """Put a subscriber that opts out on the list, and refund what waits for them; returns when it is safe."""
-        if not is_opt_out(reply.text):
+        wish = self._words.read(reply.text)
+        if wish is None:
             self.counts["replies"] += 1
             return
-        self.counts["opt_outs"] += 1
-        await self._publish({"opt_out": reply.subscriber})
-        await self._feedback.member(reply.subscriber, OPT_OUT_LIST, member=True)
+        self.counts["opt_outs" if wish.out else "opt_ins"] += 1
+        if wish.out:
+            await self._publish({"opt_out": reply.subscriber})
+        await self._feedback.member(reply.subscriber, OPT_OUT_LIST, member=wish.out)
 
     async def _publish(self, record: dict[str, Any]) -> None:
         await self._writer.write([Written(self._topic, 0, orjson.dumps(record))])
