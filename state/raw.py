@@ -1,9 +1,18 @@
 """Machine operations that numba has no name for: loads by address, prefetch, logical shifts, byte masks.
 
 Every raw address of the product passes through these functions, so this is the one place where memory safety rests on
-the caller: an address must point into a buffer that stays alive, with `PADDING` readable bytes after its end.
+the caller: an address must point into a buffer that stays alive, with `PADDING` readable bytes after its end. An
+address does not keep its array alive. So a kernel takes addresses only of arrays that its Python caller holds until it
+returns, and an address that is stored in a table is read again when the array may have been replaced (`Table.moves`,
+`Pages.layout`).
 
-All integers are int64: numba turns a mix of int64 and uint64 into float64.
+Why addresses at all: a kernel over columns that differ in number and width cannot take them as arguments, because numba
+compiles a kernel again for every combination of types; and an array that is handed from kernel to kernel is counted
+(see `uncounted`).
+
+All integers are int64: numba turns a mix of int64 and uint64 into float64. Loads and stores say `align=1`, because
+packed bytes stand anywhere; on x86-64 that costs nothing, and without it the compiler may choose an instruction that
+faults.
 """
 
 from collections.abc import Callable, Iterator
@@ -244,7 +253,8 @@ def store_i32(typingctx: Any, address: Any, value: Any) -> tuple[Any, Codegen]:
 def add_saturated(typingctx: Any, left: Any, right: Any) -> tuple[Any, Codegen]:
     """Add; where the sum leaves 64 bits, return the nearest number that does not.
 
-    A total that wrapped would turn from the largest to the least, and every `total >= N` of a rule from yes to no.
+    A sum that wrapped round would turn a subscriber's largest total into the smallest one, and every `total >= N` of a
+    rule from yes to no; at the bound it goes on saying the truth.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
