@@ -172,12 +172,12 @@ class Pipeline:
             self._pulled.append(source)
             self._changed.notify_all()
 
-    def room(self, length: int) -> bool:
-        """Tell whether `length` more bytes may be offered now.
+    def room(self, length: int, reading: int = 0) -> bool:
+        """Tell whether `length` more bytes may be offered now, while a source holds `reading` bytes not offered yet.
 
         Where nothing is queued any length may, so that none waits for ever. After a fault too: the future tells it.
         """
-        queued = self._queued_bytes
+        queued = self._queued_bytes + reading
         return queued == 0 or queued + length <= self._queue_bytes_max or self.failure is not None
 
     def offer(self, chunk: Chunk) -> "Future[None]":
