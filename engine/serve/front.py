@@ -87,7 +87,7 @@ class Front:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, which differs from the one asked for when that is 0."""
-        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0)
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
