@@ -42,7 +42,7 @@ from engine.runtimes.ticker import Ticker
 from engine.serve.controls import ReplayedBody
 from engine.serve.face import Face
 from engine.serve.front import BODY_BYTES_MAX
-from engine.serve.gauges import add_local
+from engine.serve.gauges import add_book_fault, add_local
 from engine.serve.status import Status, StatusBoard
 from engine.settings.config import Config
 from rules.model import Book
@@ -130,6 +130,7 @@ class Embedded:
         self.watcher = BookWatcher(config.book.folder, core.shelf.compile, self._activate, self._reloaded)
         self.watcher.begin(book, core.book_fault)
         self.board = StatusBoard(core, self.pipeline, lambda: self.watcher.fault)
+        add_book_fault(core.metrics.gauges, lambda: self.watcher.fault)
         for partition in core.partitions:
             partition.flusher.start()
         self.pipeline.start()

@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from connectors.access import bears, from_here
+from connectors.listening import naming
 from engine.serve.controls import Body, RequestError, read_body
 
 log = logging.getLogger(__name__)
@@ -86,11 +87,12 @@ class Front:
         return from_here(request) and "Origin" not in request.headers
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; return the port, which differs from the one asked for when that is 0."""
+        """Listen; return the port, which differs from the one asked for when that is 0. OSError names the settings."""
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
-        await site.start()
+        with naming("http.host and http.port", host, port):
+            await site.start()
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:

@@ -13,7 +13,12 @@ ROOT = Path(__file__).parents[2]
 OPERATIONS = ROOT / "engine" / "operations"
 DECLARED = "".join(
     (ROOT / "engine" / path).read_text(encoding="utf-8")
-    for path in ("metrics.py", "runtimes/cluster/below.py", "runtimes/cluster/dispatch.py")
+    for path in (
+        "metrics.py",
+        "serve/gauges.py",
+        "runtimes/cluster/decide/gauges.py",
+        "runtimes/cluster/dispatch/service.py",
+    )
 )
 
 pytestmark = pytest.mark.parts

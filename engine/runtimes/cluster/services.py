@@ -38,7 +38,7 @@ from engine.runtimes.cluster.shared.watchdog import Watchdog
 from engine.runtimes.cluster.shared.worker_desk import has_counters, make_desk
 from engine.runtimes.ticker import Ticker
 from engine.serve.face import Face
-from engine.serve.gauges import add_book
+from engine.serve.gauges import add_book, add_book_fault
 from engine.settings.config import Config
 from rules.load import read_folder
 from rules.model import Book
@@ -242,6 +242,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
             lambda result: self.metrics.reloads.labels(result).inc(),
         )
         watcher.begin(self.book)
+        add_book_fault(self.metrics.gauges, lambda: watcher.fault)
         return Ticker(self.config.book.poll_ms / 1000, lambda: asyncio.to_thread(watcher.look))
 
     def _publish(self, compiled: CompiledBook) -> None:
