@@ -8,7 +8,7 @@ module and would serve the old result. A module that lists a folder
 
 `dispatch` makes one function of many bodies, for kernels in which a number chooses what to do.
 
-Nothing here decides what is compiled when: `engine.warmup` calls every kernel once and shows the progress.
+Nothing here decides what is compiled when: `engine.runtimes.warmup` calls every kernel once and shows the progress.
 """
 
 import hashlib

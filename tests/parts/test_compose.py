@@ -1,5 +1,6 @@
 """The Compose file, as far as it can be judged without Docker: its schema, its commands, what it mounts and opens."""
 
+import importlib
 import importlib.util
 import re
 import subprocess
@@ -79,3 +80,10 @@ def test_what_is_mounted_and_named_is_there(compose: dict[str, Any]) -> None:
     assert set(re.findall(r"/run/secrets/(\w+)", read)) <= secrets
     copied = re.findall(r"^COPY (\S+)", (OPERATIONS / "Dockerfile").read_text(), re.MULTILINE)
     assert all((OPERATIONS.parents[1] / one).exists() for one in copied)
+
+
+def test_what_the_image_runs_while_it_is_built_is_there() -> None:
+    named = re.findall(r"from ([\w.]+) import (\w+)", (OPERATIONS / "Dockerfile").read_text())
+
+    assert named
+    assert [name for module, name in named if not hasattr(importlib.import_module(module), name)] == []
