@@ -69,6 +69,7 @@ class Link(asyncio.Protocol):
         self._out: list[bytes] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._end_task: asyncio.Task[None] | None = None
+        self._enquiry: asyncio.Future[Pdu] | None = None
         self._sequence = 0
         self._heard_s = self._loop.time()
         self._lost_code = ""
@@ -129,9 +130,9 @@ class Link(asyncio.Protocol):
             self._transport.write(data)
 
     def watch(self) -> None:
-        """Give up what got no answer in time; ask an idle link whether it lives."""
+        """Give up what got no answer in time; ask an idle link, and one that owes an answer, whether it lives."""
         now = self._loop.time()
-        enquiry_lost = False
+        answer_owed = enquiry_lost = False
         for sequence, asked in list(self._asked.items()):
             if asked.deadline_s > now:  # asked later, so due later: the dict is in the order of asking
                 break
@@ -140,14 +141,22 @@ class Link(asyncio.Protocol):
                 self._late[sequence] = asked.late
                 if len(self._late) > _LATE_MAX:
                     del self._late[next(iter(self._late))]
-            enquiry_lost |= self._heard_s < asked.deadline_s - self._times.response_s
+            if asked.command == codec.ENQUIRE_LINK:
+                enquiry_lost |= self._heard_s < asked.deadline_s - self._times.response_s
+            else:  # it may come yet: the centre may only be slow
+                answer_owed = True
             if not asked.answer.done():
                 asked.answer.set_exception(LinkLostError("TIMEOUT", written=True))
             self._free_place()
         if enquiry_lost:
             self.close("SILENT")
-        elif self.bound and not self._asked and now - self._heard_s >= self._times.enquire_s:
-            self._ask(codec.ENQUIRE_LINK, b"").add_done_callback(_ignore)
+        elif self.bound and (answer_owed or (not self._asked and now - self._heard_s >= self._times.enquire_s)):
+            self._enquire()
+
+    def _enquire(self) -> None:
+        if self._enquiry is None or self._enquiry.done():
+            self._enquiry = self._ask(codec.ENQUIRE_LINK, b"")
+            self._enquiry.add_done_callback(_ignore)
 
     async def unbind(self, wait_s: float) -> None:
         """Wait for answers, ours and theirs, at most `wait_s`; say good-bye and wait for the reply as long; close."""
