@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 DIGITS_MAX = 15
+NATIONAL_DIGITS_MIN = 4
 CHARS_MAX = 60
 SHOWN_CHARS_MAX = 40
 EXIT = "00"
@@ -48,8 +49,9 @@ class NumberPlan:
         for prefix, digits in self.national.items():
             if not _DIGITS.fullmatch(prefix) or prefix[0] == "0":
                 raise ValueError(f"prefix={prefix!r} must be digits without a leading 0")
-            if not len(prefix) <= digits <= DIGITS_MAX - len(self.country):
-                bound = f">= {len(prefix)} and <= {DIGITS_MAX - len(self.country)}"
+            least = max(len(prefix), NATIONAL_DIGITS_MIN)
+            if not least <= digits <= DIGITS_MAX - len(self.country):
+                bound = f">= {least} and <= {DIGITS_MAX - len(self.country)}"
                 raise ValueError(f"digits={digits} of prefix={prefix!r} must be {bound}")
 
     def subscriber(self, written: str | int) -> int:
@@ -57,7 +59,7 @@ class NumberPlan:
         signs = _signs(written)
         digits = signs.removeprefix("+")
         if not _DIGITS.fullmatch(digits):
-            raise _refused(written, "must be digits")
+            raise _refused(written, f"must be up to {DIGITS_MAX} digits")
         if signs[0] == "+" or digits.startswith(EXIT):
             return self._international(written, digits.removeprefix(EXIT) if signs[0] != "+" else digits)
         national = digits.removeprefix(TRUNK)
@@ -84,6 +86,8 @@ class NumberPlan:
         return int(digits)
 
 
+NO_PLAN = NumberPlan()
+"""Every number is international already."""
 CHINA = NumberPlan("86", {f"1{second}": 11 for second in range(3, 10)})
 """Mobile numbers of mainland China."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.commands import CommandError, control
 from engine.commands.client import ask
 from engine.commands.why import number
+from engine.settings.config import Config
 
 SUBSCRIBERS_A_REQUEST = 5_000
 
@@ -24,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the list, and who is meant."""
     parser.add_argument("action", choices=("add", "remove"))
     parser.add_argument("name", help="the list's name in the book")
-    parser.add_argument("msisdn", nargs="*", help="subscribers' numbers, digits with the country code")
+    parser.add_argument("msisdn", nargs="*", help="subscribers' numbers; + before a foreign one")
     parser.add_argument("--file", type=Path, help="file of numbers, one a line; - is standard input")
     control.add_data(parser)
 
@@ -34,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     if bool(args.msisdn) == (args.file is not None):
         raise CommandError("give numbers, or --file, and not both")
     config = control.config_of(args)
-    numbers = iter([number(text) for text in args.msisdn] if args.file is None else list(_numbers(args.file)))
+    given = [number(text, config) for text in args.msisdn] if args.file is None else _numbers(args.file, config)
+    numbers = iter([f"+{one}" for one in given])
     changed = 0
     while some := list(islice(numbers, SUBSCRIBERS_A_REQUEST)):
         body = {"list": args.name, "member": args.action == "add", "subscribers": some}
@@ -44,12 +46,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _numbers(file: Path) -> Iterator[int]:
+def _numbers(file: Path, config: Config) -> Iterator[int]:
     """Yield the numbers of a file; CommandError names the first line that is none, before anything is changed."""
     text = sys.stdin.read() if file == Path("-") else file.read_text(encoding="utf-8")
     for count, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
-                yield number(line.strip())
+                yield number(line.strip(), config)
             except CommandError as fault:
                 raise CommandError(f"{file}:{count}: {fault}") from fault

@@ -11,21 +11,22 @@ from engine.answers.records import Record, Wanted
 from engine.commands import CommandError
 from engine.commands.decisions import FORMATS, ndjson, opened, shown
 from engine.settings.config import Config, load_config
+from state.numbers import NumberError
 
 HELP = "Say why a subscriber got what it got, and why it did not get the rest."
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subscriber."""
-    parser.add_argument("msisdn", help="the subscriber's number, digits with the country code")
+    parser.add_argument("msisdn", help="the subscriber's number; + before a foreign one")
     parser.add_argument("--cluster", action="store_true", help="from the cluster's topics, not the data directory")
     parser.add_argument("--format", choices=FORMATS, default="table", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the story of one subscriber."""
-    subscriber = number(args.msisdn)
     config = load_config(args.config)
+    subscriber = number(args.msisdn, config)
     if args.cluster:
         return asyncio.run(_tell_cluster(config, args, subscriber))
     with opened(config) as reader:
@@ -44,12 +45,12 @@ async def _tell_cluster(config: Config, args: argparse.Namespace, subscriber: in
     return 0
 
 
-def number(text: str) -> int:
-    """Read a subscriber's number of the command line; CommandError when it is none."""
-    digits = text.removeprefix("+")
-    if not digits.isascii() or not digits.isdigit() or not 0 < len(digits) <= 15:
-        raise CommandError(f"msisdn={text!r} must be up to 15 digits")
-    return int(digits)
+def number(text: str, config: Config) -> int:
+    """Read a subscriber's number of the command line by the number plan; CommandError when it is none."""
+    try:
+        return config.numbers.plan().subscriber(text)
+    except NumberError as fault:
+        raise CommandError(str(fault).replace("number=", "msisdn=", 1)) from fault
 
 
 def _tell(args: argparse.Namespace, records: Sequence[Record], ends: Ends, zone: ZoneInfo) -> None:

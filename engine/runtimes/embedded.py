@@ -155,8 +155,11 @@ class Embedded:
 
     def _make_decoders(self, book: Book) -> None:
         """Hold the sources' mappings against the first book; MappingError says what does not fit."""
-        sources = [DecodedSource(source.name, source.mapping) for source in self.config.sources.every]
-        self.decoders = Decoders(sources, book.schema)
+        sources = [
+            DecodedSource(source.name, source.mapping, source.id_space, source.deduplicated)
+            for source in self.config.sources.every
+        ]
+        self.decoders = Decoders(sources, book.schema, self.config.numbers.plan())
         self.decoders.check(book.schema)
 
     def _make_desk(self) -> Desk:
@@ -342,7 +345,7 @@ class Embedded:
         """Put subscribers on a list or take them off; answered when the log has it."""
         active = self.core.active
         assert active is not None
-        subscribers, name, member = list_change(active.book, body)
+        subscribers, name, member = list_change(active.book, body, self.config.numbers.plan())
         if subscribers:
             await self.feedback.members(subscribers, name, member=member)
         return {"changed": len(subscribers)}

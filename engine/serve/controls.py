@@ -5,6 +5,7 @@ from typing import Any
 
 from rules.diagnostics import nearest
 from rules.model import Book
+from state.numbers import NumberPlan
 
 ACTIONS = ("pause", "resume", "kill")
 
@@ -25,7 +26,7 @@ def control_record(book: Book, body: Mapping[str, Any]) -> dict[str, str]:
     return {"action": action, "kind": kind, "name": name}
 
 
-def list_change(book: Book, body: Mapping[str, Any]) -> tuple[list[int], str, bool]:
+def list_change(book: Book, body: Mapping[str, Any], numbers: NumberPlan) -> tuple[list[int], str, bool]:
     """Return subscribers, list and membership of a request; ValueError when the book has no such list, or for a number.
 
     Who is on a list that is no longer in the book may be taken off it: it may come back.
@@ -36,7 +37,6 @@ def list_change(book: Book, body: Mapping[str, Any]) -> tuple[list[int], str, bo
     if member and name not in book.lists:
         near = nearest(name, book.lists)
         raise ValueError(f"list={name!r} is not in the book" + (f"; {near}" if near else ""))
-    for one in subscribers:
-        if not isinstance(one, int) or isinstance(one, bool) or not 0 < one < 10**15:
-            raise ValueError(f"subscriber={one!r} must be a number of up to 15 digits")
-    return subscribers, name, member
+    if not all(isinstance(one, int | str) for one in subscribers):
+        raise TypeError("subscribers must be numbers, or texts of them")
+    return [numbers.subscriber(one) for one in subscribers], name, member

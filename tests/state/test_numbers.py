@@ -90,7 +90,7 @@ def test_the_longer_of_two_prefixes_says_how_many_digits() -> None:
         ("86", {"0": 11}),
         ("86", {"x": 11}),
         ("86", {"13": 14}),
-        ("86", {"13": 1}),
+        ("86", {"13": 3}),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(country: str, national: dict[str, int]) -> None:

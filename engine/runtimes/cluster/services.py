@@ -302,7 +302,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _lists(self, body: dict[str, Any]) -> Mapping[str, Any]:
         """Put subscribers on a list or take them off; answered when their partitions of the log have it."""
-        subscribers, name, member = list_change(self._active(), body)
+        subscribers, name, member = list_change(self._active(), body, self.config.numbers.plan())
         if subscribers:
             await self.feedback.members(subscribers, name, member=member)
         return {"changed": len(subscribers)}
