@@ -13,7 +13,7 @@ import orjson
 from connectors.desk.desk import Desk
 from connectors.desk.routes import add_routes as add_desk_routes
 from engine.metrics import Metrics
-from engine.serve.controls import ControlBody, ListBody, check_list, control_record
+from engine.serve.controls import ControlBody, ListBody, check_list, control_record, subscribers_of
 from engine.serve.front import BODY_BYTES_MAX, Front
 from engine.settings.config import Config
 from rules.model import Book
@@ -64,6 +64,7 @@ class Face:
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         self._http = config.http
+        self._plan = config.numbers.plan()
         self._address = address
         self._listens = False
         self._runtime = runtime
@@ -103,6 +104,7 @@ class Face:
 
     async def _lists(self, body: ListBody) -> Mapping[str, Any]:
         check_list(self._runtime.book, body)
-        if body.subscribers:
-            await self._runtime.members(body.subscribers, body.name, member=body.member)
-        return {"changed": len(body.subscribers)}
+        subscribers = subscribers_of(body, self._plan)
+        if subscribers:
+            await self._runtime.members(subscribers, body.name, member=body.member)
+        return {"changed": len(subscribers)}

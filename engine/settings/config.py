@@ -19,6 +19,7 @@ from connectors.gateways.config import GatewayConfig
 from connectors.kafka.config import KafkaConfig
 from connectors.secret import Secret
 from connectors.sources.config import SourceConfig
+from engine.settings.numbers import NumbersConfig
 from engine.settings.reply_words import OPT_IN_WORDS, OPT_OUT_WORDS
 from engine.settings.send_windows import SendWindow
 
@@ -307,6 +308,7 @@ class Config(Section):
     state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()
     sources: SourcesConfig = SourcesConfig()
+    numbers: NumbersConfig = NumbersConfig()
     gateways: Annotated[dict[str, AnyGateway], Field(description="Gateways by name.")] = {}
     channels: Annotated[dict[str, ChannelConfig], Field(description="Sending of the book's channels, by name.")] = {}
     dispatch: DispatchConfig = DispatchConfig()
