@@ -127,6 +127,9 @@ class Metrics:
             "opportune_outcomes", "What became of decisions, as the log was told.", "state", "error"
         )
         self.cards = self._counter("opportune_cards", "Desk cards by what became of them.", "outcome")
+        self.wrong_secrets = self._counter(
+            "opportune_wrong_secrets", "Requests that showed a wrong token, by route.", "route"
+        )
         self.reloads = self._counter("opportune_book_reloads", "Attempts to activate a book.", "result")
         self._deciding: dict[int, Counter] = {}
         self._deciding_book = ""

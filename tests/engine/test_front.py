@@ -8,6 +8,7 @@ import orjson
 import pytest
 from aiohttp import ClientSession, web
 
+from connectors.access import Guard
 from engine.serve.controls import ControlBody, ListBody, ReplayedBody, RequestError, check_list, control_record
 from engine.serve.front import Front
 from rules.load import load_text
@@ -19,7 +20,7 @@ Post = Callable[[str, bytes], Awaitable[tuple[int, dict[str, Any]]]]
 
 @pytest.fixture
 async def front() -> AsyncIterator[Front]:
-    one = Front(None)
+    one = Front(None, Guard())
     yield one
     await one.stop()
 
