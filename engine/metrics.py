@@ -129,6 +129,9 @@ class Metrics:
             "opportune_outcomes", "What became of decisions, as the log was told.", "state", "error"
         )
         self.cards = self._counter("opportune_cards", "Desk cards by what became of them.", "outcome")
+        self.wrong_secrets = self._counter(
+            "opportune_wrong_secrets", "Requests that showed a wrong token, by route.", "route"
+        )
         self.reloads = self._counter("opportune_book_reloads", "Attempts to activate a book.", "result")
         for result in RELOAD_RESULTS:  # a series that begins with its first event has no increase for an alert to see
             self.reloads.labels(result)

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from aiohttp import ClientSession, web
 
+from connectors.access import Guard
 from engine.serve.controls import (
     ControlBody,
     ListBody,
@@ -28,7 +29,7 @@ Post = Callable[[str, bytes], Awaitable[tuple[int, dict[str, Any]]]]
 
 @pytest.fixture
 async def front() -> AsyncIterator[Front]:
-    one = Front(None)
+    one = Front(None, Guard())
     yield one
     await one.stop()
 
