@@ -7,6 +7,7 @@ stops after it; what is opened last is closed first. A part that fails ends the 
 import asyncio
 import contextlib
 import logging
+import time
 from typing import Any
 
 from mode import Service
@@ -97,7 +98,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         closing.push_async_callback(self._end_work)
         self._spawn(self.control_topic.follow())
         if "intake" in config.cluster.agents and config.sources.kafka:
-            self.intake = Intake(config, self.book, self.metrics)
+            self.intake = Intake(config, self.book, self.metrics, time.time_ns)
             self.control_topic.listeners.append(self.intake.follow)
             working = self._spawn(self.intake.run())
             closing.push_async_callback(self._end_intake, self.intake, working)

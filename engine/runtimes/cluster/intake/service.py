@@ -150,9 +150,16 @@ def _part(records: Records, decoded: Decoded) -> Part:
 
 
 class Intake:
-    """Reads, packs, writes, commits; `run` ends when stopped or raises what broke it."""
+    """Reads, packs, writes, commits; `run` ends when stopped or raises what broke it.
 
-    def __init__(self, config: Config, book: Book, metrics: Metrics, wall_ns: Callable[[], int] = time.time_ns) -> None:
+    Args:
+        config: checked settings.
+        book: the active one.
+        metrics: what is counted.
+        wall_ns: wall clock, epoch nanoseconds.
+    """
+
+    def __init__(self, config: Config, book: Book, metrics: Metrics, wall_ns: Callable[[], int]) -> None:
         cluster = config.cluster
         self._config = config
         self._names = Names(cluster.prefix)
