@@ -26,6 +26,8 @@ LATENCY_BOUNDS_S = (
 
 ERRORS_MAX = 200
 """Error codes with a series of their own: networks and file writers choose them."""
+RELOAD_RESULTS = ("ok", "error")
+"""What becomes of an attempt to activate a book."""
 _NUMBER = re.compile(r"\d{7}")
 
 GaugeReader = Callable[[], Iterable[tuple[dict[str, str], float]]]
@@ -127,7 +129,12 @@ class Metrics:
             "opportune_outcomes", "What became of decisions, as the log was told.", "state", "error"
         )
         self.cards = self._counter("opportune_cards", "Desk cards by what became of them.", "outcome")
+        self.wrong_secrets = self._counter(
+            "opportune_wrong_secrets", "Requests that showed a wrong token, by route.", "route"
+        )
         self.reloads = self._counter("opportune_book_reloads", "Attempts to activate a book.", "result")
+        for result in RELOAD_RESULTS:  # a series that begins with its first event has no increase for an alert to see
+            self.reloads.labels(result)
         self._deciding: dict[int, Counter] = {}
         self._deciding_book = ""
 

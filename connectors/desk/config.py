@@ -7,7 +7,7 @@ value. Nothing here opens a connection: checking a configuration needs neither R
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from connectors.secret import Secret
 
@@ -18,11 +18,7 @@ class RedisConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Annotated[
-        str,
-        Field(
-            description="Address, redis://host:port/database or rediss:// for TLS, without a password.",
-            pattern=r"^rediss?://[^@]*$",
-        ),
+        str, Field(description="Address, redis://host:port/database or rediss:// for TLS, without a password.")
     ] = "redis://127.0.0.1:6379/0"
     user: Annotated[str, Field(description="User of Redis' access control; empty for its default user.")] = ""
     password: Annotated[Secret | None, Field(description="Password, by reference.")] = None
@@ -69,6 +65,16 @@ class RedisConfig(BaseModel):
     terminals_per_reader: Annotated[
         int, Field(ge=1, le=4_096, description="Terminals that share one blocking connection to Redis.")
     ] = 256
+
+    @field_validator("url")
+    @classmethod
+    def _holds_no_password(cls, url: str) -> str:
+        """Refuse an address with a password in it, before anything can print it."""
+        if "@" in url or "?" in url:
+            raise ValueError("must hold no user, password or option; a password is named by redis.password")
+        if not url.startswith(("redis://", "rediss://")):
+            raise ValueError(f"{url!r} must begin with redis:// or rediss://")
+        return url
 
     @model_validator(mode="after")
     def _authorities_are_for_tls(self) -> Self:
@@ -117,12 +123,21 @@ class DeskConfig(BaseModel):
         Secret | None,
         Field(description="Bearer token of systems that open visits. Without it only this machine may use the desk."),
     ] = None
+    terminal_key: Annotated[
+        Secret | None,
+        Field(
+            description="Key that signs terminals in, at least 16 bytes; every worker of a cluster needs the same. "
+            "Left out, one is made in the data directory."
+        ),
+    ] = None
     session_ms: Annotated[
         int, Field(ge=60_000, le=604_800_000, description="Milliseconds a signed-in terminal stays signed in.")
     ] = 43_200_000
 
     @model_validator(mode="after")
-    def _settles_longer_than_it_sweeps(self) -> Self:
+    def _processes_agree(self) -> Self:
+        if self.queue == "redis" and self.enabled and self.token is not None and self.terminal_key is None:
+            raise ValueError("terminal_key is missing: processes that share a desk by queue='redis' need the same one")
         if self.queue == "redis" and self.redis.settle_ms <= self.sweep_ms:
             raise ValueError(f"redis.settle_ms={self.redis.settle_ms} must be > sweep_ms={self.sweep_ms}")
         return self

@@ -78,10 +78,13 @@ class SessionBody(_Body):
     token: str = Field(max_length=128)
 
 
-def add_routes(app: web.Application, desk: Desk) -> Sessions:
-    """Serve a desk in an application; return what signs terminals in. The secret is read here."""
+def add_routes(app: web.Application, desk: Desk, key: bytes) -> Sessions:
+    """Serve a desk in an application with a `Guard`; return what signs terminals in, by `key`.
+
+    The systems' token is read here.
+    """
     token = desk.config.token.read() if desk.config.token is not None else None
-    sessions = Sessions(token, desk.config.session_ms)
+    sessions = Sessions(token, key, desk.config.session_ms)
     handlers = _Handlers(desk, sessions)
     app.on_shutdown.append(handlers.close)
     app.router.add_routes(

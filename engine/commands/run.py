@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     import logging
 
     from engine.settings.reading import load_config
+    from engine.settings.secrets import check_secrets
 
     config = load_config(args.config)
     for source in config.sources.every:
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(f"source {source.name!r} is of kind {source.kind!r}: {reader} reads those")
     if not config.book.folder.is_dir():
         raise FileNotFoundError(2, "No such folder", str(config.book.folder))
+    check_secrets(config, ("http", "desk", "sources", "gateways"))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     from engine.runtimes.warmup import warm_up
 
@@ -55,6 +57,6 @@ async def _run(config: Config, *, drain: bool, quiet: bool) -> int:
 def _greet(config: Config, port: int) -> None:
     lines = [f"data in {config.data.directory}, book from {config.book.folder}"]
     if port:
-        base = f"http://{config.http.host}:{port}"
+        base = f"{'https' if config.http.tls_files else 'http'}://{config.http.host}:{port}"
         lines.append(f"status {base}/status   metrics {base}/metrics   desk {base}/desk/TERMINAL")
     sys.stderr.write("".join(f"opportune: {line}\n" for line in lines))

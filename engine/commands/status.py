@@ -112,5 +112,6 @@ def _table(status: Status, before: Status | None) -> Iterator[str]:
         yield f"gateway {name}: " + ", ".join(f"{key} {value}" for key, value in figures.items() if value != "")
     for name, figures in status["sources"].items():
         yield from (f"NOT READ, source {name}: {fault}" for fault in figures.get("faults", ()))
-    for kind, name in status["paused"]:
-        yield f"PAUSED: {kind} {name}"
+    for word in ("paused", "killed"):
+        for kind, name in status[word]:
+            yield f"{word.upper()}: {kind} {name}"

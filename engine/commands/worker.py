@@ -28,10 +28,14 @@ def run(args: argparse.Namespace) -> int:
 
     from connectors.kafka.outage import hold_back_outages
     from engine.settings.reading import load_config
+    from engine.settings.secrets import check_secrets
 
     config = changed(load_config(args.config), args)
     if config.data.clock != "wall":
         raise CommandError(f"data.clock={config.data.clock!r} must be 'wall' in a cluster: many write into one log")
+    agents = config.cluster.agents
+    used = {"sources": "intake" in agents, "gateways": "dispatch" in agents}
+    check_secrets(config, ("http", "desk", "cluster", *(section for section, needed in used.items() if needed)))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for noisy in ("faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -18,10 +18,10 @@ from engine.dispatch.doors import Door
 from engine.dispatch.hours import LocalTime
 from engine.dispatch.model import Action, Decided, Phase, Report, Send, SwitchScope
 from engine.dispatch.offer import Offering
+from engine.dispatch.orphans import Orphans
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import Policy
 from engine.dispatch.rates import Rates
-from engine.dispatch.receipts import Orphans
 from engine.dispatch.settle import Settling
 from engine.dispatch.state import DispatchState
 from engine.dispatch.take import Taking

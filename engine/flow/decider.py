@@ -57,6 +57,7 @@ class Decider:
         self.compiled: CompiledBook | None = None
         self.schema: Schema = make_schema((), ())
         self.paused: set[tuple[str, str]] = set()
+        self.killed: set[tuple[str, str]] = set()
         self._born: dict[str, int] = {}
         self._rows_max = rows_max
         self._updates = np.zeros(rows_max, np.uint8)
@@ -72,11 +73,13 @@ class Decider:
             "book": self.compiled.book.version if self.compiled else None,
             "born": dict(self._born),
             "paused": sorted(self.paused),
+            "killed": sorted(self.killed),
         }
 
     def restore(self, snapshot: Snapshot, books: Callable[[str], CompiledBook]) -> None:
         """Restore what `snapshot` returned, before the log is folded again from there."""
         self.paused = {(kind, name) for kind, name in snapshot["paused"]}
+        self.killed = {(kind, name) for kind, name in snapshot.get("killed", ())}  # earlier releases wrote none
         if snapshot["book"] is not None:
             self._adopt(books(snapshot["book"]), dict(snapshot["born"]))
 
@@ -92,12 +95,10 @@ class Decider:
             self._drop_unused()
 
     def control(self, record: dict[str, str]) -> None:
-        """Pause, resume or kill a rule, a campaign or a channel."""
+        """Pause, resume or kill a rule, a campaign or a channel; what is killed is paused too."""
         name = (record["kind"], record["name"])
-        if record["action"] == "resume":
-            self.paused.discard(name)
-        else:
-            self.paused.add(name)
+        (self.paused.discard if record["action"] == "resume" else self.paused.add)(name)
+        (self.killed.add if record["action"] == "kill" else self.killed.discard)(name)
         if self.compiled is not None:
             self._paused = paused_arrays(self.compiled.book, self.paused)
 

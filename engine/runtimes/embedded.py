@@ -42,7 +42,7 @@ from engine.runtimes.ticker import Ticker
 from engine.serve.controls import ReplayedBody
 from engine.serve.face import Face
 from engine.serve.front import BODY_BYTES_MAX
-from engine.serve.gauges import add_local
+from engine.serve.gauges import add_book_fault, add_local
 from engine.serve.status import Status, StatusBoard
 from engine.settings.config import Config
 from rules.model import Book
@@ -130,6 +130,7 @@ class Embedded:
         self.watcher = BookWatcher(config.book.folder, core.shelf.compile, self._activate, self._reloaded)
         self.watcher.begin(book, core.book_fault)
         self.board = StatusBoard(core, self.pipeline, lambda: self.watcher.fault)
+        add_book_fault(core.metrics.gauges, lambda: self.watcher.fault)
         for partition in core.partitions:
             partition.flusher.start()
         self.pipeline.start()
@@ -158,8 +159,11 @@ class Embedded:
 
     def _make_decoders(self, book: Book) -> None:
         """Hold the sources' mappings against the first book; MappingError says what does not fit."""
-        sources = [DecodedSource(source.name, source.mapping) for source in self.config.sources.every]
-        self.decoders = Decoders(sources, book.schema)
+        sources = [
+            DecodedSource(source.name, source.mapping, source.id_space, source.deduplicated)
+            for source in self.config.sources.every
+        ]
+        self.decoders = Decoders(sources, book.schema, self.config.numbers.plan())
         self.decoders.check(book.schema)
 
     async def _serve(self) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rules.diagnostics import nearest
 from rules.model import Book
+from state.numbers import NumberError, NumberPlan
 
 VALUE_CHARS_MAX = 60
 """Of a refused value that the answer repeats."""
@@ -36,7 +37,7 @@ class ListBody(_Body):
 
     name: str = Field(alias="list")
     member: bool
-    subscribers: list[Annotated[int, Field(gt=0, lt=10**15)]]
+    subscribers: list[Annotated[int, Field(gt=0, lt=10**15)] | str]
 
 
 class ReplayedBody(_Body):
@@ -70,6 +71,14 @@ def control_record(book: Book, body: ControlBody) -> dict[str, str]:
     if body.name not in known[body.kind] and body.action != "resume":
         raise RequestError(f"{body.kind}={body.name!r} is not in the book")
     return {"action": body.action, "kind": body.kind, "name": body.name}
+
+
+def subscribers_of(body: ListBody, plan: NumberPlan) -> list[int]:
+    """Return the MSISDNs of a request by the number plan; RequestError names the first that is none."""
+    try:
+        return [plan.subscriber(one) for one in body.subscribers]
+    except NumberError as fault:
+        raise RequestError(str(fault)) from fault
 
 
 def check_list(book: Book, body: ListBody) -> None:

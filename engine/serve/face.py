@@ -10,11 +10,14 @@ from typing import Any, Protocol
 
 import orjson
 
+from connectors.access import Guard
 from connectors.desk.desk import Desk
 from connectors.desk.routes import add_routes as add_desk_routes
+from connectors.tls import server_context
 from engine.metrics import Metrics
-from engine.serve.controls import ControlBody, ListBody, check_list, control_record
+from engine.serve.controls import ControlBody, ListBody, check_list, control_record, subscribers_of
 from engine.serve.front import BODY_BYTES_MAX, Front
+from engine.serve.terminal_key import terminal_key
 from engine.settings.config import Config
 from rules.model import Book
 
@@ -64,11 +67,14 @@ class Face:
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         self._http = config.http
+        self._plan = config.numbers.plan()
         self._address = address
         self._listens = False
         self._runtime = runtime
         token = config.http.token.read() if config.http.token is not None else None
-        front = self.front = Front(token, body_bytes_max)
+        guard = Guard(lambda route: metrics.wrong_secrets.labels(route).inc(), config.http.trusted_proxies)
+        tls = server_context(*files) if (files := config.http.tls_files) is not None else None
+        front = self.front = Front(token, guard, body_bytes_max, tls)
         front.read("/health", self._health)
         front.read("/status", self._status)
         front.write("/control", ControlBody, self._control)
@@ -76,13 +82,14 @@ class Face:
         if config.metrics.enabled:
             front.page("/metrics", METRICS_TYPE, metrics.page)
         if desk is not None:
-            add_desk_routes(front.app, desk)
+            add_desk_routes(front.app, desk, terminal_key(config.desk, address.parent))
 
     async def open(self) -> int:
         """Listen, and write where; return the port."""
         port = await self.front.start(self._http.host, self._http.port)
         self._listens = True
-        self._address.write_bytes(orjson.dumps({"host": self._http.host, "port": port, "engine": self.front.name}))
+        where = {"host": self._http.host, "port": port, "engine": self.front.name}
+        self._address.write_bytes(orjson.dumps(where | {"tls": self._http.tls_files is not None}))
         return port
 
     async def close(self) -> None:
@@ -103,6 +110,7 @@ class Face:
 
     async def _lists(self, body: ListBody) -> Mapping[str, Any]:
         check_list(self._runtime.book, body)
-        if body.subscribers:
-            await self._runtime.members(body.subscribers, body.name, member=body.member)
-        return {"changed": len(body.subscribers)}
+        subscribers = subscribers_of(body, self._plan)
+        if subscribers:
+            await self._runtime.members(subscribers, body.name, member=body.member)
+        return {"changed": len(subscribers)}

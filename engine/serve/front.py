@@ -5,6 +5,7 @@ write needs the token, or, where none is configured, must come from this machine
 answer holds a subscriber's number unless the request named it.
 
     400  a body that cannot be read, or names nothing that there is (`RequestError`): the caller's fault
+    401  a wrong secret, answered after a second and counted; 429 for the peer that shows many at once
     421  the request was meant for another engine
     500  anything else that a handler raises: our fault. The log has the traceback, the answer no details
 """
@@ -18,7 +19,9 @@ import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from connectors.access import bears, from_here
+from connectors.access import Guard, bears, from_here
+from connectors.listening import naming
+from connectors.tls import TlsContext
 from engine.serve.controls import Body, RequestError, read_body
 
 log = logging.getLogger(__name__)
@@ -34,11 +37,21 @@ class Front:
 
     Args:
         token: bearer token of writes; None allows this machine only.
+        guard: counts wrong secrets, and knows the proxies.
         body_bytes_max: largest request body of any route.
+        tls: what it needs to speak TLS; None: plain HTTP.
     """
 
-    def __init__(self, token: str | None, body_bytes_max: int = BODY_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        token: str | None,
+        guard: Guard,
+        body_bytes_max: int = BODY_BYTES_MAX,
+        tls: TlsContext | None = None,
+    ) -> None:
         self.app = web.Application(client_max_size=body_bytes_max, middlewares=[self._meant, _answer_faults])
+        guard.add_to(self.app)
+        self._tls = tls
         self.name = secrets.token_hex(8)
         self._token = token.encode() if token is not None else None
         self._runner: web.AppRunner | None = None
@@ -86,11 +99,12 @@ class Front:
         return from_here(request) and "Origin" not in request.headers
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; return the port, which differs from the one asked for when that is 0."""
-        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0)
+        """Listen; return the port, which differs from the one asked for when that is 0. OSError names the settings."""
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
+        site = web.TCPSite(self._runner, host, port, ssl_context=self._tls)
+        with naming("http.host and http.port", host, port):
+            await site.start()
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:

@@ -58,6 +58,16 @@ def add_book(gauges: Gauges, active: Callable[[], Book | None]) -> None:
     gauges.book(read)
 
 
+def add_book_fault(gauges: Gauges, fault: Callable[[], str]) -> None:
+    """Say whether the book on disk is refused: a state, so that one that was bad from the start is seen too."""
+    gauges.add(
+        "opportune_book_refused",
+        "1 while the book on disk has faults and another one serves.",
+        (),
+        lambda: iter([({}, float(bool(fault())))]),
+    )
+
+
 def add_local(core: Core, pipeline: Pipeline, gateways: Gateways) -> None:
     """Add the gauges of an embedded engine: partitions, intake, gateways and book."""
     gauges = core.metrics.gauges

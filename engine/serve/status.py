@@ -30,7 +30,7 @@ class StatusBoard:
 
     def read(self) -> Status:
         """Return the figures of now."""
-        core = self._core
+        core, decider = self._core, self._core.partitions[0].decider
         active = core.active
         uptime_s = time.monotonic() - self._began_s
         repeated = sum(partition.counts.repeated for partition in core.partitions)
@@ -59,7 +59,8 @@ class StatusBoard:
             "decisions": decisions_of(core),
             "outcomes": outcomes_of(core),
             "partitions": [self._partition(number) for number in range(len(core.partitions))],
-            "paused": [list(name) for name in sorted(core.partitions[0].decider.paused)],
+            "paused": [list(name) for name in sorted(decider.paused - decider.killed)],
+            "killed": [list(name) for name in sorted(decider.killed)],
             **{name: dict(read()) for name, read in self.doors.items()},
         }
 

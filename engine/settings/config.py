@@ -8,6 +8,7 @@ Nothing here touches a socket, a secret or a directory. Secrets are references (
 the book (does a channel exist?) is checked by `engine.settings.compatibility`.
 """
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -19,6 +20,7 @@ from connectors.gateways.config import GatewayConfig
 from connectors.kafka.config import KafkaConfig
 from connectors.secret import Secret
 from connectors.sources.config import SourceConfig
+from engine.settings.numbers import NumbersConfig
 from engine.settings.reply_words import OPT_IN_WORDS, OPT_OUT_WORDS
 from engine.settings.send_windows import SendWindow
 
@@ -223,8 +225,40 @@ class HttpFrontConfig(Section):
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8_080
     token: Annotated[
         Secret | None,
-        Field(description="Bearer token for pause, resume and kill. Without it only this machine may ask."),
+        Field(
+            description="Bearer token for pause, resume, kill and lists. Without it only this machine may ask. "
+            "At least 16 bytes where other machines reach the front."
+        ),
     ] = None
+    certificate_file: Annotated[
+        Path | None, Field(description="Certificate of the front, in PEM, to speak HTTPS; needs key_file.")
+    ] = None
+    key_file: Annotated[Path | None, Field(description="Key of the certificate, in PEM, without a password.")] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Addresses or networks of proxies before the front, whose X-Forwarded-For and "
+            "X-Forwarded-Proto are believed."
+        ),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together")
+        for proxy in self.trusted_proxies:
+            try:
+                ip_network(proxy)
+            except ValueError as fault:
+                raise ValueError(f"trusted_proxies={proxy!r} must be an address or a network: {fault}") from fault
+        return self
+
+    @property
+    def tls_files(self) -> tuple[Path, Path] | None:
+        """Certificate and key; None where the front speaks plain HTTP."""
+        if self.certificate_file is None or self.key_file is None:
+            return None
+        return self.certificate_file, self.key_file
 
 
 class MetricsConfig(Section):
@@ -307,6 +341,7 @@ class Config(Section):
     state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()
     sources: SourcesConfig = SourcesConfig()
+    numbers: NumbersConfig = NumbersConfig()
     gateways: Annotated[dict[str, AnyGateway], Field(description="Gateways by name.")] = {}
     channels: Annotated[dict[str, ChannelConfig], Field(description="Sending of the book's channels, by name.")] = {}
     dispatch: DispatchConfig = DispatchConfig()

@@ -122,6 +122,8 @@ def _message(name: str, fault: Any) -> str:
         return text if not name else f"{name}: {text}"
     if "instance of Secret" in text:
         return f"{name} must say where the secret lies, {{ env = ... }} or {{ file = ... }}, not what it is"
+    if "Secret" in text or _NEVER_SHOWN.intersection(name.split(".")):
+        return f"{name}: {text}"
     bound = text.replace("Input should be a valid", "must be a").replace("Input should be", "must be")
     bound = bound.replace("Input is not a valid path for <class 'pathlib.Path'>", "must be a path")
     bound = bound.replace("Input tag", "must be a known kind:").replace("a integer", "an integer")
@@ -130,6 +132,8 @@ def _message(name: str, fault: Any) -> str:
     return f"{name}={fault['input']!r} {bound}" if "must be" in bound else f"{name}={fault['input']!r}: {bound}"
 
 
+_NEVER_SHOWN = frozenset({"password", "token", "terminal_key", "url"})
+"""Settings that people write secrets into: their values are not repeated."""
 _SIGNS = (
     ("greater than or equal to", ">="),
     ("less than or equal to", "<="),

@@ -177,7 +177,9 @@ def test_a_kill_takes_queued_texts_back_within_a_second(make: Make, slow_smsc: i
     assert dispatch(engine, "total_committed") - sent <= 10
     assert dispatch(engine, "total_refunded") >= 300
     assert [record["gate"] for record in engine.records() if record["subscriber"] == FIRST + 5_000] == ["paused"]
-    assert ["rule", "long-care"] in engine.status()["paused"]
+    assert engine.status()["killed"] == [["rule", "long-care"]]
+    assert engine.status()["paused"] == []
+    assert "KILLED: rule long-care" in engine.command("status", "--once").out
     engine.kill()
     engine.start()
     assert ["rule", "long-care"] in engine.status()["paused"]

@@ -8,9 +8,19 @@ import orjson
 import pytest
 from aiohttp import ClientSession, web
 
-from engine.serve.controls import ControlBody, ListBody, ReplayedBody, RequestError, check_list, control_record
+from connectors.access import Guard
+from engine.serve.controls import (
+    ControlBody,
+    ListBody,
+    ReplayedBody,
+    RequestError,
+    check_list,
+    control_record,
+    subscribers_of,
+)
 from engine.serve.front import Front
 from rules.load import load_text
+from state.numbers import NumberPlan
 from tests.engine.world import BOOK
 
 LIST = '{"list": "quiet", "member": true, "subscribers": [%s]}'
@@ -19,7 +29,7 @@ Post = Callable[[str, bytes], Awaitable[tuple[int, dict[str, Any]]]]
 
 @pytest.fixture
 async def front() -> AsyncIterator[Front]:
-    one = Front(None)
+    one = Front(None, Guard())
     yield one
     await one.stop()
 
@@ -88,7 +98,6 @@ async def test_what_a_handler_refuses_is_answered_400_with_its_reason(front: Fro
         (ListBody, (LIST % "1, 0").encode(), "subscribers.1=0: must be greater than 0"),
         (ListBody, (LIST % 10**15).encode(), "subscribers.0=1000000000000000: must be less than 1000000000000000"),
         (ListBody, (LIST % "true").encode(), "subscribers.0=True: must be a valid integer"),
-        (ListBody, (LIST % '"86"').encode(), "subscribers.0='86': must be a valid integer"),
         (ListBody, b'{"list": "q", "member": 1, "subscribers": []}', "member=1: must be a valid boolean"),
         (ReplayedBody, b'{"numbers": 1}', "numbers=1: must be a valid"),
     ],
@@ -149,3 +158,12 @@ async def test_an_answer_that_has_begun_is_cut_off_and_not_followed_by_another(f
 
     assert told.count(b"HTTP/1.1") == 1
     assert b"500" not in told
+
+
+def test_subscribers_of_a_list_are_read_by_the_number_plan_and_one_that_is_none_is_named() -> None:
+    plan = NumberPlan("86", {"13": 11})
+    body = ListBody(list="quiet", member=True, subscribers=["138 0000 0001", "+86-138-0000-0001", 8613800000001])
+
+    assert set(subscribers_of(body, plan)) == {8613800000001}
+    with pytest.raises(RequestError, match="number='12x'"):
+        subscribers_of(ListBody(list="quiet", member=True, subscribers=["12x"]), plan)

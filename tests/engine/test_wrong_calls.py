@@ -1,5 +1,8 @@
 """A wrong call or an unreadable file is told in words that a user knows; no engine is needed."""
 
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,26 @@ def test_a_span_of_time_that_ends_before_it_begins_is_refused(
     assert main(["decisions", "--from", "2008-11-05", "--to", "2008-11-05"]) == 1
     said = capsys.readouterr().err
     assert said == "opportune decisions: to='2008-11-05' must be later than from='2008-11-05'\n"
+
+
+def test_a_port_that_is_taken_is_refused_by_the_names_of_its_settings(tmp_path: Path) -> None:
+    program = Path(sys.executable).parent / "opportune"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        folder = Path(__file__).parents[2] / "rules" / "book"
+        for settings, words in (
+            (f"[http]\nport = {port}", f"http.host and http.port say 127.0.0.1:{port}: Address already in use"),
+            (
+                f'[http]\nenabled = false\n[[sources.tcp]]\nname = "net"\nport = {port}',
+                f"host and port of sources.tcp 'net' say 127.0.0.1:{port}: Address already in use",
+            ),
+        ):
+            (tmp_path / "config.toml").write_text(f'book.folder = "{folder}"\n{settings}\n')
+            done = subprocess.run(
+                [program, "run", "--quiet"], cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+
+            assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"opportune run: {words}")
 
 
 def test_a_fault_of_the_system_is_told_in_words_alone() -> None:

@@ -7,8 +7,11 @@
     engine    the real parts, put together for one life between two crashes
     judges    the invariants: what must hold after every step, known independently of the code under test
     world     the seeded scheduler that drives all of it in one thread, without a clock
+    reach     rare states that must have been seen
     plants    bugs on purpose, to prove that the judges can find one
     run       worlds by number: `opportune simulate`
+    cluster   the same for several workers over brokers in memory
+    recorded  worlds written to files by one tree, held against the code of another
 
 Nothing here is imported by the product; `opportune simulate` loads `run` from a checkout.
 """

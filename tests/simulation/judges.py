@@ -127,6 +127,8 @@ class Judges:
         self.stopped: dict[tuple[str, str], str] = {}
         self.sent_on: dict[tuple[int, str], set[str]] = defaultdict(set)
         self.counted: Counter[str] = Counter()
+        self.lives = 0
+        self.decided_in: dict[str, int] = {}  # decision: the life of the engine that made it
 
     # What became durable.
 
@@ -140,6 +142,7 @@ class Judges:
 
     def recovered(self, life: Life) -> None:
         """The engine started again: whatever was durable must still be there, and nothing else."""
+        self.lives += 1
         for partition in life.core.partitions:
             p, log = partition.number, partition.log
             known = self.frames[p]
@@ -195,7 +198,7 @@ class Judges:
             if identity == 0 or last is None or frame.append_ms - last > DEDUPE_WINDOW_MS:
                 acting.append(row)
             seen[identity] = frame.append_ms
-        self.counted["doubled"] += frame.batch.n - len(acting)
+        self.counted["ids were left out that came before"] += frame.batch.n - len(acting)
         return acting
 
     def _count_lines(self, p: int, frame: Frame, batch: Batch) -> None:
@@ -285,6 +288,7 @@ class Judges:
             name = decision_id(p, records.position, int(records.row[index]), rule.stable_id)
             hold(name not in self.decided, "a decision is made once", name)
             self.decided[name] = rule.klass
+            self.decided_in[name] = self.lives
             channel = compiled.book.channels_by_id[int(records.channel[index])]
             caps = caps_of(compiled, rule, channel.name)
             if caps:
@@ -323,6 +327,9 @@ class Judges:
         state = OutcomeState(int(fields["state"]))
         self.counted[f"outcome {state.name.lower()}"] += 1
         hold(name in self.decided, "an outcome speaks of a decision", name)
+        if self.decided_in[name] < self.lives:
+            self.counted["a refund came in a later life than its decision"] += state is OutcomeState.REFUNDED
+            self.counted["a receipt came in a later life than its decision"] += state is OutcomeState.DELIVERED
         if state in _ENDS:
             self.ends[name].add(state)
             hold(len(self.ends[name]) == 1, "a decision ends once", f"{name}: {self.ends[name]}")

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from tests.simulation.judges import BrokenError
+from tests.simulation.reach import unreached, watched
 from tests.simulation.world import World
 
 TRACE_LINES = 12
@@ -39,7 +40,8 @@ def run_seed(seed: int, counted: Counter[str] | None = None) -> Failure | None:
     """Live through the world of a seed; return what failed, None when everything held."""
     world = World(seed)
     try:
-        world.run()
+        with watched(world.counted):
+            world.run()
     except BrokenError as broken:
         return Failure(seed, world.step, broken.invariant, str(broken), tuple(world.trace[-TRACE_LINES:]))
     except Exception as fault:  # noqa: BLE001 whatever the engine raises is a finding
@@ -49,14 +51,19 @@ def run_seed(seed: int, counted: Counter[str] | None = None) -> Failure | None:
     finally:
         if counted is not None:
             counted.update(world.counted)
-            counted.update({f"judged {name}": count for name, count in world.judges.counted.items()})
+            counted.update(world.judges.counted)
     return None
 
 
-def first_failure(seeds: Iterable[int], plant: AbstractContextManager[object] | None = None) -> Failure | None:
+def first_failure(
+    seeds: Iterable[int],
+    plant: AbstractContextManager[object] | None = None,
+    counted: Counter[str] | None = None,
+) -> Failure | None:
     """Return the first failure among seeds, with a bug planted if one is given."""
     with plant if plant is not None else nullcontext():
-        return next((failure for failure in map(run_seed, seeds) if failure is not None), None)
+        found = (run_seed(seed, counted) for seed in seeds)
+        return next((failure for failure in found if failure is not None), None)
 
 
 def simulate(seeds: int, start: int, say: Callable[[str], object]) -> int:
@@ -72,9 +79,12 @@ def simulate(seeds: int, start: int, say: Callable[[str], object]) -> int:
         if done % 100 == 0:
             say(f"{done} worlds, {failures} failed, {done / (time.perf_counter() - began):.1f} a second\n")
     seconds = time.perf_counter() - began
-    names = ("crash", "crash in recovery", "disk full", "activate", "refolded", "judged rows", "judged handed over")
-    told = ", ".join(f"{counted[name]:,d} {name.removeprefix('judged ')}" for name in names)
+    names = ("crash", "crash in recovery", "disk full", "activate", "refolded", "rows", "handed over")
+    told = ", ".join(f"{counted[name]:,d} {name}" for name in names)
     say(f"{seeds} worlds in {seconds:.1f} s, {failures} failed: {told}\n")
+    never = unreached(counted)
+    if never:
+        say(f"never seen: {', '.join(never)}\n")
     return failures
 
 

@@ -6,27 +6,33 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from engine.commands import main
 from tests.simulation.plants import PLANTS
+from tests.simulation.reach import unreached
 from tests.simulation.run import Failure, first_failure
 from tests.simulation.world import World
 
 ROOT = Path(__file__).parents[2]
 WORLDS = 300
-BLOCK = 30
+BLOCK = 100
 
 
 @pytest.mark.parametrize("block", range(WORLDS // BLOCK))
-def test_in_every_world_all_invariants_hold_after_every_step_and_every_crash(block: int, seed: int) -> None:
+def test_in_every_world_all_invariants_hold_after_every_step_and_every_rare_state_is_seen(
+    block: int, seed: int
+) -> None:
     start = (seed - 1) * WORLDS + block * BLOCK + 1
+    counted: Counter[str] = Counter()
 
-    failure = first_failure(range(start, start + BLOCK))
+    failure = first_failure(range(start, start + BLOCK), counted=counted)
 
     assert failure is None, f"\n{failure}"
+    assert unreached(counted) == []
 
 
 @pytest.mark.parametrize("bug", PLANTS)

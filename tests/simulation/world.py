@@ -47,9 +47,9 @@ def draw_size(chance: random.Random) -> Size:
         memory_subscribers=chance.choice((1 << 20, 1 << 20, 60, 40, 24)),
         contacts_max=chance.choice((12, 12, 3)),
         batch_rows_max=chance.choice((8, 16, 32)),
-        segment_bytes=chance.choice((4 << 10, 16 << 10)),
-        fold_events_s=chance.choice((20.0, 60.0, 1e6)),
-        log_bytes_max=chance.choice((0, 8 << 10, 20 << 10)),
+        segment_bytes=chance.choice((1 << 10, 4 << 10, 16 << 10)),
+        fold_events_s=chance.choice((5.0, 20.0, 60.0, 1e6)),
+        log_bytes_max=chance.choice((0, 1 << 10, 8 << 10)),
         windows=chance.choice(((), (), ("daily 08:00-12:00", "mon-fri 14:00-20:00"))),
         quota_per_day=chance.choice((None, None, 12)),
         rate_per_s=chance.choice((float("inf"), float("inf"), 2.0)),
@@ -183,6 +183,7 @@ class World:
         self.machine.cut_after(None)
         self.judges.recovered(self.life)
         self.counted["refolded"] += self.life.core.recovery.refolded
+        self.counted["a switch was said again after a crash"] += self.step > 0 and self.wanted_switch is not None
         self._reissue()
 
     def _crash(self) -> None:
@@ -332,6 +333,7 @@ class World:
         self.choices = changed(self.choices, self.chance)
         book = book_of(self.choices)
         self.judges.books[book.book.version] = book
+        self.counted["a book was activated while lines waited"] += self.life.busy
         self.life.activate(book)
 
     def _switch(self) -> None:

@@ -20,6 +20,7 @@ from concurrent.futures import Future
 
 import numpy as np
 
+from connectors.listening import naming
 from connectors.sources.contract import Bytes, Chunk, Fault, Intake
 from connectors.sources.scan.maps import count_lines
 from connectors.sources.tcp.config import TcpConfig
@@ -142,9 +143,10 @@ class TcpSource:
         config = self.config
         size = max(config.buffer_bytes, config.mapping.line_bytes_max + 4096)
         self._loop = asyncio.get_running_loop()
-        self._server = await self._loop.create_server(
-            lambda: _Connection(self, size, config.mapping.line_bytes_max), config.host, config.port
-        )
+        with naming(f"host and port of sources.tcp {config.name!r}", config.host, config.port):
+            self._server = await self._loop.create_server(
+                lambda: _Connection(self, size, config.mapping.line_bytes_max), config.host, config.port
+            )
 
     async def stop(self) -> None:
         """Listen no more, hand over what has come, and wait until it is durable."""

@@ -1,4 +1,7 @@
-"""Ask the engine that runs on a data directory: its address stands in `http.json` there."""
+"""Ask the engine that runs on a data directory: its address stands in `http.json` there.
+
+Nothing goes by a proxy of the environment, and only what changes something carries the control token.
+"""
 
 import urllib.error
 import urllib.request
@@ -6,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from connectors.tls import own_context
 from engine.commands.shared.error import CommandError
 from engine.flow.datadir import DataDir
 from engine.settings.config import Config
@@ -26,10 +30,10 @@ def ask(config: Config, path: str, body: dict[str, Any] | None = None) -> Any:
     if body is not None:
         request.data = orjson.dumps(body)
         request.add_header("Content-Type", "application/json")
-    if config.http.token is not None:
-        request.add_header("Authorization", f"Bearer {config.http.token.read()}")
+        if config.http.token is not None:
+            request.add_header("Authorization", f"Bearer {config.http.token.read()}")
     try:
-        with urllib.request.urlopen(request, timeout=WAIT_S) as answer:  # noqa: S310 the scheme is ours
+        with _opener(config).open(request, timeout=WAIT_S) as answer:
             return orjson.loads(answer.read())
     except urllib.error.HTTPError as fault:
         if fault.code == ANOTHER_ENGINE:
@@ -37,6 +41,14 @@ def ask(config: Config, path: str, body: dict[str, Any] | None = None) -> Any:
         raise CommandError(f"the engine refused: {_reason(fault)}") from fault
     except (urllib.error.URLError, OSError) as fault:
         raise CommandError(f"no engine answers at {base}: {fault}") from fault
+
+
+def _opener(config: Config) -> urllib.request.OpenerDirector:
+    """Return what asks: without proxies, trusting the front's own certificate."""
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if config.http.certificate_file is not None:
+        handlers.append(urllib.request.HTTPSHandler(context=own_context(config.http.certificate_file)))
+    return urllib.request.build_opener(*handlers)
 
 
 def running(config: Config) -> bool:
@@ -53,9 +65,10 @@ def address(config: Config) -> tuple[str, str]:
     try:
         record = orjson.loads(DataDir(config.data.directory).address.read_bytes())
         host, port, name = record["host"], record["port"], record["engine"]
+        scheme = "https" if record.get("tls") else "http"
     except (OSError, ValueError, KeyError) as fault:
         raise CommandError(f"no engine runs on {config.data.directory}") from fault
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}", name
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", name
 
 
 def _reason(fault: urllib.error.HTTPError) -> str:

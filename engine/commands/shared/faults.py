@@ -4,6 +4,7 @@ from connectors.contract import GatewayError
 from connectors.kafka import BrokerError
 from connectors.secret import SecretError
 from connectors.sources.mapping import MappingError
+from connectors.tls import TlsError
 from engine.commands.shared.error import CommandError
 from engine.flow.datadir import DataDirError
 from engine.settings.reading import ConfigErrors
@@ -22,6 +23,7 @@ FAULTS = (
     MappingError,
     NewerFormatError,
     SecretError,
+    TlsError,
     OSError,
 )
 

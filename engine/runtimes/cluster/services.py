@@ -7,6 +7,7 @@ stops after it; what is opened last is closed first. A part that fails ends the 
 import asyncio
 import contextlib
 import logging
+import time
 from typing import Any
 
 from mode import Service
@@ -38,7 +39,7 @@ from engine.runtimes.cluster.shared.watchdog import Watchdog
 from engine.runtimes.cluster.shared.worker_desk import has_counters, make_desk
 from engine.runtimes.ticker import Ticker
 from engine.serve.face import Face
-from engine.serve.gauges import add_book
+from engine.serve.gauges import add_book, add_book_fault
 from engine.settings.config import Config
 from rules.load import read_folder
 from rules.model import Book
@@ -97,7 +98,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         closing.push_async_callback(self._end_work)
         self._spawn(self.control_topic.follow())
         if "intake" in config.cluster.agents and config.sources.kafka:
-            self.intake = Intake(config, self.book, self.metrics)
+            self.intake = Intake(config, self.book, self.metrics, time.time_ns)
             self.control_topic.listeners.append(self.intake.follow)
             working = self._spawn(self.intake.run())
             closing.push_async_callback(self._end_intake, self.intake, working)
@@ -242,6 +243,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
             lambda result: self.metrics.reloads.labels(result).inc(),
         )
         watcher.begin(self.book)
+        add_book_fault(self.metrics.gauges, lambda: watcher.fault)
         return Ticker(self.config.book.poll_ms / 1000, lambda: asyncio.to_thread(watcher.look))
 
     def _publish(self, compiled: CompiledBook) -> None:

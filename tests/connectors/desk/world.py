@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiohttp import web
 
+from connectors.access import Guard
 from connectors.desk.config import DeskConfig
 from connectors.desk.desk import Desk, now_ms
 from connectors.desk.model import Answer, Card, Customer, Visit
@@ -121,7 +122,8 @@ class Served:
 async def serve(desk: Desk, log: Log, port: int = 0) -> AsyncIterator[Served]:
     """Serve a desk on a free port of this machine."""
     app = web.Application()
-    sessions = add_routes(app, desk)
+    Guard(delay_s=0.0).add_to(app)
+    sessions = add_routes(app, desk, b"a key of the terminals alone")
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()

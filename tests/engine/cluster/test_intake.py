@@ -107,7 +107,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> tuple[Intake, Reader, Producer, Met
     monkeypatch.setattr(intake, "RawReader", lambda *_: reader)
     monkeypatch.setattr(intake, "producer", lambda *_, **__: producer)
     monkeypatch.setattr(intake, "started", started)
-    one = intake.Intake(config, load_book(config.book.folder), metrics)
+    one = intake.Intake(config, load_book(config.book.folder), metrics, time.time_ns)
     return one, reader, producer, metrics
 
 

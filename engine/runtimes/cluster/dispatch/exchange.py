@@ -22,7 +22,7 @@ from connectors.kafka.tail import Tail
 from connectors.kafka.writer import Writer, Written
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.optout import OPT_OUT_LIST, OptOutWords
-from engine.dispatch.receipts import Orphans
+from engine.dispatch.orphans import Orphans
 from engine.flow.feedback import Feedback
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
@@ -110,7 +110,8 @@ class Exchange:
                 return
         self.counts["receipts_passed_on"] += 1
         fields = [receipt.gateway, receipt.gateway_message_id, receipt.state.value, receipt.code, receipt.at_ms]
-        await self._publish({"receipt": fields})
+        more = [list(receipt.numbers), list(receipt.guesses), receipt.decision_id, list(receipt.part_ids)]
+        await self._publish({"receipt": [*fields, *more]})
 
     async def reply(self, reply: MobileOriginated) -> None:
         """Put a subscriber that opts out on the list, and refund what waits for them; returns when it is safe."""
@@ -135,10 +136,20 @@ class Exchange:
             for listener in listeners:
                 listener.opt_out(record["opt_out"])
             return
-        gateway, message_id, state, code, received_ms = record["receipt"]
-        receipt = Receipt(gateway, message_id, ReceiptState(state), code, received_ms)
+        receipt = _receipt_of(record["receipt"])
         for listener in listeners:
             if listener.core.receipts.awaits(receipt):
                 listener.note_receipt(receipt)
                 return
-        self._orphans.park(receipt, time.time_ns() // 1_000_000)
+        if not receipt.decision_id:
+            self._orphans.park(receipt, time.time_ns() // 1_000_000)
+
+
+def _receipt_of(fields: list[Any]) -> Receipt:
+    """Return a published receipt; workers of releases before this one published five fields."""
+    gateway, message_id, state, code, received_ms, *more = fields
+    numbers, guesses, decision_id, part_ids = more or ((), (), "", ())
+    state = ReceiptState(state)
+    return Receipt(
+        gateway, message_id, state, code, received_ms, tuple(numbers), tuple(guesses), decision_id, tuple(part_ids)
+    )

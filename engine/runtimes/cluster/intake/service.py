@@ -111,7 +111,8 @@ class Packer:
 
     def __init__(self, config: Config, book: Book) -> None:
         self.schema = book.schema
-        self.doors = Decoders([Source(source.name, source.mapping) for source in config.sources.kafka], book.schema)
+        sources = [Source(one.name, one.mapping, one.id_space, one.deduplicated) for one in config.sources.kafka]
+        self.doors = Decoders(sources, book.schema, config.numbers.plan())
         self.doors.check(book.schema)
         self._partitions = config.data.partitions
         self._encoder = Encoder()
@@ -149,9 +150,16 @@ def _part(records: Records, decoded: Decoded) -> Part:
 
 
 class Intake:
-    """Reads, packs, writes, commits; `run` ends when stopped or raises what broke it."""
+    """Reads, packs, writes, commits; `run` ends when stopped or raises what broke it.
 
-    def __init__(self, config: Config, book: Book, metrics: Metrics, wall_ns: Callable[[], int] = time.time_ns) -> None:
+    Args:
+        config: checked settings.
+        book: the active one.
+        metrics: what is counted.
+        wall_ns: wall clock, epoch nanoseconds.
+    """
+
+    def __init__(self, config: Config, book: Book, metrics: Metrics, wall_ns: Callable[[], int]) -> None:
         cluster = config.cluster
         self._config = config
         self._names = Names(cluster.prefix)

@@ -1,0 +1,299 @@
+"""One seed, one cluster: workers that come, go, die and freeze over brokers that answer late or not at all."""
+
+import asyncio
+import gc
+import random
+from functools import partial
+from typing import Any
+from zlib import crc32
+
+from engine.dispatch.model import Action
+from engine.runtimes.cluster.shared.topics import Names, topics_of
+from tests.simulation.books import Choices, book_of, changed
+from tests.simulation.cluster.broker import Broker
+from tests.simulation.cluster.judges import ClusterJudges
+from tests.simulation.cluster.loop import Life, VirtualLoop
+from tests.simulation.cluster.net import Net
+from tests.simulation.cluster.network import Network
+from tests.simulation.cluster.node import EXPECTED, Node
+from tests.simulation.cluster.surroundings import CAPACITY, RAW, compile_once, config_of, surroundings
+from tests.simulation.judges import BrokenError
+from tests.simulation.life import Size
+from tests.simulation.traffic import Traffic
+
+START_MS = 1_225_760_400_000  # 2008-11-04 09:00 in Shanghai
+STEPS = 40
+REST_S = 40.0
+
+_WEIGHTS = {
+    "produce": 26, "kill": 5, "arm": 6, "ambush": 5, "freeze": 4, "start": 10, "stop": 3, "flap": 3, "activate": 1,
+    "switch": 1, "away": 2, "compact": 2, "wait": 10,
+}  # fmt: skip
+
+
+class ClusterWorld:
+    """The history of one seed."""
+
+    def __init__(self, seed: int, steps: int = STEPS) -> None:
+        self.seed = seed
+        self.chance = chance = random.Random(seed)
+        self.steps = steps
+        self.step = 0
+        self.trace: list[str] = []
+        sleepy = chance.random() < 0.3
+        self.size = Size(
+            partitions=1 if sleepy else chance.choice((1, 2, 2, 3)),
+            capacity=CAPACITY,
+            batch_rows_max=8 if sleepy else 64,
+            memory_subscribers=8 if sleepy else 400,
+        )
+        self.loop = VirtualLoop(chance)
+        self.config = config_of(self.size, chance.choice((0, 0, 1)), chance.choice((2, 6, 20, 1000)))
+        topics = {topic.name: topic.partitions for topic in topics_of(self.config) if topic.name != RAW}
+        self.broker = Broker(topics | {RAW: chance.choice((1, 2, 3))})
+        self.net = Net(self.loop, self.broker, self.now_ms)
+        self.net.slow = chance.choice((0.02, 0.05, 0.15))
+        self.net.full = chance.choice((0.01, 0.1, 0.4))
+        self.net.loss = chance.choice((0.0, 0.0, 0.002, 0.01))
+        self.net.cut = self._cut
+        self.network = Network(self.net, chance.choice((0.0, 0.3)))
+        subscribers = [8613800000000 + number for number in chance.sample(range(1, 9999), 60)]
+        self.traffic = Traffic(
+            chance, subscribers, chance.sample(subscribers, 30 if sleepy else chance.choice((6, 15)))
+        )
+        self.names = Names(self.config.cluster.prefix)
+        self.judges = ClusterJudges(self.size, self.broker, self.traffic, self.network, self.config.cluster.prefix)
+        self.choices = Choices()
+        self.nodes = [
+            Node(f"w{number}", self.config, self.net, self.network, compile_once)
+            for number in range(chance.choice((2, 2, 3)))
+        ]
+        self.network.nodes = self.nodes
+        self.weights = {name: weight * chance.choice((0, 1, 1, 2)) for name, weight in _WEIGHTS.items()}
+        for name in ("produce", "start", "wait"):
+            self.weights[name] = max(self.weights[name], _WEIGHTS[name])
+        self._judged: set[int] = set()
+
+    def now_ms(self) -> int:
+        """Return the wall clock's time."""
+        return START_MS + int(self.loop.now_s * 1000)
+
+    # ---- the course of a world
+
+    def run(self) -> None:
+        """Live through the drawn steps, then come to rest."""
+        with surroundings(self.net, self.network, book_of(self.choices).book.sources):
+            try:
+                self._run()
+            finally:
+                self._end()
+
+    def _run(self) -> None:
+        book = book_of(self.choices)
+        self.judges.books[book.book.version] = book
+        for node in self.nodes:
+            node.start()
+        self._pass(0.3)
+        names, weights = list(self.weights), list(self.weights.values())
+        for step in range(1, self.steps + 1):
+            self.step = step
+            name = self.chance.choices(names, weights)[0]
+            self.trace.append(f"{step} {name} at {self.loop.now_s:.3f}")
+            self.broker.counted[f"step {name}"] += 1
+            getattr(self, f"_{name}")()
+            self._pass(self.chance.choice((0.0, 0.01, 0.05, 0.2, 0.2, 0.6)))
+        self._finish()
+
+    def _finish(self) -> None:
+        """End all faults; everything that is open must end."""
+        self.net.loss, self.broker.away_until_s, self.network.fault_share = 0.0, 0.0, 0.0
+        for node in self.nodes:
+            node.machine.cut_after(None)
+            if node.life is not None:
+                node.life.requests_left = None
+        end_s = self.loop.now_s + REST_S
+        while self.loop.now_s < end_s:
+            self.step += 1
+            for node in self.nodes:
+                if not node.runs:
+                    node.start()
+            self._pass(0.5)
+            if not self.judges.open() and all(self._is_compared(p) for p in range(self.size.partitions)):
+                self.judges.finished_cluster()
+                self._check_tasks()
+                return
+        told = [f"{node.name} runs={node.runs} faults={node.faults[-2:]}" for node in self.nodes]
+        raise BrokenError("everything comes to rest", f"{self.judges.open()} {told}")
+
+    def _check_tasks(self) -> None:
+        """No work of a worker may have ended in a fault that nobody expects."""
+        for task in [task for node in self.nodes for life in node.lives for task in life.tasks]:
+            fault = task.exception() if task.done() and not task.cancelled() else None
+            if isinstance(fault, Exception) and not isinstance(fault, EXPECTED):
+                raise fault
+
+    def _is_compared(self, p: int) -> bool:
+        owned = [one for node in self.nodes for one in self._owned(node) if one.number == p]
+        compared = [self.judges.check_owned(one) for one in owned]  # all of them, whatever the first says
+        return any(compared)
+
+    def _owned(self, node: Node) -> list[Any]:
+        if not node.runs or node.services is None or node.services.decide is None:
+            return []
+        return list(node.services.decide.owned.values())
+
+    def _pass(self, seconds: float) -> None:
+        """Let time pass, then look at everything."""
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+        self.judges.look()
+        for node in self.nodes:
+            for fault in node.faults:
+                if not isinstance(fault, EXPECTED) and id(fault) not in self._judged:
+                    raise fault
+            if not (node.life is not None and node.life.frozen):
+                for one in self._owned(node):
+                    self.judges.check_owned(one)
+        for told in self.loop.faults:
+            raised = told.get("exception")
+            if isinstance(raised, Exception) and ("handle" in told or isinstance(raised, AssertionError)):
+                raise raised
+        self.loop.faults.clear()
+
+    def digest(self) -> int:
+        """Return a number that differs where the history differs."""
+        told = [
+            *self.trace,
+            repr(round(self.loop.now_s, 6)),
+            repr(self.judges.batches),
+            repr(sorted(self.broker.counted.items())),
+        ]
+        return crc32("\n".join(told).encode())
+
+    def _end(self) -> None:
+        for node in self.nodes:
+            node.machine.cut_after(None)
+            if node.life is not None:
+                self.loop.kill(node.life)
+        self.net.over = self.net.groups.over = True
+        self.broker.away_until_s = 0.0
+        self.loop.bury([life for node in self.nodes for life in node.lives])
+        self.loop.end()
+        if self.seed % 10 == 0:
+            gc.collect()  # arrays of a world hang in circles of few objects
+
+    # ---- steps
+
+    def _produce(self) -> None:
+        """Raw records come, at once or one after the other."""
+        for _ in range(self.chance.choice((1, 3, 6))):
+            self.net.later(self.chance.choice((0.0, 0.0, 0.05, 0.1, 0.2, 0.4)), self._record)
+
+    def _record(self) -> None:
+        places = self.broker.places(RAW)
+        for _ in range(self.chance.choice((1, 1, 3))):
+            line = self.traffic._any(self.now_ms())
+            self.traffic.lines[line.n] = line
+            place = places[line.subscriber % len(places)]
+            offset = self.broker.partitions[place].append(None, line.raw, self.now_ms())
+            self.judges.placed[f"{RAW}/{place.partition}", offset] = line
+
+    def _running(self) -> list[Node]:
+        return [node for node in self.nodes if node.runs]
+
+    def _kill(self) -> None:
+        if nodes := self._running():
+            self.chance.choice(nodes).kill(power=self.chance.random() < 0.5)
+
+    def _arm(self) -> None:
+        """Have a worker end at one of its next steps."""
+        if nodes := self._running():
+            node = self.chance.choice(nodes)
+            assert node.life is not None
+            if self.chance.random() < 0.3:
+                node.machine.cut_after(self.chance.choice((0, 1, 3, 8, 20)))
+            else:
+                node.life.requests_left = self.chance.choice((0, 1, 2, 5, 13, 40, 100))
+
+    def _ambush(self) -> None:
+        """Have a worker end while it decides and sends what has just come."""
+        self._produce()
+        if nodes := self._running():
+            node, life = (chosen := self.chance.choice(nodes)), chosen.life
+            power = self.chance.random() < 0.5
+            self.net.later(
+                self.chance.uniform(0.02, 0.25), lambda: node.kill(power=power) if node.life is life else None
+            )
+
+    def _cut(self, life: Life) -> None:
+        for node in self.nodes:
+            if node.life is life:
+                node.kill(power=self.chance.random() < 0.5)
+
+    def _freeze(self) -> None:
+        if nodes := self._running():
+            self.chance.choice(nodes).freeze(self.chance.choice((0.05, 0.5, 1.5, 2.5)))
+
+    def _start(self) -> None:
+        for node in self.nodes:
+            if not node.runs:
+                node.machine.cut_after(None)
+                node.start()
+
+    def _stop(self) -> None:
+        if nodes := self._running():
+            self.chance.choice(nodes).stop()
+
+    def _flap(self) -> None:
+        """A worker goes and comes back at once, so that partitions change hands twice in a moment."""
+        for _ in range(4):
+            self._produce()
+        if nodes := self._running():
+            node = self.chance.choice(nodes)
+            for member in node._members:
+                if not member.left and node.runs:
+                    self.net.groups.flap(member)
+
+    def _activate(self) -> None:
+        """Publish a changed book from a worker."""
+        nodes = [one for one in self._running() if one.services is not None]
+        if nodes:
+            node = self.chance.choice(nodes)
+            self.choices = changed(self.choices, self.chance)
+            book = book_of(self.choices)
+            self.judges.books[book.book.version] = book
+            services = node.services
+            assert services is not None
+            node.do(partial(services.publisher.publish, book.book))
+
+    def _switch(self) -> None:
+        nodes = [one for one in self._running() if one.services is not None]
+        if nodes:
+            services = (node := self.chance.choice(nodes)).services
+            assert services is not None
+            action = self.chance.choice((Action.PAUSE, Action.RESUME, Action.RESUME, Action.KILL)).value
+            record = {"action": action, "kind": "rule", "name": "bulk"}
+            if action != "resume":
+                self.net.later(4.0, lambda: self._resume(record | {"action": "resume"}))
+            node.do(partial(services.publisher.control, record))
+
+    def _resume(self, record: dict[str, str]) -> None:
+        """Whatever was stopped goes on in the end."""
+        nodes = [one for one in self._running() if one.services is not None]
+        if nodes:
+            node = nodes[0]
+            assert node.services is not None
+            node.do(partial(node.services.publisher.control, record))
+        self.net.later(4.0, lambda: self._resume(record))
+
+    def _away(self) -> None:
+        """No broker answers for a while."""
+        self.broker.away_until_s = self.loop.now_s + self.chance.choice((0.2, 1.0, 4.0))
+
+    def _compact(self) -> None:
+        names = (self.names.pages, self.names.texts, self.names.control)
+        for place, partition in self.broker.partitions.items():
+            if place.topic in names:
+                partition.compact()
+
+    def _wait(self) -> None:
+        """Nothing happens."""
