@@ -3,8 +3,7 @@
 Every raw address of the product passes through these functions, so this is the one place where memory safety rests on
 the caller: an address must point into a buffer that stays alive, with `PADDING` readable bytes after its end. An
 address does not keep its array alive. So a kernel takes addresses only of arrays that its Python caller holds until it
-returns, and an address that is stored in a table is read again when the array may have been replaced (`Table.moves`,
-`Pages.layout`).
+returns, and an address that is stored in a table is read again when the array may have been replaced (`Table.moves`).
 
 Why addresses at all: a kernel over columns that differ in number and width cannot take them as arguments, because numba
 compiles a kernel again for every combination of types; and an array that is handed from kernel to kernel is counted
