@@ -14,7 +14,7 @@ from pathlib import Path
 
 from connectors.gateways.smpp import Config, Gateway
 from connectors.gateways.smpp.simulator import Simulator, SimulatorConfig
-from engine.dispatch import ChannelPolicy, Decided, Dispatcher, FileOutbox, Policy, Report
+from engine.dispatch import ChannelPolicy, Decided, Dispatcher, LocalOutbox, Policy, Report
 from state.decisions import OutcomeState
 
 TEXT = "尊敬的用户，您正在拨打长途，加拨12593更优惠。回复TD退订"
@@ -40,12 +40,12 @@ def _now_ms() -> int:
 
 
 def _decisions(count: int) -> Iterator[Decided]:
-    at_ms = _now_ms()
+    append_ms = _now_ms()
     for number in range(count):
         subscriber = 8613800000000 + number % 100_000
         yield Decided(
             f"0-{number}-0-7", subscriber, "first-long-distance", "12593-care", "sms", "12593", TEXT, "commercial",
-            at_ms, 600_000, 60,
+            append_ms, 600_000, 60,
         )  # fmt: skip
 
 
@@ -57,12 +57,13 @@ async def _run(count: int, folder: Path) -> None:
     config = Config.model_validate({**settings, "password": {"env": "BENCH_SMSC_PASSWORD"}, "window": 100})
     policy = Policy({"sms": ChannelPolicy(("smsc",))}, queue_max=10_000)
     log = _Log()
-    outbox = FileOutbox(folder / "outbox")
+    outbox = LocalOutbox(folder / "outbox")
     dispatcher = Dispatcher(policy, {"smsc": Gateway("smsc", config, _now_ms)}, None, log, _now_ms, outbox)
     await dispatcher.start()
     source = _decisions(count)
     begun, cpu, offered = time.perf_counter(), time.process_time(), 0
     while log.counts[OutcomeState.COMMITTED] < count:
+        # Not strict: as many as there is room for, of the decisions that are left.
         batch = [what for _, what in zip(range(min(500, dispatcher.room())), source, strict=False)]
         offered += len(batch)
         dispatcher.offer(batch, {"0": offered})

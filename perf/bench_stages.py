@@ -10,7 +10,8 @@ from typing import Any
 
 from connectors.sources.files import client as files
 from connectors.sources.files.config import FilesConfig
-from engine.flow import core, decider, decoders, partition, pipeline
+from engine.flow import committer, core, decider, decoders, partition, pipeline
+from engine.flow import stages as flow_stages
 from engine.flow.tickets import Ticket
 from perf import books, lines
 from perf.measure import arguments, isolated, workplace
@@ -23,7 +24,7 @@ from state import columns, decisions, flusher, frame, journal, page_writer, segm
 STAGES = (
     (files.FilesSource, "next_chunk", "read"),
     (decoders.Decoders, "decode", "scan"),
-    (pipeline, "items_of", "split"),
+    (flow_stages, "items_of", "split"),
     (partition, "_join", "join"),
     (frame.Encoder, "encode", "frame"),
     (segments.Segments, "append", "checksum, write"),
@@ -73,7 +74,7 @@ def drive(engine: Engine, folder: Path) -> int:
         source.recycle(chunk)
         ticket = Ticket(chunk.length, chunk.received_ns)
         ticket.expect(len(partitions))
-        for number, item in enumerate(pipeline.items_of(chunk, decoded, ticket, len(partitions))):
+        for number, item in enumerate(flow_stages.items_of(chunk, decoded, ticket, len(partitions))):
             waiting[number].append(item)
             rows[number] += item.batch.n if item.batch is not None else 0
             if rows[number] >= partitions[number].batch_rows_max // 2:
@@ -89,7 +90,7 @@ def fold(engine: Engine, one: partition.Partition, items: list[partition.Item]) 
     """Append, decide, commit, and write what pages are due."""
     appended = list(one.process(items, time.time_ns() // 1_000_000))
     if appended:
-        pipeline.commit(one, appended)
+        committer.commit(one, appended)
         engine.core.committed(one, appended, time.time_ns())
     one.flusher.pump()
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.sources.tcp.client import TcpSource
-from engine.flow.partition import Appended, Partition
+from engine.flow.fold import Appended
+from engine.flow.partition import Partition
 from perf import lines
 from perf.product import Engine
 

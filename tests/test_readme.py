@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.commands import COMMANDS
+from engine.commands import command_names
 from rules.diagnostics import BookErrors
 from rules.load import load_text, read_folder
 
@@ -41,7 +41,7 @@ def test_ci_runs_the_test_command_of_the_readme(tmp_path: Path) -> None:
 def test_every_command_in_the_readme_exists() -> None:
     called = set(re.findall(r"^(?:\S+/)?opportune (\w+)", "".join(blocks()[2:]), re.MULTILINE))
 
-    assert called <= set(COMMANDS)
+    assert called <= set(command_names())
 
 
 def test_the_rule_shown_stands_in_the_shipped_book() -> None:
@@ -69,9 +69,9 @@ def test_no_registry_is_named_in_the_locked_requirements() -> None:
 
 def test_the_security_list_names_every_path_that_a_worker_serves() -> None:
     listed = (ROOT / "engine" / "README.md").read_text(encoding="utf-8").split("\n## Security\n")[1].split("\n## ")[0]
-    front = (ROOT / "engine" / "runtimes" / "cluster" / "below.py").read_text(encoding="utf-8")
+    front = (ROOT / "engine" / "serve" / "face.py").read_text(encoding="utf-8")
     desk = (ROOT / "connectors" / "desk" / "routes.py").read_text(encoding="utf-8")
-    served = re.findall(r'front\.\w+\("(/\w+)"', front) + re.findall(r'web\.\w+\("(/[^"]+)", door', desk)
+    served = re.findall(r'front\.\w+\("(/\w+)"', front) + re.findall(r'web\.\w+\("(/[^"]+)", handlers', desk)
 
     assert len(served) > 12
     named = {re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), path) for path in served}

@@ -25,6 +25,7 @@ from typing import TypeVar
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.desk.desk import BehindError, Desk, NotDurableError
@@ -141,10 +142,13 @@ async def _body(request: web.Request, kind: type[Body]) -> Body:
     if request.content_type != "application/json":
         raise _RefusedError(415, "not_json", f"Content-Type is {request.content_type}, must be application/json")
     raw = bytearray()
-    async for piece in request.content.iter_any():
-        raw += piece
-        if len(raw) > BODY_BYTES_MAX:
-            raise _RefusedError(413, "too_large", f"body must be <= {BODY_BYTES_MAX} bytes")
+    try:
+        async for piece in request.content.iter_any():
+            raw += piece
+            if len(raw) > BODY_BYTES_MAX:
+                raise _RefusedError(413, "too_large", f"body must be <= {BODY_BYTES_MAX} bytes")
+    except (web.RequestPayloadError, HttpProcessingError) as fault:
+        raise _RefusedError(400, "invalid", f"body cannot be read: {fault}") from fault
     try:
         return kind.model_validate_json(bytes(raw))
     except ValidationError as fault:

@@ -1,7 +1,7 @@
 """What became of a subscriber's decisions afterwards: outcomes and answers, as the log holds them.
 
 The log is read from the first decision on, and only rows of the one subscriber become Python objects. What retention
-has removed is not told.
+has removed is not shown.
 """
 
 from collections.abc import Iterator

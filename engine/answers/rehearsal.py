@@ -24,8 +24,8 @@ CONTACTS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One record of a scenario's run."""
+class ScenarioRecord:
+    """One decision record of a scenario's run; `at_ms` is its event's time."""
 
     at_ms: int
     subscriber: int
@@ -33,8 +33,8 @@ class Seen:
     channel: str | None
     gate: str | None
 
-    def answers(self, wanted: Expectation) -> bool:
-        """Tell whether this is what was expected."""
+    def meets(self, wanted: Expectation) -> bool:
+        """Return whether this is what was expected."""
         same = (self.at_ms, self.subscriber, self.rule) == (wanted.at_ms, wanted.subscriber, wanted.rule)
         if wanted.gate is not None:
             return same and self.gate == wanted.gate
@@ -60,7 +60,7 @@ def run_scenarios(book: Book) -> Iterator[Result]:
         yield Result(scenario, tuple(_faults(scenario, list(_run(compiled, scenario)))))
 
 
-def _run(compiled: CompiledBook, scenario: Scenario) -> Iterator[Seen]:
+def _run(compiled: CompiledBook, scenario: Scenario) -> Iterator[ScenarioRecord]:
     table = Table(SLOTS)
     decider = Decider(table, Contacts(table.capacity, CONTACTS_MAX), SLOTS)
     decider.activate(compiled, 0)
@@ -92,10 +92,10 @@ def _frames(book: Book, scenario: Scenario) -> Iterator[list[Row]]:
         yield [Row(kind, event.subscriber, event.at_ms, event.fields)]  # type: ignore[arg-type]  # checked on loading
 
 
-def _seen(book: Book, records: DecisionBatch) -> Iterator[Seen]:
+def _seen(book: Book, records: DecisionBatch) -> Iterator[ScenarioRecord]:
     for index in range(records.n):
         channel = int(records.channel[index])
-        yield Seen(
+        yield ScenarioRecord(
             int(records.at_ms[index]),
             int(records.subscriber[index]),
             book.by_stable_id[int(records.rule[index])].id,
@@ -104,10 +104,10 @@ def _seen(book: Book, records: DecisionBatch) -> Iterator[Seen]:
         )
 
 
-def _faults(scenario: Scenario, seen: list[Seen]) -> Iterator[str]:
+def _faults(scenario: Scenario, seen: list[ScenarioRecord]) -> Iterator[str]:
     left = list(seen)
     for wanted in scenario.expect:
-        found = next((one for one in left if one.answers(wanted)), None)
+        found = next((one for one in left if one.meets(wanted)), None)
         if found is not None:
             left.remove(found)
             continue
@@ -120,6 +120,6 @@ def _faults(scenario: Scenario, seen: list[Seen]) -> Iterator[str]:
 
 
 def _time(scenario: Scenario, at_ms: int) -> str:
-    """Say a time as its distance from the first event."""
+    """Return a time as its distance from the first event."""
     after_s = (at_ms - min(event.at_ms for event in scenario.events)) / 1000
     return f"+{after_s:g} s"

@@ -85,7 +85,7 @@ def compile_book(book: Book) -> CompiledBook:
 
 
 def compile_texts(sources: Mapping[str, str], before: Book | None) -> CompiledBook:
-    """Load the book in `sources` as the one that follows `before`, and compile it; BookErrors tells every fault."""
+    """Load the book in `sources` as the one that follows `before`, and compile it; BookErrors lists every fault."""
     return compile_book(load_text(sources, before))
 
 

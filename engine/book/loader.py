@@ -1,8 +1,8 @@
 """Books are read, checked and compiled in a process of their own, so that no event waits for it.
 
 A thousand rules take about 100 ms of Python. In a thread of the engine that holds the interpreter lock, and decoding,
-folding and committing wait for it again and again; in a process beside it they do not. What comes back is taken up in
-pieces of half a millisecond with a pause behind each (see `engine.book.transfer`).
+folding and committing wait for it again and again; in a process beside it they do not. What comes back is unpacked in
+pieces of half a millisecond with a pause after each (see `engine.book.transfer`).
 
 The process is forked from an engine that has no threads yet: that takes milliseconds, and shares the memory of all that
 is loaded. One that has died is started again from nothing, which takes a second, and asked once more. It has no state
@@ -23,7 +23,7 @@ from multiprocessing.context import ForkContext, SpawnContext
 from types import TracebackType
 from typing import Literal, Self
 
-from engine.book import transfer as parcel
+from engine.book import transfer
 from engine.book.compiled import CompiledBook, compile_book
 from rules.load import load_text
 from rules.model import Book
@@ -33,7 +33,7 @@ ANSWER_S_MAX = 120.0
 ATTEMPTS = 2
 END_S = 5.0
 PAUSE_S = 0.001
-"""Behind each piece: the threads that wait for the interpreter have all had it before the next."""
+"""After each piece: the threads that wait for the interpreter have all had it before the next."""
 
 log = logging.getLogger("opportune.book")
 
@@ -108,7 +108,7 @@ class Loader:
 
         What has come is received before anything is unpacked, so that the other end never waits for the pauses here.
         """
-        pipe, waiting, unpacking = self._ours, deque[bytes](), parcel.Unpacking(before)
+        pipe, waiting, unpacking = self._ours, deque[bytes](), transfer.Unpacking(before)
         pipe.send_bytes(pickle.dumps(question, pickle.HIGHEST_PROTOCOL))
         while unpacking.made is None:
             if pipe.poll(0 if waiting else ANSWER_S_MAX):
@@ -172,14 +172,14 @@ def _answer(pipe: Connection, question: Question, last: Book | None) -> Book | N
     try:
         before = _before(sources_before, last)
         book = load_text(sources, before)
-        for message in parcel.of_book(book, before):
+        for message in transfer.of_book(book, before):
             pipe.send_bytes(message)
-        for message in parcel.of_program(compile_book(book)):
+        for message in transfer.of_program(compile_book(book)):
             pipe.send_bytes(message)
     except ConnectionError:
         raise
-    except Exception as fault:  # noqa: BLE001 whoever asked gets the fault
-        pipe.send_bytes(parcel.of_fault(fault))
+    except Exception as fault:  # noqa: BLE001 the caller gets the fault
+        pipe.send_bytes(transfer.of_fault(fault))
         return last
     return book
 

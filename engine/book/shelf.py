@@ -6,7 +6,7 @@ answer to "why" years later reads the rules as they were. A book is written befo
     BookShelf       texts as files of a data directory
     BooksInMemory   texts packed in memory, for a command that reads them from a topic
 
-A book that is kept and not used costs its texts alone: it is compiled when somebody asks for it.
+An unused book costs only its source text: it is compiled when somebody asks for it.
 """
 
 import threading
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
+from cachetools import LRUCache
 
 from engine.book.compiled import Compile, CompiledBook, compile_texts
 from state.disk import Disk, RealDisk, read_whole, write_whole
@@ -30,7 +31,7 @@ class Books(ABC):
     def __init__(self, compile_: Compile) -> None:
         self.compile = compile_
         self._guard = threading.Lock()
-        self._compiled: dict[str, CompiledBook] = {}
+        self._compiled: LRUCache[str, CompiledBook] = LRUCache(KEPT_MAX)
 
     @abstractmethod
     def keep(self, version: str, sources: Mapping[str, str]) -> None:
@@ -52,19 +53,14 @@ class Books(ABC):
 
     def get(self, version: str) -> CompiledBook:
         """Return the compiled book of a version; KeyError when it is not kept."""
-        compiled = self._compiled.get(version)
-        if compiled is None:
-            compiled = self.compile(self.sources(version), None)
-        return self._use(version, compiled)
+        with self._guard:  # reading moves a book to the end of those that go
+            compiled = self._compiled.get(version)
+        return compiled or self._use(version, self.compile(self.sources(version), None))
 
     def _use(self, version: str, compiled: CompiledBook) -> CompiledBook:
-        """Make a book the one used last, and let the one go that was not used for longest."""
+        """Keep a book in memory; where another thread compiled it meanwhile, all go on with that one."""
         with self._guard:
-            kept = self._compiled.pop(version, compiled)
-            self._compiled[version] = kept
-            if len(self._compiled) > KEPT_MAX:
-                del self._compiled[next(iter(self._compiled))]
-        return kept
+            return self._compiled.setdefault(version, compiled)
 
 
 class BookShelf(Books):

@@ -32,7 +32,7 @@ class BookWatcher:
         folder: the book's folder.
         compile_: makes a book of its texts.
         activate: called with every good book that differs from the last one; may raise RefusedError.
-        told: called with "ok" or "error" after every attempt.
+        reported: called with "ok" or "error" after every attempt.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class BookWatcher:
         folder: Path,
         compile_: Compile,
         activate: Callable[[CompiledBook], None],
-        told: Callable[[str], None],
+        reported: Callable[[str], None],
     ) -> None:
         self.folder = folder
         self.fault = ""
         self._compile = compile_
         self._activate = activate
-        self._told = told
+        self._reported = reported
         self._seen: Signature | None = None
         self._read: Signature | None = None
         self._book: Book | None = None
@@ -80,16 +80,16 @@ class BookWatcher:
             self._refuse(fault)
             return
         self.fault = ""
-        self._told("ok")
+        self._reported("ok")
 
     def _refuse(self, fault: Exception) -> None:
         self.fault = str(fault)
-        self._told("error")
+        self._reported("error")
         log.error("the changed book is not used, the running one keeps serving:\n%s", fault)
 
 
 def signature(folder: Path) -> Signature:
-    """Return what tells one state of the folder from another: names, sizes, times, file numbers."""
+    """Return by what one state of the folder differs from another: names, sizes, times, file numbers."""
     found = []
     for path in sorted(folder.glob("*.toml")):
         try:

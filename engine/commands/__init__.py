@@ -1,39 +1,37 @@
-"""The command line: one subcommand a module, each with `HELP`, `arguments(parser)` and `run(args)`.
+"""The command line: one command a module of this folder, found by its file name.
+
+A command's module has three names:
+
+    HELP                     one line for `opportune --help`
+    add_arguments(parser)    its options
+    run(args)                does it; returns the exit status
+
+To add a command, add its file; nothing else is changed. A module imports what its `run` needs inside `run`, so
+`--help`, which imports every module, loads neither numba nor a client. What several commands use is in `shared`.
 
 Every command takes `--config`. What goes wrong is said in one line on standard error, and the exit status says that it
-did: 2 for a wrong call, 1 for everything else. A fault that nobody foresaw keeps its traceback.
+did: 2 for a wrong call, 1 for everything else. An unforeseen fault keeps its traceback.
 """
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
-
-COMMANDS = (
-    "run",
-    "feed",
-    "check",
-    "test",
-    "decisions",
-    "why",
-    "dead",
-    "pause",
-    "resume",
-    "kill",
-    "lists",
-    "status",
-    "simulate",
-    "topics",
-    "worker",
-)
+from typing import Any, NoReturn, Protocol, cast
 
 
-class CommandError(Exception):
-    """The command cannot do what was asked; the text is the line to print."""
+class Command(Protocol):
+    """A module of this folder."""
+
+    HELP: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add its options."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; return the exit status."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,53 +42,87 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+class _Version(argparse.Action):
+    """Print the version of the installed package; it is looked up only when asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **_: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help="print the version and end")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"opportune {version('opportune')}\n")
+        parser.exit()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
+    """Run the command line; return the exit status, or leave with it where argparse does."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in {"-h", "--help"}:
-        sys.stdout.write(_help())
-        return 0 if words else 2
-    name = words[0]
-    if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]}?" if near else "see opportune --help"
-        sys.stderr.write(f"opportune: {name!r} is no command; {hint}\n")
+    known = command_names()
+    if not words:
+        parser_of(known, options=False).print_help()
         return 2
-    module = importlib.import_module(f"engine.commands.{name}")
-    return _run(name, module.run, parser_of(name).parse_args(words[1:]))
+    if words[0] not in known and not words[0].startswith("-"):
+        sys.stderr.write(f"opportune: {words[0]!r} is no command; {_hint(words[0], known)}\n")
+        return 2
+    # Only the named command is imported: `opportune pause` must not wait for the imports of `opportune feed`.
+    parser = parser_of(words[:1]) if words[0] in known else parser_of(known, options=False)
+    args, unknown = parser.parse_known_args(words)
+    if unknown:
+        Parser(prog=f"opportune {args.command}").error(f"unrecognized arguments: {' '.join(unknown)}")
+    return _run(args)
 
 
-def parser_of(name: str) -> Parser:
-    """Return the parser of a command's words."""
-    module = importlib.import_module(f"engine.commands.{name}")
-    parser = Parser(prog=f"opportune {name}", description=module.HELP)
-    parser.add_argument("--config", type=Path, default=Path("config.toml"), help="settings (default: %(default)s)")
-    module.arguments(parser)
+def command_names() -> tuple[str, ...]:
+    """Return the names of all commands, in order."""
+    files = (file for folder in __path__ for file in Path(folder).glob("*.py"))
+    return tuple(sorted(file.stem for file in files if file.stem != "__init__"))
+
+
+def parser_of(names: Iterable[str], *, options: bool = True) -> Parser:
+    """Return the parser of some commands; `args.command` says which one was called.
+
+    Without `options` it only lists them: some options need imports that an overview does not.
+    """
+    parser = Parser(
+        prog="opportune",
+        description="Watches what subscribers do, and sends the right recommendation at the opportune moment.",
+        epilog="opportune COMMAND --help says more.",
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
+    for name in names:
+        command = _command(name)
+        one = commands.add_parser(name, help=command.HELP, description=command.HELP)
+        if options:
+            one.add_argument("--config", type=Path, default=Path("config.toml"), help="settings (default: %(default)s)")
+            command.add_arguments(one)
     return parser
 
 
-def _run(name: str, run: "object", args: argparse.Namespace) -> int:
-    """Run a command; turn the faults that users cause into one line."""
-    from engine.commands.faults import FAULTS, say  # noqa: PLC0415 so that --help stays quick
+def _command(name: str) -> Command:
+    return cast("Command", importlib.import_module(f"{__name__}.{name}"))
 
-    assert callable(run)
+
+def _hint(word: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else "see opportune --help"
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run a command; turn the faults that users cause into one line."""
+    from engine.commands.shared.faults import FAULTS, say
+
     try:
-        return int(run(args) or 0)
+        return int(_command(args.command).run(args) or 0)
     except BrokenPipeError:
+        # The reader has gone, as `head` does. Standard output must not be flushed into it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except FAULTS as fault:
-        sys.stderr.write(f"opportune {name}: {say(fault)}\n")
+        sys.stderr.write(f"opportune {args.command}: {say(fault)}\n")
         return 1
     except KeyboardInterrupt:
         return 130
-
-
-def _help() -> str:
-    lines = ["usage: opportune COMMAND [--config FILE] ...", "", "commands:"]
-    for name in COMMANDS:
-        path = Path(__file__).with_name(f"{name}.py")
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        help_line = next((line for line in text.splitlines() if line.startswith("HELP = ")), 'HELP = ""')
-        lines.append(f"  {name:<10} {help_line[8:].strip(chr(34))}")
-    return "\n".join([*lines, "", "opportune COMMAND --help tells more.", ""])

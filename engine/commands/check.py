@@ -1,4 +1,4 @@
-"""Check: read a book as the engine would, hold the configuration against it, and tell every fault at once.
+"""Check: read a book as the engine would, compare the configuration with it, and print every fault at once.
 
 Nothing is started or touched. Where a book is named and there is no `config.toml`, the book is checked alone.
 """
@@ -7,20 +7,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from engine.settings.compatibility import check_compatibility
-from engine.settings.config import load_config
-from rules.load import load_book
-
 HELP = "Check a rule book and whether the configuration fits it; every fault at once, with file, line and column."
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the book's folder."""
     parser.add_argument("book", nargs="?", type=Path, help="folder of the book (default: the configured one)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what the book holds, or its faults, or what of the configuration does not fit it."""
+    from engine.settings.compatibility import check_compatibility
+    from engine.settings.reading import load_config
+    from rules.load import load_book
+
     alone = args.book is not None and args.config == Path("config.toml") and not args.config.exists()
     config = None if alone else load_config(args.config)
     folder: Path = args.book if config is None or args.book else config.book.folder

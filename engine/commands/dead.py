@@ -4,26 +4,23 @@
 stands there now.
 """
 
+from __future__ import annotations
+
 import argparse
-import asyncio
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import orjson
+from engine.commands.shared.error import CommandError
 
-from connectors.sources.dead_letter import Code, DeadLetter
-from connectors.sources.mapping import Mapping as LineMapping
-from engine.commands import CommandError
-from engine.commands.client import ask, running
-from engine.flow.datadir import DataDir
-from engine.flow.dead_letters import DeadLetters, Kept, read_letters
-from engine.settings.config import Config, load_config
-from state.disk import RealDisk
+if TYPE_CHECKING:
+    from connectors.sources.mapping import Mapping as LineMapping
+    from engine.flow.datadir import DataDir
+    from engine.flow.dead_letters import StoredLetter
+    from engine.settings.config import Config
 
 NUMBERS_A_REQUEST = 20_000
 
@@ -46,8 +43,10 @@ Stay = Counter[str]
 """How many letters are not replayed, by the reason."""
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add list and replay with their filters."""
+    from connectors.sources.dead_letter import Code
+
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|replay")
     for name, text in (("list", "print the letters"), ("replay", "hand whole letters to their source again")):
         action = actions.add_parser(name, help=text)
@@ -66,6 +65,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List or replay."""
+    import asyncio
+
+    from engine.flow.datadir import DataDir
+    from engine.flow.dead_letters import read_letters
+    from engine.settings.reading import load_config
+
     config = load_config(args.config)
     if args.cluster:
         return asyncio.run(_of_cluster(config, args))
@@ -79,8 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _of_cluster(config: Config, args: argparse.Namespace) -> int:
     """List or replay what the cluster's topic holds."""
-    from engine.runtimes.cluster.ask.letters import begin_replay, raw_place  # noqa: PLC0415 only who has a cluster
-    from engine.runtimes.cluster.ask.letters import read_letters as read_topic  # noqa: PLC0415 loads its clients
+    from engine.runtimes.cluster.ask.letters import begin_replay, raw_place
+    from engine.runtimes.cluster.ask.letters import read_letters as read_topic
 
     if args.action == "list":
         letters = [one for one in await read_topic(config) if args.all or not one.replayed]
@@ -107,7 +112,7 @@ def _also_replayed(args: argparse.Namespace) -> bool:
     return args.action == "list" and bool(args.all)
 
 
-def _list(chosen: Iterator[Kept], args: argparse.Namespace) -> int:
+def _list(chosen: Iterator[StoredLetter], args: argparse.Namespace) -> int:
     if args.counts:
         counts = Counter((kept.letter.source, str(kept.letter.code)) for kept in chosen)
         for (source, code), count in sorted(counts.items()):
@@ -118,8 +123,10 @@ def _list(chosen: Iterator[Kept], args: argparse.Namespace) -> int:
     return 0
 
 
-def _chosen(letters: Iterable[Kept], args: argparse.Namespace) -> Iterator[Kept]:
+def _chosen(letters: Iterable[StoredLetter], args: argparse.Namespace) -> Iterator[StoredLetter]:
     """Yield the letters that are asked for, with the lines that were edited."""
+    from dataclasses import replace
+
     edited = _edited(args.edited) if args.action == "replay" and args.edited is not None else None
     for kept in letters:
         letter = kept.letter
@@ -134,6 +141,8 @@ def _chosen(letters: Iterable[Kept], args: argparse.Namespace) -> Iterator[Kept]
 
 def _edited(file: Path) -> Mapping[str, bytes | None]:
     """Return the lines of a file of letters by their numbers; None where the letter was too long to be kept whole."""
+    import orjson
+
     lines: dict[str, bytes | None] = {}
     for count, text in enumerate(file.read_bytes().splitlines(), 1):
         try:
@@ -145,25 +154,28 @@ def _edited(file: Path) -> Mapping[str, bytes | None]:
     return lines
 
 
-def _line(kept: Kept) -> str:
+def _line(kept: StoredLetter) -> str:
     letter = kept.letter
     where = f"{letter.key or '-'}:{letter.line}"
     done = "  replayed" if kept.replayed else ""
-    told = f"{letter.code}  {letter.field}={letter.value!r}  {letter.reason}"
-    return f"{kept.number}  {letter.source}  {where}  {told}{done}\n"
+    what = f"{letter.code}  {letter.field}={letter.value!r}  {letter.reason}"
+    return f"{kept.number}  {letter.source}  {where}  {what}{done}\n"
 
 
-def _json(kept: Kept) -> str:
-    letter: DeadLetter = kept.letter
-    record = {"number": kept.number, "replayed": kept.replayed} | orjson.loads(letter.to_json())
+def _json(kept: StoredLetter) -> str:
+    import orjson
+
+    record = {"number": kept.number, "replayed": kept.replayed} | orjson.loads(kept.letter.to_json())
     return orjson.dumps(record).decode() + "\n"
 
 
-def _sorted_out(sources: Sequence[Configured], chosen: Iterator[Kept]) -> tuple[dict[str, list[Kept]], Stay]:
+def _sorted_out(
+    sources: Sequence[Configured], chosen: Iterator[StoredLetter]
+) -> tuple[dict[str, list[StoredLetter]], Stay]:
     """Return the letters that can be replayed by their source, and how many stay for which reason."""
     headed = {source.name for source in sources if source.mapping.header and not source.mapping.columns}
     known = {source.name for source in sources}
-    by_source: dict[str, list[Kept]] = {}
+    by_source: dict[str, list[StoredLetter]] = {}
     stay: Stay = Counter()
     for kept in chosen:
         letter = kept.letter
@@ -178,7 +190,7 @@ def _sorted_out(sources: Sequence[Configured], chosen: Iterator[Kept]) -> tuple[
     return by_source, stay
 
 
-def _say_rest(by_source: Mapping[str, list[Kept]], stay: Stay) -> None:
+def _say_rest(by_source: Mapping[str, list[StoredLetter]], stay: Stay) -> None:
     for why, count in sorted(stay.items()):
         if count:
             sys.stdout.write(f"{count} lines stay where they are: {why}\n")
@@ -186,12 +198,14 @@ def _say_rest(by_source: Mapping[str, list[Kept]], stay: Stay) -> None:
         sys.stdout.write("nothing to replay\n")
 
 
-def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
+def _replay(config: Config, datadir: DataDir, chosen: Iterator[StoredLetter]) -> int:
     """Write whole letters where the engine reads them as lines of their source; mark them."""
+    from engine.commands.shared.client import running
+
     by_source, stay = _sorted_out(config.sources.every, chosen)
     held = not running(config)
     if held:
-        datadir.hold()  # an engine that starts meanwhile, or answers nobody, must not write beside us
+        datadir.hold()  # an engine that starts meanwhile, or does not answer, must not write beside us
     stamp = time.time_ns()
     for source, letters in by_source.items():
         folder = datadir.replay / source
@@ -208,6 +222,10 @@ def _replay(config: Config, datadir: DataDir, chosen: Iterator[Kept]) -> int:
 
 def _mark(config: Config, datadir: DataDir, numbers: list[str], *, held: bool) -> None:
     """Mark letters as replayed: ourselves where we hold the directory, else through the engine that does."""
+    from engine.commands.shared.client import ask
+    from engine.flow.dead_letters import DeadLetters
+    from state.disk import RealDisk
+
     if not held:
         for start in range(0, len(numbers), NUMBERS_A_REQUEST):
             ask(config, "/dead/replayed", {"numbers": numbers[start : start + NUMBERS_A_REQUEST]})

@@ -1,29 +1,34 @@
 """Feed: generate an operator's day and send it into files, a TCP port, an HTTP route or a Kafka topic.
 
-Equal options make equal bytes. A day that already lies in the folder, under a name that tells its options, is kept.
+Equal options make equal bytes. A day that already lies in the folder, under a name made of its options, is kept.
 """
+
+from __future__ import annotations
 
 import argparse
 import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine.commands import CommandError
-from engine.feed.day import DayPlan
-from engine.feed.faults import FaultShares
-from engine.feed.run import FeedReport, feed
-from engine.feed.send import FeedError, Files, Http, Kafka, Target, Tcp
+from engine.commands.shared.error import CommandError
+
+if TYPE_CHECKING:
+    from engine.feed.day import DayPlan
+    from engine.feed.run import FeedReport
+    from engine.feed.send import Target
 
 HELP = "Generate a seeded operator's day and send it into files, a TCP port, an HTTP route or a Kafka topic."
 DESTINATIONS = ("files", "tcp", "http", "kafka")
 PROGRESS_S = 0.5
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add sizes, seed, destination, rate and faults."""
+    from datetime import date
+
     add = parser.add_argument
     add(
         "--to",
@@ -48,7 +53,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Send the day and tell what was sent."""
+    """Send the day and print what was sent."""
+    from engine.feed.faults import FaultShares
+    from engine.feed.run import feed
+    from engine.feed.send import FeedError, Files
+
     try:
         plan, shares = _plan(args), FaultShares(args.late, args.doubled, args.broken)
         target = _target(args)
@@ -63,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> DayPlan:
+    from engine.feed.day import DayPlan
+
     if args.live and args.rate <= 0:
         raise ValueError(f"rate={args.rate} must be > 0 with --live")
     live_rate = args.rate if args.live else 0.0
@@ -71,6 +82,8 @@ def _plan(args: argparse.Namespace) -> DayPlan:
 
 
 def _target(args: argparse.Namespace) -> Target:
+    from engine.feed.send import Files, Http, Kafka, Tcp
+
     kind, where = args.to
     if kind == "files":
         faults = "".join(

@@ -2,14 +2,14 @@
 
 import argparse
 
-from engine.commands import control
+from engine.commands.shared import control
 
 HELP = "Stop a rule, campaign or channel and take its queued sends back."
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to kill."""
-    control.arguments(parser)
+    control.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

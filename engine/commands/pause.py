@@ -2,14 +2,14 @@
 
 import argparse
 
-from engine.commands import control
+from engine.commands.shared import control
 
 HELP = "Stop a rule, campaign or channel from deciding and sending; queued sends wait."
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to pause."""
-    control.arguments(parser)
+    control.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,14 +2,14 @@
 
 import argparse
 
-from engine.commands import control
+from engine.commands.shared import control
 
 HELP = "Let a paused or killed rule, campaign or channel go on."
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to resume."""
-    control.arguments(parser)
+    control.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

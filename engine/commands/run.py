@@ -1,17 +1,20 @@
 """Run: the embedded engine, until a signal; with `--drain` until its files are done."""
 
-import argparse
-import asyncio
-import logging
-import sys
+from __future__ import annotations
 
-from engine.commands import CommandError
-from engine.settings.config import Config, load_config
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from engine.commands.shared.error import CommandError
+
+if TYPE_CHECKING:
+    from engine.settings.config import Config
 
 HELP = "Run the engine on its data directory; --drain ends when the file sources are done."
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the ways of running."""
     parser.add_argument("--drain", action="store_true", help="end when the file sources are exhausted and all is sent")
     parser.add_argument("--quiet", action="store_true", help="no progress line, no summary")
@@ -19,6 +22,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the engine; the summary comes last."""
+    import asyncio
+    import logging
+
+    from engine.settings.reading import load_config
+
     config = load_config(args.config)
     for source in config.sources.every:
         if source.read_by != "run":
@@ -27,15 +35,15 @@ def run(args: argparse.Namespace) -> int:
     if not config.book.folder.is_dir():
         raise FileNotFoundError(2, "No such folder", str(config.book.folder))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    from engine.runtimes.warmup import warm_up  # noqa: PLC0415 loads every kernel
+    from engine.runtimes.warmup import warm_up
 
     warm_up(None if args.quiet else sys.stderr)
     return asyncio.run(_run(config, drain=args.drain, quiet=args.quiet))
 
 
 async def _run(config: Config, *, drain: bool, quiet: bool) -> int:
-    from engine.runtimes.embedded import Embedded  # noqa: PLC0415 after the kernels are warm
-    from engine.serve.summary import summary  # noqa: PLC0415 after the kernels are warm
+    from engine.runtimes.embedded import Embedded
+    from engine.serve.summary import summary
 
     engine = Embedded(config, drain=drain)
     status = await engine.run(lambda started: None if quiet else _greet(started.config, started.port))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 
 HELP = "Run seeded worlds with crashes and faults around the engine, and check every invariant."
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 Simulate = Callable[[int, int, Callable[[str], object]], int]
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add how many worlds, and which is the first."""
     parser.add_argument("--seeds", type=_count, default=300, metavar="N", help="worlds to run (default: %(default)s)")
     parser.add_argument("--from", type=_count, default=1, dest="first", metavar="S", help="seed of the first one")

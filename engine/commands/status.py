@@ -1,17 +1,18 @@
 """Status: a live table of the running engine, or of a cluster."""
 
+from __future__ import annotations
+
 import argparse
-import asyncio
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import orjson
+from engine.commands.shared.error import CommandError
 
-from engine.commands import CommandError
-from engine.commands.client import ask
-from engine.serve.status import Status
-from engine.settings.config import Config, load_config
+if TYPE_CHECKING:
+    from engine.serve.status import Status
+    from engine.settings.config import Config
 
 HELP = "Show a live table of the running engine or the cluster; --once prints it once."
 CLUSTER_S = 5.0
@@ -19,7 +20,7 @@ CLUSTER_S = 5.0
 CLEAR = "\x1b[H\x1b[2J"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the ways of showing."""
     parser.add_argument("--once", action="store_true", help="print the table once and end")
     parser.add_argument("--cluster", action="store_true", help="of the cluster, as its brokers know it")
@@ -28,6 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the table until interrupted."""
+    import asyncio
+
+    import orjson
+
+    from engine.commands.shared.client import ask
+    from engine.settings.reading import load_config
+
     config = load_config(args.config)
     before: Status | None = None
     while True:
@@ -48,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _of_cluster(config: Config) -> Status:
-    from engine.runtimes.cluster.ask.overview import overview  # noqa: PLC0415 only who has a cluster loads its clients
+    from engine.runtimes.cluster.ask.overview import overview
 
     return await overview(config)
 
@@ -57,18 +65,18 @@ def _cluster_table(status: Status) -> Iterator[str]:
     book, dead = status["book"], status["dead_letters"]
     yield f"book {book['version'] or 'none'}, {book['rules']} rules   workers {len(status['workers'])}"
     yield f"dead letters {dead['waiting']:,} waiting, {dead['replayed']:,} replayed"
-    for name, title, behind, whose in (
+    for name, title, lag, whose in (
         ("partitions", "partition", "uncommitted", "owner"),
         ("raw", "raw topic", "uncommitted", "packed by"),
         ("sending", "decisions", "waiting", "sent by"),
     ):
         if status[name]:
             yield ""
-            yield f"{title:<28} {'first':>12} {'end':>12} {behind:>12}  {whose}"
+            yield f"{title:<28} {'first':>12} {'end':>12} {lag:>12}  {whose}"
         for one in status[name]:
             place = f"{one['topic']}/{one['partition']}"
             owner = f"{one['owner']} at {one['host']}" if one["owner"] else "NOBODY"
-            yield f"{place:<28} {one['first']:>12,} {one['end']:>12,} {one[behind]:>12,}  {owner}"
+            yield f"{place:<28} {one['first']:>12,} {one['end']:>12,} {one[lag]:>12,}  {owner}"
 
 
 def _table(status: Status, before: Status | None) -> Iterator[str]:
@@ -100,9 +108,9 @@ def _table(status: Status, before: Status | None) -> Iterator[str]:
     for name in ("dispatch", "desk"):
         if name in status:
             yield f"{name}: " + ", ".join(f"{key} {value}" for key, value in status[name].items() if value != "")
-    for name, told in status["gateways"].items():
-        yield f"gateway {name}: " + ", ".join(f"{key} {value}" for key, value in told.items() if value != "")
-    for name, told in status["sources"].items():
-        yield from (f"NOT READ, source {name}: {fault}" for fault in told.get("faults", ()))
+    for name, figures in status["gateways"].items():
+        yield f"gateway {name}: " + ", ".join(f"{key} {value}" for key, value in figures.items() if value != "")
+    for name, figures in status["sources"].items():
+        yield from (f"NOT READ, source {name}: {fault}" for fault in figures.get("faults", ()))
     for kind, name in status["paused"]:
         yield f"PAUSED: {kind} {name}"

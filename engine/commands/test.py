@@ -4,20 +4,20 @@ import argparse
 import sys
 from pathlib import Path
 
-from engine.answers.rehearsal import run_scenarios
-from engine.settings.config import load_config
-from rules.load import load_book
-
 HELP = "Run the tests beside the rules of a book."
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the book's folder."""
     parser.add_argument("book", nargs="?", type=Path, help="folder of the book (default: the configured one)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print every failed test with its faults, and the count; 1 when any failed."""
+    from engine.answers.rehearsal import run_scenarios
+    from engine.settings.reading import load_config
+    from rules.load import load_book
+
     folder = args.book or load_config(args.config).book.folder
     if not folder.is_dir():
         raise FileNotFoundError(2, "No such folder", str(folder))

@@ -1,17 +1,18 @@
 """Topics: make what a cluster needs on Kafka, or say what is wrong with what is there."""
 
-import argparse
-import asyncio
-import sys
+from __future__ import annotations
 
-from connectors.kafka.topics import check, create
-from engine.runtimes.cluster.shared.topics import topics_of
-from engine.settings.config import Config, load_config
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.settings.config import Config
 
 HELP = "Make the cluster's Kafka topics, or check those that exist: opportune topics create|check."
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to do."""
     parser.add_argument("action", choices=("create", "check"))
     parser.add_argument(
@@ -21,6 +22,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Create or check; the exit status of a check says whether all is well."""
+    import asyncio
+
+    from connectors.kafka.topics import create
+    from engine.runtimes.cluster.shared.topics import topics_of
+    from engine.settings.reading import load_config
+
     config = load_config(args.config)
     if args.action == "create":
         for name in asyncio.run(create(config.cluster, topics_of(config, args.raw))):
@@ -29,6 +36,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(config: Config) -> int:
+    import asyncio
+
+    from connectors.kafka.topics import check
+    from engine.runtimes.cluster.shared.topics import topics_of
+
     faults = asyncio.run(check(config.cluster, topics_of(config)))
     for fault in faults:
         sys.stdout.write(f"{fault}\n")

@@ -1,59 +1,63 @@
 """Why: everything that was considered for one subscriber, in order: what fired, what stopped it, on which facts."""
 
+from __future__ import annotations
+
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
-from engine.answers.history import Ends
-from engine.answers.records import Record, Wanted
-from engine.commands import CommandError
-from engine.commands.decisions import FORMATS, ndjson, opened, shown
-from engine.settings.config import Config, load_config
-from state.numbers import NumberError
+from engine.commands.shared.msisdn import number
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from engine.answers.history import Ends
+    from engine.answers.records import Record
+    from engine.settings.config import Config
 
 HELP = "Say why a subscriber got what it got, and why it did not get the rest."
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subscriber."""
-    parser.add_argument("msisdn", help="the subscriber's number; + before a foreign one")
+    parser.add_argument("msisdn", help="the subscriber's number, + before a foreign one")
     parser.add_argument("--cluster", action="store_true", help="from the cluster's topics, not the data directory")
-    parser.add_argument("--format", choices=FORMATS, default="table", help="default: %(default)s")
+    parser.add_argument("--format", choices=("table", "ndjson"), default="table", help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the story of one subscriber."""
+    import asyncio
+
+    from engine.answers.records import Wanted
+    from engine.commands.shared.reader import opened
+    from engine.settings.reading import load_config
+
     config = load_config(args.config)
-    subscriber = number(args.msisdn, config)
+    subscriber = number(args.msisdn, config.numbers.plan())
     if args.cluster:
-        return asyncio.run(_tell_cluster(config, args, subscriber))
+        return asyncio.run(_print_cluster(config, args, subscriber))
     with opened(config) as reader:
         records = sorted(reader.records(Wanted(subscriber=subscriber)), key=_time)
-        _tell(args, records, reader.ends(subscriber, records), reader.zone)
+        _print(args, records, reader.ends(subscriber, records), reader.zone)
     return 0
 
 
-async def _tell_cluster(config: Config, args: argparse.Namespace, subscriber: int) -> int:
+async def _print_cluster(config: Config, args: argparse.Namespace, subscriber: int) -> int:
     """Print the story as the topics hold it."""
-    from engine.runtimes.cluster.ask.reading import reading  # noqa: PLC0415 only who has a cluster loads its clients
+    from engine.answers.records import Wanted
+    from engine.runtimes.cluster.ask.reading import reading
 
     async with reading(config) as reader:
         records = sorted([one async for one in reader.records(Wanted(subscriber=subscriber))], key=_time)
-        _tell(args, records, await reader.ends(subscriber, records), reader.zone)
+        _print(args, records, await reader.ends(subscriber, records), reader.zone)
     return 0
 
 
-def number(text: str, config: Config) -> int:
-    """Read a subscriber's number of the command line by the number plan; CommandError when it is none."""
-    try:
-        return config.numbers.plan().subscriber(text)
-    except NumberError as fault:
-        raise CommandError(str(fault).replace("number=", "msisdn=", 1)) from fault
+def _print(args: argparse.Namespace, records: Sequence[Record], ends: Ends, zone: ZoneInfo) -> None:
+    from engine.commands.shared.reader import ndjson
 
-
-def _tell(args: argparse.Namespace, records: Sequence[Record], ends: Ends, zone: ZoneInfo) -> None:
     for record in records:
         record["sent"] = ends.get(record["id"], [])
         sys.stdout.write(ndjson(record) if args.format == "ndjson" else _story(record, zone))
@@ -67,18 +71,20 @@ def _time(record: Record) -> int:
 
 def _story(record: Record, zone: ZoneInfo) -> str:
     """Return a record as a paragraph."""
+    from engine.commands.shared.reader import local_text
+
     if record["gate"] is None:
         how = f"decided on {record['channel']}"
     else:
         how = f"stopped by gate {record['gate']}" + (f": {record['detail']}" if record["detail"] else "")
     facts = ", ".join(f"{name} = {_fact(value)}" for name, value in record["facts"].items())
     lines = [
-        f"{shown(record['at_ms'], zone)}  {record['rule']}: {how}",
+        f"{local_text(record['at_ms'], zone)}  {record['rule']}: {how}",
         f"    facts: {facts}",
         f"    campaign {record['campaign']}, offer {record['offer'] or 'none'}",
         f"    book {record['book']}, id {record['id']}",
     ]
-    lines += [f"    {shown(at_ms, zone)} {what}" for at_ms, what in record["sent"]]
+    lines += [f"    {local_text(time_ms, zone)} {what}" for time_ms, what in record["sent"]]
     return "\n".join(lines) + "\n"
 
 

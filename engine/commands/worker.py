@@ -1,18 +1,20 @@
 """Worker: one process of a cluster on Kafka, until a signal."""
 
-import argparse
-import asyncio
-import logging
-import sys
+from __future__ import annotations
 
-from connectors.kafka.outage import hold_back_outages
-from engine.commands import CommandError
-from engine.settings.config import Config, load_config
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from engine.commands.shared.error import CommandError
+
+if TYPE_CHECKING:
+    from engine.settings.config import Config
 
 HELP = "Run a worker of the cluster: intake, decide, dispatch, or some of them."
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what differs between the workers of one configuration."""
     parser.add_argument("--agents", help="what it does, as intake,decide,dispatch (default: cluster.agents)")
     parser.add_argument("--data", help="its own data directory (default: data.directory)")
@@ -21,6 +23,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the worker."""
+    import asyncio
+    import logging
+
+    from connectors.kafka.outage import hold_back_outages
+    from engine.settings.reading import load_config
+
     config = changed(load_config(args.config), args)
     if config.data.clock != "wall":
         raise CommandError(f"data.clock={config.data.clock!r} must be 'wall' in a cluster: many write into one log")
@@ -28,8 +36,11 @@ def run(args: argparse.Namespace) -> int:
     for noisy in ("faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     hold_back_outages()
-    from engine.runtimes.cluster.worker import require_topics, run_worker  # noqa: PLC0415 loads Faust
-    from engine.runtimes.warmup import warm_up  # noqa: PLC0415 loads every kernel
+    from engine.runtimes.cluster.worker import (
+        require_topics,
+        run_worker,
+    )  # Faust reads its settings on import: logging stands first
+    from engine.runtimes.warmup import warm_up
 
     asyncio.run(require_topics(config))
     warm_up(sys.stderr)
@@ -37,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def changed(config: Config, args: argparse.Namespace) -> Config:
-    """Return the configuration of this one worker; what the command line says is held against the same bounds."""
+    """Return the configuration of this one worker; the command line has the bounds of the file."""
+    from engine.settings.config import Config
+
     words = config.model_dump()
     if args.agents is not None:
         words["cluster"]["agents"] = tuple(args.agents.split(","))

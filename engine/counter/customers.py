@@ -1,6 +1,6 @@
-"""Who stands at the counter: a subscriber's attributes as a clerk may know them.
+"""The customer at the counter: a subscriber's attributes as a clerk may know them.
 
-The state belongs to who folds it: here it is asked through the pipeline, in a cluster the owner of the partition tells
+The state belongs to its partition: here it is asked through the pipeline, in a cluster the owner of the partition sends
 it with the visit. Brand, tenure and handset are read from the attributes named in `NAMES`, where the book declares
 them; anything else stays where it is.
 """

@@ -1,7 +1,7 @@
-"""What the desk tells the log: visits that open and close, and how cards end.
+"""What the desk reports to the log: visits that open and close, and how cards end.
 
 Each call returns when the log has it. It may be made twice for the same visit or card, after a crash or a lost reply;
-the visit's id and the decision's id tell the doubles.
+partitions know the doubles by the visit's id and the decision's id.
 """
 
 from connectors.desk.model import Answer, Card, Visit
@@ -18,12 +18,12 @@ class DeskReporter:
         self._metrics = metrics
 
     async def visit(self, visit: Visit) -> None:
-        """Tell of a visit that opened or closed."""
+        """Report a visit that opened or closed."""
         cause = visit.cause.value if visit.cause is not None else ""
         await self._feedback.visit(visit.subscriber, visit.terminal, visit.id, opened=visit.open, cause=cause)
 
     async def answer(self, card: Card, answer: Answer) -> None:
-        """Tell how a card ended; one that no page ever drew gives its caps their place back."""
+        """Report how a card ended; one that no page ever drew is refunded, which gives its caps their place back."""
         await self._feedback.answer(card.decision_id, card.subscriber, card.title, answer.kind, answer.note)
         if not answer.shown:
             await self._feedback.outcome(card.decision_id, card.subscriber, OutcomeState.REFUNDED, "desk", answer.kind)

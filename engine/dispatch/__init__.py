@@ -1,8 +1,10 @@
 """Dispatch: from a durable decision to a subscriber, and the outcome back into the log.
 
-    dispatcher   the loop: take, commit, launch, tell, compact
-    core         what goes now and what follows from each answer; no loop, no thread, no clock
-    queue        lanes and lines: who waits, in which order
+    dispatcher   the loop: take, commit, launch, report, compact
+    commits flights reporter               its parts: durability, attempts on their way, outcomes for the log
+    core         the steps as one object: no loop, no thread, no clock
+    offer take settle withdraw             the steps; what they share is `state`
+    queue        rule queues and subscriber queues: what waits, in which order
     hours quotas rates retries switches    each one reason to wait
     doors        gateways and the desk, as one kind of thing
     receipts     what the network says later, matched by gateway and message id
@@ -13,13 +15,15 @@
 
 Promises: an attempt is durable before it is written to a gateway; commercial text with an unknown outcome is never sent
 again; at most one send to a subscriber on a channel is on its way; every decision offered ends in exactly one of
-COMMITTED, REFUNDED and UNKNOWN, told to the log at least once.
+COMMITTED, REFUNDED and UNKNOWN, reported to the log at least once.
 """
 
-from engine.dispatch.dispatcher import Dispatcher, Feedback, OnOutcome
-from engine.dispatch.model import Action, Decided, Report, Scope
-from engine.dispatch.outbox import FileOutbox, Outbox
+from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.flights import OnOutcome
+from engine.dispatch.model import Action, Decided, Report, SwitchScope
+from engine.dispatch.outbox import LocalOutbox, Outbox
 from engine.dispatch.policy import DESK, ChannelPolicy, Policy, policy_of
+from engine.dispatch.reporter import FeedbackSink
 
 __all__ = [
     "DESK",
@@ -27,12 +31,12 @@ __all__ = [
     "ChannelPolicy",
     "Decided",
     "Dispatcher",
-    "Feedback",
-    "FileOutbox",
+    "FeedbackSink",
+    "LocalOutbox",
     "OnOutcome",
     "Outbox",
     "Policy",
     "Report",
-    "Scope",
+    "SwitchScope",
     "policy_of",
 ]

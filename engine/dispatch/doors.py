@@ -8,15 +8,15 @@ from connectors.contract import Gateway, Message, Outcome, State
 from connectors.desk.desk import BehindError, Desk
 from connectors.desk.model import Card, Placing
 from connectors.desk.queue import QueueLostError
-from engine.dispatch.model import FOR_EVER_MS, Decided
+from engine.dispatch.model import FOREVER_MS, Decided
 from engine.dispatch.policy import ChannelPolicy
 
 _DESK_ROOM = 256
-_ASK_AGAIN_S = 0.2
+_RETRY_S = 0.2
 
 
 class Door(Protocol):
-    """Where sends go."""
+    """A place where sends go."""
 
     @property
     def up(self) -> bool:
@@ -26,7 +26,7 @@ class Door(Protocol):
     def repeatable(self) -> bool:
         """Whether handing over the same decision twice does no harm: it is known by its id.
 
-        So the answer to a repeated one tells what became of those before it.
+        So the answer to a repeated one also says what became of the earlier ones.
         """
 
     def room(self) -> int:
@@ -70,8 +70,8 @@ class GatewayDoor:
         self._held -= parts
 
     async def send(self, what: Decided, now_ms: int) -> Outcome:
-        """Send the text; the gateway is told how long it keeps."""
-        keeps_ms = what.expires_ms - now_ms if what.expires_ms < FOR_EVER_MS else None
+        """Send the text; the gateway gets its remaining shelf life."""
+        keeps_ms = what.expires_ms - now_ms if what.expires_ms < FOREVER_MS else None
         return await self._gateway.send(
             Message(
                 what.decision_id,
@@ -88,7 +88,7 @@ class DeskDoor:
     """The front desk: cards. A card is known by its decision, so a second offer of it changes nothing.
 
     While the desk's queue is out of reach the door is down and cards wait. An offer whose answer was lost is made again
-    until the desk says what became of it, so that a card which was shown is never refunded.
+    until the desk says what became of it, so a card that was shown is never refunded.
     """
 
     repeatable = True
@@ -122,7 +122,7 @@ class DeskDoor:
             script=fields.get("script", ""),
             price=fields.get("price", ""),
             priority=what.priority,
-            expires_ms=what.expires_ms if what.expires_ms < FOR_EVER_MS else 0,
+            expires_ms=what.expires_ms if what.expires_ms < FOREVER_MS else 0,
             rule=what.rule,
             campaign=what.campaign,
         )
@@ -138,7 +138,7 @@ class DeskDoor:
             except BehindError:
                 if not doubtful:
                     return Outcome(State.RETRY, "DESK_BEHIND")
-            await asyncio.sleep(_ASK_AGAIN_S)
+            await asyncio.sleep(_RETRY_S)
         if placing in {Placing.SHOWN, Placing.ENDED}:
             return Outcome(State.ACCEPTED)
         return Outcome(State.PERMANENT, placing.value.upper())

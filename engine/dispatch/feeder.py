@@ -49,12 +49,12 @@ class _Reading:
         self.next = start
         self._reached = -1
         self._entries: Iterator[Entry] = iter(())
-        self._ahead: Entry | None = None
+        self._peeked: Entry | None = None
 
     def peek(self) -> Entry | None:
         """Return the next durable entry, None when there is none yet."""
         journal = self.partition.journal
-        while self._ahead is None:
+        while self._peeked is None:
             entry = next(self._entries, None)
             if entry is None:
                 start = max(self.next, journal.first_position)
@@ -64,16 +64,16 @@ class _Reading:
                 entry = next(self._entries, None)
                 if entry is None:
                     return None
-            self._ahead = entry
-        return self._ahead if self._ahead.reached <= journal.durable else None
+            self._peeked = entry
+        return self._peeked if self._peeked.reached <= journal.durable else None
 
     def take(self) -> bool:
-        """Move past the next entry; return whether it says something new."""
-        assert self._ahead is not None
-        new = self._ahead.reached > self._reached
-        self._reached = max(self._reached, self._ahead.reached)
-        self.next = self._ahead.position + 1
-        self._ahead = None
+        """Move past the next entry; return whether it reaches further in the log than every entry before it."""
+        assert self._peeked is not None
+        new = self._peeked.reached > self._reached
+        self._reached = max(self._reached, self._peeked.reached)
+        self.next = self._peeked.position + 1
+        self._peeked = None
         return new
 
 
@@ -119,7 +119,7 @@ class Feeder:
         return all(reading.next >= reading.partition.journal.next_position for reading in self._readings)
 
     async def run(self, stopped: Callable[[], bool]) -> None:
-        """Feed until told to stop."""
+        """Feed until `stopped` says so."""
         while not stopped():
             self._more.clear()
             if self._taker.room() > 0 and await self._feed():
@@ -172,11 +172,11 @@ class Feeder:
         if self.idle and newest:
             await self._advance(newest)
 
-    async def _advance(self, at_ms: int) -> None:
+    async def _advance(self, time_ms: int) -> None:
         """Move the events' clock, once dispatch has done what it can at the present time."""
         if self._clock is None:
             return
-        if at_ms > self._clock.now_ms() + STEP_MS:
-            while not self._taker.idle:  # noqa: ASYNC110 many things end business, one asks
+        if time_ms > self._clock.now_ms() + STEP_MS:
+            while not self._taker.idle:  # noqa: ASYNC110 sends end for many reasons: polling is simplest
                 await asyncio.sleep(STEP_WAIT_S)
-        self._clock.reach(at_ms)
+        self._clock.reach(time_ms)

@@ -6,7 +6,7 @@ The windows themselves are `engine.settings.send_windows`. Times are epoch milli
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from engine.dispatch.model import FOR_EVER_MS
+from engine.dispatch.model import FOREVER_MS
 from engine.settings.send_windows import SendWindow, minutes_until_open
 
 _MINUTE_MS = 60_000
@@ -33,14 +33,14 @@ class LocalTime:
         return self.at(now_ms).toordinal()
 
     def opens_ms(self, windows: tuple[SendWindow, ...], now_ms: int) -> int:
-        """Return when a window is open: `now_ms` when one is, FOR_EVER_MS when none ever will be."""
+        """Return when a window is open: `now_ms` when one is, FOREVER_MS when none ever will be."""
         if not windows:
             return now_ms
         local = self.at(now_ms)
         minute = local.hour * 60 + local.minute
         wait = minutes_until_open(windows, local.weekday(), minute)
         if wait is None:
-            return FOR_EVER_MS
+            return FOREVER_MS
         return now_ms if wait == 0 else self._wall_ms(local.date(), minute + wait)
 
     def _wall_ms(self, day: date, minute: int) -> int:

@@ -1,22 +1,22 @@
 """What dispatch handles: a decision to send, and its way to an end.
 
-WAITING ─► FLYING ─► gone      the gateway took it, refused it for good, or nobody knows
+WAITING ─► FLYING ─► GONE      the gateway took it, refused it for good, or nobody knows
    ▲          │
    └─ BACKOFF ◄┘               refused for now, certainly not taken
-PARKED is waiting behind an earlier send to the same subscriber.
+PARKED is waiting for an earlier send to the same subscriber.
+
+A send and the queue of its rule know each other, so both stand here; the order among them is `queue`.
 """
 
+import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from state.decisions import OutcomeState
 
-if TYPE_CHECKING:
-    from engine.dispatch.queue import Lane
-
-FOR_EVER_MS = 1 << 62
+FOREVER_MS = 1 << 62
 
 Places = tuple[int, str, str, int]
 """What an attempt takes of quotas: day, channel, campaign, parts."""
@@ -24,7 +24,11 @@ Places = tuple[int, str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One decision that is to reach somebody. `shelf_life_ms` 0 keeps for ever; `fields` are a desk card's."""
+    """One decision that is to reach a subscriber.
+
+    `append_ms` is when its frame was appended to the log; the shelf life counts from there, because an event may come
+    long after it happened. `shelf_life_ms` 0 keeps forever; `fields` are a desk card's.
+    """
 
     decision_id: str
     subscriber: int
@@ -34,7 +38,7 @@ class Decided:
     offer: str
     text: str
     klass: str
-    at_ms: int
+    append_ms: int
     shelf_life_ms: int
     priority: int
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -42,7 +46,7 @@ class Decided:
     @property
     def expires_ms(self) -> int:
         """When it must not be sent any more."""
-        return self.at_ms + self.shelf_life_ms if self.shelf_life_ms > 0 else FOR_EVER_MS
+        return self.append_ms + self.shelf_life_ms if self.shelf_life_ms > 0 else FOREVER_MS
 
 
 class Phase(IntEnum):
@@ -55,12 +59,28 @@ class Phase(IntEnum):
     GONE = 4
 
 
-class Send:
-    """One decision on its way. `position` is that of the outbox record that holds it whole; `parts` counts the messages
-    on the air that its text needs.
+class RuleKey(NamedTuple):
+    """What the sends of a rule queue have in common."""
 
-    `doubtful`: an attempt may have reached somebody, and another is made only because that does no harm. Such a send is
-    never refunded.
+    channel: str
+    campaign: str
+    rule: str
+
+
+def rule_key_of(what: Decided) -> RuleKey:
+    """Return the key of the rule queue that a decision belongs to."""
+    return RuleKey(what.channel, what.campaign, what.rule)
+
+
+class Send:
+    """One decision on its way.
+
+    `position` is that of the outbox record that holds it whole; `order` is its place among all sends; `parts` counts
+    the messages on the air that its text needs. `due_ms` is when its back-off ends, `day` the local day whose quota its
+    attempt counts against, `refused` the gateways that said another should send it.
+
+    `doubtful`: an attempt may have reached the subscriber, and another is made only because that does no harm. Such a
+    send is never refunded.
     """
 
     __slots__ = (
@@ -69,12 +89,12 @@ class Send:
         "due_ms",
         "expires_ms",
         "gateway",
-        "lane",
         "order",
         "parts",
         "phase",
         "position",
         "refused",
+        "rule_queue",
         "tries",
         "what",
     )
@@ -92,11 +112,29 @@ class Send:
         self.gateway = ""
         self.refused: tuple[str, ...] = ()
         self.doubtful = False
-        self.lane: Lane | None = None
+        self.rule_queue: RuleQueue | None = None
+
+
+class RuleQueue:
+    """The sends of one rule on one channel; those that wait also stand in `heap`, best first."""
+
+    __slots__ = ("heap", "key", "sends")
+
+    def __init__(self, key: RuleKey) -> None:
+        self.key = key
+        self.heap: list[tuple[int, int, int, Send]] = []
+        self.sends: dict[Send, None] = {}
+
+    def head(self) -> tuple[int, int] | None:
+        """Return the rank of the first send that is still waiting."""
+        heap = self.heap
+        while heap and heap[0][3].phase is not Phase.WAITING:
+            heapq.heappop(heap)
+        return heap[0][:2] if heap else None
 
 
 class Report(NamedTuple):
-    """An outcome that the log is to be told."""
+    """An outcome for the log."""
 
     decision_id: str
     subscriber: int
@@ -105,7 +143,7 @@ class Report(NamedTuple):
     error: str
 
 
-class Scope(StrEnum):
+class SwitchScope(StrEnum):
     """What can be paused, resumed and killed."""
 
     RULE = "rule"

@@ -1,12 +1,12 @@
-"""The memory of dispatch: records appended and made durable, and the rule what may be removed of them.
+"""The memory of dispatch: records appended and made durable, and which of them may be removed.
 
 `put` collects records; `flush` appends all that were collected as one JSON array; `commit` makes them durable.
-Everything put before a `flush` is durable when the `commit` after it returns, so a crowd of attempts costs one write.
+Everything put before a `flush` is durable when the `commit` after it returns, so many attempts cost one write.
 
 Positions are those of the arrays, so several records share one. What is still needed lies at or above the position
 that `retain` is given; older arrays may go. What the records mean is `records`, how they are read back is `recovery`.
 
-`FileOutbox` keeps them in files of a data directory; a cluster keeps them in a topic.
+`LocalOutbox` keeps them in files of a data directory; a cluster's `TopicOutbox` in a topic.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class Outbox(Protocol):
         """Let go of it; nothing is written."""
 
 
-class FileOutbox:
+class LocalOutbox:
     """The records of one data directory, in files of `state.segments`.
 
     Args:
@@ -118,7 +118,7 @@ class FileOutbox:
 
     def sync(self) -> None:
         """Make what was flushed durable; for any one thread."""
-        self._unsynced = False
+        self._unsynced = False  # before the sync: a flush that comes while the disk writes is not covered by it
         self._segments.sync()
 
     async def commit(self) -> None:

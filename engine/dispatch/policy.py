@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
+from engine.dispatch.optout import OptOutWords
 from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 
@@ -42,6 +43,8 @@ class Policy:
     """Whether a service message whose outcome is unknown is sent again; a commercial one never is."""
     receipt_keep_ms: int = 72 * 3_600_000
     awaited_max: int = 500_000
+    optout: OptOutWords = field(default_factory=OptOutWords)
+    """Reads what replies ask for."""
 
     @property
     def channel_rates(self) -> Mapping[str, float]:
@@ -70,4 +73,5 @@ def policy_of(config: Config, zone: str, desk_channels: Iterable[str]) -> Policy
         {name: gateway.rate_per_s for name, gateway in config.gateways.items()},
         queue_max=config.dispatch.queue_max,
         in_flight_max=config.dispatch.in_flight_max,
+        optout=OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words),
     )

@@ -1,14 +1,16 @@
 """Receipts, matched to what was sent by gateway and message id.
 
 A receipt may come before the gateway's own answer, on another link, twice, or days later. One that matches nothing is
-kept for ten minutes, in case its answer is still on the way; then it counts as an orphan. One that was matched is
-forgotten, so its double becomes an orphan and changes nothing.
+kept for ten minutes, in case its answer is still on the way; then it counts as an orphan. A message whose receipt came
+is forgotten, so a second copy of the receipt becomes an orphan and changes nothing.
 
 A text of several parts is delivered when all its parts are, undelivered with the first that is not. Waiting for
 receipts ends after `keep_ms` (72 hours), or for the oldest when `awaited_max` are waiting.
 """
 
 from typing import NamedTuple
+
+from cachetools import TTLCache
 
 from connectors.contract import Receipt, ReceiptState
 from engine.dispatch.model import Report
@@ -26,56 +28,77 @@ _STATES = {
 
 
 class Awaited:
-    """A message whose receipts have not all come. `position` is that of the record which says so."""
+    """A message whose receipts have not all come.
 
-    __slots__ = ("at_ms", "decision_id", "gateway", "ids", "position", "subscriber")
+    `accepted_ms` is when the gateway took it; `position` is that of the record which says so.
+    """
+
+    __slots__ = ("accepted_ms", "decision_id", "gateway", "ids", "position", "subscriber")
 
     def __init__(
-        self, decision_id: str, subscriber: int, gateway: str, ids: tuple[str, ...], at_ms: int, position: int
+        self, decision_id: str, subscriber: int, gateway: str, ids: tuple[str, ...], accepted_ms: int, position: int
     ) -> None:
         self.decision_id = decision_id
         self.subscriber = subscriber
         self.gateway = gateway
         self.ids = ids
-        self.at_ms = at_ms
+        self.accepted_ms = accepted_ms
         self.position = position
 
 
 class Matched(NamedTuple):
-    """What a receipt says: `report` None when more parts are to come or it says nothing new."""
+    """What a receipt says; `report` is None when more parts are to come or it says nothing new."""
 
     awaited: Awaited
     report: Report | None
 
 
+class _ParkedReceipts(TTLCache[tuple[str, str], Receipt]):
+    """A cache that counts what it lets go of."""
+
+    dropped = 0
+
+    def expire(self, time: float | None = None) -> list[tuple[tuple[str, str], Receipt]]:
+        gone = super().expire(time)
+        self.dropped += len(gone)
+        return gone
+
+    def popitem(self) -> tuple[tuple[str, str], Receipt]:
+        self.dropped += 1
+        return super().popitem()
+
+
 class Orphans:
-    """Receipts that nobody awaits yet, by gateway and message id; those of one process."""
+    """Receipts that no message awaits yet, by gateway and message id; those of one process.
+
+    Each is kept for `ORPHAN_MS`, the oldest go first when there are more than `ORPHANS_MAX`.
+    """
 
     def __init__(self) -> None:
-        self._parked: dict[tuple[str, str], tuple[int, Receipt]] = {}
-        self.seen = 0
+        self._now_ms = 0
+        self._parked = _ParkedReceipts(ORPHANS_MAX, ORPHAN_MS, timer=lambda: self._now_ms)
+
+    @property
+    def seen(self) -> int:
+        """How many were given up."""
+        return self._parked.dropped
 
     def park(self, receipt: Receipt, now_ms: int) -> None:
         """Keep a receipt for a while; the first of several for a message counts."""
         self.tidy(now_ms)
-        if len(self._parked) >= ORPHANS_MAX:
-            self._parked.pop(next(iter(self._parked)))
-            self.seen += 1
-        self._parked.setdefault((receipt.gateway, receipt.gateway_message_id), (now_ms, receipt))
+        key = (receipt.gateway, receipt.gateway_message_id)
+        if key not in self._parked:
+            self._parked[key] = receipt
 
     def claim(self, gateway: str, message_id: str) -> Receipt | None:
         """Return and forget the receipt of a message that is awaited from now on."""
-        parked = self._parked.pop((gateway, message_id), None)
-        return parked[1] if parked is not None else None
+        key = (gateway, message_id)
+        return self._parked.pop(key) if key in self._parked else None
 
     def tidy(self, now_ms: int) -> None:
         """Let go of what has waited long enough."""
-        while self._parked:
-            key, (at_ms, _) = next(iter(self._parked.items()))
-            if now_ms - at_ms < ORPHAN_MS:
-                break
-            del self._parked[key]
-            self.seen += 1
+        self._now_ms = max(self._now_ms, now_ms)
+        self._parked.expire()
 
 
 class Receipts:
@@ -85,7 +108,9 @@ class Receipts:
         self._keep_ms = keep_ms
         self._awaited_max = awaited_max
         self._orphans = orphans or Orphans()
-        self._awaited: dict[str, Awaited] = {}  # by decision; in the order of positions
+        # By decision, in the order of positions, because compaction rewrites the first one first. A plain dict and no
+        # cache: each message also stands in `_by_id`, once a part, and must leave both.
+        self._awaited: dict[str, Awaited] = {}
         self._by_id: dict[tuple[str, str], Awaited] = {}
         self.given_up = 0
 
@@ -94,11 +119,11 @@ class Receipts:
 
     @property
     def orphans_seen(self) -> int:
-        """Receipts that were given up because nobody came to await them."""
+        """Receipts that were given up because no message came to await them."""
         return self._orphans.seen
 
     def awaits(self, receipt: Receipt) -> bool:
-        """Tell whether a receipt is for a message of ours."""
+        """Return whether a receipt is for a message of ours."""
         return (receipt.gateway, receipt.gateway_message_id) in self._by_id
 
     def expect(self, awaited: Awaited) -> list[Receipt]:
@@ -115,7 +140,7 @@ class Receipts:
         return [one for one in early if one is not None]
 
     def match(self, receipt: Receipt, now_ms: int) -> Matched | None:
-        """Return whose receipt it is; None when nobody's yet."""
+        """Return which message a receipt belongs to; None when no message awaits it yet."""
         key = (receipt.gateway, receipt.gateway_message_id)
         awaited = self._by_id.get(key)
         if awaited is None:
@@ -152,7 +177,7 @@ class Receipts:
         self._orphans.tidy(now_ms)
         while self._awaited:
             oldest = next(iter(self._awaited.values()))
-            if now_ms - oldest.at_ms < self._keep_ms:
+            if now_ms - oldest.accepted_ms < self._keep_ms:
                 break
             self.given_up += 1
             self.forget(oldest)
@@ -162,6 +187,6 @@ class Receipts:
         return next(iter(self._awaited.values()), None)
 
     def moved(self, awaited: Awaited, position: int) -> None:
-        """Take note that a message was written again, at `position`."""
+        """Move a message to the end: compaction has written it again, at `position`."""
         awaited.position = position
         self._awaited[awaited.decision_id] = self._awaited.pop(awaited.decision_id)

@@ -4,16 +4,17 @@
     kept      the same again with its tries, written when the outbox is compacted
     attempt   it is about to be written to a gateway; durable before it is
     waits     that attempt is to be made again; it certainly reached nobody, or twice does no harm
-    outcome   its end, to be told to the log; with the ids under which receipts will come
+    outcome   its end, for the log; with the ids under which receipts will come
     awaits    an accepted message whose receipts have not come yet, written when the outbox is compacted
     part      a receipt for one part of several
-    receipt   the network's last word, to be told to the log
-    told      the log has these outcomes
+    receipt   the network's last word, for the log
+    reported  the log has these outcomes
     switch    operations paused, killed or resumed something
     cursors   how far the caller had read when the decisions before this record were taken over
     base      counters, switches, cursors and what was seen, replacing everything said before
 
-The first element is a letter, the order of the others stands here and nowhere else. Reading them is `recovery`.
+The first element is a letter; `recovery` reads the others in the order in which the functions here write them. The
+letters and the order are what outboxes on disk and in topics hold: they never change, new ones are added.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,7 @@ from engine.dispatch.model import Decided, Places, Report, Send
 Record = list[Any]
 
 QUEUED, KEPT, ATTEMPT, WAITS, OUTCOME, AWAITS = "q", "k", "a", "w", "o", "i"
-PART, RECEIPT, TOLD, SWITCH, CURSORS, BASE = "p", "d", "t", "s", "c", "b"
+PART, RECEIPT, REPORTED, SWITCH, CURSORS, BASE = "p", "d", "t", "s", "c", "b"
 
 
 def _whole(what: Decided) -> Record:
@@ -37,7 +38,7 @@ def _whole(what: Decided) -> Record:
         what.offer,
         what.text,
         what.klass,
-        what.at_ms,
+        what.append_ms,
         what.shelf_life_ms,
         what.priority,
         dict(what.fields),
@@ -74,15 +75,15 @@ def waits(send: Send) -> Record:
     return [*head, list(send.refused), send.doubtful]
 
 
-def outcome(report: Report, given_back: Places | None, ids: tuple[str, ...], at_ms: int) -> Record:
+def outcome(report: Report, given_back: Places | None, ids: tuple[str, ...], ended_ms: int) -> Record:
     """Return the record of an end; `given_back` are the places of an attempt that reached nobody."""
     head = [OUTCOME, report.decision_id, report.subscriber, int(report.state), report.gateway, report.error]
-    return [*head, list(given_back or ()), list(ids), at_ms]
+    return [*head, list(given_back or ()), list(ids), ended_ms]
 
 
-def awaits(decision_id: str, subscriber: int, gateway: str, ids: Iterable[str], at_ms: int) -> Record:
+def awaits(decision_id: str, subscriber: int, gateway: str, ids: Iterable[str], accepted_ms: int) -> Record:
     """Return the record of a message whose receipts have not come."""
-    return [AWAITS, decision_id, subscriber, gateway, list(ids), at_ms]
+    return [AWAITS, decision_id, subscriber, gateway, list(ids), accepted_ms]
 
 
 def part(gateway: str, message_id: str) -> Record:
@@ -96,9 +97,9 @@ def receipt(report: Report, ids: Iterable[str]) -> Record:
     return [*head, list(ids)]
 
 
-def told(reports: Iterable[Report]) -> Record:
+def reported(reports: Iterable[Report]) -> Record:
     """Return the record of outcomes that the log has."""
-    return [TOLD, [[report.decision_id, int(report.state)] for report in reports]]
+    return [REPORTED, [[report.decision_id, int(report.state)] for report in reports]]
 
 
 def switch(scope: str, name: str, action: str) -> Record:

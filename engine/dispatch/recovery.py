@@ -1,15 +1,16 @@
 """Dispatch after a restart: the outbox read back, and what compaction must keep of it.
 
-`recover` applies every record, in order, to an empty `Core`. What then waits waits again; an attempt without an outcome
-has one now: UNKNOWN. Outcomes that the log was not told are told again; the decider takes each once.
+`recover` applies every record, in order, to an empty `DispatchCore`. Sends without an attempt wait again; an attempt
+without an outcome has one now: UNKNOWN. Outcomes that the log may not have are reported again; the decider takes each
+once.
 
-`Compaction` keeps the outbox short: it writes again, a few at a time, what stands before a mark and is still alive, and
-then lets go of the files before it. No pause, however much is waiting.
+`Compaction` keeps the outbox short: it writes again, a few at a time, the live records before a mark, and then lets go
+of the files before the mark. No pause, however much is waiting.
 """
 
 from engine.dispatch import records
-from engine.dispatch.core import Core
-from engine.dispatch.model import Decided, Report
+from engine.dispatch.core import DispatchCore
+from engine.dispatch.model import Action, Decided, Phase, Report, SwitchScope
 from engine.dispatch.receipts import Awaited
 from engine.dispatch.records import Record
 from state.decisions import OutcomeState
@@ -18,7 +19,7 @@ _REWRITTEN_PER_STEP = 500
 
 
 class _Alive:
-    """A send as far as the records tell."""
+    """A send, as far as the records that were read describe it."""
 
     __slots__ = ("day", "doubtful", "due_ms", "gateway", "order", "position", "refused", "tries", "what")
 
@@ -32,12 +33,13 @@ class _Alive:
         self.doubtful = False
 
 
-def recover(core: Core, now_ms: int) -> None:
+def recover(core: DispatchCore, now_ms: int) -> None:
     """Bring `core`, which is new, to where its outbox ends."""
-    reader = _Reader(core)
+    replay = _Replay(core)
     for position, record in core.outbox.read():
-        reader.apply(position, record)
-    for alive in sorted(reader.alive.values(), key=lambda one: one.order):
+        replay.apply(position, record)
+    # By order, so that the sends to a subscriber queue as they did; compaction may have written them in another one.
+    for alive in sorted(replay.alive.values(), key=lambda one: one.order):
         send = core.enqueue(alive.what, core.parts_of(alive.what), alive.order, alive.position)
         send.tries, send.refused, send.day = alive.tries, alive.refused, alive.day
         send.doubtful = alive.doubtful
@@ -46,14 +48,15 @@ def recover(core: Core, now_ms: int) -> None:
             core.unknown(send, "RESTART", now_ms)
         elif alive.due_ms > now_ms:
             core.queue.back_off(send, alive.due_ms)
-    core.sends = {decision_id: core.sends[decision_id] for decision_id in reader.alive if decision_id in core.sends}
+    # By position again, as compaction takes them: `enqueue` has put them in by order.
+    core.sends = {decision_id: core.sends[decision_id] for decision_id in replay.alive if decision_id in core.sends}
     core.restored()
 
 
-class _Reader:
+class _Replay:
     """Applies records to a core, one at a time."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: DispatchCore) -> None:
         self.core = core
         self.alive: dict[str, _Alive] = {}
         self._apply = {
@@ -65,7 +68,7 @@ class _Reader:
             records.AWAITS: self._awaits,
             records.PART: self._part,
             records.RECEIPT: self._receipt,
-            records.TOLD: self._told,
+            records.REPORTED: self._reported,
             records.SWITCH: self._switch,
             records.CURSORS: self._cursors,
             records.BASE: self._base,
@@ -103,19 +106,19 @@ class _Reader:
             alive.doubtful = doubtful
 
     def _outcome(self, position: int, record: Record) -> None:
-        report, (given_back, ids, at_ms) = _report(record), record[6:]
+        report, (given_back, ids, ended_ms) = _report(record), record[6:]
         self.core.seen.mark(report.decision_id)
         if given_back:
             self.core.quotas.give_back(*given_back)
         self.alive.pop(report.decision_id, None)
         self.core.unreported[report.decision_id, report.state] = (report, position)
         if ids:
-            awaited = Awaited(report.decision_id, report.subscriber, report.gateway, tuple(ids), at_ms, position)
+            awaited = Awaited(report.decision_id, report.subscriber, report.gateway, tuple(ids), ended_ms, position)
             self.core.receipts.expect(awaited)
 
     def _awaits(self, position: int, record: Record) -> None:
-        decision_id, subscriber, gateway, ids, at_ms = record[1:]
-        self.core.receipts.expect(Awaited(decision_id, subscriber, gateway, tuple(ids), at_ms, position))
+        decision_id, subscriber, gateway, ids, accepted_ms = record[1:]
+        self.core.receipts.expect(Awaited(decision_id, subscriber, gateway, tuple(ids), accepted_ms, position))
 
     def _part(self, _: int, record: Record) -> None:
         self.core.receipts.part_came(record[1], record[2])
@@ -127,15 +130,12 @@ class _Reader:
             self.core.receipts.forget(awaited)
         self.core.unreported[report.decision_id, report.state] = (report, position)
 
-    def _told(self, _: int, record: Record) -> None:
+    def _reported(self, _: int, record: Record) -> None:
         for decision_id, state in record[1]:
             self.core.unreported.pop((decision_id, OutcomeState(state)), None)
 
     def _switch(self, _: int, record: Record) -> None:
-        self.core.switches.restore(
-            [one for one in self.core.switches.thrown() if one[:2] != (record[1], record[2])]
-            + ([(record[1], record[2], record[3])] if record[3] != "resume" else [])
-        )
+        self.core.switches.set(SwitchScope(record[1]), record[2], Action(record[3]))
 
     def _cursors(self, _: int, record: Record) -> None:
         self.core.cursors.update(record[1])
@@ -155,14 +155,14 @@ def _report(record: Record) -> Report:
 class Compaction:
     """Lets the outbox forget: `step` now and then, between two flushes."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: DispatchCore) -> None:
         self._core = core
         self._mark = -1
         self._rewritten = -1
         self._cut_bytes = 0
 
     def step(self) -> None:
-        """Write a few living things again, or begin, or end with letting old files go."""
+        """Write a few live records again, or begin, or end by letting old files go."""
         outbox = self._core.outbox
         if self._mark < 0:
             if outbox.kept_bytes > self._cut_bytes + 2 * outbox.segment_bytes:
@@ -174,8 +174,8 @@ class Compaction:
     def _begin(self) -> None:
         core = self._core
         self._mark = core.outbox.position
-        thrown = [list(one) for one in core.switches.thrown()]
-        self._rewritten = core.outbox.put(records.base(core.quotas.counted(), thrown, core.cursors, core.seen.plain()))
+        active = [list(one) for one in core.switches.active()]
+        self._rewritten = core.outbox.put(records.base(core.quotas.counted(), active, core.cursors, core.seen.plain()))
 
     def _rewrite(self) -> bool:
         """Write again what stands before the mark; return whether there may be more."""
@@ -184,12 +184,12 @@ class Compaction:
             send = next(iter(core.sends.values()), None)
             awaited = core.receipts.oldest()
             if send is not None and send.position < self._mark:
-                flying = core.is_flying(send)
+                flying = send.phase is Phase.FLYING
                 send.position = self._rewritten = core.outbox.put(records.kept(send, flying=flying))
                 core.sends[send.what.decision_id] = core.sends.pop(send.what.decision_id)
             elif awaited is not None and awaited.position < self._mark:
                 head = (awaited.decision_id, awaited.subscriber, awaited.gateway)
-                self._rewritten = core.outbox.put(records.awaits(*head, awaited.ids, awaited.at_ms))
+                self._rewritten = core.outbox.put(records.awaits(*head, awaited.ids, awaited.accepted_ms))
                 core.receipts.moved(awaited, self._rewritten)
             else:
                 return False

@@ -1,8 +1,8 @@
 """Which decisions were taken over already, so that one offered twice is sent once.
 
 Decisions of a partition come in the order of the log, so everything below the highest position was seen, and at that
-position those that are remembered by name. After a crash the journal is read again from the last durable cursor; what
-was seen is rebuilt from the outbox.
+position those whose row and rule are remembered. Only one position a partition is remembered, so nothing needs a bound.
+After a crash the journal is read again from the last durable cursor; what was seen is rebuilt from the outbox.
 """
 
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from state.decisions import parse_decision_id
 
 
-class Seen:
+class SeenDecisions:
     """The highest position of each partition, and the decisions at it."""
 
     def __init__(self) -> None:
         self._highest: dict[int, tuple[int, set[tuple[int, int]]]] = {}
 
     def mark(self, decision_id: str) -> bool:
-        """Take note of a decision; return whether it is new."""
+        """Remember a decision; return whether it is new."""
         partition, position, row, rule = parse_decision_id(decision_id)
         highest, here = self._highest.get(partition, (-1, set()))
         if position < highest:

@@ -1,4 +1,4 @@
-"""What the dispatchers of one process have in common, where there are several: a cluster has one a partition."""
+"""What the dispatchers of one process have in common, where there are several: in a cluster, one a partition."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from engine.dispatch.receipts import Orphans
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Doors by name, opened and closed by who shares them; the process's part of the rates; receipts of nobody."""
+    """Doors by name, opened and closed by their owner; the process's part of the rates; receipts without a message."""
 
     doors: Mapping[str, Door]
     rates: Rates

@@ -15,7 +15,7 @@ from state.decisions import DecisionBatch, Outcome, decision_id
 
 
 def decided_of(partition: int, batch: DecisionBatch, book: Book, texts: Texts) -> Iterator[Decided]:
-    """Yield what dispatch is to send of a frame's records, in order."""
+    """Yield the decisions among a frame's records, with their texts, in order."""
     for index in (batch.outcome == Outcome.DECIDED).nonzero()[0].tolist():
         rule = book.by_stable_id[int(batch.rule[index])]
         channel = book.channels_by_id[int(batch.channel[index])].name
@@ -42,7 +42,7 @@ def _decided(
         offer=rule.offer or "",
         text=text.render(facts, zone) if text is not None else reason,
         klass=rule.klass,
-        at_ms=batch.append_ms,
+        append_ms=batch.append_ms,
         shelf_life_ms=rule.shelf_life_ms,
         priority=rule.priority,
         fields={

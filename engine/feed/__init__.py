@@ -1,4 +1,4 @@
-"""A seeded operator's day: who the subscribers are, what they do, and how their events reach us.
+"""A seeded operator's day: its subscribers, what they do, and how their events reach us.
 
 Read in this order: `places` (cities, cells, handsets: plain tables), `population` (one column per trait of the
 subscribers), `day` (columns of events in time order), `lines` (columns to NDJSON), `faults` (late, doubled and broken

@@ -1,7 +1,7 @@
 """What the subscribers do in a day: events in time order, as columns, a chunk at a time.
 
 1. Times follow the day's curve: event i of n is drawn inside the i-th slice of the curve, so times come out in order.
-2. Kinds of event are drawn by their shares; who acts is skewed, a few act much more than most.
+2. Kinds of event are drawn by their shares; subscribers are drawn with a skew, a few act much more than most.
 3. Each kind fills its own columns from where the subscriber is, what they carry, and chance.
 
 A chunk depends on (seed, chunk number) and the sizes only, so chunks may be made in any order, or again.
@@ -225,7 +225,7 @@ def _charge(draw: Draw, who: Column) -> Filled:
 
 
 def _handset(draw: Draw, who: Column) -> Filled:
-    """Sightings of a handset on attach; who has just changed theirs is seen more often."""
+    """Sightings of a handset on attach; subscribers that have just changed theirs are seen more often."""
     n = len(who)
     changers = np.flatnonzero(draw.people.change_at >= 0)
     if len(changers):
@@ -277,6 +277,6 @@ FILL: dict[str, Callable[[Draw, Column], Filled]] = {
 }
 
 
-def local_text(at_ms: int) -> str:
+def local_text(time_ms: int) -> str:
     """Write a time in the operator's zone, for people."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZONE).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(time_ms / 1000, UTC).astimezone(ZONE).isoformat(timespec="seconds")

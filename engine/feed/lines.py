@@ -54,7 +54,7 @@ def chunk_lines(chunk: Chunk) -> list[str]:
 
 
 def profile_lines(plan: DayPlan, people: Population) -> Iterator[list[str]]:
-    """Yield, some at a time, a line for every subscriber and one more for those who want no advertising."""
+    """Yield, some at a time, a line for every subscriber and one more for those that want no advertising."""
     at_ms = plan.start_ms if plan.live_rate > 0 else plan.midnight_ms
     time = f"{seconds_texts(np.array([at_ms]))[0]}+08:00"
     held = [",".join(f'"{name}"' for bit, name in enumerate(SERVICES) if mask >> bit & 1) for mask in range(512)]

@@ -19,35 +19,44 @@ from connectors.sources.dead_letter import DeadLetter
 from engine.book.compiled import Compile, CompiledBook, compile_texts
 from engine.book.loader import LoaderError
 from engine.book.shelf import BookShelf
+from engine.flow.committer import commit
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.dead_letters import DeadLetters
-from engine.flow.partition import Appended, Item, Partition
-from engine.flow.pipeline import commit
+from engine.flow.fold import Appended, FoldLimits, FoldParts, limits_of
+from engine.flow.partition import Item, Partition
 from engine.flow.tickets import Ticket
 from engine.metrics import Metrics
 from engine.settings.config import Config
 from rules.diagnostics import BookErrors
 from rules.load import read_folder, version_of
 from rules.model import Book
-from state.columns import Table
-from state.contacts import Contacts
-from state.dedupe import Dedupe
 from state.disk import Disk, RealDisk
-from state.flusher import Flusher
 from state.frame import FrameKind
 from state.journal import Journal
 from state.log import Log
 from state.store import RocksStore, Store
 from state.strings import Strings
 
-SLACK_SLOTS = 1 << 17
-"""Slots beyond the memory bound, for the new subscribers of one frame."""
 RETAIN_EVERY_S = 30.0
 HOUR_MS = 3_600_000
 
 log = logging.getLogger("opportune.core")
 
 Listener = Callable[[Partition, Sequence[Appended]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The bounds of an engine's state and the lengths of its files; `sizes_of` reads them from the settings."""
+
+    fold: FoldLimits
+    log_segment_bytes: int
+    journal_segment_bytes: int
+
+
+def sizes_of(config: Config) -> Sizes:
+    """Return the sizes that the settings ask for."""
+    return Sizes(limits_of(config), config.log.segment_bytes, config.log.segment_bytes)
 
 
 @dataclass(slots=True)
@@ -97,10 +106,13 @@ def activation(payload: bytes) -> Item:
 
 
 class Core:
-    """Everything durable of one engine; see the module."""
+    """Everything durable of one engine; see the module. `sizes` are the settings' where none are given."""
 
-    def __init__(self, config: Config, datadir: DataDir, store: Store, disk: Disk, compile_: Compile) -> None:
+    def __init__(
+        self, config: Config, datadir: DataDir, store: Store, disk: Disk, compile_: Compile, sizes: Sizes | None = None
+    ) -> None:
         self.config = config
+        self.sizes = sizes or sizes_of(config)
         self.datadir = datadir
         self.store = store
         self.disk = disk
@@ -117,30 +129,11 @@ class Core:
         self.dead_letters: DeadLetters
 
     def _partition(self, number: int) -> Partition:
-        config = self.config
-        memory = -(-config.state.memory_subscribers // config.data.partitions)
-        table = Table(memory + max(SLACK_SLOTS, 2 * config.limits.batch_events_max))
-        contacts = Contacts(table.capacity, config.state.contacts_max)
+        sizes, datadir = self.sizes, self.datadir
         return Partition(
-            number,
-            Log(self.datadir.log(number), self.disk, segment_bytes=config.log.segment_bytes),
-            Journal(self.datadir.journal(number), self.disk, segment_bytes=config.log.segment_bytes),
-            table,
-            contacts,
-            lambda snapshot: Flusher(
-                number,
-                table,
-                contacts,
-                self.store,
-                snapshot,
-                recovery_target_s=config.state.recovery_target_s,
-                before_redo_moves=self.strings.sync,
-            ),
-            Dedupe(config.state.dedupe_window_s * 1000, config.state.dedupe_ids_max),
-            self.shelf.get,
-            memory_subscribers=memory,
-            batch_rows_max=config.limits.batch_events_max,
-            events_clock=config.data.clock == "events",
+            FoldParts(number, sizes.fold, self.store, self.shelf.get, self.strings.sync),
+            Log(datadir.log(number), self.disk, segment_bytes=sizes.log_segment_bytes),
+            Journal(datadir.journal(number), self.disk, segment_bytes=sizes.journal_segment_bytes),
         )
 
     def recover(self) -> None:
@@ -177,9 +170,9 @@ class Core:
     def first_book(self, check: Callable[[Book], None] = lambda _: None) -> Book:
         """Load the configured book as the successor of the active one; write its activation where it is new.
 
-        Called after `recover` and before the pipeline starts. `check` may refuse a book before the log hears of it.
-        Where the folder cannot be read or used and no book is active, what was raised; with an active one that one
-        serves, and `book_fault` says why.
+        Called after `recover` and before the pipeline starts. `check` may refuse a book before the log has it.
+        Where the folder cannot be read or used, an active book keeps serving and `book_fault` says why; without one,
+        the fault is raised.
         """
         active = self.active
         try:
@@ -195,18 +188,18 @@ class Core:
             log.error("the book is not used, the one in the log keeps serving:\n%s", fault)
             compiled = active
         check(compiled.book)
-        self.take_up(compiled, int(time.time() * 1000))
+        self.activate(compiled, int(time.time() * 1000))
         return compiled.book
 
-    def take_up(self, compiled: CompiledBook, now_ms: int) -> None:
+    def activate(self, compiled: CompiledBook, now_ms: int) -> None:
         """Write the activation of a book in every partition where another one is active.
 
         A crash may have come when some partitions had it and others not yet, so each is asked.
         """
-        behind = [partition for partition in self.partitions if partition.book_version != compiled.book.version]
-        if behind:
+        others = [partition for partition in self.partitions if partition.book_version != compiled.book.version]
+        if others:
             payload = self.put_book(compiled)
-            for partition in behind:
+            for partition in others:
                 appended = list(partition.process([activation(payload)], now_ms))
                 commit(partition, appended)
 
@@ -220,7 +213,7 @@ class Core:
         self.shelf.put(compiled)
         return orjson.dumps({"version": compiled.book.version})
 
-    # ---- observing the pipeline (`engine.flow.pipeline.Observer`)
+    # ---- observing the pipeline (`engine.flow.observer.Observer`)
 
     def decoded(self, chunk: Chunk, decoded: Decoded) -> None:
         """Keep the texts a chunk brought, before its frame can be durable; count."""

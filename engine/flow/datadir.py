@@ -1,11 +1,11 @@
-"""The data directory: what lies where, who holds it, and what may never change in it.
+"""The data directory: what lies where, which process holds it, and what may never change in it.
 
     opportune.json   partitions and contacts_max, fixed at the first start
     lock             held by the process that runs the engine
     log/P, journal/P log and journal of partition P
     pages            the store of pages and sleeping subscribers
     books            every rule book that was active
-    strings          texts behind hashes
+    strings          texts by their hashes
     dead             dead letters;  replay  lines put back by `opportune dead replay`
     outbox           what dispatch has tried and how it ended
     http.json        address and name of the engine that runs here, while it does
@@ -44,7 +44,7 @@ class DataDir:
         self._lock: Lock | None = None
 
     def hold(self) -> None:
-        """Create the directory where missing and take its lock; LockedError names who has it."""
+        """Create the directory where missing and take its lock; LockedError names the process that has it."""
         self.disk.make_folder(self.root)
         self._lock = self.disk.lock(self.root / "lock")
 

@@ -1,4 +1,4 @@
-"""The dead-letter log: lines that are no events, kept with their reason until somebody has looked at them.
+"""The dead-letter log: lines that are no events, stored with their reason until somebody has looked at them.
 
 Letters of a source with positions are written before the frame that moves its position past them. After a crash between
 the two the lines are read again; a letter whose place (key and offset) stands in the log already is not written twice,
@@ -30,7 +30,7 @@ LETTERS_A_RECORD = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredLetter:
     """A letter in the log: its number, for `replay`, and whether it was replayed."""
 
     number: str
@@ -55,9 +55,9 @@ class DeadLetters:
         self._reached = {key: furthest(position) for key, position in positions.items()}
         self._lock = threading.Lock()
         self._known = {
-            (kept.letter.key, kept.letter.offset)
-            for kept in _letters(self._segments, 0, frozenset())
-            if kept.letter.key and kept.letter.offset >= self._reached.get(kept.letter.key, 0)
+            (stored.letter.key, stored.letter.offset)
+            for stored in _letters(self._segments, 0, frozenset())
+            if stored.letter.key and stored.letter.offset >= self._reached.get(stored.letter.key, 0)
         }
 
     def write(self, letters: Sequence[DeadLetter]) -> int:
@@ -94,14 +94,14 @@ class DeadLetters:
         return True
 
 
-def read_letters(folder: Path, disk: Disk, *, also_replayed: bool = False) -> Iterator[Kept]:
+def read_letters(folder: Path, disk: Disk, *, also_replayed: bool = False) -> Iterator[StoredLetter]:
     """Yield the letters of a data directory, oldest first, beside a running engine or without one."""
     segments = Segments(folder, disk, read_only=True)
     try:
         replayed = frozenset(_replayed(segments))
-        for kept in _letters(segments, segments.first_position, replayed):
-            if also_replayed or not kept.replayed:
-                yield kept
+        for stored in _letters(segments, segments.first_position, replayed):
+            if also_replayed or not stored.replayed:
+                yield stored
     finally:
         segments.close()
 
@@ -112,10 +112,10 @@ def _replayed(segments: Segments) -> Iterator[str]:
             yield from orjson.loads(record.payload)["replayed"]
 
 
-def _letters(segments: Segments, start: int, replayed: frozenset[str]) -> Iterator[Kept]:
+def _letters(segments: Segments, start: int, replayed: frozenset[str]) -> Iterator[StoredLetter]:
     for record in segments.read(max(start, segments.first_position)):
         if bytes(record.payload[: len(MARK)]) == MARK:
             continue
         for index, line in enumerate(bytes(record.payload).split(b"\n")):
             number = f"{record.position}.{index}"
-            yield Kept(number, from_json(line), number in replayed)
+            yield StoredLetter(number, from_json(line), number in replayed)

@@ -12,7 +12,7 @@ It sees no clock, no random source, no network: its inputs are the frame, its po
 one starts empty, a dropped one is freed; contacts are kept by stable ids.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,7 @@ class Decider:
         }
 
     def restore(self, snapshot: Snapshot, books: Callable[[str], CompiledBook]) -> None:
-        """Take up what `snapshot` returned, before the log is folded again from there."""
+        """Restore what `snapshot` returned, before the log is folded again from there."""
         self.paused = {(kind, name) for kind, name in snapshot["paused"]}
         if snapshot["book"] is not None:
             self._adopt(books(snapshot["book"]), dict(snapshot["born"]))
@@ -101,25 +101,9 @@ class Decider:
         if self.compiled is not None:
             self._paused = paused_arrays(self.compiled.book, self.paused)
 
-    def attributes(self, slot: int, at_ms: int) -> dict[str, int]:
-        """Return the cells of one subscriber's known attributes, by name; changes nothing."""
-        found: dict[str, int] = {}
-        if self.compiled is None:
-            return found
-        one, none = np.zeros(1, np.int32), np.zeros(1, np.uint8)
-        times, cells, out, known = (
-            np.array([at_ms]),
-            np.zeros(1, np.int64),
-            np.zeros(1, np.int64),
-            np.zeros(1, np.uint8),
-        )
-        slots = np.array([slot], np.int32)
-        for feature, plan, arrays in zip(self.compiled.book.features, self.compiled.plans, self._arrays, strict=True):
-            if feature.attribute:
-                fold(plan.spec, arrays, slots, one, none, times, cells, out, known)
-                if known[0]:
-                    found[feature.name] = int(out[0])
-        return found
+    def attributes(self, slot: int, clock_ms: int) -> dict[str, int]:
+        """Return the cells of one subscriber's known attributes at `clock_ms`, by name; changes nothing."""
+        return _attributes(self.compiled, self._arrays, slot, clock_ms) if self.compiled is not None else {}
 
     def redo_done(self) -> None:
         """Free the columns that only earlier books used."""
@@ -301,6 +285,22 @@ class Decider:
         if feature < 0:
             return np.zeros(n, np.int64)
         return self._outs[feature, :n] * self._known[feature, :n]
+
+
+def _attributes(
+    compiled: CompiledBook, arrays: Sequence[list[NDArray[Any]]], slot: int, clock_ms: int
+) -> dict[str, int]:
+    """Fold one row that updates nothing, and return what each attribute reads for it."""
+    found: dict[str, int] = {}
+    slots, clocks = np.array([slot], np.int32), np.array([clock_ms])
+    updates, zeros = np.zeros(1, np.uint8), np.zeros(1, np.int64)
+    out, known = np.zeros(1, np.int64), np.zeros(1, np.uint8)
+    for feature, plan, columns in zip(compiled.book.features, compiled.plans, arrays, strict=True):
+        if feature.attribute:
+            fold(plan.spec, columns, slots, np.zeros(1, np.int32), updates, clocks, zeros, out, known)
+            if known[0]:
+                found[feature.name] = int(out[0])
+    return found
 
 
 def _read_by(plan: FeaturePlan, types: int) -> tuple[int, int, int, int, int]:

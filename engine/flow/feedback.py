@@ -1,7 +1,7 @@
-"""What comes back from the doors, written into the log as events: outcomes, visits, answers, list changes.
+"""What comes back from gateways and desk, written into the log as events: outcomes, visits, answers, list changes.
 
-Everything that can change a decision must be in the log, so the doors wait for these calls before they go on. The rows
-are built under the schema of the active book; built-in event types are the same in every book.
+Everything that can change a decision must be in the log, so gateways and desk wait for these calls before they go on.
+The rows are built under the schema of the active book; built-in event types are the same in every book.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class Appender(Protocol):
         """Append rows to the log of their subscribers' partitions."""
 
 
-class LogAppender:
+class LocalAppender:
     """Appends through the pipeline, and keeps the texts of the rows."""
 
     def __init__(self, pipeline: Pipeline, schema: Callable[[], Schema], strings: Strings) -> None:
@@ -45,7 +45,7 @@ class Feedback:
     Args:
         appender: the log.
         now_ms: wall clock, for the time of the event; the decider only ever sees it as a value in the log.
-        count: told of every outcome's state and error, for metrics.
+        count: called with every outcome's state and error, for metrics.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Feedback:
     async def outcome(
         self, decision_id: str, subscriber: int, state: OutcomeState, gateway: str, error: str = ""
     ) -> None:
-        """Say what became of a decision; returns when it is durable."""
+        """Record what became of a decision; returns when it is durable."""
         await self.outcomes([(decision_id, subscriber, state, gateway, error)])
 
-    async def outcomes(self, said: Sequence[tuple[str, int, OutcomeState, str, str]]) -> None:
-        """Say what became of several decisions: (decision id, subscriber, state, gateway, error) each."""
+    async def outcomes(self, ended: Sequence[tuple[str, int, OutcomeState, str, str]]) -> None:
+        """Record what became of several decisions: (decision id, subscriber, state, gateway, error) each."""
         at_ms = self._now_ms()
         rows = []
-        for decision_id, subscriber, state, gateway, error in said:
+        for decision_id, subscriber, state, gateway, error in ended:
             partition, position, row, rule = parse_decision_id(decision_id)
             values: Values = {
                 "partition": partition,
@@ -79,16 +79,16 @@ class Feedback:
             rows.append(Row("outcome", subscriber, at_ms, values))
         await self._appender.append(rows)
         if self._count is not None:
-            for _, _, state, _, error in said:
+            for _, _, state, _, error in ended:
                 self._count(state, error)
 
     async def visit(self, subscriber: int, terminal: str, visit: str, *, opened: bool, cause: str = "") -> None:
-        """Say that a subscriber came to, or left, a terminal."""
+        """Record that a subscriber came to, or left, a terminal."""
         values: Values = {"terminal": terminal, "visit": visit, "open": opened, "cause": cause}
         await self._appender.append([Row("visit", subscriber, self._now_ms(), values)])
 
     async def answer(self, decision_id: str, subscriber: int, card: str, answer: str, note: str = "") -> None:
-        """Say how a clerk's customer answered a card."""
+        """Record how a clerk's customer answered a card."""
         partition, position, row, rule = parse_decision_id(decision_id)
         values: Values = {
             "partition": partition,

@@ -1,19 +1,19 @@
-"""Visits and answers that the log was told twice: the desk tells each at least once, a partition folds it once.
+"""Visits and answers that stand in the log twice: the desk reports each at least once, a partition folds it once.
 
-A desk that loses the log's reply, or its own process, tells again, perhaps from another worker. The visit's id and the
-decision's id name the doubles. A visit's row is a repetition when the last one of that visit said the same, at most
+A desk that loses the log's reply, or its own process, reports again, perhaps from another worker. The visit's id and
+the decision's id name the doubles. A visit's row is a repetition when the last one of that visit said the same, at most
 `VISIT_MS_MAX` of event time before: one that moves to another counter and back opens there again. An answer's row is a
 repetition when the decision was answered before. What has no visit's name or no decision is taken as it comes.
 
-Remembered are the last `KEPT_MAX` of each, in the order in which they were told: a broker that is away holds up all of
-them alike. Like the positions of sources this belongs to the partition, and is in its snapshot.
+Remembered are the last `KEPT_MAX` of each, in the order of the log: a broker that is away holds up all of them alike.
+Like the positions of sources this belongs to the partition, and is in its snapshot.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from cachetools import FIFOCache
 
 from rules.gates.desk import VISIT_MS_MAX
 from state.batch import Batch
@@ -23,16 +23,16 @@ KEPT_MAX = 1_024
 
 
 class Repeats:
-    """What a partition was told of visits and answers lately."""
+    """The visits and answers that a partition folded last."""
 
     def __init__(self) -> None:
-        self._visits: OrderedDict[tuple[int, int], tuple[int, bool, int]] = OrderedDict()
-        self._answers: OrderedDict[tuple[int, ...], None] = OrderedDict()
+        self._visits: FIFOCache[tuple[int, int], tuple[int, bool, int]] = FIFOCache(KEPT_MAX)
+        self._answers: FIFOCache[tuple[int, ...], None] = FIFOCache(KEPT_MAX)
 
     def rows(self, batch: Batch) -> list[int]:
-        """Return the rows of a frame that repeat what was told before; takes note of all others."""
-        told = np.flatnonzero((batch.type == VISIT) | (batch.type == ANSWER)).tolist()
-        return [row for row in told if (self._visit if batch.type[row] == VISIT else self._answer)(batch, row)]
+        """Return the rows of a frame that repeat an earlier row, and remember all others."""
+        reported = np.flatnonzero((batch.type == VISIT) | (batch.type == ANSWER)).tolist()
+        return [row for row in reported if (self._visit if batch.type[row] == VISIT else self._answer)(batch, row)]
 
     def _visit(self, batch: Batch, row: int) -> bool:
         present = int(batch.present[row])
@@ -44,8 +44,8 @@ class Repeats:
         before = self._visits.get(name)
         if before is not None and before[:2] == (terminal, opened) and abs(at_ms - before[2]) < VISIT_MS_MAX:
             return True
+        self._visits.pop(name, None)  # so that the order in which names go is the order in a snapshot
         self._visits[name] = (terminal, opened, at_ms)
-        _bound(self._visits, name)
         return False
 
     def _answer(self, batch: Batch, row: int) -> bool:
@@ -55,7 +55,6 @@ class Repeats:
         if name in self._answers:
             return True
         self._answers[name] = None
-        _bound(self._answers, name)
         return False
 
     def plain(self) -> dict[str, Any]:
@@ -64,11 +63,7 @@ class Repeats:
 
     def restore(self, plain: Mapping[str, Any]) -> None:
         """Replace everything by what `plain` returned."""
-        self._visits = OrderedDict(((row[0], row[1]), (row[2], row[3], row[4])) for row in plain["visits"])
-        self._answers = OrderedDict((tuple(name), None) for name in plain["answers"])
-
-
-def _bound(kept: OrderedDict[Any, Any], name: tuple[int, ...]) -> None:
-    kept.move_to_end(name)
-    if len(kept) > KEPT_MAX:
-        kept.popitem(last=False)
+        self._visits.clear()
+        self._answers.clear()
+        self._visits.update({(row[0], row[1]): (row[2], row[3], row[4]) for row in plain["visits"]})
+        self._answers.update({tuple(name): None for name in plain["answers"]})

@@ -1,7 +1,7 @@
 """Promises to sources: a chunk is done when every partition that got a part of it has it on disk.
 
-A ticket counts its parts down and then sets its future; a fault in any part is the fault of the whole. Whoever waits
-may go away, but cannot take the promise back.
+A ticket counts its parts down and then sets its future; a fault in any part is the fault of the whole. A caller that
+waits may go away, but cannot cancel the promise.
 """
 
 import threading

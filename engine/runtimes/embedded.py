@@ -1,8 +1,8 @@
 """The embedded runtime: one process, a local log, nothing else to install.
 
-Start: take the data directory, recover the partitions, take up the book, start the pipeline, open the doors.
-Stop: close the doors that let events and visits in, end dispatch and the desk while the log still takes what they have
-to say, let the pipeline finish, close what is durable. With `drain` it stops by itself when the file sources are
+Start: take the data directory, recover the partitions, activate the book, start the pipeline, open the doors.
+Stop: close the doors that let events and visits in, end dispatch and the desk while the log still takes what they
+report, let the pipeline finish, close what is durable. With `drain` it stops by itself when the file sources are
 exhausted and everything is decided and dispatched.
 
 One asyncio loop serves HTTP, gateways, desk and watching; the pipeline's threads decode, fold and commit.
@@ -14,7 +14,6 @@ import gc
 import logging
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -22,9 +21,6 @@ import orjson
 
 from connectors.desk.desk import Desk, NotDurableError
 from connectors.desk.model import Customer, Visit
-from connectors.desk.queue import MemoryQueue, Queue
-from connectors.desk.routes import add_routes as add_desk_routes
-from connectors.desk.store import PanelStore
 from connectors.sources.config import SourceConfig
 from connectors.sources.contract import Opening, PulledSource, ServedSource, Source
 from connectors.sources.opened import open_source, replay_config
@@ -37,12 +33,16 @@ from engine.flow.clock import Clock, EventsClock, WallClock
 from engine.flow.core import Core, open_core
 from engine.flow.decoders import Decoders
 from engine.flow.decoders import Source as DecodedSource
-from engine.flow.feedback import Feedback, LogAppender
+from engine.flow.feedback import Feedback, LocalAppender
 from engine.flow.pipeline import Pipeline
+from engine.runtimes.local_desk import make_desk
+from engine.runtimes.operations import LocalOperations
 from engine.runtimes.sending import Sending
-from engine.serve.controls import control_record, list_change
-from engine.serve.front import BODY_BYTES_MAX, Front
-from engine.serve.gauges import add_gauges
+from engine.runtimes.ticker import Ticker
+from engine.serve.controls import ReplayedBody
+from engine.serve.face import Face
+from engine.serve.front import BODY_BYTES_MAX
+from engine.serve.gauges import add_local
 from engine.serve.status import Status, StatusBoard
 from engine.settings.config import Config
 from rules.model import Book
@@ -76,7 +76,7 @@ class Embedded:
         self._serving = False
         self._stopping = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
-        self._front: Front | None = None
+        self._face: Face | None = None
         self._sources: list[Source] = []
 
     async def run(self, started: Callable[["Embedded"], None] = lambda _: None) -> Status:
@@ -119,10 +119,12 @@ class Embedded:
             queue_bytes_max=config.limits.intake_bytes_max,
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
-        appender = LogAppender(self.pipeline, lambda: self.decoders.schema, core.strings)
+        appender = LocalAppender(self.pipeline, lambda: self.decoders.schema, core.strings)
         self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome)
         self.desk_reporter = DeskReporter(self.feedback, core.metrics)
-        self.desk = self._make_desk() if config.desk.enabled else None
+        self.desk: Desk | None = None
+        if config.desk.enabled:
+            self.desk = make_desk(config.desk, core, self._on_visit, self.desk_reporter.answer, self.clock.now_ms)
         self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
         core.dispatched_entry = self.sending.entry
         self.watcher = BookWatcher(config.book.folder, core.shelf.compile, self._activate, self._reloaded)
@@ -140,7 +142,7 @@ class Embedded:
         self.board.doors["gateways"] = self.sending.gateways
         self.board.doors["sources"] = self._source_figures
         core.listeners.append(self.sending.committed)
-        add_gauges(core, self.pipeline, self.sending.gateways)
+        add_local(core, self.pipeline, self.sending.gateways)
         positions = core.resume_positions()
         self._make_sources(positions)
         if config.http.enabled:
@@ -148,7 +150,8 @@ class Embedded:
         await self._forget_positions(positions)
         await self._start_sources()
         if config.book.watch:
-            self._watching = asyncio.create_task(self._watch_book(), name="book")
+            watching = Ticker(config.book.poll_ms / 1000, self._look_at_book, self._stopping)
+            self._watching = asyncio.create_task(watching.run(), name="book")
         for name in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 self._loop.add_signal_handler(name, self.stop)
@@ -162,37 +165,16 @@ class Embedded:
         self.decoders = Decoders(sources, book.schema, self.config.numbers.plan())
         self.decoders.check(book.schema)
 
-    def _make_desk(self) -> Desk:
-        config = self.config.desk
-        queue: Queue
-        if config.queue == "redis":
-            from connectors.desk.redis import RedisQueue  # noqa: PLC0415 only who uses Redis loads it
-
-            queue = RedisQueue(config.visit_idle_ms, config.retry_ms, config.redis)
-        else:
-            store = PanelStore(self.core.datadir.desk, self.core.disk)
-            queue = MemoryQueue(config.visit_idle_ms, config.retry_ms, store)
-        return Desk(queue, self._on_visit, self.desk_reporter.answer, config, self.clock.now_ms)
-
     async def _serve(self) -> None:
-        config = self.config
-        token = config.http.token.read() if config.http.token is not None else None
+        core = self.core
         served = [source for source in self._sources if isinstance(source, ServedSource)]
-        front = self._front = Front(token, max((source.body_bytes_max for source in served), default=BODY_BYTES_MAX))
-        front.read("/health", self._health)
-        front.read("/status", self._status)
-        front.write("/control", self._control)
-        front.write("/lists", self._lists)
-        front.write("/dead/replayed", self._replayed)
-        if config.metrics.enabled:
-            front.page("/metrics", "text/plain; version=0.0.4; charset=utf-8", self.core.metrics.page)
-        if self.desk is not None:
-            add_desk_routes(front.app, self.desk)
+        operations = LocalOperations(core, self.pipeline, self.sending, self.feedback, self.board)
+        body_max = max((source.body_bytes_max for source in served), default=BODY_BYTES_MAX)
+        face = self._face = Face(self.config, operations, core.metrics, self.desk, core.datadir.address, body_max)
+        face.front.write("/dead/replayed", ReplayedBody, operations.replayed)
         for source in served:
-            front.app.router.add_routes(source.routes())
-        self.port = await front.start(config.http.host, config.http.port)
-        record = {"host": config.http.host, "port": self.port, "engine": front.name}
-        self.core.datadir.address.write_bytes(orjson.dumps(record))
+            face.front.app.router.add_routes(source.routes())
+        self.port = await face.open()
 
     def _make_sources(self, positions: Mapping[str, int]) -> None:
         """Make the configured sources that this run reads, and the folders of their replayed lines."""
@@ -284,21 +266,16 @@ class Embedded:
         self._stopping.set()
         if self._watching is not None:
             await self._watching
-        if self._front is not None:
-            await self._front.stop()
-            if self.port:
-                self.core.datadir.address.unlink(missing_ok=True)
+        if self._face is not None:
+            await self._face.close()
         for source in self._sources:
             await source.stop()
 
-    async def _watch_book(self) -> None:
-        while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self.config.book.poll_ms / 1000)
-            try:
-                await asyncio.to_thread(self.watcher.look)
-            except Exception:
-                log.exception("the book could not be looked at; the running one keeps serving")
+    async def _look_at_book(self) -> None:
+        try:
+            await asyncio.to_thread(self.watcher.look)
+        except Exception:
+            log.exception("the book could not be looked at; the running one keeps serving")
 
     def _activate(self, compiled: CompiledBook) -> None:
         """Put a new book into the log of every partition; decoders follow at once."""
@@ -312,8 +289,6 @@ class Embedded:
     def _reloaded(self, result: str) -> None:
         self.core.metrics.reloads.labels(result).inc()
 
-    # ---- the front's answers
-
     def _source_figures(self) -> Mapping[str, Any]:
         """Return the figures of every source, by name; a source and its replay folder share one."""
         figures: dict[str, dict[str, Any]] = {}
@@ -323,47 +298,15 @@ class Embedded:
             shown["faults"] = [*shown.get("faults", ()), *map(str, source.faults)]
         return figures
 
-    async def _health(self, _: Any) -> Mapping[str, Any]:
-        failure = self.pipeline.failure
-        return {"ok": failure is None, "fault": str(failure) if failure else ""}
-
-    async def _status(self, _: Any) -> Status:
-        return self.board.read()
-
-    async def _control(self, body: dict[str, Any]) -> Mapping[str, Any]:
-        """Pause, resume or kill; dispatch obeys at once, the log remembers."""
-        active = self.core.active
-        assert active is not None
-        record = control_record(active.book, body)
-        action, kind, name = record["action"], record["kind"], record["name"]
-        touched = await self.sending.control(action, kind, name)
-        await asyncio.wrap_future(self.pipeline.broadcast(FrameKind.CONTROL, orjson.dumps(record)))
-        log.info("%s: %s %s, queued sends touched: %d", action, kind, name, touched)
-        return {"touched": touched}
-
-    async def _lists(self, body: dict[str, Any]) -> Mapping[str, Any]:
-        """Put subscribers on a list or take them off; answered when the log has it."""
-        active = self.core.active
-        assert active is not None
-        subscribers, name, member = list_change(active.book, body, self.config.numbers.plan())
-        if subscribers:
-            await self.feedback.members(subscribers, name, member=member)
-        return {"changed": len(subscribers)}
-
-    async def _replayed(self, body: dict[str, Any]) -> Mapping[str, Any]:
-        numbers = [str(number) for number in body["numbers"]]
-        await asyncio.to_thread(self.core.dead_letters.mark_replayed, numbers, time.time_ns() // 1_000_000)
-        return {"marked": len(numbers)}
-
     # ---- the desk's callbacks
 
     async def _on_visit(self, visit: Visit) -> Customer | None:
-        """Tell the log of a visit; return what the state knows of the customer.
+        """Write a visit into the log; return what the state knows of the customer.
 
         On the events' own clock there is no time before the first event, so the visit waits on its panel until then.
         """
         if self.clock.now_ms() == 0:
             raise NotDurableError("no event has come yet, and the clock is theirs")
-        self.sending.visitors.own(visit.id)
+        self.sending.arrivals.own(visit.id)
         await self.desk_reporter.visit(visit)
         return await customer_of(self.pipeline, self.core, visit.subscriber) if visit.open else None

@@ -1,6 +1,6 @@
 """The sending half of a runtime: gateways, dispatch and the feeder between journal and dispatch, as one thing.
 
-It exists so that the runtime has one door to close. What is sent when is decided in `engine.dispatch`.
+It exists so that the runtime has one thing to start and to close. What is sent when is decided in `engine.dispatch`.
 """
 
 import asyncio
@@ -10,13 +10,14 @@ from typing import Any
 from connectors.contract import Outcome
 from connectors.desk.desk import Desk
 from connectors.gateways import open_gateway
-from engine.counter.visitors import Visitors
-from engine.dispatch import Action, Decided, Dispatcher, FileOutbox, Policy, Scope, policy_of
+from engine.counter.arrivals import LocalArrivals
+from engine.dispatch import Action, Decided, Dispatcher, LocalOutbox, Policy, SwitchScope, policy_of
 from engine.dispatch.feeder import Feeder
 from engine.flow.clock import Clock, EventsClock
 from engine.flow.core import Core
 from engine.flow.feedback import Feedback
-from engine.flow.partition import Appended, Partition
+from engine.flow.fold import Appended
+from engine.flow.partition import Partition
 from engine.settings.config import Config
 from rules.model import Book
 from state.disk import DiskFullError
@@ -38,20 +39,20 @@ class Sending:
             desk,
             feedback,
             clock.now_ms,
-            FileOutbox(core.datadir.outbox, core.disk),
+            LocalOutbox(core.datadir.outbox, core.disk),
             self._measure,
         )
-        self.visitors = Visitors(desk, core.strings)
+        self.arrivals = LocalArrivals(desk, core.strings)
         self._feeder: Feeder | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
     async def start(self) -> None:
-        """Take up the outbox, open the gateways, begin to feed."""
+        """Read the outbox back, open the gateways, begin to feed."""
         await self._dispatcher.start()
         core = self._core
         for partition in core.partitions:
-            await self.visitors.resume(partition, self._dispatcher.cursors.get(str(partition.number), 0))
+            await self.arrivals.resume(partition, self._dispatcher.cursors.get(str(partition.number), 0))
         self._feeder = Feeder(
             core.partitions,
             core.shelf,
@@ -59,7 +60,7 @@ class Sending:
             self._dispatcher,
             self._dispatcher.cursors,
             self._clock if isinstance(self._clock, EventsClock) else None,
-            self.visitors.before,
+            self.arrivals.before,
         )
         self._task = asyncio.create_task(self._feeder.run(lambda: self._stopping), name="feeder")
 
@@ -85,13 +86,13 @@ class Sending:
 
     async def control(self, action: str, kind: str, name: str) -> int:
         """Pause, resume or kill; returns how many queued sends it touches."""
-        touched = self._dispatcher.queued(Scope(kind), name)
-        await self._dispatcher.switch(Scope(kind), name, Action(action))
+        touched = self._dispatcher.queued(SwitchScope(kind), name)
+        await self._dispatcher.switch(SwitchScope(kind), name, Action(action))
         return touched
 
     @property
     def idle(self) -> bool:
-        """Whether all that can be sent now has been sent and told."""
+        """Whether all that can be sent now has been sent and reported."""
         return self._feeder is not None and self._feeder.idle and self._dispatcher.idle
 
     @property
@@ -112,13 +113,17 @@ class Sending:
         return self._dispatcher.moves
 
     def committed(self, partition: Partition, appended: Sequence[Appended]) -> None:
-        """Take note of durable frames; called from the commit thread."""
-        self.visitors.note(partition, appended)
+        """Look at durable frames for visits and decisions; called from the commit thread."""
+        self.arrivals.note(partition, appended)
         if self._feeder is not None:
             self._feeder.wake()
 
     def entry(self, partition: Partition) -> int:
-        """Return the journal entry that dispatch still needs."""
+        """Return the journal entry that dispatch still needs; what lies before it may be removed.
+
+        It is the durable cursor, which lags the one that is fed from: until the outbox has a decision, only the
+        journal does.
+        """
         return self._dispatcher.durable_cursors.get(str(partition.number), 0)
 
     def status(self) -> dict[str, Any]:
@@ -132,7 +137,7 @@ class Sending:
     def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
         metrics = self._core.metrics
         metrics.sends.labels(gateway, outcome.state.value).inc()
-        metrics.to_gateway.observe(max(now_ms - what.at_ms, 0) / 1000)
+        metrics.to_gateway.observe(max(now_ms - what.append_ms, 0) / 1000)
 
 
 def make_policy(config: Config, book: Book) -> Policy:

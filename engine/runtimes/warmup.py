@@ -1,4 +1,4 @@
-"""Compile every kernel before serving, behind a progress line; the machine code is kept on disk for the next start.
+"""Compile every kernel before serving, with a progress line; the machine code is kept on disk for the next start.
 
 Each step folds a small world of made-up rows through a part of the product, so that what is compiled is what is used.
 """
@@ -53,7 +53,7 @@ def warm_up(line: TextIO | None) -> float:
     began = time.monotonic()
     compiled = 0
 
-    def told(name: str) -> None:
+    def show(name: str) -> None:
         nonlocal compiled
         compiled += 1
         if line is not None and (line.isatty() or compiled == 1):
@@ -61,7 +61,7 @@ def warm_up(line: TextIO | None) -> float:
             line.write(f"\ropportune: compiling kernels, once a release: {done:>2}%  {name:<32.32}")
             line.flush()
 
-    with watch_compiling(told):
+    with watch_compiling(show):
         for step in (_decider, _scanner, _memory, _pages):
             step()
     seconds = time.monotonic() - began

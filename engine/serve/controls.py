@@ -1,42 +1,91 @@
-"""What may be paused, resumed and killed, and who may join a list: held against the book, alike in both runtimes."""
+"""What operations may ask over HTTP: pause, resume, kill, lists, replayed letters; alike in both runtimes.
 
-from collections.abc import Mapping
-from typing import Any
+A body is read by its model; what it names is then held against the active book. Either may refuse it, with a
+`RequestError` whose text goes to the caller.
+"""
+
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rules.diagnostics import nearest
 from rules.model import Book
-from state.numbers import NumberPlan
+from state.numbers import NumberError, NumberPlan
 
-ACTIONS = ("pause", "resume", "kill")
+VALUE_CHARS_MAX = 60
+"""Of a refused value that the answer repeats."""
 
 
-def control_record(book: Book, body: Mapping[str, Any]) -> dict[str, str]:
-    """Return the record for the log; ValueError when the request names nothing that there is, KeyError what it lacks.
+class RequestError(Exception):
+    """A request cannot be read, or names nothing that there is; the text says which value and what it must be."""
 
-    What is no longer in the book may be resumed: it may come back.
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class ControlBody(_Body):
+    """What to pause, resume or kill."""
+
+    action: Literal["pause", "resume", "kill"]
+    kind: Literal["rule", "campaign", "channel"]
+    name: str
+
+
+class ListBody(_Body):
+    """Subscribers that join a list, or leave it."""
+
+    name: str = Field(alias="list")
+    member: bool
+    subscribers: list[int | str]
+
+
+class ReplayedBody(_Body):
+    """Numbers of dead letters that were put back."""
+
+    numbers: list[str]
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def read_body(raw: bytes, model: type[Body]) -> Body:
+    """Return the JSON object in `raw` as its model; RequestError names the first value that is wrong."""
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as fault:
+        first = fault.errors(include_url=False, include_context=False)[0]
+    place = ".".join(str(step) for step in first["loc"])
+    if first["type"] == "missing":
+        raise RequestError(f"{place} is missing")
+    what = f"{place}={repr(first['input'])[:VALUE_CHARS_MAX]}" if place else "the body"
+    raise RequestError(f"{what}: {first['msg'].replace('Input should be', 'must be')}")
+
+
+def control_record(book: Book, body: ControlBody) -> dict[str, str]:
+    """Return the record for the log; RequestError when the book has nothing of that name.
+
+    Resuming works even for what the book no longer has, because it may return.
     """
-    action, kind, name = body["action"], body["kind"], body["name"]
     known = {"rule": book.by_id, "campaign": book.campaigns, "channel": book.channels}
-    if action not in ACTIONS:
-        raise ValueError(f"action={action!r} must be pause, resume or kill")
-    if kind not in known:
-        raise ValueError(f"kind={kind!r} must be rule, campaign or channel")
-    if name not in known[kind] and action != "resume":
-        raise ValueError(f"{kind}={name!r} is not in the book")
-    return {"action": action, "kind": kind, "name": name}
+    if body.name not in known[body.kind] and body.action != "resume":
+        raise RequestError(f"{body.kind}={body.name!r} is not in the book")
+    return {"action": body.action, "kind": body.kind, "name": body.name}
 
 
-def list_change(book: Book, body: Mapping[str, Any], numbers: NumberPlan) -> tuple[list[int], str, bool]:
-    """Return subscribers, list and membership of a request; ValueError when the book has no such list, or for a number.
+def subscribers_of(body: ListBody, numbers: NumberPlan) -> list[int]:
+    """Return the subscribers of a request; RequestError names the first that is no number."""
+    try:
+        return [numbers.subscriber(one) for one in body.subscribers]
+    except NumberError as fault:
+        raise RequestError(f"subscribers: {fault}") from fault
 
-    Who is on a list that is no longer in the book may be taken off it: it may come back.
+
+def check_list(book: Book, body: ListBody) -> None:
+    """RequestError when the book has no such list.
+
+    Removal works even for a list the book no longer has, because the list may return.
     """
-    name, member, subscribers = body["list"], body["member"], body["subscribers"]
-    if not isinstance(name, str) or not isinstance(member, bool) or not isinstance(subscribers, list):
-        raise TypeError("list must be a name, member true or false, subscribers an array of numbers")
-    if member and name not in book.lists:
-        near = nearest(name, book.lists)
-        raise ValueError(f"list={name!r} is not in the book" + (f"; {near}" if near else ""))
-    if not all(isinstance(one, int | str) for one in subscribers):
-        raise TypeError("subscribers must be numbers, or texts of them")
-    return [numbers.subscriber(one) for one in subscribers], name, member
+    if body.member and body.name not in book.lists:
+        near = nearest(body.name, book.lists)
+        raise RequestError(f"list={body.name!r} is not in the book" + (f"; {near}" if near else ""))

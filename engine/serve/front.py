@@ -1,18 +1,27 @@
 """The HTTP front: one server for events, desk, status, metrics, pause and kill.
 
-It listens on loopback unless configured otherwise. Reads of status and metrics are open to who can reach it; every
+It listens on loopback unless configured otherwise. Reads of status and metrics are open to all that can reach it; every
 write needs the token, or, where none is configured, must come from this machine and from no page in a browser. No
-answer holds a number unless who asked named it.
+answer holds a subscriber's number unless the request named it.
+
+    400  a body that cannot be read, or names nothing that there is (`RequestError`): the caller's fault
+    421  the request was meant for another engine
+    500  anything else that a handler raises: our fault. The log has the traceback, the answer no details
 """
 
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from connectors.access import bears, from_here
+from engine.serve.controls import Body, RequestError, read_body
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_BYTES_MAX = 1 << 20
@@ -29,7 +38,7 @@ class Front:
     """
 
     def __init__(self, token: str | None, body_bytes_max: int = BODY_BYTES_MAX) -> None:
-        self.app = web.Application(client_max_size=body_bytes_max, middlewares=[self._meant])
+        self.app = web.Application(client_max_size=body_bytes_max, middlewares=[self._meant, _answer_faults])
         self.name = secrets.token_hex(8)
         self._token = token.encode() if token is not None else None
         self._runner: web.AppRunner | None = None
@@ -50,19 +59,16 @@ class Front:
 
         self.app.router.add_get(path, handle)
 
-    def write(self, path: str, answer: Callable[[dict[str, Any]], Awaitable[Any]]) -> None:
-        """Serve a JSON answer on POST of a JSON object, to who may write. ValueError and KeyError answer 400."""
+    def write(self, path: str, model: type[Body], answer: Callable[[Body], Awaitable[Any]]) -> None:
+        """Serve a JSON answer on POST of a JSON object that `model` reads, to callers that may write."""
 
         async def handle(request: web.Request) -> web.Response:
             if not self.may_write(request):
                 return _json({"error": "a token is needed"}, 401)
             try:
-                body = orjson.loads(await request.read())
-                return _json(await answer(body))
-            except KeyError as fault:
-                return _json({"error": f"{fault.args[0]} is missing"}, 400)
-            except (ValueError, TypeError) as fault:
-                return _json({"error": str(fault)}, 400)
+                return _json(await answer(read_body(await _raw(request), model)))
+            except RequestError as refused:
+                return _json({"error": str(refused)}, 400)
 
         self.app.router.add_post(path, handle)
 
@@ -91,6 +97,39 @@ class Front:
         """Close connections and stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+
+@web.middleware
+async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer 500 where a handler raises what it does not mean to, and log it.
+
+    A caller that has gone, or has got the beginning of another answer, is left to aiohttp: it closes the connection.
+    """
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception:
+        gone = request.transport is None or request.transport.is_closing()
+        if gone or request.writer.output_size:
+            raise
+        log.exception("%s %s failed", request.method, _route(request))
+        return _json({"error": "the engine failed; its log says how"}, 500)
+
+
+def _route(request: web.Request) -> str:
+    """Return the pattern of a request's path: the path itself may hold a name of somebody."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "?"
+
+
+async def _raw(request: web.Request) -> bytes:
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise RequestError("the body cannot be read: it must not be packed")
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, HttpProcessingError) as fault:
+        raise RequestError(f"the body cannot be read: {fault}") from fault
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

@@ -1,20 +1,69 @@
-"""Gauges of an embedded engine, read when Prometheus asks."""
+"""Gauges of both runtimes, read when Prometheus asks."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from engine.flow.core import Core
+from engine.flow.fold import Fold
 from engine.flow.partition import Partition
 from engine.flow.pipeline import Pipeline
+from engine.metrics import Gauges
+from rules.model import Book
 
-Rows = Iterator[tuple[dict[str, str], float]]
+ByPartition = Callable[[], Iterable[tuple[int, float]]]
+"""Returns (partition, value) of the partitions that are here now."""
+Gateways = Callable[[], Mapping[str, Mapping[str, int | str]]]
 
 
-def add_gauges(core: Core, pipeline: Pipeline, gateways: Callable[[], Mapping[str, Mapping[str, int | str]]]) -> None:
-    """Add the gauges of partitions, intake, gateways and book to the core's metrics."""
+def add_by_partition(gauges: Gauges, name: str, text: str, read: ByPartition) -> None:
+    """Add the gauge `opportune_NAME` with a label for the partition."""
+    gauges.add(
+        f"opportune_{name}",
+        text,
+        ("partition",),
+        lambda: (({"partition": str(number)}, float(value)) for number, value in read()),
+    )
+
+
+def add_folds(gauges: Gauges, folds: Callable[[], Iterable[Fold]]) -> None:
+    """Add the gauges of partitions that are folded here."""
+
+    def each(read: Callable[[Fold], float]) -> ByPartition:
+        return lambda: ((one.number, read(one)) for one in folds())
+
+    for name, text, read in (
+        ("subscribers", "Subscribers in memory.", lambda one: one.table.count),
+        ("sleeping_subscribers", "Subscribers asleep on disk.", lambda one: one.flusher.sleeping),
+        ("dirty_pages", "Pages changed since they were flushed.", lambda one: one.flusher.dirty_pages),
+    ):
+        add_by_partition(gauges, name, text, each(read))
+
+
+def add_gateways(gauges: Gauges, gateways: Gateways) -> None:
+    """Add the gauge of the gateways' links."""
+    gauges.add(
+        "opportune_gateway_links",
+        "Links of a gateway that are up.",
+        ("gateway",),
+        lambda: (({"gateway": name}, float(figures["links_up"])) for name, figures in gateways().items()),
+    )
+
+
+def add_book(gauges: Gauges, active: Callable[[], Book | None]) -> None:
+    """Say which book is active; none is shown as an empty version."""
+
+    def read() -> dict[str, str]:
+        book = active()
+        return {"version": book.version if book is not None else ""}
+
+    gauges.book(read)
+
+
+def add_local(core: Core, pipeline: Pipeline, gateways: Gateways) -> None:
+    """Add the gauges of an embedded engine: partitions, intake, gateways and book."""
     gauges = core.metrics.gauges
 
-    def by_partition(read: Callable[[Partition], float]) -> Callable[[], Rows]:
-        return lambda: (({"partition": str(one.number)}, read(one)) for one in core.partitions)
+    def each(read: Callable[[Partition], float]) -> ByPartition:
+        return lambda: ((one.number, read(one)) for one in core.partitions)
 
     gauges.add(
         "opportune_intake_queued_bytes",
@@ -22,16 +71,9 @@ def add_gauges(core: Core, pipeline: Pipeline, gateways: Callable[[], Mapping[st
         (),
         lambda: iter([({}, float(pipeline.queued_bytes))]),
     )
-    gauges.add(
-        "opportune_gateway_links",
-        "Links of a gateway that are up.",
-        ("gateway",),
-        lambda: (({"gateway": name}, float(told["links_up"])) for name, told in gateways().items()),
-    )
+    add_gateways(gauges, gateways)
+    add_folds(gauges, lambda: core.partitions)
     for name, text, read in (
-        ("subscribers", "Subscribers in memory.", lambda one: one.table.count),
-        ("sleeping_subscribers", "Subscribers asleep on disk.", lambda one: one.flusher.sleeping),
-        ("dirty_pages", "Pages changed since they were flushed.", lambda one: one.flusher.dirty_pages),
         (
             "redo_distance_frames",
             "Frames that a restart would fold again.",
@@ -40,5 +82,5 @@ def add_gauges(core: Core, pipeline: Pipeline, gateways: Callable[[], Mapping[st
         ("log_frames", "Frames in the log since its beginning.", lambda one: one.log.next_position),
         ("doubled_events", "Events left out because their id was seen.", lambda one: one.counts.doubled),
     ):
-        gauges.add(f"opportune_{name}", text, ("partition",), by_partition(read))
-    gauges.book(lambda: {"version": core.active.book.version if core.active is not None else ""})
+        add_by_partition(gauges, name, text, each(read))
+    add_book(gauges, lambda: core.active.book if core.active is not None else None)

@@ -26,8 +26,8 @@ def _flow(status: Status) -> Iterator[str]:
     subscribers = sum(partition["subscribers"] + partition["sleeping"] for partition in status["partitions"])
     yield f"{subscribers:,} subscribers known, book {status['book']['version']} with {status['book']['rules']} rules"
     yield f"{status['dead_letters']:,} dead letters, {status['doubled']:,} doubled events left out"
-    for source, told in status["sources"].items():
-        yield from (f"NOT READ, source {source}: {fault}" for fault in told.get("faults", ()))
+    for source, figures in status["sources"].items():
+        yield from (f"NOT READ, source {source}: {fault}" for fault in figures.get("faults", ()))
 
 
 def _decisions(status: Status) -> Iterator[str]:

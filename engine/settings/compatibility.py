@@ -1,14 +1,15 @@
 """Whether a configuration and a book fit together: what a feed brings, and where each channel goes.
 
-Both are sound by themselves when this looks at them. What it finds would show late otherwise: as lines that are dead
-letters, or as decisions that are refunded because nothing sends their channel.
+Each is sound by itself by then. What is found here would show late otherwise: as lines that are dead letters, or as
+decisions that are refunded because nothing sends their channel.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from connectors.sources.mapping import MappingError, compile_mapping
-from engine.settings.config import Config, ConfigErrors
+from engine.settings.config import Config
+from engine.settings.reading import ConfigErrors
 from rules.diagnostics import nearest
 from rules.model import Book
 from rules.toml import Document, read_document
@@ -17,7 +18,7 @@ SOURCE_KINDS = ("files", "tcp", "http", "kafka")
 
 
 def check_compatibility(config: Config, path: Path, book: Book) -> None:
-    """Hold the configuration read from `path` against a book; ConfigErrors tells what does not fit, and where."""
+    """Compare the configuration read from `path` with a book; ConfigErrors says what does not fit, and where."""
     document = read_document(str(path), path.read_text(encoding="utf-8"))
     faults = [*_sources(config, document, book), *_channels(config, document, book)]
     if faults:

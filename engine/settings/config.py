@@ -1,20 +1,17 @@
-"""config.toml: every setting, with its unit, default and bound.
+"""The settings of config.toml: every one with its unit, default and bound.
 
 A setting is declared once, here or in its connector's own config module, and documented where it is declared; the
 comments of the shipped config.toml are made from these descriptions (`engine.settings.text`, compared by a test).
+Reading a file, and what is wrong with it, is `engine.settings.reading`.
 
-    ConfigErrors(ValueError)    every fault of the file at once, each with file:line:column, name, value and bound
-
-Reading is pure: no socket, no secret, no directory is touched. Secrets are references ({env = ...} or {file = ...}).
-Paths are relative to the folder of the file. What needs the book (does a channel exist?) is checked by who has both.
+Nothing here touches a socket, a secret or a directory. Secrets are references ({env = ...} or {file = ...}). What needs
+the book (does a channel exist?) is checked by `engine.settings.compatibility`.
 """
 
-import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from connectors import gateways, sources
 from connectors.desk.config import DeskConfig
@@ -23,9 +20,8 @@ from connectors.kafka.config import KafkaConfig
 from connectors.secret import Secret
 from connectors.sources.config import SourceConfig
 from engine.settings.numbers import NumbersConfig
+from engine.settings.reply_words import OPT_IN_WORDS, OPT_OUT_WORDS
 from engine.settings.send_windows import SendWindow
-from rules.diagnostics import nearest
-from rules.toml import Document, read_document
 
 SHIPPED = Path("config.toml")
 MIB = 1 << 20
@@ -73,13 +69,13 @@ class LogConfig(Section):
     )
     log_hours_max: Annotated[
         int,
-        Field(ge=0, le=87_600, description="Hours that frames are kept when recovery does not need them; 0 for ever."),
+        Field(ge=0, le=87_600, description="Hours that frames are kept when recovery does not need them; 0 forever."),
     ] = 168
     log_bytes_max: Annotated[
         int, Field(ge=0, description="Bytes of log a partition may keep beyond what recovery needs; 0 without bound.")
     ] = 20 * GIB
     journal_hours_max: Annotated[
-        int, Field(ge=0, le=87_600, description="Hours that decisions are kept, for why and for reports; 0 for ever.")
+        int, Field(ge=0, le=87_600, description="Hours that decisions are kept, for why and for reports; 0 forever.")
     ] = 2_160
     journal_bytes_max: Annotated[
         int, Field(ge=0, description="Bytes of journal a partition may keep; 0 without bound.")
@@ -187,6 +183,9 @@ class ChannelConfig(Section):
         return self
 
 
+ReplyWord = Annotated[str, Field(min_length=1, max_length=40)]
+
+
 class DispatchConfig(Section):
     """Between journal and doors."""
 
@@ -205,6 +204,16 @@ class DispatchConfig(Section):
             "the next run.",
         ),
     ] = 30.0
+    optout_words: Annotated[
+        tuple[ReplyWord, ...],
+        Field(
+            description="Replies that mean no more texts, in any case and width. One letter or only digits count as "
+            "the whole reply; longer words also with words around."
+        ),
+    ] = OPT_OUT_WORDS
+    optin_words: Annotated[
+        tuple[ReplyWord, ...], Field(description="Whole replies that mean texts again, after an opt-out.")
+    ] = OPT_IN_WORDS
 
 
 class HttpFrontConfig(Section):
@@ -307,142 +316,3 @@ class Config(Section):
     http: HttpFrontConfig = HttpFrontConfig()
     metrics: MetricsConfig = MetricsConfig()
     cluster: ClusterConfig = ClusterConfig()
-
-
-class ConfigErrors(ValueError):  # noqa: N818 - it carries many errors, and its name says so
-    """A configuration cannot be used; `faults` are the lines to print, in the order of their places."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
-
-
-def load_config(path: Path) -> Config:
-    """Read a configuration file; ConfigErrors tells every fault, OSError that the file cannot be read."""
-    octets = path.read_bytes()
-    try:
-        text = octets.decode()
-    except UnicodeDecodeError as fault:
-        line = octets.count(b"\n", 0, fault.start) + 1
-        column = fault.start - octets.rfind(b"\n", 0, fault.start)
-        raise ConfigErrors([f"{path}:{line}:{column}: byte 0x{octets[fault.start]:02x} is not UTF-8"]) from fault
-    config = parse_config(text.replace("\r\n", "\n"), str(path))
-    return _from_folder(config, path.parent)
-
-
-def parse_config(text: str, file: str = "config.toml") -> Config:
-    """Read a configuration from text; paths stay as written."""
-    document = read_document(file, text)
-    if document.faults:
-        raise ConfigErrors([f"{fault.place}: {fault.message}" for fault in document.faults])
-    try:
-        config = Config.model_validate(tomllib.loads(text))
-    except ValidationError as error:
-        faults = sorted(_faults(error, document))
-        raise ConfigErrors([fault for *_, fault in faults]) from error
-    undeclared = list(_undeclared_gateways(config, document))
-    if undeclared:
-        raise ConfigErrors(undeclared)
-    return config
-
-
-def _from_folder(config: Config, folder: Path) -> Config:
-    """Make relative paths relative to the folder of the file they stand in."""
-
-    def moved(model: BaseModel) -> BaseModel:
-        changes: dict[str, Any] = {}
-        for name in type(model).model_fields:
-            value = getattr(model, name)
-            if isinstance(value, Path):
-                changes[name] = folder / value
-            elif isinstance(value, BaseModel):
-                changes[name] = moved(value)
-            elif isinstance(value, tuple):
-                changes[name] = tuple(moved(item) if isinstance(item, BaseModel) else item for item in value)
-            elif isinstance(value, dict):
-                changes[name] = {k: moved(v) if isinstance(v, BaseModel) else v for k, v in value.items()}
-        return model.model_copy(update=changes)
-
-    whole = moved(config)
-    assert isinstance(whole, Config)
-    return whole
-
-
-def _undeclared_gateways(config: Config, document: Document) -> Iterator[str]:
-    for name, channel in config.channels.items():
-        for path, gateway in [("gateway", channel.gateway), *(("reroute", other) for other in channel.reroute)]:
-            if gateway not in config.gateways:
-                place = document.place(("channels", name, path))
-                known = nearest(gateway, config.gateways) or f"there are: {', '.join(config.gateways) or 'none'}"
-                yield f"{place}: channels.{name}.{path}={gateway!r} is not declared in [gateways.*]; {known}"
-
-
-def _faults(error: ValidationError, document: Document) -> Iterator[tuple[int, int, str]]:
-    """Each fault as line, column and text."""
-    for fault in error.errors(include_url=False):
-        path = _written(document, fault["loc"])
-        unknown = fault["type"] == "extra_forbidden"
-        place = document.place(path, key=unknown)
-        name = ".".join(str(part) for part in path)
-        yield place.line, place.column, f"{place}: {_message(name, fault)}"
-
-
-def _written(document: Document, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """The path as the file has it: without the tags that pydantic puts between a union and its members."""
-    path: list[int | str] = []
-    value: Any = document.head
-    for depth, part in enumerate(location):
-        here = isinstance(value, dict) and part in value
-        there = isinstance(value, list) and isinstance(part, int) and part < len(value)
-        if here or there:
-            value = value[part]
-        elif depth < len(location) - 1:
-            continue
-        path.append(part)
-    return tuple(path)
-
-
-def _message(name: str, fault: Any) -> str:
-    kind, text = fault["type"], str(fault["msg"]).removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        hint = nearest(name.rpartition(".")[2], _names(fault["loc"]))
-        return f"{name} is no setting" + (f"; {hint}" if hint else "")
-    if kind == "missing":
-        return f"{name} is missing"
-    if kind == "value_error":
-        return text if not name else f"{name}: {text}"
-    if "instance of Secret" in text:
-        return f"{name} must say where the secret lies, {{ env = ... }} or {{ file = ... }}, not what it is"
-    bound = text.replace("Input should be a valid", "must be a").replace("Input should be", "must be")
-    bound = bound.replace("Input is not a valid path for <class 'pathlib.Path'>", "must be a path")
-    bound = bound.replace("Input tag", "must be a known kind:").replace("a integer", "an integer")
-    for words, sign in _SIGNS:
-        bound = bound.replace(words, sign)
-    return f"{name}={fault['input']!r} {bound}" if "must be" in bound else f"{name}={fault['input']!r}: {bound}"
-
-
-_SIGNS = (
-    ("greater than or equal to", ">="),
-    ("less than or equal to", "<="),
-    ("greater than", ">"),
-    ("less than", "<"),
-)
-
-
-def _names(location: tuple[int | str, ...]) -> list[str]:
-    """Every setting that the section at `location` knows."""
-    models: list[type[BaseModel]] = [Config]
-    for part in location[:-1]:
-        following = [inner for model in models for inner in _models(model, part)]
-        models = following or models
-    return [name for model in models for name in model.model_fields]
-
-
-def _models(model: type[BaseModel], part: int | str) -> Iterator[type[BaseModel]]:
-    info = model.model_fields.get(str(part))
-    stack: list[Any] = [info.annotation] if info else []
-    while stack:
-        kind = stack.pop()
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield kind
-        stack += get_args(kind)

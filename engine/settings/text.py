@@ -31,7 +31,7 @@ HEAD = """\
 """
 
 
-class Writer:
+class ConfigWriter:
     """Collects the lines of one file and remembers which models it has explained."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Writer:
 
 def render(values: Mapping[str, Any]) -> str:
     """Return the file that says `values`, explained."""
-    writer = Writer()
+    writer = ConfigWriter()
     for name, info in Config.model_fields.items():
         models = _tables(info)
         title = f"# {'-' * 4} {name} {'-' * (WIDTH - len(name) - 8)}"
@@ -100,7 +100,7 @@ def render(values: Mapping[str, Any]) -> str:
 
 
 def _tables(info: FieldInfo) -> list[type[BaseModel]]:
-    """The models that a setting is made of; a secret counts as a value."""
+    """Return the models that a setting is made of; a secret counts as a value."""
     found: list[type[BaseModel]] = []
     stack: list[Any] = [info.annotation]
     while stack:
@@ -120,7 +120,7 @@ def _listed(info: FieldInfo) -> bool:
 
 
 def _kind_of(models: Sequence[type[BaseModel]], values: Mapping[str, Any]) -> type[BaseModel]:
-    """The member of a union that the table's `kind` chooses."""
+    """Return the member of a union that the table's `kind` chooses."""
     kinds = {
         get_args(model.model_fields["kind"].annotation)[0]: model for model in models if "kind" in model.model_fields
     }

@@ -251,4 +251,4 @@ def test_help_names_every_command(nursery: Nursery, tmp_path: Path) -> None:
 
     assert process.wait() == 0
     for name in ("run", "feed", "check", "test", "decisions", "why", "dead", "pause", "resume", "kill", "status"):
-        assert f"\n  {name} " in process.out
+        assert re.search(rf"^ +{name}\b", process.out, re.MULTILINE)

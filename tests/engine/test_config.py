@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from connectors.gateways.smpp.config import SmppConfig
-from engine.settings.config import Config, ConfigErrors, load_config, parse_config
+from engine.settings.config import Config
+from engine.settings.reading import ConfigErrors, load_config, parse_config
 from engine.settings.text import main, render
 from rules.load import load_book
 

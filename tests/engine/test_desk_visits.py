@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from engine.answers.rehearsal import run_scenarios
-from engine.counter.visitors import Visitors
-from engine.flow.partition import VisitRow
+from engine.counter.arrivals import LocalArrivals
+from engine.flow.visits import VisitRow
 from rules.load import load_book
 from state.hashing import hash_text
 from tests.connectors.desk.world import ANNA, HandClock, desk_over
-from tests.engine.test_visitors import NOW_MS, Texts
+from tests.engine.test_local_arrivals import NOW_MS, Texts
 from tests.engine.world import BOOK
 
 SCENARIO = """
@@ -59,15 +59,15 @@ def test_a_close_ends_the_visit_that_it_names_for_whoever_decides(
 )
 async def test_a_close_ends_the_visit_that_it_names_at_the_desk(opened: str, closed: str, stands: bool) -> None:
     desk, _ = desk_over(clock=HandClock(NOW_MS))
-    visitors = Visitors(desk, Texts())
+    arrivals = LocalArrivals(desk, Texts())
     for position, name in enumerate((opened, closed)):
         hashed = [hash_text(text.encode()) if text else 0 for text in ("t1", name)]
         terminal, visit = hashed
         row = VisitRow(ANNA, terminal, visit, opened=position == 0, at_ms=NOW_MS + position)
         frame: Any = type("Frame", (), {"position": position, "visits": [row]})
         partition: Any = type("Partition", (), {"number": 0})
-        visitors.note(partition, [frame])
-        brought = visitors.before(partition, position)
+        arrivals.note(partition, [frame])
+        brought = arrivals.before(partition, position)
         assert brought is not None
         await brought
 

@@ -6,7 +6,7 @@ import pytest
 
 from engine.commands import main
 from engine.settings.compatibility import check_compatibility
-from engine.settings.config import ConfigErrors, load_config
+from engine.settings.reading import ConfigErrors, load_config
 from rules.load import load_text
 from tests.engine.world import BOOK
 

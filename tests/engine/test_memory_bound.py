@@ -7,14 +7,10 @@ import numpy as np
 import orjson
 
 from engine.book.compiled import compile_book
-from engine.flow.partition import Fold
+from engine.flow.fold import Fold, FoldLimits, FoldParts
 from rules.load import load_text
 from state.batch import Row, from_rows
-from state.columns import Table
-from state.contacts import Contacts
-from state.dedupe import Dedupe
 from state.features import ColumnSpec
-from state.flusher import Flusher
 from state.frame import Frame, FrameKind
 from tests.engine.world import BASE_MS, BOOK
 from tests.fakes.store import MemoryStore
@@ -27,14 +23,13 @@ class Life:
     """A partition's state alone: frames in, records out."""
 
     def __init__(self) -> None:
-        self.table = Table(MEMORY + 2 * ROWS)
-        contacts = Contacts(self.table.capacity, 16)
-        self.fold = Fold(
-            0, cast("Any", None), SimpleNamespace(reached=-1), self.table, contacts,
-            lambda snapshot: Flusher(0, self.table, contacts, MemoryStore(), snapshot),
-            Dedupe(1000, 1000), {COMPILED.book.version: COMPILED}.__getitem__,
-            memory_subscribers=MEMORY, batch_rows_max=ROWS,
+        limits = FoldLimits(
+            slots=MEMORY + 2 * ROWS, memory_subscribers=MEMORY, contacts_max=16, batch_rows_max=ROWS,
+            dedupe_window_ms=1000, dedupe_ids_max=1000,
         )  # fmt: skip
+        parts = FoldParts(0, limits, MemoryStore(), {COMPILED.book.version: COMPILED}.__getitem__)
+        self.fold = Fold(parts, cast("Any", None), SimpleNamespace(reached=-1))
+        self.table = self.fold.table
         self.position = -1
         self._apply(Frame(FrameKind.ACTIVATION, BASE_MS, payload=orjson.dumps({"version": COMPILED.book.version})))
 

@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from engine.flow.partition import Appended, Item
+from engine.flow.fold import Appended
+from engine.flow.partition import Item
 from engine.flow.pipeline import Pipeline, StoppedError
-from state.batch import Row, Value, from_rows
+from state.batch import Row, Value, from_rows, select
 from state.frame import FrameKind
-from state.hashing import partition_of
+from state.hashing import partition_of, rows_by_partition
 from state.schema import make_schema
 
 SUBSCRIBER = 8613800000001
@@ -87,10 +88,11 @@ def test_partitions_are_synced_side_by_side() -> None:
     partitions = [Slow(first_sync), Slow(meet)]
     observer = SimpleNamespace(committed=lambda *_: None)
     nothing: Any = None
-    pipeline = Pipeline(cast("Any", partitions), nothing, cast("Any", observer), threads=2, queue_bytes_max=1 << 20)
-    pipeline.start()
     subscriber = next(one for one in range(1, 100) if partition_of(one, 2) == 0)
     visit = from_rows(make_schema((), ()), [Row("visit", subscriber, 0, VISIT)])
+    select(visit, rows_by_partition(visit.subscriber, 2)[0])  # kernels load for seconds, in which clocks would tick
+    pipeline = Pipeline(cast("Any", partitions), nothing, cast("Any", observer), threads=2, queue_bytes_max=1 << 20)
+    pipeline.start()
     alone = pipeline.append(visit)
     assert syncing.wait(WAIT_S)
     partitions[0].folded.clear()
@@ -122,8 +124,8 @@ def test_every_partition_that_cannot_be_committed_is_told_the_first_ends_the_pip
     taken = [(one, list(one.process([], 0))) for one in partitions]
 
     with pytest.raises(OSError, match="disk 0 is gone"):
-        pipeline._commit(cast("Any", taken))
-    pipeline._syncing.shutdown()
+        pipeline.committer.commit(cast("Any", taken))
+    pipeline.committer.close()
 
     assert "partition 1 could not be committed either: disk 1 is gone" in caplog.text
 

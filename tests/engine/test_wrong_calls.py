@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.commands import main
-from engine.commands.faults import say
+from engine.commands.shared.faults import say
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from engine.commands import parser_of
 from engine.commands.worker import changed
-from engine.settings.config import load_config
+from engine.settings.reading import load_config
 from tests.parts.need import missing
 
 OPERATIONS = Path(__file__).parents[2] / "engine" / "operations"
@@ -42,7 +42,7 @@ def test_every_command_of_ours_parses_and_its_settings_are_ours(compose: dict[st
     ours = {name: one["command"] for name, one in compose["services"].items() if one["image"].startswith("opportune:")}
     agents = set()
     for words in ours.values():
-        args = parser_of(words[0]).parse_args(words[1:])
+        args = parser_of(words[:1]).parse_args(words)
         assert args.config == Path("/etc/opportune/cluster.toml")
         if words[0] == "worker":
             config = changed(load_config(OPERATIONS / args.config.name), args)

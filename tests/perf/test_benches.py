@@ -66,6 +66,13 @@ def test_reloads_under_load_lose_no_event(tmp_path: Path) -> None:
     assert all(one["count"] >= 1 for one in kept["reloads"].values())
 
 
+def test_a_book_in_pieces_brings_only_what_changed(tmp_path: Path) -> None:
+    kept = run("transfer", tmp_path)["found"]
+
+    assert kept["one rule"]["pieces"]["messages"] < kept["every rule"]["pieces"]["messages"]
+    assert kept["one rule"]["pieces"]["bytes"] < kept["one rule"]["whole"]["bytes"]
+
+
 def test_an_event_costs_about_the_same_at_ten_times_the_subscribers(tmp_path: Path) -> None:
     small, large = run("scale", tmp_path)["runs"]
 

@@ -8,7 +8,7 @@ without any code of the product: see `Contact`, `books.PLAIN`.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from zlib import crc32
@@ -18,6 +18,7 @@ import numpy as np
 from engine.book.compiled import CompiledBook
 from engine.dispatch.model import Decided
 from engine.flow.dead_letters import read_letters
+from engine.flow.fold import FoldParts
 from engine.flow.partition import Partition
 from rules.model import Cap, Rule
 from state.batch import Batch
@@ -25,15 +26,13 @@ from state.columns import Table
 from state.contact_packing import pack_contacts, packed_bytes
 from state.contacts import Contacts
 from state.decisions import DecisionBatch, Outcome, OutcomeState, decision_id
-from state.dedupe import Dedupe
-from state.flusher import Flusher
 from state.frame import Frame
 from state.hashing import hash_text, partition_of
 from state.schema import OUTCOME, Kind
 from tests.fakes.store import MemoryStore
 from tests.oracle.gates import Gate
 from tests.simulation.books import PLAIN, Fields
-from tests.simulation.life import DEDUPE_WINDOW_MS, IDS_MAX, ROOT, Life, Size
+from tests.simulation.life import DEDUPE_WINDOW_MS, ROOT, Life, Size
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network
 from tests.simulation.traffic import HOUR_MS, Traffic
@@ -96,14 +95,8 @@ class Twin(Partition):
     """A partition in memory only; nothing but `apply` works."""
 
     def __init__(self, number: int, size: Size, books: Any) -> None:
-        table = Table(size.capacity)
-        contacts = Contacts(table.capacity, size.contacts_max)
-        super().__init__(
-            number, cast("Any", None), cast("Any", None), table, contacts,
-            lambda snapshot: Flusher(number, table, contacts, MemoryStore(), snapshot),
-            Dedupe(DEDUPE_WINDOW_MS, IDS_MAX), books,
-            memory_subscribers=1 << 20, batch_rows_max=size.batch_rows_max,
-        )  # fmt: skip
+        limits = replace(size.sizes().fold, memory_subscribers=1 << 20)
+        super().__init__(FoldParts(number, limits, MemoryStore(), books), cast("Any", None), cast("Any", None))
 
 
 class Judges:

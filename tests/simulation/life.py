@@ -10,38 +10,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from connectors.contract import Receipt
 from connectors.sources.contract import Chunk, padded
 from connectors.sources.mapping import Mapping as LineMapping
 from engine.book.compiled import CompiledBook, compile_texts
-from engine.dispatch.core import Core as Dispatch
+from engine.dispatch.core import DispatchCore
 from engine.dispatch.feeder import Feeder
 from engine.dispatch.model import Decided, Report, Send
-from engine.dispatch.outbox import FileOutbox
+from engine.dispatch.outbox import LocalOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
-from engine.flow.core import Core
+from engine.flow.committer import commit
+from engine.flow.core import Core, Sizes
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.dead_letters import DeadLetters
 from engine.flow.decoders import Decoders, Source
-from engine.flow.partition import Appended, Item, Partition
-from engine.flow.pipeline import commit, items_of
+from engine.flow.fold import Appended, FoldLimits
+from engine.flow.partition import Item, Partition
+from engine.flow.stages import items_of
 from engine.flow.tickets import Ticket
 from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 from rules.model import Book
 from state.batch import Row, Value, from_rows, select
-from state.columns import Table
-from state.contacts import Contacts
-from state.dedupe import Dedupe
 from state.disk import Disk
-from state.flusher import Flusher
 from state.frame import FrameKind
 from state.hashing import rows_by_partition
-from state.journal import Journal
-from state.log import Log
 from state.store import Store
 from tests.simulation.machine import Machine
 from tests.simulation.network import Flight, Network
@@ -88,36 +83,27 @@ class Size:
         state = config.state.model_copy(update={"contacts_max": self.contacts_max})
         return config.model_copy(update={"data": data, "log": log, "state": state})
 
+    def sizes(self) -> Sizes:
+        """Return small parts."""
+        limits = FoldLimits(
+            slots=self.capacity,
+            memory_subscribers=self.memory_subscribers,
+            contacts_max=self.contacts_max,
+            batch_rows_max=self.batch_rows_max,
+            dedupe_window_ms=DEDUPE_WINDOW_MS,
+            dedupe_ids_max=IDS_MAX,
+            recovery_target_s=4.0,
+            fold_events_s=self.fold_events_s,
+        )
+        return Sizes(limits, self.segment_bytes, self.segment_bytes // 4)
+
 
 class SimulatedCore(Core):
     """The durable core with small parts, recovered in one thread."""
 
     def __init__(self, size: Size, datadir: DataDir, store: Store, disk: Disk) -> None:
         self._size = size
-        super().__init__(size.config(), datadir, store, disk, _compile_once)
-
-    def _partition(self, number: int) -> Partition:
-        size = self._size
-        table = Table(size.capacity)
-        contacts = Contacts(table.capacity, size.contacts_max)
-        return Partition(
-            number,
-            Log(self.datadir.log(number), self.disk, segment_bytes=size.segment_bytes),
-            Journal(self.datadir.journal(number), self.disk, segment_bytes=size.segment_bytes // 4),
-            table,
-            contacts,
-            lambda snapshot: self._flusher(number, table, contacts, snapshot),
-            Dedupe(DEDUPE_WINDOW_MS, IDS_MAX),
-            self.shelf.get,
-            memory_subscribers=size.memory_subscribers,
-            batch_rows_max=size.batch_rows_max,
-        )
-
-    def _flusher(self, number: int, table: Table, contacts: Contacts, snapshot: Any) -> Flusher:
-        return Flusher(
-            number, table, contacts, self.store, snapshot,
-            recovery_target_s=4.0, fold_events_s=self._size.fold_events_s, before_redo_moves=self.strings.sync,
-        )  # fmt: skip
+        super().__init__(size.config(), datadir, store, disk, _compile_once, size.sizes())
 
     def recover(self) -> None:
         """Recover partition by partition."""
@@ -145,7 +131,7 @@ class Told:
 class Taker:
     """Dispatch as the feeder sees it."""
 
-    dispatch: Dispatch
+    dispatch: DispatchCore
     now_ms: int
     idle: bool = True
 
@@ -179,13 +165,13 @@ class Life:
         self.core.recover()
         self.waiting: list[deque[Item]] = [deque() for _ in self.core.partitions]
         self.uncommitted: list[list[Appended]] = [[] for _ in self.core.partitions]
-        self.core.take_up(book, now_ms)
+        self.core.activate(book, now_ms)
         self.reading = self.core.resume_positions()
         self.doors = Decoders([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)
-        self.outbox = FileOutbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
+        self.outbox = LocalOutbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
         self.gateways = network.doors()
-        self.dispatch = Dispatch(size.policy(), self.outbox, self.gateways)
-        recover(self.dispatch, self.dispatch.at(now_ms))
+        self.dispatch = DispatchCore(size.policy(), self.outbox, self.gateways)
+        recover(self.dispatch, self.dispatch.advance(now_ms))
         self.compaction = Compaction(self.dispatch)
         self.taker = Taker(self.dispatch, now_ms)
         self.feeder = asyncio.run(self._make_feeder())
@@ -284,7 +270,7 @@ class Life:
         if self.told is not None:
             if not self.told.ticket.future.done():
                 return
-            self.dispatch.told(self.told.reports)
+            self.dispatch.mark_reported(self.told.reports)
             self.told = None
         reports = self.dispatch.reports(50)
         if reports:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 
 import tests.simulation.world as world_module
-from engine.dispatch.core import Core as Dispatch
+from engine.dispatch.settle import Settling
 from engine.flow.decider import Decider
 from engine.flow.partition import Item, Partition
 from state.contacts import remove_entry
@@ -104,17 +104,18 @@ def ids_replayed_too_late() -> Iterator[None]:
 @contextmanager
 def resent_unknown() -> Iterator[None]:
     """An attempt that nobody can say anything about is tried again, commercial or not."""
-    unknown = Dispatch.unknown
+    unknown = Settling.unknown
 
-    def again(self: Dispatch, send: Any, code: str, now_ms: int) -> None:
-        allowed, self.policy = self.policy, replace(self.policy, resend_unknown_service=True)
+    def again(self: Settling, send: Any, code: str, now_ms: int) -> None:
+        state = self.state
+        allowed, state.policy = state.policy, replace(state.policy, resend_unknown_service=True)
         try:
             send.what = replace(send.what, klass="service")
             unknown(self, send, code, now_ms)
         finally:
-            self.policy = allowed
+            state.policy = allowed
 
-    with patch.object(Dispatch, "unknown", again):
+    with patch.object(Settling, "unknown", again):
         yield
 
 

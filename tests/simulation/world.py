@@ -13,7 +13,7 @@ from zlib import crc32
 import orjson
 
 from connectors.contract import State
-from engine.dispatch.model import Action, Scope
+from engine.dispatch.model import Action, SwitchScope
 from engine.flow.partition import Item
 from engine.flow.tickets import Ticket
 from state.batch import Row, Value
@@ -118,7 +118,7 @@ class World:
         self._make_room()
         self.network.fault_share = min(self.network.fault_share, 0.3)
         for scope, name in SCOPES:
-            self.life.dispatch.switch(Scope(scope), name, Action.RESUME, self.now_ms)
+            self.life.dispatch.switch(SwitchScope(scope), name, Action.RESUME, self.now_ms)
             self.judges.stopped.pop((scope, name), None)
         self._reissue()
         for sent in self.traffic.sent:
@@ -347,7 +347,7 @@ class World:
             return
         scope, name, action, _ = self.wanted_switch
         self.judges.stopped.pop((scope, name), None)
-        self.life.dispatch.switch(Scope(scope), name, action, self.now_ms)
+        self.life.dispatch.switch(SwitchScope(scope), name, action, self.now_ms)
         self._flush()
         if action is not Action.RESUME:
             self.judges.stopped[scope, name] = action.value
@@ -387,7 +387,9 @@ class World:
         attempts, life.turn.attempts = life.turn.attempts, []
         for send in attempts:
             door = life.gateways[send.gateway]
-            self.judges.handed_over(send.what, door.name, self.now_ms, life.dispatch.local.day(life.dispatch.at(0)))
+            self.judges.handed_over(
+                send.what, door.name, self.now_ms, life.dispatch.local.day(life.dispatch.advance(0))
+            )
             flight = self.network.submit(door, send, self.now_ms)
             life.flights.append(flight)
             if flight.outcome.state in (State.ACCEPTED, State.UNKNOWN) and not door.repeatable:
@@ -431,7 +433,7 @@ class World:
     def _receipt(self) -> None:
         if self.network.receipts:
             receipt = self.chance.choice(self.network.receipts)
-            self.life.dispatch.receipt(receipt, self.now_ms)
+            self.life.dispatch.note_receipt(receipt, self.now_ms)
             self.life.turn.receipts.append(receipt)
 
     def _tell(self) -> None:

@@ -2,7 +2,7 @@
 
 It is made with what was measured: no web server of its own (it is open to everybody), no tables (its standbys are
 places for copies of ours: `standby`), topics not declared by it (`opportune topics` does), and a session timeout that
-finds a dead worker soon. Our service starts before its consumer and stops behind it. On SIGTERM the streams stop first,
+finds a dead worker soon. Our service starts before its consumer and stops after it. On SIGTERM the streams stop first,
 then partitions are closed with all their pages written, and only then the group is left: the next owner has nothing to
 redo.
 """
@@ -30,7 +30,7 @@ class GroupApp(faust.App):  # type: ignore[misc]  # faust is not followed: its a
     """A Faust app: one consumer group."""
 
     async def crash(self, reason: BaseException) -> None:
-        """End, at the latest in `CRASH_S`: a crashed app of Faust may wait for its own consumer for ever."""
+        """End, at the latest in `CRASH_S`: a crashed app of Faust may wait for its own consumer forever."""
         end = threading.Timer(CRASH_S, os._exit, (1,))
         end.daemon = True
         end.start()
@@ -44,7 +44,7 @@ class ClusterApp(GroupApp):
     beside: GroupApp | None = None
 
     def on_init_dependencies(self) -> Iterable[Any]:
-        """Return our service before Faust's own, and the dispatchers' group behind it."""
+        """Return our service before Faust's own, and the dispatchers' group after it."""
         beside: list[Any] = [self.beside] if self.beside is not None else []
         for one in (self.services, *beside):
             one.beacon.reattach(self.beacon)
@@ -125,7 +125,7 @@ def _add_decide(app: ClusterApp, config: Config) -> None:
 
 
 def _add_dispatch(app: GroupApp, services: WorkerServices, config: Config) -> None:
-    """Let Faust assign partitions of decisions; `engine.runtimes.cluster.dispatch.outgoing` reads them."""
+    """Let Faust assign partitions of decisions; `engine.runtimes.cluster.dispatch.sending_partition` reads them."""
     name = Names(config.cluster.prefix).decisions
     topic = app.topic(name, key_serializer="raw", value_serializer="raw")
 

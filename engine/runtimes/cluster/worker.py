@@ -25,11 +25,11 @@ SWITCH_S = 0.0005
 async def require_topics(config: Config) -> None:
     """Hold the topics, and the format of what is in them, against what a worker needs.
 
-    BrokerError tells the first fault of the topics, NewerFormatError that a newer release has begun to write.
+    BrokerError names the faults of the topics, NewerFormatError says that a newer release has begun to write.
     """
     faults = await check(config.cluster, topics_of(config))
     if faults:
-        raise BrokerError("; ".join(faults) + "; opportune topics check tells them all")
+        raise BrokerError("; ".join(faults) + "; opportune topics check lists them all")
     control_topic = ControlTopic(config, BooksInMemory())
     try:
         await control_topic.start()

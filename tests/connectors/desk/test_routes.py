@@ -112,6 +112,13 @@ async def test_hostile_bodies_are_refused(served: Served) -> None:
     assert served.log.visits == []
 
 
+async def test_a_body_that_does_not_unpack_is_refused(served: Served) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    async with served.http.post(f"{served.url}/desk/visits", data=b"no gzip", headers=headers) as reply:
+        assert reply.status == 400
+        assert (await reply.json())["text"].startswith("body cannot be read: ")
+
+
 async def test_without_a_token_other_sites_and_other_names_are_refused(served: Served) -> None:
     body = {"terminal": "t1", "subscriber": ANNA}
     for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}):

@@ -8,8 +8,8 @@ from typing import Any
 
 from connectors.desk.desk import Desk
 from connectors.desk.queue import MemoryQueue
-from engine.flow.partition import VisitRow
-from engine.runtimes.cluster.decide.arrivals import Arrivals
+from engine.flow.visits import VisitRow
+from engine.runtimes.cluster.decide.arrivals import TopicArrivals
 from rules.load import load_text
 from state.batch import Row, Value, from_rows
 from state.hashing import hash_text
@@ -40,10 +40,10 @@ def rows(*, opened: bool) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def working(queue: MemoryQueue | None = None) -> AsyncIterator[tuple[Arrivals, Desk, Log]]:
+async def working(queue: MemoryQueue | None = None) -> AsyncIterator[tuple[TopicArrivals, Desk, Log]]:
     desk, log = desk_over(queue)
     texts: Any = Known()
-    arrivals = Arrivals(desk, texts, lambda: BOOK)
+    arrivals = TopicArrivals(desk, texts, lambda: BOOK)
     task = asyncio.create_task(arrivals.run())
     try:
         yield arrivals, desk, log

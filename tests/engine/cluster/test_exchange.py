@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connectors.contract import MobileOriginated, Receipt, ReceiptState
 from connectors.kafka.writer import Written
-from engine.dispatch.model import FOR_EVER_MS
+from engine.dispatch.model import FOREVER_MS
 from engine.dispatch.receipts import Awaited, Orphans, Receipts
 from engine.runtimes.cluster.dispatch.exchange import Exchange
 from tests.engine.cluster.test_settings import cluster
@@ -33,24 +33,24 @@ class Listener:
     """A partition: what it awaits, and what it was told."""
 
     def __init__(self, orphans: Orphans) -> None:
-        self.core = SimpleNamespace(receipts=Receipts(FOR_EVER_MS, 1000, orphans))
+        self.core = SimpleNamespace(receipts=Receipts(FOREVER_MS, 1000, orphans))
         self.settled: list[str] = []
         self.opted: list[int] = []
 
     def submitted(self, message_id: str) -> None:
         early = self.core.receipts.expect(Awaited(f"d-{message_id}", 861, "smsc", (message_id,), NOW_MS, 0))
         for receipt in early:
-            self.noted(receipt)
+            self.note_receipt(receipt)
 
     async def receipt(self, receipt: Receipt) -> None:
-        self.noted(receipt)
+        self.note_receipt(receipt)
 
-    def noted(self, receipt: Receipt) -> None:
+    def note_receipt(self, receipt: Receipt) -> None:
         matched = self.core.receipts.match(receipt, NOW_MS)
         assert matched is not None, "only what is awaited is handed on"
         self.settled.append(matched.report.decision_id)
 
-    def opted_out(self, subscriber: int) -> None:
+    def opt_out(self, subscriber: int) -> None:
         self.opted.append(subscriber)
 
 

@@ -12,6 +12,7 @@ import pytest
 from connectors.sources.kafka.client import records_of
 from connectors.sources.kafka.config import RawConfig
 from engine.book.compiled import CompiledBook, compile_book
+from engine.flow.fold import FoldLimits, FoldParts
 from engine.runtimes.cluster.decide.fold import ClusterFold
 from engine.runtimes.cluster.decide.missing import Missing, MissingError
 from engine.runtimes.cluster.decide.owned import SWEEPS_IN_RETENTION, Owned
@@ -20,11 +21,7 @@ from engine.settings.config import Config
 from rules.gates.desk import VISIT_MS_MAX
 from rules.load import load_text
 from state.batch import Row, Value, from_rows
-from state.columns import Table
-from state.contacts import Contacts
 from state.decisions import DecisionBatch
-from state.dedupe import Dedupe
-from state.flusher import Flusher
 from state.frame import Frame, FrameKind, decode, encode
 from tests.connectors.kafka.record_batches import laid_values
 from tests.engine.cluster.standins import NOT_USED
@@ -66,14 +63,12 @@ def fold_of(
     log: KafkaLog, store: MemoryStore, policy: Literal["hold", "skip"] = "hold", books: dict[str, CompiledBook] = BOOKS
 ) -> ClusterFold:
     """Return the fold of the partition as a new owner recovers it."""
-    table = Table(4096)
-    contacts = Contacts(table.capacity, 16)
-    return ClusterFold(
-        0, log, SimpleNamespace(reached=-1), table, contacts,
-        lambda snapshot: Flusher(0, table, contacts, store, snapshot),
-        Dedupe(WINDOW_MS, 1000), books.__getitem__,
-        memory_subscribers=4096, batch_rows_max=1000, missing=Missing("log", 0, policy),
+    limits = FoldLimits(
+        slots=4096, memory_subscribers=4096, contacts_max=16, batch_rows_max=1000,
+        dedupe_window_ms=WINDOW_MS, dedupe_ids_max=1000,
     )  # fmt: skip
+    parts = FoldParts(0, limits, store, books.__getitem__)
+    return ClusterFold(parts, log, SimpleNamespace(reached=-1), Missing("log", 0, policy))
 
 
 def two_intakes(seed: int) -> KafkaLog:

@@ -22,7 +22,7 @@ class Listener:
         self.heard: list[str] = []
         self.core = SimpleNamespace(receipts=SimpleNamespace(awaits=lambda _: True))
 
-    def noted(self, receipt: Receipt) -> None:
+    def note_receipt(self, receipt: Receipt) -> None:
         self.heard.append(receipt.gateway_message_id)
 
 

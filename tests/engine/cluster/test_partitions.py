@@ -20,7 +20,7 @@ from tests.engine.cluster.standins import NOT_USED
 FENCED = LostError("another owner has started")
 
 
-class OutgoingStandIn:
+class PartitionStandIn:
     """A partition that is sent: it fails when told, and closes when `leave` says."""
 
     leave: ClassVar[asyncio.Event]
@@ -30,7 +30,7 @@ class OutgoingStandIn:
         self.closing = asyncio.Event()
         self.dispatcher = SimpleNamespace(log_away=False, room=lambda: 1, status=dict)
 
-    async def open(self, _thrown: object) -> None:
+    async def open(self, _switches: object) -> None:
         pass
 
     async def close(self, _wait_s: object) -> None:
@@ -54,8 +54,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def dispatch(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Any:
-    OutgoingStandIn.leave = asyncio.Event()
-    monkeypatch.setattr(module, "Outgoing", OutgoingStandIn)
+    PartitionStandIn.leave = asyncio.Event()
+    monkeypatch.setattr(module, "SendingPartition", PartitionStandIn)
     monkeypatch.setattr(module, "POLL_S", 0.001)
     monkeypatch.setattr(module, "make_policy", lambda *_: None)
     monkeypatch.setattr(module, "partition_policy", lambda *_: None)
@@ -96,7 +96,7 @@ async def test_partitions_let_go_while_a_fenced_one_is_closed_are_closed_once_an
         await zero.closing.wait()
         revoked = asyncio.create_task(dispatch.revoked())
         await asyncio.sleep(0.005)
-        OutgoingStandIn.leave.set()
+        PartitionStandIn.leave.set()
         await revoked
 
     assert (zero.closed, one.closed) == (1, 1)
@@ -111,7 +111,7 @@ async def test_a_partition_opened_anew_while_another_is_closed_is_left_alone(dis
         await zero.closing.wait()
         rebalance = asyncio.gather(dispatch.revoked(), dispatch.assigned([1]))
         await asyncio.sleep(0.005)
-        OutgoingStandIn.leave.set()
+        PartitionStandIn.leave.set()
         await rebalance
 
     assert one.closed == 1
@@ -120,7 +120,7 @@ async def test_a_partition_opened_anew_while_another_is_closed_is_left_alone(dis
 
 
 async def test_a_lost_partition_that_is_not_assigned_anew_ends_the_worker(dispatch: Any, clock: Clock) -> None:
-    OutgoingStandIn.leave.set()
+    PartitionStandIn.leave.set()
     await dispatch.assigned([0, 1])
     limit_s = LOST_SESSIONS * Config().cluster.session_timeout_ms / 1000
     dispatch.owned[1].failure = FENCED
@@ -138,7 +138,7 @@ async def test_a_lost_partition_that_is_not_assigned_anew_ends_the_worker(dispat
 
 
 async def test_a_lost_partition_is_forgotten_when_partitions_are_assigned_anew(dispatch: Any, clock: Clock) -> None:
-    OutgoingStandIn.leave.set()
+    PartitionStandIn.leave.set()
     await dispatch.assigned([0])
     dispatch.owned[0].failure = FENCED
     async with watched(dispatch):

@@ -10,7 +10,8 @@ from connectors.kafka import BrokerError
 from engine.runtimes.cluster.shared import watchdog as module
 from engine.runtimes.cluster.shared.topics import topics_of
 from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
-from engine.settings.config import Config, ConfigErrors, parse_config
+from engine.settings.config import Config
+from engine.settings.reading import ConfigErrors, parse_config
 
 
 def cluster(**words: Any) -> Config:

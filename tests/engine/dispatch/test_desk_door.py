@@ -36,9 +36,9 @@ class Leaky(MemoryQueue):
         return done
 
 
-def decided(decision_id: str = "0-100-0-7", at_ms: int = 0, shelf_life_ms: int = 0) -> Decided:
+def decided(decision_id: str = "0-100-0-7", append_ms: int = 0, shelf_life_ms: int = 0) -> Decided:
     return Decided(
-        decision_id, ANNA, "r", "c", "desk", "o", "text", "commercial", at_ms, shelf_life_ms, 1, {"title": "T"}
+        decision_id, ANNA, "r", "c", "desk", "o", "text", "commercial", append_ms, shelf_life_ms, 1, {"title": "T"}
     )
 
 

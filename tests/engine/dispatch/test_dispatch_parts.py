@@ -13,14 +13,13 @@ from connectors.contract import Receipt, ReceiptState
 from connectors.gateways.text import parts_count, parts_of
 from engine.dispatch import Report
 from engine.dispatch.hours import LocalTime
-from engine.dispatch.model import FOR_EVER_MS, Action, Decided, Phase, Scope, Send
-from engine.dispatch.optout import is_opt_out
-from engine.dispatch.queue import LaneKey, Queue, Verdict
+from engine.dispatch.model import FOREVER_MS, Action, Decided, Phase, RuleKey, Send, SwitchScope
+from engine.dispatch.queue import SendQueue, Verdict
 from engine.dispatch.quotas import Quotas
 from engine.dispatch.rates import TokenBucket
-from engine.dispatch.receipts import ORPHAN_MS, Awaited, Receipts
+from engine.dispatch.receipts import ORPHAN_MS, Awaited, Orphans, Receipts
 from engine.dispatch.retries import wait_ms
-from engine.dispatch.seen import Seen
+from engine.dispatch.seen import SeenDecisions
 from engine.dispatch.switches import Switches
 from engine.settings.send_windows import SendWindow
 from state.decisions import OutcomeState
@@ -132,40 +131,30 @@ def test_a_wait_lies_within_its_bounds_and_is_the_same_every_time(name: str, tri
     assert wait_ms(name, tries, low, high, 10**9) == 10**9
 
 
-@pytest.mark.parametrize("text", ["TD", "td", "ＴＤ", " 退订 ", "退订。", "T", "r", "QX", "stop", "Stop!"])
-def test_a_word_that_means_no_more_is_understood(text: str) -> None:
-    assert is_opt_out(text)
-
-
-@pytest.mark.parametrize("text", ["", "TDK", "do not stop", "退订吗", "12593", "\x00", "T D"])
-def test_other_replies_are_not_taken_for_it(text: str) -> None:
-    assert not is_opt_out(text)
-
-
 def test_a_decision_is_seen_once_in_log_order() -> None:
-    seen = Seen()
+    seen = SeenDecisions()
     ids = ["0-1-0-7", "0-1-1-7", "0-3-0-7", "1-2-0-7"]
     assert [seen.mark(one) for one in ids + ids] == [True] * 4 + [False] * 4
-    again = Seen()
+    again = SeenDecisions()
     again.restore(seen.plain())
     assert [again.mark(one) for one in [*ids, "0-2-0-7", "0-3-1-7"]] == [False] * 5 + [True]
 
 
 def test_kill_is_stronger_than_pause_and_resume_ends_both() -> None:
-    switches, key = Switches(), LaneKey("sms", "care", "a")
-    switches.throw(Scope.CHANNEL, "sms", Action.PAUSE)
-    switches.throw(Scope.RULE, "a", Action.KILL)
+    switches, key = Switches(), RuleKey("sms", "care", "a")
+    switches.set(SwitchScope.CHANNEL, "sms", Action.PAUSE)
+    switches.set(SwitchScope.RULE, "a", Action.KILL)
     assert switches.action(key) is Action.KILL
-    switches.throw(Scope.RULE, "a", Action.RESUME)
+    switches.set(SwitchScope.RULE, "a", Action.RESUME)
     assert switches.action(key) is Action.PAUSE
-    assert switches.action(LaneKey("desk", "care", "a")) is None
+    assert switches.action(RuleKey("desk", "care", "a")) is None
 
 
 # Receipts.
 
 
-def awaited(*ids: str, name: str = "d", at_ms: int = 0) -> Awaited:
-    return Awaited(name, 8613800000001, "smsc", ids, at_ms, 1)
+def awaited(*ids: str, name: str = "d", accepted_ms: int = 0) -> Awaited:
+    return Awaited(name, 8613800000001, "smsc", ids, accepted_ms, 1)
 
 
 def said(message_id: str, state: ReceiptState = ReceiptState.DELIVERED, gateway: str = "smsc") -> Receipt:
@@ -180,7 +169,7 @@ def report_of(receipts: Receipts, receipt: Receipt) -> Report | None:
 
 
 def test_a_text_is_delivered_when_all_its_parts_are() -> None:
-    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts = Receipts(FOREVER_MS, 10)
     receipts.expect(awaited("1", "2"))
     assert report_of(receipts, said("2")) is None
     last = report_of(receipts, said("1"))
@@ -190,7 +179,7 @@ def test_a_text_is_delivered_when_all_its_parts_are() -> None:
 
 
 def test_a_text_is_undelivered_with_the_first_part_that_is() -> None:
-    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts = Receipts(FOREVER_MS, 10)
     receipts.expect(awaited("1", "2"))
     report = report_of(receipts, said("2", ReceiptState.UNDELIVERED))
     assert report is not None
@@ -199,19 +188,19 @@ def test_a_text_is_undelivered_with_the_first_part_that_is() -> None:
 
 
 def test_a_receipt_that_comes_first_waits_for_its_message() -> None:
-    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts = Receipts(FOREVER_MS, 10)
     assert receipts.match(said("1"), 0) is None
     assert receipts.expect(awaited("1")) == [said("1")]
 
 
 def test_ids_of_different_gateways_are_different() -> None:
-    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts = Receipts(FOREVER_MS, 10)
     receipts.expect(awaited("1"))
     assert receipts.match(said("1", gateway="other"), 0) is None
 
 
 def test_a_doubled_receipt_becomes_an_orphan_and_is_let_go() -> None:
-    receipts = Receipts(FOR_EVER_MS, 10)
+    receipts = Receipts(FOREVER_MS, 10)
     receipts.expect(awaited("1"))
     assert report_of(receipts, said("1")) is not None
     assert receipts.match(said("1"), 1) is None
@@ -222,10 +211,28 @@ def test_a_doubled_receipt_becomes_an_orphan_and_is_let_go() -> None:
 def test_waiting_ends_after_its_time_and_with_the_oldest_when_too_many_wait() -> None:
     receipts = Receipts(72 * 3_600_000, 2)
     for number in range(3):
-        receipts.expect(awaited(f"{number}", name=f"d{number}", at_ms=number))
+        receipts.expect(awaited(f"{number}", name=f"d{number}", accepted_ms=number))
     assert (len(receipts), receipts.given_up) == (2, 1)
     receipts.tidy(72 * 3_600_000 + 1)
     assert (len(receipts), receipts.given_up) == (1, 2)
+
+
+def test_too_many_orphans_let_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.dispatch.receipts.ORPHANS_MAX", 2)
+    orphans = Orphans()
+    for receipt in (said("1"), said("2"), said("1", ReceiptState.UNDELIVERED)):
+        orphans.park(receipt, 0)
+    assert orphans.seen == 0
+    orphans.park(said("3"), 1)
+    assert (orphans.seen, orphans.claim("smsc", "1")) == (1, None), "asking again does not make one younger"
+    assert (orphans.claim("smsc", "2"), orphans.claim("smsc", "3")) == (said("2"), said("3"))
+
+
+def test_the_first_of_several_orphans_for_a_message_counts() -> None:
+    orphans = Orphans()
+    for receipt in (said("1"), said("1", ReceiptState.UNDELIVERED)):
+        orphans.park(receipt, 0)
+    assert (orphans.claim("smsc", "1"), orphans.claim("smsc", "1")) == (said("1"), None)
 
 
 # Order.
@@ -238,8 +245,8 @@ def make(
     return Send(what, order, 0)
 
 
-def filled(*sends: Send) -> Queue:
-    queue = Queue()
+def filled(*sends: Send) -> SendQueue:
+    queue = SendQueue()
     for send in sends:
         queue.add(send)
     return queue
@@ -249,8 +256,8 @@ def names(sends: list[Send]) -> list[int]:
     return [send.order for send in sends]
 
 
-def take_all(lane_open: Callable[[Any], bool] = lambda lane: True) -> Callable[[Queue], list[Send]]:
-    return lambda queue: queue.take(lane_open, lambda send: Verdict.TAKE)
+def take_all(is_open: Callable[[Any], bool] = lambda one: True) -> Callable[[SendQueue], list[Send]]:
+    return lambda queue: queue.take(is_open, lambda send: Verdict.TAKE)
 
 
 def test_priority_goes_first_then_age() -> None:
@@ -266,14 +273,14 @@ def test_an_earlier_send_to_the_same_subscriber_goes_first_whatever_the_priority
     assert names(take_all()(queue)) == [2]
 
 
-def test_a_send_overtakes_one_whose_lane_is_closed() -> None:
+def test_a_send_overtakes_one_whose_rule_is_closed() -> None:
     queue = filled(make(1), make(2, name="b"))
-    assert names(take_all(lambda lane: lane.key.rule == "b")(queue)) == [2]
+    assert names(take_all(lambda one: one.key.rule == "b")(queue)) == [2]
 
 
 def test_one_that_was_overtaken_goes_after_the_other_ends_also_when_that_backs_off() -> None:
     queue = filled(make(1), make(2, name="b"))
-    (second,) = take_all(lambda lane: lane.key.rule == "b")(queue)
+    (second,) = take_all(lambda one: one.key.rule == "b")(queue)
     assert take_all()(queue) == []
     queue.back_off(second, 1000)
     assert take_all()(queue) == []
@@ -289,28 +296,28 @@ def test_subscribers_and_channels_do_not_wait_for_each_other() -> None:
     assert names(take_all()(queue)) == [1, 2, 3]
 
 
-def test_a_closed_lane_keeps_its_sends_in_order() -> None:
+def test_a_closed_rule_queue_keeps_its_sends_in_order() -> None:
     queue = filled(make(1, 1), make(2, 2), make(3, 3, "b"))
-    judged = queue.take(lambda lane: True, lambda send: Verdict.CLOSE if send.what.rule == "a" else Verdict.TAKE)
+    judged = queue.take(lambda one: True, lambda send: Verdict.CLOSE if send.what.rule == "a" else Verdict.TAKE)
     assert names(judged) == [3]
     assert names(take_all()(queue)) == [1, 2]
 
 
-def test_one_that_is_passed_over_lets_the_next_of_its_lane_go() -> None:
+def test_one_that_is_passed_over_lets_the_next_of_its_rule_go() -> None:
     queue = filled(make(1, 1), make(2, 2))
-    assert names(queue.take(lambda lane: True, lambda s: Verdict.PASS if s.order == 1 else Verdict.TAKE)) == [2]
+    assert names(queue.take(lambda one: True, lambda s: Verdict.PASS if s.order == 1 else Verdict.TAKE)) == [2]
 
 
 def test_expired_sends_are_named_once_and_those_on_their_way_are_left_alone() -> None:
     queue = filled(make(1, 1, life_ms=10), make(2, 2, life_ms=20), make(3, 3, life_ms=10))
-    queue.take(lambda lane: True, lambda send: Verdict.TAKE if send.order == 1 else Verdict.CLOSE)
+    queue.take(lambda one: True, lambda send: Verdict.TAKE if send.order == 1 else Verdict.CLOSE)
     late = []
     for send in queue.expired(10):
         late.append(send.order)
         queue.drop(send)
     assert late == [3]
     assert list(queue.expired(10)) == []
-    assert [send.phase for send in queue.line(1, "sms")] == [Phase.FLYING]
+    assert [send.phase for send in queue.subscriber_queue(1, "sms")] == [Phase.FLYING]
 
 
 def test_an_empty_queue_keeps_nothing() -> None:
@@ -319,4 +326,4 @@ def test_an_empty_queue_keeps_nothing() -> None:
     for send in sends:
         queue.drop(send)
     list(queue.expired(0))
-    assert (queue.count, queue.lanes, queue._lines, queue._expiry) == (0, {}, {}, [])
+    assert (queue.count, queue.rule_queues, queue._subscriber_queues, queue._expiry) == (0, {}, {}, [])

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from connectors.contract import Outcome, Receipt, ReceiptState, State
-from engine.dispatch.core import Core
-from engine.dispatch.model import Action, Decided, Report, Scope, Send
-from engine.dispatch.outbox import FileOutbox
+from engine.dispatch.core import DispatchCore
+from engine.dispatch.model import Action, Decided, Report, Send, SwitchScope
+from engine.dispatch.outbox import LocalOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
 from engine.settings.send_windows import SendWindow
@@ -77,13 +77,13 @@ class World:
         self.wire_days: list[tuple[Any, ...]] = []  # (day, decision) of those attempts
         self.accepted: dict[str, tuple[str, tuple[str, ...]]] = {}  # decision -> (gateway, ids)
         self.log: list[Any] = []
-        self.thrown: dict[Any, Action] = {}
+        self.switches: dict[Any, Action] = {}
         self.doors = {"one": ScriptedDoor(), "two": ScriptedDoor()}
         self.open()
 
     def open(self) -> None:
-        self.outbox = FileOutbox(Path("/outbox"), self.disk, segment_bytes=2048)
-        self.core = Core(POLICY, self.outbox, self.doors)
+        self.outbox = LocalOutbox(Path("/outbox"), self.disk, segment_bytes=2048)
+        self.core = DispatchCore(POLICY, self.outbox, self.doors)
         recover(self.core, self.now_ms)
         self.compaction = Compaction(self.core)
         self.offered = max(0, self.core.cursors.get("0", 0) - self.chance.randrange(4))  # who reads may begin too early
@@ -105,9 +105,9 @@ class World:
         age_ms: int,
     ) -> None:
         identity = decision_id(0, len(self.journal) // 2, len(self.journal) % 2, 7)
-        at_ms = self.now_ms - age_ms
+        append_ms = self.now_ms - age_ms
         self.journal.append(
-            Decided(identity, subscriber, name, campaign, channel, "offer", "text", klass, at_ms, life_ms, priority)
+            Decided(identity, subscriber, name, campaign, channel, "offer", "text", klass, append_ms, life_ms, priority)
         )
 
     def offer(self, twice: bool) -> None:
@@ -120,7 +120,9 @@ class World:
         attempts = self.core.take(self.now_ms)
         self.check_may_go(attempts)
         for send in self.core.sends.values():
-            assert send in self.flying or Action.KILL not in self.thrown_for(send.what), "what is killed does not wait"
+            assert send in self.flying or Action.KILL not in self.switches_for(send.what), (
+                "what is killed does not wait"
+            )
         if lights_out_after == "take":
             return self.lights_out()
         self.outbox.flush(self.now_ms)
@@ -142,17 +144,21 @@ class World:
             what = send.what
             assert what.expires_ms > self.now_ms, "nothing goes when its shelf life is over"
             assert what.channel != "sms" or 8 <= hour < 21, "nothing goes outside its window"
-            assert not self.thrown_for(what), "nothing paused or killed goes"
+            assert not self.switches_for(what), "nothing paused or killed goes"
             if what.klass == "commercial":
                 assert not self.on_wire[what.decision_id], "commercial text goes out once"
             assert not self.ends_of(what.decision_id), "what has ended goes nowhere"
-            line = [other for other in self.core.queue.line(what.subscriber, what.channel) if other.lane is send.lane]
+            line = [
+                other
+                for other in self.core.queue.subscriber_queue(what.subscriber, what.channel)
+                if other.rule_queue is send.rule_queue
+            ]
             ahead = [other for other in line if self.journal.index(other.what) < self.journal.index(what)]
             assert not ahead, "a rule's sends to a subscriber go in the order of their decisions"
 
-    def thrown_for(self, what: Decided) -> list[Action]:
+    def switches_for(self, what: Decided) -> list[Action]:
         names = (("rule", what.rule), ("campaign", what.campaign), ("channel", what.channel))
-        return [self.thrown[one] for one in names if one in self.thrown]
+        return [self.switches[one] for one in names if one in self.switches]
 
     def answer(self, index: int, state: State, parts: int, wish: int | None, early: bool) -> None:
         if not self.flying:
@@ -163,7 +169,9 @@ class World:
         if state is State.ACCEPTED:
             self.accepted[what.decision_id] = (send.gateway, ids)
             if ids and early:
-                self.core.receipt(Receipt(send.gateway, ids[0], ReceiptState.DELIVERED, "", self.now_ms), self.now_ms)
+                self.core.note_receipt(
+                    Receipt(send.gateway, ids[0], ReceiptState.DELIVERED, "", self.now_ms), self.now_ms
+                )
         if state not in TAKEN:
             self.on_wire[what.decision_id] -= 1
             self.wire_days.remove((send.day, what))
@@ -174,30 +182,30 @@ class World:
             gateway, ids = list(self.accepted.values())[index % len(self.accepted)]
             if ids:
                 receipt = Receipt(gateway, ids[part % len(ids)], state, "", self.now_ms)
-                self.core.receipt(receipt, self.now_ms)
+                self.core.note_receipt(receipt, self.now_ms)
 
     def tell(self, count: int, forget: bool) -> list[Report]:
         reports = self.core.reports(count)
         self.log.extend(reports)
         if not forget:
-            self.core.told(reports)
+            self.core.mark_reported(reports)
         return reports
 
     def ends_of(self, identity: str) -> set[OutcomeState]:
         return {report.state for report in self.log if report.decision_id == identity} & ENDS
 
-    def switch(self, scope: Scope, name: str, action: Action) -> None:
+    def switch(self, scope: SwitchScope, name: str, action: Action) -> None:
         self.core.switch(scope, name, action, self.now_ms)
         self.commit()
         if action is Action.RESUME:
-            self.thrown.pop((scope.value, name), None)
+            self.switches.pop((scope.value, name), None)
         else:
-            self.thrown[scope.value, name] = action
+            self.switches[scope.value, name] = action
 
     def opt_out(self, subscriber: int) -> None:
         self.core.opt_out(subscriber, self.now_ms)
         for channel in ("sms", "alert"):
-            for send in self.core.queue.line(subscriber, channel):
+            for send in self.core.queue.subscriber_queue(subscriber, channel):
                 assert send.what.klass == "service" or send in self.flying
 
     def change_door(self, name: str, up: bool, free: int) -> None:
@@ -225,8 +233,8 @@ class World:
         """When all is well again, everything comes to exactly one end, and the log has it."""
         for door in self.doors.values():
             door.up, door.free = True, 3
-        for scope, name in list(self.thrown):
-            self.switch(Scope(scope), name, Action.RESUME)
+        for scope, name in list(self.switches):
+            self.switch(SwitchScope(scope), name, Action.RESUME)
         self.offer(twice=True)
         for _ in range(20 * len(self.journal) + 20):
             self.turn()
@@ -274,11 +282,18 @@ def live(seed: int, steps: int) -> None:
             case 19:
                 world.now_ms += pick([0, 1, 1, 5, 5, 30, 240, 900]) * 60_000
             case 20 if below(2) == 0:
-                what = pick([(Scope.RULE, "a"), (Scope.RULE, "b"), (Scope.CAMPAIGN, "care"), (Scope.CHANNEL, "sms")])
+                what = pick(
+                    [
+                        (SwitchScope.RULE, "a"),
+                        (SwitchScope.RULE, "b"),
+                        (SwitchScope.CAMPAIGN, "care"),
+                        (SwitchScope.CHANNEL, "sms"),
+                    ]
+                )
                 world.switch(*what, pick([Action.PAUSE, Action.PAUSE, Action.KILL]))
             case 21:
-                for scope, name in list(world.thrown)[:2]:
-                    world.switch(Scope(scope), name, Action.RESUME)
+                for scope, name in list(world.switches)[:2]:
+                    world.switch(SwitchScope(scope), name, Action.RESUME)
             case 24:
                 world.compact()
             case 22 if below(8) == 0:
@@ -356,11 +371,11 @@ class DispatchWorld(RuleBasedStateMachine):
         self.world.tell(count, forget)
 
     @rule(
-        scope=st.sampled_from(Scope),
+        scope=st.sampled_from(SwitchScope),
         name=st.sampled_from(["a", "care", "sms", "alert"]),
         action=st.sampled_from([Action.PAUSE, Action.KILL, Action.RESUME, Action.RESUME]),
     )
-    def switch(self, scope: Scope, name: str, action: Action) -> None:
+    def switch(self, scope: SwitchScope, name: str, action: Action) -> None:
         self.world.switch(scope, name, action)
 
     @rule(subscriber=st.integers(1, 3))

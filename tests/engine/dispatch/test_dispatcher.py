@@ -15,8 +15,9 @@ import pytest
 from connectors.contract import Message, MobileOriginated, Outcome, Receipt, ReceiptState, State
 from connectors.gateways.smpp import Config, Gateway
 from connectors.gateways.smpp.simulator import Simulator, SimulatorConfig
-from engine.dispatch import Action, ChannelPolicy, Decided, Dispatcher, FileOutbox, Policy, Report, Scope
+from engine.dispatch import Action, ChannelPolicy, Decided, Dispatcher, LocalOutbox, Policy, Report, SwitchScope
 from state.decisions import OutcomeState
+from state.disk import DiskError
 from tests.fakes.disk import SimulatedDisk
 
 NOW_MS = 1_225_760_400_000
@@ -99,7 +100,7 @@ class World:
         feedback: Any = self.log
         self.disk = disk or SimulatedDisk()
         self.clock = clock or (lambda: NOW_MS)
-        self.outbox = FileOutbox(Path("/outbox"), self.disk, segment_bytes=1 << 20)
+        self.outbox = LocalOutbox(Path("/outbox"), self.disk, segment_bytes=1 << 20)
         self.dispatcher = Dispatcher(policy, self.gateways, None, feedback, self.clock, self.outbox)
 
     @property
@@ -201,7 +202,7 @@ async def test_after_a_crash_an_open_attempt_is_unknown_and_never_repeated() -> 
     await until(lambda: stuck.sent)
     assert world.dispatcher._loop_task is not None
     world.dispatcher._loop_task.cancel()
-    await world.dispatcher._end_flights()
+    await world.dispatcher._flights.cancel()
     disk.crash(random.Random(1))
 
     async with running(disk=disk) as after:
@@ -248,7 +249,7 @@ async def test_a_kill_stops_twenty_thousand_queued_sends_within_a_second_and_ref
         world.dispatcher.offer(decided(number) for number in range(1, 20_001))
         await until(lambda: not world.outbox.dirty)
         begun = time.monotonic()
-        await world.dispatcher.switch(Scope.CAMPAIGN, "care", Action.KILL)
+        await world.dispatcher.switch(SwitchScope.CAMPAIGN, "care", Action.KILL)
         world.gateway.free = 1000
         await until(lambda: len(world.log.said) == 20_000)
         assert time.monotonic() - begun < 3.0  # a second on a free machine; this one may be shared
@@ -263,21 +264,21 @@ async def test_what_a_crash_would_need_of_the_journal_is_known() -> None:
         assert world.dispatcher.durable_cursors == {}
         assert world.dispatcher.cursors == {"0": 2, "1": 5}
         await until(lambda: world.dispatcher.durable_cursors == {"0": 2, "1": 5})
-        assert world.dispatcher.queued(Scope.CAMPAIGN, "care") == 2
-        assert world.dispatcher.queued(Scope.RULE, "b") == 0
+        assert world.dispatcher.queued(SwitchScope.CAMPAIGN, "care") == 2
+        assert world.dispatcher.queued(SwitchScope.RULE, "b") == 0
 
 
 async def test_pause_holds_sends_until_resume_also_over_a_restart() -> None:
     disk = SimulatedDisk()
     async with running(disk=disk) as world:
-        await world.dispatcher.switch(Scope.RULE, "a", Action.PAUSE)
+        await world.dispatcher.switch(SwitchScope.RULE, "a", Action.PAUSE)
         world.dispatcher.offer([decided(1)])
         await until(lambda: world.dispatcher.idle)
         assert world.gateway.sent == []
     async with running(disk=disk) as world:
         await until(lambda: world.dispatcher.idle)
         assert world.gateway.sent == []
-        await world.dispatcher.switch(Scope.RULE, "a", Action.RESUME)
+        await world.dispatcher.switch(SwitchScope.RULE, "a", Action.RESUME)
         await until(lambda: world.gateway.sent)
 
 
@@ -292,6 +293,13 @@ async def test_an_opt_out_reaches_the_list_and_takes_back_what_waits() -> None:
         assert world.log.said == [Report("0-1-0-7", 8613800000001, OutcomeState.REFUNDED, "", "OPTED_OUT")]
 
 
+async def test_an_opt_in_takes_the_subscriber_off_the_list() -> None:
+    async with running() as world:
+        await world.gateway.reply(MobileOriginated("one", 8613800000001, "10086", "start", NOW_MS))
+        assert world.log.members == [(8613800000001, "optout", False)]
+        assert world.dispatcher.status()["total_opt_ins"] == 1
+
+
 async def test_outcomes_are_told_when_the_log_is_back_also_after_a_restart() -> None:
     disk, log = SimulatedDisk(), Log()
     log.away = True
@@ -304,7 +312,7 @@ async def test_outcomes_are_told_when_the_log_is_back_also_after_a_restart() -> 
 
 
 async def test_a_full_disk_holds_sends_back_and_goes_on_when_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.dispatch.dispatcher._DISK_FULL_S", 0.01)
+    monkeypatch.setattr("engine.dispatch.commits._DISK_RETRY_S", 0.01)
     disk = SimulatedDisk()
     async with running(disk=disk) as world:
         disk.capacity_bytes = 0
@@ -314,6 +322,17 @@ async def test_a_full_disk_holds_sends_back_and_goes_on_when_there_is_room(monke
         disk.capacity_bytes = None
         await until(lambda: world.gateway.sent)
         assert world.dispatcher.fault == ""
+
+
+async def test_whoever_waits_for_a_commit_that_fails_hears_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost() -> None:
+        raise DiskError("the outbox has another owner")
+
+    async with running() as world:
+        monkeypatch.setattr(world.outbox, "commit", lost)
+        async with asyncio.timeout(5):
+            with pytest.raises(DiskError, match="another owner"):
+                await world.dispatcher.switch(SwitchScope.RULE, "a", Action.PAUSE)
 
 
 async def test_a_fault_that_nobody_foresaw_ends_dispatch_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +356,7 @@ async def test_a_rate_is_kept() -> None:
     policy = Policy({"sms": ChannelPolicy(("one",))}, gateway_rates={"one": 100.0})
     async with running(policy=policy, clock=lambda: time.time_ns() // 1_000_000) as world:
         now = time.time_ns() // 1_000_000
-        world.dispatcher.offer([decided(number, at_ms=now) for number in range(1, 100)])
+        world.dispatcher.offer([decided(number, append_ms=now) for number in range(1, 100)])
         await asyncio.sleep(0.3)
         assert 25 <= len(world.gateway.sent) <= 60
 

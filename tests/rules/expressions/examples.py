@@ -1,15 +1,16 @@
 """Runs the example of a function through every evaluator; the walk-through runs it for a function just added."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
 from rules.expressions import Operand, Scope
 from rules.expressions.interpret import Row, evaluate
 from rules.expressions.program import Workspace, compile_program
-from rules.expressions.signature import EXAMPLE_AT
-from rules.expressions.tree import Literal
+from rules.expressions.signature import EXAMPLE_AT, Example
+from rules.expressions.tree import Expr, Literal
 from state.batch import Batch
 from state.schema import Kind, make_schema
 from state.zone import fixed_zone
@@ -18,10 +19,10 @@ from tests.rules.expressions.worlds import as_cell, tree
 KINDS = {bool: Kind.BOOL, int: Kind.INT, float: Kind.FLOAT, str: Kind.STRING, frozenset: Kind.SET, type(None): Kind.INT}
 AT = datetime.fromisoformat(EXAMPLE_AT)
 AT_MS = int(AT.timestamp()) * 1_000
-OFFSET_MS = int(AT.utcoffset().total_seconds()) * 1_000
+OFFSET_MS = (AT.utcoffset() or timedelta(0)) // timedelta(milliseconds=1)
 
 
-def scope_of(example):
+def scope_of(example: Example) -> Scope:
     """The names of an example as features, each of the kind of its value."""
     return Scope(
         {
@@ -38,23 +39,23 @@ def scope_of(example):
     )
 
 
-def interpreted(example):
+def interpreted(example: Example) -> Any:
     """What the plain interpreter gives."""
     made = tree(example.text, scope_of(example), want=None)
     return evaluate(made, Row(example.given, AT_MS, AT_MS), lambda at_ms: at_ms + OFFSET_MS)
 
 
-def folded(example):
+def folded(example: Example) -> Expr:
     """The tree of the example with constants in place of its names."""
     text = re.sub(r"[a-z_]+", lambda found: str(example.given.get(found[0], found[0])), example.text)
     return tree(text, Scope({}), want=None)
 
 
-def can_fold(example):
+def can_fold(example: Example) -> bool:
     return all(isinstance(value, int | float) for value in example.given.values())
 
 
-def true_in_kernel(example, condition):
+def true_in_kernel(example: Example, condition: str) -> bool:
     """Whether the kernel finds a condition on the example's names true."""
     scope = scope_of(example)
     made = tree(condition, scope)
@@ -72,15 +73,16 @@ def true_in_kernel(example, condition):
     for at, (name, value) in enumerate(example.given.items()):
         operand = scope.names[name]
         known[at] = value is not None
-        if operand.kind is Kind.SET:
+        if isinstance(value, frozenset):
             outs[at] = sum(1 << bit for bit, member in enumerate(operand.members) if member in value)
         elif value is not None:
             outs[at] = as_cell(value, operand.kind)
     workspace = Workspace(compile_program([(0, made)], 1, fixed_zone(OFFSET_MS), masks=True), 1)
-    return workspace.run_masks(batch, AT_MS, outs, known).tolist() == [[1]]
+    masks: list[list[int]] = workspace.run_masks(batch, AT_MS, outs, known).tolist()
+    return masks == [[1]]
 
 
-def kernel_agrees(example):
+def kernel_agrees(example: Example) -> bool:
     """Whether the kernel gives what the example says: its condition is true, the opposite is not."""
     if example.gives is None:
         return not true_in_kernel(example, f"known({example.text})")

@@ -69,7 +69,7 @@ def tree(text: str, scope: Scope = SCOPE, want: Kind | None = Kind.BOOL) -> Expr
     return made
 
 
-def local(ms):
+def local(ms: int) -> int:
     """The clock on the wall by the table of TRANSITIONS, in plain Python."""
     row = max(bisect_right(TRANSITIONS[:, 0].tolist(), ms) - 1, 0)
     return ms + int(TRANSITIONS[row, 1])
@@ -158,12 +158,14 @@ def _joined(sign: str, *parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]
     return st.tuples(*parts).map(lambda made: "(" + f" {sign} ".join(made) + ")")
 
 
-def _called(name, *parts):
+def _called(name: str | st.SearchStrategy[str], *parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     names = name if isinstance(name, st.SearchStrategy) else st.just(name)
     return st.tuples(names, *parts).map(lambda made: f"{made[0]}({', '.join(made[1:])})")
 
 
-def _numbers(kind, leaves, other=None):
+def _numbers(
+    kind: Kind, leaves: st.SearchStrategy[str], other: st.SearchStrategy[str] | None = None
+) -> st.SearchStrategy[str]:
     """Arithmetic of a kind over leaves; `other` joins by promotion."""
 
     def deeper(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:

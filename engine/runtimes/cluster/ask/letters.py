@@ -17,7 +17,7 @@ from connectors.kafka.tail import Tail
 from connectors.kafka.together import Together
 from connectors.kafka.writer import Written
 from connectors.sources.dead_letter import from_json
-from engine.flow.dead_letters import Kept
+from engine.flow.dead_letters import StoredLetter
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
 
@@ -25,7 +25,7 @@ TRANSACTION_MS = 10_000
 LETTERS_A_TRANSACTION = 500
 
 
-async def read_letters(config: Config) -> list[Kept]:
+async def read_letters(config: Config) -> list[StoredLetter]:
     """Return every letter that the topic keeps, oldest first, and whether it was replayed."""
     letters: dict[str, Any] = {}
     replayed: set[str] = set()
@@ -37,10 +37,10 @@ async def read_letters(config: Config) -> list[Kept]:
                     replayed.add(number)
                 else:
                     letters.setdefault(number, record.value)
-    return [Kept(number, from_json(value), number in replayed) for number, value in letters.items()]
+    return [StoredLetter(number, from_json(value), number in replayed) for number, value in letters.items()]
 
 
-def raw_place(kept: Kept) -> tuple[str, int]:
+def raw_place(kept: StoredLetter) -> tuple[str, int]:
     """Return the raw topic and partition that a letter's line came from."""
     topic, _, partition = kept.letter.key.rpartition("/")
     return topic, int(partition)
@@ -49,12 +49,12 @@ def raw_place(kept: Kept) -> tuple[str, int]:
 class Replay:
     """The one who may replay now, with the letters as they were when it became that; made by `begin_replay`."""
 
-    def __init__(self, config: Config, writer: Together, letters: list[Kept]) -> None:
+    def __init__(self, config: Config, writer: Together, letters: list[StoredLetter]) -> None:
         self.letters = letters
         self._dead = Names(config.cluster.prefix).dead
         self._writer = writer
 
-    async def put_back(self, chosen: Sequence[Kept]) -> AsyncIterator[int]:
+    async def put_back(self, chosen: Sequence[StoredLetter]) -> AsyncIterator[int]:
         """Put lines back and mark their letters; yields how many are done after each transaction.
 
         BrokerError when another replay has begun, or the brokers are away: what was not yielded is not done, but for
@@ -65,7 +65,7 @@ class Replay:
             await self._writer.write(record for kept in part for record in self._records(kept))
             yield start + len(part)
 
-    def _records(self, kept: Kept) -> tuple[Written, Written]:
+    def _records(self, kept: StoredLetter) -> tuple[Written, Written]:
         """Return the line for its raw partition, and the letter's mark."""
         topic, partition = raw_place(kept)
         return Written(topic, partition, kept.letter.raw), Written(self._dead, 0, None, kept.number.encode())

@@ -18,7 +18,7 @@ from connectors.kafka.last import last_values
 from engine.book.shelf import BooksInMemory
 from engine.runtimes.cluster.ask.letters import read_letters
 from engine.runtimes.cluster.dispatch.outbox import cursors_in
-from engine.runtimes.cluster.dispatch.outgoing import DECISIONS
+from engine.runtimes.cluster.dispatch.sending_partition import DECISIONS
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config

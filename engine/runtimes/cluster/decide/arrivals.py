@@ -1,6 +1,6 @@
 """Visits of the log, taken to the desk by the owner of their partition, with what is known of the customer.
 
-    fold ─► visits of the frame, and the attributes of who came ─► waiting ─► Redis: the visit's panel
+    fold ─► visits of the frame, and the customer's attributes ─► waiting ─► Redis: the visit's panel
 
 The fold is not touched: it is looked at after each frame, and what follows is done beside it, at least once, each step
 changing nothing when it is done again. A visit that the desk opened itself stands there already and gets its customer's
@@ -21,7 +21,8 @@ from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.model import Customer
 from connectors.desk.queue import QueueLostError
 from engine.counter.customers import described
-from engine.flow.partition import Fold, VisitRow, visits_of
+from engine.flow.fold import Fold
+from engine.flow.visits import VisitRow, visits_of
 from engine.runtimes.cluster.shared.texts import TopicTexts
 from rules.model import Book
 from state.batch import Batch
@@ -41,7 +42,7 @@ class Arrival:
     live: bool
 
 
-class Arrivals:
+class TopicArrivals:
     """Carries visits from the fold to the desk; everything is called on the loop.
 
     Args:

@@ -1,12 +1,12 @@
 """The store of one partition's pages: RocksDB, which takes in a transaction only after Kafka has.
 
-    flusher ─► write ... write ─► [transaction on `pages`] ─► committed ─► RocksDB, with the offset behind it
+    flusher ─► write ... write ─► [transaction on `pages`] ─► committed ─► RocksDB, with the offset after it
 
 A copy that is a beginning of its topic can be brought up to date by reading the topic from its offset, on whatever
-worker, its owner or one that stands by (`standby`); one that was ahead of it could not be told from a store that took
-another way. So writes wait in memory, where reads find them, until their transaction is committed. The transactional
-id belongs to the partition: when a new owner starts its producer, the brokers give up the old one's open transaction
-and refuse it from then on.
+worker, its owner or one that stands by (`standby`); one that was ahead of it could not be distinguished from a store
+that took another way. So writes wait in memory, where reads find them, until their transaction is committed. The
+transactional id belongs to the partition: when a new owner starts its producer, the brokers give up the old one's open
+transaction and refuse it from then on.
 
 `write`, `flush`, `close` and `still_ours` are called by threads, `restore` by the loop.
 """
@@ -59,8 +59,8 @@ class PagesCopy:
 
     def begin(self) -> int:
         """Return the offset from which the topic has to be read; throws a copy away that is too old to go on from."""
-        offset, at_ms = self._place()
-        if offset and self._wall_ms() - at_ms > self._keep_ms:
+        offset, applied_ms = self._place()
+        if offset and self._wall_ms() - applied_ms > self._keep_ms:
             self._forget()
             return 0
         return offset
@@ -167,7 +167,7 @@ class ChangelogStore:
         return self._copy.store.scan(prefix)
 
     def close(self) -> None:
-        """Nothing is held: the store belongs to the worker, `changes` to who opened it."""
+        """Nothing is held: the store belongs to the worker, `changes` to its opener."""
 
     # ---- inside
 

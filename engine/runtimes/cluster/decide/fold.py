@@ -2,17 +2,16 @@
 
 several intakes    their clocks differ: a frame is folded at its append time or the latest before it, whichever is
                    later, so time never goes back. The rule reads the log alone, so every owner folds alike
-repeated rows      are left out (`records`), but their ids count as seen: dedupe is rebuilt from frames as they
+repeated rows      are left out (`packed_records`), but their ids count as seen: dedupe is rebuilt from frames as they
                    stand in the log, and must come to the same
 visits             that stand are kept beside the state, for a desk that has forgotten them
 deleted frames     end the redo, or not, as the operator has said (`missing`)
 """
 
-from typing import Any
-
 import numpy as np
 
-from engine.flow.partition import Fold, VisitRow, visits_of
+from engine.flow.fold import Fold, FoldParts, FrameLog, JournalPosition
+from engine.flow.visits import VisitRow, visits_of
 from engine.runtimes.cluster.decide.missing import Missing
 from engine.runtimes.cluster.shared.packed_records import leave_out_repeated
 from rules.gates.desk import VISIT_MS_MAX
@@ -27,8 +26,8 @@ STANDING_MAX = 100_000
 class ClusterFold(Fold):
     """The fold of a partition whose frames come from a topic."""
 
-    def __init__(self, *parts: Any, missing: Missing, **words: Any) -> None:
-        super().__init__(*parts, **words)
+    def __init__(self, parts: FoldParts, log: FrameLog, journal: JournalPosition, missing: Missing) -> None:
+        super().__init__(parts, log, journal)
         self.missing = missing
         self.oldest_ms: int | None = None
         """Append time of the oldest frame that a start would redo, or an older one; None: nothing to redo."""
@@ -53,9 +52,9 @@ class ClusterFold(Fold):
         standing = [[one.subscriber, one.terminal, one.visit, one.at_ms] for one in self._standing.values()]
         return super().snapshot() | {"standing": standing}
 
-    def take_up(self, snapshot: Snapshot) -> None:
-        """Take up the visits, too; a worker of before kept none."""
-        super().take_up(snapshot)
+    def restore(self, snapshot: Snapshot) -> None:
+        """Restore the visits, too; an earlier release kept none."""
+        super().restore(snapshot)
         rows = snapshot.get("standing", ())
         self._standing = {row[0]: VisitRow(row[0], row[1], row[2], opened=True, at_ms=row[3]) for row in rows}
 
@@ -78,7 +77,7 @@ class ClusterFold(Fold):
             del self._standing[visit.subscriber]
 
     def swept(self) -> None:
-        """Take note that everything folded is in pages, or on its way."""
+        """Record that everything folded is in pages, or on its way."""
         self.oldest_ms = None
 
     def _note_age(self, append_ms: int) -> None:

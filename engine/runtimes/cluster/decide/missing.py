@@ -1,13 +1,13 @@
-"""Frames that a partition still needs and Kafka has deleted: told loudly, and never folded over in silence.
+"""Frames that a partition still needs and Kafka has deleted: reported loudly, and never folded over in silence.
 
 Retention deletes frames by age, whether or not their effects stand in `pages`. A worker keeps ahead of it (`Owned`
-sweeps by time too), but a partition that nobody owned for longer than `log.log_hours_max` loses what nobody had folded.
-Whoever folds on from there does not know what was sent meanwhile, so a cap could let a second message through. The
-choice is the operator's, `cluster.missing_frames`:
+sweeps by time too), but a partition that nobody owned for longer than `log.log_hours_max` loses the frames that nobody
+had folded. A fold that goes on from there does not know what was sent meanwhile, so a cap could let a second message
+through. The choice is the operator's, `cluster.missing_frames`:
 
     hold    the partition stays undecided, on whatever worker; all others go on. What it has is kept as it is
     skip    it goes on with what there is; features and caps do not know what was deleted. The active book is activated
-            anew behind the gap, for its activation may have been in it; pauses are to be said again
+            anew after the gap, for its activation may have been in it; pauses are to be said again
 """
 
 import logging
@@ -41,7 +41,7 @@ class Missing:
         self.frames = 0
 
     def between(self, needed: int, first: int) -> None:
-        """Take note that `needed` is read next where `first` is the oldest there is.
+        """Record that `needed` is read next where `first` is the oldest there is.
 
         Raises MissingError when something lies between them, unless the operator has said to go on.
         """

@@ -1,6 +1,6 @@
 """One partition that this worker owns, from restore to revocation.
 
-    open    fence the owner before ─► pages: our copy, then the rest of the topic ─► where decisions stand ─► redo
+    open    fence the previous owner ─► pages: our copy, then the rest of the topic ─► where decisions stand ─► redo
     take    a frame of the agent, or of an assignment that gave the partition back: fold it, send its decisions
     settle  what was sent and acknowledged lets the flusher write pages up to there
     close   wait for the decisions on their way; what is not flushed is redone by the next owner
@@ -25,7 +25,7 @@ from connectors.kafka import BrokerError
 from connectors.kafka.changes import Changes
 from connectors.kafka.tail import Tail
 from engine.book.shelf import BookShelf
-from engine.flow.partition import Appended
+from engine.flow.fold import Appended, FoldParts, limits_of
 from engine.runtimes.cluster.decide.changelog import ChangelogStore, PagesCopy
 from engine.runtimes.cluster.decide.fold import ClusterFold
 from engine.runtimes.cluster.decide.missing import Missing
@@ -33,17 +33,12 @@ from engine.runtimes.cluster.decide.topic_log import TopicLog
 from engine.runtimes.cluster.shared.journal_position import last_reached, record_of
 from engine.runtimes.cluster.shared.topics import HOUR_MS, MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
-from state.columns import Table
-from state.contacts import Contacts
 from state.decisions import DecisionBatch
-from state.dedupe import Dedupe
 from state.disk import DiskError
-from state.flusher import Flusher
 from state.frame import Frame
 from state.schema import Schema
 from state.store import Store
 
-SLACK_SLOTS = 1 << 17
 SWEEPS_IN_RETENTION = 8
 """Everything folded is in pages after at most this part of the time for which Kafka keeps frames."""
 SWEEP_PAGES = 64
@@ -91,7 +86,7 @@ class Owned:
         schema: schemas by fingerprint.
         sender: the worker's producer of decisions.
         first: returns the oldest position that Kafka keeps of a partition's log.
-        measure: told the seconds from packing to durable decisions, and of how many events.
+        measure: called with the seconds from packing to durable decisions, and the number of events.
         wall_ms: wall clock, for that measure only.
     """
 
@@ -170,30 +165,13 @@ class Owned:
         log.info("partition %d: %s", self.number, self.restored)
 
     def _make_fold(self, frames: TopicLog, pages: Store) -> ClusterFold:
-        config = self._config
-        memory = -(-config.state.memory_subscribers // config.data.partitions)
-        table = Table(memory + max(SLACK_SLOTS, 2 * config.limits.batch_events_max))
-        contacts = Contacts(table.capacity, config.state.contacts_max)
-        return ClusterFold(
-            self.number,
-            frames,
-            self._journal,
-            table,
-            contacts,
-            lambda snapshot: Flusher(
-                self.number, table, contacts, pages, snapshot, recovery_target_s=config.state.recovery_target_s
-            ),
-            Dedupe(max(config.state.dedupe_window_s, 1) * 1000, config.state.dedupe_ids_max),
-            self._shelf.get,
-            memory_subscribers=memory,
-            batch_rows_max=config.limits.batch_events_max,
-            missing=self.missing,
-        )
+        parts = FoldParts(self.number, limits_of(self._config), pages, self._shelf.get)
+        return ClusterFold(parts, frames, self._journal, self.missing)
 
     async def take(self, position: int, frame: Frame) -> Appended | None:
         """Fold a frame and send its decisions; None when it was folded before.
 
-        MissingError when Kafka has deleted what comes before it. Nothing is taken behind a frame whose decisions were
+        MissingError when Kafka has deleted what comes before it. Nothing is taken after a frame whose decisions were
         not handed over, or when the partition is closed.
         """
         async with self._taking:
@@ -227,7 +205,7 @@ class Owned:
                 fold.swept()
 
     async def pass_over(self, position: int) -> None:
-        """Go on behind a record that is no frame."""
+        """Go on after a record that is no frame."""
         async with self._taking:
             if not self._ended and position > self.folded:
                 self.folded = position
@@ -249,8 +227,8 @@ class Owned:
     async def still_ours(self) -> bool:
         """Tell whether we may go on after an assignment that gave the partition back.
 
-        What is in memory is the fold of the log up to `folded`, whoever owned the partition meanwhile; our copy of its
-        pages is whole only where nobody did.
+        What is in memory is the fold of the log up to `folded`, even if another worker owned the partition
+        meanwhile; our copy of its pages is whole only where nobody did.
         """
         if self._ended:
             return False

@@ -25,7 +25,7 @@ from connectors.kafka.tail import Tail
 from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
 from engine.book.shelf import BookShelf
 from engine.metrics import Metrics
-from engine.runtimes.cluster.decide.arrivals import Arrivals
+from engine.runtimes.cluster.decide.arrivals import TopicArrivals
 from engine.runtimes.cluster.decide.missing import MissingError
 from engine.runtimes.cluster.decide.owned import Owned
 from engine.runtimes.cluster.decide.standby import Standby
@@ -52,10 +52,10 @@ class Decide:
         store: this worker's RocksDB.
         shelf: books by version.
         control_topic: what every worker knows.
-        publisher: says once more which book is active, behind frames that are deleted.
+        publisher: activates the book once more after frames that are deleted.
         metrics: what is counted.
-        failed: told the fault of a standby copy.
-        arrivals: told of every visit, where this worker has a desk.
+        failed: called with the fault of a standby copy.
+        arrivals: gets every visit, where this worker has a desk.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Decide:
         publisher: Publisher,
         metrics: Metrics,
         failed: Callable[[BaseException], None],
-        arrivals: Arrivals | None = None,
+        arrivals: TopicArrivals | None = None,
     ) -> None:
         self._config = config
         self._names = Names(config.cluster.prefix)
@@ -170,7 +170,7 @@ class Decide:
         return True
 
     async def _catch_up(self, one: Owned) -> None:
-        """Fold what stands in the log now behind what is folded."""
+        """Fold what stands in the log now after what is folded."""
         ends = await self._log.ends([one.number])
         if ends[one.number] <= one.folded + 1:
             return
@@ -207,7 +207,7 @@ class Decide:
         """Fold one record of the stream; one that is not ours any more, or was folded in redo, changes nothing.
 
         Faust may let frames flow while an assignment is still being taken. So what came before this one and nobody
-        took is read from the log first: a frame is folded behind the one before it, or not at all.
+        took is read from the log first: a frame is folded after the one before it, or not at all.
         """
         one = self.owned.get(number)
         if one is None or position <= one.folded:
@@ -248,14 +248,12 @@ class Decide:
             self._metrics.count_decisions(self._shelf.get(taken.decisions.book).book, taken.decisions)
 
     async def settle(self) -> None:
-        """Follow what the brokers acknowledge while no frame comes; runs until cancelled."""
-        while True:
-            await asyncio.sleep(SETTLE_S)
-            for one in self._resting.values():
-                one.settle()
-            for one in list(self.owned.values()):
-                one.settle()
-                one.sweep()
+        """Follow what the brokers acknowledge while no frame comes; called every `SETTLE_S`."""
+        for one in self._resting.values():
+            one.settle()
+        for one in list(self.owned.values()):
+            one.settle()
+            one.sweep()
 
     async def _read(self, number: int, position: int, value: bytes) -> Frame | None:
         """Return the frame; what it names may be newer than what we know of the control topic."""

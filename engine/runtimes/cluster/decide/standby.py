@@ -1,10 +1,10 @@
 """Standby copies: the pages of partitions that others own, kept up to date on this worker's disk.
 
-    pages topic ─► committed rows ─► our RocksDB, with the offset behind them
+    pages topic ─► committed rows ─► our RocksDB, with the offset after them
 
-Whoever takes a partition over and has such a copy reads only what was written since, and then redoes the log. Who
-stands by for what is Faust's assignment: with `cluster.standby_copies` it gives each partition that many followers, and
-when the owner dies it makes one of them the owner, as far as that keeps the shares of workers even.
+A worker that takes a partition over and has such a copy reads only what was written since, and then redoes the log.
+Which worker stands by for what is Faust's assignment: with `cluster.standby_copies` it gives each partition that many
+followers, and when the owner dies it makes one of them the owner, as far as that keeps the shares of workers even.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class Standby:
     Args:
         config: checked settings.
         store: this worker's RocksDB, shared with the partitions that it owns.
-        failed: told the fault of a copy that cannot be kept.
+        failed: called with the fault of a copy that cannot be kept.
     """
 
     def __init__(self, config: Config, store: Store, failed: Callable[[BaseException], None]) -> None:
@@ -78,7 +78,7 @@ class Standby:
 
 
 async def _whole(writing: Coroutine[Any, Any, None]) -> None:
-    """Wait for a thread to end, also when we are cancelled: who follows us writes to the same copy."""
+    """Wait for a thread to end, also when we are cancelled: the next owner of the copy writes to it, too."""
     thread = asyncio.ensure_future(writing)
     try:
         await asyncio.shield(thread)

@@ -27,7 +27,7 @@ class TopicLog:
         config: where the brokers are.
         topic, partition: the log.
         schema: finds a schema by its fingerprint.
-        missing: told where frames were deleted while they were read.
+        missing: records where frames were deleted while they were read.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class TopicLog:
         await self._tail.start()
 
     async def open(self) -> None:
-        """Take note of where the log begins and ends."""
+        """Read where the log begins and ends now."""
         self.first_position = await self._tail.first()
         self.next_position = await self._tail.end()
 
@@ -82,9 +82,9 @@ class TopicLog:
                     continue
                 yield record.offset, frame
 
-    def position_at(self, at_ms: int) -> int:
-        """Return the first position appended at or after `at_ms`."""
-        found = self._across(self._tail.offset_at(at_ms))
+    def position_at(self, appended_ms: int) -> int:
+        """Return the first position appended at or after `appended_ms`."""
+        found = self._across(self._tail.offset_at(appended_ms))
         return self.next_position if found is None else found
 
     def _across(self, coroutine: Coroutine[Any, Any, _T]) -> _T:

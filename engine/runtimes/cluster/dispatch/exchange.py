@@ -5,8 +5,8 @@ for a subscriber of any partition. What no partition here awaits is published to
 dispatcher reads; only then is it acknowledged to the network. A receipt that comes before its submit's answer makes the
 same round and waits among the orphans, as in one process.
 
-A partition's outbox says up to which offset the topic was read for it. Who takes the partition over reads from there
-before sending, so that a receipt acknowledged while nobody had the partition is not lost.
+A partition's outbox says up to which offset the topic was read for it. A new owner reads from there before it sends, so
+a receipt that was acknowledged while the partition had no owner is not lost.
 """
 
 import logging
@@ -20,8 +20,8 @@ import orjson
 from connectors.contract import MobileOriginated, Receipt, ReceiptState
 from connectors.kafka.tail import Tail
 from connectors.kafka.writer import Writer, Written
-from engine.dispatch.core import Core
-from engine.dispatch.optout import OPT_OUT_LIST, is_opt_out
+from engine.dispatch.core import DispatchCore
+from engine.dispatch.optout import OPT_OUT_LIST, OptOutWords
 from engine.dispatch.receipts import Orphans
 from engine.flow.feedback import Feedback
 from engine.runtimes.cluster.shared.topics import Names
@@ -33,15 +33,15 @@ log = logging.getLogger("opportune.cluster")
 class Listener(Protocol):
     """A partition's dispatcher."""
 
-    core: Core
+    core: DispatchCore
 
     async def receipt(self, receipt: Receipt) -> None:
-        """Take note of a receipt; returns when it is durable."""
+        """Take a receipt; returns when it is durable."""
 
-    def noted(self, receipt: Receipt) -> None:
-        """Take note of a receipt; it is durable soon."""
+    def note_receipt(self, receipt: Receipt) -> None:
+        """Record a receipt; it is durable soon."""
 
-    def opted_out(self, subscriber: int) -> None:
+    def opt_out(self, subscriber: int) -> None:
         """Refund what waits for a subscriber."""
 
 
@@ -52,12 +52,13 @@ class Exchange:
         config: checked settings.
         writer: the worker's, started.
         feedback: the log, for opt-outs.
-        orphans: receipts that nobody awaits yet.
+        orphans: receipts that no message awaits yet.
     """
 
     def __init__(self, config: Config, writer: Writer, feedback: Feedback, orphans: Orphans) -> None:
         self._config = config
         self._topic = Names(config.cluster.prefix).receipts
+        self._words = OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words)
         self._writer = writer
         self._feedback = feedback
         self._orphans = orphans
@@ -67,7 +68,7 @@ class Exchange:
         """Up to where the topic was read for every listener."""
 
     async def start(self) -> None:
-        """Stand at the end of the topic."""
+        """Begin at the end of the topic; older records are read for each partition, by `join`."""
         self._tail = await Tail(self._config.cluster, self._topic, 0).start()
         self.position = await self._tail.end()
         self._tail.seek(self.position)
@@ -84,10 +85,10 @@ class Exchange:
                 self.position = record.offset + 1
 
     async def join(self, number: int, listener: Listener, start: int) -> None:
-        """Take a partition up, beginning with what was published from `start` on."""
+        """Add a partition, beginning with what was published from `start` on."""
         self.listeners[number] = listener
         if start >= self.position:
-            return  # `follow` has it before it
+            return  # `follow` reads everything from `position` on
         async with Tail(self._config.cluster, self._topic, 0) as tail:
             tail.seek(max(start, await tail.first()))
             async for records in tail.to_end():
@@ -95,7 +96,7 @@ class Exchange:
                     self.hand_on(record.value, [listener])
 
     def leave(self, number: int, listener: Listener) -> None:
-        """Let a partition go, unless somebody else has taken it up since."""
+        """Remove a partition, unless it was opened anew in the meantime."""
         if self.listeners.get(number) is listener:
             del self.listeners[number]
 
@@ -112,30 +113,32 @@ class Exchange:
         await self._publish({"receipt": fields})
 
     async def reply(self, reply: MobileOriginated) -> None:
-        """Put a subscriber who wants no more on the list, and refund what waits for them; returns when it is safe."""
-        if not is_opt_out(reply.text):
+        """Put a subscriber that opts out on the list, and refund what waits for them; returns when it is safe."""
+        wish = self._words.read(reply.text)
+        if wish is None:
             self.counts["replies"] += 1
             return
-        self.counts["opt_outs"] += 1
-        await self._publish({"opt_out": reply.subscriber})
-        await self._feedback.member(reply.subscriber, OPT_OUT_LIST, member=True)
+        self.counts["opt_outs" if wish.out else "opt_ins"] += 1
+        if wish.out:
+            await self._publish({"opt_out": reply.subscriber})
+        await self._feedback.member(reply.subscriber, OPT_OUT_LIST, member=wish.out)
 
-    async def _publish(self, said: dict[str, Any]) -> None:
-        await self._writer.write([Written(self._topic, 0, orjson.dumps(said))])
+    async def _publish(self, record: dict[str, Any]) -> None:
+        await self._writer.write([Written(self._topic, 0, orjson.dumps(record))])
 
     # ---- what all of them heard
 
     def hand_on(self, value: bytes, listeners: Iterable[Listener]) -> None:
-        """Take a record of the topic to whom it concerns."""
-        said = orjson.loads(value)
-        if "opt_out" in said:
+        """Give a record of the topic to the partitions it concerns."""
+        record = orjson.loads(value)
+        if "opt_out" in record:
             for listener in listeners:
-                listener.opted_out(said["opt_out"])
+                listener.opt_out(record["opt_out"])
             return
-        gateway, message_id, state, code, at_ms = said["receipt"]
-        receipt = Receipt(gateway, message_id, ReceiptState(state), code, at_ms)
+        gateway, message_id, state, code, received_ms = record["receipt"]
+        receipt = Receipt(gateway, message_id, ReceiptState(state), code, received_ms)
         for listener in listeners:
             if listener.core.receipts.awaits(receipt):
-                listener.noted(receipt)
+                listener.note_receipt(receipt)
                 return
         self._orphans.park(receipt, time.time_ns() // 1_000_000)

@@ -1,11 +1,11 @@
 """The outbox of one partition as a topic: attempts are committed there before a gateway sees them.
 
-It belongs to the partition, not to a worker: a new owner's producer fences the old one's, so who has lost the partition
-can make no attempt durable any more, and therefore sends nothing. Then the new owner reads what was committed, from the
-beginning, and `engine.dispatch.recovery` rebuilds the core from it.
+It belongs to the partition, not to a worker: a new owner's producer fences the old one's, so a worker that has lost the
+partition can make no attempt durable any more, and therefore sends nothing. Then the new owner reads what was
+committed, from the beginning, and `engine.dispatch.recovery` rebuilds the core from it.
 
-Arrays are numbered as they are read or written; the number is the position. What compaction has written again further
-on is deleted at the brokers, in the background: what is deleted too late is only read once more.
+Arrays are numbered as they are read or written; the number is the position. Arrays that compaction has rewritten are
+deleted at the brokers, in the background: what is deleted too late is only read once more.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ log = logging.getLogger("opportune.cluster")
 
 
 class LostError(DiskError):
-    """The partition has another owner."""
+    """The partition has another owner. A DiskError, because dispatch treats it as such: nothing is durable any more."""
 
 
-class Ledger(Protocol):
+class OutboxLedger(Protocol):
     """The topic's partition; see `connectors.kafka.ledger`."""
 
     async def append(self, values: Sequence[bytes]) -> int:
@@ -51,7 +51,7 @@ class TopicOutbox:
 
     segment_bytes = SEGMENT_BYTES
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: OutboxLedger) -> None:
         self._ledger = ledger
         self._found: list[bytes] = []
         self._waiting: list[Record] = []
@@ -96,7 +96,8 @@ class TopicOutbox:
     async def commit(self) -> None:
         """Write what was flushed in one transaction.
 
-        LostError when the partition has another owner; DiskError when nobody can say whether it was written.
+        LostError when the partition has another owner; DiskError when nobody can say whether it was written. Neither is
+        tried again here: a second transaction after an unknown one could make an attempt durable twice.
         """
         values = list(self._flushed)
         if not values:
@@ -137,7 +138,7 @@ class TopicOutbox:
             log.warning("outbox is not shortened, the next time will do: %s", fault)
 
     async def close(self) -> None:
-        """Give up what is being deleted; returns when nothing of it is connected any more."""
+        """Stop deleting; returns when nothing of it is connected any more."""
         forgetting, self._forgetting = self._forgetting, None
         if forgetting is not None:
             forgetting.cancel()

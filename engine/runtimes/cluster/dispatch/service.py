@@ -1,17 +1,18 @@
-"""Dispatch: which partitions of decisions this worker sends, its gateways, and what it obeys.
+"""Dispatch: which partitions of decisions this worker sends, its gateways, and the switches that it applies.
 
-Faust assigns the partitions of `decisions`, in a consumer group of dispatchers: one that comes or goes disturbs nobody
-who decides. Reading is below the agent, because a dispatcher goes on from the cursor in its outbox, holds back when its
-queue is full, and acknowledges nothing until it is durable: the agent only pauses what Faust would fetch.
+Faust assigns the partitions of `decisions`, in a consumer group of dispatchers: one that comes or goes does not disturb
+those that decide. Reading is below the agent, because a dispatcher goes on from the cursor in its outbox, holds back
+when its queue is full, and acknowledges nothing until it is durable: the agent only pauses what Faust would fetch.
 
 Gateways belong to the worker and are shared by its partitions; rates and quotas are split (`shares`). A spool has a
 folder of its own in each worker, below the one that is configured and named as the worker's data directory. A switch
-comes over the topic `control` (`control_topic`), holds at once for what waits, and is known to whoever starts later.
+comes over the topic `control` (`control_topic`), holds at once for what waits, and reaches workers that start later.
 
 A partition that another worker has fenced sends nothing more here and is dropped. Where that worker had been given the
 partition, an assignment follows; where it had not, and only woke up late, nobody sends once it has died: unless an
-assignment comes within `LOST_SESSIONS`, this worker ends, and the partition is given anew. Any other fault of one ends
-the worker at once, because nobody can say whether its last transaction was committed: whoever takes over reads it.
+assignment comes within `LOST_SESSIONS`, this worker ends, and the partition is given anew. Any other fault of a
+partition ends the worker at once, because it is unknown whether the last transaction was committed: the next owner
+reads it.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from connectors.desk.queue import QueueLostError
 from connectors.gateways import open_gateway
 from connectors.kafka.writer import Writer
 from engine.book.shelf import BookShelf
-from engine.dispatch import DESK, Action, Decided, Policy, Scope
+from engine.dispatch import DESK, Action, Decided, Policy, SwitchScope
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
 from engine.dispatch.receipts import Orphans
 from engine.dispatch.shared import Shared
@@ -36,7 +37,7 @@ from engine.flow.feedback import Feedback
 from engine.metrics import Metrics
 from engine.runtimes.cluster.dispatch.exchange import Exchange
 from engine.runtimes.cluster.dispatch.outbox import LostError
-from engine.runtimes.cluster.dispatch.outgoing import DispatchContext, Outgoing
+from engine.runtimes.cluster.dispatch.sending_partition import DispatchContext, SendingPartition
 from engine.runtimes.cluster.dispatch.shares import partition_policy, process_rates
 from engine.runtimes.cluster.dispatch.wording import Wording
 from engine.runtimes.cluster.shared.control_topic import ControlTopic, Switch
@@ -44,6 +45,7 @@ from engine.runtimes.cluster.shared.texts import TopicTexts
 from engine.runtimes.cluster.shared.topics import Names
 from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
 from engine.runtimes.sending import make_policy
+from engine.serve.gauges import add_by_partition, add_gateways
 from engine.settings.config import Config
 from rules.model import Book
 
@@ -58,7 +60,7 @@ log = logging.getLogger("opportune.cluster")
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostPartition:
     """A partition that is assigned to us and that another worker has fenced: where we stood, and since when."""
 
     read: int
@@ -108,8 +110,8 @@ class Dispatch:
         self._assignment = 0
         self._withdrawing: set[asyncio.Task[None]] = set()
         self._away_since_s: dict[int, float] = {}
-        self.owned: dict[int, Outgoing] = {}
-        self.lost: dict[int, Lost] = {}
+        self.owned: dict[int, SendingPartition] = {}
+        self.lost: dict[int, LostPartition] = {}
         self._watchdog = Watchdog(
             config,
             Names(config.cluster.prefix).decisions,
@@ -156,7 +158,7 @@ class Dispatch:
             await self._close_all()
             await self._control_topic.catch_up()
             policy, partitions = self._policy(), self._config.data.partitions
-            around = DispatchContext(
+            context = DispatchContext(
                 self._config,
                 self._clock,
                 self._wording,
@@ -171,8 +173,8 @@ class Dispatch:
                 async with room:
                     if self._assignment != mine:
                         return
-                    one = Outgoing(number, partition_policy(policy, number, partitions, len(numbers)), around)
-                    await one.open(self._thrown())
+                    one = SendingPartition(number, partition_policy(policy, number, partitions, len(numbers)), context)
+                    await one.open(self._switches())
                     self.owned[number] = one
 
             await asyncio.gather(*(open_one(number) for number in sorted(numbers)))
@@ -192,7 +194,7 @@ class Dispatch:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
-            self._judge_lost()
+            self._check_lost()
             for number, one in list(self.owned.items()):
                 if self.owned.get(number) is not one:
                     continue  # an assignment came while we closed another
@@ -200,15 +202,15 @@ class Dispatch:
                 if isinstance(fault, LostError):
                     log.warning("partition %d is sent by another worker: %s", number, fault)
                     del self.owned[number]
-                    self.lost[number] = Lost(one.read, time.monotonic())
+                    self.lost[number] = LostPartition(one.read, time.monotonic())
                     await one.close(0.0)
                 elif fault is not None:
                     raise fault
                 else:
                     self._check_log_reachable(number, one)
 
-    def _judge_lost(self) -> None:
-        """Raise SilentError when a lost partition is not assigned anew: nobody may send it."""
+    def _check_lost(self) -> None:
+        """Raise SilentError when a lost partition is not assigned anew: then nobody may send it."""
         silent_s = LOST_SESSIONS * self._config.cluster.session_timeout_ms / 1000
         for number, one in self.lost.items():
             away_s = time.monotonic() - one.since_s
@@ -218,7 +220,7 @@ class Dispatch:
                     f"{LOST_SESSIONS} session timeouts are {silent_s:.0f} s"
                 )
 
-    def _check_log_reachable(self, number: int, one: Outgoing) -> None:
+    def _check_log_reachable(self, number: int, one: SendingPartition) -> None:
         """Raise SilentError when the log has taken no outcome for too long: only another process may do better."""
         if not one.dispatcher.log_away:
             self._away_since_s.pop(number, None)
@@ -243,15 +245,15 @@ class Dispatch:
         for number, one in self.owned.items():
             one.dispatcher.core.follow(partition_policy(policy, number, partitions, len(self.owned)))
 
-    def _thrown(self) -> list[tuple[str, str, str]]:
+    def _switches(self) -> list[tuple[str, str, str]]:
         return [(one["kind"], one["name"], one["action"]) for one in self._control_topic.switches.values()]
 
     def _apply_switch(self, switch: Switch) -> None:
-        scope, name, action = Scope(switch["kind"]), switch["name"], Action(switch["action"])
+        scope, name, action = SwitchScope(switch["kind"]), switch["name"], Action(switch["action"])
         for one in self.owned.values():
-            one.dispatcher.obey(scope, name, action)
-        if action is Action.KILL and self._desk is not None and scope is not Scope.CHANNEL:
-            task = asyncio.create_task(self._withdraw("rule" if scope is Scope.RULE else "campaign", name))
+            one.dispatcher.apply_switch(scope, name, action)
+        if action is Action.KILL and self._desk is not None and scope is not SwitchScope.CHANNEL:
+            task = asyncio.create_task(self._withdraw("rule" if scope is SwitchScope.RULE else "campaign", name))
             self._withdrawing.add(task)
             task.add_done_callback(self._withdrawing.discard)
 
@@ -262,9 +264,9 @@ class Dispatch:
         except (QueueLostError, BehindError, NotDurableError) as fault:
             log.warning("kill %s %s: its cards stay on the screens: %s", kind, name, fault)
 
-    # ---- what it tells
+    # ---- what it shows
 
-    def queued(self, scope: Scope, name: str) -> int:
+    def queued(self, scope: SwitchScope, name: str) -> int:
         """Return how many sends of a scope wait in this worker."""
         return sum(one.dispatcher.queued(scope, name) for one in self.owned.values())
 
@@ -280,16 +282,12 @@ class Dispatch:
     def add_gauges(self) -> None:
         """Show partitions and gateways."""
         gauges = self._metrics.gauges
-
-        def links() -> Iterator[tuple[dict[str, str], float]]:
-            return (({"gateway": name}, float(told["links_up"])) for name, told in self.gateways().items())
-
-        gauges.add("opportune_gateway_links", "Links of a gateway that are up.", ("gateway",), links)
-        gauges.add(
-            "opportune_lag_decisions",
+        add_gateways(gauges, self.gateways)
+        add_by_partition(
+            gauges,
+            "lag_decisions",
             "Records of decisions that wait to be taken over.",
-            ("partition",),
-            lambda: (({"partition": str(number)}, float(lag)) for number, lag in self._watchdog.lags.items()),
+            lambda: list(self._watchdog.lags.items()),
         )
         for name, text, figure in (
             ("waiting_sends", "Decisions taken over and not handed to a gateway.", "waiting"),
@@ -299,14 +297,11 @@ class Dispatch:
             ("outbox_bytes", "Bytes that a new owner would read.", "outbox_bytes"),
         ):
 
-            def read(figure: str = figure) -> Iterator[tuple[dict[str, str], float]]:
-                return (
-                    ({"partition": str(number)}, float(one.dispatcher.status()[figure]))
-                    for number, one in self.owned.items()
-                )
+            def read(figure: str = figure) -> Iterator[tuple[int, float]]:
+                return ((number, float(one.dispatcher.status()[figure])) for number, one in self.owned.items())
 
-            gauges.add(f"opportune_{name}", text, ("partition",), read)
+            add_by_partition(gauges, name, text, read)
 
     def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
         self._metrics.sends.labels(gateway, outcome.state.value).inc()
-        self._metrics.to_gateway.observe(max(now_ms - what.at_ms, 0) / 1000)
+        self._metrics.to_gateway.observe(max(now_ms - what.append_ms, 0) / 1000)

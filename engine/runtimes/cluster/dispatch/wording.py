@@ -1,6 +1,6 @@
-"""What is said to subscribers of the decisions in a record: books and texts, as a worker that sends knows them.
+"""The decisions of a record with their texts filled in, from the books and texts that a sending worker has.
 
-A record may name a book, or a text, that is on its way: both are read up to their ends again before anything is worded.
+A record may name a book, or a text, that is still on its way: both topics are then read up to their ends first.
 """
 
 from engine.book.shelf import BookShelf
@@ -27,7 +27,7 @@ class Wording:
         self._texts = texts
 
     async def decided(self, number: int, value: bytes) -> list[Decided]:
-        """Return what is to be sent of one partition's record."""
+        """Return the decisions of one partition's record."""
         batch = decode(value)
         book = await self._book(batch.book)
         return await self._texts.complete(lambda: list(decided_of(number, batch, book, self._texts)))

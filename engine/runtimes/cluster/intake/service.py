@@ -5,12 +5,12 @@
 It is a service of the Faust app, which starts and stops it, with a consumer group of its own: raw topics and `log`
 need not have the same partitions, and an agent would cost 70 microseconds a record.
 
-Chunks of several raw partitions share frames where they are small, because a frame costs whoever folds it the same
-however few rows it has; `records` says how a frame keeps their offsets apart.
+Chunks of several raw partitions share frames where they are small, because a frame costs its fold the same
+however few rows it has; `packed_records` says how a frame keeps their offsets apart.
 
-Texts and dead letters of a chunk are written with its frames; the raw offset is committed when all of them are. What
-a crash between the two leaves behind is written again, and left out by whoever folds it: `records` says why that is
-exact. A dead letter's key is the place of its line, the same however often it is written.
+Texts and dead letters of a chunk are written with its frames; the raw offset is committed when all of them are. What a
+crash between the two leaves is written again, and left out by the fold: `packed_records` says why that is exact. A dead
+letter's key is the place of its line, the same however often it is written.
 
 A line is counted when its raw offset is committed, so over all workers it is counted once, however often it is packed;
 the counts of a worker begin with its process.
@@ -52,7 +52,7 @@ POLL_MS = 100
 FEW_EVENTS = 2_000
 """A poll that brought fewer is followed by a wait, so that the next brings more; one record may be a block of them."""
 FRAME_S = 0.0015
-"""That wait, for each frame that was written: a frame costs whoever folds it half a millisecond, however small, and
+"""That wait, for each frame that was written: a frame costs its fold half a millisecond, however small, and
 other intakes write frames for it too."""
 GROUP_BYTES = 1 << 20
 """Chunks of several raw partitions share frames up to here; a frame of more is no cheaper a row."""

@@ -2,7 +2,7 @@
 
 `engine.flow.feedback.Feedback` builds the rows; this is the `Appender` under it in a cluster. Rows go as one frame into
 each partition of `log` that their subscribers belong to, their texts into `texts`. A frame that did not come from a raw
-topic carries no raw offsets, so nobody takes it for a repeated one: an `append` that failed and is repeated writes its
+topic carries no raw offsets, so no fold takes it for a repeated one: an `append` that failed and is repeated writes its
 rows twice. Partitions leave a repeated visit or answer out (`engine.flow.repeats`); an outcome settles its contact
 once.
 
@@ -11,6 +11,8 @@ One producer writes everything, so rows stand in a partition in the order in whi
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+
+from cachetools import FIFOCache
 
 from connectors.kafka.writer import Writer, Written
 from engine.runtimes.cluster.shared.texts import text_key
@@ -47,17 +49,15 @@ class TopicAppender:
         self._schema = schema
         self._wall_ms = wall_ms
         self._writer = writer
-        self._kept: set[int] = set()
+        self._written: FIFOCache[int, None] = FIFOCache(TEXTS_MAX)
 
     async def append(self, rows: Sequence[Row]) -> None:
         """Append rows; returns when they are durable. BrokerError when they may not be: append them again."""
         batch = from_rows(self._schema(), rows)
-        texts, batch.strings = [pair for pair in batch.strings if pair[0] not in self._kept], []
+        texts, batch.strings = [pair for pair in batch.strings if pair[0] not in self._written], []
         new = [Written(self._names.texts, 0, text, text_key(hashed)) for hashed, text in texts]
         await self._writer.write([*new, *self._frames(batch)])
-        if len(self._kept) + len(texts) > TEXTS_MAX:
-            self._kept.clear()
-        self._kept.update(hashed for hashed, _ in texts)
+        self._written.update(dict.fromkeys(hashed for hashed, _ in texts))
 
     def _frames(self, batch: Batch) -> Iterator[Written]:
         append_ms = self._wall_ms()

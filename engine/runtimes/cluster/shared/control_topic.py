@@ -146,20 +146,20 @@ class ControlTopic:
                 self._schemas.pop(fingerprint, None)
             await asyncio.to_thread(self._shelf.forget, version)
             return
-        told = orjson.loads(value)
-        await asyncio.to_thread(self._shelf.keep, version, told["sources"])
+        fields = orjson.loads(value)
+        await asyncio.to_thread(self._shelf.keep, version, fields["sources"])
         if self._started:
             await asyncio.to_thread(self._shelf.get, version)
         self.versions.pop(version, None)
-        self.versions[version] = told["schema"]
+        self.versions[version] = fields["schema"]
 
     def _apply_switch(self, key: bytes, switch: Switch) -> None:
         if switch["action"] == "resume":
             self.switches.pop(key, None)
         else:
             self.switches[key] = switch
-        for obey in self.switch_listeners:
-            obey(switch)
+        for listener in self.switch_listeners:
+            listener(switch)
 
     async def _activate(self) -> None:
         """Follow the name of the active book, as soon as we have read its texts."""

@@ -1,11 +1,12 @@
 """What a frame of the cluster says of the raw records in it, and how those that were packed twice are left out.
 
 The frame of an intake carries, in `sources`, the raw partitions that its rows came from, in the order of the rows, with
-the offset behind the last record of each, and, as its payload, the raw offset of every row. An intake reads a raw
+the offset after the last record of each, and, as its payload, the raw offset of every row. An intake reads a raw
 partition from a committed offset on, and commits only what stands in the log; so the frames of one intake leave no row
 out, and two intakes that both believe to own the partition write the same rows, at worst in frames cut differently or
 beside rows of other partitions. A fold that keeps the highest offset it has seen of each raw partition, and leaves that
-partition's rows below it out, therefore takes every row once, whoever wrote it, how often and beside what.
+partition's rows below it out, therefore takes every row once, however often it was written, by which intake and beside
+what.
 
 Frames that did not come from a raw topic have no payload of this kind and pass as they are.
 """

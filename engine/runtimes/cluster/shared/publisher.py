@@ -1,20 +1,20 @@
 """What is written to the control topic: books, which one is active, switches, the format.
 
 A book is published in this order: the book itself, an activation frame into every partition of the log, its name as the
-active one. A publisher that dies on the way leaves a beginning; whoever publishes next writes it again, and activating
+active one. A publisher that dies on the way leaves a beginning; the next publisher writes it again, and activating
 twice changes nothing.
 
 A book goes when nothing can name it any more. Frames and decisions name books, and stand in their topics for
 `log.log_hours_max` and `log.journal_hours_max`, and as long again as brokers keep a segment open; a partition that is
 owned redoes nothing older than an eighth of the former. So a book that ceased to be the active one before that is
 deleted from the topic, and with it from every worker's shelf, when another one is published: with the shipped times, 98
-days later. A time that is 0 keeps frames or decisions for ever, and so every book. Two workers that publish at once may
-lose a time; it is then noted anew, and the book stays longer. Names stay: a worker that comes back with a book of long
-ago is to follow the others, not to lead them. They take 40 bytes each, 350 kilobytes for a new book every hour of a
-year.
+days later. A time that is 0 keeps frames or decisions forever, and so every book. Two workers that publish at once may
+lose a time; it is then recorded anew, and the book stays longer. Names stay: a worker that comes back with a book of
+long ago is to follow the others, not to lead them. They take 40 bytes each, 350 kilobytes for a new book every hour of
+a year.
 
-A switch (pause, resume, kill) stands in the topic under the name of what it switches, for those who send, and as a
-record in every partition of the log, for those who decide. It is written here first: what is killed stops at once.
+A switch (pause, resume, kill) stands in the topic under the name of what it switches, for dispatchers, and as a
+record in every partition of the log, for deciders. It is written here first: what is killed stops at once.
 """
 
 import logging
@@ -35,7 +35,7 @@ from state.frame import Frame, FrameKind, encode
 BOOK_BYTES_MAX = MESSAGE_BYTES_MAX - (64 << 10)
 """A record of Kafka has a head, and so has the batch that it stands in."""
 SEGMENT_HOURS = 8 * 24
-"""Brokers delete whole segments, and close one after 7 days unless they are told otherwise."""
+"""Brokers delete whole segments, and close one after 7 days unless they are configured otherwise."""
 
 log = logging.getLogger("opportune.cluster")
 
@@ -69,8 +69,8 @@ class Publisher:
 
         RefusedError when it is too large for a record.
         """
-        told = {"version": book.version, "schema": book.schema.fingerprint, "sources": dict(book.sources)}
-        record = orjson.dumps(told)
+        fields = {"version": book.version, "schema": book.schema.fingerprint, "sources": dict(book.sources)}
+        record = orjson.dumps(fields)
         if len(record) > BOOK_BYTES_MAX:
             raise RefusedError(f"book {book.version}: bytes={len(record)} of its texts must be <= {BOOK_BYTES_MAX}")
         key = BOOK + book.version.encode()
@@ -84,7 +84,7 @@ class Publisher:
         log.info("book %s with %d rules is published", book.version, len(book.rules))
 
     async def _let_go(self, active: str) -> None:
-        """Delete the books that nothing names any more, and note since when the others are not active."""
+        """Delete the books that nothing names any more, and record since when the others are not active."""
         now_ms, control_topic = self._wall_ms(), self._control_topic
         ended = dict.fromkeys(control_topic.versions, now_ms) | control_topic.ended
         ended.pop(active, None)
@@ -105,7 +105,7 @@ class Publisher:
             await self._write(FORMAT, str(formats.FORMAT).encode())
 
     async def control(self, record: Mapping[str, str]) -> None:
-        """Throw a switch, here and in every partition of the log; returns when it stands there."""
+        """Set a switch, here and in every partition of the log; returns when it stands there."""
         await self._write(SWITCH + f"{record['kind']}/{record['name']}".encode(), orjson.dumps(record))
         await self._writer.write(self._frames(self._partitions, FrameKind.CONTROL, record))
 
@@ -119,6 +119,6 @@ class Publisher:
 
 
 def keep_ms(config: Config) -> int:
-    """Return for how long a book is kept after it was the active one; 0: for ever."""
+    """Return for how long a book is kept after it was the active one; 0: forever."""
     hours = (config.log.log_hours_max, config.log.journal_hours_max)
     return (max(hours) + SEGMENT_HOURS) * HOUR_MS if all(hours) else 0

@@ -1,6 +1,6 @@
-"""The texts behind hashes, as a worker knows them: the topic `texts`, followed into a file of the data directory.
+"""The texts of hashes, as a worker knows them: the topic `texts`, followed into a file of the data directory.
 
-Whoever writes a frame writes its texts at the same time, so a text may be on its way when it is asked for: `complete`
+The writer of a frame writes its texts at the same time, so a text may be on its way when it is asked for: `complete`
 reads the topic to its end again until nothing is missing, for `TEXT_WAIT_S` at the most. What is missing then reads as
 unknown.
 """
@@ -51,7 +51,7 @@ class TopicTexts:
         await self._tail.stop()
 
     def text(self, hashed: int) -> bytes | None:
-        """Return the text behind a hash, None when it has not come."""
+        """Return the text of a hash, None when it has not come."""
         found = self._strings.text(hashed)
         self._missed |= found is None
         return found

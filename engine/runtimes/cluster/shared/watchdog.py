@@ -1,18 +1,18 @@
 """The watchdog of a worker: records wait, and nothing is taken, for too long.
 
-Consumers of Kafka are known to fall silent after days (notably behind rebalances), without an error that one could
+Consumers of Kafka are known to fall silent after days (notably after rebalances), without an error that one could
 catch. The remedy is a process that ends, so that its partitions move and its supervisor starts it again.
 
 Brokers that do not answer are no reason to end: what they said last holds until they say more.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 
 from connectors.kafka import BrokerError
 from connectors.kafka.tail import Tail
+from engine.runtimes.ticker import Ticker
 from engine.settings.config import Config
 
 POLL_S = 1.0
@@ -61,10 +61,11 @@ class Watchdog:
 
     async def run(self) -> None:
         """Look until cancelled; SilentError when a partition that we own does not move."""
-        while True:
-            await asyncio.sleep(POLL_S)
-            await self._ask()
-            self.judge(self._ends, self._positions(), time.monotonic(), self._held())
+        await Ticker(POLL_S, self._look).run()
+
+    async def _look(self) -> None:
+        await self._ask()
+        self.judge(self._ends, self._positions(), time.monotonic(), self._held())
 
     async def _ask(self) -> None:
         """Learn where the partitions that are ours end now, if a broker answers."""
@@ -80,7 +81,7 @@ class Watchdog:
     def judge(
         self, ends: Mapping[int, int], taken: Mapping[int, int], now_s: float, held: Collection[int] = ()
     ) -> None:
-        """Take note of where topic and reader are; SilentError when one stood still behind it and was not held.
+        """Compare topic and reader; SilentError when one stood still before the end for too long and was not held.
 
         A partition whose end is not known yet counts as read to its end.
         """

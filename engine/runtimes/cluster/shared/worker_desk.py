@@ -4,9 +4,9 @@ Every worker with `desk.queue = "redis"` has one, whatever its agents are. A ter
 its visit opened at a second, its card decided by a third and offered by a fourth; all meet in Redis, and what counts
 is confirmed only when Kafka has it.
 
-    routes ─► Desk ─► Redis                     visits, cards, answers, who is signed in where
+    routes ─► Desk ─► Redis                     visits, cards, answers, sign-ins
                 └──► DeskReporter ─► log             visits and answers; 503 while the brokers do not answer
-    fold of the owner ─► Arrivals ─► Redis      who the customer is, and visits that raw topics brought
+    fold of the owner ─► TopicArrivals ─► Redis customers' facts, and visits that raw topics brought
 """
 
 from collections.abc import Callable

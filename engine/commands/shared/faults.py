@@ -1,12 +1,12 @@
-"""The faults that a user can mend, and how they are said."""
+"""The faults that a user can mend, and the text to print for them."""
 
 from connectors.contract import GatewayError
 from connectors.kafka import BrokerError
 from connectors.secret import SecretError
 from connectors.sources.mapping import MappingError
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 from engine.flow.datadir import DataDirError
-from engine.settings.config import ConfigErrors
+from engine.settings.reading import ConfigErrors
 from rules.diagnostics import BookErrors
 from state.disk import DiskError
 from state.formats import NewerFormatError
@@ -27,7 +27,7 @@ FAULTS = (
 
 
 def say(fault: BaseException) -> str:
-    """Return what to print for a fault: one line, but for files with several faults, which are told all."""
+    """Return what to print for a fault: one line, but for files with several faults, which are printed all."""
     if isinstance(fault, ConfigErrors | BookErrors):
         return f"\n{fault}"
     if isinstance(fault, OSError) and fault.filename is not None:

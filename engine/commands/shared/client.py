@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from engine.commands import CommandError
+from engine.commands.shared.error import CommandError
 from engine.flow.datadir import DataDir
 from engine.settings.config import Config
 
@@ -40,7 +40,7 @@ def ask(config: Config, path: str, body: dict[str, Any] | None = None) -> Any:
 
 
 def running(config: Config) -> bool:
-    """Tell whether an engine answers for the data directory."""
+    """Return whether an engine answers for the data directory."""
     try:
         ask(config, "/health")
     except CommandError:

@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.desk.desk import Desk
 from connectors.desk.queue import MemoryQueue
-from engine.counter.visitors import Visitors
+from engine.counter.arrivals import LocalArrivals
 from state.batch import Row, from_rows
 from state.frame import Frame, FrameKind
 from state.hashing import hash_text
@@ -55,7 +55,7 @@ async def test_only_visits_behind_what_dispatch_took_over_are_brought_and_none_o
         [visit(ANNA, "t1", "v1", 2)],
     ]
 
-    await Visitors(desk, Texts()).resume(partition_of(frames, [0, 2]), 1)
+    await LocalArrivals(desk, Texts()).resume(partition_of(frames, [0, 2]), 1)
 
     assert await standing(desk) == {"t1": "v1", "t2": "v2"}
     assert log.visits == [], "the log has them already"
@@ -65,7 +65,7 @@ async def test_a_visit_that_ended_before_the_crash_is_not_left_open() -> None:
     desk, _ = desk_over(MemoryQueue(300_000, 2_000), lambda: NOW_MS + 5000)
     frames = [[visit(ANNA, "t1", "v1", 0)], [visit(ANNA, "t1", "v1", 1, open=False)]]
 
-    await Visitors(desk, Texts()).resume(partition_of(frames, []), 0)
+    await LocalArrivals(desk, Texts()).resume(partition_of(frames, []), 0)
 
     assert await standing(desk) == {"t1": "", "t2": ""}
 

@@ -1,13 +1,13 @@
 """One partition of decisions that this worker sends, from takeover to revocation.
 
-    open    fence the owner before ─► outbox read back ─► receipts since then ─► send
+    open    fence the previous owner ─► outbox read back ─► receipts since then ─► send
     feed    decisions from the durable cursor on, as long as the dispatcher has room
     close   take nothing more, let answers come in, commit them
 
 The dispatcher is that of `engine.dispatch`, with a topic for an outbox and with the gateways of the worker. Attempts
-that the owner before had committed, and that have no outcome, are UNKNOWN. A record of decisions that reaches no
-further than one before it came from a worker that had lost the partition, and is dropped; one that was offered before
-the takeover is known by its id.
+that the previous owner had committed, and that have no outcome, are UNKNOWN. A record of decisions that reaches no
+further than an earlier one came from a worker that had lost the partition, and is dropped; a decision that was offered
+before the takeover is known by its id.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from connectors.kafka.ledger import Ledger
 from connectors.kafka.tail import Tail
-from engine.dispatch import Dispatcher, Feedback, OnOutcome, Policy
+from engine.dispatch import Dispatcher, FeedbackSink, OnOutcome, Policy
 from engine.dispatch.model import Decided
 from engine.dispatch.shared import Shared
 from engine.flow.clock import Clock
@@ -30,9 +30,9 @@ from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
 
-ROOM_S = 0.02
-PLACE_S = 5.0
-"""How often a partition that has nothing to send says up to where it has heard of receipts."""
+ROOM_POLL_S = 0.02
+CURSORS_S = 5.0
+"""How often a partition that has nothing to send records up to where it has heard of receipts."""
 DECISIONS, RECEIPTS = "decisions", "receipts"
 """Cursors of the outbox: offsets of what is read next."""
 
@@ -47,52 +47,55 @@ class DispatchContext:
     clock: Clock
     wording: Wording
     exchange: Exchange
-    feedback: Feedback
+    feedback: FeedbackSink
     on_outcome: OnOutcome
     shared: Shared
 
 
-class Outgoing:
+class SendingPartition:
     """A partition while we own it; see the module.
 
     Args:
         number: the partition.
         policy: how it is sent.
-        around: what the worker's partitions share.
+        context: what the worker's partitions share.
     """
 
-    def __init__(self, number: int, policy: Policy, around: DispatchContext) -> None:
-        config, names = around.config, Names(around.config.cluster.prefix)
+    def __init__(self, number: int, policy: Policy, context: DispatchContext) -> None:
+        config, names = context.config, Names(context.config.cluster.prefix)
         self.number = number
         self.read = 0
-        self._around = around
+        """Offset of the record of decisions that is read next."""
+        self._context = context
         self._ledger = Ledger(config.cluster, names.outbox, number, f"{names.outbox}.{number}", MESSAGE_BYTES_MAX)
         self._outbox = TopicOutbox(self._ledger)
         self._tail = Tail(config.cluster, names.decisions, number)
         self.dispatcher = Dispatcher(
-            policy, {}, None, around.feedback, around.clock.now_ms, self._outbox, around.on_outcome, around.shared
+            policy, {}, None, context.feedback, context.clock.now_ms, self._outbox, context.on_outcome, context.shared
         )
         self._feeding: asyncio.Task[None] | None = None
         self._closing = contextlib.AsyncExitStack()
 
-    async def open(self, thrown: Iterable[tuple[str, str, str]]) -> None:
-        """Take the partition over and begin to send; `thrown` are the switches as they stand."""
+    async def open(self, switches: Iterable[tuple[str, str, str]]) -> None:
+        """Take the partition over and begin to send; `switches` are those that hold now."""
         try:
-            await self._open(thrown)
+            await self._open(switches)
         except BaseException:
             await self._closing.aclose()
             raise
 
-    async def _open(self, thrown: Iterable[tuple[str, str, str]]) -> None:
+    async def _open(self, switches: Iterable[tuple[str, str, str]]) -> None:
         began = time.monotonic()
-        await self._ledger.start()
+        await self._ledger.start()  # fences the previous owner: what it has not committed by now never counts
         self._closing.push_async_callback(self._ledger.stop)
         self._closing.push_async_callback(self._outbox.close)
         await self._outbox.load()
         core = self.dispatcher.core
-        self.dispatcher.take_up(thrown)
-        self._closing.callback(self._around.exchange.leave, self.number, self.dispatcher)
-        await self._around.exchange.join(self.number, self.dispatcher, core.cursors.get(RECEIPTS, 0))
+        self.dispatcher.recover(switches)
+        # Before the first send: a receipt that was acknowledged while the partition had no owner stands in the topic,
+        # and its message may be one that the outbox still waits for.
+        self._closing.callback(self._context.exchange.leave, self.number, self.dispatcher)
+        await self._context.exchange.join(self.number, self.dispatcher, core.cursors.get(RECEIPTS, 0))
         await self._tail.start()
         self._closing.push_async_callback(self._tail.stop)
         self.read = max(core.cursors.get(DECISIONS, 0), await self._tail.first())
@@ -126,20 +129,20 @@ class Outgoing:
     # ---- feeding
 
     async def _feed(self) -> None:
-        placed_s = time.monotonic()
-        further = StaleRecordFilter()
+        written_s = time.monotonic()
+        fresh = StaleRecordFilter()
         while True:
-            while not self.dispatcher.room():  # noqa: ASYNC110 sends end for many reasons, one asks
-                await asyncio.sleep(ROOM_S)
+            while not self.dispatcher.room():  # noqa: ASYNC110 sends end for many reasons: polling is simplest
+                await asyncio.sleep(ROOM_POLL_S)
             records = await self._tail.poll()
             for record in records:
-                decisions = further.decisions(record.value)
+                decisions = fresh.decisions(record.value)
                 if decisions is not None:
-                    await self._offer(await self._around.wording.decided(self.number, decisions))
+                    await self._offer(await self._context.wording.decided(self.number, decisions))
                 self.read = record.offset + 1
-            if records or time.monotonic() - placed_s > PLACE_S:
-                placed_s = time.monotonic()
-                self._place()
+            if records or time.monotonic() - written_s > CURSORS_S:
+                written_s = time.monotonic()
+                self._write_cursors()
 
     async def _offer(self, decided: list[Decided]) -> None:
         """Offer the decisions of a record, as many at a time as there is room for."""
@@ -149,10 +152,10 @@ class Outgoing:
                 self.dispatcher.offer(decided[:room])
                 decided = decided[room:]
             else:
-                await asyncio.sleep(ROOM_S)
+                await asyncio.sleep(ROOM_POLL_S)
 
-    def _place(self) -> None:
-        """Say up to where everything was taken over, where that has moved."""
-        places = {DECISIONS: self.read, RECEIPTS: self._around.exchange.position}
-        if places != {name: self.dispatcher.cursors.get(name) for name in places}:
-            self.dispatcher.offer((), places)
+    def _write_cursors(self) -> None:
+        """Record up to where everything was taken over, where that has moved."""
+        cursors = {DECISIONS: self.read, RECEIPTS: self._context.exchange.position}
+        if cursors != {name: self.dispatcher.cursors.get(name) for name in cursors}:
+            self.dispatcher.offer((), cursors)

@@ -2,7 +2,7 @@
 
 A visit that a clerk opens goes from the desk into the log; one that a source brings goes the other way, here. It is at
 the desk before the decisions of its frame are offered, so that their cards find it there. After a restart those come
-first that stand in the log behind the last frame whose decisions were taken over.
+first that stand in the log after the last frame whose decisions were taken over.
 """
 
 import asyncio
@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.queue import QueueLostError
 from engine.answers.records import Texts
-from engine.flow.partition import Appended, Partition, VisitRow, visits_of
+from engine.flow.fold import Appended
+from engine.flow.partition import Partition
+from engine.flow.visits import VisitRow, visits_of
 from rules.gates.desk import VISIT_MS_MAX
 
 WAITING_MAX = 10_000
@@ -27,7 +29,7 @@ Opening = Callable[[str, VisitRow, str], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
-class Visitors:
+class LocalArrivals:
     """Carries visit events from durable frames to the desk.
 
     Args:
@@ -43,7 +45,7 @@ class Visitors:
         self._lock = threading.Lock()
 
     def own(self, visit: str) -> None:
-        """Say that the desk opened or closed this visit itself; what the log says of it is no news."""
+        """Mark a visit that the desk opened or closed itself: its row in the log is not brought back to the desk."""
         self._own.append(visit)
 
     def note(self, partition: Partition, appended: Sequence[Appended]) -> None:
@@ -54,9 +56,9 @@ class Visitors:
                 self._waiting.setdefault(partition.number, deque(maxlen=WAITING_MAX)).extend(rows)
 
     async def resume(self, partition: Partition, entry: int) -> None:
-        """Bring the visits of frames behind the journal's entry before `entry`, the first that was not taken over."""
+        """Bring the visits of frames after the journal's entry before `entry`, the first that was not taken over."""
         if self._desk is not None:
-            await self._bring(await asyncio.to_thread(_visits_behind, partition, entry), self._restore)
+            await self._bring(await asyncio.to_thread(_visits_after, partition, entry), self._restore)
 
     def before(self, partition: Partition, position: int) -> "asyncio.Future[None] | None":
         """Return what to wait for until the visits up to `position` stand at the desk; None for nothing."""
@@ -107,8 +109,8 @@ class Visitors:
         return found.decode() if found is not None else ""
 
 
-def _visits_behind(partition: Partition, entry: int) -> list[VisitRow]:
-    """Return visits that may be open still and stand in the log behind the entry before `entry`."""
+def _visits_after(partition: Partition, entry: int) -> list[VisitRow]:
+    """Return visits that may be open still and stand in the log after the entry before `entry`."""
     log, journal = partition.log, partition.journal
     last = min(entry, journal.next_position) - 1
     reached = next(journal.read(last)).reached if last >= journal.first_position else -1

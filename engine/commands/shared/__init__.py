@@ -1,0 +1,1 @@
+"""What several commands use: asking a running engine, reading a data directory, and faults that a user can mend."""

@@ -1,0 +1,119 @@
+"""What follows from an answer: committed, unknown, refunded, or another try; and what a receipt says later.
+
+Every end is a record in the outbox and a report that is owed to the log. A send that may have reached a subscriber is
+never refunded: its places in caps and quotas stay taken.
+"""
+
+from collections.abc import Sequence
+
+from connectors.contract import Outcome, Receipt, State
+from engine.dispatch import records
+from engine.dispatch.model import Action, Decided, Places, Report, Send, rule_key_of
+from engine.dispatch.receipts import Awaited
+from engine.dispatch.retries import wait_ms
+from engine.dispatch.state import DispatchState, places_of
+from state.decisions import OutcomeState
+
+
+class Settling:
+    """Ends sends, or lets them try again."""
+
+    def __init__(self, state: DispatchState) -> None:
+        self.state = state
+
+    def settle(self, send: Send, outcome: Outcome, now_ms: int) -> None:
+        """Draw the conclusion from the outcome of an attempt."""
+        self.state.in_flight -= 1
+        self.state.counts[outcome.state.value] += 1
+        if outcome.state is State.ACCEPTED:
+            self._end(send, OutcomeState.COMMITTED, "", outcome.gateway_message_ids, now_ms)
+        elif outcome.state is State.UNKNOWN:
+            self.unknown(send, outcome.code, now_ms)
+        elif outcome.state is State.PERMANENT:
+            self.refund(send, outcome.code or "REFUSED", now_ms, attempted=True)
+        else:
+            self._again(send, outcome, now_ms)
+
+    def unknown(self, send: Send, code: str, now_ms: int) -> None:
+        """End an attempt that nobody can say the outcome of, unless sending twice is allowed."""
+        state = self.state
+        door = state.doors.get(send.gateway)
+        service = state.policy.resend_unknown_service and send.what.klass == "service"
+        if service or (door is not None and door.repeatable):
+            send.doubtful = True
+            self._again(send, Outcome(State.RETRY, code), now_ms)
+        else:
+            self._end(send, OutcomeState.UNKNOWN, code or "UNKNOWN", (), now_ms)
+
+    def refund(self, send: Send, error: str, now_ms: int, *, attempted: bool) -> None:
+        """Give the caps their place back, unless an earlier attempt may have reached the subscriber.
+
+        `attempted`: the last attempt holds places of quotas, which go back too.
+        """
+        if send.doubtful:
+            self._end(send, OutcomeState.UNKNOWN, error, (), now_ms)
+            return
+        what = send.what
+        given_back = places_of(send) if attempted else None
+        if given_back:
+            self.state.quotas.give_back(*given_back)
+        report = Report(what.decision_id, what.subscriber, OutcomeState.REFUNDED, send.gateway, error)
+        self.state.forget(send)
+        self._report(report, given_back, now_ms)
+
+    def refuse(self, what: Decided, error: str, now_ms: int) -> None:
+        """Refund a decision that was never queued."""
+        report = Report(what.decision_id, what.subscriber, OutcomeState.REFUNDED, "", error)
+        self._report(report, None, now_ms)
+
+    def note_receipt(self, receipt: Receipt, now_ms: int) -> None:
+        """Match a receipt to its message, and record what it says."""
+        matched = self.state.receipts.match(receipt, now_ms)
+        if matched is None:
+            return
+        if matched.report is None:
+            self.state.outbox.put(records.part(receipt.gateway, receipt.gateway_message_id))
+        else:
+            position = self.state.outbox.put(records.receipt(matched.report, matched.awaited.ids))
+            self.state.owe(matched.report, position)
+
+    def _again(self, send: Send, outcome: Outcome, now_ms: int) -> None:
+        """Let a send wait for another try, while there is one."""
+        what, state = send.what, self.state
+        policy = state.channel_policy(what.channel)
+        if outcome.state is State.REROUTE:
+            send.refused = (*send.refused, send.gateway)
+        elif outcome.state is State.RETRY:
+            send.tries += 1
+        routes_left = set(policy.route) - set(send.refused)
+        if state.switches.action(rule_key_of(what)) is Action.KILL:
+            self.refund(send, "KILLED", now_ms, attempted=True)
+        elif send.tries >= policy.attempts_max or not routes_left:
+            self.refund(send, outcome.code or outcome.state.value, now_ms, attempted=True)
+        elif send.expires_ms <= now_ms:
+            self.refund(send, "EXPIRED", now_ms, attempted=True)
+        else:
+            wait = 0
+            if outcome.state is not State.REROUTE:  # another gateway has not refused it: no reason to wait
+                wish_ms = outcome.retry_after_ms
+                wait = wait_ms(what.decision_id, send.tries, policy.retry_ms_min, policy.retry_ms_max, wish_ms)
+            if not send.doubtful:  # a doubtful one may be on the air and keeps its places
+                state.quotas.give_back(*places_of(send))
+            state.queue.back_off(send, now_ms + wait)
+            state.outbox.put(records.waits(send))
+
+    def _end(self, send: Send, state: OutcomeState, error: str, ids: Sequence[str], now_ms: int) -> None:
+        what = send.what
+        ids = tuple(message_id for message_id in ids if message_id)
+        self.state.forget(send)
+        report = Report(what.decision_id, what.subscriber, state, send.gateway, error)
+        position = self._report(report, None, now_ms, ids)
+        if ids:
+            awaited = Awaited(what.decision_id, what.subscriber, send.gateway, ids, now_ms, position)
+            for early in self.state.receipts.expect(awaited):
+                self.note_receipt(early, now_ms)
+
+    def _report(self, report: Report, given_back: Places | None, now_ms: int, ids: tuple[str, ...] = ()) -> int:
+        position = self.state.outbox.put(records.outcome(report, given_back, ids, now_ms))
+        self.state.owe(report, position)
+        return position

@@ -1,0 +1,63 @@
+"""Sends that are taken back before they go: killed by operations, refused by their subscriber, or expired."""
+
+from itertools import islice
+
+from engine.dispatch.model import Action, Phase, RuleKey
+from engine.dispatch.settle import Settling
+from engine.dispatch.state import DispatchState
+
+_REFUNDED_PER_TURN = 2_000
+
+
+class Withdrawing:
+    """Refunds waiting sends. Those that are with their gateway are left alone: their answer decides.
+
+    Args:
+        state: what all steps share.
+        settling: ends them.
+    """
+
+    def __init__(self, state: DispatchState, settling: Settling) -> None:
+        self._state = state
+        self._settling = settling
+        self._killed: list[RuleKey] = []
+
+    def find_killed(self) -> None:
+        """Look for rule queues of what is killed."""
+        state = self._state
+        self._killed = [key for key in state.queue.rule_queues if state.switches.action(key) is Action.KILL]
+
+    @property
+    def pending(self) -> bool:
+        """Whether killed sends are still to be refunded."""
+        return bool(self._killed)
+
+    def refund_killed(self, now_ms: int) -> None:
+        """Refund some of the killed sends: a bounded number a turn, so a large queue stalls nothing else."""
+        if not self._killed:
+            return
+        queues = self._state.queue.rule_queues
+        found = [queues[key] for key in self._killed if key in queues]
+        waiting = (send for queue in found for send in queue.sends if send.phase is not Phase.FLYING)
+        leaving = list(islice(waiting, _REFUNDED_PER_TURN))
+        for send in leaving:
+            self._settling.refund(send, "KILLED", now_ms, attempted=False)
+        if len(leaving) < _REFUNDED_PER_TURN:
+            self._killed = []
+
+    def refund_expired(self, now_ms: int) -> None:
+        """Refund sends whose shelf life is over."""
+        for send in self._state.queue.expired(now_ms):
+            self._settling.refund(send, "EXPIRED", now_ms, attempted=False)
+
+    def opt_out(self, subscriber: int, now_ms: int) -> int:
+        """Refund what waits for a subscriber, except service messages; return how many."""
+        leaving = [
+            send
+            for channel in self._state.policy.channels
+            for send in self._state.queue.subscriber_queue(subscriber, channel)
+            if send.phase is not Phase.FLYING and send.what.klass != "service"
+        ]
+        for send in leaving:
+            self._settling.refund(send, "OPTED_OUT", now_ms, attempted=False)
+        return len(leaving)

@@ -1,0 +1,94 @@
+"""What operations may ask of a worker; `engine.serve.face` asks it over HTTP."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from connectors.desk.desk import Desk
+from engine.dispatch import SwitchScope
+from engine.flow.feedback import Feedback
+from engine.runtimes.cluster.decide.owned import Owned
+from engine.runtimes.cluster.decide.service import Decide
+from engine.runtimes.cluster.dispatch.service import Dispatch
+from engine.runtimes.cluster.shared.control_topic import ControlTopic
+from engine.runtimes.cluster.shared.publisher import Publisher
+from rules.model import Book
+
+
+class TopicOperations:
+    """A worker, as its HTTP face sees it; what it says of partitions is about those that are its own.
+
+    Args:
+        agents: what this worker does.
+        control_topic, publisher, feedback: ways into the cluster's topics.
+        decide, dispatch, desk: those that this worker has.
+        failure: returns the fault that is ending it.
+    """
+
+    def __init__(
+        self,
+        agents: Sequence[str],
+        control_topic: ControlTopic,
+        publisher: Publisher,
+        feedback: Feedback,
+        decide: Decide | None,
+        dispatch: Dispatch | None,
+        desk: Desk | None,
+        failure: Callable[[], BaseException | None],
+    ) -> None:
+        self._agents = agents
+        self._control_topic = control_topic
+        self._publisher = publisher
+        self._feedback = feedback
+        self._decide = decide
+        self._dispatch = dispatch
+        self._desk = desk
+        self._failure = failure
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The fault that is ending the worker, if there is one."""
+        return self._failure()
+
+    @property
+    def book(self) -> Book:
+        """The active book."""
+        assert self._control_topic.active is not None
+        return self._control_topic.active
+
+    async def control(self, record: Mapping[str, str]) -> int:
+        """Pause, resume or kill, in every partition of the cluster; returns how many queued sends of this worker."""
+        sends = self._dispatch
+        touched = sends.queued(SwitchScope(record["kind"]), record["name"]) if sends is not None else 0
+        await self._publisher.control(record)
+        return touched
+
+    async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
+        """Put subscribers on a list or take them off; returns when their partitions of the log have it."""
+        await self._feedback.members(subscribers, name, member=member)
+
+    def status(self) -> Mapping[str, Any]:
+        """Return the figures of now."""
+        decide, sends = self._decide, self._dispatch
+        active = self._control_topic.active
+        return {
+            "agents": list(self._agents),
+            "book": active.version if active is not None else "",
+            "desk": self._desk.status() if self._desk is not None else {},
+            "held": {str(number): str(fault) for number, fault in decide.held.items()} if decide else {},
+            "standby": {str(number): offset for number, offset in decide.standby.offsets.items()} if decide else {},
+            "partitions": {str(number): _figures(one) for number, one in decide.owned.items()} if decide else {},
+            **({"dispatch": sends.status(), "gateways": sends.gateways()} if sends is not None else {}),
+        }
+
+
+def _figures(one: Owned) -> Mapping[str, Any]:
+    return {
+        "position": one.folded,
+        "events": one.fold.counts.events,
+        "repeated": one.fold.counts.repeated,
+        "subscribers": one.fold.table.count,
+        "redo_from": one.fold.flusher.redo_from,
+        "sweeps": one.fold.flusher.sweeps,
+        "restored": asdict(one.restored),
+    }

@@ -1,0 +1,110 @@
+"""What both runtimes serve over HTTP: health, status, switches, lists, metrics and the desk.
+
+A runtime says what it is in `Runtime`; what only one of them has (the embedded engine's event routes) it adds to
+`Face.front` before `open`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from connectors.desk.desk import Desk
+from connectors.desk.routes import add_routes as add_desk_routes
+from engine.metrics import Metrics
+from engine.serve.controls import ControlBody, ListBody, check_list, control_record, subscribers_of
+from engine.serve.front import BODY_BYTES_MAX, Front
+from engine.settings.config import Config
+from rules.model import Book
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Runtime(Protocol):
+    """A runtime, as its HTTP face sees it."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The fault that is ending it, if there is one."""
+
+    @property
+    def book(self) -> Book:
+        """The active book."""
+
+    def status(self) -> Mapping[str, Any]:
+        """Return its figures of now."""
+
+    async def control(self, record: Mapping[str, str]) -> int:
+        """Pause, resume or kill; returns, when the log has it, how many queued sends that touches."""
+
+    async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
+        """Put subscribers on a list or take them off; returns when the log has it."""
+
+
+class Face:
+    """The HTTP server of one runtime.
+
+    Args:
+        config: checked settings.
+        runtime: answers.
+        metrics: what `/metrics` shows.
+        desk: served where there is one.
+        address: the file that says where it listens, for commands on the same data directory.
+        body_bytes_max: largest request body of any route.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        runtime: Runtime,
+        metrics: Metrics,
+        desk: Desk | None,
+        address: Path,
+        body_bytes_max: int = BODY_BYTES_MAX,
+    ) -> None:
+        self._http = config.http
+        self._numbers = config.numbers.plan()
+        self._address = address
+        self._listens = False
+        self._runtime = runtime
+        token = config.http.token.read() if config.http.token is not None else None
+        front = self.front = Front(token, body_bytes_max)
+        front.read("/health", self._health)
+        front.read("/status", self._status)
+        front.write("/control", ControlBody, self._control)
+        front.write("/lists", ListBody, self._lists)
+        if config.metrics.enabled:
+            front.page("/metrics", METRICS_TYPE, metrics.page)
+        if desk is not None:
+            add_desk_routes(front.app, desk)
+
+    async def open(self) -> int:
+        """Listen, and write where; return the port."""
+        port = await self.front.start(self._http.host, self._http.port)
+        self._listens = True
+        self._address.write_bytes(orjson.dumps({"host": self._http.host, "port": port, "engine": self.front.name}))
+        return port
+
+    async def close(self) -> None:
+        """Close connections, stop listening, remove the file."""
+        await self.front.stop()
+        if self._listens:
+            self._address.unlink(missing_ok=True)
+
+    async def _health(self, _: Any) -> Mapping[str, Any]:
+        failure = self._runtime.failure
+        return {"ok": failure is None, "fault": str(failure) if failure else ""}
+
+    async def _status(self, _: Any) -> Mapping[str, Any]:
+        return self._runtime.status()
+
+    async def _control(self, body: ControlBody) -> Mapping[str, Any]:
+        return {"touched": await self._runtime.control(control_record(self._runtime.book, body))}
+
+    async def _lists(self, body: ListBody) -> Mapping[str, Any]:
+        check_list(self._runtime.book, body)
+        subscribers = subscribers_of(body, self._numbers)
+        if subscribers:
+            await self._runtime.members(subscribers, body.name, member=body.member)
+        return {"changed": len(subscribers)}
