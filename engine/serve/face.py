@@ -69,7 +69,7 @@ class Face:
         self._listens = False
         self._runtime = runtime
         token = config.http.token.read() if config.http.token is not None else None
-        front = self.front = Front(token, body_bytes_max)
+        front = self.front = Front(token, body_bytes_max, config.http.connections_max, config.http.idle_s)
         front.read("/health", self._health)
         front.read("/status", self._status)
         front.write("/control", ControlBody, self._control)
