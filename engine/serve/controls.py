@@ -4,7 +4,7 @@ A body is read by its model; what it names is then held against the active book.
 `RequestError` whose text goes to the caller.
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -37,7 +37,7 @@ class ListBody(_Body):
 
     name: str = Field(alias="list")
     member: bool
-    subscribers: list[Annotated[int, Field(gt=0, lt=10**15)] | str]
+    subscribers: list[int | str]
 
 
 class ReplayedBody(_Body):
@@ -73,12 +73,12 @@ def control_record(book: Book, body: ControlBody) -> dict[str, str]:
     return {"action": body.action, "kind": body.kind, "name": body.name}
 
 
-def subscribers_of(body: ListBody, plan: NumberPlan) -> list[int]:
-    """Return the MSISDNs of a request by the number plan; RequestError names the first that is none."""
+def subscribers_of(body: ListBody, numbers: NumberPlan) -> list[int]:
+    """Return the subscribers of a request; RequestError names the first that is no number."""
     try:
-        return [plan.subscriber(one) for one in body.subscribers]
+        return [numbers.subscriber(one) for one in body.subscribers]
     except NumberError as fault:
-        raise RequestError(str(fault)) from fault
+        raise RequestError(f"subscribers: {fault}") from fault
 
 
 def check_list(book: Book, body: ListBody) -> None:

@@ -67,14 +67,14 @@ class Face:
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         self._http = config.http
-        self._plan = config.numbers.plan()
+        self._numbers = config.numbers.plan()
         self._address = address
         self._listens = False
         self._runtime = runtime
         token = config.http.token.read() if config.http.token is not None else None
         guard = Guard(lambda route: metrics.wrong_secrets.labels(route).inc(), config.http.trusted_proxies)
         tls = server_context(*files) if (files := config.http.tls_files) is not None else None
-        front = self.front = Front(token, guard, body_bytes_max, tls)
+        front = self.front = Front(token, guard, body_bytes_max, tls, config.http.connections_max, config.http.idle_s)
         front.read("/health", self._health)
         front.read("/status", self._status)
         front.write("/control", ControlBody, self._control)
@@ -110,7 +110,7 @@ class Face:
 
     async def _lists(self, body: ListBody) -> Mapping[str, Any]:
         check_list(self._runtime.book, body)
-        subscribers = subscribers_of(body, self._plan)
+        subscribers = subscribers_of(body, self._numbers)
         if subscribers:
             await self._runtime.members(subscribers, body.name, member=body.member)
         return {"changed": len(subscribers)}

@@ -16,10 +16,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from connectors.access import Guard, bears, from_here
+from connectors.http_door import HttpDoor
 from connectors.listening import naming
 from connectors.tls import TlsContext
 from engine.serve.controls import Body, RequestError, read_body
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_BYTES_MAX = 1 << 20
+CONNECTIONS_MAX = 512
+IDLE_S = 60.0
 NAME_HEADER = "Opportune-Engine"
 """Commands name the engine they mean: the one whose address stands in the data directory."""
 
@@ -40,6 +43,8 @@ class Front:
         guard: counts wrong secrets, and knows the proxies.
         body_bytes_max: largest request body of any route.
         tls: what it needs to speak TLS; None: plain HTTP.
+        connections_max: connections at a time; more wait to be accepted.
+        idle_s: seconds a connection may be open without a request under way.
     """
 
     def __init__(
@@ -48,8 +53,12 @@ class Front:
         guard: Guard,
         body_bytes_max: int = BODY_BYTES_MAX,
         tls: TlsContext | None = None,
+        connections_max: int = CONNECTIONS_MAX,
+        idle_s: float = IDLE_S,
     ) -> None:
-        self.app = web.Application(client_max_size=body_bytes_max, middlewares=[self._meant, _answer_faults])
+        self._door = HttpDoor(connections_max, idle_s)
+        middlewares = [self._door.middleware, self._meant, _answer_faults]
+        self.app = web.Application(client_max_size=body_bytes_max, middlewares=middlewares)
         guard.add_to(self.app)
         self._tls = tls
         self.name = secrets.token_hex(8)
@@ -102,13 +111,13 @@ class Front:
         """Listen; return the port, which differs from the one asked for when that is 0. OSError names the settings."""
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=self._tls)
+        assert self._runner.server is not None
         with naming("http.host and http.port", host, port):
-            await site.start()
-        return int(self._runner.addresses[0][1])
+            return await self._door.start(self._runner.server, host, port, self._tls)
 
     async def stop(self) -> None:
         """Close connections and stop listening."""
+        await self._door.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -138,6 +147,8 @@ def _route(request: web.Request) -> str:
 
 
 async def _raw(request: web.Request) -> bytes:
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise RequestError("the body cannot be read: it must not be packed")
     try:
         return await request.read()
     except (web.RequestPayloadError, HttpProcessingError) as fault:

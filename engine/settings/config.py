@@ -223,6 +223,13 @@ class HttpFrontConfig(Section):
     enabled: Annotated[bool, Field(description="Whether it listens.")] = True
     host: Annotated[str, Field(description="Address to listen on; only this machine unless changed.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8_080
+    connections_max: Annotated[
+        int, Field(ge=1, le=65_536, description="Connections at a time; more wait to be accepted.")
+    ] = 512
+    idle_s: Annotated[
+        float,
+        Field(ge=1, le=86_400, description="Seconds a connection may be open without a request under way."),
+    ] = 60.0
     token: Annotated[
         Secret | None,
         Field(

@@ -28,6 +28,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from connectors.access import bears, from_here
+from connectors.seldom import Seldom
 from connectors.sources.contract import Bytes, Chunk, Fault, Intake
 from connectors.sources.http.array import array_to_lines
 from connectors.sources.http.body import PACKED, Body, BodyError, Inflater, Target, TooLongError
@@ -49,6 +50,7 @@ class HttpSource:
         self._intake = intake
         self.reading = 0
         self._now_ns = now_ns
+        self._seldom = Seldom(log)
         self._token: bytes | None = None
 
     @property
@@ -141,7 +143,7 @@ class HttpSource:
             raise self._not_stored(lines, fault) from fault
 
     def _not_stored(self, lines: int, fault: Exception) -> "_RefusedError":
-        log.error(
+        self._seldom.error(
             "source %s: %d lines could not be stored: %s: %s", self.config.name, lines, type(fault).__name__, fault
         )
         return self._later(503, "the events could not be stored")

@@ -1,20 +1,12 @@
 """Subscribers' numbers on the command line."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from engine.commands.shared.error import CommandError
-
-if TYPE_CHECKING:
-    from engine.settings.config import Config
+from state.numbers import NumberError, NumberPlan
 
 
-def number(text: str, config: Config) -> int:
-    """Read a subscriber's number by the number plan; CommandError when it is none."""
-    from state.numbers import NumberError
-
+def number(text: str, numbers: NumberPlan) -> int:
+    """Return a subscriber's number, however it is written; CommandError when it is none."""
     try:
-        return config.numbers.plan().subscriber(text)
+        return numbers.subscriber(text)
     except NumberError as fault:
         raise CommandError(str(fault).replace("number=", "msisdn=", 1)) from fault
