@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from rules.catalogue import OPT_OUT_LIST
 from rules.gates import word_of
 from rules.model import Book
 from state.decisions import DecisionBatch, OutcomeState
@@ -127,6 +128,9 @@ class Metrics:
             "opportune_outcomes", "What became of decisions, as the log was told.", "state", "error"
         )
         self.cards = self._counter("opportune_cards", "Desk cards by what became of them.", "outcome")
+        self.opt_outs = self._counter(
+            "opportune_opt_outs", "Subscribers put on, or taken off, a list of opt-outs, by reply or command.", "change"
+        )
         self.reloads = self._counter("opportune_book_reloads", "Attempts to activate a book.", "result")
         self._deciding: dict[int, Counter] = {}
         self._deciding_book = ""
@@ -148,6 +152,11 @@ class Metrics:
         """Count what became of one decision; codes that look like numbers of people, or are too many, are `other`."""
         word = "other" if _NUMBER.search(error) else _bounded(error, self._errors, ERRORS_MAX)
         self.outcomes.labels(state.name.lower(), word).inc()
+
+    def count_members(self, name: str, member: bool, count: int) -> None:
+        """Count subscribers that were put on a list of opt-outs or taken off it."""
+        if name == OPT_OUT_LIST or name.startswith(f"{OPT_OUT_LIST}."):
+            self.opt_outs.labels("out" if member else "in").inc(count)
 
     def page(self) -> bytes:
         """Return everything in Prometheus' text format."""
