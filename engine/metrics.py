@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from rules.catalogue import OPT_OUT_LIST
 from rules.gates import word_of
 from rules.model import Book
-from state.decisions import DecisionBatch, OutcomeState
+from state.decisions import DecisionBatch, OutcomeState, RecordKind
 
 LATENCY_BOUNDS_S = (
     0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.011, 0.015, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2,
@@ -139,7 +139,8 @@ class Metrics:
         """Count a frame's records by rule and gate ("decided" where none stopped it)."""
         if self._deciding_book != book.version:
             self._deciding_book, self._deciding = book.version, {}
-        for key, count in Tally((batch.rule.astype(np.int64) << 8 | batch.gate).tolist()).items():
+        judged = batch.kind == RecordKind.DECISION
+        for key, count in Tally((batch.rule << 8 | batch.gate)[judged].tolist()).items():
             counter = self._deciding.get(key)
             if counter is None:
                 rule, gate = book.by_stable_id[key >> 8], word_of(key & 255)

@@ -88,11 +88,20 @@ class Feedback:
         """Record what became of a decision; returns when it is durable."""
         await self.outcomes([(decision_id, subscriber, state, gateway, error)])
 
-    async def outcomes(self, ended: Sequence[tuple[str, int, OutcomeState, str, str]]) -> None:
-        """Record what became of several decisions: (decision id, subscriber, state, gateway, error) each."""
+    async def outcomes(
+        self,
+        ended: Sequence[tuple[str, int, OutcomeState, str, str]],
+        contact_ms: Sequence[int | None] | None = None,
+    ) -> None:
+        """Record what became of several decisions: (decision id, subscriber, state, gateway, error) each.
+
+        `contact_ms`: when each reached, or may have reached, its subscriber: the gateway's acceptance, the attempt. Now
+        where it is None.
+        """
         at_ms = self._now_ms()
         rows = []
-        for decision_id, subscriber, state, gateway, error in ended:
+        times = contact_ms if contact_ms is not None else [None] * len(ended)
+        for (decision_id, subscriber, state, gateway, error), reached_ms in zip(ended, times, strict=True):
             partition, position, row, rule = parse_decision_id(decision_id)
             values: Values = {
                 "partition": partition,
@@ -102,6 +111,7 @@ class Feedback:
                 "state": int(state),
                 "gateway": gateway,
                 "error": error,
+                "contact_ms": at_ms if reached_ms is None else reached_ms,
             }
             rows.append(Row("outcome", subscriber, at_ms, values))
         await self._appender.append(rows)
