@@ -15,9 +15,10 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from rules.catalogue import OPT_OUT_LIST
 from rules.gates import word_of
 from rules.model import Book
-from state.decisions import DecisionBatch, OutcomeState
+from state.decisions import DecisionBatch, OutcomeState, RecordKind
 
 LATENCY_BOUNDS_S = (
     0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.011, 0.015, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2,
@@ -132,6 +133,9 @@ class Metrics:
         self.wrong_secrets = self._counter(
             "opportune_wrong_secrets", "Requests that showed a wrong token, by route.", "route"
         )
+        self.opt_outs = self._counter(
+            "opportune_opt_outs", "Subscribers put on, or taken off, a list of opt-outs, by reply or command.", "change"
+        )
         self.reloads = self._counter("opportune_book_reloads", "Attempts to activate a book.", "result")
         for result in RELOAD_RESULTS:  # a series that begins with its first event has no increase for an alert to see
             self.reloads.labels(result)
@@ -142,7 +146,8 @@ class Metrics:
         """Count a frame's records by rule and gate ("decided" where none stopped it)."""
         if self._deciding_book != book.version:
             self._deciding_book, self._deciding = book.version, {}
-        for key, count in Tally((batch.rule.astype(np.int64) << 8 | batch.gate).tolist()).items():
+        judged = batch.kind == RecordKind.DECISION
+        for key, count in Tally((batch.rule << 8 | batch.gate)[judged].tolist()).items():
             counter = self._deciding.get(key)
             if counter is None:
                 rule, gate = book.by_stable_id[key >> 8], word_of(key & 255)
@@ -155,6 +160,11 @@ class Metrics:
         """Count what became of one decision; codes that look like numbers of people, or are too many, are `other`."""
         word = "other" if _NUMBER.search(error) else _bounded(error, self._errors, ERRORS_MAX)
         self.outcomes.labels(state.name.lower(), word).inc()
+
+    def count_members(self, name: str, member: bool, count: int) -> None:
+        """Count subscribers that were put on a list of opt-outs or taken off it."""
+        if name == OPT_OUT_LIST or name.startswith(f"{OPT_OUT_LIST}."):
+            self.opt_outs.labels("out" if member else "in").inc(count)
 
     def page(self) -> bytes:
         """Return everything in Prometheus' text format."""

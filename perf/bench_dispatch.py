@@ -31,8 +31,11 @@ class _Log:
         for report in said:
             self.counts[report.state] += 1
 
-    async def member(self, *said: object, **more: object) -> None:
+    async def member(self, *said: object, **more: object) -> tuple[int, int]:
         raise AssertionError(f"nobody opts out here: {said} {more}")
+
+    async def reply(self, *said: object) -> bool:
+        raise AssertionError(f"nobody replies here: {said}")
 
 
 def _now_ms() -> int:

@@ -56,8 +56,14 @@ cause), `answer` (partition, position, row, rule, card, answer, note). No attrib
 ## [lists.ID]               named lists of subscribers, changed by `list` events; at most 62
 
     title = ""
-    excludes = ""           "commercial": no commercial rule for those on the list; "all": no rule at all; "": only
-                            where a rule says so.
+    excludes = ""           "commercial": no commercial rule for those on the list; "all": no rule at all, but for
+                            rules of alert channels alone, as an alert is told to somebody else; "": only where a rule
+                            says so.
+
+    The list `optout` is in every book, declared or not, and excludes at least commercial rules: replies like TD, the
+    desk and `opportune lists add optout` put subscribers on it. `[lists."optout.NAME"]` is the opt-out of one service:
+    it excludes the commercial rules of the offer, the campaign, or of the one channel NAME; a reply "TD NAME" puts its
+    subscriber there.
 
 ## [channels.ID]
 

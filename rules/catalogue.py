@@ -38,6 +38,8 @@ from state.schema import Field, Schema, make_schema
 __all__ = ["Catalogue", "declare"]
 
 SERVICES = "services"
+OPT_OUT_LIST = "optout"
+"""The list of those who want no commercial texts: in every book, declared or not, excluding at least `commercial`."""
 SECTIONS = ("book", "events", "attributes", "lists", "channels", "campaigns", "offers", "areas", "features")
 CHANNEL_KINDS: tuple[Literal["sms", "desk", "alert"], ...] = ("sms", "desk", "alert")
 PER_EVENT_MAX = {"sms": 1, "desk": 3, "alert": 16}
@@ -123,17 +125,24 @@ def _whole(catalogue: Catalogue, book: Declared[BookShape], faults: Faults) -> N
 
 def _lists(catalogue: Catalogue, documents: list[Document], lineage: Lineage, faults: Faults) -> None:
     found = list(sections("lists", ListShape, documents, faults, catalogue.broken, id_fault))
-    if found:
-        last = found[-1]
-        names = tuple(one.name for one in found)
-        catalogue.list_members = bits_of(lineage, "lists", names, last.document, last.path, faults)
-    catalogue.live_members["lists"] = frozenset(one.name for one in found)
+    declared = tuple(one.name for one in found)
+    # After those declared, so that a book that is loaded first gives them the bits that it always gave them.
+    built_in = () if OPT_OUT_LIST in (*declared, *catalogue.broken) or not documents else (OPT_OUT_LIST,)
+    names = (*declared, *built_in)
+    if names:
+        place = (found[-1].document, found[-1].path) if found else (documents[0], ())
+        catalogue.list_members = bits_of(lineage, "lists", names, *place, faults)
+    catalogue.live_members["lists"] = frozenset(names)
     numbers = Numbers("lists", faults)
     for one in found:
         numbers.add(stable_id(one.name), one.name, one.document, one.path)
-        if one.name in catalogue.list_members:
-            index = catalogue.list_members.index(one.name)
-            catalogue.lists[one.name] = ListDef(one.name, index, one.shape.excludes, one.shape.title)
+    shapes = {one.name: one.shape for one in found}
+    for name in names:
+        if name in catalogue.list_members:
+            shape = shapes.get(name, ListShape())
+            excludes = shape.excludes or ("commercial" if name == OPT_OUT_LIST else "")
+            index = catalogue.list_members.index(name)
+            catalogue.lists[name] = ListDef(name, index, excludes, shape.title)
 
 
 def _channels(catalogue: Catalogue, documents: list[Document], faults: Faults) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from rules.catalogue import Catalogue
+from rules.catalogue import OPT_OUT_LIST, Catalogue
 from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
@@ -150,7 +150,7 @@ class _Compiler:
         reason = self._text(shape.reason if shape.reason is not None else shape.id, ("reason",), scope, offer)
         texts = {name: self._text(text, ("text", name), scope, offer) for name, text in shape.text.items()}
         self._texts_fit(shape, channels)
-        rule = self._numbers(shape, number, klass)
+        rule = self._numbers(shape, number) | {"exclude": self._exclude(shape, channels, campaign, klass)}
         if len(self.faults.found) > before or when is None or campaign is None or len(channels) < len(shape.channels):
             return None
         return Rule(
@@ -174,15 +174,28 @@ class _Compiler:
             **rule,
         )
 
-    def _numbers(self, shape: RuleShape, number: int, klass: str) -> dict[str, Any]:
-        """Caps, times, lists and holdout: what depends on no other part."""
+    def _exclude(self, shape: RuleShape, channels: list[Channel], campaign: str | None, klass: str) -> tuple[str, ...]:
+        """Return the lists whose members never get the rule: its own, those that exclude its class, its opt-outs.
+
+        What a list excludes is sent to its members; an alert tells somebody else about them, so it is not excluded.
+        """
         exclude = [name for index, name in enumerate(shape.exclude) if self._list(index, name)]
-        always = [one.name for one in self.catalogue.lists.values() if one.excludes in ("all", klass)]
+        if channels and all(channel.kind == "alert" for channel in channels):
+            return tuple(dict.fromkeys(exclude))
+        services = {shape.offer, campaign} if klass == "commercial" else set()
+        only = {channel.name for channel in channels} if klass == "commercial" else set()
+        services |= only if len(only) == 1 else set()
+        own = {f"{OPT_OUT_LIST}.{service}" for service in services}
+        lists = self.catalogue.lists.values()
+        always = [one.name for one in lists if one.excludes in ("all", klass) or one.name in own]
+        return tuple(dict.fromkeys((*exclude, *always)))
+
+    def _numbers(self, shape: RuleShape, number: int) -> dict[str, Any]:
+        """Caps, times and holdout: what depends on no other part."""
         return {
             "caps": read_caps(shape.cap, "rule", number, self.document, self.path, self.faults),
             "max_age_ms": self._duration(shape.max_age, "max_age", self.catalogue.max_age_ms),
             "shelf_life_ms": self._duration(shape.shelf_life, "shelf_life", self.catalogue.shelf_life_ms),
-            "exclude": tuple(dict.fromkeys((*exclude, *always))),
             "holdout_ppm": self._percentage(shape.holdout),
         }
 

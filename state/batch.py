@@ -5,7 +5,7 @@ slots are known. Rows stand in log order. Nothing here parses or judges a value:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -25,7 +25,8 @@ class Batch:
     """Columns of n events.
 
     `subscriber`, `at_ms`, `id` (0: none), `present` int64[n]; `type` uint8[n]; `cells` int64[schema.width, n];
-    `strings`: (hash, text) pairs that the readers of this batch may not know yet.
+    `strings`: (hash, text) pairs that the readers of this batch may not know yet. `at_ms` is what the event says of
+    itself. `log_ms` int64[n] is the log's time of each row, which never goes back; 0 before the log has given it.
     """
 
     schema: Schema
@@ -36,6 +37,11 @@ class Batch:
     present: Int64s
     cells: Int64s
     strings: list[tuple[int, bytes]] = field(default_factory=list)
+    log_ms: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __post_init__(self) -> None:
+        if self.log_ms.shape[0] != self.subscriber.shape[0]:
+            self.log_ms = np.zeros(self.subscriber.shape[0], np.int64)
 
     @property
     def n(self) -> int:
@@ -79,11 +85,12 @@ def select(batch: Batch, rows: NDArray[np.int32]) -> Batch:
         np.empty(n, np.int64),
         np.empty((batch.cells.shape[0], n), np.int64),
         batch.strings,
+        np.empty(n, np.int64),
     )
     gather(
         rows,
-        batch.subscriber, batch.at_ms, batch.type, batch.id, batch.present, batch.cells,
-        out.subscriber, out.at_ms, out.type, out.id, out.present, out.cells,
+        batch.subscriber, batch.at_ms, batch.type, batch.id, batch.present, batch.cells, batch.log_ms,
+        out.subscriber, out.at_ms, out.type, out.id, out.present, out.cells, out.log_ms,
     )  # fmt: skip
     return out
 
@@ -103,6 +110,7 @@ def concat(batches: Sequence[Batch]) -> Batch:
         np.concatenate([batch.present for batch in batches]),
         np.concatenate([batch.cells for batch in batches], axis=1),
         [pair for batch in batches for pair in batch.strings],
+        np.concatenate([batch.log_ms for batch in batches]),
     )
 
 
@@ -112,13 +120,12 @@ def remap(batch: Batch, schema: Schema) -> Batch:
     Rows of an event type that `schema` lacks are left out. The members of a SET move by name too.
     """
     if batch.schema is schema or batch.schema.fingerprint == schema.fingerprint:
-        return Batch(
-            schema, batch.subscriber, batch.at_ms, batch.type, batch.id, batch.present, batch.cells, batch.strings
-        )
+        return replace(batch, schema=schema)
     known = np.array([kind.name in schema.codes for kind in batch.schema.types], dtype=np.bool_)
     source = select(batch, np.flatnonzero(known[batch.type]).astype(np.int32))
     out = empty(schema, source.n)
     out.subscriber, out.at_ms, out.id, out.strings = source.subscriber, source.at_ms, source.id, source.strings
+    out.log_ms = source.log_ms
     for code, kind in enumerate(batch.schema.types):
         if kind.name not in schema.codes:
             continue
@@ -187,8 +194,9 @@ def _move_members(values: Int64s, old: tuple[str, ...], new: tuple[str, ...]) ->
 def gather(
     rows: NDArray[np.int32],
     subscriber: Int64s, at_ms: Int64s, type_: NDArray[np.uint8], id_: Int64s, present: Int64s, cells: Int64s,
+    log_ms: Int64s,
     to_subscriber: Int64s, to_at_ms: Int64s, to_type: NDArray[np.uint8], to_id: Int64s, to_present: Int64s,
-    to_cells: Int64s,
+    to_cells: Int64s, to_log_ms: Int64s,
 ) -> None:  # fmt: skip
     """Copy the named rows of every column, column by column."""
     n = rows.shape[0]
@@ -197,6 +205,7 @@ def gather(
     gather_words(rows_at, n, address_i64(at_ms), address_i64(to_at_ms))
     gather_words(rows_at, n, address_i64(id_), address_i64(to_id))
     gather_words(rows_at, n, address_i64(present), address_i64(to_present))
+    gather_words(rows_at, n, address_i64(log_ms), address_i64(to_log_ms))
     from_type, into_type = address_u8(type_), address_u8(to_type)
     for i in range(n):
         store_u8(into_type + i, load_u8(from_type + load_i32(rows_at + 4 * i)))

@@ -43,10 +43,13 @@ Int64s = NDArray[np.int64]
 @kernel
 def pack_columns(
     type_: NDArray[np.uint8], subscriber: Int64s, at_ms: Int64s, id_: Int64s, present: Int64s, cells: Int64s,
-    slots_of: Int64s, rows: NDArray[np.int32], values: Int64s, codes: Int64s, table: Int64s,
+    log_ms: Int64s, slots_of: Int64s, rows: NDArray[np.int32], values: Int64s, codes: Int64s, table: Int64s,
     out: NDArray[np.uint8], start: int,
 ) -> int:  # fmt: skip
-    """Pack every column to `out[start:]` and return how many bytes that took, -1 when a type is unknown."""
+    """Pack every column to `out[start:]` and return how many bytes that took, -1 when a type is unknown.
+
+    An empty `log_ms` is left out.
+    """
     n = type_.shape[0]
     types = slots_of.shape[1]
     base = address_of(out) + start
@@ -61,6 +64,8 @@ def pack_columns(
     at = pack_column(address_of(subscriber), n, at)
     at = pack_column(address_of(at_ms), n, at)
     at = pack_column(address_of(id_), n, at)
+    if log_ms.shape[0]:
+        at = pack_column(address_of(log_ms), n, at)
     starts = np.zeros(257, np.int64)
     group_rows(type_, starts, rows)
     generation = 0
@@ -189,9 +194,12 @@ def pack_values(source: int, count: int, low: int, shift: int, width: int, at: i
 def unpack_columns(
     data: NDArray[np.uint8], start: int, length: int, fields: Int64s,
     type_: NDArray[np.uint8], subscriber: Int64s, at_ms: Int64s, id_: Int64s, present: Int64s, cells: Int64s,
-    rows: NDArray[np.int32], values: Int64s,
+    log_ms: Int64s, rows: NDArray[np.int32], values: Int64s,
 ) -> int:  # fmt: skip
-    """Fill the columns from `length` bytes at `data[start:]`; return how many were read, -1 when it is none."""
+    """Fill the columns from `length` bytes at `data[start:]`; return how many were read, -1 when it is none.
+
+    An empty `log_ms` says that it was left out.
+    """
     n = type_.shape[0]
     base = address_of(data) + start
     end = base + length
@@ -206,6 +214,7 @@ def unpack_columns(
     at = unpack_column(at, end, n, address_of(subscriber))
     at = unpack_column(at, end, n, address_of(at_ms))
     at = unpack_column(at, end, n, address_of(id_))
+    at = unpack_column(at, end, n, address_of(log_ms)) if log_ms.shape[0] else at
     starts = np.zeros(257, np.int64)
     group_rows(type_, starts, rows)
     cells[:, :] = 0

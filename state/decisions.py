@@ -1,22 +1,33 @@
-"""Decision records: one for every candidate, whether it was decided or stopped.
+"""Decision records: one for every candidate, whether it was decided or stopped, and one for every decision withdrawn.
 
 The decider emits one `DecisionBatch` a frame; the journal stores its bytes; dispatch, `opportune decisions` and
 `opportune why` read them. The id of a decision is (partition, position, row, rule), the same in every replay.
 
-Columns are packed as they stand: candidates are about one event in a hundred, so simplicity wins over size.
+A record of kind WITHDRAWAL ends a decision of an earlier row that still waits: `of_position`, `of_row` and `rule` name
+that decision, in the same partition; `row` is the row of this frame that ended it (a list, a profile, an answer),
+`gate` and `detail` say which gate stops it now, `channel` and `subscriber` are the decision's, its facts are none. In
+the fold its contact has ended with this record. So a reader of the journal that has come past it sends that decision
+no more; one that has sent it already changes nothing, and its outcome counts the contact again. Several decisions of a
+row end with several records, so (position, row, rule) is no id of a withdrawal. A record of kind CONVERSION will name a
+decision the same way.
+
+Columns are packed as they stand: candidates are about one event in a hundred, so simplicity wins over size. Format 1
+has narrower ids and no kinds, arms, log times and texts; what it lacks reads as its default.
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from state.formats import known, magic
+from state.formats import format_of, magic
+from state.frame import decode_texts, encode_texts
 
 _HEADER = struct.Struct("<4sqq16sii")
+_TEXTS = struct.Struct("<ii")  # texts, and bytes of their part; since format 2
 _MAGIC = b"DEC"
 
 
@@ -25,6 +36,14 @@ class Outcome(IntEnum):
 
     DECIDED = 0
     SUPPRESSED = 1
+
+
+class RecordKind(IntEnum):
+    """What a record says."""
+
+    DECISION = 0
+    WITHDRAWAL = 1
+    CONVERSION = 2
 
 
 class OutcomeState(IntEnum):
@@ -39,26 +58,36 @@ class OutcomeState(IntEnum):
 
 @dataclass(slots=True)
 class DecisionBatch:
-    """Records of one frame, in the order (row, priority).
+    """Records of one frame, in the order (row, priority); withdrawals stand at their row, before its decisions.
 
-    Shapes: `row`, `rule` (stable id), `channel` (stable id, 0 none), `detail` int32[m]; `subscriber`, `at_ms` int64[m];
-    `outcome`, `gate` uint8[m]; `fact_start` int32[m + 1]; `facts` int64 cells, `facts_known` uint8, one per fact.
+    Shapes: `kind` uint8[m]; `row`, `detail` int32[m]; `rule`, `channel` int64[m], stable ids, 0 for no channel;
+    `subscriber`, `at_ms`, `log_ms` int64[m], the row's own time and the log's; `outcome`, `gate` uint8[m];
+    `of_position` int64[m] and `of_row` int32[m], of a withdrawal; `arm` uint8[m] and `probability` float32[m], of an
+    offer drawn among several; `fact_start` int32[m + 1]; `facts` int64 cells, `facts_known` uint8, one per fact.
+    `texts`: (hash, text) pairs of facts that are shown.
     """
 
     position: int
     append_ms: int
     book: str
+    kind: NDArray[np.uint8]
     row: NDArray[np.int32]
-    rule: NDArray[np.int32]
-    channel: NDArray[np.int32]
+    rule: NDArray[np.int64]
+    channel: NDArray[np.int64]
     detail: NDArray[np.int32]
     subscriber: NDArray[np.int64]
     at_ms: NDArray[np.int64]
+    log_ms: NDArray[np.int64]
     outcome: NDArray[np.uint8]
     gate: NDArray[np.uint8]
+    of_position: NDArray[np.int64]
+    of_row: NDArray[np.int32]
+    arm: NDArray[np.uint8]
+    probability: NDArray[np.float32]
     fact_start: NDArray[np.int32]
     facts: NDArray[np.int64]
     facts_known: NDArray[np.uint8]
+    texts: list[tuple[int, bytes]] = field(default_factory=list)
 
     @property
     def n(self) -> int:
@@ -68,10 +97,31 @@ class DecisionBatch:
     def encode(self) -> bytes:
         """Return the batch as bytes; `decode` is the inverse."""
         head = _HEADER.pack(magic(_MAGIC), self.position, self.append_ms, self.book.encode(), self.n, len(self.facts))
-        return head + b"".join(getattr(self, name).tobytes() for name, _, _ in _LAYOUT)
+        texts = encode_texts(self.texts)
+        columns = (getattr(self, name).astype(dtype, copy=False).tobytes() for name, dtype, _ in _LAYOUT)
+        return b"".join((head, _TEXTS.pack(len(self.texts), len(texts)), *columns, texts))
 
 
-_LAYOUT = (
+_LAYOUT: tuple[tuple[str, np.dtype[Any], str], ...] = (
+    ("subscriber", np.dtype(np.int64), "n"),
+    ("at_ms", np.dtype(np.int64), "n"),
+    ("log_ms", np.dtype(np.int64), "n"),
+    ("rule", np.dtype(np.int64), "n"),
+    ("channel", np.dtype(np.int64), "n"),
+    ("of_position", np.dtype(np.int64), "n"),
+    ("facts", np.dtype(np.int64), "facts"),
+    ("row", np.dtype(np.int32), "n"),
+    ("of_row", np.dtype(np.int32), "n"),
+    ("detail", np.dtype(np.int32), "n"),
+    ("probability", np.dtype(np.float32), "n"),
+    ("fact_start", np.dtype(np.int32), "n+1"),
+    ("kind", np.dtype(np.uint8), "n"),
+    ("arm", np.dtype(np.uint8), "n"),
+    ("outcome", np.dtype(np.uint8), "n"),
+    ("gate", np.dtype(np.uint8), "n"),
+    ("facts_known", np.dtype(np.uint8), "facts"),
+)
+_LAYOUT_1: tuple[tuple[str, np.dtype[Any], str], ...] = (
     ("subscriber", np.dtype(np.int64), "n"),
     ("at_ms", np.dtype(np.int64), "n"),
     ("facts", np.dtype(np.int64), "facts"),
@@ -91,15 +141,36 @@ def decode(data: bytes | memoryview) -> DecisionBatch:
     if len(data) < _HEADER.size:
         raise ValueError(f"decision batch length={len(data)} must be >= {_HEADER.size}")
     begin, position, append_ms, book, n, facts = _HEADER.unpack_from(data)
-    if not known(_MAGIC, begin):
+    version = format_of(_MAGIC, begin)
+    if not version:
         raise ValueError(f"decision batch magic={begin!r} must be {magic(_MAGIC)!r}")
     counts = {"n": n, "n+1": n + 1, "facts": facts}
     at = _HEADER.size
+    texts_count = 0
+    if version > 1:
+        texts_count, _ = _TEXTS.unpack_from(data, at)
+        at += _TEXTS.size
     columns: dict[str, NDArray[Any]] = {}
-    for name, dtype, size in _LAYOUT:
+    for name, dtype, size in _LAYOUT if version > 1 else _LAYOUT_1:
         columns[name] = np.frombuffer(data, dtype, counts[size], at)
         at += counts[size] * dtype.itemsize
-    return DecisionBatch(position=position, append_ms=append_ms, book=book.decode(), **columns)
+    if version == 1:
+        columns |= _defaults(n, append_ms)
+        columns |= {name: columns[name].astype(np.int64) for name in ("rule", "channel")}
+    texts = decode_texts(data[at:], texts_count) if texts_count else []
+    return DecisionBatch(position=position, append_ms=append_ms, book=book.decode(), texts=texts, **columns)
+
+
+def _defaults(n: int, append_ms: int) -> dict[str, NDArray[Any]]:
+    """Return what a batch of format 1 lacks."""
+    return {
+        "kind": np.zeros(n, np.uint8),
+        "log_ms": np.full(n, append_ms, np.int64),
+        "of_position": np.zeros(n, np.int64),
+        "of_row": np.zeros(n, np.int32),
+        "arm": np.zeros(n, np.uint8),
+        "probability": np.zeros(n, np.float32),
+    }
 
 
 def decision_id(partition: int, position: int, row: int, rule: int) -> str:

@@ -5,7 +5,7 @@ release before could misread any of them: a changed layout, a new kind of frame,
 Every release reads what the one before it wrote. What is newer than `FORMAT` is never guessed at: `NewerFormatError`.
 """
 
-FORMAT = 1
+FORMAT = 2
 OLDEST = 1
 """What the release before wrote."""
 
@@ -22,14 +22,17 @@ def magic(name: bytes) -> bytes:
     return name + _DIGITS[FORMAT : FORMAT + 1]
 
 
-def known(name: bytes, found: bytes) -> bool:
-    """Tell whether four bytes begin a record that this release reads; NewerFormatError when a newer one wrote it."""
+def format_of(name: bytes, found: bytes) -> int:
+    """Return the format of the record that four bytes begin, 0 when it is none that this release reads.
+
+    NewerFormatError when a newer release wrote it.
+    """
     if found[:3] != name or found[3:] not in _DIGITS:
-        return False
+        return 0
     version = _DIGITS.index(found[3:])
     if version > FORMAT:
         raise NewerFormatError(f"a record {name.decode()}", version)
-    return version >= OLDEST
+    return version if version >= OLDEST else 0
 
 
 _DIGITS = b"0123456789"

@@ -1,10 +1,13 @@
 """One entry of the log as bytes: a batch of events in packed columns, or a tick, an activation, a control.
 
-A frame is a header of 64 bytes, JSON of the source positions, the payload, texts, columns, and eight bytes of padding.
+A frame is a header of 64 bytes, JSON of the sources, the payload, texts, columns, and eight bytes of padding.
 Columns are packed by frame of reference: the smallest value once, then each value's distance from it in as few bytes as
 the largest distance needs (none at all where every value is the same); low bits that all values share are left out.
 Type, subscriber, time and id are columns over all rows. Cells are columns per event type and slot, over the rows that
-know the slot. STRING cells with few different values name them by number in a dictionary of their own.
+know the slot. STRING cells with few different values name them by number in a dictionary of their own. A mask in the
+header names further columns over all rows; today that is one, the log time, left out where every row has the frame's.
+
+Format 1 has no such column, and its JSON holds the positions alone: its rows have the frame's append time as log time.
 
 Packing is lossless but for one thing: a cell that `present` does not name reads back as 0.
 
@@ -22,7 +25,7 @@ import orjson
 
 from state.batch import Batch, Int64s
 from state.column_packing import BUCKETS, COLUMN_BYTES, pack_columns, unpack_columns
-from state.formats import known, magic
+from state.formats import format_of, magic
 from state.schema import Kind, Schema
 
 ROWS_MAX = 1 << 22
@@ -31,6 +34,9 @@ ROWS_MAX = 1 << 22
 _MAGIC = b"OPF"
 _HEADER = struct.Struct("<4sBBHqii16sIIIII4x")
 _PADDING = 8
+
+LOG_MS = 1
+"""Bit of the header's mask: the frame has a column of log times."""
 
 
 class FrameKind(IntEnum):
@@ -47,7 +53,8 @@ class Frame:
     """One entry of a partition's log.
 
     `sources`: position of each source after this frame. `payload`: of an activation the book, of a control the command.
-    `dedupe`: the ids of this frame's events are checked against those seen before.
+    `dedupe`: the ids of this frame's events are checked against those seen before. `clocks`: the state of each source's
+    running clock after this frame, where it has one (`state.log_clock`).
     """
 
     kind: FrameKind
@@ -56,6 +63,7 @@ class Frame:
     sources: dict[str, int] = field(default_factory=dict)
     dedupe: bool = False
     payload: bytes = b""
+    clocks: dict[str, list[int]] = field(default_factory=dict)
 
 
 class FrameError(Exception):
@@ -79,15 +87,18 @@ class Encoder:
         n = 0 if batch is None else batch.n
         if n > ROWS_MAX:
             raise ValueError(f"rows of a frame={n} must be <= {ROWS_MAX}")
-        meta = orjson.dumps(frame.sources) if frame.sources else b""
-        texts = _encode_texts(batch.strings) if batch is not None else b""
+        meta = _encode_meta(frame)
+        texts = encode_texts(batch.strings) if batch is not None else b""
         before = b"".join((meta, frame.payload, texts))
         start = _HEADER.size + len(before)
-        columns = self._encode_columns(batch, start) if batch is not None and n > 0 else 0
+        columns = mask = 0
+        if batch is not None and n > 0:
+            mask = LOG_MS if batch.log_ms.any() and (batch.log_ms != frame.append_ms).any() else 0
+            columns = self._encode_columns(batch, start, mask)
         self._make_room(start + columns + _PADDING)
         fingerprint = b"" if batch is None else batch.schema.fingerprint.encode()
         _HEADER.pack_into(
-            self._out.data, 0, magic(_MAGIC), frame.kind, frame.dedupe, 0, frame.append_ms, n, 0, fingerprint,
+            self._out.data, 0, magic(_MAGIC), frame.kind, frame.dedupe, mask, frame.append_ms, n, 0, fingerprint,
             len(meta), len(frame.payload), len(texts), len(batch.strings) if batch is not None else 0, columns,
         )  # fmt: skip
         end = start + columns
@@ -95,11 +106,11 @@ class Encoder:
         self._out[end : end + _PADDING] = 0
         return self._out.data[: end + _PADDING]
 
-    def _encode_columns(self, batch: Batch, start: int) -> int:
+    def _encode_columns(self, batch: Batch, start: int, mask: int) -> int:
         """Pack the columns to `self._out[start:]` and return their length."""
         n, width = batch.n, batch.cells.shape[0]
-        slots = len(batch.schema.types) * (width + 1) + 4
-        self._make_room(start + n * 8 * (width + 5) + slots * COLUMN_BYTES + _PADDING)
+        slots = len(batch.schema.types) * (width + 1) + 5
+        self._make_room(start + n * 8 * (width + 6) + slots * COLUMN_BYTES + _PADDING)
         if self._rows.shape[0] < n:
             self._rows = np.zeros(2 * n, np.int32)
             self._values = np.zeros(2 * n, np.int64)
@@ -110,8 +121,8 @@ class Encoder:
         length = pack_columns(
             np.ascontiguousarray(batch.type), np.ascontiguousarray(batch.subscriber),
             np.ascontiguousarray(batch.at_ms), np.ascontiguousarray(batch.id), np.ascontiguousarray(batch.present),
-            np.ascontiguousarray(batch.cells), slots_of, self._rows, self._values, self._codes, self._table,
-            self._out, start,
+            np.ascontiguousarray(batch.cells), np.ascontiguousarray(batch.log_ms if mask else batch.log_ms[:0]),
+            slots_of, self._rows, self._values, self._codes, self._table, self._out, start,
         )  # fmt: skip
         if length < 0:
             raise ValueError(f"type of a row={batch.type.max()} must be < {len(batch.schema.types)}")
@@ -135,24 +146,28 @@ def decode(data: bytes | memoryview, schema_of: Callable[[str], Schema]) -> Fram
     if len(data) < _HEADER.size + _PADDING:
         raise FrameError(f"frame length={len(data)} must be >= {_HEADER.size + _PADDING}")
     header = _HEADER.unpack_from(data)
-    begin, kind, dedupe, _, append_ms, n, _, fingerprint, meta, payload, texts, texts_count, columns = header
+    begin, kind, dedupe, mask, append_ms, n, _, fingerprint, meta, payload, texts, texts_count, columns = header
     ends = np.cumsum([_HEADER.size, meta, payload, texts, columns]).tolist()
-    if not known(_MAGIC, begin) or ends[-1] + _PADDING != len(data) or not 0 <= n <= ROWS_MAX:
+    version = format_of(_MAGIC, begin)
+    if not version or mask & ~LOG_MS or ends[-1] + _PADDING != len(data) or not 0 <= n <= ROWS_MAX:
         raise FrameError(f"frame magic={begin.hex()} rows={n} length={len(data)} do not agree with each other")
     try:
-        sources = orjson.loads(data[ends[0] : ends[1]]) if meta else {}
-        frame = Frame(FrameKind(kind), append_ms, None, sources, bool(dedupe), bytes(data[ends[1] : ends[2]]))
-        strings = _decode_texts(data[ends[2] : ends[3]], texts_count)
+        sources, clocks = _decode_meta(data[ends[0] : ends[1]], version)
+        frame = Frame(FrameKind(kind), append_ms, None, sources, bool(dedupe), bytes(data[ends[1] : ends[2]]), clocks)
+        strings = decode_texts(data[ends[2] : ends[3]], texts_count)
     except ValueError as error:
         raise FrameError(f"frame header: {error}") from error
     if any(fingerprint):
-        batch = _decode_columns(data, ends[3], columns, n, schema_of(fingerprint.decode("ascii", "replace")))
+        schema = schema_of(fingerprint.decode("ascii", "replace"))
+        batch = _decode_columns(data, ends[3], columns, n, schema, mask)
+        if not mask & LOG_MS:
+            batch.log_ms[:] = append_ms
         batch.strings = strings
         frame.batch = batch
     return frame
 
 
-def _decode_columns(data: bytes | memoryview, start: int, length: int, n: int, schema: Schema) -> Batch:
+def _decode_columns(data: bytes | memoryview, start: int, length: int, n: int, schema: Schema, mask: int) -> Batch:
     batch = Batch(
         schema,
         np.empty(n, np.int64),
@@ -168,14 +183,31 @@ def _decode_columns(data: bytes | memoryview, start: int, length: int, n: int, s
     end = unpack_columns(
         np.frombuffer(data, np.uint8), start, length, fields,
         batch.type, batch.subscriber, batch.at_ms, batch.id, batch.present, batch.cells,
-        np.empty(n, np.int32), np.empty(n, np.int64),
+        batch.log_ms if mask & LOG_MS else batch.log_ms[:0], np.empty(n, np.int32), np.empty(n, np.int64),
     )  # fmt: skip
     if end != length:
         raise FrameError(f"columns of schema={schema.fingerprint} rows={n} end at {end}, must end at {length}")
     return batch
 
 
-def _encode_texts(strings: list[tuple[int, bytes]]) -> bytes:
+def _encode_meta(frame: Frame) -> bytes:
+    if not frame.sources and not frame.clocks:
+        return b""
+    return orjson.dumps(
+        {"sources": frame.sources, "clocks": frame.clocks} if frame.clocks else {"sources": frame.sources}
+    )
+
+
+def _decode_meta(data: bytes | memoryview, version: int) -> tuple[dict[str, int], dict[str, list[int]]]:
+    """Return positions and clocks of the sources; ValueError when they are none."""
+    meta = orjson.loads(data) if len(data) else {}
+    if version == 1:
+        meta = {"sources": meta}
+    return meta.get("sources", {}), meta.get("clocks", {})
+
+
+def encode_texts(strings: list[tuple[int, bytes]]) -> bytes:
+    """Return (hash, text) pairs as bytes: the hashes, the lengths, the texts."""
     if not strings:
         return b""
     hashes = np.array([hashed for hashed, _ in strings], np.int64)
@@ -183,7 +215,8 @@ def _encode_texts(strings: list[tuple[int, bytes]]) -> bytes:
     return b"".join((hashes.tobytes(), lengths.tobytes(), *(text for _, text in strings)))
 
 
-def _decode_texts(data: bytes | memoryview, count: int) -> list[tuple[int, bytes]]:
+def decode_texts(data: bytes | memoryview, count: int) -> list[tuple[int, bytes]]:
+    """Return the pairs that `encode_texts` wrote; ValueError when they are none."""
     if 12 * count > len(data):
         raise ValueError(f"texts={count} must be <= {len(data) // 12}")
     hashes = np.frombuffer(data, np.int64, count)

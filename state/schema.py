@@ -59,7 +59,7 @@ PROFILE, LIST, OUTCOME, VISIT, ANSWER = range(5)
 LIST_NAME, LIST_MEMBER = range(2)
 DECISION_SLOTS = DECISION_PARTITION, DECISION_POSITION, DECISION_ROW, DECISION_RULE = (0, 1, 2, 3)
 """Where `outcome` and `answer` name the decision that they are about."""
-OUTCOME_STATE, OUTCOME_GATEWAY, OUTCOME_ERROR = range(4, 7)
+OUTCOME_STATE, OUTCOME_GATEWAY, OUTCOME_ERROR, OUTCOME_CONTACT = range(4, 8)
 VISIT_TERMINAL, VISIT_NAME, VISIT_OPEN, VISIT_CAUSE = range(4)
 ANSWER_CARD, ANSWER_WORD, ANSWER_NOTE = range(4, 7)
 
@@ -68,7 +68,13 @@ _FIXED = (
     EventType("list", (Field("list", Kind.STRING, required=True), Field("member", Kind.BOOL, required=True))),
     EventType(
         "outcome",
-        (*_ID, Field("state", Kind.INT), Field("gateway", Kind.STRING), Field("error", Kind.STRING)),
+        (
+            *_ID,
+            Field("state", Kind.INT),
+            Field("gateway", Kind.STRING),
+            Field("error", Kind.STRING),
+            Field("contact_ms", Kind.TIME),
+        ),
     ),
     EventType(
         "visit",

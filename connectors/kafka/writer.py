@@ -51,12 +51,12 @@ class Writer:
         """Write what was given, close the connection."""
         await self._give_up(self._producer)
 
-    async def write(self, records: Iterable[Written]) -> None:
-        """Write records; returns when all are durable. BrokerError when some may not be."""
+    async def write(self, records: Iterable[Written]) -> list[int]:
+        """Write records; returns their offsets when all are durable. BrokerError when some may not be."""
         used = await self._connected()
         try:
             with broker_errors("records may not be written"):
-                await send_all(used, records)
+                return await send_all(used, records)
         except BrokerError:
             await self._give_up(used)
             raise
@@ -80,10 +80,10 @@ class Writer:
                     await used.stop()
 
 
-async def send_all(producer: Any, records: Iterable[Written]) -> None:
-    """Send records and wait until all are durable, or for the first fault."""
+async def send_all(producer: Any, records: Iterable[Written]) -> list[int]:
+    """Send records and wait until all are durable, or for the first fault; return their offsets."""
     sent = [
         await producer.send(one.topic, one.value, key=one.key, partition=one.partition, timestamp_ms=one.at_ms)
         for one in records
     ]
-    await asyncio.gather(*sent)
+    return [written.offset for written in await asyncio.gather(*sent)]

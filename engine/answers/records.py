@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.book.shelf import BookShelf
 from rules.gates import PASSED, explain, word_of
 from rules.model import Book, Rule
-from state.decisions import DecisionBatch, Outcome, decision_id, decode
+from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id, decode
 from state.journal import Journal
 from state.schema import Kind
 
@@ -94,6 +94,10 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
     }
     if gate != PASSED:
         record["detail"] = explain(book, rule, gate, int(batch.detail[index]))
+    if batch.kind[index] != RecordKind.DECISION:
+        named = (partition, int(batch.of_position[index]), int(batch.of_row[index]), rule_number)
+        record |= {"kind": RecordKind(int(batch.kind[index])).name.lower(), "of": decision_id(*named), "facts": {}}
+        return record
     record["facts"] = facts_of(batch, index, rule, texts)
     return record
 

@@ -17,7 +17,7 @@ from rules.model import Book, Expectation, Scenario
 from state.batch import Row, from_rows
 from state.columns import Table
 from state.contacts import Contacts
-from state.decisions import DecisionBatch
+from state.decisions import DecisionBatch, RecordKind
 
 SLOTS = 64
 CONTACTS_MAX = 64
@@ -93,7 +93,7 @@ def _frames(book: Book, scenario: Scenario) -> Iterator[list[Row]]:
 
 
 def _seen(book: Book, records: DecisionBatch) -> Iterator[ScenarioRecord]:
-    for index in range(records.n):
+    for index in np.flatnonzero(records.kind == RecordKind.DECISION).tolist():
         channel = int(records.channel[index])
         yield ScenarioRecord(
             int(records.at_ms[index]),

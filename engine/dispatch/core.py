@@ -18,11 +18,12 @@ from engine.dispatch.doors import Door
 from engine.dispatch.hours import LocalTime
 from engine.dispatch.model import Action, Decided, Phase, Report, Send, SwitchScope
 from engine.dispatch.offer import Offering
+from engine.dispatch.opted_out import OptOut
 from engine.dispatch.orphans import Orphans
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import Policy
 from engine.dispatch.rates import Rates
-from engine.dispatch.settle import Settling
+from engine.dispatch.settle import OPTED_OUT, Settling
 from engine.dispatch.state import DispatchState
 from engine.dispatch.take import Taking
 from engine.dispatch.withdraw import Withdrawing
@@ -85,7 +86,10 @@ class DispatchCore(DispatchState):
         self._withdrawing.refund_killed(now_ms)
         self._withdrawing.refund_expired(now_ms)
         self.queue.wake(now_ms)
-        return self._taking.take(now_ms)
+        taken = self._taking.take(now_ms)
+        for send in dict.fromkeys(self._taking.opted_out):
+            self._settling.refund(send, OPTED_OUT, now_ms, attempted=False)
+        return taken
 
     @property
     def starved(self) -> bool:
@@ -111,9 +115,25 @@ class DispatchCore(DispatchState):
         """Match a receipt to its message, and record what it says."""
         self._settling.note_receipt(receipt, self.advance(now_ms))
 
-    def opt_out(self, subscriber: int, now_ms: int) -> int:
-        """Refund what waits for a subscriber that has opted out; return how many."""
-        return self._withdrawing.opt_out(subscriber, self.advance(now_ms))
+    def opt_out(self, opt_out: OptOut, now_ms: int) -> bool:
+        """Refund what waits for a subscriber that has opted out, and let nothing go that was decided before.
+
+        Returns whether it is news: the first opt-out of that service that stands in the log.
+        """
+        new = self.opted_out.add(opt_out)
+        if not opt_out.pending:
+            self.outbox.put(records.opted_out(opt_out))
+        self._withdrawing.opt_out(opt_out, self.advance(now_ms))
+        return new
+
+    def reaches(self, subscriber: int) -> bool:
+        """Whether something commercial is on its way to a subscriber: handed to a door that has not answered."""
+        flying = (send for send in self.sends_to(subscriber) if send.phase is Phase.FLYING)
+        return any(send.what.klass != "service" for send in flying)
+
+    def notify(self, notice: Decided, now_ms: int) -> None:
+        """Send a text that no rule decided; its outcome goes into the log like any other."""
+        self._offering.notify(notice, self.advance(now_ms))
 
     # What operations say.
 

@@ -18,7 +18,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 
-from connectors.contract import Gateway, MobileOriginated, NowMs, Receipt
+from connectors.contract import Gateway, NowMs, Receipt
 from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.queue import QueueLostError
 from engine.dispatch.commits import Commits
@@ -27,10 +27,12 @@ from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
 from engine.dispatch.flights import Flights, OnOutcome
 from engine.dispatch.health import Health
 from engine.dispatch.model import Action, Decided, SwitchScope
-from engine.dispatch.optout import OPT_OUT_LIST
+from engine.dispatch.opted_out import OptOut
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import DESK, Policy
 from engine.dispatch.recovery import Compaction, recover
+from engine.dispatch.replies import Replies, answered
+from engine.dispatch.replies import apply as apply_opt_out
 from engine.dispatch.reporter import FeedbackSink, OutcomeReporter
 from engine.dispatch.shared import Shared
 from state.disk import DiskError, DiskFullError
@@ -85,6 +87,7 @@ class Dispatcher:
         self._flights = Flights(self.core, now_ms, self._wake, on_outcome)
         self._reporter = OutcomeReporter(self.core, feedback, self._health, self._wake)
         self._compaction = Compaction(self.core)
+        self._replies = Replies(self.core, feedback, now_ms, self._durable)
         self._loop_task: asyncio.Task[None] | None = None
         self._recovered = False
 
@@ -108,7 +111,7 @@ class Dispatcher:
         if not self._recovered:
             self.recover()
         for gateway in self._gateways.values():
-            await gateway.start(self.receipt, self._reply)
+            await gateway.start(self.receipt, self._replies.take)
         self._loop_task = asyncio.create_task(self._loop(), name="dispatch")
 
     async def stop(self, wait_s: float = 5.0) -> None:
@@ -159,10 +162,18 @@ class Dispatcher:
                 log.warning("kill %s %s: its cards stay on the screens: %s", scope.value, name, fault)
         await self._durable()
 
-    def opt_out(self, subscriber: int) -> None:
-        """Refund what waits for a subscriber that has opted out."""
-        self.core.opt_out(subscriber, self._now_ms())
+    def opt_out(self, opt_out: OptOut, gateway: str = "", to_address: str = "") -> None:
+        """Apply an opt-out that stands in the log; `settled` says when it holds.
+
+        A reply to `to_address`, heard by `gateway`, is confirmed with a text.
+        """
+        apply_opt_out(self.core, opt_out, gateway, to_address, self._now_ms())
         self._wake.set()
+
+    async def settled(self, subscriber: int) -> None:
+        """Return when the opt-outs of a subscriber hold over a restart, and nothing commercial is on its way to it."""
+        await self._durable()
+        await answered(self.core, subscriber)
 
     async def receipt(self, receipt: Receipt) -> None:
         """Take a receipt from a gateway; returns when it is durable, so the gateway may acknowledge it."""
@@ -174,16 +185,6 @@ class Dispatcher:
         """Record a receipt that the caller keeps until it is durable here."""
         self.core.note_receipt(receipt, self._now_ms())
         self._wake.set()
-
-    async def _reply(self, reply: MobileOriginated) -> None:
-        wish = self.core.policy.optout.read(reply.text)
-        if wish is None:
-            self.core.counts["replies"] += 1
-            return
-        self.core.counts["opt_outs" if wish.out else "opt_ins"] += 1
-        if wish.out:
-            self.opt_out(reply.subscriber)
-        await self._feedback.member(reply.subscriber, OPT_OUT_LIST, member=wish.out)
 
     async def _durable(self) -> None:
         """Return when everything recorded so far is durable."""

@@ -5,7 +5,7 @@ decision that is read twice is known by its id. Nothing is pushed: what does not
 journal. The partitions are read in the order of time, the earliest entry first.
 
 On the events' own clock the feeder is what moves it: before it goes on by more than `STEP_MS`, it lets dispatch send
-what can be sent now.
+what can be sent now. The clock must have been brought to where the outbox ends: what waits there is due by it.
 """
 
 import asyncio
@@ -105,6 +105,7 @@ class Feeder:
         self._taker = taker
         self._clock = clock
         self._before = before
+        self._stopped: Callable[[], bool] = lambda: False
         self._more = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -119,7 +120,8 @@ class Feeder:
         return all(reading.next >= reading.partition.journal.next_position for reading in self._readings)
 
     async def run(self, stopped: Callable[[], bool]) -> None:
-        """Feed until `stopped` says so."""
+        """Feed until `stopped` says so; soon after, also where dispatch still has something to send."""
+        self._stopped = stopped
         while not stopped():
             self._more.clear()
             if self._taker.room() > 0 and await self._feed():
@@ -138,7 +140,8 @@ class Feeder:
             return False
         entry = first.peek()
         assert entry is not None
-        await self._advance(entry.append_ms)
+        if not await self._advance(entry.append_ms):
+            return False
         start_ms = entry.append_ms
         decided: list[Decided] = []
         cursors: dict[str, int] = {}
@@ -172,11 +175,14 @@ class Feeder:
         if self.idle and newest:
             await self._advance(newest)
 
-    async def _advance(self, time_ms: int) -> None:
-        """Move the events' clock, once dispatch has done what it can at the present time."""
+    async def _advance(self, time_ms: int) -> bool:
+        """Move the events' clock, once dispatch has done what it can at the present time; False when stopped before."""
         if self._clock is None:
-            return
+            return True
         if time_ms > self._clock.now_ms() + STEP_MS:
-            while not self._taker.idle:  # noqa: ASYNC110 sends end for many reasons: polling is simplest
+            while not self._taker.idle:
+                if self._stopped():
+                    return False
                 await asyncio.sleep(STEP_WAIT_S)
         self._clock.reach(time_ms)
+        return True

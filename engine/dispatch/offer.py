@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from engine.dispatch import records
 from engine.dispatch.model import Action, Decided, rule_key_of
-from engine.dispatch.settle import Settling
+from engine.dispatch.settle import OPTED_OUT, Settling
 from engine.dispatch.state import DispatchState
 
 
@@ -45,19 +45,29 @@ class Offering:
                 state.counts["repeated"] += 1
                 continue
             state.counts["offered"] += 1
-            parts = state.parts_of(what)
-            error = self._hopeless(what, parts, opens_ms.get(what.channel), now_ms)
-            if error:
-                self._settling.refuse(what, error, now_ms)
-            else:
-                order = state.next_order
-                state.enqueue(what, parts, order, state.outbox.put(records.queued(what, order)))
+            self._take_over(what, opens_ms.get(what.channel), now_ms)
         if cursors:
             # After the decisions in the outbox, never before them: a cursor that is durable without its decisions
             # would skip them after a crash.
             state.cursors.update(cursors)
             self._pending_cursors.append((state.outbox.put(records.cursors(cursors)), dict(state.cursors)))
             self.advance_cursors()
+
+    def notify(self, notice: Decided, now_ms: int) -> None:
+        """Take over a text that no rule decided."""
+        channel = self._state.policy.channels.get(notice.channel)
+        opens_ms = self._state.local.opens_ms(channel.windows, now_ms) if channel is not None else None
+        self._take_over(notice, opens_ms, now_ms)
+
+    def _take_over(self, what: Decided, opens_ms: int | None, now_ms: int) -> None:
+        state = self._state
+        parts = state.parts_of(what)
+        error = self._hopeless(what, parts, opens_ms, now_ms)
+        if error:
+            self._settling.refuse(what, error, now_ms)
+        else:
+            order = state.next_order
+            state.enqueue(what, parts, order, state.outbox.put(records.queued(what, order)))
 
     def advance_cursors(self) -> None:
         """Let the durable cursors follow the outbox.
@@ -78,6 +88,8 @@ class Offering:
             return "NO_CHANNEL"
         if state.switches.action(rule_key_of(what)) is Action.KILL:
             return "KILLED"
+        if state.opted_out.refuses(what):
+            return OPTED_OUT
         if what.expires_ms <= now_ms:
             return "EXPIRED"
         if state.quotas.never_fits(what.channel, what.campaign, parts):

@@ -13,7 +13,7 @@ characters. Three kinds of words differ in what may stand around them:
 A question ("退订吗") and a negation ("不退订", "do not stop") ask for nothing. Words may follow each other ("TD退订").
 An opt-in counts as the whole reply only, as consent must not be guessed.
 
-What a wish does is not here: the caller puts the subscriber on `OPT_OUT_LIST`, or takes one off it.
+What a wish does is not here: the caller puts the subscriber on `rules.catalogue.OPT_OUT_LIST`, or takes one off it.
 """
 
 import re
@@ -22,8 +22,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from engine.settings.reply_words import OPT_IN_WORDS, OPT_OUT_WORDS
-
-OPT_OUT_LIST = "optout"
 
 _READ_MAX = 1_000
 """Characters of a reply that are read."""

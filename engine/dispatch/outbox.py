@@ -104,6 +104,12 @@ class LocalOutbox:
         """Size of one file."""
         return self._segments.segment_bytes
 
+    @property
+    def flushed_ms(self) -> int:
+        """Dispatch's clock when the last records were flushed; 0 when there are none."""
+        last = self._segments.next_position - 1
+        return next(self._segments.read(last)).append_ms if last >= self._segments.first_position else 0
+
     def put(self, record: Record) -> int:
         """Collect a record; return its position."""
         self._waiting.append(record)

@@ -10,6 +10,7 @@ from math import inf
 from engine.dispatch.optout import OptOutWords
 from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
+from rules.catalogue import OPT_OUT_LIST
 
 DESK = "desk"
 """Name of the desk among the doors; no gateway may have it."""
@@ -27,6 +28,8 @@ class ChannelPolicy:
     attempts_max: int = 5
     retry_ms_min: int = 2_000
     retry_ms_max: int = 300_000
+    destination: str = ""
+    """Where an alert goes: it is told about its subscriber, never to it. Empty for what goes to its subscriber."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Policy:
     awaited_max: int = 500_000
     optout: OptOutWords = field(default_factory=OptOutWords)
     """Reads what replies ask for."""
+    optout_confirmation: str = ""
+    """The text that confirms an opt-out; empty for none."""
 
     @property
     def channel_rates(self) -> Mapping[str, float]:
@@ -52,8 +57,12 @@ class Policy:
         return {name: channel.rate_per_s for name, channel in self.channels.items()}
 
 
-def policy_of(config: Config, zone: str, desk_channels: Iterable[str]) -> Policy:
-    """Return the policy of a configuration; channels of the desk need no settings."""
+def policy_of(config: Config, zone: str, desk_channels: Iterable[str], lists: Iterable[str] = ()) -> Policy:
+    """Return the policy of a configuration; channels of the desk need no settings.
+
+    `lists` are those of the book: a list `optout.NAME` lets a reply leave the service NAME alone.
+    """
+    services = [name.removeprefix(f"{OPT_OUT_LIST}.") for name in lists if name.startswith(f"{OPT_OUT_LIST}.")]
     channels = {name: ChannelPolicy((DESK,)) for name in desk_channels}
     for name, channel in config.channels.items():
         if name not in channels:
@@ -73,5 +82,6 @@ def policy_of(config: Config, zone: str, desk_channels: Iterable[str]) -> Policy
         {name: gateway.rate_per_s for name, gateway in config.gateways.items()},
         queue_max=config.dispatch.queue_max,
         in_flight_max=config.dispatch.in_flight_max,
-        optout=OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words),
+        optout=OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words, services),
+        optout_confirmation=config.dispatch.optout_confirmation,
     )

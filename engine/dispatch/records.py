@@ -10,8 +10,9 @@
     receipt   the network's last word, for the log
     reported  the log has these outcomes
     switch    operations paused, killed or resumed something
+    opted_out nothing commercial goes to a subscriber that was decided before this position of its partition
     cursors   how far the caller had read when the decisions before this record were taken over
-    base      counters, switches, cursors and what was seen, replacing everything said before
+    base      counters, switches, cursors, what was seen and opt-outs, replacing everything said before
 
 The first element is a letter; `recovery` reads the others in the order in which the functions here write them. The
 letters and the order are what outboxes on disk and in topics hold: they never change, new ones are added.
@@ -21,11 +22,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.dispatch.model import Decided, Places, Report, Send
+from engine.dispatch.opted_out import OptOut
 
 Record = list[Any]
 
 QUEUED, KEPT, ATTEMPT, WAITS, OUTCOME, AWAITS = "q", "k", "a", "w", "o", "i"
 PART, RECEIPT, REPORTED, SWITCH, CURSORS, BASE = "p", "d", "t", "s", "c", "b"
+OPTED_OUT = "u"
 
 
 def _whole(what: Decided) -> Record:
@@ -121,9 +124,16 @@ def cursors(positions: Mapping[str, int]) -> Record:
     return [CURSORS, dict(positions)]
 
 
-def base(quotas: list[Any], switches: list[Any], positions: Mapping[str, int], seen: list[Any]) -> Record:
-    """Return the record that replaces what earlier ones said of these four."""
-    return [BASE, quotas, switches, dict(positions), seen]
+def opted_out(opt_out: OptOut) -> Record:
+    """Return the record of an opt-out that stands in the log."""
+    return [OPTED_OUT, *opt_out]
+
+
+def base(
+    quotas: list[Any], switches: list[Any], positions: Mapping[str, int], seen: list[Any], opt_outs: Iterable[OptOut]
+) -> Record:
+    """Return the record that replaces what earlier ones said of these five."""
+    return [BASE, quotas, switches, dict(positions), seen, [list(one) for one in opt_outs]]
 
 
 def positions_in(record: Record) -> Mapping[str, int] | None:

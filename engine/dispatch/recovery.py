@@ -11,6 +11,7 @@ of the files before the mark. No pause, however much is waiting.
 from engine.dispatch import records
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.model import Action, Decided, Phase, Report, SwitchScope
+from engine.dispatch.opted_out import OptOut
 from engine.dispatch.receipts import Awaited
 from engine.dispatch.records import Record
 from state.decisions import OutcomeState
@@ -71,6 +72,7 @@ class _Replay:
             records.REPORTED: self._reported,
             records.SWITCH: self._switch,
             records.CURSORS: self._cursors,
+            records.OPTED_OUT: self._opted_out,
             records.BASE: self._base,
         }
 
@@ -144,12 +146,16 @@ class _Replay:
     def _cursors(self, _: int, record: Record) -> None:
         self.core.cursors.update(record[1])
 
+    def _opted_out(self, _: int, record: Record) -> None:
+        self.core.opted_out.add(OptOut(*record[1:]))
+
     def _base(self, _: int, record: Record) -> None:
-        quotas, switches, cursors, seen = record[1:]
+        quotas, switches, cursors, seen, *opt_outs = record[1:]  # earlier releases wrote no opt-outs
         self.core.quotas.restore(quotas)
         self.core.switches.restore(switches)
         self.core.cursors = dict(cursors)
         self.core.seen.restore(seen)
+        self.core.opted_out.restore(*(opt_outs or [[]]))
 
 
 def _report(record: Record) -> Report:
@@ -179,7 +185,9 @@ class Compaction:
         core = self._core
         self._mark = core.outbox.position
         active = [list(one) for one in core.switches.active()]
-        self._rewritten = core.outbox.put(records.base(core.quotas.counted(), active, core.cursors, core.seen.plain()))
+        core.opted_out.prune(core.passed)
+        kept = (core.cursors, core.seen.plain(), core.opted_out.plain())
+        self._rewritten = core.outbox.put(records.base(core.quotas.counted(), active, *kept))
 
     def _rewrite(self) -> bool:
         """Write again what stands before the mark; return whether there may be more."""

@@ -11,19 +11,17 @@ from typing import Protocol
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.health import Health
 from engine.dispatch.model import Report
+from engine.dispatch.replies import ReplySink
 
 _LOG_RETRY_S = 0.5
 _REPORTS_MAX = 2_000
 
 
-class FeedbackSink(Protocol):
-    """The log, as dispatch writes to it; both return when it is durable."""
+class FeedbackSink(ReplySink, Protocol):
+    """The log, as dispatch writes to it; all return when it is durable."""
 
     async def outcomes(self, said: Sequence[Report]) -> None:
         """Append what became of several decisions."""
-
-    async def member(self, subscriber: int, name: str, *, member: bool) -> None:
-        """Put a subscriber on a list, or take one off it."""
 
 
 class OutcomeReporter:

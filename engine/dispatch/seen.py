@@ -29,6 +29,10 @@ class SeenDecisions:
         here.add((row, rule))
         return new
 
+    def passed(self, partition: int, position: int) -> bool:
+        """Return whether every decision of a partition up to a position was seen."""
+        return self._highest.get(partition, (-1, None))[0] > position
+
     def plain(self) -> list[tuple[int, int, list[tuple[int, int]]]]:
         """Return everything as plain data."""
         return [(partition, highest, list(here)) for partition, (highest, here) in self._highest.items()]

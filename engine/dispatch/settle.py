@@ -14,6 +14,9 @@ from engine.dispatch.retries import wait_ms
 from engine.dispatch.state import DispatchState, places_of
 from state.decisions import OutcomeState
 
+OPTED_OUT = "OPTED_OUT"
+"""The reason of a refund: decided before the subscriber's opt-out, and not sent by then."""
+
 
 class Settling:
     """Ends sends, or lets them try again."""
@@ -93,6 +96,8 @@ class Settling:
         routes_left = set(policy.route) - set(send.refused)
         if state.switches.action(rule_key_of(what)) is Action.KILL:
             self.refund(send, "KILLED", now_ms, attempted=True)
+        elif state.opted_out.refuses(what):
+            self.refund(send, OPTED_OUT, now_ms, attempted=True)
         elif send.tries >= policy.attempts_max or not routes_left:
             self.refund(send, outcome.code or outcome.state.value, now_ms, attempted=True)
         elif send.expires_ms <= now_ms:

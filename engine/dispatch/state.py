@@ -11,6 +11,7 @@ from connectors.gateways.text import parts_count
 from engine.dispatch.doors import Door
 from engine.dispatch.hours import LocalTime
 from engine.dispatch.model import Decided, Phase, Places, Report, Send
+from engine.dispatch.opted_out import OptedOut, OptOut
 from engine.dispatch.orphans import Orphans
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import DESK, ChannelPolicy, Policy
@@ -58,6 +59,7 @@ class DispatchState:
         self.switches = Switches()
         self.receipts = Receipts(policy.receipt_keep_ms, policy.awaited_max, orphans, self.is_flying)
         self.seen = SeenDecisions()
+        self.opted_out = OptedOut()
         self.cursors: dict[str, int] = {}
         """How far the caller had read, as of what was taken over."""
         self.sends: dict[str, Send] = {}
@@ -91,6 +93,15 @@ class DispatchState:
         """Drop a send that has ended."""
         self.sends.pop(send.what.decision_id, None)
         self.queue.drop(send)
+
+    def sends_to(self, subscriber: int) -> list[Send]:
+        """Return the sends to a subscriber that have not ended, on every channel."""
+        queue = self.queue
+        return [send for name in self.policy.channels for send in queue.subscriber_queue(subscriber, name)]
+
+    def passed(self, opt_out: OptOut) -> bool:
+        """Return whether nothing from before an opt-out can come any more, and nothing of it is left here."""
+        return self.seen.passed(opt_out.partition, opt_out.position) and not self.sends_to(opt_out.subscriber)
 
     def owe(self, report: Report, position: int) -> None:
         """Keep an outcome for the log; `position` is that of its record."""

@@ -3,7 +3,8 @@
 from itertools import islice
 
 from engine.dispatch.model import Action, Phase, RuleKey
-from engine.dispatch.settle import Settling
+from engine.dispatch.opted_out import OptOut
+from engine.dispatch.settle import OPTED_OUT, Settling
 from engine.dispatch.state import DispatchState
 
 _REFUNDED_PER_TURN = 2_000
@@ -50,14 +51,11 @@ class Withdrawing:
         for send in self._state.queue.expired(now_ms):
             self._settling.refund(send, "EXPIRED", now_ms, attempted=False)
 
-    def opt_out(self, subscriber: int, now_ms: int) -> int:
-        """Refund what waits for a subscriber, except service messages; return how many."""
-        leaving = [
-            send
-            for channel in self._state.policy.channels
-            for send in self._state.queue.subscriber_queue(subscriber, channel)
-            if send.phase is not Phase.FLYING and send.what.klass != "service"
-        ]
+    def opt_out(self, opt_out: OptOut, now_ms: int) -> int:
+        """Refund what waits for a subscriber and was decided before its opt-out; return how many."""
+        state = self._state
+        waiting = [send for send in state.sends_to(opt_out.subscriber) if send.phase is not Phase.FLYING]
+        leaving = [send for send in waiting if state.opted_out.refuses(send.what)]
         for send in leaving:
-            self._settling.refund(send, "OPTED_OUT", now_ms, attempted=False)
+            self._settling.refund(send, OPTED_OUT, now_ms, attempted=False)
         return len(leaving)

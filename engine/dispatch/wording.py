@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 from engine.answers.records import Texts, facts_of
 from engine.dispatch.model import Decided
 from rules.model import Book, Rule
-from state.decisions import DecisionBatch, Outcome, decision_id
+from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id
 
 
 def decided_of(partition: int, batch: DecisionBatch, book: Book, texts: Texts) -> Iterator[Decided]:
     """Yield the decisions among a frame's records, with their texts, in order."""
-    for index in (batch.outcome == Outcome.DECIDED).nonzero()[0].tolist():
+    for index in ((batch.outcome == Outcome.DECIDED) & (batch.kind == RecordKind.DECISION)).nonzero()[0].tolist():
         rule = book.by_stable_id[int(batch.rule[index])]
         channel = book.channels_by_id[int(batch.channel[index])].name
         yield _decided(partition, batch, index, book, rule, channel, texts)

@@ -136,14 +136,20 @@ class Decider:
             position=position,
             append_ms=append_ms,
             book=compiled.book.version,
+            kind=np.zeros(hits, np.uint8),
             row=number[row],
-            rule=compiled.gates.rules.stable[rule],
+            rule=compiled.gates.rules.stable[rule].astype(np.int64),
             channel=self._channel_ids[verdicts.channel],
             detail=verdicts.detail,
             subscriber=batch.subscriber[row],
             at_ms=batch.at_ms[row],
+            log_ms=batch.log_ms[row],
             outcome=np.where(decided, Outcome.DECIDED, Outcome.SUPPRESSED).astype(np.uint8),
             gate=verdicts.gate,
+            of_position=np.zeros(hits, np.int64),
+            of_row=np.zeros(hits, np.int32),
+            arm=np.zeros(hits, np.uint8),
+            probability=np.zeros(hits, np.float32),
             fact_start=facts[0],
             facts=facts[1],
             facts_known=facts[2],
@@ -176,7 +182,7 @@ class Decider:
         self._counts = np.zeros(len(sets), np.int64)
         self._types = [sets.index(plan.types) for plan in compiled.plans]
         self._plain = next((i for i, plan in enumerate(compiled.plans) if plan.where >= 0), len(compiled.plans))
-        self._channel_ids = np.concatenate([np.zeros(1, np.int32), compiled.gates.rules.channel_id])
+        self._channel_ids = np.concatenate([np.zeros(1, np.int64), compiled.gates.rules.channel_id])
         self._describe(compiled)
 
     def _describe(self, compiled: CompiledBook) -> None:

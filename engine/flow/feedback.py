@@ -5,12 +5,14 @@ The rows are built under the schema of the active book; built-in event types are
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from connectors.contract import MobileOriginated
 from engine.flow.pipeline import Pipeline
 from state.batch import Row, Value, from_rows
 from state.decisions import OutcomeState, parse_decision_id
+from state.hashing import partition_of
 from state.schema import Schema
 from state.strings import Strings
 
@@ -20,8 +22,14 @@ Values = dict[str, Value]
 class Appender(Protocol):
     """Where rows go; returns when they are durable."""
 
-    async def append(self, rows: Sequence[Row]) -> None:
-        """Append rows to the log of their subscribers' partitions."""
+    async def append(self, rows: Sequence[Row]) -> Mapping[int, int]:
+        """Append rows to the log of their subscribers' partitions.
+
+        Returns, for each of these partitions, a position of its log that is not before the rows'.
+        """
+
+    def fields_of(self, event: str) -> frozenset[str]:
+        """Return the names of the fields of a type of event; none where the schema has no such type."""
 
 
 class LocalAppender:
@@ -32,11 +40,24 @@ class LocalAppender:
         self._schema = schema
         self._strings = strings
 
-    async def append(self, rows: Sequence[Row]) -> None:
+    async def append(self, rows: Sequence[Row]) -> Mapping[int, int]:
         """Append rows; returns when they are durable."""
         batch = from_rows(self._schema(), rows)
         self._strings.add(batch.strings)
         await asyncio.wrap_future(self._pipeline.append(batch))
+        partitions = self._pipeline.partitions
+        numbers = {partition_of(row.subscriber, len(partitions)) for row in rows}
+        return {number: partitions[number].log.next_position - 1 for number in numbers}
+
+    def fields_of(self, event: str) -> frozenset[str]:
+        """Return the names of the fields of a type of event; none where the schema has no such type."""
+        return fields_of(self._schema(), event)
+
+
+def fields_of(schema: Schema, event: str) -> frozenset[str]:
+    """Return the names of the fields of a type of event; none where the schema has no such type."""
+    code = schema.codes.get(event)
+    return frozenset(field.name for field in schema.types[code].fields) if code is not None else frozenset()
 
 
 class Feedback:
@@ -46,14 +67,20 @@ class Feedback:
         appender: the log.
         now_ms: wall clock, for the time of the event; the decider only ever sees it as a value in the log.
         count: called with every outcome's state and error, for metrics.
+        count_members: called with a list, whether subscribers were put on it, and how many; likewise.
     """
 
     def __init__(
-        self, appender: Appender, now_ms: Callable[[], int], count: Callable[[OutcomeState, str], None] | None = None
+        self,
+        appender: Appender,
+        now_ms: Callable[[], int],
+        count: Callable[[OutcomeState, str], None] | None = None,
+        count_members: Callable[[str, bool, int], None] | None = None,
     ) -> None:
         self._appender = appender
         self._now_ms = now_ms
         self._count = count
+        self._count_members = count_members
 
     async def outcome(
         self, decision_id: str, subscriber: int, state: OutcomeState, gateway: str, error: str = ""
@@ -61,11 +88,20 @@ class Feedback:
         """Record what became of a decision; returns when it is durable."""
         await self.outcomes([(decision_id, subscriber, state, gateway, error)])
 
-    async def outcomes(self, ended: Sequence[tuple[str, int, OutcomeState, str, str]]) -> None:
-        """Record what became of several decisions: (decision id, subscriber, state, gateway, error) each."""
+    async def outcomes(
+        self,
+        ended: Sequence[tuple[str, int, OutcomeState, str, str]],
+        contact_ms: Sequence[int | None] | None = None,
+    ) -> None:
+        """Record what became of several decisions: (decision id, subscriber, state, gateway, error) each.
+
+        `contact_ms`: when each reached, or may have reached, its subscriber: the gateway's acceptance, the attempt. Now
+        where it is None.
+        """
         at_ms = self._now_ms()
         rows = []
-        for decision_id, subscriber, state, gateway, error in ended:
+        times = contact_ms if contact_ms is not None else [None] * len(ended)
+        for (decision_id, subscriber, state, gateway, error), reached_ms in zip(ended, times, strict=True):
             partition, position, row, rule = parse_decision_id(decision_id)
             values: Values = {
                 "partition": partition,
@@ -75,6 +111,7 @@ class Feedback:
                 "state": int(state),
                 "gateway": gateway,
                 "error": error,
+                "contact_ms": at_ms if reached_ms is None else reached_ms,
             }
             rows.append(Row("outcome", subscriber, at_ms, values))
         await self._appender.append(rows)
@@ -101,12 +138,28 @@ class Feedback:
         }
         await self._appender.append([Row("answer", subscriber, self._now_ms(), values)])
 
-    async def member(self, subscriber: int, name: str, *, member: bool) -> None:
-        """Put a subscriber on a list, or take one off it."""
-        await self.members([subscriber], name, member=member)
+    async def member(self, subscriber: int, name: str, *, member: bool) -> tuple[int, int]:
+        """Put a subscriber on a list, or take one off it.
 
-    async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
-        """Put subscribers on a list, or take them off it."""
+        Returns its partition, and a position of that log which is not before the row's.
+        """
+        ((partition, position),) = (await self.members([subscriber], name, member=member)).items()
+        return partition, position
+
+    async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> Mapping[int, int]:
+        """Put subscribers on a list, or take them off it; returns what `Appender.append` does."""
         at_ms = self._now_ms()
         values: Values = {"list": name, "member": member}
-        await self._appender.append([Row("list", one, at_ms, values) for one in subscribers])
+        reached = await self._appender.append([Row("list", one, at_ms, values) for one in subscribers])
+        if self._count_members is not None:
+            self._count_members(name, member, len(subscribers))
+        return reached
+
+    async def reply(self, reply: MobileOriginated) -> bool:
+        """Keep what a subscriber wrote as an event `reply`; return whether the schema has such events."""
+        fields = self._appender.fields_of("reply")
+        values: Values = {"text": reply.text, "to": reply.to_address, "gateway": reply.gateway}
+        kept = {name: value for name, value in values.items() if name in fields}
+        if kept:
+            await self._appender.append([Row("reply", reply.subscriber, self._now_ms(), kept)])
+        return bool(kept)

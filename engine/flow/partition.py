@@ -78,9 +78,12 @@ class Partition(Fold):
 
     def _frame(self, group: list[Item], now_ms: int) -> tuple[Frame, list[Ticket]]:
         batch = _join(item.batch for item in group if item.batch is not None)
+        append_ms = self._append_ms(batch, now_ms)
+        if batch is not None:
+            batch.log_ms[:] = append_ms
         frame = Frame(
             kind=group[0].kind,
-            append_ms=self._append_ms(batch, now_ms),
+            append_ms=append_ms,
             batch=batch,
             sources={item.key: later(item.end, self.sources.get(item.key, 0)) for item in group if item.key},
             dedupe=group[0].dedupe,

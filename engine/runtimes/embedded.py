@@ -120,7 +120,7 @@ class Embedded:
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
         appender = LocalAppender(self.pipeline, lambda: self.decoders.schema, core.strings)
-        self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome)
+        self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome, core.metrics.count_members)
         self.desk_reporter = DeskReporter(self.feedback, core.metrics)
         self.desk: Desk | None = None
         if config.desk.enabled:

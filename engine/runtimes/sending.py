@@ -33,14 +33,12 @@ class Sending:
         self._core = core
         self._clock = clock
         self._gateways = {name: open_gateway(name, one, clock.now_ms) for name, one in config.gateways.items()}
+        outbox = LocalOutbox(core.datadir.outbox, core.disk)
+        if isinstance(clock, EventsClock):
+            # Rates fill up and retries fall due by the time at which the last run ended, not from the first event on.
+            clock.reach(outbox.flushed_ms)
         self._dispatcher = Dispatcher(
-            make_policy(config, book),
-            self._gateways,
-            desk,
-            feedback,
-            clock.now_ms,
-            LocalOutbox(core.datadir.outbox, core.disk),
-            self._measure,
+            make_policy(config, book), self._gateways, desk, feedback, clock.now_ms, outbox, self._measure
         )
         self.arrivals = LocalArrivals(desk, core.strings)
         self._feeder: Feeder | None = None
@@ -142,4 +140,4 @@ class Sending:
 
 def make_policy(config: Config, book: Book) -> Policy:
     """Return how the channels of a book are sent."""
-    return policy_of(config, book.zone, [one.name for one in book.channels.values() if one.kind == "desk"])
+    return policy_of(config, book.zone, [one.name for one in book.channels.values() if one.kind == "desk"], book.lists)

@@ -212,6 +212,13 @@ class DispatchConfig(Section):
             "the whole reply; longer words also with words around."
         ),
     ] = OPT_OUT_WORDS
+    optout_confirmation: Annotated[
+        str,
+        Field(
+            max_length=500,
+            description="Text that confirms an opt-out by reply, sent once, as a service message; empty: none is sent.",
+        ),
+    ] = ""
     optin_words: Annotated[
         tuple[ReplyWord, ...], Field(description="Whole replies that mean texts again, after an opt-out.")
     ] = OPT_IN_WORDS

@@ -21,11 +21,7 @@ def _columns(book: Book) -> NDArray[np.int64]:
 
 
 def _excluding(book: Book, rule: Rule) -> int:
-    mask = 0
-    for name, one in book.lists.items():
-        if name in rule.exclude or one.excludes in {"all", rule.klass}:
-            mask |= 1 << one.index
-    return mask
+    return sum(1 << one.index for name, one in book.lists.items() if name in rule.exclude)
 
 
 def _reads(book: Book, _rule: Rule) -> list[int]:

@@ -159,9 +159,14 @@ class Interpreter:
                 return Verdict(Gate.ELIGIBILITY)
         on = moment.get("lists") if self.book.lists else ()
         for one in sorted(self.book.lists.values(), key=lambda one: one.index):
-            if one.name in on and (one.name in rule.exclude or one.excludes in ("all", rule.klass)):
+            by_class = one.excludes in ("all", rule.klass) and not self._only_alerts(rule)
+            if one.name in on and (one.name in rule.exclude or by_class):
                 return Verdict(Gate.LIST, one.index)
         return self._held_out(moment, rule)
+
+    def _only_alerts(self, rule: Rule) -> bool:
+        """An alert is told to somebody else: what its subject wants no texts of does not silence it."""
+        return all(self.book.channels[name].kind == "alert" for name in rule.channels)
 
     def _held_out(self, moment: "Moment", rule: Rule) -> Verdict:
         campaign = self.book.campaigns[rule.campaign]

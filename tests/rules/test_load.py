@@ -52,7 +52,7 @@ def test_a_rule_is_read_with_every_default() -> None:
 
     assert (rule.stable_id, rule.campaign, rule.campaign_id) == (stable_id("base-rule"), "care", stable_id("care"))
     assert (rule.on, rule.channels, rule.channel_ids) == (ANSWER + 1, ("desk",), (stable_id("desk"),))
-    assert (rule.offer, rule.priority, rule.caps, rule.exclude, rule.holdout_ppm) == (None, 50, (), (), 0)
+    assert (rule.offer, rule.priority, rule.caps, rule.exclude, rule.holdout_ppm) == (None, 50, (), ("optout",), 0)
     assert (rule.max_age_ms, rule.shelf_life_ms, rule.klass, rule.enabled) == (HOUR_MS, DAY_MS, "commercial", True)
     assert (rule.reason.text, dict(rule.texts), rule.file, rule.line) == ("base-rule", {}, "_base.toml", 37)
     assert [(fact.name, fact.source, fact.index) for fact in rule.facts] == [("long_calls", "feature", 4)]
@@ -132,7 +132,7 @@ def test_attributes_come_first_then_lists_then_features_in_the_order_of_files() 
     assert [made.feature_index(feature.name) for feature in made.features] == list(range(8))
     assert made.features[2].members == ("12593", "mms")
     assert (made.features[0].kind, made.features[0].source_type, made.features[0].source_slot) == ("last", PROFILE, 0)
-    assert (made.features[3].kind, made.features[3].members) == ("lists", ("complainers",))
+    assert (made.features[3].kind, made.features[3].members) == ("lists", ("complainers", "optout"))
     assert made.features[7].window == Window("rolling", 30 * DAY_MS, 30)
     assert made.features[7].value_kind is Kind.FLOAT
     with pytest.raises(KeyError):
@@ -217,6 +217,49 @@ def test_a_book_is_rebuilt_from_its_own_sources() -> None:
     assert second.features[second.feature_index("colours")].members == ("红", '"x\\', "new")
 
 
+@pytest.mark.parametrize(
+    ("declared", "excludes"),
+    [("", "commercial"), ("[lists.optout]", "commercial"), ("[lists.optout]\nexcludes = 'all'", "all")],
+)
+def test_the_list_of_opt_outs_is_in_every_book_and_excludes_at_least_commercial_rules(
+    declared: str, excludes: str
+) -> None:
+    rules = "".join(
+        RULE.format(id=klass, when="cost > 1") + f"class = '{klass}'\n" for klass in ("commercial", "service")
+    )
+    made = book(f"{declared}\n{rules}")
+    assert made.lists["optout"].excludes == excludes
+    assert "optout" in made.by_id["commercial"].exclude
+    assert ("optout" in made.by_id["service"].exclude) == (excludes == "all")
+
+
+def test_the_opt_out_of_a_service_excludes_its_commercial_rules_only() -> None:
+    lists = "".join(f"[lists.'optout.{name}']\n" for name in ("12593", "care", "desk", "nothing"))
+    rules = [
+        RULE.format(id="of-offer", when="cost > 1") + "offer = '12593'\ncampaign = 'other'\n",
+        RULE.format(id="plain", when="cost > 1") + "campaign = 'care'\n",
+        RULE.format(id="notice", when="cost > 1") + "class = 'service'\noffer = '12593'\ncampaign = 'care'\n",
+    ]
+    made = book("".join([lists, "[campaigns.other]\n", *rules]))
+    services = {rule.id: {name for name in rule.exclude if name.startswith("optout.")} for rule in made.rules}
+    assert services["of-offer"] == {"optout.12593", "optout.desk"}
+    assert services["plain"] == {"optout.care", "optout.desk"}
+    assert services["notice"] == set()
+
+
+def test_a_list_that_excludes_all_does_not_silence_alerts() -> None:
+    alert = RULE.replace('"desk"', '"alert"')
+    made = book(
+        "[channels.alert]\n[lists.black]\nexcludes = 'all'\n"
+        + alert.format(id="fraud", when="cost > 1")
+        + alert.format(id="asked", when="cost > 1")
+        + "exclude = ['black']\n"
+        + RULE.format(id="offer", when="cost > 1")
+    )
+    assert [rule.exclude for rule in (made.by_id["fraud"], made.by_id["asked"])] == [(), ("black",)]
+    assert "black" in made.by_id["offer"].exclude
+
+
 def test_a_member_keeps_its_bit_while_others_come_and_go() -> None:
     first = book("")
     base = BASE.replace('["12593", "mms"]', '["gprs", "mms"]').replace(
@@ -231,7 +274,7 @@ def test_a_member_keeps_its_bit_while_others_come_and_go() -> None:
         ("12593", "mms", "gprs"),
         ("12593", "mms", "gprs"),
     ]
-    assert (second.lists["complainers"].index, second.lists["staff"].index) == (0, 1)
+    assert [second.lists[name].index for name in ("complainers", "optout", "staff")] == [0, 1, 2]
     assert first.features[2].fingerprint == second.features[2].fingerprint
     with pytest.raises(BookErrors, match=r"R210.*12593"):
         load_text({"_base.toml": base, "b.toml": RULE.format(id="a", when="holds('12593')")}, first)

@@ -14,11 +14,13 @@ import orjson
 
 from connectors.contract import State
 from engine.dispatch.model import Action, SwitchScope
+from engine.dispatch.opted_out import OptOut
 from engine.flow.partition import Item
 from engine.flow.tickets import Ticket
 from state.batch import Row, Value
 from state.disk import DiskFullError
 from state.frame import FrameKind
+from state.hashing import partition_of
 from tests.simulation.books import Choices, book_of, changed
 from tests.simulation.judges import BrokenError, Judges, hold
 from tests.simulation.life import Life, Size
@@ -360,7 +362,9 @@ class World:
 
     def _opt_out(self) -> None:
         subscriber = self.chance.choice(self.traffic.lively)
-        self.life.dispatch.opt_out(subscriber, self.now_ms)
+        partition = partition_of(subscriber, len(self.life.core.partitions))
+        before = self.life.core.partitions[partition].log.next_position - 1
+        self.life.dispatch.opt_out(OptOut(subscriber, "", partition, before), self.now_ms)
         self.life.append([Row("list", subscriber, self.now_ms, {"list": "quiet", "member": True})])
 
     def _gateway(self) -> None:

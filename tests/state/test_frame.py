@@ -18,7 +18,7 @@ SCHEMA = make_schema(
     ),
 )
 ENDS = (0, 1, -1, 255, 256, 2**62, -(2**62), 2**63 - 1, -(2**63), 1_700_000_000_000)
-COLUMNS = ("subscriber", "at_ms", "type", "id", "present", "cells")
+COLUMNS = ("subscriber", "at_ms", "type", "id", "present", "cells", "log_ms")
 
 
 def random_batch(seed: int, n: int) -> Batch:
@@ -33,7 +33,7 @@ def random_batch(seed: int, n: int) -> Batch:
         return few + np.int64(low)
 
     batch.type[:] = rng.choice(rng.integers(0, len(SCHEMA.types), 3), n)
-    for name in ("subscriber", "at_ms", "id"):
+    for name in ("subscriber", "at_ms", "id", "log_ms"):
         getattr(batch, name)[:] = values(n)
     for code, kind in enumerate(SCHEMA.types):
         rows = np.flatnonzero(batch.type == code)
@@ -65,8 +65,10 @@ def schema_of(fingerprint: str) -> Schema:
 def test_every_batch_reads_back_as_it_was_written(seed: int, n: int) -> None:
     batch = random_batch(seed, n)
     frame = Frame(FrameKind.EVENTS, 17 + seed, batch, {"file:日": seed, "b": 0}, dedupe=bool(seed & 1))
+    frame.clocks = {"b": [1, seed]} if seed & 2 else {}
     back = decode(encode(frame), schema_of)
     assert_same(batch, back.batch)
+    assert back.clocks == frame.clocks
     assert (back.kind, back.append_ms, back.sources, back.dedupe, back.payload) == (
         FrameKind.EVENTS, 17 + seed, {"file:日": seed, "b": 0}, bool(seed & 1), b"",
     )  # fmt: skip
@@ -150,3 +152,20 @@ def test_broken_bytes_are_refused_or_read_as_some_frame_but_never_fall(
 def test_any_bytes_that_are_no_frame_are_refused(data: bytes) -> None:
     with pytest.raises(FrameError):
         decode(data, schema_of)
+
+
+def test_log_times_that_are_the_frames_own_cost_nothing_and_a_column_of_others_comes_back() -> None:
+    batch = random_batch(5, 100)
+    batch.log_ms[:] = 9_000
+    same, other = (encode(Frame(FrameKind.EVENTS, append_ms, batch)) for append_ms in (9_000, 9_001))
+    assert len(other) - len(same) == 16
+    for data in (same, other):
+        assert_same(batch, decode(data, schema_of).batch)
+
+
+def test_rows_that_no_log_has_stamped_read_back_with_the_time_of_their_frame() -> None:
+    batch = random_batch(5, 3)
+    batch.log_ms[:] = 0
+    back = decode(encode(Frame(FrameKind.EVENTS, 9_000, batch)), schema_of).batch
+    assert back is not None
+    assert back.log_ms.tolist() == [9_000] * 3

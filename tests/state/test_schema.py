@@ -15,6 +15,7 @@ SLOTS = {
         "OUTCOME_STATE": "state",
         "OUTCOME_GATEWAY": "gateway",
         "OUTCOME_ERROR": "error",
+        "OUTCOME_CONTACT": "contact_ms",
     },
     "visit": {"VISIT_TERMINAL": "terminal", "VISIT_NAME": "visit", "VISIT_OPEN": "open", "VISIT_CAUSE": "cause"},
     "answer": {

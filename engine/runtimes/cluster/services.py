@@ -86,7 +86,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.book = await self._first_book()
         add_book(self.metrics.gauges, self._active)
         appender = TopicAppender(config, self.writer, lambda: self._active().schema)
-        self.feedback = Feedback(appender, WallClock().now_ms, self.metrics.count_outcome)
+        self.feedback = Feedback(appender, WallClock().now_ms, self.metrics.count_outcome, self.metrics.count_members)
         if "dispatch" in config.cluster.agents or has_counters(config.desk):
             await self._open_texts()
         if has_counters(config.desk):

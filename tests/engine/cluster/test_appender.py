@@ -25,8 +25,9 @@ class Topics:
     def __init__(self) -> None:
         self.records: list[Written] = []
 
-    async def write(self, records: list[Written]) -> None:
+    async def write(self, records: list[Written]) -> list[int]:
         self.records.extend(records)
+        return list(range(len(self.records) - len(records), len(self.records)))
 
     def of(self, topic: str) -> list[Written]:
         return [one for one in self.records if one.topic == f"opportune.{topic}"]

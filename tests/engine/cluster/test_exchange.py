@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from connectors.contract import MobileOriginated, Receipt, ReceiptState
 from connectors.kafka.writer import Written
 from engine.dispatch.model import FOREVER_MS
+from engine.dispatch.opted_out import OptOut
 from engine.dispatch.orphans import Orphans
 from engine.dispatch.receipts import Awaited, Receipts
 from engine.runtimes.cluster.dispatch.exchange import Exchange
@@ -26,8 +27,9 @@ class Topic:
     def __init__(self) -> None:
         self.records: list[bytes | None] = []
 
-    async def write(self, records: list[Written]) -> None:
+    async def write(self, records: list[Written]) -> list[int]:
         self.records.extend(one.value for one in records)
+        return []
 
 
 class Listener:
@@ -35,8 +37,9 @@ class Listener:
 
     def __init__(self, orphans: Orphans) -> None:
         self.core = SimpleNamespace(receipts=Receipts(FOREVER_MS, 1000, orphans))
-        self.settled: list[str] = []
-        self.opted: list[int] = []
+        self.ended: list[str] = []
+        self.opted: list[tuple[int | str, ...]] = []
+        self.stuck = False
 
     def submitted(self, message_id: str) -> None:
         early = self.core.receipts.expect(Awaited(f"d-{message_id}", 861, "smsc", (message_id,), NOW_MS, 0))
@@ -49,10 +52,15 @@ class Listener:
     def note_receipt(self, receipt: Receipt) -> None:
         matched = self.core.receipts.match(receipt, NOW_MS)
         assert matched is not None, "only what is awaited is handed on"
-        self.settled.append(matched.report.decision_id)
+        self.ended.append(matched.report.decision_id)
 
-    def opt_out(self, subscriber: int) -> None:
-        self.opted.append(subscriber)
+    def opt_out(self, opt_out: OptOut, gateway: str = "", to_address: str = "") -> None:
+        self.opted.append((*opt_out, gateway, to_address))
+
+    async def settled(self, subscriber: int) -> None:
+        assert any(one[0] == subscriber for one in self.opted)
+        if self.stuck:
+            await asyncio.Event().wait()
 
 
 class World:
@@ -61,6 +69,7 @@ class World:
     def __init__(self) -> None:
         self.topic: Any = Topic()
         self.members: list[tuple[int, str, bool]] = []
+        self.replies: list[MobileOriginated] = []
         self.read: dict[int, int] = defaultdict(int)
         self.workers: list[Any] = []
         self.partitions: list[Listener] = []
@@ -73,14 +82,19 @@ class World:
                 self.partitions.append(Listener(orphans))
                 exchange.listeners[len(self.partitions) - 1] = self.partitions[-1]
 
-    async def member(self, subscriber: int, name: str, *, member: bool) -> None:
+    async def member(self, subscriber: int, name: str, *, member: bool) -> tuple[int, int]:
         self.members.append((subscriber, name, member))
+        return 2, 77
+
+    async def reply(self, reply: MobileOriginated) -> bool:
+        self.replies.append(reply)
+        return True
 
     def follow(self) -> None:
         """Let every worker read what was published."""
         for worker, exchange in enumerate(self.workers):
             for value in self.topic.records[self.read[worker] :]:
-                exchange.hand_on(value, exchange.listeners.values())
+                exchange.hand_on(value, exchange.listeners)
             self.read[worker] = len(self.topic.records)
 
 
@@ -106,13 +120,60 @@ def test_every_receipt_settles_its_message_once_whoever_hears_it_and_when(
 
     for index, listener in enumerate(world.partitions):
         wanted = [f"d-m{number}" for number, (who, *_) in enumerate(messages) if who == index]
-        assert sorted(listener.settled) == sorted(wanted)
+        assert sorted(listener.ended) == sorted(wanted)
 
 
-@pytest.mark.parametrize(("text", "opts_out"), [("退订", True), ("thank you", False)])
-def test_an_opt_out_reaches_the_log_and_what_waits_anywhere(text: str, opts_out: bool) -> None:
+async def hearing(world: World, text: str, turns: int = 20) -> "asyncio.Task[None]":
+    """Let a worker hear a reply, and all workers read what is published, for some turns of the loop."""
+    heard = asyncio.create_task(world.workers[0].reply(MobileOriginated("smsc", 8613800000001, "10086", text, NOW_MS)))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+        world.follow()
+    return heard
+
+
+async def test_an_opt_out_is_acknowledged_when_the_owner_of_its_partition_has_applied_it() -> None:
     world = World()
-    asyncio.run(world.workers[0].reply(MobileOriginated("smsc", 8613800000001, "10086", text, NOW_MS)))
-    world.follow()
-    assert world.members == ([(8613800000001, "optout", True)] if opts_out else [])
-    assert {tuple(one.opted) for one in world.partitions} == {(8613800000001,) if opts_out else ()}
+    await (await hearing(world, "退订"))
+    assert world.members == [(8613800000001, "optout", True)]
+    assert [one.opted for one in world.partitions] == [[], [], [(8613800000001, "", 2, 77, "smsc", "10086")], []]
+
+
+async def test_an_opt_out_that_its_owner_cannot_apply_is_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runtimes.cluster.dispatch.exchange.APPLIED_S", 0.05)
+    world = World()
+    world.partitions[2].stuck = True
+    with pytest.raises(TimeoutError):
+        await (await hearing(world, "TD"))
+    assert world.members == [(8613800000001, "optout", True)]
+
+
+async def test_an_opt_out_whose_partition_nobody_owns_is_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runtimes.cluster.dispatch.exchange.APPLIED_S", 0.05)
+    world = World()
+    del world.workers[1].listeners[2]
+    with pytest.raises(TimeoutError):
+        await (await hearing(world, "TD"))
+
+
+async def test_the_next_owner_of_a_partition_applies_an_opt_out_that_it_finds_in_the_topic() -> None:
+    world = World()
+    del world.workers[1].listeners[2]
+    heard = await hearing(world, "TD")
+    late = Listener(Orphans())
+    for value in list(world.topic.records):
+        world.workers[0].hand_on(value, {2: late})
+    for _ in range(10):
+        await asyncio.sleep(0)
+        world.follow()
+    await heard
+    assert late.opted == [(8613800000001, "", 2, 77, "smsc", "10086")]
+
+
+async def test_a_reply_that_is_no_opt_out_is_kept_and_an_opt_in_waits_for_nobody() -> None:
+    world = World()
+    await (await hearing(world, "thank you"))
+    await (await hearing(world, "START"))
+    assert [one.text for one in world.replies] == ["thank you"]
+    assert world.members == [(8613800000001, "optout", False)]
+    assert not any(one.opted for one in world.partitions)

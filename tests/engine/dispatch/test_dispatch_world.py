@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from connectors.contract import Outcome, Receipt, ReceiptState, State
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.model import Action, Decided, Report, Send, SwitchScope
+from engine.dispatch.opted_out import OptOut
 from engine.dispatch.outbox import LocalOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
@@ -78,6 +79,7 @@ class World:
         self.accepted: dict[str, tuple[str, tuple[str, ...]]] = {}  # decision -> (gateway, ids)
         self.log: list[Any] = []
         self.switches: dict[Any, Action] = {}
+        self.opted_out: dict[int, int] = {}  # subscriber -> decisions made before its opt-out
         self.doors = {"one": ScriptedDoor(), "two": ScriptedDoor()}
         self.open()
 
@@ -148,6 +150,8 @@ class World:
             if what.klass == "commercial":
                 assert not self.on_wire[what.decision_id], "commercial text goes out once"
             assert not self.ends_of(what.decision_id), "what has ended goes nowhere"
+            before = self.journal.index(what) < self.opted_out.get(what.subscriber, 0)
+            assert what.klass == "service" or not before, "nothing commercial goes from before an opt-out"
             line = [
                 other
                 for other in self.core.queue.subscriber_queue(what.subscriber, what.channel)
@@ -203,7 +207,10 @@ class World:
             self.switches[scope.value, name] = action
 
     def opt_out(self, subscriber: int) -> None:
-        self.core.opt_out(subscriber, self.now_ms)
+        decided = len(self.journal)
+        self.core.opt_out(OptOut(subscriber, "", 0, (decided - 1) // 2), self.now_ms)
+        self.commit()
+        self.opted_out[subscriber] = decided
         for channel in ("sms", "alert"):
             for send in self.core.queue.subscriber_queue(subscriber, channel):
                 assert send.what.klass == "service" or send in self.flying

@@ -63,15 +63,25 @@ class Log:
     def __init__(self) -> None:
         self.said: list[Report] = []
         self.members: list[tuple[int, str, bool]] = []
+        self.replies: list[MobileOriginated] = []
         self.away = False
+        self.keeps_replies = True
+        self.position = 50
 
     async def outcomes(self, said: list[Report]) -> None:
         if self.away:
             raise OSError("log away")
         self.said.extend(said)
 
-    async def member(self, subscriber: int, name: str, *, member: bool) -> None:
+    async def member(self, subscriber: int, name: str, *, member: bool) -> tuple[int, int]:
+        if self.away:
+            raise OSError("log away")
         self.members.append((subscriber, name, member))
+        return 0, self.position
+
+    async def reply(self, reply: MobileOriginated) -> bool:
+        self.replies.append(reply)
+        return self.keeps_replies
 
     def states(self) -> list[tuple[str, OutcomeState]]:
         return [(report.decision_id, report.state) for report in self.said]

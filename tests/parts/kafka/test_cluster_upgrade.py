@@ -26,7 +26,7 @@ from tests.parts.kafka.workers import PARTITIONS, START, Cluster, Worker, cluste
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
-NEXT_RELEASE = f"from state import formats; formats.FORMAT = 2; {START}"
+NEXT_RELEASE = f"from state import formats; formats.FORMAT = 3; {START}"
 MORE = """
 [[rule]]
 id = "listener"
@@ -105,7 +105,7 @@ def test_workers_of_different_books_and_releases_decide_what_one_fold_of_the_log
     newer.program = NEXT_RELEASE
     newer.kill()
     newer.start()
-    told = "opportune. has format=2, this release reads 1 to 1: upgrade it"
+    told = "opportune. has format=3, this release reads 1 to 2: upgrade it"
     wait_for_text(cluster.folder / "a.log", told)
     wait_for_text(cluster.folder / "b.log", told)
     assert [ended(old) for old in (one, other)] == [1, 1]
@@ -116,7 +116,7 @@ def test_workers_of_different_books_and_releases_decide_what_one_fold_of_the_log
     assert one.log.splitlines()[-1] == f"opportune worker: what is written under {told}"
     assert "next.toml" not in cluster.command("status", "--cluster", "--once").stderr
 
-    monkeypatch.setattr(formats, "FORMAT", 2)
+    monkeypatch.setattr(formats, "FORMAT", 3)
     books = {
         book.version: compile_book(book) for book in (load_book(cluster.folder / name) for name in ("book", "next"))
     }

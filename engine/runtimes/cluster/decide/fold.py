@@ -38,6 +38,8 @@ class ClusterFold(Fold):
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold a frame but for the rows that an earlier one brought."""
         frame.append_ms = max(frame.append_ms, self.clock_ms)
+        if frame.batch is not None:
+            np.maximum(frame.batch.log_ms, self.clock_ms, out=frame.batch.log_ms)
         self._note_age(frame.append_ms)
         repeated = leave_out_repeated(frame, self.sources)
         self.counts.repeated += repeated.shape[0]

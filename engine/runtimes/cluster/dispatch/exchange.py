@@ -5,27 +5,40 @@ for a subscriber of any partition. What no partition here awaits is published to
 dispatcher reads; only then is it acknowledged to the network. A receipt that comes before its submit's answer makes the
 same round and waits among the orphans, as in one process.
 
+An opt-out is applied by the partition's owner: the worker that heard it puts it into the log, publishes where it stands
+there, and acknowledges the reply when the owner has published that it is applied. Without that word in time there is no
+acknowledgement, and the network brings the reply again.
+
 A partition's outbox says up to which offset the topic was read for it. A new owner reads from there before it sends, so
 a receipt that was acknowledged while the partition had no owner is not lost.
 """
 
+import asyncio
 import logging
+import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import orjson
 
 from connectors.contract import MobileOriginated, Receipt, ReceiptState
+from connectors.kafka import BrokerError
 from connectors.kafka.tail import Tail
 from connectors.kafka.writer import Writer, Written
 from engine.dispatch.core import DispatchCore
-from engine.dispatch.optout import OPT_OUT_LIST, OptOutWords
+from engine.dispatch.opted_out import OptOut
+from engine.dispatch.optout import OptOutWords
 from engine.dispatch.orphans import Orphans
+from engine.dispatch.replies import keep, list_of
 from engine.flow.feedback import Feedback
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
+from state.disk import DiskError
+
+APPLIED_S = 20.0
+"""How long a reply waits for the word of its partition's owner."""
 
 log = logging.getLogger("opportune.cluster")
 
@@ -41,8 +54,11 @@ class Listener(Protocol):
     def note_receipt(self, receipt: Receipt) -> None:
         """Record a receipt; it is durable soon."""
 
-    def opt_out(self, subscriber: int) -> None:
-        """Refund what waits for a subscriber."""
+    def opt_out(self, opt_out: OptOut, gateway: str = "", to_address: str = "") -> None:
+        """Apply an opt-out that stands in the log."""
+
+    async def settled(self, subscriber: int) -> None:
+        """Return when the opt-outs of a subscriber hold, and nothing commercial is on its way to it."""
 
 
 class Exchange:
@@ -53,12 +69,15 @@ class Exchange:
         writer: the worker's, started.
         feedback: the log, for opt-outs.
         orphans: receipts that no message awaits yet.
+        words: reads what replies ask for; those of the settings, and set anew with each book.
     """
 
-    def __init__(self, config: Config, writer: Writer, feedback: Feedback, orphans: Orphans) -> None:
+    def __init__(
+        self, config: Config, writer: Writer, feedback: Feedback, orphans: Orphans, words: OptOutWords | None = None
+    ) -> None:
         self._config = config
         self._topic = Names(config.cluster.prefix).receipts
-        self._words = OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words)
+        self.words = words or OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words)
         self._writer = writer
         self._feedback = feedback
         self._orphans = orphans
@@ -66,6 +85,8 @@ class Exchange:
         self.counts: Counter[str] = Counter()
         self.position = 0
         """Up to where the topic was read for every listener."""
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._applying: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Begin at the end of the topic; older records are read for each partition, by `join`."""
@@ -75,13 +96,15 @@ class Exchange:
 
     async def stop(self) -> None:
         """Close the connection."""
+        for task in self._applying:
+            task.cancel()
         await self._tail.stop()
 
     async def follow(self) -> None:
         """Hand on what is published from now on; runs until cancelled."""
         while True:
             for record in await self._tail.poll():
-                self.hand_on(record.value, self.listeners.values())
+                self.hand_on(record.value, self.listeners)
                 self.position = record.offset + 1
 
     async def join(self, number: int, listener: Listener, start: int) -> None:
@@ -93,7 +116,7 @@ class Exchange:
             tail.seek(max(start, await tail.first()))
             async for records in tail.to_end():
                 for record in records:
-                    self.hand_on(record.value, [listener])
+                    self.hand_on(record.value, {number: listener})
 
     def leave(self, number: int, listener: Listener) -> None:
         """Remove a partition, unless it was opened anew in the meantime."""
@@ -114,30 +137,68 @@ class Exchange:
         await self._publish({"receipt": [*fields, *more]})
 
     async def reply(self, reply: MobileOriginated) -> None:
-        """Put a subscriber that opts out on the list, and refund what waits for them; returns when it is safe."""
-        wish = self._words.read(reply.text)
+        """Put a subscriber that opts out on the list; returns when its partition's owner has applied it."""
+        wish = self.words.read(reply.text)
         if wish is None:
-            self.counts["replies"] += 1
+            await keep(self._feedback, reply, self.counts)
             return
         self.counts["opt_outs" if wish.out else "opt_ins"] += 1
+        stands = await self._feedback.member(reply.subscriber, list_of(wish), member=wish.out)
         if wish.out:
-            await self._publish({"opt_out": reply.subscriber})
-        await self._feedback.member(reply.subscriber, OPT_OUT_LIST, member=wish.out)
+            await self._applied(OptOut(reply.subscriber, wish.service, *stands), reply)
+
+    async def _applied(self, opt_out: OptOut, reply: MobileOriginated) -> None:
+        """Return when the owner says that it has applied an opt-out; TimeoutError after `APPLIED_S`."""
+        token = secrets.token_hex(8)
+        said = self._waiting[token] = asyncio.get_running_loop().create_future()
+        try:
+            await self._publish({"opt_out": list(opt_out), "by": [reply.gateway, reply.to_address], "token": token})
+            await asyncio.wait_for(said, APPLIED_S)
+        finally:
+            del self._waiting[token]
 
     async def _publish(self, record: dict[str, Any]) -> None:
         await self._writer.write([Written(self._topic, 0, orjson.dumps(record))])
 
     # ---- what all of them heard
 
-    def hand_on(self, value: bytes, listeners: Iterable[Listener]) -> None:
-        """Give a record of the topic to the partitions it concerns."""
+    def hand_on(self, value: bytes, listeners: Mapping[int, Listener]) -> None:
+        """Give a record of the topic to the partitions it concerns, which are those of `listeners`."""
         record = orjson.loads(value)
-        if "opt_out" in record:
-            for listener in listeners:
-                listener.opt_out(record["opt_out"])
+        if "applied" in record:
+            said = self._waiting.get(record["applied"])
+            if said is not None and not said.done():
+                said.set_result(None)
+        elif "opt_out" in record:
+            self._opt_out(record, listeners)
+        else:
+            self._receipt(record["receipt"], listeners)
+
+    def _opt_out(self, record: dict[str, Any], listeners: Mapping[int, Listener]) -> None:
+        if isinstance(record["opt_out"], int):  # earlier releases wrote the subscriber alone
+            for listener in listeners.values():
+                listener.opt_out(OptOut(record["opt_out"]))
             return
-        receipt = _receipt_of(record["receipt"])
-        for listener in listeners:
+        opt_out = OptOut(*record["opt_out"])
+        owner = listeners.get(opt_out.partition)
+        if owner is not None:
+            owner.opt_out(opt_out, *record["by"])
+            task = asyncio.create_task(self._say_applied(owner, opt_out.subscriber, record["token"]))
+            self._applying.add(task)
+            task.add_done_callback(self._applying.discard)
+
+    async def _say_applied(self, listener: Listener, subscriber: int, token: str) -> None:
+        try:
+            await listener.settled(subscriber)
+            await self._publish({"applied": token})
+        except (DiskError, BrokerError, TimeoutError) as fault:
+            log.warning(
+                "an opt-out is not confirmed to the worker that heard it: %s", str(fault) or type(fault).__name__
+            )
+
+    def _receipt(self, fields: list[Any], listeners: Mapping[int, Listener]) -> None:
+        receipt = _receipt_of(fields)
+        for listener in listeners.values():
             if listener.core.receipts.awaits(receipt):
                 listener.note_receipt(receipt)
                 return

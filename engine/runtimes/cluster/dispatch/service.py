@@ -122,6 +122,7 @@ class Dispatch:
     async def start(self) -> None:
         """Connect, open the gateways; GatewayError when one cannot be opened as configured."""
         policy = self._policy()
+        self._exchange.words = policy.optout
         self._doors = {name: GatewayDoor(one, policy.channels) for name, one in self._gateways.items()}
         if self._desk is not None:
             self._doors[DESK] = DeskDoor(self._desk)
@@ -242,6 +243,7 @@ class Dispatch:
     def _follow(self, book: Book) -> None:
         """Send by the channels of a new book from now on."""
         policy, partitions = make_policy(self._config, book), self._config.data.partitions
+        self._exchange.words = policy.optout
         for number, one in self.owned.items():
             one.dispatcher.core.follow(partition_policy(policy, number, partitions, len(self.owned)))
 

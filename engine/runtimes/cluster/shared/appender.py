@@ -10,11 +10,12 @@ One producer writes everything, so rows stand in a partition in the order in whi
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cachetools import FIFOCache
 
 from connectors.kafka.writer import Writer, Written
+from engine.flow.feedback import fields_of
 from engine.runtimes.cluster.shared.texts import text_key
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
@@ -51,13 +52,22 @@ class TopicAppender:
         self._writer = writer
         self._written: FIFOCache[int, None] = FIFOCache(TEXTS_MAX)
 
-    async def append(self, rows: Sequence[Row]) -> None:
-        """Append rows; returns when they are durable. BrokerError when they may not be: append them again."""
+    async def append(self, rows: Sequence[Row]) -> Mapping[int, int]:
+        """Append rows; returns when they are durable, with the position of each partition's frame.
+
+        BrokerError when they may not be: append them again.
+        """
         batch = from_rows(self._schema(), rows)
         texts, batch.strings = [pair for pair in batch.strings if pair[0] not in self._written], []
         new = [Written(self._names.texts, 0, text, text_key(hashed)) for hashed, text in texts]
-        await self._writer.write([*new, *self._frames(batch)])
+        frames = list(self._frames(batch))
+        offsets = await self._writer.write([*new, *frames])
         self._written.update(dict.fromkeys(hashed for hashed, _ in texts))
+        return {frame.partition: offset for frame, offset in zip(frames, offsets[len(new) :], strict=True)}
+
+    def fields_of(self, event: str) -> frozenset[str]:
+        """Return the names of the fields of a type of event; none where the schema has no such type."""
+        return fields_of(self._schema(), event)
 
     def _frames(self, batch: Batch) -> Iterator[Written]:
         append_ms = self._wall_ms()

@@ -1,0 +1,67 @@
+"""On the events' own clock a run that was ended with texts waiting goes on where it stood, and ends."""
+
+import signal
+
+import pytest
+
+from tests.engine.conftest import Make
+from tests.engine.engines import Engine, wait_for
+from tests.engine.world import BASE_MS, call, joined
+
+BOOK = """
+campaign = "care"
+[book]
+zone = "Asia/Shanghai"
+max_age = "366d"
+shelf_life = "7d"
+[events.call]
+fields = { kind = "string!", seconds = "int" }
+[channels.sms]
+[channels.alert]
+[[rule]]
+id = "hello"
+on = "call"
+channels = ["sms"]
+text.sms = "hello"
+"""
+SLOW = """
+[gateways.spool]
+kind = "spool"
+folder = "spool"
+rate_per_s = 1000.0
+[channels.sms]
+gateway = "spool"
+rate_per_s = 100.0
+"""
+TEXTS = 400
+
+
+def waiting_for_its_rate(make: Make) -> Engine:
+    """An engine that has sent some of its texts; the first half is due at one time, the rest an hour later."""
+    engine = make(BOOK, "events", SLOW)
+    half = TEXTS // 2
+    engine.put(
+        "day.ndjson",
+        joined(call(8613800000000 + n, BASE_MS + (n > half) * 3_600_000 + n) for n in range(1, TEXTS + 1)),
+    )
+    engine.start("--drain", ready=False)
+    wait_for(lambda: len(engine.spooled()) > 20, "the first texts")
+    return engine
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_texts_that_waited_for_their_rate_go_in_the_next_run_which_ends(make: Make, number: signal.Signals) -> None:
+    engine = waiting_for_its_rate(make)
+    assert engine.process is not None
+    engine.process.signal(number)
+    assert engine.process.wait(20) == (0 if number == signal.SIGTERM else -number)
+    before = len(engine.spooled())
+    assert before < TEXTS
+
+    engine.start("--drain", ready=False)
+    assert engine.process.wait(40) == 0, engine.process.err
+    sent = [one["to"] for one in engine.spooled()]
+    assert len(set(sent)) == len(sent)
+    # An attempt that was under way when the process was killed is UNKNOWN, and never made again.
+    lost = TEXTS - len(sent)
+    assert lost == 0 if number == signal.SIGTERM else lost <= 100
