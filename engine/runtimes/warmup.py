@@ -23,7 +23,7 @@ from state.index import spread_entries
 from state.jit import watch_compiling
 from state.strings import find_place, insert_places
 
-KERNELS = 296
+KERNELS = 336
 SLOTS = 64
 BOOK = """
 [book]

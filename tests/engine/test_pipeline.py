@@ -140,6 +140,8 @@ def promises(pipeline: Pipeline) -> dict[str, Future[Any]]:
 
 
 def test_what_was_asked_or_appended_before_a_fault_fails_with_the_fault(partition: Stuck) -> None:
+    visit = from_rows(make_schema((), ()), [Row("visit", SUBSCRIBER, 0, VISIT)])
+    select(visit, rows_by_partition(visit.subscriber, 1)[0])  # kernels load before the fold waits
     pipeline = made(partition)
     promised = promises(pipeline) | {"first": pipeline.broadcast(FrameKind.CONTROL, b"{}")}
     assert partition.folding.wait(WAIT_S)
@@ -176,7 +178,7 @@ def test_what_is_asked_or_appended_after_the_end_fails_at_once_and_is_no_fault_o
 
 
 async def test_who_asks_and_goes_away_breaks_nothing() -> None:
-    pipeline = made(SimpleNamespace(name="the partition"))
+    pipeline = made(SimpleNamespace(name="the partition", batch_rows_max=1000, process=lambda *_: iter(())))
     begun, go_on = threading.Event(), threading.Event()
 
     def read(partition: object) -> object:

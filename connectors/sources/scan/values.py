@@ -10,14 +10,7 @@ import numpy as np
 from connectors.sources.scan import layout as at
 from state.hashing import HASH_SEED, hash_address, hash_end, hash_step
 from state.jit import kernel, part
-from state.raw import (
-    bits_of_float,
-    load_i64,
-    load_u8,
-    shift_right,
-    store_i64,
-    trailing_zeros,
-)
+from state.raw import bits_of_float, load_i64, load_u8, shift_right, store_i64, trailing_zeros
 
 _ZEROS = 0x3030303030303030
 _NINES = 0x7676767676767676
