@@ -351,7 +351,7 @@ class Stream:
                     self._at[place] = record.offset + 1
             if net.loop.now_s - self._committed_s > COMMIT_S:
                 self._commit()
-            await asyncio.sleep(0.0 if moved and net.chance.random() < 0.5 else net.chance.choice((0.001, 0.01, 0.03)))
+            await asyncio.sleep(0.0 if moved and net.chance.random() < 0.5 else net.chance.choice((0.002, 0.03, 0.1)))
 
     def _commit(self) -> None:
         """Say how far the stream has come; what an agent let pass counts, too."""

@@ -3,13 +3,14 @@
 python -m tests.simulation.cluster.run [SEEDS [FIRST]]
 """
 
+import gc
 import logging
 import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from tests.simulation.cluster.reach import unreached
@@ -56,6 +57,8 @@ def run_seed(seed: int, counted: Counter[str] | None = None) -> Failure | None:
         if counted is not None:
             counted.update(world.broker.counted)
             counted.update(world.judges.counted)
+        del world
+        gc.collect()  # arrays of a world hang in circles of few objects
     return None
 
 
@@ -65,13 +68,22 @@ def first_failure(
     counted: Counter[str] | None = None,
 ) -> Failure | None:
     """Return the first failure among seeds, with a bug planted if one is given."""
+    with quiet(), plant if plant is not None else nullcontext():
+        found = (run_seed(seed, counted) for seed in seeds)
+        return next((failure for failure in found if failure is not None), None)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let workers die without a line in the log, and the collector look at what worlds make and at nothing older."""
     before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)  # workers log their deaths
+    logging.disable(logging.CRITICAL)
+    gc.collect()
+    gc.freeze()
     try:
-        with plant if plant is not None else nullcontext():
-            found = (run_seed(seed, counted) for seed in seeds)
-            return next((failure for failure in found if failure is not None), None)
+        yield
     finally:
+        gc.unfreeze()
         logging.disable(before)
 
 
@@ -80,11 +92,12 @@ def simulate(seeds: int, start: int, say: Callable[[str], object]) -> int:
     began_s = time.process_time()
     counted: Counter[str] = Counter()
     failures = 0
-    for seed in range(start, start + seeds):
-        failure = first_failure([seed], counted=counted)
-        if failure is not None:
-            failures += 1
-            say(f"{failure}\n")
+    with quiet():
+        for seed in range(start, start + seeds):
+            failure = run_seed(seed, counted)
+            if failure is not None:
+                failures += 1
+                say(f"{failure}\n")
     for name, count in sorted(counted.items()):
         say(f"  {count:7,d} {name}\n")
     say(f"never seen: {unreached(counted)}\n")

@@ -65,7 +65,7 @@ def surroundings(net: Net, network: Network, sources: Mapping[str, str]) -> Iter
             (services_module, "read_folder", lambda _: sources),
             (dispatch_module, "open_gateway", lambda name, *_: NodeGateway(name, network)),
             (fold_module, "SLACK_SLOTS", CAPACITY),
-            (services_module, "SETTLE_S", 0.05),
+            (services_module, "SETTLE_S", 0.2),
             (flusher_module, "EVENTS_A_SUBSCRIBER", 0),
             (time, "time_ns", lambda: net.wall_ms() * 1_000_000),
             (time, "time", lambda: net.wall_ms() / 1000),

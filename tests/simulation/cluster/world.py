@@ -1,7 +1,6 @@
 """One seed, one cluster: workers that come, go, die and freeze over brokers that answer late or not at all."""
 
 import asyncio
-import gc
 import random
 from functools import partial
 from typing import Any
@@ -178,8 +177,6 @@ class ClusterWorld:
         self.broker.away_until_s = 0.0
         self.loop.bury([life for node in self.nodes for life in node.lives])
         self.loop.end()
-        if self.seed % 10 == 0:
-            gc.collect()  # arrays of a world hang in circles of few objects
 
     # ---- steps
 
