@@ -116,7 +116,11 @@ class Orphans:
         if key in self._parked and self._fits(self._parked.peek(key), subscriber, since_ms, guessed=False):
             return self._pop(key)
         guessed = self._guesses.get(key)
-        if guessed in self._parked and self._fits(self._parked.peek(guessed), subscriber, since_ms, guessed=True):
+        if (
+            guessed is not None
+            and guessed in self._parked
+            and self._fits(self._parked.peek(guessed), subscriber, since_ms, guessed=True)
+        ):
             return self._pop(guessed)
         return None
 

@@ -193,11 +193,10 @@ def test_a_late_answer_settles_an_unknown_outcome_and_its_receipt_is_awaited(res
     world.settle(world.send(), UNKNOWN)
     assert world.reports() == [(OutcomeState.UNKNOWN, "TIMEOUT")]
     late = receipt("7", state=ReceiptState.ACCEPTED, decision_id="0-1-0-7", part_ids=("7",))
-    for change in (lambda: world.core.note_receipt(late, NOW_MS), lambda: world.core.note_receipt(late, NOW_MS)):
+    for _ in range(2):
         if restart:
-            world.commit()
             world.restart()
-        change()
+        world.core.note_receipt(late, NOW_MS)
     assert world.reports() == [(OutcomeState.COMMITTED, "")]
     if restart:
         world.restart()
