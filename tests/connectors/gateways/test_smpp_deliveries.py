@@ -43,6 +43,9 @@ class Inbox:
     async def take(self, short: Short) -> int:
         return await self.deliveries.take(codec.DELIVER_SM, codec.pack_short(short))
 
+    async def take_all(self, *shorts: Short) -> list[int]:
+        return list(await asyncio.gather(*map(self.take, shorts)))
+
     @property
     def texts(self) -> list[str]:
         return [reply.text for reply in self.replies]
@@ -154,9 +157,8 @@ async def test_parts_are_answered_when_the_whole_is_safe_and_come_again_when_it_
     inbox = Inbox()
     first, second = in_header([b"TD ", b"please"], 0)
     inbox.faults = 1
-    refused, accepted = codec.DELIVER_REFUSED_FOR_NOW, codec.OK
-    assert list(await asyncio.gather(inbox.take(first), inbox.take(second))) == [refused, refused]
-    assert list(await asyncio.gather(inbox.take(first), inbox.take(second))) == [accepted, accepted]
+    assert await inbox.take_all(first, second) == [codec.DELIVER_REFUSED_FOR_NOW] * 2
+    assert await inbox.take_all(first, second) == [codec.OK] * 2
     assert inbox.texts == ["TD please"]
 
 

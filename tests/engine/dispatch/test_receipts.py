@@ -195,7 +195,6 @@ def test_a_late_answer_settles_an_unknown_outcome_and_its_receipt_is_awaited(res
     late = receipt("7", state=ReceiptState.ACCEPTED, decision_id="0-1-0-7", part_ids=("7",))
     for _ in range(2):
         if restart:
-            world.commit()
             world.restart()
         world.core.note_receipt(late, NOW_MS)
     assert world.reports() == [(OutcomeState.COMMITTED, "")]
