@@ -35,7 +35,7 @@ from state.columns import Table
 from state.contacts import Contacts
 from state.keys import Keys
 from state.layouts import StoredLayouts
-from state.page_writer import Job, PageWriter, RedoPoint
+from state.page_writer import LENGTHS, Job, PageWriter, RedoPoint
 from state.pages import Pages
 from state.recovery import load_pages
 from state.sleepers import Sleepers
@@ -114,7 +114,7 @@ class Flusher:
         self._pages = Pages(table, contacts)
         self._keys = Keys(partition)
         self._layouts = StoredLayouts(store, self._keys, self._pages)
-        self._writer = PageWriter(store, before_redo_moves)
+        self._writer = PageWriter(store, self._keys.lengths, before_redo_moves)
         self._sleepers = Sleepers(table, contacts, self._pages, self._layouts, store, self._keys, self._writer)
         self._target_s = recovery_target_s
         self._fold_events_s = fold_events_s
@@ -284,9 +284,15 @@ class Flusher:
 
     # ---- the writer
 
-    def durable(self, position: int) -> None:
-        """Say that log and journal are durable up to `position`."""
-        self._writer.durable(position)
+    def durable(self, position: int, journaled: int = 0) -> None:
+        """Say that log and journal are durable up to `position`, the journal with so many entries."""
+        self._writer.durable(position, journaled)
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Frames and journal entries that were durable at least when pages were written last; 0 where nobody said."""
+        frames, entries = LENGTHS.unpack(self._store.get(self._keys.lengths) or bytes(LENGTHS.size))
+        return frames, entries
 
     def pump(self, batches_max: int = 1 << 30) -> int:
         """Write the batches that may be written; return how many. Stops where the store asks to come back later."""

@@ -5,6 +5,7 @@
     T partition page subscriber         a tombstone: the subscriber left this page to sleep
     L partition layout                  the layout that packed bytes name
     M partition                         the record of the last sweep: where redo begins, and the partition's snapshot
+    J partition                         how long log and journal were, durably, when pages were written last
     C partition                         how many rows of sleeping subscribers there are
 
 Numbers are big-endian, so that a scan of a kind is in their order. What the values look like is in `state.pages` and
@@ -13,8 +14,8 @@ Numbers are big-endian, so that a scan of a kind is in their order. What the val
 
 import struct
 
-PAGE, ROW, TOMBSTONE, LAYOUT, SWEEP, COUNT = b"P", b"S", b"T", b"L", b"M", b"C"
-KINDS = (PAGE, ROW, TOMBSTONE, LAYOUT, SWEEP, COUNT)
+PAGE, ROW, TOMBSTONE, LAYOUT, SWEEP, COUNT, LENGTHS = b"P", b"S", b"T", b"L", b"M", b"C", b"J"
+KINDS = (PAGE, ROW, TOMBSTONE, LAYOUT, SWEEP, COUNT, LENGTHS)
 
 _PARTITION_BYTES = 2
 _HEAD_BYTES = 1 + _PARTITION_BYTES
@@ -35,6 +36,7 @@ class Keys:
         self.tombstones = TOMBSTONE + of_partition
         self.sweep = SWEEP + of_partition
         self.count = COUNT + of_partition
+        self.lengths = LENGTHS + of_partition
         self._rows = ROW + of_partition
         self._layouts = LAYOUT + of_partition
 

@@ -8,6 +8,7 @@ held, so the fold thread waits for a few dictionary operations at most. One thre
 What is in a batch is not known here: see `state.flusher` and `state.sleepers`.
 """
 
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 from state.disk import DiskError
 from state.store import Store, Write
 
+LENGTHS = struct.Struct(">QQ")
+"""Frames of the log and entries of the journal."""
 _WAIT_S_MIN, _WAIT_S_MAX = 0.002, 0.1
 
 
@@ -49,10 +52,11 @@ class PageWriter:
 
     Args:
         store: where batches go; may be shared between partitions.
+        lengths_key: where the store keeps how long log and journal were, durably, before pages were written.
         before_redo_moves: called by the writer before a start may leave out frames that it redid until now.
     """
 
-    def __init__(self, store: Store, before_redo_moves: Callable[[], object] | None = None) -> None:
+    def __init__(self, store: Store, lengths_key: bytes, before_redo_moves: Callable[[], object] | None = None) -> None:
         self.redo = RedoPoint(0, None)
         self.sweeps = 0
         self.queued_bytes = 0
@@ -61,6 +65,8 @@ class PageWriter:
         self._jobs: deque[Job] = deque()
         self._rows: dict[int, bytes] = {}  # sleeping rows in jobs not yet written
         self._durable = -1
+        self._lengths_key = lengths_key
+        self._journaled = 0
         self._changed = threading.Condition()
         self._failure: DiskError | None = None
         self._closing = False
@@ -88,9 +94,10 @@ class PageWriter:
         if self._failure is not None:
             raise self._failure
 
-    def durable(self, position: int) -> None:
-        """Say that log and journal are durable up to `position`."""
+    def durable(self, position: int, journaled: int = 0) -> None:
+        """Say that log and journal are durable up to `position`, the journal with so many entries."""
         with self._changed:
+            self._journaled = max(self._journaled, journaled)
             self._durable = max(self._durable, position)
             self._changed.notify_all()
 
@@ -129,7 +136,7 @@ class PageWriter:
         """Write the oldest job; False when the store asks to come back later."""
         if job.redo is not None and self._before_redo_moves is not None:
             self._before_redo_moves()
-        if not self._store.write(job.writes):
+        if not self._store.write([*job.writes, *self._lengths()]):
             return False
         if job.redo is not None:
             # Only when the record is durable may the log before it be removed: `redo` says what retention must keep.
@@ -143,6 +150,15 @@ class PageWriter:
                 if self._rows.get(subscriber) is row:  # not the row of another sleep that a later job holds
                     del self._rows[subscriber]
         return True
+
+    def _lengths(self) -> list[Write]:
+        """Return what to write beside pages, where somebody says how long the journal is.
+
+        A log or journal that reads back shorter has lost what these pages hide from redo.
+        """
+        if not self._journaled:
+            return []
+        return [(self._lengths_key, LENGTHS.pack(self._durable + 1, self._journaled))]
 
     def _run(self) -> None:
         """Write what may be written until closed."""

@@ -7,6 +7,7 @@ read. The last one is read through. What follows its last whole record is a torn
 How files follow each other is not known here: see `state.segments`.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from state.disk import DamagedError, Disk, DiskError, File, GoneError
 from state.records import HEADER_BYTES, Record, first_of, proof_of_durability, records, spans_with_content
 
 _INDEX_EVERY = 64
+
+log = logging.getLogger("opportune.disk")
 
 
 @dataclass(slots=True)
@@ -81,6 +84,15 @@ class Segment:
         finally:
             file.close()
 
+    def unread_bytes(self, disk: Disk) -> int:
+        """Return how many bytes stand after the last whole record, as far as they are not zeros."""
+        file = disk.open(self.path, writable=False)
+        try:
+            spans = spans_with_content(file, self.end, file.size())
+            return sum(len(file.read(start, end - start).rstrip(b"\0")) for start, end in spans)
+        finally:
+            file.close()
+
     def cut_tail(self, file: File) -> None:
         """Make everything after the last whole record zero again, without sync.
 
@@ -92,6 +104,8 @@ class Segment:
             self._refuse_rot(file, size)
         for start, end in torn:
             file.write([bytes(end - start)], start)
+        if torn:
+            log.warning("%s: what followed record %d was not whole, and is cut off", self.path, self.next_position - 1)
 
     def _refuse_rot(self, file: File, size: int) -> None:
         """Raise when a whole record after the broken one proves that the broken one was durable."""

@@ -133,6 +133,13 @@ class Segments:
             self._files.refresh()
         yield from self._files.read(start)
 
+    def unread_bytes(self) -> int:
+        """Return how many bytes stand after the last whole record: of one being written, torn, or damaged."""
+        if self.read_only:
+            self._files.refresh()
+        segments = self._files.segments
+        return segments[-1].unread_bytes(self.disk) if segments else 0
+
     def position_at(self, append_ms: int) -> int:
         """Return the first position appended at or after `append_ms`; `next_position` when there is none."""
         if self.read_only:
@@ -318,6 +325,10 @@ class Segmented:
     ) -> int:
         """Remove old files as `Segments.retain` does; `keep_from` is a position here, a frame's or an entry's."""
         return self._segments.retain(keep_from, keep_ms=keep_ms, bytes_max=bytes_max, older_than_ms=older_than_ms)
+
+    def unread_bytes(self) -> int:
+        """Return how many bytes stand after the last one that reads back; see `Segments.unread_bytes`."""
+        return self._segments.unread_bytes()
 
     def close(self) -> None:
         """Close; nothing is synced."""

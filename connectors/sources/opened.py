@@ -8,7 +8,7 @@ from pathlib import Path
 from connectors.sources import kinds
 from connectors.sources.config import SourceConfig
 from connectors.sources.contract import Opening, Source, SourceError
-from connectors.sources.files import Config as FilesConfig
+from connectors.sources.files.config import REPLAYED, ReplayConfig
 
 
 def open_source(config: SourceConfig, opening: Opening) -> Source:
@@ -28,6 +28,7 @@ def replay_config(config: SourceConfig, folder: Path) -> SourceConfig:
     They are read as the source reads its own. A line that came twice from senders that repeat themselves is two
     letters, so ids act once here where they do there.
     """
-    return FilesConfig(
-        name=config.name, directory=folder, pattern="*.lines", dedupe=config.deduplicated, mapping=config.mapping
+    pattern = f"*{REPLAYED}"
+    return ReplayConfig(
+        name=config.name, directory=folder, pattern=pattern, dedupe=config.deduplicated, mapping=config.mapping
     )

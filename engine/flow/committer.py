@@ -91,12 +91,13 @@ def commit(partition: Partition, appended: Sequence[Appended]) -> None:
     journaled = False
     for frame in appended:
         if frame.decisions is not None:
-            partition.journal.append(frame.position, [frame.decisions.encode()], frame.append_ms)
+            record = [frame.decisions.encode()]
+            partition.patience.retry(partial(partition.journal.append, frame.position, record, frame.append_ms))
             journaled = True
     if journaled:
         partition.journal.sync()
     # The log may be durable beyond these frames, of which the journal does not have the decisions yet.
-    partition.flusher.durable(min(durable, appended[-1].position))
+    partition.flusher.durable(min(durable, appended[-1].position), partition.journal.next_position)
 
 
 def _log_other(number: int, first: BaseException, done: "Future[None]") -> None:

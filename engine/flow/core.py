@@ -24,13 +24,14 @@ from engine.flow.datadir import DataDir, Fixed
 from engine.flow.dead_letters import DeadLetters
 from engine.flow.fold import Appended, FoldLimits, FoldParts, limits_of
 from engine.flow.partition import Item, Partition
+from engine.flow.patience import Patience
 from engine.flow.tickets import Ticket
 from engine.metrics import Metrics
 from engine.settings.config import Config
 from rules.diagnostics import BookErrors
 from rules.load import read_folder, version_of
 from rules.model import Book
-from state.disk import Disk, RealDisk
+from state.disk import DamagedError, Disk, RealDisk
 from state.frame import FrameKind
 from state.journal import Journal
 from state.log import Log
@@ -105,6 +106,20 @@ def activation(payload: bytes) -> Item:
     return Item(ticket, kind=FrameKind.ACTIVATION, payload=payload)
 
 
+def _check_lengths(partition: Partition) -> None:
+    """Raise DamagedError when log or journal lost what was durable: pages hide it from redo, so it would be missing."""
+    frames, entries = partition.flusher.lengths
+    for name, had, has in (
+        ("log", frames, partition.log.next_position),
+        ("journal", entries, partition.journal.next_position),
+    ):
+        if has < had:
+            raise DamagedError(
+                f"{name} of partition={partition.number}: records={has} must be >= {had}, which were durable: "
+                f"record {has} does not read back as it was written. A copy of the data directory must take its place"
+            )
+
+
 class Core:
     """Everything durable of one engine; see the module. `sizes` are the settings' where none are given."""
 
@@ -119,6 +134,7 @@ class Core:
         self.metrics = Metrics(config.metrics.rules_max)
         self.shelf = BookShelf(datadir.books, disk, compile_)
         self.strings = open_strings(config, datadir, disk)
+        self.patience = Patience()
         self.partitions = [self._partition(number) for number in range(config.data.partitions)]
         self.recovery = Recovery()
         self.book_fault = ""
@@ -134,6 +150,7 @@ class Core:
             FoldParts(number, sizes.fold, self.store, self.shelf.get, self.strings.sync),
             Log(datadir.log(number), self.disk, segment_bytes=sizes.log_segment_bytes),
             Journal(datadir.journal(number), self.disk, segment_bytes=sizes.journal_segment_bytes),
+            self.patience,
         )
 
     def recover(self) -> None:
@@ -144,7 +161,11 @@ class Core:
         self.recovery.seconds = time.monotonic() - began
         self.recovery.subscribers = sum(partition.table.count for partition in self.partitions)
         self.dead_letters = DeadLetters(
-            self.datadir.dead, self.disk, self.config.limits.dead_letters_bytes_max, self.resume_positions()
+            self.datadir.dead,
+            self.disk,
+            self.config.limits.dead_letters_bytes_max,
+            self.resume_positions(),
+            self.patience,
         )
 
     def resume_positions(self) -> dict[str, int]:
@@ -161,6 +182,7 @@ class Core:
                 commit(partition, redone)
                 redone.clear()
 
+        _check_lengths(partition)
         partition.journal.forget_after(partition.log.next_position - 1)
         folded = partition.recover(redo, self.strings.add)
         if redone:
@@ -271,7 +293,7 @@ class Core:
             last = partition.log.next_position - 1
             if last >= 0:
                 partition.flusher.finish(last)
-                partition.flusher.durable(last)
+                partition.flusher.durable(last, partition.journal.next_position)
         for partition in self.partitions:
             partition.flusher.close(drain=True)
 

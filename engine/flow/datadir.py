@@ -15,12 +15,14 @@ Readers (`decisions`, `why`, `dead`) open the same folders without the lock, bes
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from state.disk import Disk, DiskError, Lock, RealDisk, read_whole, write_whole
+from state.disk import Disk, Lock, RealDisk, read_whole, write_whole
 
 FORMAT = 1
+_FIXED = ("format", "partitions", "contacts_max")
 
 
 class DataDirError(Exception):
@@ -55,8 +57,12 @@ class DataDir:
             self._lock = None
 
     def fix(self, wanted: Fixed) -> None:
-        """Write what is fixed at the first start; later, hold the configuration against it."""
-        if "opportune.json" not in self.disk.names(self.root):
+        """Write what is fixed at the first start; later, hold the configuration against it.
+
+        A file that is gone, or was written by half, is written again if the logs agree with the configuration.
+        """
+        if self._record() is None:
+            self._check_partitions(wanted.partitions)
             record = {"format": FORMAT, "partitions": wanted.partitions, "contacts_max": wanted.contacts_max}
             write_whole(self.disk, self.root / "opportune.json", orjson.dumps(record))
             return
@@ -68,13 +74,34 @@ class DataDir:
 
     def fixed(self) -> Fixed:
         """Return what the directory was made with; DataDirError when it holds no data."""
+        record = self._record()
+        if record is None:
+            logs = self.disk.names(self.root / "log")
+            what = "opportune.json is missing or broken" if logs else "it has no opportune.json"
+            raise DataDirError(f"{self.root} holds no data: {what}")
+        if record["format"] != FORMAT:
+            raise DataDirError(f"format={str(record['format'])[:40]} of {self.root} must be {FORMAT}")
+        return Fixed(record["partitions"], record["contacts_max"])
+
+    def _record(self) -> dict[str, Any] | None:
+        """Return what stands in `opportune.json`; None where it is missing or not whole."""
+        if "opportune.json" not in self.disk.names(self.root):
+            return None
         try:
             record = orjson.loads(read_whole(self.disk, self.root / "opportune.json"))
-        except DiskError as fault:
-            raise DataDirError(f"{self.root} holds no data: {fault}") from fault
-        if record["format"] != FORMAT:
-            raise DataDirError(f"format={record['format']} of {self.root} must be {FORMAT}")
-        return Fixed(record["partitions"], record["contacts_max"])
+        except ValueError:
+            return None
+        whole = isinstance(record, dict) and all(isinstance(record.get(name), int) for name in _FIXED)
+        return record if whole else None
+
+    def _check_partitions(self, wanted: int) -> None:
+        """Refuse a number of partitions that the logs contradict."""
+        have = len([name for name in self.disk.names(self.root / "log") if name.isdecimal()])
+        if have not in (0, wanted):
+            record = self.root / "opportune.json"
+            raise DataDirError(
+                f"partitions={wanted} must be {have}, of which there are logs; {record}, which says so, is broken"
+            )
 
     @property
     def address(self) -> Path:

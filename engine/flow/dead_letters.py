@@ -14,12 +14,14 @@ asked.
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import orjson
 
 from connectors.sources.contract import reached as furthest
 from connectors.sources.dead_letter import DeadLetter, from_json
+from engine.flow.patience import Patience
 from state.disk import Disk
 from state.segments import Segments
 
@@ -47,11 +49,13 @@ class DeadLetters:
         disk: Disk,
         bytes_max: int,
         positions: Mapping[str, int],
+        patience: Patience | None = None,
         *,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
         self._segments = Segments(folder, disk, segment_bytes=segment_bytes)
         self._bytes_max = bytes_max
+        self._patience = patience or Patience()
         self._reached = {key: furthest(position) for key, position in positions.items()}
         self._lock = threading.Lock()
         self._known = {
@@ -66,7 +70,7 @@ class DeadLetters:
             new = [letter for letter in letters if self._is_new(letter)]
             for start in range(0, len(new), LETTERS_A_RECORD):
                 lines = b"\n".join(letter.to_json() for letter in new[start : start + LETTERS_A_RECORD])
-                self._segments.append([lines], new[start].received_ms)
+                self._patience.retry(partial(self._segments.append, [lines], new[start].received_ms))
             if new:
                 self._segments.sync()
                 self._segments.retain(self._segments.next_position, bytes_max=self._bytes_max)

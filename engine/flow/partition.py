@@ -8,12 +8,14 @@ redo the same.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from connectors.sources.contract import later, reached
 from engine.flow.fold import Appended, Fold, FoldParts
+from engine.flow.patience import Patience
 from engine.flow.tickets import Ticket
 from engine.flow.visits import visits_of
 from state.batch import Batch, concat, select
@@ -50,13 +52,14 @@ class Partition(Fold):
     log: Log
     journal: Journal
 
-    def __init__(self, parts: FoldParts, log: Log, journal: Journal) -> None:
+    def __init__(self, parts: FoldParts, log: Log, journal: Journal, patience: Patience | None = None) -> None:
         super().__init__(parts, log, journal)
+        self.patience = patience or Patience()
 
     def process(self, items: Sequence[Item], now_ms: int) -> Iterator[Appended]:
         """Append the items as few frames and fold them; yields each frame as soon as it is folded."""
         for frame, tickets in self._frames(items, now_ms):
-            position = self.log.append(frame)
+            position = self.patience.retry(partial(self.log.append, frame))
             decisions = self.apply(position, frame)
             rows = frame.batch.n if frame.batch is not None else 0
             self.flusher.step(position, self.flusher.pages_due(position, self.counts.events))

@@ -264,6 +264,7 @@ class Embedded:
 
     async def _close_doors(self) -> None:
         """Let nothing in any more, neither events nor visits, commands or books."""
+        self.core.patience.end()
         self._stopping.set()
         if self._watching is not None:
             await self._watching

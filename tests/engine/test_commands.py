@@ -2,12 +2,14 @@
 
 import json
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.engine.conftest import Make
-from tests.engine.engines import Nursery, Process
+from tests.engine.engines import Nursery, Process, wait_for
 from tests.engine.nursery import NO_SMALL_DISK_STATUS
 from tests.engine.world import BASE_MS, BOOK, call, config, joined
 from tests.parts.need import missing
@@ -199,18 +201,25 @@ def test_a_start_on_a_full_disk_is_refused_with_one_line(make: Make) -> None:
 
 
 @pytest.mark.parts
-def test_a_real_disk_that_fills_stops_the_engine_with_one_line(make: Make) -> None:
+def test_a_real_disk_that_fills_is_waited_out_said_once_and_left_at_once_when_asked(make: Make) -> None:
     small = "[log]\nsegment_bytes = 1048576\n"
     roomy = make(name="roomy", more=small).start()
     used = sum(path.stat().st_blocks * 512 for path in roomy.data.rglob("*"))
     engine = make(more=small)
     engine.put("day.ndjson", many_calls(60_000))
-    engine.start(disk_bytes=used + (2 << 20), ready=False)
-    assert engine.process is not None
+    process = engine.start(disk_bytes=used + (2 << 20), ready=False).process
+    assert process is not None
 
-    if engine.process.wait() == NO_SMALL_DISK_STATUS:
-        missing(f"a mount of our own: {engine.process.err}")
-    assert one_line_at_the_end(engine.process).endswith(": no room left on the disk")
+    wait_for(lambda: process.exit is not None or "the flow waits until there is room" in process.err, "a full disk")
+    if process.exit == NO_SMALL_DISK_STATUS:
+        missing(f"a mount of our own: {process.err}")
+    time.sleep(1.0)
+    assert process.exit is None
+    assert process.err.count("the flow waits until there is room") == 1
+    process.signal(signal.SIGTERM)
+    process.wait()
+    assert ": no room left on the disk" in process.err.splitlines()[-1]
+    assert "Traceback" not in process.err
 
 
 @pytest.mark.parts

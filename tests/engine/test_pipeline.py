@@ -47,7 +47,8 @@ class Slow:
         self.number = number
         self.folded = threading.Event()
         self.log = SimpleNamespace(sync=lambda: sync() or 0)
-        self.flusher = SimpleNamespace(durable=lambda _: None)
+        self.journal = SimpleNamespace(next_position=0)
+        self.flusher = SimpleNamespace(durable=lambda *_: None)
 
     def process(self, items: Sequence[Item], now_ms: int) -> Iterator[Appended]:
         yield Appended(0, now_ms, 0, None, [item.ticket for item in items])

@@ -54,7 +54,7 @@ class FilesSource:
         self.faults: list[Fault] = []
         self._drain = drain
         self._now_ns = now_ns
-        self._names = Names(config.name, positions, follow_links=config.follow_links)
+        self._names = Names(config, positions)
         self._surveyed = False
         self._buffers = Buffers()
         self._polled_ns: int | None = None
@@ -161,7 +161,7 @@ class FilesSource:
             self._fault(config.directory, fault)
             return []
         found = [entry for entry in found if names.wanted(entry, config.pattern)]
-        names.look(found)
+        names.look(found, self._now_ns())
         self._surveyed = True
         found.sort(key=lambda entry: not names.knows(entry))  # whether a file was replaced shows before its copy
         return found

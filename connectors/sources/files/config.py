@@ -10,11 +10,15 @@ from pydantic import Field
 
 from connectors.sources.config import SourceConfig
 
+REPLAYED = ".lines"
+
 
 class FilesConfig(SourceConfig):
     """One directory whose files are read line by line, oldest first."""
 
     kind: ClassVar = "files"
+    moves_followed: ClassVar[bool] = True
+    """Whether content alone tells a file that was moved; not where equal lines may be put twice, to be read twice."""
 
     name: Annotated[str, Field(description="Name of the source, in positions, metrics and dead letters.", min_length=1)]
     directory: Annotated[Path, Field(description="Directory to watch.")]
@@ -54,3 +58,9 @@ class FilesConfig(SourceConfig):
     def deduplicated(self) -> bool:
         """Whether an event's id acts once: a file is read by position, so only where its writer repeats itself."""
         return self.dedupe
+
+
+class ReplayConfig(FilesConfig):
+    """The folder of a source's replayed lines; its files are known by their names, and `REPLAYED` ends each."""
+
+    moves_followed: ClassVar[bool] = False

@@ -10,7 +10,8 @@ that was used before. Keys of older releases lack the inode, and their digest of
     unknown inode, content of a file that is still there      a copy in the making, until it has rested; then a file
 
 Over a restart a stored position belongs to the file with its inode and start, else to the one with its name and start,
-else to one with its start alone, where that has at least `START_BYTES_MIN` bytes.
+else to one with its start alone, where that has at least `START_BYTES_MIN` bytes. After ten minutes what is gone is
+forgotten: a file of the same content that comes later is another one.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from connectors.sources.contract import reached
+from connectors.sources.files.config import REPLAYED, FilesConfig
 from connectors.sources.files.entries import Entry, Stat, open_file, printable
 
 START_BYTES_MAX = 4096
@@ -29,6 +31,8 @@ START_BYTES_MIN = 64
 HEAD_BYTES_MAX = 512
 TAIL_BYTES_MAX = 64
 LEFT_MAX = 4096
+LEFT_NS = 600 * 10**9
+"""After it a file of the content of one that is gone is another file."""
 _PACKED_BYTES = 1 << 16
 _MARK = re.compile(r"#(\d+)-([0-9a-f]+)(?:@(\d+))?(?:\.\d+)?\Z")
 
@@ -39,7 +43,7 @@ class File:
 
     `head` and `tail` are its first bytes and the last before `position`; empty where only the key is known of it.
     `seen` is what it looked like when it held nothing new; `waiting` says that an unfinished last line was left then,
-    to be looked at again after `rest_ms` without a change.
+    to be looked at again after `rest_ms` without a change. `left_ns` is when it was missed first.
     """
 
     path: Path
@@ -51,6 +55,7 @@ class File:
     seen: Stat | None = None
     waiting: bool = False
     rest_ms: int = 0
+    left_ns: int = 0
 
     @property
     def packed(self) -> bool:
@@ -100,9 +105,11 @@ class _Look:
 class Names:
     """The files of one source, joined with the positions of the last run."""
 
-    def __init__(self, source: str, positions: Mapping[str, int], *, follow_links: bool = False) -> None:
-        self._prefix = f"{source}:"
-        self._follow_links = follow_links
+    def __init__(self, config: FilesConfig, positions: Mapping[str, int]) -> None:
+        self._prefix = f"{config.name}:"
+        self._follow_links = config.follow_links
+        self._moves_followed = config.moves_followed
+        self._now_ns = 0
         self._files: dict[tuple[int, int], File] = {}
         self._left: dict[str, File] = {}
         self._stored: dict[str, File] = {}
@@ -125,8 +132,11 @@ class Names:
         """Return whether a file that is there now has this key."""
         return any(file.key == key for file in self._files.values())
 
-    def look(self, entries: Iterable[Entry]) -> None:
+    def look(self, entries: Iterable[Entry], now_ns: int) -> None:
         """Take note of what lies in the directory: which files are gone or were cut, and whose stored positions are."""
+        self._now_ns = now_ns
+        for key in [key for key, file in self._left.items() if now_ns - file.left_ns > LEFT_NS]:
+            del self._left[key]
         places = {entry.stat.place: entry for entry in entries}
         for place, file in list(self._files.items()):
             entry = places.get(place)
@@ -134,6 +144,8 @@ class Names:
                 self._leave(place)
         if self._stored:
             self._claim([entry for place, entry in places.items() if place not in self._files and entry.stat.size])
+            for file in self._stored.values():
+                file.left_ns = now_ns
             self._left |= self._stored
             self._stored = {}
 
@@ -169,7 +181,7 @@ class Names:
 
     def _leave(self, place: tuple[int, int]) -> None:
         file = self._files.pop(place)
-        file.seen, file.waiting = None, False
+        file.seen, file.waiting, file.left_ns = None, False, self._now_ns
         self._left[file.key] = file
         if len(self._left) > LEFT_MAX:
             del self._left[next(iter(self._left))]
@@ -182,14 +194,24 @@ class Names:
                 looks.append(self._look(entry))
             except OSError:
                 continue  # named as a fault when it is to be read
-        for of_key, of_look in ((_inode_of_key, _inode_of), (_name_of_key, _name_of)):
+        marks = ((_inode_of_key, _inode_of), (_name_of_key, _name_of))
+        for of_key, of_look in marks if self._moves_followed else marks[1:]:
             stored: dict[str, list[str]] = {}
             for key in self._stored:
                 stored.setdefault(of_key(key, self._prefix), []).append(key)
             looks = [look for look in looks if not self._claimed(look, stored.get(of_look(look), ()))]
-        starts = {key for key in self._stored if _length_of(key) >= START_BYTES_MIN}
+        starts = [key for key, file in self._stored.items() if self._tells(file)]
         for look in looks if starts else ():
-            self._claimed(look, [key for key in starts if key in self._stored])
+            self._claimed(look, starts)
+
+    def _tells(self, file: File) -> bool:
+        """Return whether the content of a file that is gone tells it under another name.
+
+        The folder of replayed lines has the source's name too: its files are never the source's own.
+        """
+        if not self._moves_followed or file.path.name.endswith(REPLAYED):
+            return False
+        return bool(file.head) or _length_of(file.key) >= START_BYTES_MIN
 
     def _claimed(self, look: _Look, keys: Iterable[str]) -> bool:
         """Give a file the first of some stored positions that is its own; return whether there is one."""
@@ -203,13 +225,12 @@ class Names:
         """Return the file that is gone, or was replaced, and whose content this is."""
         for key in reversed(self._left):
             file = self._left[key]
-            alike = file.head or _name_of(look) == file.path.name or _length_of(key) >= START_BYTES_MIN
-            if alike and file.is_in(look):
+            if (self._tells(file) or _name_of(look) == file.path.name) and file.is_in(look):
                 return self._left.pop(key)
         return None
 
     def _may_be_copy(self, look: _Look) -> bool:
-        return any(file.may_become(look) for file in self._files.values())
+        return self._moves_followed and any(file.may_become(look) for file in self._files.values())
 
     def _look(self, entry: Entry) -> _Look:
         path, stat = entry

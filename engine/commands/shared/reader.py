@@ -2,6 +2,8 @@
 
 import argparse
 import difflib
+import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,6 +23,8 @@ from state.hashing import stable_id
 from state.journal import Journal
 from state.log import Log
 from state.strings import Strings
+
+WRITING_S = 0.3
 
 
 class Reader:
@@ -57,6 +61,22 @@ class Reader:
         """Return the number of a rule of any book that was ever active; CommandError when there is none."""
         return rule_number(name, self._books())
 
+    def early_ends(self) -> list[str]:
+        """Return a line for each journal whose end does not read back: records may be missing from what was shown.
+
+        A running engine may be writing just then, so a journal is looked at twice.
+        """
+        before = [(number, journal, journal.unread_bytes(), journal.next_position) for number, journal in self.journals]
+        doubtful = [one for one in before if one[2]]
+        if doubtful:
+            time.sleep(WRITING_S)
+        return [
+            f"journal of partition {number} stops early: {journal.unread_bytes()} bytes after record {end - 1} do not "
+            "read back; the engine was ended while it wrote them, or they are damaged"
+            for number, journal, _, end in doubtful
+            if journal.unread_bytes() and journal.next_position == end
+        ]
+
     def close(self) -> None:
         """Close the files."""
         for _, journal in self.journals:
@@ -74,10 +94,12 @@ class Reader:
 
 @contextmanager
 def opened(config: Config) -> Iterator[Reader]:
-    """Open the data directory of a configuration for reading."""
+    """Open the data directory of a configuration for reading; standard error says what could not be read of it."""
     reader = Reader(config)
     try:
         yield reader
+        for line in reader.early_ends():
+            sys.stderr.write(f"opportune: {line}\n")
     finally:
         reader.close()
 

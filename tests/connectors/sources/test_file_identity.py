@@ -14,6 +14,7 @@ import pytest
 
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
+from connectors.sources.opened import replay_config
 
 SETTLE_MS = 1_000
 
@@ -151,6 +152,44 @@ def test_two_files_of_one_content_that_both_stay_are_two_files(watched: Callable
     inbox.write("b.ndjson", event(1))
 
     assert inbox.lines() + inbox.lines(10 * SETTLE_MS) == [event(1), event(1)]
+
+
+def test_a_file_of_the_content_of_one_that_went_long_ago_is_another_one(watched: Callable[..., Watched]) -> None:
+    inbox = watched()
+    inbox.write("a.ndjson", event(1))
+    assert inbox.lines() == [event(1)]
+    (inbox.folder / "a.ndjson").unlink()
+    inbox.lines()
+    inbox.pause(700_000)
+    inbox.write("b.ndjson", event(1))
+
+    assert inbox.lines() == [event(1)]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_replayed_lines_are_read_though_a_file_of_the_source_has_the_same(
+    watched: Callable[..., Watched], tmp_path: Path, gone: bool
+) -> None:
+    inbox = watched()
+    inbox.write("a.ndjson", event(1))
+    inbox.lines()
+    if gone:
+        (inbox.folder / "a.ndjson").unlink()
+    replay = tmp_path / "replay"
+    replay.mkdir()
+    found = []
+    for number in range(2):
+        (replay / f"{number}.lines").write_text(event(1) + "\n")
+        config = replay_config(inbox.source.config, replay)
+        assert isinstance(config, FilesConfig)
+        source = FilesSource(config, dict(inbox.positions), drain=True)
+        while (chunk := source.next_chunk(1 << 16)) is not None:
+            inbox.positions[chunk.key] = chunk.end
+            found.append(chunk.data[: chunk.length].tobytes().decode().strip())
+        (replay / f"{number}.lines").unlink()
+        source.close()
+
+    assert found == [event(1), event(1)]
 
 
 @pytest.mark.parametrize("restarted", [False, True])
