@@ -93,12 +93,17 @@ def decode(data: bytes | memoryview) -> DecisionBatch:
     begin, position, append_ms, book, n, facts = _HEADER.unpack_from(data)
     if not known(_MAGIC, begin):
         raise ValueError(f"decision batch magic={begin!r} must be {magic(_MAGIC)!r}")
+    if n < 0 or facts < 0 or position < 0:
+        raise ValueError(f"decision batch position={position} records={n} facts={facts} must be >= 0")
     counts = {"n": n, "n+1": n + 1, "facts": facts}
     at = _HEADER.size
     columns: dict[str, NDArray[Any]] = {}
     for name, dtype, size in _LAYOUT:
         columns[name] = np.frombuffer(data, dtype, counts[size], at)
         at += counts[size] * dtype.itemsize
+    starts = columns["fact_start"]
+    if starts[0] != 0 or starts[-1] != facts or np.any(np.diff(starts) < 0):
+        raise ValueError(f"decision batch facts={facts} must be shared out among {n} records")
     return DecisionBatch(position=position, append_ms=append_ms, book=book.decode(), **columns)
 
 

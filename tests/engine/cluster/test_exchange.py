@@ -79,7 +79,7 @@ class World:
         """Let every worker read what was published."""
         for worker, exchange in enumerate(self.workers):
             for value in self.topic.records[self.read[worker] :]:
-                exchange.hand_on(value, exchange.listeners.values())
+                exchange.hand_on(SimpleNamespace(offset=0, value=value), exchange.listeners.values())
             self.read[worker] = len(self.topic.records)
 
 

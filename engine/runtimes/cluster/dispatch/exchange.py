@@ -9,7 +9,6 @@ A partition's outbox says up to which offset the topic was read for it. A new ow
 a receipt that was acknowledged while the partition had no owner is not lost.
 """
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -24,10 +23,12 @@ from engine.dispatch.core import DispatchCore
 from engine.dispatch.optout import OPT_OUT_LIST, is_opt_out
 from engine.dispatch.receipts import Orphans
 from engine.flow.feedback import Feedback
+from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
 
-log = logging.getLogger("opportune.cluster")
+SUBSCRIBER_END = 10**15
+TIME_END_MS = 1 << 52
 
 
 class Listener(Protocol):
@@ -53,11 +54,16 @@ class Exchange:
         writer: the worker's, started.
         feedback: the log, for opt-outs.
         orphans: receipts that no message awaits yet.
+        guard: what reads records.
     """
 
-    def __init__(self, config: Config, writer: Writer, feedback: Feedback, orphans: Orphans) -> None:
+    def __init__(
+        self, config: Config, writer: Writer, feedback: Feedback, orphans: Orphans, guard: RecordGuard | None = None
+    ) -> None:
         self._config = config
         self._topic = Names(config.cluster.prefix).receipts
+        self._place = Place(self._topic, 0)
+        self._guard = guard or RecordGuard()
         self._writer = writer
         self._feedback = feedback
         self._orphans = orphans
@@ -80,7 +86,7 @@ class Exchange:
         """Hand on what is published from now on; runs until cancelled."""
         while True:
             for record in await self._tail.poll():
-                self.hand_on(record.value, self.listeners.values())
+                self.hand_on(record, self.listeners.values())
                 self.position = record.offset + 1
 
     async def join(self, number: int, listener: Listener, start: int) -> None:
@@ -92,7 +98,7 @@ class Exchange:
             tail.seek(max(start, await tail.first()))
             async for records in tail.to_end():
                 for record in records:
-                    self.hand_on(record.value, [listener])
+                    self.hand_on(record, [listener])
 
     def leave(self, number: int, listener: Listener) -> None:
         """Remove a partition, unless it was opened anew in the meantime."""
@@ -125,17 +131,31 @@ class Exchange:
 
     # ---- what all of them heard
 
-    def hand_on(self, value: bytes, listeners: Iterable[Listener]) -> None:
+    def hand_on(self, record: Any, listeners: Iterable[Listener]) -> None:
         """Give a record of the topic to the partitions it concerns."""
-        record = orjson.loads(value)
-        if "opt_out" in record:
+        heard = self._guard.read(self._place, record, parse_heard)
+        if isinstance(heard, int):
             for listener in listeners:
-                listener.opt_out(record["opt_out"])
-            return
-        gateway, message_id, state, code, received_ms = record["receipt"]
-        receipt = Receipt(gateway, message_id, ReceiptState(state), code, received_ms)
-        for listener in listeners:
-            if listener.core.receipts.awaits(receipt):
-                listener.note_receipt(receipt)
-                return
-        self._orphans.park(receipt, time.time_ns() // 1_000_000)
+                listener.opt_out(heard)
+        elif heard is not None:
+            for listener in listeners:
+                if listener.core.receipts.awaits(heard):
+                    listener.note_receipt(heard)
+                    return
+            self._orphans.park(heard, time.time_ns() // 1_000_000)
+
+
+def parse_heard(record: Any) -> Receipt | int:
+    """Return the receipt, or the subscriber that opts out, of a record; ValueError when it is neither."""
+    fields = orjson.loads(record.value)
+    if "opt_out" in fields:
+        subscriber = fields["opt_out"]
+        if type(subscriber) is not int or not 0 < subscriber < SUBSCRIBER_END:
+            raise ValueError("opt_out must be a subscriber's number")
+        return subscriber
+    gateway, message_id, state, code, received_ms = fields["receipt"]
+    if not all(isinstance(text, str) for text in (gateway, message_id, code)):
+        raise ValueError("gateway, message id and code must be texts")
+    if type(received_ms) is not int or not 0 <= received_ms < TIME_END_MS:
+        raise ValueError(f"received_ms={received_ms!r} must be a time")
+    return Receipt(gateway, message_id, ReceiptState(state), code, received_ms)
