@@ -22,11 +22,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from connectors.access import Guard, bears, from_here
 from connectors.tls import TlsContext
 from engine.serve.controls import Body, RequestError, read_body
+from state.visible import visible
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_BYTES_MAX = 1 << 20
+ERROR_CHARS_MAX = 500
 NAME_HEADER = "Opportune-Engine"
 """Commands name the engine they mean: the one whose address stands in the data directory."""
 
@@ -80,7 +82,7 @@ class Front:
             try:
                 return _json(await answer(read_body(await _raw(request), model)))
             except RequestError as refused:
-                return _json({"error": str(refused)}, 400)
+                return _json({"error": visible(str(refused), ERROR_CHARS_MAX)}, 400)
 
         self.app.router.add_post(path, handle)
 

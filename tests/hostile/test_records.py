@@ -190,7 +190,7 @@ def test_receipts_of_garbage_reach_no_partition() -> None:
     guard = RecordGuard()
     exchange = Exchange(Config(), NOT_USED, NOT_USED, Orphans(), guard)
     for record in RECEIPTS.values():
-        exchange.hand_on(record, [Nobody()])  # type: ignore[list-item]  # it may not be touched
+        exchange.hand_on(record, [Nobody()])
 
     assert guard.counts["opportune.receipts"] == len(RECEIPTS)
 
@@ -254,7 +254,7 @@ async def test_a_decision_record_that_claims_to_reach_beyond_the_log_silences_no
 def test_a_page_under_a_key_of_another_partition_or_of_the_copy_itself_is_not_applied(key: bytes | None) -> None:
     store, guard = MemoryStore(), RecordGuard()
     copy = PagesCopy(store, 3, place=PLACE, guard=guard)
-    copy.apply([(key, b"x"), (b"P\x00\x03\x00\x00\x00\x01", b"page")], 9)  # type: ignore[list-item]  # a null key
+    copy.apply([(key, b"x"), (b"P\x00\x03\x00\x00\x00\x01", b"page")], 9)
 
     assert guard.counts[PLACE.topic] == 1
     assert store.get(b"P\x00\x03\x00\x00\x00\x01") == b"page"

@@ -25,7 +25,7 @@ from connectors.sources.dead_letter import RAW_BYTES_MAX, VALUE_CHARS_MAX, Code,
 from rules.diagnostics import BookErrors
 from state.disk import DamagedError
 from state.frame import FrameError
-from state.shown import shown
+from state.visible import visible
 
 FAULTS = (
     ArithmeticError, AttributeError, BookErrors, DamagedError, FrameError, LookupError, RecursionError,
@@ -93,8 +93,8 @@ class RecordGuard:
         """Pass a record over: count it, log it, write it to the dead letters."""
         self.counts[place.topic] += 1
         self._count(place.topic, code)
-        reason = shown(str(fault) or type(fault).__name__, VALUE_CHARS_MAX)
-        named = shown((key or b"").decode(errors="replace"), VALUE_CHARS_MAX)
+        reason = visible(str(fault) or type(fault).__name__, VALUE_CHARS_MAX)
+        named = visible((key or b"").decode(errors="replace"), VALUE_CHARS_MAX)
         self._log(place, offset, named, reason)
         if self._dead:
             where = f"{place.topic}/{place.partition}"

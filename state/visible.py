@@ -3,14 +3,15 @@
 A name or a value that somebody else chose can hold an escape sequence, a line end or a mark that turns the reading
 direction: with those it draws over a screen, forges a line of a log or an answer of `why`, or reads differently from
 what it is. Each such character is written as its escape instead, `\\x1b`, `\\n`, `\\u202e`; everything else, Chinese
-and emoji included, stays. `cell` is the same for CSV, where a cell that begins like a formula would be run.
+and emoji included, stays.
 
 Nothing here shortens a subscriber's number or hides anything: see the callers for that.
 """
 
+import json
 import re
 
-CHARS_MAX = 2_000
+CHARS_MAX = 20_000
 _HIDDEN = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"  # control characters, C0 and C1: ESC, CSI, line ends, tab
@@ -22,27 +23,23 @@ _HIDDEN = re.compile(
     "\U000e0000-\U000e007f"  # tags: text that nobody sees
     "]"
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def shown(text: str, chars_max: int = CHARS_MAX) -> str:
+def visible(text: str, chars_max: int = CHARS_MAX) -> str:
     """Return a text on one line, with every character visible, and no longer than `chars_max` and an ellipsis."""
     if len(text) > chars_max:
         text = text[:chars_max] + "…"
     return _HIDDEN.sub(_escaped, text)
 
 
-def shown_lines(text: str) -> str:
-    """Return a text of several lines of ours, each as `shown` would."""
-    return "\n".join(shown(line) for line in text.split("\n"))
+def visible_lines(text: str) -> str:
+    """Return a text of several lines of ours, each as `visible` would."""
+    return "\n".join(visible(line) for line in text.split("\n"))
 
 
-def cell(text: str) -> str:
-    """Return a text as a cell of CSV: in quotes where it needs them, and never a formula."""
-    text = shown(text)
-    if text.startswith(_FORMULA):
-        text = f"'{text}"
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ",\";'") else text
+def visible_json(text: str) -> str:
+    """Return a line of JSON that shows the same characters as JSON escapes, so that it reads back as it was."""
+    return _HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def _escaped(found: re.Match[str]) -> str:
