@@ -254,7 +254,8 @@ async def test_a_decision_record_that_claims_to_reach_beyond_the_log_silences_no
 def test_a_page_under_a_key_of_another_partition_or_of_the_copy_itself_is_not_applied(key: bytes | None) -> None:
     store, guard = MemoryStore(), RecordGuard()
     copy = PagesCopy(store, 3, place=PLACE, guard=guard)
-    copy.apply([(key, b"x"), (b"P\x00\x03\x00\x00\x00\x01", b"page")], 9)
+    rows: list[Any] = [(key, b"x"), (b"P\x00\x03\x00\x00\x00\x01", b"page")]
+    copy.apply(rows, 9)
 
     assert guard.counts[PLACE.topic] == 1
     assert store.get(b"P\x00\x03\x00\x00\x00\x01") == b"page"
