@@ -1,6 +1,6 @@
 # The project's tasks. `make` lists them; each is one line that can be typed without make.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests day test check simulate config fmt lock perf clean
+.PHONY: help setup setup-tests day test check simulate config fmt lock sbom hostile perf clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,9 +29,16 @@ simulate:  ## 300 seeded worlds with crashes and faults; another number by SEEDS
 config:  ## the comments of config.toml, from the settings' descriptions
 	.venv/bin/python -m engine.settings.text config.toml
 
-lock:  ## both requirements files, from pyproject.toml
-	.venv/bin/uv pip compile pyproject.toml --python-version 3.11 --group build --generate-hashes --no-header --no-annotate --quiet --output-file requirements.txt
-	.venv/bin/uv pip compile pyproject.toml --python-version 3.11 --group build --group dev --constraint requirements.txt --generate-hashes --no-header --no-annotate --quiet --output-file requirements-dev.txt
+lock:  ## the requirements files, from pyproject.toml: to run, to build, for tests
+	.venv/bin/uv pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.txt
+	.venv/bin/uv pip compile --python-version 3.11 --group build --constraint requirements.txt --generate-hashes --no-header --no-annotate --quiet --output-file requirements-build.txt
+	.venv/bin/uv pip compile pyproject.toml --python-version 3.11 --group build --group dev --constraint requirements.txt --constraint requirements-build.txt --generate-hashes --no-header --no-annotate --quiet --output-file requirements-dev.txt
+
+sbom:  ## what the product is shipped with: CycloneDX 1.5 of the run-time lock, to var/sbom.json
+	mkdir -p var && .venv/bin/python .ci/sbom requirements.txt > var/sbom.json
+
+hostile:  ## 10,000,000 hostile records over every door and topic; another number by RECORDS=100000
+	.venv/bin/python -m tests.hostile.flood --records $(or $(RECORDS),10000000)
 
 perf:  ## the benchmarks, one question each
 	for bench in perf/bench_*.py; do .venv/bin/python -m perf.$$(basename $$bench .py) || exit 1; done

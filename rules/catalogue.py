@@ -8,6 +8,7 @@ events and attributes, `rules.lineage` for the bits of sets). What is wrong is r
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -189,10 +190,17 @@ def _campaigns(catalogue: Catalogue, documents: list[Document], faults: Faults) 
             numbers.add(stable_id(name), name, document, ("campaign",), key=False)
 
 
+LINK = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
+"""A link is put before customers and clerks: one that a page would run, as javascript: or data:, is none."""
+
+
 def _offer(catalogue: Catalogue, offer: Declared[OfferShape], faults: Faults) -> Offer:
     shape = offer.shape
     requires = _services(catalogue, offer, "requires", shape.requires, faults)
     unless_holds = _services(catalogue, offer, "unless_holds", shape.unless_holds, faults)
+    if shape.link and not LINK.fullmatch(shape.link):
+        message = f"link={shown(shape.link)} must begin with http:// or https://, and hold no space"
+        faults.add(Code.BAD_LINK, offer.document, (*offer.path, "link"), message)
     return Offer(offer.name, shape.title or offer.name, shape.script, shape.link, requires, unless_holds)
 
 

@@ -56,6 +56,7 @@ class Code(StrEnum):
     UNUSED_TEXT = "R311"
     BAD_PERCENTAGE = "R312"
     BAD_NUMBER = "R313"
+    BAD_LINK = "R314"
 
     # R4xx: caps
     BAD_CAP = "R401"

@@ -144,6 +144,8 @@ def decode(data: bytes | memoryview) -> DecisionBatch:
     version = format_of(_MAGIC, begin)
     if not version:
         raise ValueError(f"decision batch magic={begin!r} must be {magic(_MAGIC)!r}")
+    if n < 0 or facts < 0 or position < 0:
+        raise ValueError(f"decision batch position={position} records={n} facts={facts} must be >= 0")
     counts = {"n": n, "n+1": n + 1, "facts": facts}
     at = _HEADER.size
     texts_count = 0
@@ -154,6 +156,9 @@ def decode(data: bytes | memoryview) -> DecisionBatch:
     for name, dtype, size in _LAYOUT if version > 1 else _LAYOUT_1:
         columns[name] = np.frombuffer(data, dtype, counts[size], at)
         at += counts[size] * dtype.itemsize
+    starts = columns["fact_start"]
+    if starts[0] != 0 or starts[-1] != facts or np.any(np.diff(starts) < 0):
+        raise ValueError(f"decision batch facts={facts} must be shared out among {n} records")
     if version == 1:
         columns |= _defaults(n, append_ms)
         columns |= {name: columns[name].astype(np.int64) for name in ("rule", "channel")}

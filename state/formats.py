@@ -8,6 +8,8 @@ Every release reads what the one before it wrote. What is newer than `FORMAT` is
 FORMAT = 2
 OLDEST = 1
 """What the release before wrote."""
+NEWEST = 9
+"""What a digit can say; a larger number was written by no release."""
 
 
 class NewerFormatError(Exception):

@@ -11,10 +11,14 @@ module and would serve the old result. A module that lists a folder
 Nothing here decides what is compiled when: `engine.runtimes.warmup` calls every kernel once and shows the progress.
 """
 
+import atexit
 import hashlib
 import os
 import re
+import shutil
+import stat
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -142,11 +146,43 @@ def cache_folder(module: str) -> Path:
     for name in sorted(sources_of(module)):
         digest.update(name.encode())
         digest.update(_source(name) or b"")
-    parent = os.environ.get("OPPORTUNE_KERNEL_CACHE")
-    if parent is None:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        parent = str(Path(base) / "opportune" / "kernels")
-    return Path(parent) / digest.hexdigest()
+    return _parent() / digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _parent() -> Path:
+    """Return the folder of all kernels, which is made where missing.
+
+    What lies in it is run as it is, so it must be ours alone to write. Where it is not, one line says so, and this
+    process compiles into a folder of its own, which is removed when it ends.
+    """
+    named = os.environ.get("OPPORTUNE_KERNEL_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    parent = Path(named) if named is not None else Path(base) / "opportune" / "kernels"
+    fault = folder_fault(parent)
+    if not fault:
+        return parent
+    sys.stderr.write(f"opportune: the kernel cache {parent} is not used, kernels are compiled anew: {fault}\n")
+    own = Path(tempfile.mkdtemp(prefix="opportune-kernels-"))
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return own
+
+
+def folder_fault(folder: Path) -> str:
+    """Return why kernels of a folder must not be run, "" where it is ours alone to write.
+
+    A folder of the root user that we may read is as good as ours: an image has its kernels in one.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = folder.stat()
+    except OSError as fault:
+        return fault.strerror or str(fault)
+    if found.st_uid not in (os.geteuid(), 0):
+        return f"it belongs to user {found.st_uid}, must belong to {os.geteuid()}"
+    if found.st_mode & 0o022:
+        return f"mode={stat.S_IMODE(found.st_mode):o}: others may write into it"
+    return ""
 
 
 def sources_of(module: str) -> frozenset[str]:

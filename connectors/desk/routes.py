@@ -33,8 +33,11 @@ from connectors.desk.model import Card, Cause, Customer, DeclineReason, Id, Msis
 from connectors.desk.queue import QueueLostError
 from connectors.desk.session import Sessions
 from connectors.desk.stream import EventStream
+from state.visible import visible
 
 BODY_BYTES_MAX = 16_384
+TEXT_CHARS_MAX = 500
+"""Of a refusal, which may repeat what was sent."""
 TERMINAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RESERVED = frozenset({"visits", "cards", "static"})
 CONTENT_POLICY = (
@@ -105,7 +108,7 @@ def add_routes(app: web.Application, desk: Desk, key: bytes) -> Sessions:
 
 def _refusal(status: int, code: str, text: str, **more: object) -> web.Response:
     headers = {"Retry-After": "1"} if status == 503 else {}
-    return _json({"error": code, "text": text, **more}, status, headers)
+    return _json({"error": code, "text": visible(text, TEXT_CHARS_MAX), **more}, status, headers)
 
 
 def _json(body: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -121,7 +121,7 @@ def plain(cell: int, kind: Kind, members: tuple[str, ...], texts: Texts) -> Any:
         return cell != 0
     if kind == Kind.STRING:
         text = texts.text(cell)
-        return text.decode() if text is not None else f"#{cell & (1 << 64) - 1:016x}"
+        return text.decode(errors="replace") if text is not None else f"#{cell & (1 << 64) - 1:016x}"
     if kind == Kind.SET:
         return [name for bit, name in enumerate(members) if cell >> bit & 1]
     return cell

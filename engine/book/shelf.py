@@ -9,6 +9,7 @@ answer to "why" years later reads the rules as they were. A book is written befo
 An unused book costs only its source text: it is compiled when somebody asks for it.
 """
 
+import re
 import threading
 import zlib
 from abc import ABC, abstractmethod
@@ -21,6 +22,7 @@ from cachetools import LRUCache
 from engine.book.compiled import Compile, CompiledBook, compile_texts
 from state.disk import Disk, RealDisk, read_whole, write_whole
 
+VERSION = re.compile("[0-9a-f]{16}")
 KEPT_MAX = 8
 """Compiled books in memory: the one in force, and those whose decisions are still read."""
 
@@ -96,6 +98,8 @@ class BookShelf(Books):
         return f"{version}.json" in self._disk.names(self.folder)
 
     def _path(self, version: str) -> Path:
+        if not VERSION.fullmatch(version):
+            raise ValueError(f"version={version!r} of a book must be 16 hex digits")
         return self.folder / f"{version}.json"
 
 

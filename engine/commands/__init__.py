@@ -21,6 +21,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
+UMASK = 0o027
+"""What is written is the owner's and, to read, the group's: subscribers' numbers stand in most of it."""
+
 
 class Command(Protocol):
     """A module of this folder."""
@@ -57,6 +60,7 @@ class _Version(argparse.Action):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status, or leave with it where argparse does."""
+    os.umask(UMASK)
     words = list(sys.argv[1:] if argv is None else argv)
     known = command_names()
     if not words:

@@ -155,18 +155,22 @@ def _edited(file: Path) -> Mapping[str, bytes | None]:
 
 
 def _line(kept: StoredLetter) -> str:
+    from state.visible import visible
+
     letter = kept.letter
     where = f"{letter.key or '-'}:{letter.line}"
     done = "  replayed" if kept.replayed else ""
     what = f"{letter.code}  {letter.field}={letter.value!r}  {letter.reason}"
-    return f"{kept.number}  {letter.source}  {where}  {what}{done}\n"
+    return visible(f"{kept.number}  {letter.source}  {where}  {what}{done}") + "\n"
 
 
 def _json(kept: StoredLetter) -> str:
     import orjson
 
+    from state.visible import visible_json
+
     record = {"number": kept.number, "replayed": kept.replayed} | orjson.loads(kept.letter.to_json())
-    return orjson.dumps(record).decode() + "\n"
+    return visible_json(orjson.dumps(record).decode()) + "\n"
 
 
 def _sorted_out(

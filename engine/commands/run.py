@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the engine; the summary comes last."""
     import asyncio
-    import logging
 
+    from engine.commands.shared.logs import start_logging
     from engine.settings.reading import load_config
     from engine.settings.secrets import check_secrets
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if not config.book.folder.is_dir():
         raise FileNotFoundError(2, "No such folder", str(config.book.folder))
     check_secrets(config, ("http", "desk", "sources", "gateways"))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    start_logging()
     from engine.runtimes.warmup import warm_up
 
     warm_up(None if args.quiet else sys.stderr)

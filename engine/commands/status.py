@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
     from engine.commands.shared.client import ask
     from engine.settings.reading import load_config
+    from state.visible import visible, visible_json
 
     config = load_config(args.config)
     before: Status | None = None
@@ -43,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
         if "agents" in status and args.format == "table":
             raise CommandError("a worker runs here; opportune status --cluster tells of all of them")
         if args.format == "json":
-            sys.stdout.write(orjson.dumps(status).decode() + "\n")
+            sys.stdout.write(visible_json(orjson.dumps(status).decode()) + "\n")
         else:
             lines = _cluster_table(status) if args.cluster else _table(status, before)
-            text = "\n".join(lines) + "\n"
+            text = "\n".join(map(visible, lines)) + "\n"
             sys.stdout.write(text if args.once else CLEAR + text)
         sys.stdout.flush()
         if args.once:

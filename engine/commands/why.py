@@ -72,6 +72,7 @@ def _time(record: Record) -> int:
 def _story(record: Record, zone: ZoneInfo) -> str:
     """Return a record as a paragraph."""
     from engine.commands.shared.reader import local_text
+    from state.visible import visible
 
     if record["gate"] is None:
         how = f"decided on {record['channel']}"
@@ -85,7 +86,7 @@ def _story(record: Record, zone: ZoneInfo) -> str:
         f"    book {record['book']}, id {record['id']}",
     ]
     lines += [f"    {local_text(time_ms, zone)} {what}" for time_ms, what in record["sent"]]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(visible, lines)) + "\n"
 
 
 def _fact(value: object) -> str:

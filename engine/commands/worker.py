@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     import logging
 
     from connectors.kafka.outage import hold_back_outages
+    from engine.commands.shared.logs import start_logging
     from engine.settings.reading import load_config
     from engine.settings.secrets import check_secrets
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     agents = config.cluster.agents
     used = {"sources": "intake" in agents, "gateways": "dispatch" in agents}
     check_secrets(config, ("http", "desk", "cluster", *(section for section, needed in used.items() if needed)))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    start_logging()
     for noisy in ("faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     hold_back_outages()

@@ -31,6 +31,36 @@ PART, RECEIPT, REPORTED, SWITCH, CURSORS, BASE = "p", "d", "t", "s", "c", "b"
 OPTED_OUT = "u"
 
 
+_DECISION = (str, int, str, str, str, str, str, str, int, int, int, dict, int)
+SHAPES: Mapping[str, tuple[type, ...]] = {
+    QUEUED: _DECISION,
+    KEPT: (*_DECISION, int, int, str, int, list, bool),
+    ATTEMPT: (str, str, int, str, str, int),
+    WAITS: (str, int, int, int, str, str, int, list, bool),
+    OUTCOME: (str, int, int, str, str, list, list, int),
+    AWAITS: (str, int, str, list, int),
+    PART: (str, str),
+    RECEIPT: (str, int, int, str, str, list),
+    REPORTED: (list,),
+    SWITCH: (str, str, str),
+    CURSORS: (dict,),
+    BASE: (list, list, dict, list),
+}
+"""What follows a record's letter, by kind."""
+
+
+def check_record(record: Any) -> None:
+    """ValueError unless a value has the shape of a record of the outbox."""
+    if not isinstance(record, list) or not record or record[0] not in SHAPES:
+        raise ValueError("a record must be a list that begins with one of our letters")
+    kinds = SHAPES[record[0]]
+    if len(record) - 1 != len(kinds) or not all(map(isinstance, record[1:], kinds)):
+        raise ValueError(f"record of kind {record[0]!r} must be {', '.join(kind.__name__ for kind in kinds)}")
+    positions = positions_in(record)
+    if positions is not None and not all(isinstance(at, int) for at in positions.values()):
+        raise ValueError("cursors must be numbers")
+
+
 def _whole(what: Decided) -> Record:
     return [
         what.decision_id,

@@ -24,6 +24,7 @@ from connectors.http_door import HttpDoor
 from connectors.listening import naming
 from connectors.tls import TlsContext
 from engine.serve.controls import Body, RequestError, read_body
+from state.visible import visible
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_BYTES_MAX = 1 << 20
 CONNECTIONS_MAX = 512
 IDLE_S = 60.0
+ERROR_CHARS_MAX = 500
 NAME_HEADER = "Opportune-Engine"
 """Commands name the engine they mean: the one whose address stands in the data directory."""
 
@@ -90,7 +92,7 @@ class Front:
             try:
                 return _json(await answer(read_body(await _raw(request), model)))
             except RequestError as refused:
-                return _json({"error": str(refused)}, 400)
+                return _json({"error": visible(str(refused), ERROR_CHARS_MAX)}, 400)
 
         self.app.router.add_post(path, handle)
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from engine.serve.status import Status
+from state.visible import visible
 
 COLUMN = 34
 WORDS = {
@@ -17,7 +18,8 @@ WORDS = {
 
 def summary(status: Status, data: str) -> str:
     """Return the summary as text of a few dozen lines."""
-    return "\n".join([*_flow(status), "", *_decisions(status), "", *_sends(status), "", *_next(data)]) + "\n"
+    lines = [*_flow(status), "", *_decisions(status), "", *_sends(status), "", *_next(data)]
+    return "\n".join(map(visible, lines)) + "\n"
 
 
 def _flow(status: Status) -> Iterator[str]:

@@ -16,6 +16,7 @@ from engine.settings.reading import load_config
 from tests.parts.need import missing
 
 OPERATIONS = Path(__file__).parents[2] / "engine" / "operations"
+ROOT = OPERATIONS.parents[1]
 FILE = OPERATIONS / "docker-compose.yml"
 PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-\w+)*")
 
@@ -61,8 +62,37 @@ def test_images_are_pinned_users_are_not_root_and_ports_are_this_machine_s(compo
         assert one["user"] not in {"root", "0", "0:0"}, name
         assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ())), name
         assert "healthcheck" in one, name
-    (image,) = re.findall(r"^FROM (\S+)$", (OPERATIONS / "Dockerfile").read_text(), re.MULTILINE)[:1]
-    assert PINNED.fullmatch(image)
+    images = re.findall(r"^(?:ARG BASE=|FROM )(\S+)", (OPERATIONS / "Dockerfile").read_text(), re.MULTILINE)
+    assert [image for image in images if image != "${BASE}" and not PINNED.fullmatch(image)] == []
+
+
+def test_every_container_has_a_read_only_file_system_no_capability_and_gains_none(compose: dict[str, Any]) -> None:
+    for name, one in compose["services"].items():
+        assert one["read_only"] is True, name
+        assert one["cap_drop"] == ["ALL"], name
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+        assert "/tmp" in one["tmpfs"], name
+        assert "cap_add" not in one, name
+        assert "privileged" not in one, name
+
+
+def test_kafka_lets_nobody_in_who_does_not_log_in(compose: dict[str, Any]) -> None:
+    settings = compose["services"]["kafka"]["environment"]
+    protocols = [one.partition(":")[2] for one in settings["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")]
+
+    assert set(protocols) == {"SASL_PLAINTEXT"}
+    assert settings["KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND"] == "false"
+    assert settings["KAFKA_AUTHORIZER_CLASS_NAME"].endswith("StandardAuthorizer")
+    assert load_config(OPERATIONS / "cluster.toml").cluster.sasl == "PLAIN"
+
+
+def test_the_image_that_runs_holds_nothing_that_builds() -> None:
+    text = (OPERATIONS / "Dockerfile").read_text()
+    last = text[text.rindex("\nFROM ") :]
+
+    assert "requirements-build" not in last
+    names = {line.partition("==")[0] for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line}
+    assert not names & {"hatchling", "editables", "pip", "setuptools", "wheel", "uv"}
 
 
 def test_what_is_mounted_and_named_is_there(compose: dict[str, Any]) -> None:

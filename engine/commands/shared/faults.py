@@ -11,6 +11,7 @@ from engine.settings.reading import ConfigErrors
 from rules.diagnostics import BookErrors
 from state.disk import DiskError
 from state.formats import NewerFormatError
+from state.visible import visible, visible_lines
 
 FAULTS = (
     BrokerError,
@@ -31,9 +32,9 @@ FAULTS = (
 def say(fault: BaseException) -> str:
     """Return what to print for a fault: one line, but for files with several faults, which are printed all."""
     if isinstance(fault, ConfigErrors | BookErrors):
-        return f"\n{fault}"
+        return f"\n{visible_lines(str(fault))}"
     if isinstance(fault, OSError) and fault.filename is not None:
-        return f"{fault.filename}: {fault.strerror}"
+        return visible(f"{fault.filename}: {fault.strerror}")
     if isinstance(fault, OSError) and fault.strerror:
         return fault.strerror
-    return str(fault) or type(fault).__name__
+    return visible(str(fault)) or type(fault).__name__

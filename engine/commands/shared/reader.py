@@ -23,6 +23,7 @@ from state.hashing import stable_id
 from state.journal import Journal
 from state.log import Log
 from state.strings import Strings
+from state.visible import visible, visible_json
 
 WRITING_S = 0.3
 
@@ -143,9 +144,9 @@ def local_text(time_ms: int, zone: ZoneInfo) -> str:
 def line_of(record: Record, zone: ZoneInfo) -> str:
     """Return a record as a line of the table."""
     how = record["channel"] if record["gate"] is None else f"- {record['gate']} ({record['detail']})"
-    return f"{local_text(record['at_ms'], zone)}  {record['subscriber']}  {record['rule']:<30}  {how}\n"
+    return visible(f"{local_text(record['at_ms'], zone)}  {record['subscriber']}  {record['rule']:<30}  {how}") + "\n"
 
 
 def ndjson(record: Record) -> str:
     """Return a record as a line of JSON."""
-    return orjson.dumps(record).decode() + "\n"
+    return visible_json(orjson.dumps(record).decode()) + "\n"

@@ -101,7 +101,7 @@ def _add_decide(app: ClusterApp, config: Config) -> None:
             message = event.message
             try:
                 assert services.decide is not None
-                await services.decide.take(message.partition, message.offset, message.value)
+                await services.decide.take(message.partition, message)
             except Exception as fault:  # noqa: BLE001 Faust would acknowledge the frame and go on
                 services.fail(fault)
                 await asyncio.Event().wait()

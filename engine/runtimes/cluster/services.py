@@ -33,6 +33,7 @@ from engine.runtimes.cluster.operations import TopicOperations
 from engine.runtimes.cluster.shared.appender import TopicAppender
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.publisher import Publisher
+from engine.runtimes.cluster.shared.record_guard import RecordGuard
 from engine.runtimes.cluster.shared.texts import TopicTexts
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.runtimes.cluster.shared.watchdog import Watchdog
@@ -78,7 +79,12 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.shelf = BookShelf(self.datadir.books, compile_=self._loader.compile)
         self.writer = await Writer(config.cluster, MESSAGE_BYTES_MAX).start()
         closing.push_async_callback(self.writer.stop)
-        self.control_topic = ControlTopic(config, self.shelf)
+        names = Names(config.cluster.prefix)
+        self.guard = RecordGuard(
+            names.dead, self.writer.write, lambda topic, code: self.metrics.dead.labels(topic, code).inc()
+        )
+        closing.push_async_callback(self.guard.flush)
+        self.control_topic = ControlTopic(config, self.shelf, self.guard)
         await self.control_topic.start()
         closing.push_async_callback(self.control_topic.stop)
         self.publisher = Publisher(config, self.control_topic, self.writer)
@@ -97,6 +103,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
             await self._start_dispatch()
         closing.push_async_callback(self._end_work)
         self._spawn(self.control_topic.follow())
+        self._spawn(self.guard.run())
         if "intake" in config.cluster.agents and config.sources.kafka:
             self.intake = Intake(config, self.book, self.metrics, time.time_ns)
             self.control_topic.listeners.append(self.intake.follow)
@@ -125,6 +132,9 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
 
     # ---- opening
 
+    def _count_dead(self, topic: str, code: str) -> None:
+        self.metrics.dead.labels(topic, code).inc()
+
     def _take_directory(self) -> None:
         self.datadir.hold()
         self.datadir.fix(Fixed(self.config.data.partitions, self.config.state.contacts_max))
@@ -145,7 +155,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         config, closing = self.config, self._closing
         strings = await asyncio.to_thread(open_strings, config, self.datadir, self.datadir.disk)
         closing.callback(strings.close)
-        self.texts = TopicTexts(config, strings)
+        self.texts = TopicTexts(config, strings, self.guard)
         await self.texts.start()
         closing.push_async_callback(self.texts.stop)
         self._spawn(self.texts.follow())
@@ -172,7 +182,15 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         store = await asyncio.to_thread(RocksStore, self.datadir.pages)
         self._closing.callback(store.close)
         self.decide = Decide(
-            config, store, self.shelf, self.control_topic, self.publisher, self.metrics, self.fail, self.arrivals
+            config,
+            store,
+            self.shelf,
+            self.control_topic,
+            self.publisher,
+            self.metrics,
+            self.fail,
+            self.arrivals,
+            self.guard,
         )
         await self.decide.start()
         self._closing.push_async_callback(self.decide.stop)
@@ -190,7 +208,15 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _start_dispatch(self) -> None:
         self.dispatch = Dispatch(
-            self.config, self.shelf, self.control_topic, self.metrics, self.writer, self.feedback, self.texts, self.desk
+            self.config,
+            self.shelf,
+            self.control_topic,
+            self.metrics,
+            self.writer,
+            self.feedback,
+            self.texts,
+            self.desk,
+            self.guard,
         )
         await self.dispatch.start()
         self._closing.push_async_callback(self.dispatch.stop)

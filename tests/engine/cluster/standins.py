@@ -37,4 +37,4 @@ class TailStandIn:
 
     async def to_end(self) -> AsyncIterator[list[SimpleNamespace]]:
         found = enumerate(self.values)
-        yield [SimpleNamespace(offset=offset, value=value) for offset, value in found if offset >= self.at]
+        yield [SimpleNamespace(offset=offset, key=None, value=value) for offset, value in found if offset >= self.at]

@@ -23,12 +23,17 @@ def log_of(count: int) -> list[bytes]:
     return [b"no frame"] * count
 
 
+def record(offset: int) -> SimpleNamespace:
+    """A record of the stream that is no frame."""
+    return SimpleNamespace(offset=offset, key=None, value=b"no frame")
+
+
 class OwnedStandIn:
     """An owned partition that remembers what was done to it."""
 
     made: ClassVar[list["OwnedStandIn"]] = []
 
-    def __init__(self, _config: object, number: int, *_: object) -> None:
+    def __init__(self, _config: object, number: int, *_: object, **__: object) -> None:
         self.number = number
         self.folded = OPENED_AT
         self.taken: list[int] = []
@@ -117,7 +122,7 @@ async def test_while_it_rests_a_partition_takes_nothing(decide: Any) -> None:
     await assignment(decide, 0)
     one = decide.owned[0]
     await decide.revoked()
-    await decide.take(0, 3, b"no frame")
+    await decide.take(0, record(3))
 
     assert one.taken == []
     assert one.closed is None
@@ -135,7 +140,7 @@ async def test_a_frame_that_was_read_while_its_partition_was_let_go_is_not_taken
             await decide.assigned([0], ())
 
     decide._read = read
-    await decide.take(0, 3, b"")
+    await decide.take(0, record(3))
 
     assert one.taken == []
     assert not comes_back or decide.owned[0].taken == []
@@ -159,7 +164,7 @@ async def test_a_partition_let_go_while_a_frame_was_found_missing_is_left_to_who
         return SimpleNamespace()
 
     one.take, decide._read = take, read
-    await decide.take(0, 3, b"")
+    await decide.take(0, record(3))
 
     assert not decide.held
     assert decide.owned.keys() == ({0} if comes_back else set())
@@ -168,7 +173,7 @@ async def test_a_partition_let_go_while_a_frame_was_found_missing_is_left_to_who
 async def test_what_came_before_a_frame_and_nobody_took_is_read_from_the_log(decide: Any) -> None:
     await assignment(decide, 0)
     TailStandIn.values = log_of(6)
-    await decide.take(0, 5, b"no frame")
+    await decide.take(0, record(5))
 
     assert decide.owned[0].taken == [3, 4, 5]
 
@@ -183,7 +188,7 @@ async def test_a_stream_that_runs_ahead_while_a_partition_goes_on_leaves_nothing
 
     async def to_end(tail: TailStandIn) -> AsyncIterator[list[SimpleNamespace]]:
         monkeypatch.setattr(TailStandIn, "to_end", whole)
-        await decide.take(0, 7, b"no frame")
+        await decide.take(0, record(7))
         async for records in whole(tail):
             yield records
 
@@ -199,7 +204,7 @@ async def test_what_came_while_a_partition_was_opened_is_taken_though_nothing_fo
     async def opened(_one: object, informed: asyncio.Task[Any]) -> None:
         await informed
         TailStandIn.values = log_of(5)
-        await decide.take(0, 3, b"no frame")  # nobody's yet
+        await decide.take(0, record(3))  # nobody's yet
 
     monkeypatch.setattr(OwnedStandIn, "open", opened)
     await assignment(decide, 0)

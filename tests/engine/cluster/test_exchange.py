@@ -99,7 +99,7 @@ class World:
         """Let every worker read what was published."""
         for worker, exchange in enumerate(self.workers):
             for value in self.topic.records[self.read[worker] :]:
-                exchange.hand_on(value, exchange.listeners)
+                exchange.hand_on(SimpleNamespace(offset=0, value=value), exchange.listeners)
             self.read[worker] = len(self.topic.records)
 
 
@@ -193,7 +193,7 @@ async def test_the_next_owner_of_a_partition_applies_an_opt_out_that_it_finds_in
     heard = await hearing(world, "TD")
     late = Listener(Orphans())
     for value in list(world.topic.records):
-        world.workers[0].hand_on(value, {2: late})
+        world.workers[0].hand_on(SimpleNamespace(offset=0, value=value), {2: late})
     for _ in range(10):
         await asyncio.sleep(0)
         world.follow()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.kafka import BrokerError
 from connectors.kafka.transactions import FencedError
+from engine.dispatch.records import cursors
 from engine.runtimes.cluster.dispatch.outbox import RECORDS_MAX, LostError, TopicOutbox
 from state.disk import DiskError
 
@@ -41,7 +42,7 @@ class Ledger:
 def loaded(ledger: Any) -> tuple[TopicOutbox, list[int]]:
     outbox = TopicOutbox(ledger)
     asyncio.run(outbox.load())
-    return outbox, [record[0] for _, record in outbox.read()]
+    return outbox, [record[1]["n"] for _, record in outbox.read()]
 
 
 steps = st.lists(
@@ -66,7 +67,7 @@ async def walk(steps: list[tuple[str, int]]) -> None:
     for what, count in steps:
         if what == "put":
             for _ in range(count):
-                waiting.append((outbox.put([number]), number))
+                waiting.append((outbox.put(cursors({"n": number})), number))
                 number += 1
         elif what == "commit":
             outbox.flush(0)
@@ -84,17 +85,17 @@ async def walk(steps: list[tuple[str, int]]) -> None:
             outbox = TopicOutbox(ledger)
             await outbox.load()
             found = list(outbox.read())
-            numbers = [record[0] for _, record in found]
+            numbers = [record[1]["n"] for _, record in found]
             needed = [one for _, one in kept]
             assert numbers[len(numbers) - len(needed) :] == needed
-            kept, waiting = [(position, record[0]) for position, record in found], []
+            kept, waiting = [(position, record[1]["n"]) for position, record in found], []
             assert outbox.kept_bytes == sum(map(len, ledger.values.values()))
 
 
 def test_a_long_array_is_cut_and_none_of_it_counts_as_durable_before_all_is() -> None:
     ledger: Any = Ledger()
     outbox = TopicOutbox(ledger)
-    positions = [outbox.put([number]) for number in range(2 * RECORDS_MAX + 1)]
+    positions = [outbox.put(cursors({"n": number})) for number in range(2 * RECORDS_MAX + 1)]
     outbox.flush(0)
     assert outbox.durable < min(positions)
     asyncio.run(outbox.commit())
@@ -143,7 +144,7 @@ async def forgetting(ledger: Any) -> TopicOutbox:
     """Return an outbox that has begun to delete its first array."""
     outbox = TopicOutbox(ledger)
     for number in range(2):
-        outbox.put([number])
+        outbox.put(cursors({"n": number}))
         outbox.flush(0)
         await outbox.commit()
     outbox.retain(1)
@@ -155,7 +156,7 @@ async def forgetting(ledger: Any) -> TopicOutbox:
 def test_what_the_brokers_refuse_is_not_durable(fault: BrokerError | FencedError, seen: type[DiskError]) -> None:
     ledger: Any = Ledger()
     outbox = TopicOutbox(ledger)
-    outbox.put([1])
+    outbox.put(cursors({"n": 1}))
     outbox.flush(0)
     ledger.fault = fault
     with pytest.raises(seen):

@@ -15,6 +15,7 @@ from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.publisher import BOOK_BYTES_MAX, SEGMENT_HOURS, Publisher
 from engine.runtimes.cluster.shared.topics import HOUR_MS
 from engine.settings.config import Config
+from rules.load import version_of
 from state.disk import DamagedError
 
 KEPT_HOURS = 24 + SEGMENT_HOURS
@@ -48,7 +49,7 @@ class Control:
             nonlocal read
             start, read = read, self.end
             found = [
-                SimpleNamespace(key=key, value=value)
+                SimpleNamespace(offset=offset, key=key, value=value)
                 for key, (offset, value) in self.records.items()
                 if offset >= start
             ]
@@ -78,13 +79,23 @@ class Cluster:
 
 def book(number: int, schema: str = "") -> Any:
     """A book of a few words; every thousandth one changes what events are like."""
-    schema = schema or f"schema-{number // 1000}"
+    schema = schema or fingerprint(number // 1000)
+    sources = {"rules.toml": str(number), "events.toml": schema}
     return SimpleNamespace(
-        version=f"version-{number}",
-        schema=SimpleNamespace(fingerprint=schema),
-        sources={"rules.toml": str(number), "events.toml": schema},
-        rules=(),
+        version=version_of(sources), schema=SimpleNamespace(fingerprint=schema), sources=sources, rules=()
     )
+
+
+def fingerprint(number: int) -> str:
+    return f"{number:016x}"
+
+
+def version(number: int) -> str:
+    return str(book(number).version)
+
+
+def key(number: int) -> bytes:
+    return f"book/{version(number)}".encode()
 
 
 @pytest.fixture
@@ -113,15 +124,15 @@ async def test_a_year_of_books_leaves_those_that_frames_may_name_and_a_start_com
         await worker.publish(hour)
     await worker.control_topic.catch_up()
     last = YEAR_HOURS - 8
-    kept = [f"version-{hour}" for hour in range(last - KEPT_HOURS - 8, last + 1, 8)]
+    kept = [version(hour) for hour in range(last - KEPT_HOURS - 8, last + 1, 8)]
 
     assert list(worker.control_topic.versions) == kept
-    assert worker.control_topic.was_published("version-0")
-    assert not worker.control_topic.was_published("version-1")
+    assert worker.control_topic.was_published(version(0))
+    assert not worker.control_topic.was_published(version(1))
     assert len(control.records[b"ended"][1] or b"") < 40 * YEAR_HOURS / 8
     assert set(worker.shelf._packed) == set(kept)
     assert {key for key, (_, value) in control.records.items() if value is not None} == {
-        b"active", b"ended", *(b"book/" + version.encode() for version in kept)
+        b"active", b"ended", *(b"book/" + one.encode() for one in kept)
     }  # fmt: skip
     beginner = await started(control)
     assert beginner.control_topic.active is not None
@@ -136,25 +147,25 @@ async def test_a_book_is_kept_from_when_it_ceased_to_be_active_however_long_it_w
     await worker.publish(1)
     worker.hours += KEPT_HOURS
     await worker.publish(2)
-    assert worker.control_topic.knows("version-0")
+    assert worker.control_topic.knows(version(0))
 
     worker.hours += 1
     await worker.publish(3)
     await worker.control_topic.catch_up()
-    assert list(worker.control_topic.versions) == ["version-1", "version-2", "version-3"]
+    assert list(worker.control_topic.versions) == [version(1), version(2), version(3)]
 
 
 async def test_a_book_that_was_published_and_never_activated_goes_as_well(control: Control) -> None:
     worker = await started(control)
     left = book(7)
-    record = orjson.dumps({"version": left.version, "schema": "schema-0", "sources": left.sources})
-    await control.write([Written("opportune.control", 0, record, b"book/version-7")])
+    record = orjson.dumps({"version": left.version, "schema": fingerprint(0), "sources": left.sources})
+    await control.write([Written("opportune.control", 0, record, key(7))])
     for hours in (0, KEPT_HOURS + 1):
         worker.hours = hours
         await worker.publish(hours)
     await worker.control_topic.catch_up()
 
-    assert not worker.control_topic.knows("version-7")
+    assert not worker.control_topic.knows(version(7))
 
 
 async def test_where_frames_are_kept_for_ever_so_is_every_book(control: Control) -> None:
@@ -163,7 +174,7 @@ async def test_where_frames_are_kept_for_ever_so_is_every_book(control: Control)
         worker.hours = number * YEAR_HOURS
         await worker.publish(number)
 
-    assert list(worker.control_topic.versions) == ["version-0", "version-1", "version-2"]
+    assert list(worker.control_topic.versions) == [version(0), version(1), version(2)]
 
 
 async def test_a_book_brought_back_while_another_worker_lets_it_go_is_there(
@@ -176,14 +187,14 @@ async def test_a_book_brought_back_while_another_worker_lets_it_go_is_there(
         written = list(records)
         await write(written)
         if written[0].key == b"active":
-            await write([Written("opportune.control", 0, None, b"book/version-0")])
+            await write([Written("opportune.control", 0, None, key(0))])
 
     monkeypatch.setattr(control, "write", write_and_let_go)
     await worker.publish(0)
     beginner = await started(control)
 
     assert beginner.control_topic.active is not None
-    assert beginner.control_topic.active.version == "version-0"
+    assert beginner.control_topic.active.version == version(0)
 
 
 async def test_a_book_too_large_for_a_record_is_refused_with_its_size_and_nothing_is_written(control: Control) -> None:
@@ -191,7 +202,9 @@ async def test_a_book_too_large_for_a_record_is_refused_with_its_size_and_nothin
     large = book(0)
     large.sources["rules.toml"] = "x" * BOOK_BYTES_MAX
 
-    with pytest.raises(RefusedError, match=rf"book version-0: bytes=\d+ of its texts must be <= {BOOK_BYTES_MAX}"):
+    with pytest.raises(
+        RefusedError, match=rf"book {large.version}: bytes=\d+ of its texts must be <= {BOOK_BYTES_MAX}"
+    ):
         await worker.publisher.publish(large)
     assert (control.records, control.frames) == ({}, [])
 
@@ -201,11 +214,11 @@ async def test_a_schema_is_found_by_the_fingerprint_that_frames_name_until_its_l
     await worker.publish(999)
     await worker.publish(1000)
     beginner = await started(control)
-    assert beginner.control_topic.schema("schema-0").fingerprint == "schema-0"
-    assert beginner.control_topic.schema("schema-1").fingerprint == "schema-1"
+    assert beginner.control_topic.schema(fingerprint(0)).fingerprint == fingerprint(0)
+    assert beginner.control_topic.schema(fingerprint(1)).fingerprint == fingerprint(1)
     assert beginner.compiled == ["1000", "999"]
 
-    await control.write([Written("opportune.control", 0, None, b"book/version-999")])
+    await control.write([Written("opportune.control", 0, None, key(999))])
     await beginner.control_topic.catch_up()
-    with pytest.raises(DamagedError, match=r"schema=schema-0 belongs to no book of opportune\.control"):
-        beginner.control_topic.schema("schema-0")
+    with pytest.raises(DamagedError, match=r"schema=0{16} belongs to no book of opportune\.control"):
+        beginner.control_topic.schema(fingerprint(0))

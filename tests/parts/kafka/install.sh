@@ -17,4 +17,9 @@ fi
 mkdir -p "$target"
 mvn -q -B -Dstyle.color=never -f "$here/pom.xml" dependency:copy-dependencies \
     -DoutputDirectory="$target/libs" -DincludeScope=runtime
+# Every jar must be the one that was looked at, and no other may stand beside them.
+(cd "$target/libs" && sha256sum --check --strict --quiet "$here/jars.sha256")
+[ "$(find "$target/libs" -name '*.jar' | wc -l)" = "$(wc -l <"$here/jars.sha256")" ] || {
+    echo "install: $target/libs holds other jars than $here/jars.sha256 lists" >&2; exit 1
+}
 touch "$target/complete"

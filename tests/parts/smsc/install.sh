@@ -16,5 +16,10 @@ if ! command -v javac >/dev/null || ! command -v mvn >/dev/null; then
 fi
 mkdir -p "$target"
 mvn -q -B -Dstyle.color=never -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$target/lib"
+# Every jar must be the one that was looked at, and no other may stand beside them.
+(cd "$target/lib" && sha256sum --check --strict --quiet "$here/jars.sha256")
+[ "$(find "$target/lib" -name '*.jar' | wc -l)" = "$(wc -l <"$here/jars.sha256")" ] || {
+    echo "install: $target/lib holds other jars than $here/jars.sha256 lists" >&2; exit 1
+}
 javac -d "$target/classes" -cp "$target/lib/*" "$here"/*.java
 touch "$target/complete"

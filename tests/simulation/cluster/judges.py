@@ -16,7 +16,7 @@ from connectors.contract import Message
 from engine.flow.fold import FoldParts
 from engine.runtimes.cluster.decide.fold import ClusterFold
 from engine.runtimes.cluster.decide.missing import Missing
-from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter
+from engine.runtimes.cluster.shared.journal_position import REACHED, StaleRecordFilter, read_record
 from state.decisions import decode as decode_decisions
 from state.frame import Frame, decode
 from state.schema import Schema
@@ -118,8 +118,7 @@ class ClusterJudges(Judges):
         )
         for record in records:
             assert record.value is not None
-            value = self._fresh[p].decisions(record.value)
-            if value is None:
+            if not self._fresh[p].counts(read_record(record).position):
                 self.counted["decided twice and dropped"] += 1
                 continue
             reached, expected = self._fresh[p].reached, self.batches[p]
@@ -128,6 +127,7 @@ class ClusterJudges(Judges):
             position, encoded = expected[index]
             what = f"partition {p}: position {reached} where {position} is next"
             hold(reached == position, "no decision is lost or doubled", what)
+            value = record.value[REACHED.size :]
             hold(bytes(value) == encoded, "decisions are those of a clean fold", f"partition {p} at {position}")
             decode_decisions(value)
             self._counted[p] += 1

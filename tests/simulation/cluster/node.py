@@ -343,7 +343,7 @@ class Stream:
                 (record,) = records
                 try:
                     assert self._services.decide is not None
-                    await self._services.decide.take(place.partition, record.offset, record.value or b"")
+                    await self._services.decide.take(place.partition, record)
                 except Exception as fault:  # noqa: BLE001 as the agent does
                     self._services.fail(fault)
                     await asyncio.Event().wait()

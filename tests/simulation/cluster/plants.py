@@ -23,10 +23,10 @@ from tests.simulation.plants import resent_unknown
 def frame_passed_over() -> Iterator[None]:
     """A frame that nobody took while a partition changed hands is not read from the log again."""
 
-    async def take(self: Decide, number: int, position: int, value: bytes) -> None:
+    async def take(self: Decide, number: int, record: Any) -> None:
         one = self.owned.get(number)
-        if one is not None and position > one.folded:
-            await self._take(one, position, value)
+        if one is not None and record.offset > one.folded:
+            await self._take(one, record)
 
     with patch.object(Decide, "take", take):
         yield

@@ -16,8 +16,9 @@ from typing import Any
 from connectors.kafka.tail import Tail
 from connectors.kafka.together import Together
 from connectors.kafka.writer import Written
-from connectors.sources.dead_letter import from_json
+from connectors.sources.dead_letter import DeadLetter, from_json
 from engine.flow.dead_letters import StoredLetter
+from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
 
@@ -27,17 +28,26 @@ LETTERS_A_TRANSACTION = 500
 
 async def read_letters(config: Config) -> list[StoredLetter]:
     """Return every letter that the topic keeps, oldest first, and whether it was replayed."""
-    letters: dict[str, Any] = {}
+    letters: dict[str, DeadLetter] = {}
     replayed: set[str] = set()
-    async with Tail(config.cluster, Names(config.cluster.prefix).dead, 0, committed=True) as tail:
+    guard, place = RecordGuard(), Place(Names(config.cluster.prefix).dead, 0)
+    async with Tail(config.cluster, *place, committed=True) as tail:
         async for records in tail.to_end():
             for record in records:
-                number = record.key.decode()
-                if record.value is None:
+                read = guard.read(place, record, _letter)
+                if read is None:
+                    continue
+                number, letter = read
+                if letter is None:
                     replayed.add(number)
                 else:
-                    letters.setdefault(number, record.value)
-    return [StoredLetter(number, from_json(value), number in replayed) for number, value in letters.items()]
+                    letters.setdefault(number, letter)
+    return [StoredLetter(number, letter, number in replayed) for number, letter in letters.items()]
+
+
+def _letter(record: Any) -> tuple[str, DeadLetter | None]:
+    """Return a letter and its number; None for the mark that it was replayed."""
+    return record.key.decode(), None if record.value is None else from_json(record.value)
 
 
 def raw_place(kept: StoredLetter) -> tuple[str, int]:

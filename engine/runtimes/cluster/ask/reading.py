@@ -5,6 +5,7 @@ Every partition is read from its beginning to its present end; `reached` says wh
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.kafka.tail import Tail
@@ -12,13 +13,14 @@ from engine.answers.history import Ends, note_ends
 from engine.answers.records import Record, Wanted, record_of
 from engine.book.shelf import BooksInMemory
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
-from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter
+from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter, read_record
+from engine.runtimes.cluster.shared.log_records import read_frame
+from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from engine.runtimes.cluster.shared.texts import text_of
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
-from state.decisions import DecisionBatch, decode
-from state.frame import FrameError
-from state.frame import decode as decode_frame
+from state.decisions import DecisionBatch
+from state.frame import Frame
 from state.hashing import partition_of
 
 
@@ -30,9 +32,11 @@ class TextTable:
 
     async def load(self, config: Config) -> None:
         """Read the topic to its end."""
-        async with Tail(config.cluster, Names(config.cluster.prefix).texts, 0) as tail:
+        guard, place = RecordGuard(), Place(Names(config.cluster.prefix).texts, 0)
+        async with Tail(config.cluster, *place) as tail:
             async for records in tail.to_end():
-                self._texts.update(map(text_of, records))
+                read = (guard.read(place, one, text_of) for one in records)
+                self._texts.update(pair for pair in read if pair is not None)
 
     def text(self, hashed: int) -> bytes | None:
         """Return the text, None when it is not kept."""
@@ -41,13 +45,14 @@ class TextTable:
 
 async def decisions_of(config: Config, partition: int) -> AsyncIterator[DecisionBatch]:
     """Yield the decisions of one partition in log order, each once."""
-    further = StaleRecordFilter()
-    async with Tail(config.cluster, Names(config.cluster.prefix).decisions, partition) as tail:
+    further, guard = StaleRecordFilter(), RecordGuard()
+    place = Place(Names(config.cluster.prefix).decisions, partition)
+    async with Tail(config.cluster, *place) as tail:
         async for records in tail.to_end():
             for record in records:
-                decisions = further.decisions(record.value)
-                if decisions is not None:
-                    yield decode(decisions)
+                read = guard.read(place, record, read_record)
+                if read is not None and further.counts(read.position):
+                    yield read.decisions
 
 
 class TopicReader:
@@ -72,6 +77,9 @@ class TopicReader:
                 for index in wanted.rows(batch):
                     yield record_of(partition, batch, int(index), self.control_topic.book(batch.book), self._texts)
 
+    def _frame(self, record: Any) -> Frame:
+        return read_frame(record, self.control_topic.schema)
+
     async def ends(self, subscriber: int, records: Sequence[Record]) -> Ends:
         """Return what became of the decided ones of a subscriber's records, by decision id."""
         ends: Ends = {}
@@ -79,13 +87,13 @@ class TopicReader:
         if not decided:
             return ends
         names = Names(self._config.cluster.prefix)
-        async with Tail(self._config.cluster, names.log, decided[0]["partition"]) as tail:
+        guard, place = RecordGuard(), Place(names.log, decided[0]["partition"])
+        async with Tail(self._config.cluster, *place) as tail:
             tail.seek(max(await tail.first(), min(record["position"] for record in decided)))
             async for found in tail.to_end():
                 for one in found:
-                    try:
-                        frame = decode_frame(one.value, self.control_topic.schema)
-                    except FrameError:
+                    frame = guard.read(place, one, self._frame)
+                    if frame is None:
                         continue  # it stands among the dead letters, and folded nothing
                     note_ends(ends, frame, subscriber, self._texts)
         return ends

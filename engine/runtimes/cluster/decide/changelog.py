@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from connectors.kafka import BrokerError
 from connectors.kafka.changes import Changes
+from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import TOMBSTONE_MS
 from state.disk import DiskError
 from state.keys import KINDS, partition_bytes
@@ -42,6 +43,8 @@ class PagesCopy:
         partition: its number, part of every key.
         keep_ms: how long the topic remembers that a row was deleted: an older copy is thrown away.
         wall_ms: wall clock.
+        place: where the rows stand.
+        guard: counts rows that are none of this partition's.
     """
 
     def __init__(
@@ -50,8 +53,12 @@ class PagesCopy:
         partition: int,
         keep_ms: int = TOMBSTONE_MS // 2,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        place: Place | None = None,
+        guard: RecordGuard | None = None,
     ) -> None:
         self.store = store
+        self._place_of_rows = place or Place("pages", partition)
+        self._guard = guard or RecordGuard()
         self._partition = partition_bytes(partition)
         self.owner_key = _OWNER + self._partition
         self._keep_ms = keep_ms
@@ -71,12 +78,19 @@ class PagesCopy:
         batch: list[Write] = []
         size = 0
         for key, value in rows:
+            if not self._ours(key):
+                self._guard.bury(self._place_of_rows, end, key, value, "the key is none of this partition")
+                continue
             batch.append((key, value))
             size += len(value or b"")
             if size >= BATCH_BYTES:
                 self._write(batch)
                 batch, size = [], 0
         self._write([*batch, (_PLACE + self._partition, place)])
+
+    def _ours(self, key: bytes | None) -> bool:
+        """Tell whether a row of the topic may stand in the copy: the copy's own place is none of them."""
+        return key is not None and key[:1] in (*KINDS, _OWNER) and key[1:3] == self._partition
 
     def _write(self, batch: Sequence[Write]) -> None:
         while not self.store.write(batch):

@@ -31,6 +31,7 @@ from engine.runtimes.cluster.decide.fold import ClusterFold
 from engine.runtimes.cluster.decide.missing import Missing
 from engine.runtimes.cluster.decide.topic_log import TopicLog
 from engine.runtimes.cluster.shared.journal_position import last_reached, record_of
+from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import HOUR_MS, MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
 from state.decisions import DecisionBatch
@@ -88,6 +89,7 @@ class Owned:
         first: returns the oldest position that Kafka keeps of a partition's log.
         measure: called with the seconds from packing to durable decisions, and the number of events.
         wall_ms: wall clock, for that measure only.
+        guard: what reads records.
     """
 
     def __init__(
@@ -101,7 +103,9 @@ class Owned:
         first: Callable[[int], Awaitable[int]],
         measure: Callable[[float, int], None],
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        guard: RecordGuard | None = None,
     ) -> None:
+        self._guard = guard or RecordGuard()
         self.number = number
         self.folded = -1
         self.restored = Restored()
@@ -138,13 +142,15 @@ class Owned:
         loop = asyncio.get_running_loop()
         self._changes = Changes(cluster, names.pages, self.number, f"{names.pages}.{self.number}", MESSAGE_BYTES_MAX)
         self._closing.push_async_callback(self._changes.stop)
-        self._pages = ChangelogStore(loop, self._changes, PagesCopy(self._store, self.number))
-        frames = TopicLog(loop, cluster, names.log, self.number, self._schema, self.missing)
+        self._pages = ChangelogStore(loop, self._changes, self._copy())
+        frames = TopicLog(
+            loop, cluster, names.log, self.number, self._schema, self._shelf.get, self.missing, self._guard
+        )
         journal = Tail(cluster, names.decisions, self.number)
         try:
             await asyncio.gather(self._changes.start(), frames.connect(), journal.start())
             self.restored.connect_s = time.monotonic() - began
-            self._journal = PublishedPosition(await last_reached(journal))
+            self._journal = PublishedPosition(await self._last_reached(journal, frames))
             self.restored.rows = await self._pages.restore()
             self.restored.pages_s = time.monotonic() - began
             await frames.open()
@@ -163,6 +169,14 @@ class Owned:
         self.restored.subscribers = self.fold.table.count
         self.restored.seconds = time.monotonic() - began
         log.info("partition %d: %s", self.number, self.restored)
+
+    def _copy(self) -> PagesCopy:
+        place = Place(self._names.pages, self.number)
+        return PagesCopy(self._store, self.number, place=place, guard=self._guard)
+
+    async def _last_reached(self, journal: Tail, frames: TopicLog) -> int:
+        place = Place(self._names.decisions, self.number)
+        return await last_reached(journal, place, await frames.end(), self._guard)
 
     def _make_fold(self, frames: TopicLog, pages: Store) -> ClusterFold:
         parts = FoldParts(self.number, limits_of(self._config), pages, self._shelf.get)

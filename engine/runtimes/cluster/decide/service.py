@@ -17,12 +17,11 @@ is the same for every owner: it is written to the dead letters and passed over.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
-
-import orjson
+from typing import Any
 
 from connectors.kafka.client import producer, started
 from connectors.kafka.tail import Tail
-from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
+from connectors.sources.dead_letter import Code
 from engine.book.shelf import BookShelf
 from engine.metrics import Metrics
 from engine.runtimes.cluster.decide.arrivals import TopicArrivals
@@ -30,11 +29,12 @@ from engine.runtimes.cluster.decide.missing import MissingError
 from engine.runtimes.cluster.decide.owned import Owned
 from engine.runtimes.cluster.decide.standby import Standby
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
+from engine.runtimes.cluster.shared.log_records import read_frame
 from engine.runtimes.cluster.shared.publisher import Publisher
+from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
-from state.disk import DamagedError
-from state.frame import Frame, FrameError, FrameKind, decode
+from state.frame import Frame
 from state.store import Store
 
 SETTLE_S = 0.02
@@ -56,6 +56,7 @@ class Decide:
         metrics: what is counted.
         failed: called with the fault of a standby copy.
         arrivals: gets every visit, where this worker has a desk.
+        guard: what reads records.
     """
 
     def __init__(
@@ -68,7 +69,9 @@ class Decide:
         metrics: Metrics,
         failed: Callable[[BaseException], None],
         arrivals: TopicArrivals | None = None,
+        guard: RecordGuard | None = None,
     ) -> None:
+        self._guard = guard or RecordGuard()
         self._config = config
         self._names = Names(config.cluster.prefix)
         self._store = store
@@ -132,6 +135,7 @@ class Decide:
                 self._sender,
                 self._log.first_of,
                 self._metrics.to_decision.observe,
+                guard=self._guard,
             )
             try:
                 await one.open(informed)
@@ -178,7 +182,7 @@ class Decide:
             tail.seek(max(one.folded + 1, await tail.first()))
             async for records in tail.to_end():
                 for record in records:
-                    await self._take(one, record.offset, record.value)
+                    await self._take(one, record)
 
     async def revoked(self) -> None:
         """Let every partition rest: eager assignment takes them all, and gives most of them back."""
@@ -203,25 +207,25 @@ class Decide:
         held = {number: fault.frames for number, fault in self.held.items()}
         return held | {number: one.missing.frames for number, one in self.owned.items()}
 
-    async def take(self, number: int, position: int, value: bytes) -> None:
+    async def take(self, number: int, record: Any) -> None:
         """Fold one record of the stream; one that is not ours any more, or was folded in redo, changes nothing.
 
         Faust may let frames flow while an assignment is still being taken. So what came before this one and nobody
         took is read from the log first: a frame is folded after the one before it, or not at all.
         """
-        one = self.owned.get(number)
+        one, position = self.owned.get(number), record.offset
         if one is None or position <= one.folded:
             return
         if position > one.folded + 1:
             await self._catch_up(one)
-        await self._take(one, position, value)
+        await self._take(one, record)
 
-    async def _take(self, one: Owned, position: int, value: bytes) -> None:
+    async def _take(self, one: Owned, record: Any) -> None:
         """Fold one record of the log, whose predecessor is folded or deleted."""
-        number = one.number
+        number, position = one.number, record.offset
         if self.owned.get(number) is not one or position <= one.folded:
             return
-        frame = await self._read(number, position, value)
+        frame = await self._read(number, record)
         if self.owned.get(number) is not one:
             return  # let go, or opened anew, while we read
         if frame is None:
@@ -255,31 +259,13 @@ class Decide:
             one.settle()
             one.sweep()
 
-    async def _read(self, number: int, position: int, value: bytes) -> Frame | None:
+    async def _read(self, number: int, record: Any) -> Frame | None:
         """Return the frame; what it names may be newer than what we know of the control topic."""
-        for last in (False, True):
-            try:
-                frame = decode(value, self._control_topic.schema)
-                if frame.kind == FrameKind.ACTIVATION:
-                    self._shelf.get(orjson.loads(frame.payload)["version"])
-            except FrameError as fault:
-                log.error("log %d at %d is no frame and is passed over: %s", number, position, fault)
-                await self._bury(number, position, value, str(fault))
-                return None
-            except (DamagedError, KeyError):
-                if last:
-                    raise
-                await self._control_topic.catch_up()
-            else:
-                return frame
-        return None
+        try:
+            return self._frame(record)
+        except FAULTS:
+            await self._control_topic.catch_up()
+        return self._guard.read(Place(self._names.log, number), record, self._frame, Code.NOT_A_FRAME)
 
-    async def _bury(self, number: int, position: int, value: bytes, reason: str) -> None:
-        """Write a record that is no frame to the dead letters; every owner that comes to it writes the same."""
-        key = f"{self._names.log}/{number}"
-        raw = value[:RAW_BYTES_MAX]
-        letter = DeadLetter(
-            self._names.log, key, position, 0, Code.NOT_A_FRAME, "", raw[:16].hex(), reason, raw, len(value)
-        )
-        self._metrics.dead.labels(letter.source, letter.code).inc()
-        await self._sender.send(self._names.dead, letter.to_json(), key=f"{key}@{position}.0".encode(), partition=0)
+    def _frame(self, record: Any) -> Frame:
+        return read_frame(record, self._control_topic.schema, self._shelf.get)

@@ -4,17 +4,17 @@ The fold reads synchronously, in a thread, while the loop fetches: each batch of
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from connectors.kafka.config import KafkaConfig
 from connectors.kafka.tail import Tail
+from connectors.sources.dead_letter import Code
 from engine.runtimes.cluster.decide.missing import Missing
-from state.frame import Frame, FrameError, decode
+from engine.runtimes.cluster.shared.log_records import read_frame
+from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
+from state.frame import Frame
 from state.schema import Schema
-
-log = logging.getLogger("opportune.cluster")
 
 _T = TypeVar("_T")
 
@@ -27,7 +27,9 @@ class TopicLog:
         config: where the brokers are.
         topic, partition: the log.
         schema: finds a schema by its fingerprint.
+        book: finds a book by its version.
         missing: records where frames were deleted while they were read.
+        guard: what reads records.
     """
 
     def __init__(
@@ -37,8 +39,13 @@ class TopicLog:
         topic: str,
         partition: int,
         schema: Callable[[str], Schema],
+        book: Callable[[str], object],
         missing: Missing,
+        guard: RecordGuard,
     ) -> None:
+        self._place = Place(topic, partition)
+        self._book = book
+        self._guard = guard
         self._loop = loop
         self._tail = Tail(config, topic, partition)
         self._schema = schema
@@ -59,6 +66,10 @@ class TopicLog:
         """Close the connection."""
         await self._tail.stop()
 
+    async def end(self) -> int:
+        """Return the offset that the next record will have."""
+        return await self._tail.end()
+
     def read(self, start: int) -> Iterator[tuple[int, Frame]]:
         """Yield frames from `start` on; called in another thread than the loop's. What is no frame is left out.
 
@@ -75,12 +86,12 @@ class TopicLog:
                 expected = record.offset + 1
                 if record.offset >= self.next_position:
                     return
-                try:
-                    frame = decode(record.value, self._schema)
-                except FrameError as fault:
-                    log.error("offset %d is left out, it is no frame: %s", record.offset, fault)
-                    continue
-                yield record.offset, frame
+                frame = self._guard.read(self._place, record, self._frame, Code.NOT_A_FRAME)
+                if frame is not None:
+                    yield record.offset, frame
+
+    def _frame(self, record: Any) -> Frame:
+        return read_frame(record, self._schema, self._book)
 
     def position_at(self, appended_ms: int) -> int:
         """Return the first position appended at or after `appended_ms`."""

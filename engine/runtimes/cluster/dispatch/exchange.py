@@ -19,7 +19,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -33,6 +33,7 @@ from engine.dispatch.optout import OptOutWords
 from engine.dispatch.orphans import Orphans
 from engine.dispatch.replies import keep, list_of
 from engine.flow.feedback import Feedback
+from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
 from state.disk import DiskError
@@ -41,6 +42,24 @@ APPLIED_S = 20.0
 """How long a reply waits for the word of its partition's owner."""
 
 log = logging.getLogger("opportune.cluster")
+
+SUBSCRIBER_MAX = 10**15
+TIME_END_MS = 1 << 52
+
+
+class Applied(NamedTuple):
+    """The owner of a partition has applied the opt-out that was published with this token."""
+
+    token: str
+
+
+class OptOutHeard(NamedTuple):
+    """An opt-out, and the worker that heard it: `token` is what the owner answers with, empty of earlier releases."""
+
+    opt_out: OptOut
+    gateway: str
+    to_address: str
+    token: str
 
 
 class Listener(Protocol):
@@ -70,13 +89,22 @@ class Exchange:
         feedback: the log, for opt-outs.
         orphans: receipts that no message awaits yet.
         words: reads what replies ask for; those of the settings, and set anew with each book.
+        guard: reads records.
     """
 
     def __init__(
-        self, config: Config, writer: Writer, feedback: Feedback, orphans: Orphans, words: OptOutWords | None = None
+        self,
+        config: Config,
+        writer: Writer,
+        feedback: Feedback,
+        orphans: Orphans,
+        words: OptOutWords | None = None,
+        guard: RecordGuard | None = None,
     ) -> None:
         self._config = config
         self._topic = Names(config.cluster.prefix).receipts
+        self._place = Place(self._topic, 0)
+        self._guard = guard or RecordGuard()
         self.words = words or OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words)
         self._writer = writer
         self._feedback = feedback
@@ -104,7 +132,7 @@ class Exchange:
         """Hand on what is published from now on; runs until cancelled."""
         while True:
             for record in await self._tail.poll():
-                self.hand_on(record.value, self.listeners)
+                self.hand_on(record, self.listeners)
                 self.position = record.offset + 1
 
     async def join(self, number: int, listener: Listener, start: int) -> None:
@@ -116,7 +144,7 @@ class Exchange:
             tail.seek(max(start, await tail.first()))
             async for records in tail.to_end():
                 for record in records:
-                    self.hand_on(record.value, {number: listener})
+                    self.hand_on(record, {number: listener})
 
     def leave(self, number: int, listener: Listener) -> None:
         """Remove a partition, unless it was opened anew in the meantime."""
@@ -162,28 +190,27 @@ class Exchange:
 
     # ---- what all of them heard
 
-    def hand_on(self, value: bytes, listeners: Mapping[int, Listener]) -> None:
+    def hand_on(self, record: Any, listeners: Mapping[int, Listener]) -> None:
         """Give a record of the topic to the partitions it concerns, which are those of `listeners`."""
-        record = orjson.loads(value)
-        if "applied" in record:
-            said = self._waiting.get(record["applied"])
+        heard = self._guard.read(self._place, record, parse_heard)
+        if isinstance(heard, Applied):
+            said = self._waiting.get(heard.token)
             if said is not None and not said.done():
                 said.set_result(None)
-        elif "opt_out" in record:
-            self._opt_out(record, listeners)
-        else:
-            self._receipt(record["receipt"], listeners)
+        elif isinstance(heard, OptOutHeard):
+            self._opt_out(heard, listeners)
+        elif heard is not None:
+            self._receipt(heard, listeners)
 
-    def _opt_out(self, record: dict[str, Any], listeners: Mapping[int, Listener]) -> None:
-        if isinstance(record["opt_out"], int):  # earlier releases wrote the subscriber alone
+    def _opt_out(self, heard: OptOutHeard, listeners: Mapping[int, Listener]) -> None:
+        if not heard.token:
             for listener in listeners.values():
-                listener.opt_out(OptOut(record["opt_out"]))
+                listener.opt_out(heard.opt_out)
             return
-        opt_out = OptOut(*record["opt_out"])
-        owner = listeners.get(opt_out.partition)
+        owner = listeners.get(heard.opt_out.partition)
         if owner is not None:
-            owner.opt_out(opt_out, *record["by"])
-            task = asyncio.create_task(self._say_applied(owner, opt_out.subscriber, record["token"]))
+            owner.opt_out(heard.opt_out, heard.gateway, heard.to_address)
+            task = asyncio.create_task(self._say_applied(owner, heard.opt_out.subscriber, heard.token))
             self._applying.add(task)
             task.add_done_callback(self._applying.discard)
 
@@ -196,8 +223,7 @@ class Exchange:
                 "an opt-out is not confirmed to the worker that heard it: %s", str(fault) or type(fault).__name__
             )
 
-    def _receipt(self, fields: list[Any], listeners: Mapping[int, Listener]) -> None:
-        receipt = _receipt_of(fields)
+    def _receipt(self, receipt: Receipt, listeners: Mapping[int, Listener]) -> None:
         for listener in listeners.values():
             if listener.core.receipts.awaits(receipt):
                 listener.note_receipt(receipt)
@@ -206,11 +232,49 @@ class Exchange:
             self._orphans.park(receipt, time.time_ns() // 1_000_000)
 
 
+def parse_heard(record: Any) -> Receipt | OptOutHeard | Applied:
+    """Return what a record says; ValueError when it says nothing of ours."""
+    fields = orjson.loads(record.value)
+    if "applied" in fields:
+        return Applied(_text(fields["applied"], "applied"))
+    if "opt_out" in fields:
+        return _opt_out_of(fields)
+    return _receipt_of(fields["receipt"])
+
+
+def _opt_out_of(fields: dict[str, Any]) -> OptOutHeard:
+    said = fields["opt_out"]
+    if type(said) is int:  # earlier releases wrote the subscriber alone
+        return OptOutHeard(OptOut(_subscriber(said)), "", "", "")
+    subscriber, service, partition, position = said
+    if type(partition) is not int or type(position) is not int:
+        raise ValueError(f"partition={partition!r} and position={position!r} of an opt-out must be numbers")
+    gateway, to_address = (_text(one, "by") for one in fields["by"])
+    opt_out = OptOut(_subscriber(subscriber), _text(service, "service"), partition, position)
+    return OptOutHeard(opt_out, gateway, to_address, _text(fields["token"], "token"))
+
+
 def _receipt_of(fields: list[Any]) -> Receipt:
     """Return a published receipt; workers of releases before this one published five fields."""
     gateway, message_id, state, code, received_ms, *more = fields
     numbers, guesses, decision_id, part_ids = more or ((), (), "", ())
-    state = ReceiptState(state)
+    for text in (gateway, message_id, code, decision_id, *guesses, *part_ids):
+        _text(text, "receipt")
+    if type(received_ms) is not int or not 0 <= received_ms < TIME_END_MS:
+        raise ValueError(f"received_ms={received_ms!r} must be a time")
     return Receipt(
-        gateway, message_id, state, code, received_ms, tuple(numbers), tuple(guesses), decision_id, tuple(part_ids)
-    )
+        gateway, message_id, ReceiptState(state), code, received_ms,
+        tuple(_subscriber(one) for one in numbers), tuple(guesses), decision_id, tuple(part_ids),
+    )  # fmt: skip
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a text")
+    return value
+
+
+def _subscriber(value: Any) -> int:
+    if type(value) is not int or not 0 < value <= SUBSCRIBER_MAX:
+        raise ValueError("a subscriber must be a number of at most 15 digits")
+    return value

@@ -18,13 +18,16 @@ import orjson
 
 from connectors.kafka import BrokerError
 from connectors.kafka.transactions import FencedError
-from engine.dispatch.records import Record, positions_in
+from engine.dispatch.records import Record, check_record, positions_in
+from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from state.disk import DiskError
 
 SEGMENT_BYTES = 4 << 20
 """Compaction begins at twice as much: what a new owner reads is a few of these at most."""
 RECORDS_MAX = 2_000
 """Records of one array."""
+
+NOWHERE = Place("outbox", 0)
 
 log = logging.getLogger("opportune.cluster")
 
@@ -51,8 +54,10 @@ class TopicOutbox:
 
     segment_bytes = SEGMENT_BYTES
 
-    def __init__(self, ledger: OutboxLedger) -> None:
+    def __init__(self, ledger: OutboxLedger, place: Place = NOWHERE, guard: RecordGuard | None = None) -> None:
         self._ledger = ledger
+        self._place = place
+        self._guard = guard or RecordGuard()
         self._found: list[bytes] = []
         self._waiting: list[Record] = []
         self._flushed: list[bytes] = []
@@ -64,8 +69,17 @@ class TopicOutbox:
     async def load(self) -> None:
         """Read everything back, for `read`; BrokerError when the brokers do not answer."""
         async for offset, value in self._ledger.read():
-            self._found.append(value)
-            self._keep(offset, value)
+            if self._readable(offset, value):
+                self._found.append(value)
+                self._keep(offset, value)
+
+    def _readable(self, offset: int, value: bytes | None) -> bool:
+        try:
+            check_array(value)
+        except FAULTS as fault:
+            self._guard.bury(self._place, offset, None, value, fault)
+            return False
+        return True
 
     def _keep(self, offset: int, value: bytes) -> None:
         self._kept.append((offset, len(value)))
@@ -147,9 +161,24 @@ class TopicOutbox:
                 log.error("outbox could not be shortened: %r", fault, exc_info=fault)
 
 
+def check_array(value: bytes | None) -> None:
+    """ValueError, or another fault of garbage, unless `value` is an array of records as `flush` makes it."""
+    if value is None:
+        raise ValueError("the record has no value")
+    records = orjson.loads(value)
+    if not isinstance(records, list):
+        raise ValueError(f"the value is {type(records).__name__}, must be an array of records")
+    for record in records:
+        check_record(record)
+
+
 def cursors_in(values: Sequence[bytes]) -> Mapping[str, int]:
     """Return the cursors that stand last in some arrays of a partition; none where they hold none."""
     for value in reversed(values):
+        try:
+            check_array(value)
+        except FAULTS:
+            continue  # its owner passes it over, too
         for record in reversed(orjson.loads(value)):
             cursors = positions_in(record)
             if cursors is not None:

@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from connectors.kafka.ledger import Ledger
 from connectors.kafka.tail import Tail
@@ -26,9 +27,11 @@ from engine.flow.clock import Clock
 from engine.runtimes.cluster.dispatch.exchange import Exchange
 from engine.runtimes.cluster.dispatch.outbox import TopicOutbox
 from engine.runtimes.cluster.dispatch.wording import Wording
-from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter
+from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter, read_record
+from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
+from state.decisions import DecisionBatch
 
 ROOM_POLL_S = 0.02
 CURSORS_S = 5.0
@@ -50,6 +53,7 @@ class DispatchContext:
     feedback: FeedbackSink
     on_outcome: OnOutcome
     shared: Shared
+    guard: RecordGuard
 
 
 class SendingPartition:
@@ -68,8 +72,9 @@ class SendingPartition:
         """Offset of the record of decisions that is read next."""
         self._context = context
         self._ledger = Ledger(config.cluster, names.outbox, number, f"{names.outbox}.{number}", MESSAGE_BYTES_MAX)
-        self._outbox = TopicOutbox(self._ledger)
-        self._tail = Tail(config.cluster, names.decisions, number)
+        self._outbox = TopicOutbox(self._ledger, Place(names.outbox, number), context.guard)
+        self._place = Place(names.decisions, number)
+        self._tail = Tail(config.cluster, *self._place)
         self.dispatcher = Dispatcher(
             policy, {}, None, context.feedback, context.clock.now_ms, self._outbox, context.on_outcome, context.shared
         )
@@ -136,13 +141,21 @@ class SendingPartition:
                 await asyncio.sleep(ROOM_POLL_S)
             records = await self._tail.poll()
             for record in records:
-                decisions = fresh.decisions(record.value)
-                if decisions is not None:
-                    await self._offer(await self._context.wording.decided(self.number, decisions))
+                read = self._context.guard.read(self._place, record, read_record)
+                if read is not None and fresh.counts(read.position):
+                    await self._offer(await self._decided(record, read.decisions))
                 self.read = record.offset + 1
             if records or time.monotonic() - written_s > CURSORS_S:
                 written_s = time.monotonic()
                 self._write_cursors()
+
+    async def _decided(self, record: Any, batch: DecisionBatch) -> list[Decided]:
+        """Return a record's decisions with their words; none, with the record buried, where no book has them."""
+        try:
+            return await self._context.wording.decided(self.number, batch)
+        except FAULTS as fault:
+            self._context.guard.bury(self._place, record.offset, record.key, record.value, fault)
+            return []
 
     async def _offer(self, decided: list[Decided]) -> None:
         """Offer the decisions of a record, as many at a time as there is room for."""

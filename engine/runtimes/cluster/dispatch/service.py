@@ -40,7 +40,9 @@ from engine.runtimes.cluster.dispatch.outbox import LostError
 from engine.runtimes.cluster.dispatch.sending_partition import DispatchContext, SendingPartition
 from engine.runtimes.cluster.dispatch.shares import partition_policy, process_rates
 from engine.runtimes.cluster.dispatch.wording import Wording
-from engine.runtimes.cluster.shared.control_topic import ControlTopic, Switch
+from engine.runtimes.cluster.shared.control_records import Switch
+from engine.runtimes.cluster.shared.control_topic import ControlTopic
+from engine.runtimes.cluster.shared.record_guard import RecordGuard
 from engine.runtimes.cluster.shared.texts import TopicTexts
 from engine.runtimes.cluster.shared.topics import Names
 from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
@@ -79,6 +81,7 @@ class Dispatch:
         feedback: the log.
         texts: the worker's, started.
         desk: the front desk, where this worker has one.
+        guard: what reads records.
     """
 
     def __init__(
@@ -91,7 +94,9 @@ class Dispatch:
         feedback: Feedback,
         texts: TopicTexts,
         desk: Desk | None = None,
+        guard: RecordGuard | None = None,
     ) -> None:
+        self._guard = guard or RecordGuard()
         self._config = config
         self._control_topic = control_topic
         self._metrics = metrics
@@ -100,7 +105,7 @@ class Dispatch:
         self._clock = WallClock()
         self._orphans = Orphans()
         self._wording = Wording(shelf, control_topic, texts)
-        self._exchange = Exchange(config, writer, feedback, self._orphans)
+        self._exchange = Exchange(config, writer, feedback, self._orphans, guard=self._guard)
         self._gateways = {
             name: open_gateway(name, one.for_worker(config.data.directory.name), self._clock.now_ms)
             for name, one in config.gateways.items()
@@ -167,6 +172,7 @@ class Dispatch:
                 self._feedback,
                 self._measure,
                 Shared(self._doors, process_rates(policy, partitions, len(numbers)), self._orphans),
+                self._guard,
             )
             room = asyncio.Semaphore(OPENING_MAX)
 

@@ -9,7 +9,7 @@ from engine.dispatch.wording import decided_of
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.texts import TopicTexts
 from rules.model import Book
-from state.decisions import decode
+from state.decisions import DecisionBatch
 
 
 class Wording:
@@ -26,9 +26,8 @@ class Wording:
         self._control_topic = control_topic
         self._texts = texts
 
-    async def decided(self, number: int, value: bytes) -> list[Decided]:
+    async def decided(self, number: int, batch: DecisionBatch) -> list[Decided]:
         """Return the decisions of one partition's record."""
-        batch = decode(value)
         book = await self._book(batch.book)
         return await self._texts.complete(lambda: list(decided_of(number, batch, book, self._texts)))
 

@@ -9,39 +9,39 @@ a book goes. Its records, by key:
     switch/KIND/NAME    what is paused, killed or resumed
     format          the format that the newest release writes
 
+A record that cannot be read, and a book that does not compile, is passed over (`record_guard`): the book before stays
+the active one. NewerFormatError alone ends a worker, for what follows is another release's.
+
 A start compiles the active book alone, however many others stand in the topic: their texts go to the shelf, and here
 stay a version, a fingerprint and a time of each, under half a kilobyte. What is published later is compiled as it is
 read, for its activation follows.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
-
-import orjson
 
 from connectors.kafka.tail import Tail
 from engine.book.shelf import Books
+from engine.runtimes.cluster.shared.control_records import (
+    BOOK,
+    Active,
+    Change,
+    Ended,
+    Forgotten,
+    Format,
+    Published,
+    Switch,
+    parse_control,
+)
+from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
 from rules.model import Book
-from state import formats
 from state.disk import DamagedError
-from state.formats import NewerFormatError
 from state.schema import Schema
 
-log = logging.getLogger("opportune.cluster")
-
-ACTIVE = b"active"
-ENDED = b"ended"
-BOOK = b"book/"
-SWITCH = b"switch/"
-FORMAT = b"format"
-
 Listener = Callable[[Book], None]
-Switch = Mapping[str, str]
-"""`action` (pause, resume or kill), `kind` (rule, campaign or channel) and `name`."""
 
 
 class ControlTopic:
@@ -50,12 +50,15 @@ class ControlTopic:
     Args:
         config: checked settings.
         shelf: where books go; it stays the caller's.
+        guard: what reads records.
     """
 
-    def __init__(self, config: Config, shelf: Books) -> None:
+    def __init__(self, config: Config, shelf: Books, guard: RecordGuard | None = None) -> None:
         self._shelf = shelf
+        self._guard = guard or RecordGuard()
         self._names = Names(config.cluster.prefix)
-        self._tail = Tail(config.cluster, self._names.control, 0)
+        self._place = Place(self._names.control, 0)
+        self._tail = Tail(config.cluster, *self._place)
         self._reading = asyncio.Lock()
         self._started = False
         self._schemas: dict[str, Schema] = {}
@@ -67,6 +70,7 @@ class ControlTopic:
         self.switches: dict[bytes, Switch] = {}
         self.active: Book | None = None
         self._named = ""
+        self._broken: set[str] = set()
         self.format = 0
 
     async def start(self) -> None:
@@ -125,33 +129,51 @@ class ControlTopic:
 
     async def _take(self, records: list[Any]) -> None:
         for record in records:
-            if record.key.startswith(BOOK):
-                await self._shelve(record.key.removeprefix(BOOK).decode(), record.value)
-            elif record.key == FORMAT:
-                self.format = int(record.value)
-                if self.format > formats.FORMAT:
-                    raise NewerFormatError(f"what is written under {self._names.prefix or 'no prefix'}", self.format)
-            elif record.key == ACTIVE:
-                self._named = record.value.decode()
-            elif record.key == ENDED:
-                self.ended = orjson.loads(record.value)
-            elif record.key.startswith(SWITCH):
-                self._apply_switch(record.key, orjson.loads(record.value))
+            change = self._guard.read(self._place, record, parse_control)
+            if change is not None:
+                await self._apply(record, change)
 
-    async def _shelve(self, version: str, value: bytes | None) -> None:
-        """Keep a book, or let it go; in a thread, while the loop goes on."""
-        if value is None:
-            fingerprint = self.versions.pop(version, "")
-            if fingerprint not in self.versions.values():
-                self._schemas.pop(fingerprint, None)
-            await asyncio.to_thread(self._shelf.forget, version)
+    async def _apply(self, record: Any, change: Change) -> None:
+        match change:
+            case Published():
+                await self._shelve(record, change)
+            case Forgotten(version):
+                await self._forget(version)
+            case Format(number):
+                self.format = number
+            case Active(version):
+                self._named = version
+            case Ended(at_ms):
+                self.ended = at_ms
+            case _:
+                self._apply_switch(change.key, change.switch)
+
+    async def _forget(self, version: str) -> None:
+        fingerprint = self.versions.pop(version, "")
+        if fingerprint not in self.versions.values():
+            self._schemas.pop(fingerprint, None)
+        await asyncio.to_thread(self._shelf.forget, version)
+
+    async def _shelve(self, record: Any, book: Published) -> None:
+        """Keep a book, in a thread, while the loop goes on; one that is published now is compiled, too."""
+        await asyncio.to_thread(self._shelf.keep, book.version, book.sources)
+        if self._started and not await self._compiles(book.version, record):
             return
-        fields = orjson.loads(value)
-        await asyncio.to_thread(self._shelf.keep, version, fields["sources"])
-        if self._started:
+        self.versions.pop(book.version, None)
+        self.versions[book.version] = book.schema
+
+    async def _compiles(self, version: str, record: Any | None = None) -> bool:
+        """Compile a book; one that does not compile is passed over, whoever names it active."""
+        if version in self._broken:
+            return False
+        try:
             await asyncio.to_thread(self._shelf.get, version)
-        self.versions.pop(version, None)
-        self.versions[version] = fields["schema"]
+        except FAULTS as fault:
+            self._broken.add(version)
+            offset = record.offset if record is not None else -1
+            self._guard.bury(self._place, offset, BOOK + version.encode(), None, fault)
+            return False
+        return True
 
     def _apply_switch(self, key: bytes, switch: Switch) -> None:
         if switch["action"] == "resume":
@@ -162,9 +184,16 @@ class ControlTopic:
             listener(switch)
 
     async def _activate(self) -> None:
-        """Follow the name of the active book, as soon as we have read its texts."""
+        """Follow the name of the active book, as soon as we have read its texts.
+
+        Where it does not compile, the one before stays; at a start, the newest that does.
+        """
         if self._named not in self.versions or (self.active is not None and self.active.version == self._named):
             return
-        self.active = (await asyncio.to_thread(self._shelf.get, self._named)).book
-        for listener in self.listeners:
-            listener(self.active)
+        others = () if self.active is not None else reversed(list(self.versions))
+        for version in (self._named, *others):
+            if await self._compiles(version):
+                self.active = (await asyncio.to_thread(self._shelf.get, version)).book
+                for listener in self.listeners:
+                    listener(self.active)
+                return

@@ -5,9 +5,11 @@ partition, and is dropped: that is all that a reader has to do.
 """
 
 import struct
+from typing import Any, NamedTuple
 
 from connectors.kafka.tail import Tail
-from state.decisions import DecisionBatch
+from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
+from state.decisions import DecisionBatch, decode
 
 REACHED = struct.Struct("<q")
 """How a record begins; `state.decisions` follows."""
@@ -19,30 +21,49 @@ def record_of(position: int, decisions: DecisionBatch) -> bytes:
     return REACHED.pack(position) + decisions.encode()
 
 
+class Reached(NamedTuple):
+    """A record as it is read."""
+
+    position: int
+    decisions: DecisionBatch
+
+
+def read_record(record: Any) -> Reached:
+    """Return what a record of the topic holds; ValueError when it is none of ours."""
+    value = record.value
+    if value is None or len(value) < REACHED.size:
+        raise ValueError(f"decision record of {len(value or b'')} bytes must have >= {REACHED.size}")
+    (position,) = REACHED.unpack_from(value)
+    if position < 0:
+        raise ValueError(f"position={position} must be >= 0")
+    return Reached(position, decode(value[REACHED.size :]))
+
+
 class StaleRecordFilter:
     """Tells the records of one partition that count, read in their order."""
 
     def __init__(self) -> None:
         self.reached = -1
 
-    def decisions(self, value: bytes) -> bytes | None:
-        """Return the encoded decisions of a record; None where it reaches no further than one before."""
-        (position,) = REACHED.unpack_from(value)
-        if position <= self.reached:
-            return None
-        self.reached = position
-        return value[REACHED.size :]
+    def counts(self, position: int) -> bool:
+        """Tell whether a record reaches further than every one before it."""
+        further = position > self.reached
+        self.reached = max(self.reached, position)
+        return further
 
 
-async def last_reached(journal: Tail) -> int:
+async def last_reached(journal: Tail, place: Place, log_end: int, guard: RecordGuard) -> int:
     """Return the highest log position that a record of a partition reaches; -1 without any.
 
-    Records of two owners may lie side by side at the end, so a few of the last are read.
+    Records of two owners may lie side by side at the end, so a few of the last are read. One that claims to reach
+    beyond the log is none of ours: believed, it would silence the partition.
     """
     end, first = await journal.end(), await journal.first()
     journal.seek(max(first, end - LAST_RECORDS))
     further = StaleRecordFilter()
     async for records in journal.to_end():
         for record in records:
-            further.decisions(record.value)
+            read = guard.read(place, record, read_record)
+            if read is not None and read.position < log_end:
+                further.counts(read.position)
     return further.reached

@@ -25,7 +25,8 @@ import orjson
 
 from connectors.kafka.writer import Writer, Written
 from engine.book.watch import RefusedError
-from engine.runtimes.cluster.shared.control_topic import ACTIVE, BOOK, ENDED, FORMAT, SWITCH, ControlTopic
+from engine.runtimes.cluster.shared.control_records import ACTIVE, BOOK, ENDED, FORMAT, SWITCH
+from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.topics import HOUR_MS, MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
 from rules.model import Book

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from connectors.kafka.tail import Tail
+from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
-from state.strings import Strings
+from state.hashing import hash_text
+from state.strings import TEXT_BYTES_MAX, Strings
 
 TEXT_WAIT_S = 2.0
 RETRY_S = 0.02
@@ -27,11 +29,14 @@ class TopicTexts:
     Args:
         config: checked settings.
         strings: where texts are kept; it stays the caller's.
+        guard: what reads records.
     """
 
-    def __init__(self, config: Config, strings: Strings) -> None:
+    def __init__(self, config: Config, strings: Strings, guard: RecordGuard | None = None) -> None:
         self._strings = strings
-        self._tail = Tail(config.cluster, Names(config.cluster.prefix).texts, 0)
+        self._guard = guard or RecordGuard()
+        self._place = Place(Names(config.cluster.prefix).texts, 0)
+        self._tail = Tail(config.cluster, *self._place)
         self._reading = asyncio.Lock()
         self._missed = False
 
@@ -73,7 +78,8 @@ class TopicTexts:
                 self._keep(records)
 
     def _keep(self, records: list[Any]) -> None:
-        self._strings.add([text_of(one) for one in records])
+        read = (self._guard.read(self._place, one, text_of) for one in records)
+        self._strings.add([pair for pair in read if pair is not None])
 
 
 def text_key(hashed: int) -> bytes:
@@ -82,5 +88,8 @@ def text_key(hashed: int) -> bytes:
 
 
 def text_of(record: Any) -> tuple[int, bytes]:
-    """Return the hash and the text of a record of the topic."""
-    return int.from_bytes(record.key, "little", signed=True), record.value
+    """Return the hash and the text of a record of the topic; ValueError where they do not belong together."""
+    key, value = record.key, record.value
+    if key is None or value is None or len(value) > TEXT_BYTES_MAX or key != text_key(hash_text(value)):
+        raise ValueError("the key must be the hash of the text")
+    return int.from_bytes(key, "little", signed=True), value

@@ -1,0 +1,58 @@
+"""Records of the topic `log`, read strictly: frames whose every part can be folded.
+
+What passes here passes for every owner and at every redo, for it depends on the record and on the books alone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import orjson
+
+from engine.runtimes.cluster.shared.control_records import check_switch
+from engine.runtimes.cluster.shared.packed_records import unpack_offsets
+from state.frame import Frame, FrameError, FrameKind, decode
+from state.schema import Schema
+
+
+def read_frame(
+    record: Any, schema_of: Callable[[str], Schema], book_of: Callable[[str], object] | None = None
+) -> Frame:
+    """Return the frame of a record of Kafka; FrameError or another fault of `record_guard` where it is none.
+
+    `book_of` finds the book that an activation names; None where activations do not matter.
+    """
+    value = record.value
+    if value is None:
+        raise FrameError("the record has no value")
+    frame = decode(value, schema_of)
+    if not all(isinstance(end, int) for end in frame.sources.values()):
+        raise FrameError("the ends of its sources must be numbers")
+    if frame.kind == FrameKind.ACTIVATION:
+        version = orjson.loads(frame.payload)["version"]
+        if book_of is not None:
+            book_of(version)
+    elif frame.kind == FrameKind.CONTROL:
+        _check_control(orjson.loads(frame.payload))
+    elif frame.payload and frame.batch is not None:
+        unpack_offsets(frame.payload, len(frame.sources), frame.batch.n)
+    if frame.batch is not None and frame.batch.n:
+        _check_rows(frame)
+    return frame
+
+
+def _check_control(control: Any) -> None:
+    if control["action"] != "forget":
+        check_switch(control)
+    elif not isinstance(control["keys"], list) or not all(isinstance(key, str) for key in control["keys"]):
+        raise FrameError("keys to forget must be texts")
+
+
+def _check_rows(frame: Frame) -> None:
+    """Refuse rows that kernels would take for places in their tables."""
+    batch = frame.batch
+    assert batch is not None
+    if int(batch.type.max()) >= len(batch.schema.types):
+        raise FrameError(f"type={int(batch.type.max())} must be < {len(batch.schema.types)}")
+    if not bool(np.all(batch.subscriber > 0)):
+        raise FrameError("subscribers must be > 0")

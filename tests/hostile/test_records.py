@@ -1,0 +1,266 @@
+"""A record that somebody else wrote into a topic of ours ends nothing: it is counted, buried, and passed over."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from connectors.kafka.writer import Written
+from connectors.sources.dead_letter import from_json
+from engine.book.shelf import BookShelf, BooksInMemory
+from engine.dispatch.orphans import Orphans
+from engine.runtimes.cluster.decide.changelog import PagesCopy
+from engine.runtimes.cluster.dispatch.exchange import Exchange, parse_heard
+from engine.runtimes.cluster.dispatch.outbox import TopicOutbox, cursors_in
+from engine.runtimes.cluster.shared import control_topic as control_module
+from engine.runtimes.cluster.shared.control_topic import ControlTopic
+from engine.runtimes.cluster.shared.journal_position import REACHED, last_reached
+from engine.runtimes.cluster.shared.record_guard import LOGGED_MAX, Place, RecordGuard
+from engine.settings.config import Config
+from rules.load import version_of
+from state import formats
+from state.formats import NewerFormatError
+from tests.engine.cluster.standins import NOT_USED
+from tests.fakes.store import MemoryStore
+from tests.hostile.records import (
+    BROKEN,
+    CONTROL,
+    DECISIONS,
+    LOG,
+    OUTBOX,
+    PARSED,
+    RECEIPTS,
+    SOURCES,
+    TEXTS,
+    KafkaRecord,
+)
+
+PLACE = Place("opportune.topic", 3)
+ALL = [
+    *((topic, word) for topic, (records, _) in PARSED.items() for word in records),
+    *(("receipts", word) for word in RECEIPTS),
+]
+
+
+class Brokers:
+    """What was written."""
+
+    def __init__(self) -> None:
+        self.written: list[Written] = []
+
+    async def write(self, records: Iterable[Written]) -> None:
+        self.written += records
+
+
+@pytest.mark.parametrize(("topic", "word"), ALL)
+async def test_a_hostile_record_is_counted_logged_on_one_line_and_buried_with_its_place(
+    topic: str, word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    records, parse = (RECEIPTS, parse_heard) if topic == "receipts" else PARSED[topic]
+    brokers = Brokers()
+    counted: list[tuple[str, str]] = []
+    guard = RecordGuard("opportune.dead", brokers.write, lambda *one: counted.append(one))
+
+    assert guard.read(PLACE, records[word], parse) is None
+    await guard.flush()
+    assert counted == [("opportune.topic", "not_a_record")]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert len(line) < 700
+    assert line.isprintable()
+    (written,) = brokers.written
+    assert (written.topic, written.key) == ("opportune.dead", b"opportune.topic/3@7.0")
+    letter = from_json(written.value or b"")
+    assert (letter.key, letter.offset, letter.length) == ("opportune.topic/3", 7, len(records[word].value or b""))
+    assert letter.reason
+
+
+def test_a_flood_of_hostile_records_is_counted_whole_and_logged_a_few_times(caplog: pytest.LogCaptureFixture) -> None:
+    guard = RecordGuard()
+    for _ in range(1_000):
+        guard.read(PLACE, RECEIPTS["garbage"], parse_heard)
+
+    assert guard.counts[PLACE.topic] == 1_000
+    assert len(caplog.records) == LOGGED_MAX
+
+
+@pytest.fixture
+def control(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Returns a reader of the control topic over records."""
+    monkeypatch.setattr(control_module, "Tail", lambda *_: NOT_USED)
+
+    def make(shelf: Any, guard: RecordGuard) -> Any:
+        return ControlTopic(Config(), shelf, guard)
+
+    return make
+
+
+async def test_no_record_of_control_ends_a_worker_or_writes_outside_the_data_directory(
+    control: Any, tmp_path: Path
+) -> None:
+    guard = RecordGuard()
+    topic = control(BookShelf(tmp_path / "data" / "books"), guard)
+    await topic._take(list(CONTROL.values()))
+    await topic._activate()
+
+    assert guard.counts["opportune.control"] == len(CONTROL)
+    assert (topic.active, topic.versions, topic.switches, topic.format) == (None, {}, {}, 0)
+    assert files_below(tmp_path) == []
+
+
+def files_below(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_a_broken_book_leaves_the_one_before_active_and_is_compiled_once(control: Any) -> None:
+    compiled: list[str] = []
+
+    def compile_(sources: Any, _: Any) -> Any:
+        compiled.append(version_of(sources))
+        if sources == SOURCES:
+            raise ValueError("the book is broken")
+        from types import SimpleNamespace  # noqa: PLC0415 a book of no content
+
+        return SimpleNamespace(book=SimpleNamespace(version=version_of(sources)))
+
+    good = {"book.toml": "good"}
+    record = orjson.dumps({"sources": good, "schema": "0" * 16})
+    guard = RecordGuard()
+    topic = control(BooksInMemory(compile_), guard)
+    topic._started = True
+    await topic._take([KafkaRecord(b"book/" + version_of(good).encode(), record)])
+    await topic._take([KafkaRecord(b"active", version_of(good).encode())])
+    await topic._activate()
+    for _ in range(3):
+        await topic._take([KafkaRecord(b"book/" + version_of(SOURCES).encode(), BROKEN)])
+        await topic._take([KafkaRecord(b"active", version_of(SOURCES).encode())])
+        await topic._activate()
+
+    assert topic.active.version == version_of(good)
+    assert compiled == [version_of(good), version_of(SOURCES)]
+
+
+async def test_a_start_on_a_broken_active_book_takes_the_newest_that_compiles(control: Any) -> None:
+    def compile_(sources: Any, _: Any) -> Any:
+        if sources == SOURCES:
+            raise ValueError("the book is broken")
+        from types import SimpleNamespace  # noqa: PLC0415 a book of no content
+
+        return SimpleNamespace(book=SimpleNamespace(version=version_of(sources)))
+
+    good = {"book.toml": "good"}
+    record = orjson.dumps({"sources": good, "schema": "0" * 16})
+    topic = control(BooksInMemory(compile_), RecordGuard())
+    await topic._take(
+        [
+            KafkaRecord(b"book/" + version_of(good).encode(), record),
+            KafkaRecord(b"book/" + version_of(SOURCES).encode(), BROKEN),
+            KafkaRecord(b"active", version_of(SOURCES).encode()),
+        ]
+    )
+    await topic._activate()
+
+    assert topic.active.version == version_of(good)
+
+
+async def test_a_format_of_the_next_release_still_ends_a_worker_in_one_line(control: Any) -> None:
+    with pytest.raises(NewerFormatError, match="upgrade it") as fault:
+        await control(BooksInMemory(), RecordGuard())._take([KafkaRecord(b"format", b"%d" % (formats.FORMAT + 1))])
+    assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize("version", ["../../escaped", "", "/etc/passwd", "0123456789ABCDEF", "0123456789abcde", "a/b"])
+def test_a_shelf_writes_no_file_under_a_version_that_is_no_hash(version: str, tmp_path: Path) -> None:
+    shelf = BookShelf(tmp_path / "data" / "books")
+    with pytest.raises(ValueError, match="must be 16 hex digits"):
+        shelf.keep(version, {"a": "b"})
+    shelf.forget(version)
+
+    assert files_below(tmp_path) == []
+
+
+def test_receipts_of_garbage_reach_no_partition() -> None:
+    class Nobody:
+        """Fails when it is given anything."""
+
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    guard = RecordGuard()
+    exchange = Exchange(Config(), NOT_USED, NOT_USED, Orphans(), guard=guard)
+    for record in RECEIPTS.values():
+        exchange.hand_on(record, {0: Nobody()})
+
+    assert guard.counts["opportune.receipts"] == len(RECEIPTS)
+
+
+class LedgerOf:
+    """An outbox' topic with these values."""
+
+    def __init__(self, values: list[bytes | None]) -> None:
+        self.values = values
+
+    async def read(self) -> Any:
+        for offset, value in enumerate(self.values):
+            yield offset, value
+
+
+async def test_an_outbox_with_garbage_among_its_arrays_is_read_without_it() -> None:
+    good = b'[["c",{"decisions":5}]]'
+    values = [value for one in OUTBOX.values() for value in (one, good)]
+    guard = RecordGuard()
+    outbox = TopicOutbox(LedgerOf(values), PLACE, guard)  # type: ignore[arg-type]  # it is only read
+    await outbox.load()
+
+    assert len(list(outbox.read())) == len(OUTBOX)
+    assert guard.counts[PLACE.topic] == len(OUTBOX)
+    garbage = [value for value in OUTBOX.values() if value is not None]
+    assert cursors_in([good, *garbage]) == {"decisions": 5}
+
+
+class Journal:
+    """A partition of decisions."""
+
+    def __init__(self, values: list[bytes | None]) -> None:
+        self.records = [KafkaRecord(None, value, offset) for offset, value in enumerate(values)]
+
+    async def end(self) -> int:
+        return len(self.records)
+
+    async def first(self) -> int:
+        return 0
+
+    def seek(self, _: int) -> None:
+        pass
+
+    async def to_end(self) -> Any:
+        yield self.records
+
+
+async def test_a_decision_record_that_claims_to_reach_beyond_the_log_silences_no_partition() -> None:
+    from tests.hostile.decisions import decision_record  # noqa: PLC0415 kernels are loaded for it
+
+    values = [decision_record(4), *(one.value for one in DECISIONS.values()), decision_record(1 << 40)]
+    guard = RecordGuard()
+    journal: Any = Journal(values)
+
+    assert await last_reached(journal, PLACE, 10, guard) == 4
+    assert guard.counts[PLACE.topic] == len(DECISIONS)
+    assert REACHED.size == 8
+
+
+@pytest.mark.parametrize("key", [None, b"", b"K\x00\x03", b"P\x00\x04\x00\x00\x00\x01", b"\xff" * 100])
+def test_a_page_under_a_key_of_another_partition_or_of_the_copy_itself_is_not_applied(key: bytes | None) -> None:
+    store, guard = MemoryStore(), RecordGuard()
+    copy = PagesCopy(store, 3, place=PLACE, guard=guard)
+    rows: list[Any] = [(key, b"x"), (b"P\x00\x03\x00\x00\x00\x01", b"page")]
+    copy.apply(rows, 9)
+
+    assert guard.counts[PLACE.topic] == 1
+    assert store.get(b"P\x00\x03\x00\x00\x00\x01") == b"page"
+    assert copy.begin() == 9
+
+
+def test_every_topic_has_its_hostile_records() -> None:
+    assert all(len(records) >= 5 for records in (CONTROL, LOG, TEXTS, RECEIPTS, DECISIONS, OUTBOX))
