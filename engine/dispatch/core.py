@@ -14,7 +14,7 @@ from itertools import islice, takewhile
 
 from connectors.contract import Outcome, Receipt
 from engine.dispatch import records
-from engine.dispatch.doors import Door
+from engine.dispatch.doors import Door, GatewayDoor
 from engine.dispatch.hours import LocalTime
 from engine.dispatch.model import Action, Decided, Phase, Report, Send, SwitchScope
 from engine.dispatch.offer import Offering
@@ -69,6 +69,9 @@ class DispatchCore(DispatchState):
         self.policy = policy
         self.local = LocalTime(policy.zone)
         self.rates.add(policy.channel_rates)
+        for door in self.doors.values():
+            if isinstance(door, GatewayDoor):
+                door.channels = policy.channels
 
     def restored(self) -> None:
         """Go on from the outbox, which was read back to its end."""

@@ -53,7 +53,7 @@ def notice_of(opt_out: OptOut, policy: Policy, gateway: str, to_address: str, no
 
     The channel is the one of the number that was replied to, else the first that the gateway sends.
     """
-    by_gateway = [name for name, one in policy.channels.items() if gateway in one.route and not one.destination]
+    by_gateway = [name for name, one in policy.channels.items() if gateway in one.route and not one.alert]
     same = [name for name in by_gateway if policy.channels[name].source_address == to_address]
     if not policy.optout_confirmation or not by_gateway:
         return None

@@ -1,4 +1,4 @@
-"""What both runtimes serve over HTTP: health, status, switches, lists, metrics and the desk.
+"""What both runtimes serve over HTTP: health, status, switches, lists, outcomes from outside, metrics and the desk.
 
 A runtime says what it is in `Runtime`; what only one of them has (the embedded engine's event routes) it adds to
 `Face.front` before `open`.
@@ -13,7 +13,15 @@ import orjson
 from connectors.desk.desk import Desk
 from connectors.desk.routes import add_routes as add_desk_routes
 from engine.metrics import Metrics
-from engine.serve.controls import ControlBody, ListBody, check_list, control_record
+from engine.serve.controls import (
+    ControlBody,
+    ListBody,
+    OutcomesBody,
+    Said,
+    check_list,
+    check_outcomes,
+    control_record,
+)
 from engine.serve.front import BODY_BYTES_MAX, Front
 from engine.settings.config import Config
 from rules.model import Book
@@ -41,6 +49,9 @@ class Runtime(Protocol):
     async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
         """Put subscribers on a list or take them off; returns when the log has it."""
 
+    async def said(self, outcomes: Sequence[Said]) -> None:
+        """Record what outside channels say of decisions; returns when the log has it."""
+
 
 class Face:
     """The HTTP server of one runtime.
@@ -64,6 +75,7 @@ class Face:
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         self._http = config.http
+        self._partitions = config.data.partitions
         self._address = address
         self._listens = False
         self._runtime = runtime
@@ -73,6 +85,7 @@ class Face:
         front.read("/status", self._status)
         front.write("/control", ControlBody, self._control)
         front.write("/lists", ListBody, self._lists)
+        front.write("/outcomes", OutcomesBody, self._outcomes)
         if config.metrics.enabled:
             front.page("/metrics", METRICS_TYPE, metrics.page)
         if desk is not None:
@@ -106,3 +119,9 @@ class Face:
         if body.subscribers:
             await self._runtime.members(body.subscribers, body.name, member=body.member)
         return {"changed": len(body.subscribers)}
+
+    async def _outcomes(self, body: OutcomesBody) -> Mapping[str, Any]:
+        check_outcomes(body, self._partitions)
+        if body.outcomes:
+            await self._runtime.said(body.outcomes)
+        return {"recorded": len(body.outcomes)}
