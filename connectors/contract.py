@@ -4,7 +4,8 @@ A gateway takes a `Message`, answers with one `Outcome`, and later, perhaps, giv
 messages. The outcome says whether sending again is safe, and that is all dispatch needs to know about a protocol:
 
     ACCEPTED   the gateway has it                                   never sent again
-    RETRY      refused for now, certainly not taken                 the same gateway later
+    RETRY      refused for now, certainly not taken                 the same gateway later; one with `retry_after_ms`
+                                                                    says that the gateway is full, and costs no try
     REROUTE    refused by this gateway, certainly not taken         another gateway, if there is one
     PERMANENT  refused for good, certainly not taken                given up, caps get their place back
     LINK_DOWN  nothing was written, no link was up                  another gateway, or the same one later
@@ -31,13 +32,18 @@ class State(Enum):
 
 
 class ReceiptState(Enum):
-    """What a network says about a message it took earlier; only these ends are reported, not the steps between."""
+    """What a network says about a message it took earlier; only these ends are reported, not the steps between.
+
+    ACCEPTED and REFUSED are the gateway's own answer to a submit, come after the time in which it should have.
+    """
 
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
     EXPIRED = "expired"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
 
 
 class GatewayError(Exception):
@@ -83,13 +89,24 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The network's last word on one part of an accepted message; may come twice, late, or before the outcome."""
+    """The network's last word on one part of an accepted message; may come twice, late, or before the outcome.
+
+    `gateway_message_id` is the id that it names. `guesses` are others that it may mean, where a network writes ids in
+    several ways; `numbers` are the addresses in it, one of which is the subscriber's. A guess counts only where the
+    subscriber agrees, and an id counts for nobody else: networks use ids again.
+
+    `decision_id` and `part_ids` are those of a late answer alone: the text that it is about, the ids of its parts.
+    """
 
     gateway: str
     gateway_message_id: str
     state: ReceiptState
     code: str
     at_ms: int
+    numbers: tuple[int, ...] = ()
+    guesses: tuple[str, ...] = ()
+    decision_id: str = ""
+    part_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@
     queue        rule queues and subscriber queues: what waits, in which order
     hours quotas rates retries switches    each one reason to wait
     doors        gateways and the desk, as one kind of thing
-    receipts     what the network says later, matched by gateway and message id
+    receipts orphans                       what the network says later, matched by gateway, message id and number
     optout replies opted_out               words that mean "no more"; what a reply does; nothing from before goes
     seen         a decision offered twice is sent once
     outbox records recovery                what a crash must not lose, and how it is read back

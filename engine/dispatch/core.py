@@ -19,10 +19,10 @@ from engine.dispatch.hours import LocalTime
 from engine.dispatch.model import Action, Decided, Phase, Report, Send, SwitchScope
 from engine.dispatch.offer import Offering
 from engine.dispatch.opted_out import OptOut
+from engine.dispatch.orphans import Orphans
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import Policy
 from engine.dispatch.rates import Rates
-from engine.dispatch.receipts import Orphans
 from engine.dispatch.settle import OPTED_OUT, Settling
 from engine.dispatch.state import DispatchState
 from engine.dispatch.take import Taking

@@ -76,14 +76,15 @@ class Send:
     """One decision on its way.
 
     `position` is that of the outbox record that holds it whole; `order` is its place among all sends; `parts` counts
-    the messages on the air that its text needs. `due_ms` is when its back-off ends, `day` the local day whose quota its
-    attempt counts against, `refused` the gateways that said another should send it.
+    the messages on the air that its text needs. `due_ms` is when its back-off ends, `attempted_ms` when it was taken,
+    `day` the local day whose quota its attempt counts against, `refused` the gateways that said another should send it.
 
     `doubtful`: an attempt may have reached the subscriber, and another is made only because that does no harm. Such a
     send is never refunded.
     """
 
     __slots__ = (
+        "attempted_ms",
         "day",
         "doubtful",
         "due_ms",
@@ -109,6 +110,7 @@ class Send:
         self.tries = 0
         self.due_ms = 0
         self.day = 0
+        self.attempted_ms = 0
         self.gateway = ""
         self.refused: tuple[str, ...] = ()
         self.doubtful = False

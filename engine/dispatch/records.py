@@ -78,20 +78,29 @@ def waits(send: Send) -> Record:
     return [*head, list(send.refused), send.doubtful]
 
 
-def outcome(report: Report, given_back: Places | None, ids: tuple[str, ...], ended_ms: int) -> Record:
-    """Return the record of an end; `given_back` are the places of an attempt that reached nobody."""
+def outcome(
+    report: Report, given_back: Places | None, ids: tuple[str, ...], ended_ms: int, doubtful_parts: int = 0
+) -> Record:
+    """Return the record of an end; `given_back` are the places of an attempt that reached nobody.
+
+    `doubtful_parts` are those of a text whose outcome is unknown and may be learnt later.
+    """
     head = [OUTCOME, report.decision_id, report.subscriber, int(report.state), report.gateway, report.error]
-    return [*head, list(given_back or ()), list(ids), ended_ms]
+    doubt = [doubtful_parts] if doubtful_parts else []
+    return [*head, list(given_back or ()), list(ids), ended_ms, *doubt]
 
 
-def awaits(decision_id: str, subscriber: int, gateway: str, ids: Iterable[str], accepted_ms: int) -> Record:
-    """Return the record of a message whose receipts have not come."""
-    return [AWAITS, decision_id, subscriber, gateway, list(ids), accepted_ms]
+def awaits(
+    decision_id: str, subscriber: int, gateway: str, ids: Iterable[str], accepted_ms: int, doubtful_parts: int = 0
+) -> Record:
+    """Return the record of a message whose receipts have not come; `doubtful_parts` as of `outcome`."""
+    doubt = [doubtful_parts] if doubtful_parts else []
+    return [AWAITS, decision_id, subscriber, gateway, list(ids), accepted_ms, *doubt]
 
 
-def part(gateway: str, message_id: str) -> Record:
+def part(gateway: str, message_id: str, decision_id: str) -> Record:
     """Return the record of one part's receipt."""
-    return [PART, gateway, message_id]
+    return [PART, gateway, message_id, decision_id]
 
 
 def receipt(report: Report, ids: Iterable[str]) -> Record:

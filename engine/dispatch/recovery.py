@@ -108,22 +108,26 @@ class _Replay:
             alive.doubtful = doubtful
 
     def _outcome(self, position: int, record: Record) -> None:
-        report, (given_back, ids, ended_ms) = _report(record), record[6:]
+        report, (given_back, ids, ended_ms, *doubt) = _report(record), record[6:]
         self.core.seen.mark(report.decision_id)
         if given_back:
             self.core.quotas.give_back(*given_back)
         self.alive.pop(report.decision_id, None)
         self.core.unreported[report.decision_id, report.state] = (report, position)
-        if ids:
-            awaited = Awaited(report.decision_id, report.subscriber, report.gateway, tuple(ids), ended_ms, position)
-            self.core.receipts.expect(awaited)
+        earlier = self.core.receipts.of(report.decision_id)
+        if ids or doubt:
+            head = (report.decision_id, report.subscriber, report.gateway, tuple(ids), ended_ms, position)
+            self.core.receipts.expect(Awaited(*head, 0, *doubt))
+        elif earlier is not None:
+            self.core.receipts.forget(earlier)
 
     def _awaits(self, position: int, record: Record) -> None:
-        decision_id, subscriber, gateway, ids, accepted_ms = record[1:]
-        self.core.receipts.expect(Awaited(decision_id, subscriber, gateway, tuple(ids), accepted_ms, position))
+        decision_id, subscriber, gateway, ids, accepted_ms, *doubt = record[1:]
+        head = (decision_id, subscriber, gateway, tuple(ids), accepted_ms, position)
+        self.core.receipts.expect(Awaited(*head, 0, *doubt))
 
     def _part(self, _: int, record: Record) -> None:
-        self.core.receipts.part_came(record[1], record[2])
+        self.core.receipts.part_came(*record[1:])
 
     def _receipt(self, position: int, record: Record) -> None:
         report = _report(record)
@@ -197,7 +201,8 @@ class Compaction:
                 core.sends[send.what.decision_id] = core.sends.pop(send.what.decision_id)
             elif awaited is not None and awaited.position < self._mark:
                 head = (awaited.decision_id, awaited.subscriber, awaited.gateway)
-                self._rewritten = core.outbox.put(records.awaits(*head, awaited.ids, awaited.accepted_ms))
+                left = (awaited.ids, awaited.accepted_ms, awaited.doubtful_parts)
+                self._rewritten = core.outbox.put(records.awaits(*head, *left))
                 core.receipts.moved(awaited, self._rewritten)
             else:
                 return False

@@ -27,7 +27,8 @@ class Settling:
     def settle(self, send: Send, outcome: Outcome, now_ms: int) -> None:
         """Draw the conclusion from the outcome of an attempt."""
         self.state.in_flight -= 1
-        self.state.counts[outcome.state.value] += 1
+        if outcome.state is not State.UNKNOWN:  # that is counted where it ends, or is tried again
+            self.state.counts[outcome.state.value] += 1
         if outcome.state is State.ACCEPTED:
             self._end(send, OutcomeState.COMMITTED, "", outcome.gateway_message_ids, now_ms)
         elif outcome.state is State.UNKNOWN:
@@ -44,6 +45,7 @@ class Settling:
         service = state.policy.resend_unknown_service and send.what.klass == "service"
         if service or (door is not None and door.repeatable):
             send.doubtful = True
+            state.counts["doubtful"] += 1
             self._again(send, Outcome(State.RETRY, code), now_ms)
         else:
             self._end(send, OutcomeState.UNKNOWN, code or "UNKNOWN", (), now_ms)
@@ -75,7 +77,10 @@ class Settling:
         if matched is None:
             return
         if matched.report is None:
-            self.state.outbox.put(records.part(receipt.gateway, receipt.gateway_message_id))
+            awaited = matched.awaited
+            self.state.outbox.put(records.part(awaited.gateway, matched.message_id, awaited.decision_id))
+        elif receipt.decision_id:
+            self._learn(matched.report, matched.awaited, receipt.part_ids, now_ms)
         else:
             position = self.state.outbox.put(records.receipt(matched.report, matched.awaited.ids))
             self.state.owe(matched.report, position)
@@ -86,7 +91,7 @@ class Settling:
         policy = state.channel_policy(what.channel)
         if outcome.state is State.REROUTE:
             send.refused = (*send.refused, send.gateway)
-        elif outcome.state is State.RETRY:
+        elif outcome.state is State.RETRY and outcome.retry_after_ms is None:  # a full gateway costs no try
             send.tries += 1
         routes_left = set(policy.route) - set(send.refused)
         if state.switches.action(rule_key_of(what)) is Action.KILL:
@@ -109,16 +114,32 @@ class Settling:
 
     def _end(self, send: Send, state: OutcomeState, error: str, ids: Sequence[str], now_ms: int) -> None:
         what = send.what
-        ids = tuple(message_id for message_id in ids if message_id)
         self.state.forget(send)
         report = Report(what.decision_id, what.subscriber, state, send.gateway, error)
-        position = self._report(report, None, now_ms, ids)
-        if ids:
-            awaited = Awaited(what.decision_id, what.subscriber, send.gateway, ids, now_ms, position)
-            for early in self.state.receipts.expect(awaited):
+        doubtful_parts = send.parts if state is OutcomeState.UNKNOWN else 0
+        self._expect(report, ids, send.attempted_ms, doubtful_parts, now_ms)
+
+    def _learn(self, report: Report, awaited: Awaited, ids: Sequence[str], now_ms: int) -> None:
+        """Put the gateway's own late answer in the place of an unknown outcome."""
+        self._expect(report, ids, awaited.attempted_ms, 0, now_ms)
+
+    def _expect(self, report: Report, ids: Sequence[str], attempted_ms: int, doubtful_parts: int, now_ms: int) -> None:
+        """Report an end, and wait for the receipts that may still come; those that came early are taken now."""
+        ids = tuple(message_id for message_id in ids if message_id)
+        position = self._report(report, None, now_ms, ids, doubtful_parts)
+        if ids or doubtful_parts:
+            head = (report.decision_id, report.subscriber, report.gateway, ids, now_ms, position)
+            for early in self.state.receipts.expect(Awaited(*head, attempted_ms, doubtful_parts)):
                 self.note_receipt(early, now_ms)
 
-    def _report(self, report: Report, given_back: Places | None, now_ms: int, ids: tuple[str, ...] = ()) -> int:
-        position = self.state.outbox.put(records.outcome(report, given_back, ids, now_ms))
+    def _report(
+        self,
+        report: Report,
+        given_back: Places | None,
+        now_ms: int,
+        ids: tuple[str, ...] = (),
+        doubtful_parts: int = 0,
+    ) -> int:
+        position = self.state.outbox.put(records.outcome(report, given_back, ids, now_ms, doubtful_parts))
         self.state.owe(report, position)
         return position

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.dispatch.doors import Door
+from engine.dispatch.orphans import Orphans
 from engine.dispatch.rates import Rates
-from engine.dispatch.receipts import Orphans
 
 
 @dataclass(frozen=True, slots=True)

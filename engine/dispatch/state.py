@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from connectors.gateways.text import parts_count
 from engine.dispatch.doors import Door
 from engine.dispatch.hours import LocalTime
-from engine.dispatch.model import Decided, Places, Report, Send
+from engine.dispatch.model import Decided, Phase, Places, Report, Send
 from engine.dispatch.opted_out import OptedOut, OptOut
+from engine.dispatch.orphans import Orphans
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import DESK, ChannelPolicy, Policy
 from engine.dispatch.queue import SendQueue
 from engine.dispatch.quotas import Quotas
 from engine.dispatch.rates import Rates
-from engine.dispatch.receipts import Orphans, Receipts
+from engine.dispatch.receipts import Receipts
 from engine.dispatch.seen import SeenDecisions
 from engine.dispatch.switches import Switches
 
@@ -56,7 +57,7 @@ class DispatchState:
         )
         self.rates = rates or Rates(policy.gateway_rates, policy.channel_rates)
         self.switches = Switches()
-        self.receipts = Receipts(policy.receipt_keep_ms, policy.awaited_max, orphans)
+        self.receipts = Receipts(policy.receipt_keep_ms, policy.awaited_max, orphans, self.is_flying)
         self.seen = SeenDecisions()
         self.opted_out = OptedOut()
         self.cursors: dict[str, int] = {}
@@ -106,6 +107,11 @@ class DispatchState:
         """Keep an outcome for the log; `position` is that of its record."""
         self.counts[report.state.name.lower()] += 1
         self.unreported[report.decision_id, report.state] = (report, position)
+
+    def is_flying(self, subscriber: int) -> bool:
+        """Return whether an attempt to reach a subscriber has no answer yet, on any channel."""
+        queues = (self.queue.subscriber_queue(subscriber, channel) for channel in self.policy.channels)
+        return any(send.phase is Phase.FLYING for queue in queues for send in queue)
 
     def channel_policy(self, channel: str) -> ChannelPolicy:
         """Return how a channel is sent; one without a route when the policy no longer has it."""

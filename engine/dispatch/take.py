@@ -92,7 +92,7 @@ class Taking:
             state.rates.gateways[gateway].take(send.parts)
         self._rooms[gateway] -= send.parts
         state.in_flight += 1
-        send.gateway, send.day = gateway, day
+        send.gateway, send.day, send.attempted_ms = gateway, day, state.now_ms
         state.quotas.take(*places_of(send))
         return Verdict.TAKE
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
+from state.hashing import partition_of
 from tests.connectors.gateways.test_webhook import Server
 from tests.engine.conftest import Make
 from tests.engine.engines import wait_for
@@ -113,6 +114,4 @@ def test_a_report_that_fits_no_decision_is_refused(make: Make, change: dict[str,
 
 
 def partition_of_first() -> int:
-    from state.hashing import partition_of
-
     return int(partition_of(FIRST, 16))

@@ -1,6 +1,7 @@
 """SMPP 3.4: texts through a message centre, receipts and replies back.
 
-`config` the account, `codec` the bytes, `link` one connection, `client` the gateway, `simulator` a message centre.
+`config` the account, `codec` the bytes, `link` one connection, `client` the gateway, `submits` texts on their way,
+`deliveries` what the centre brings (`receipts`, `coding` and `segments` read it), `simulator` a message centre.
 """
 
 from connectors.gateways.smpp.client import SmppGateway as Gateway

@@ -4,22 +4,22 @@
 exchange. submit_sm and deliver_sm have one layout, `Short`. Optional parameters (TLVs) are a dict, tag to value.
 Every fault in received bytes is a `CodecError`; nothing else is raised for them.
 
-No connection, window or timer here: see `link`. What a status means for a message is `outcome_state`.
+No connection, window or timer here: see `link`. What a status means for a message is `outcome_state`; what a delivery
+says is `receipts`, `coding` and `segments`.
 """
 
-import re
 import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from connectors.contract import ReceiptState, State
-from connectors.gateways.text import Alphabet
+from connectors.contract import State
 
 PDU_BYTES_MAX = 70_000
 RESPONSE = 0x80000000
 GENERIC_NACK = 0x80000000
 BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER = 0x1, 0x2, 0x9
 SUBMIT_SM, DELIVER_SM, UNBIND, ENQUIRE_LINK = 0x4, 0x5, 0x6, 0x15
+OUTBIND, ALERT_NOTIFICATION, DATA_SM = 0xB, 0x102, 0x103
 SEQUENCE_MAX = 0x7FFFFFFF
 
 OK, INVALID_LENGTH, INVALID_COMMAND = 0x0, 0x2, 0x3
@@ -29,8 +29,13 @@ DELIVER_REFUSED_FOR_NOW = 0x64
 
 TLV_MESSAGE_PAYLOAD, TLV_RECEIPTED_ID, TLV_MESSAGE_STATE, TLV_INTERFACE_VERSION = 0x0424, 0x001E, 0x0427, 0x0210
 TLV_NETWORK_ERROR = 0x0423
+TLV_SAR_REFERENCE, TLV_SAR_TOTAL, TLV_SAR_NUMBER = 0x020C, 0x020E, 0x020F
+_READ_TLVS = frozenset(
+    (TLV_MESSAGE_PAYLOAD, TLV_RECEIPTED_ID, TLV_MESSAGE_STATE, TLV_SAR_REFERENCE, TLV_SAR_TOTAL, TLV_SAR_NUMBER)
+)
 
-ESM_HEADER, ESM_RECEIPT, ESM_KIND = 0x40, 0x04, 0x3C
+ESM_HEADER, ESM_KIND = 0x40, 0x3C
+ESM_TEXT, ESM_RECEIPT, ESM_INTERMEDIATE = 0x00, 0x04, 0x20
 CODING_DEFAULT, CODING_ASCII, CODING_LATIN1, CODING_UCS2 = 0, 1, 3, 8
 
 _HEADER = struct.Struct(">IIII")
@@ -40,6 +45,14 @@ _NO_TLVS: Mapping[int, bytes] = {}
 
 class CodecError(Exception):
     """Received bytes are not SMPP; the text names the field, its value and the bound."""
+
+
+class StreamError(CodecError):
+    """A stream cannot be read on; `pdus` are those that were complete before the fault."""
+
+    def __init__(self, text: str, pdus: "list[Pdu]") -> None:
+        super().__init__(text)
+        self.pdus = pdus
 
 
 class Pdu(NamedTuple):
@@ -100,15 +113,15 @@ class Framer:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[Pdu]:
-        """Return the PDUs that `data` completes; CodecError when a length cannot be right."""
+        """Return the PDUs that `data` completes; StreamError when a length cannot be right."""
         if self._rest:
             data = self._rest + data
-        pdus = []
+        pdus: list[Pdu] = []
         at = 0
         while len(data) - at >= 16:
             length, command, status, sequence = _HEADER.unpack_from(data, at)
             if not 16 <= length <= PDU_BYTES_MAX:
-                raise CodecError(f"command_length={length} must be >= 16 and <= {PDU_BYTES_MAX}")
+                raise StreamError(f"command_length={length} must be >= 16 and <= {PDU_BYTES_MAX}", pdus)
             if len(data) - at < length:
                 break
             pdus.append(Pdu(command, status, sequence, data[at + 16 : at + length]))
@@ -162,6 +175,19 @@ def unpack_short(body: bytes) -> Short:
     return Short(source, destination, esm_class, priority, validity, registered, coding, payload, tlvs, service_type)
 
 
+def unpack_data(body: bytes) -> Short:
+    """Read the body of a data_sm, which has its text in message_payload."""
+    reader = _Reader(body)
+    service_type = reader.text("service_type", 6)
+    source = Address(reader.octet("source_addr_ton"), reader.octet("source_addr_npi"), reader.text("source_addr", 65))
+    destination = Address(
+        reader.octet("dest_addr_ton"), reader.octet("dest_addr_npi"), reader.text("destination_addr", 65)
+    )
+    esm_class, registered = reader.octet("esm_class"), reader.octet("registered_delivery")
+    coding, tlvs = reader.octet("data_coding"), reader.tlvs()
+    return Short(source, destination, esm_class, 0, "", registered, coding, b"", tlvs, service_type)
+
+
 def pack_bind(bind: Bind) -> bytes:
     """Return the body of a bind request."""
     texts = (bind.system_id, bind.password, bind.system_type)
@@ -181,8 +207,11 @@ def pack_id(message_id: str) -> bytes:
 
 
 def unpack_id(body: bytes) -> str:
-    """Read the message id of a submit_sm_resp; empty when the body is, as it is beside an error."""
-    return _Reader(body).text("message_id", 65) if body else ""
+    """Read the message id of a submit_sm_resp; empty when the body is, as it is beside an error.
+
+    Some centres leave the NUL at its end out.
+    """
+    return _Reader(body if 0 in body else body + b"\0").text("message_id", 65) if body else ""
 
 
 def pack_tlvs(tlvs: Mapping[int, bytes]) -> bytes:
@@ -222,10 +251,13 @@ class _Reader:
         return value
 
     def tlvs(self) -> dict[int, bytes]:
+        """Return the optional parameters; what follows a broken one that means nothing to us is left out."""
         values = {}
         while self._at + 4 <= len(self._body):
             tag, length = _TLV.unpack_from(self._body, self._at)
             self._at += 4
+            if tag not in _READ_TLVS and length > len(self._body) - self._at:
+                break
             values[tag] = self.octets(f"optional parameter 0x{tag:04x}", length)
         return values
 
@@ -238,62 +270,6 @@ def relative_time(ms: int) -> str:
     days, hour = divmod(hours, 24)
     days = min(days, 30)
     return f"0000{days:02d}{hour:02d}{minute:02d}{second:02d}000R"
-
-
-def alphabet_of(coding: int, default: Alphabet) -> Alphabet | None:
-    """Return how octets with data_coding `coding` are read; None when they are not text."""
-    if coding in (CODING_DEFAULT, 0xF0, 0xF1):
-        return default
-    if coding == CODING_UCS2:
-        return Alphabet.UCS2
-    return Alphabet.ASCII if coding in (CODING_ASCII, CODING_LATIN1) else None
-
-
-class ReceiptFields(NamedTuple):
-    """What a delivery receipt says; `state` None means that the message is still on its way."""
-
-    message_id: str
-    state: ReceiptState | None
-    code: str
-
-
-_RECEIPT_ID = re.compile(r"\bid:\s*(\S+)", re.IGNORECASE)
-_RECEIPT_STAT = re.compile(r"\bstat:\s*(\w+)", re.IGNORECASE)
-_RECEIPT_ERR = re.compile(r"\berr:\s*(\w+)", re.IGNORECASE)
-_STATE_BY_NUMBER = {
-    2: ReceiptState.DELIVERED,
-    3: ReceiptState.EXPIRED,
-    4: ReceiptState.UNDELIVERED,
-    5: ReceiptState.UNDELIVERED,
-    7: ReceiptState.UNKNOWN,
-    8: ReceiptState.REJECTED,
-}
-_STATE_BY_WORD = {
-    "DELIVRD": ReceiptState.DELIVERED,
-    "EXPIRED": ReceiptState.EXPIRED,
-    "DELETED": ReceiptState.UNDELIVERED,
-    "UNDELIV": ReceiptState.UNDELIVERED,
-    "UNKNOWN": ReceiptState.UNKNOWN,
-    "REJECTD": ReceiptState.REJECTED,
-}
-
-
-def receipt_of(short: Short) -> ReceiptFields | None:
-    """Return what a deliver_sm says about an earlier submit_sm; None when it names no message.
-
-    Optional parameters are believed first, the vendors' text ("id:.. stat:.. err:..") where they say nothing.
-    """
-    text = short.content.decode("latin-1")
-    given = short.tlvs.get(TLV_RECEIPTED_ID, b"").rstrip(b"\0").decode("latin-1")
-    in_text = _RECEIPT_ID.search(text)
-    message_id = given or (in_text.group(1) if in_text else "")
-    if not message_id:
-        return None
-    number = short.tlvs.get(TLV_MESSAGE_STATE, b"")
-    stat = _RECEIPT_STAT.search(text)
-    err = _RECEIPT_ERR.search(text)
-    state = _STATE_BY_NUMBER.get(number[0]) if number else _STATE_BY_WORD.get(stat.group(1).upper() if stat else "")
-    return ReceiptFields(message_id, state, err.group(1) if err else "")
 
 
 CLOSES_LINK = frozenset((0x04, 0x05, BIND_FAILED, BAD_PASSWORD, BAD_SYSTEM_ID))

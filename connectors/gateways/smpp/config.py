@@ -1,13 +1,29 @@
 """Settings of an SMPP gateway."""
 
+import codecs
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from connectors.gateways.config import GatewayConfig
+from connectors.gateways.smpp.coding import GSM, GSM_PACKED, OCTETS, UCS2
+from connectors.gateways.smpp.receipts import IdRule
 from connectors.secret import Secret
 
 StateName = Literal["retry", "reroute", "permanent", "unknown"]
+_NUMBER = r"^(0[xX][0-9a-fA-F]{1,8}|0|[1-9][0-9]{0,9})$"
+
+
+def _known(charset: str) -> str:
+    """Return a charset that we or Python can read."""
+    if charset not in {GSM, GSM_PACKED, UCS2, OCTETS}:
+        try:
+            b"".decode(codecs.lookup(charset).name)
+        except LookupError:
+            raise ValueError(
+                f"charset={charset!r} must be gsm7, gsm7_packed, ucs2, octets or one of Python's"
+            ) from None
+    return charset
 
 
 class SmppConfig(GatewayConfig):
@@ -39,11 +55,27 @@ class SmppConfig(GatewayConfig):
         Literal["gsm7", "ascii"], Field(description="What the SMSC reads data_coding 0 as; other texts go as UCS-2.")
     ] = "gsm7"
     receipt_ids: Annotated[
-        Literal["same", "hex_then_decimal", "decimal_then_hex"],
-        Field(description="How the ids in receipts are written, compared with those in submit responses."),
-    ] = "same"
+        IdRule,
+        Field(
+            description="How the text of receipts writes ids, compared with submit responses; auto finds out, where "
+            "the subscriber agrees."
+        ),
+    ] = "auto"
+    receipt_ids_parameter: Annotated[IdRule, Field(description="The same for the parameter receipted_message_id.")] = (
+        "auto"
+    )
+    charsets: Annotated[
+        dict[Annotated[str, Field(pattern=_NUMBER)], Annotated[str, AfterValidator(_known)]],
+        Field(
+            description='How replies with a data_coding are read, where the SMSC differs: {"0" = "gbk"}. gsm7, '
+            "gsm7_packed (eight septets in seven octets), ucs2, octets, or a charset of Python."
+        ),
+    ] = {}  # noqa: RUF012 - a pydantic default, copied for every model
+    parts_wait_ms: Annotated[
+        int, Field(ge=0, description="Wait for the missing parts of a long reply; then it is taken as it is.")
+    ] = 60_000
     errors: Annotated[
-        dict[Annotated[str, Field(pattern=r"^(0[xX][0-9a-fA-F]{1,8}|0|[1-9][0-9]{0,9})$")], StateName],
+        dict[Annotated[str, Field(pattern=_NUMBER)], StateName],
         Field(description='What statuses of this SMSC mean, where it differs: {"0x45" = "permanent"}.'),
     ] = {}  # noqa: RUF012 - a pydantic default, copied for every model
     response_ms_max: Annotated[

@@ -52,6 +52,4 @@ class WebhookConfig(GatewayConfig):
     pause_ms_min: Annotated[
         int, Field(ge=10, description="First pause after nobody answered; milliseconds, doubled each time.")
     ] = 1_000
-    pause_ms_max: Annotated[int, Field(ge=10, description="Longest pause after nobody answered.")] = (
-        60_000
-    )
+    pause_ms_max: Annotated[int, Field(ge=10, description="Longest pause after nobody answered.")] = 60_000

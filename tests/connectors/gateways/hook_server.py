@@ -1,6 +1,6 @@
 """A web server as a process: the other side of a webhook, which answers as it is told and prints what it got.
 
-    python hook_server.py STATUS... [--tls CERT KEY] [--slow SECONDS]      one status a request, the last one for the rest
+python hook_server.py STATUS... [--tls CERT KEY] [--slow SECONDS]      one status a request, the last one for the rest
 """
 
 import argparse

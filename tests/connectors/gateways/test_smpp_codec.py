@@ -1,14 +1,12 @@
 """SMPP PDUs."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.contract import ReceiptState, State
+from connectors.contract import State
 from connectors.gateways.smpp import codec
-from connectors.gateways.smpp.codec import Address, Bind, CodecError, Framer, Pdu, Short
+from connectors.gateways.smpp.codec import Address, Bind, CodecError, Framer, Pdu, Short, StreamError
 
 LATIN = st.characters(min_codepoint=1, max_codepoint=255)
 ADDRESSES = st.builds(Address, st.integers(0, 255), st.integers(0, 255), st.text(LATIN, max_size=20))
@@ -41,7 +39,7 @@ def test_a_payload_over_254_octets_travels_as_message_payload() -> None:
 
 @given(st.binary(max_size=120))
 def test_any_body_is_read_or_refused_as_a_codec_error(body: bytes) -> None:
-    for unpack in (codec.unpack_short, codec.unpack_bind, codec.unpack_id):
+    for unpack in (codec.unpack_short, codec.unpack_data, codec.unpack_bind, codec.unpack_id):
         try:
             unpack(body)
         except CodecError:
@@ -61,6 +59,34 @@ def test_an_impossible_length_is_refused_with_its_bound(length: int) -> None:
         Framer().feed(length.to_bytes(4, "big") + bytes(12))
 
 
+@given(st.lists(PDUS, max_size=4))
+def test_pdus_before_a_broken_one_in_the_same_segment_are_not_lost(pdus: list[Pdu]) -> None:
+    with pytest.raises(StreamError) as fault:
+        Framer().feed(b"".join(codec.encode(*pdu) for pdu in pdus) + bytes(16))
+    assert fault.value.pdus == pdus
+
+
+@pytest.mark.parametrize(
+    ("body", "message_id"), [(b"", ""), (b"12\0", "12"), (b"12", "12"), (b"12\0\0", "12"), (b"\0", "")]
+)
+def test_the_id_of_an_answer_is_read_with_and_without_its_nul(body: bytes, message_id: str) -> None:
+    assert codec.unpack_id(body) == message_id
+
+
+def test_a_parameter_that_is_cut_short_is_left_out_unless_we_read_it() -> None:
+    body = codec.pack_short(Short(Address(1, 1, "86138"), Address(0, 1, "10086"), payload=b"TD"))
+    assert codec.unpack_short(body + b"\x14\x00\x00\x09abc").payload == b"TD"
+    with pytest.raises(CodecError, match="optional parameter 0x0424 has 3 octets, must have 9"):
+        codec.unpack_short(body + b"\x04\x24\x00\x09abc")
+
+
+def test_a_data_sm_has_its_text_in_message_payload() -> None:
+    head = b"\0\x01\x01" + b"8613800000001\0" + b"\0\x01" + b"10086\0" + bytes((0x40, 1, 8))
+    got = codec.unpack_data(head + codec.pack_tlvs({codec.TLV_MESSAGE_PAYLOAD: b"hello"}))
+    assert (got.source, got.destination) == (Address(1, 1, "8613800000001"), Address(0, 1, "10086"))
+    assert (got.esm_class, got.registered, got.coding, got.content) == (0x40, 1, 8, b"hello")
+
+
 def test_a_bind_comes_back_as_it_was_packed() -> None:
     bind = Bind("opportune", "secret", "care")
     assert codec.unpack_bind(codec.pack_bind(bind)) == bind
@@ -77,42 +103,6 @@ def test_a_bind_comes_back_as_it_was_packed() -> None:
 )
 def test_a_shelf_life_becomes_a_relative_validity_period(ms: int, text: str) -> None:
     assert codec.relative_time(ms) == text
-
-
-def receipt(text: str = "", **tlvs: Any) -> Short:
-    tags = {"id": codec.TLV_RECEIPTED_ID, "state": codec.TLV_MESSAGE_STATE}
-    return Short(
-        Address(1, 1, "86138"),
-        Address(0, 1, "10086"),
-        esm_class=codec.ESM_RECEIPT,
-        payload=text.encode("latin-1"),
-        tlvs={tags[name]: value for name, value in tlvs.items()},
-    )
-
-
-@pytest.mark.parametrize(
-    ("short", "expected"),
-    [
-        (
-            receipt("id:IIII sub:001 dlvrd:001 submit date:0811 done date:0811 stat:DELIVRD err:000 text:x"),
-            ("IIII", ReceiptState.DELIVERED, "000"),
-        ),
-        (receipt("ID:7 STAT:undeliv ERR:11"), ("7", ReceiptState.UNDELIVERED, "11")),
-        (receipt("id:other stat:UNDELIV", id=b"7\0", state=b"\x02"), ("7", ReceiptState.DELIVERED, "")),
-        (receipt("id:7 stat:ACCEPTD"), ("7", None, "")),
-        (receipt("id:7 stat:ENROUTE", state=b"\x01"), ("7", None, "")),
-        (receipt("id:7 stat:EXPIRED"), ("7", ReceiptState.EXPIRED, "")),
-        (receipt(id=b"7", state=b"\x08"), ("7", ReceiptState.REJECTED, "")),
-    ],
-)
-def test_a_receipt_is_read_from_parameters_first_and_from_text_else(
-    short: Short, expected: tuple[str, ReceiptState | None, str]
-) -> None:
-    assert codec.receipt_of(short) == expected
-
-
-def test_a_receipt_that_names_no_message_is_none() -> None:
-    assert codec.receipt_of(receipt("stat:DELIVRD")) is None
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 
 from connectors.contract import GatewayError, Message, MobileOriginated, Outcome, Receipt, ReceiptState, State
 from connectors.gateways.smpp import Config, Gateway
-from connectors.gateways.smpp.client import common_id, join
 from connectors.gateways.smpp.simulator import Simulator, SimulatorConfig
+from connectors.gateways.smpp.submits import join
 
 NOW_MS = 1_225_760_400_000
 
@@ -269,11 +269,3 @@ def test_a_text_that_was_taken_in_part_is_unknown() -> None:
 def test_of_several_refusals_the_gravest_counts() -> None:
     assert join([outcome(State.RETRY, "a"), outcome(State.PERMANENT, "b")]).code == "b"
     assert join([outcome(State.PERMANENT, "b"), outcome(State.UNKNOWN, "c")]).code == "c"
-
-
-def test_an_id_is_the_same_in_responses_and_receipts_however_the_centre_writes_it() -> None:
-    rule = "hex_then_decimal"
-    assert common_id("00ff", rule, sent=True) == common_id("255", rule, sent=False) == "255"
-    rule = "decimal_then_hex"
-    assert common_id("255", rule, sent=True) == common_id("FF", rule, sent=False) == "255"
-    assert common_id("00ff", "same", sent=True) == "00ff"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from pydantic import ValidationError
 
 from connectors.contract import GatewayError, Message, Outcome, State
@@ -149,15 +150,21 @@ async def test_no_more_requests_than_allowed_are_on_their_way(
         assert gateway.room() == 3
 
 
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a key and a certificate of `localhost`."""
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run([*made, *subject], check=True, capture_output=True)
+    return key, cert
+
+
 async def test_a_certificate_that_is_not_trusted_is_refused(
     monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Server], tmp_path: Path
 ) -> None:
     if shutil.which("openssl") is None:
         pytest.skip("openssl makes the certificate, and is not installed")
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, *subject]
-    subprocess.run(command, check=True, capture_output=True)
+    key, cert = certificate(tmp_path)
     server = serve(200, "--tls", cert, key)
     async with running(monkeypatch, f"https://localhost:{server.port}/") as gateway:
         assert (await gateway.send(TEXT)).state is State.LINK_DOWN
@@ -201,8 +208,6 @@ def test_the_other_side_takes_only_what_is_signed_and_fresh(signature: str, take
 
 
 async def test_the_simulator_acts_once_for_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    from aiohttp import web
-
     taken: list[bytes] = []
     runner = web.AppRunner(Simulator(b"s3cret", taken.append).app())
     await runner.setup()

@@ -13,7 +13,8 @@ from connectors.contract import MobileOriginated, Receipt, ReceiptState
 from connectors.kafka.writer import Written
 from engine.dispatch.model import FOREVER_MS
 from engine.dispatch.opted_out import OptOut
-from engine.dispatch.receipts import Awaited, Orphans, Receipts
+from engine.dispatch.orphans import Orphans
+from engine.dispatch.receipts import Awaited, Receipts
 from engine.runtimes.cluster.dispatch.exchange import Exchange
 from tests.engine.cluster.test_settings import cluster
 
@@ -89,6 +90,11 @@ class World:
         self.replies.append(reply)
         return True
 
+    def listen(self, listener: Any, heard: list[Receipt]) -> None:
+        """Let a partition await one text whose outcome is unknown, and keep what it is given."""
+        listener.core.receipts.expect(Awaited("d-7", 861, "smsc", (), NOW_MS, 0, NOW_MS, 1))
+        listener.note_receipt = heard.append
+
     def follow(self) -> None:
         """Let every worker read what was published."""
         for worker, exchange in enumerate(self.workers):
@@ -120,6 +126,32 @@ def test_every_receipt_settles_its_message_once_whoever_hears_it_and_when(
     for index, listener in enumerate(world.partitions):
         wanted = [f"d-m{number}" for number, (who, *_) in enumerate(messages) if who == index]
         assert sorted(listener.ended) == sorted(wanted)
+
+
+@given(
+    st.lists(st.integers(1, 10**15), max_size=2),
+    st.lists(st.text(max_size=5), max_size=2),
+    st.lists(st.text(max_size=5), max_size=2),
+)
+def test_a_receipt_passes_between_workers_whole(numbers: list[int], guesses: list[str], part_ids: list[str]) -> None:
+    world = World()
+    sent = Receipt(
+        "smsc", "7", ReceiptState.ACCEPTED, "", NOW_MS, tuple(numbers), tuple(guesses), "d-7", tuple(part_ids)
+    )
+    heard: list[Receipt] = []
+    listener = world.partitions[2]
+    world.listen(listener, heard)
+    asyncio.run(world.workers[0].receipt(sent))
+    world.follow()
+    assert heard == [sent]
+
+
+def test_a_receipt_that_a_worker_of_the_release_before_published_is_read() -> None:
+    world = World()
+    world.partitions[0].submitted("7")
+    world.topic.records.append(b'{"receipt":["smsc","7","delivered","000",1]}')
+    world.follow()
+    assert world.partitions[0].ended == ["d-7"]
 
 
 async def hearing(world: World, text: str, turns: int = 20) -> "asyncio.Task[None]":

@@ -14,10 +14,11 @@ from connectors.gateways.text import parts_count, parts_of
 from engine.dispatch import Report
 from engine.dispatch.hours import LocalTime
 from engine.dispatch.model import FOREVER_MS, Action, Decided, Phase, RuleKey, Send, SwitchScope
+from engine.dispatch.orphans import ORPHAN_MS, Orphans
 from engine.dispatch.queue import SendQueue, Verdict
 from engine.dispatch.quotas import Quotas
 from engine.dispatch.rates import TokenBucket
-from engine.dispatch.receipts import ORPHAN_MS, Awaited, Orphans, Receipts
+from engine.dispatch.receipts import Awaited, Receipts
 from engine.dispatch.retries import wait_ms
 from engine.dispatch.seen import SeenDecisions
 from engine.dispatch.switches import Switches
@@ -218,7 +219,7 @@ def test_waiting_ends_after_its_time_and_with_the_oldest_when_too_many_wait() ->
 
 
 def test_too_many_orphans_let_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.dispatch.receipts.ORPHANS_MAX", 2)
+    monkeypatch.setattr("engine.dispatch.orphans.ORPHANS_MAX", 2)
     orphans = Orphans()
     for receipt in (said("1"), said("2"), said("1", ReceiptState.UNDELIVERED)):
         orphans.park(receipt, 0)

@@ -30,7 +30,7 @@ from connectors.kafka.writer import Writer, Written
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.optout import OptOutWords
-from engine.dispatch.receipts import Orphans
+from engine.dispatch.orphans import Orphans
 from engine.dispatch.replies import keep, list_of
 from engine.flow.feedback import Feedback
 from engine.runtimes.cluster.shared.topics import Names
@@ -133,7 +133,8 @@ class Exchange:
                 return
         self.counts["receipts_passed_on"] += 1
         fields = [receipt.gateway, receipt.gateway_message_id, receipt.state.value, receipt.code, receipt.at_ms]
-        await self._publish({"receipt": fields})
+        more = [list(receipt.numbers), list(receipt.guesses), receipt.decision_id, list(receipt.part_ids)]
+        await self._publish({"receipt": [*fields, *more]})
 
     async def reply(self, reply: MobileOriginated) -> None:
         """Put a subscriber that opts out on the list; returns when its partition's owner has applied it."""
@@ -196,10 +197,20 @@ class Exchange:
             )
 
     def _receipt(self, fields: list[Any], listeners: Mapping[int, Listener]) -> None:
-        gateway, message_id, state, code, received_ms = fields
-        receipt = Receipt(gateway, message_id, ReceiptState(state), code, received_ms)
+        receipt = _receipt_of(fields)
         for listener in listeners.values():
             if listener.core.receipts.awaits(receipt):
                 listener.note_receipt(receipt)
                 return
-        self._orphans.park(receipt, time.time_ns() // 1_000_000)
+        if not receipt.decision_id:
+            self._orphans.park(receipt, time.time_ns() // 1_000_000)
+
+
+def _receipt_of(fields: list[Any]) -> Receipt:
+    """Return a published receipt; workers of releases before this one published five fields."""
+    gateway, message_id, state, code, received_ms, *more = fields
+    numbers, guesses, decision_id, part_ids = more or ((), (), "", ())
+    state = ReceiptState(state)
+    return Receipt(
+        gateway, message_id, state, code, received_ms, tuple(numbers), tuple(guesses), decision_id, tuple(part_ids)
+    )

@@ -30,7 +30,7 @@ from connectors.kafka.writer import Writer
 from engine.book.shelf import BookShelf
 from engine.dispatch import DESK, Action, Decided, Policy, SwitchScope
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
-from engine.dispatch.receipts import Orphans
+from engine.dispatch.orphans import Orphans
 from engine.dispatch.shared import Shared
 from engine.flow.clock import WallClock
 from engine.flow.feedback import Feedback

@@ -1,0 +1,168 @@
+"""Delivery receipts as message centres write them: in parameters, in text of many dialects, or in both.
+
+`receipt_of` reads a deliver_sm or data_sm. The parameters receipted_message_id and message_state are believed first,
+the text ("id:.. stat:.. err:..") where they say nothing. A delivery without the receipt's esm_class is one when it has
+both an id and a state.
+
+`ReceiptIds` compares ids. The id of a submit's answer is kept in one form; a receipt may write it in other case, with
+zeros before it, or in decimal where the answer was hexadecimal, or the other way round. A rule says which:
+
+    auto                 as in the answer; else converted, which counts only where the subscriber's number agrees
+    same                 exactly as in the answer
+    hex_then_decimal     the answer hexadecimal, the receipt decimal
+    decimal_then_hex     the answer decimal, the receipt hexadecimal
+"""
+
+import re
+from typing import Literal, NamedTuple
+
+from connectors.contract import ReceiptState
+from connectors.gateways.smpp import codec
+from connectors.gateways.smpp.codec import Short
+from connectors.gateways.smpp.segments import piece_of
+
+IdRule = Literal["auto", "same", "hex_then_decimal", "decimal_then_hex"]
+
+_ID = re.compile(r"\bid\s*[:=]\s*([^\s;,]+)", re.IGNORECASE)
+_STAT = re.compile(r"\bstat(?:us|e)?\s*[:=]\s*([\w:]+)", re.IGNORECASE)
+_ERR = re.compile(r"\berr(?:or)?\s*[:=]\s*(\w+)", re.IGNORECASE)
+_HEXADECIMAL = re.compile(r"[0-9a-f]+")
+_OPERATOR_CODE = re.compile(r"[A-Z]{2}:?\d{4}")
+"""How Chinese networks write why a text was not delivered: "MK:0001", "DB:0141"."""
+
+_BY_NUMBER: dict[int, ReceiptState | None] = {
+    0: None,  # scheduled
+    1: None,  # on its way
+    2: ReceiptState.DELIVERED,
+    3: ReceiptState.EXPIRED,
+    4: ReceiptState.UNDELIVERED,  # deleted
+    5: ReceiptState.UNDELIVERED,
+    6: None,  # accepted
+    7: ReceiptState.UNKNOWN,
+    8: ReceiptState.REJECTED,
+    9: ReceiptState.UNDELIVERED,  # skipped
+}
+_BY_WORD: tuple[tuple[str, ReceiptState | None], ...] = (
+    ("DELIV", ReceiptState.DELIVERED),
+    ("EXPIR", ReceiptState.EXPIRED),
+    ("DELET", ReceiptState.UNDELIVERED),
+    ("UNDEL", ReceiptState.UNDELIVERED),
+    ("FAIL", ReceiptState.UNDELIVERED),
+    ("SKIP", ReceiptState.UNDELIVERED),
+    ("REJEC", ReceiptState.REJECTED),
+    ("UNKN", ReceiptState.UNKNOWN),
+    ("ACCEP", None),
+    ("ENROU", None),
+    ("SCHED", None),
+    ("BUFF", None),
+)
+
+
+class ReceiptFields(NamedTuple):
+    """What a receipt says.
+
+    `state` None: the message is still on its way, when `known`, else the state is a word that we do not know.
+    `in_parameter` says where the id stood.
+    """
+
+    message_id: str
+    state: ReceiptState | None
+    code: str
+    in_parameter: bool = False
+    known: bool = True
+
+
+def receipt_of(short: Short) -> ReceiptFields | None:
+    """Return what a delivery says about an earlier submit_sm; None when it names no message."""
+    text = _text(short)
+    given = short.tlvs.get(codec.TLV_RECEIPTED_ID, b"").rstrip(b"\0 ").decode("latin-1").strip()
+    in_text = _ID.search(text)
+    message_id = given or (in_text.group(1) if in_text else "")
+    if not message_id:
+        return None
+    state, known = _state(short, text)
+    return ReceiptFields(message_id, state, _code(short, text), bool(given), known)
+
+
+def is_receipt(short: Short) -> bool:
+    """Return whether a delivery is a receipt, also where its esm_class does not say so."""
+    kind = short.esm_class & codec.ESM_KIND
+    if kind != codec.ESM_TEXT:
+        return kind == codec.ESM_RECEIPT
+    if codec.TLV_RECEIPTED_ID in short.tlvs:
+        return True
+    text = _text(short)
+    return text.lstrip()[:2].lower() == "id" and _ID.search(text) is not None and _STAT.search(text) is not None
+
+
+def _text(short: Short) -> str:
+    """Return the text of a receipt, which is ASCII in one octet a character or in two."""
+    octets = piece_of(short).octets
+    if octets[:1] == b"\0" or octets.startswith(b"\xfe\xff"):
+        return octets.decode("utf-16-be", "replace").removeprefix("\ufeff")
+    if octets[1:2] == b"\0":
+        return octets.decode("utf-16-le", "replace").removeprefix("\ufeff")
+    return octets.decode("latin-1")
+
+
+def _state(short: Short, text: str) -> tuple[ReceiptState | None, bool]:
+    number = int.from_bytes(short.tlvs.get(codec.TLV_MESSAGE_STATE, b"\xff"), "big")
+    if number in _BY_NUMBER:
+        return _BY_NUMBER[number], True
+    found = _STAT.search(text)
+    word = found.group(1).upper() if found else ""
+    if word.isdecimal() and int(word) in _BY_NUMBER:
+        return _BY_NUMBER[int(word)], True
+    for start, state in _BY_WORD:
+        if word.startswith(start):
+            return state, True
+    if _OPERATOR_CODE.fullmatch(word):
+        return ReceiptState.UNDELIVERED, True
+    return None, False
+
+
+def _code(short: Short, text: str) -> str:
+    found = _ERR.search(text)
+    if found:
+        return found.group(1)
+    network = short.tlvs.get(codec.TLV_NETWORK_ERROR, b"")
+    if len(network) == 3:
+        return f"{int.from_bytes(network[1:], 'big'):03d}"
+    word = _STAT.search(text)
+    return word.group(1) if word and _OPERATOR_CODE.fullmatch(word.group(1).upper()) else ""
+
+
+class ReceiptIds(NamedTuple):
+    """How the ids of receipts are compared with those of answers: a rule for the text, one for the parameter."""
+
+    text: IdRule = "auto"
+    parameter: IdRule = "auto"
+
+    def kept(self, message_id: str) -> str:
+        """Return the id of a submit's answer in the form that receipts are compared with; empty for none."""
+        return message_id if self.text == self.parameter == "same" else _plain(message_id)
+
+    def possible(self, message_id: str, *, in_parameter: bool) -> tuple[str, ...]:
+        """Return what a receipt's id may be in the form of `kept`, the most likely first, without doubles."""
+        rule = self.parameter if in_parameter else self.text
+        plain = _plain(message_id)
+        if rule == "same":
+            return (self.kept(message_id),)
+        if rule == "hex_then_decimal":
+            return (_in_hex(plain) or plain,)
+        if rule == "decimal_then_hex":
+            return (_in_decimal(plain) or plain,)
+        # As written is how releases before this one kept it.
+        return tuple(dict.fromkeys(one for one in (plain, message_id, _in_hex(plain), _in_decimal(plain)) if one))
+
+
+def _plain(message_id: str) -> str:
+    return message_id.lower().lstrip("0") or message_id[-1:]
+
+
+def _in_hex(decimal: str) -> str:
+    return f"{int(decimal):x}" if decimal.isascii() and decimal.isdecimal() else ""
+
+
+def _in_decimal(hexadecimal: str) -> str:
+    return str(int(hexadecimal, 16)) if _HEXADECIMAL.fullmatch(hexadecimal) else ""
