@@ -18,11 +18,16 @@ PACKAGES = ("connectors", "engine", "rules", "state")
 BREACHES = {
     "engine may import connectors and rules": ("state/breach.py", "import engine"),
     "neither sees the other": ("rules/breach.py", "import connectors"),
-    "numba only": ("engine/breach.py", "import numba"),
-    "rocksdict only": ("engine/breach.py", "import rocksdict"),
-    "faust only": ("engine/breach.py", "import faust"),
+    "numba only": ("engine/flow/breach.py", "import numba"),
+    "rocksdict only": ("engine/flow/breach.py", "import rocksdict"),
+    "faust only": ("engine/flow/breach.py", "import faust"),
     "network libraries only": ("state/breach.py", "import aiohttp"),
     "state and rules count nothing": ("rules/breach.py", "import prometheus_client"),
+    "the rooms of engine": ("engine/flow/breach.py", "import engine.commands"),
+    "the rooms of the cluster runtime": (
+        "engine/runtimes/cluster/shared/breach.py",
+        "import engine.runtimes.cluster.app",
+    ),
 }
 
 
@@ -45,7 +50,7 @@ def breached(tmp_path_factory: pytest.TempPathFactory) -> str:
     copy = tmp_path_factory.mktemp("breached")
     shutil.copy(ROOT / "pyproject.toml", copy)
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__", "book"))
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__", "*.toml"))
     for path, line in BREACHES.values():
         with (copy / path).open("a") as file:
             file.write(f"{line}\n")

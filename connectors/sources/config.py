@@ -21,6 +21,12 @@ class SourceConfig(BaseModel):
 
     name: Annotated[str, Field(description="Name of the source, in metrics and dead letters.", min_length=1)]
     mapping: Annotated[Mapping, Field(description="How its lines are read.")] = Mapping()
+    id_space: Annotated[
+        str,
+        Field(
+            description="Name that redundant sources share: an id acts once over all of them; empty: their own name."
+        ),
+    ] = ""
 
     @property
     def deduplicated(self) -> bool:

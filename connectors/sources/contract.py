@@ -77,8 +77,11 @@ class Decoded:
 class Intake(Protocol):
     """Where pushed chunks go: the runtime."""
 
-    def room(self, length: int) -> bool:
-        """Return whether `length` more bytes may be offered now; false means back-pressure."""
+    def room(self, length: int, reading: int = 0) -> bool:
+        """Return whether `length` more bytes may be offered now; false means back-pressure.
+
+        `reading` bytes are held by what the source has not offered yet, and count like those that wait.
+        """
 
     def offer(self, chunk: Chunk) -> "Future[None]":
         """Take a chunk; the future is done when its events are durable, and carries the fault if they will not be."""

@@ -16,6 +16,7 @@ from connectors.sources.mapping import Mapping, compile_mapping
 from connectors.sources.scan.scanner import Scanned, Scanner
 from connectors.sources.strict import Judge, RefusedError, columns_of, dead_letter, is_blank, put
 from state.batch import select
+from state.numbers import NO_PLAN, NumberPlan
 from state.raw import PADDING
 from state.schema import Schema
 
@@ -24,10 +25,10 @@ _LINE_END = 10
 
 
 class Decoder:
-    """Decodes the chunks of one source under one schema. Not to be shared by threads."""
+    """Decodes the chunks of one source under one schema and number plan. Not to be shared by threads."""
 
-    def __init__(self, mapping: Mapping, schema: Schema) -> None:
-        self.plan = compile_mapping(mapping, schema)
+    def __init__(self, mapping: Mapping, schema: Schema, numbers: NumberPlan = NO_PLAN) -> None:
+        self.plan = compile_mapping(mapping, schema, numbers)
         self._judge = Judge(self.plan)
         self._scanner = Scanner(self.plan)
 

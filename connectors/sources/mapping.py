@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from state.numbers import NO_PLAN, NumberPlan
 from state.schema import ANSWER, OUTCOME, Schema
 
 INTERNAL_TYPES = frozenset({OUTCOME, ANSWER})
@@ -115,12 +116,16 @@ class TypePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A mapping joined with a schema. `types` is by name in the feed; `only` is set where every line has one type."""
+    """A mapping joined with a schema and the number plan.
+
+    `types` is by name in the feed; `only` is set where every line has one type.
+    """
 
     mapping: Mapping
     schema: Schema
     types: dict[str, TypePlan]
     only: TypePlan | None
+    numbers: NumberPlan = NO_PLAN
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -138,7 +143,7 @@ class MappingError(ValueError):
         self.faults = faults
 
 
-def compile_mapping(mapping: Mapping, schema: Schema) -> Plan:
+def compile_mapping(mapping: Mapping, schema: Schema, numbers: NumberPlan = NO_PLAN) -> Plan:
     """Join a mapping with a schema; MappingError names every type and field that the schema lacks."""
     faults: list[str] = []
     offered = {kind.name for code, kind in enumerate(schema.types) if code not in INTERNAL_TYPES}
@@ -153,7 +158,7 @@ def compile_mapping(mapping: Mapping, schema: Schema) -> Plan:
     faults += _unknown_renames(mapping, schema, offered)
     if faults:
         raise MappingError(faults)
-    return Plan(mapping, schema, plans, plans[mapping.type] if mapping.type else None)
+    return Plan(mapping, schema, plans, plans[mapping.type] if mapping.type else None, numbers)
 
 
 def _plan_type(mapping: Mapping, schema: Schema, name: str, faults: list[str]) -> TypePlan:

@@ -5,7 +5,7 @@ The fast scanner takes the lines that it is sure of; every other line comes here
 - NDJSON: one object a line, valid JSON in UTF-8. Keys that the book does not know are ignored, whatever their value. A
   key that is read may stand only once. `null` is the same as no value.
 - Delimited: as many values as columns; an empty value is no value.
-- The subscriber is an MSISDN: 1 to 15 digits, no leading zero, as a number or as a text with an optional `+`.
+- The subscriber is a number or a text that `state.numbers` makes an MSISDN of, by the number plan.
 - The time is of the mapping's format, not before 2000 and not after the bound that the caller gives.
 - The id is a text or a whole number; "" is no id.
 - A field has its declared kind: no number for a text, no text for a number, no 1.0 for a whole number. A set is an
@@ -30,11 +30,11 @@ from connectors.sources.mapping import Plan, TypePlan, offset_ms
 from connectors.sources.times import BadTimeError, parse_time
 from state.batch import Batch, empty, to_cell
 from state.hashing import hash_text
+from state.numbers import NumberError
 from state.schema import Kind
 
 AT_MS_MIN = 946_684_800_000
 """2000-01-01: an event cannot be older."""
-MSISDN_DIGITS_MAX = 15
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 63) - 1
 _BLANKS = b" \t\r\n\x0b\x0c"
 _BOM = b"\xef\xbb\xbf"
@@ -163,16 +163,13 @@ class Judge:
             raise RefusedError(
                 Code.MISSING_SUBSCRIBER, self._subscriber_field, None, f"line has no {self._subscriber_field!r}"
             )
-        digits = ""
-        if isinstance(value, str):
-            digits = value.removeprefix("+")
-        elif isinstance(value, int) and not isinstance(value, bool):
-            digits = str(value) if abs(value) < 10**MSISDN_DIGITS_MAX else ""
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= MSISDN_DIGITS_MAX and digits[0] != "0"):
-            raise RefusedError(
-                Code.BAD_SUBSCRIBER, self._subscriber_field, value, "must be 1 to 15 digits, the first one not 0"
-            )
-        return int(digits)
+        if not isinstance(value, str | int):
+            reason = "must be a text or a whole number"
+            raise RefusedError(Code.BAD_SUBSCRIBER, self._subscriber_field, value, reason)
+        try:
+            return self._plan.numbers.subscriber(value)
+        except NumberError as fault:
+            raise RefusedError(Code.BAD_SUBSCRIBER, self._subscriber_field, value, str(fault)) from fault
 
     def _time(self, value: object, at_ms_max: int) -> int:
         name = self._time_field

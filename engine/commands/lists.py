@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.commands.shared import control
 from engine.commands.shared.error import CommandError
 from engine.commands.shared.msisdn import number
+from state.numbers import NumberPlan
 
 SUBSCRIBERS_A_REQUEST = 5_000
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the list, and the subscribers."""
     parser.add_argument("action", choices=("add", "remove"))
     parser.add_argument("name", help="the list's name in the book")
-    parser.add_argument("msisdn", nargs="*", help="subscribers' numbers, digits with the country code")
+    parser.add_argument("msisdn", nargs="*", help="subscribers' numbers, + before a foreign one")
     parser.add_argument("--file", type=Path, help="file of numbers, one a line; - is standard input")
     control.add_data_directory(parser)
 
@@ -37,7 +38,9 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("give numbers, or --file, and not both")
     config = control.config_of(args)
     # A file is read to its end first: a line that is no number is found before anything is changed.
-    numbers = iter([number(text) for text in args.msisdn] if args.file is None else list(_numbers(args.file)))
+    plan = config.numbers.plan()
+    given = [number(text, plan) for text in args.msisdn] if args.file is None else list(_numbers(args.file, plan))
+    numbers = iter([f"+{one}" for one in given])
     changed = 0
     while some := list(islice(numbers, SUBSCRIBERS_A_REQUEST)):
         body = {"list": args.name, "member": args.action == "add", "subscribers": some}
@@ -47,12 +50,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _numbers(file: Path) -> Iterator[int]:
+def _numbers(file: Path, plan: NumberPlan) -> Iterator[int]:
     """Yield the numbers of a file; CommandError names the first line that is none."""
     text = sys.stdin.read() if file == Path("-") else file.read_text(encoding="utf-8")
     for count, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
-                yield number(line.strip())
+                yield number(line.strip(), plan)
             except CommandError as fault:
                 raise CommandError(f"{file}:{count}: {fault}") from fault

@@ -21,7 +21,7 @@ HELP = "Say why a subscriber got what it got, and why it did not get the rest."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subscriber."""
-    parser.add_argument("msisdn", help="the subscriber's number, digits with the country code")
+    parser.add_argument("msisdn", help="the subscriber's number, + before a foreign one")
     parser.add_argument("--cluster", action="store_true", help="from the cluster's topics, not the data directory")
     parser.add_argument("--format", choices=("table", "ndjson"), default="table", help="default: %(default)s")
 
@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
     from engine.commands.shared.reader import opened
     from engine.settings.reading import load_config
 
-    subscriber = number(args.msisdn)
     config = load_config(args.config)
+    subscriber = number(args.msisdn, config.numbers.plan())
     if args.cluster:
         return asyncio.run(_print_cluster(config, args, subscriber))
     with opened(config) as reader:

@@ -12,6 +12,7 @@ from engine.settings.alerts import alert_route
 from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 from rules.catalogue import OPT_OUT_LIST
+from state.numbers import NO_PLAN, NumberPlan
 
 DESK = "desk"
 """Name of the desk among the doors; no gateway may have it."""
@@ -51,6 +52,8 @@ class Policy:
     awaited_max: int = 500_000
     optout: OptOutWords = field(default_factory=OptOutWords)
     """Reads what replies ask for."""
+    numbers: NumberPlan = NO_PLAN
+    """How the numbers of those who reply are read."""
     optout_confirmation: str = ""
     """The text that confirms an opt-out; empty for none."""
 
@@ -98,5 +101,6 @@ def policy_of(
         queue_max=config.dispatch.queue_max,
         in_flight_max=config.dispatch.in_flight_max,
         optout=OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words, services),
+        numbers=config.numbers.plan(),
         optout_confirmation=config.dispatch.optout_confirmation,
     )

@@ -110,9 +110,9 @@ class Pipeline:
         """Ask `source` for chunks from now on."""
         self._stages.add_source(source)
 
-    def room(self, length: int) -> bool:
+    def room(self, length: int, reading: int = 0) -> bool:
         """Tell whether `length` more bytes may be offered now; see `Queues.room`."""
-        return self._queues.room(length)
+        return self._queues.room(length, reading)
 
     def offer(self, chunk: Chunk) -> "Future[None]":
         """Take a chunk; the future is done when its events are durable."""

@@ -66,13 +66,13 @@ class Queues:
 
     # ---- in
 
-    def room(self, length: int) -> bool:
-        """Tell whether `length` more bytes may be offered now.
+    def room(self, length: int, reading: int = 0) -> bool:
+        """Tell whether `length` more bytes may be offered now, while a source holds `reading` bytes not offered yet.
 
         An empty queue accepts any length, so a large chunk cannot wait forever. After a fault too: the returned future
         carries it.
         """
-        queued = self.queued_bytes
+        queued = self.queued_bytes + reading
         return queued == 0 or queued + length <= self._bytes_max or self.failure is not None
 
     def push(self, chunk: Chunk, ticket: Ticket) -> None:

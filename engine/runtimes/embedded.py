@@ -158,8 +158,11 @@ class Embedded:
 
     def _make_decoders(self, book: Book) -> None:
         """Hold the sources' mappings against the first book; MappingError says what does not fit."""
-        sources = [DecodedSource(source.name, source.mapping) for source in self.config.sources.every]
-        self.decoders = Decoders(sources, book.schema)
+        sources = [
+            DecodedSource(source.name, source.mapping, source.id_space, source.deduplicated)
+            for source in self.config.sources.every
+        ]
+        self.decoders = Decoders(sources, book.schema, self.config.numbers.plan())
         self.decoders.check(book.schema)
 
     async def _serve(self) -> None:

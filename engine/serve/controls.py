@@ -12,6 +12,7 @@ from rules.diagnostics import nearest
 from rules.model import Book
 from state.decisions import parse_decision_id
 from state.hashing import partition_of
+from state.numbers import NumberError, NumberPlan
 
 VALUE_CHARS_MAX = 60
 """Of a refused value that the answer repeats."""
@@ -38,7 +39,7 @@ class ListBody(_Body):
 
     name: str = Field(alias="list")
     member: bool
-    subscribers: list[Annotated[int, Field(gt=0, lt=10**15)]]
+    subscribers: list[int | str]
 
 
 class Said(_Body):
@@ -98,6 +99,14 @@ def control_record(book: Book, body: ControlBody) -> dict[str, str]:
     if body.name not in known[body.kind] and body.action != "resume":
         raise RequestError(f"{body.kind}={body.name!r} is not in the book")
     return {"action": body.action, "kind": body.kind, "name": body.name}
+
+
+def subscribers_of(body: ListBody, numbers: NumberPlan) -> list[int]:
+    """Return the subscribers of a request; RequestError names the first that is no number."""
+    try:
+        return [numbers.subscriber(one) for one in body.subscribers]
+    except NumberError as fault:
+        raise RequestError(f"subscribers: {fault}") from fault
 
 
 def check_list(book: Book, body: ListBody) -> None:

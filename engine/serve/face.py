@@ -21,6 +21,7 @@ from engine.serve.controls import (
     check_list,
     check_outcomes,
     control_record,
+    subscribers_of,
 )
 from engine.serve.front import BODY_BYTES_MAX, Front
 from engine.settings.config import Config
@@ -76,11 +77,12 @@ class Face:
     ) -> None:
         self._http = config.http
         self._partitions = config.data.partitions
+        self._numbers = config.numbers.plan()
         self._address = address
         self._listens = False
         self._runtime = runtime
         token = config.http.token.read() if config.http.token is not None else None
-        front = self.front = Front(token, body_bytes_max)
+        front = self.front = Front(token, body_bytes_max, config.http.connections_max, config.http.idle_s)
         front.read("/health", self._health)
         front.read("/status", self._status)
         front.write("/control", ControlBody, self._control)
@@ -116,9 +118,10 @@ class Face:
 
     async def _lists(self, body: ListBody) -> Mapping[str, Any]:
         check_list(self._runtime.book, body)
-        if body.subscribers:
-            await self._runtime.members(body.subscribers, body.name, member=body.member)
-        return {"changed": len(body.subscribers)}
+        subscribers = subscribers_of(body, self._numbers)
+        if subscribers:
+            await self._runtime.members(subscribers, body.name, member=body.member)
+        return {"changed": len(subscribers)}
 
     async def _outcomes(self, body: OutcomesBody) -> Mapping[str, Any]:
         check_outcomes(body, self._partitions)

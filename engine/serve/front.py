@@ -15,16 +15,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from connectors.access import bears, from_here
+from connectors.http_door import HttpDoor
 from engine.serve.controls import Body, RequestError, read_body
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BODY_BYTES_MAX = 1 << 20
+CONNECTIONS_MAX = 512
+IDLE_S = 60.0
 NAME_HEADER = "Opportune-Engine"
 """Commands name the engine they mean: the one whose address stands in the data directory."""
 
@@ -35,10 +38,20 @@ class Front:
     Args:
         token: bearer token of writes; None allows this machine only.
         body_bytes_max: largest request body of any route.
+        connections_max: connections at a time; more wait to be accepted.
+        idle_s: seconds a connection may be open without a request under way.
     """
 
-    def __init__(self, token: str | None, body_bytes_max: int = BODY_BYTES_MAX) -> None:
-        self.app = web.Application(client_max_size=body_bytes_max, middlewares=[self._meant, _answer_faults])
+    def __init__(
+        self,
+        token: str | None,
+        body_bytes_max: int = BODY_BYTES_MAX,
+        connections_max: int = CONNECTIONS_MAX,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        self._door = HttpDoor(connections_max, idle_s)
+        middlewares = [self._door.middleware, self._meant, _answer_faults]
+        self.app = web.Application(client_max_size=body_bytes_max, middlewares=middlewares)
         self.name = secrets.token_hex(8)
         self._token = token.encode() if token is not None else None
         self._runner: web.AppRunner | None = None
@@ -87,14 +100,14 @@ class Front:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, which differs from the one asked for when that is 0."""
-        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0)
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        return int(self._runner.addresses[0][1])
+        assert self._runner.server is not None
+        return await self._door.start(self._runner.server, host, port)
 
     async def stop(self) -> None:
         """Close connections and stop listening."""
+        await self._door.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -124,6 +137,8 @@ def _route(request: web.Request) -> str:
 
 
 async def _raw(request: web.Request) -> bytes:
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise RequestError("the body cannot be read: it must not be packed")
     try:
         return await request.read()
     except (web.RequestPayloadError, HttpProcessingError) as fault:

@@ -19,6 +19,7 @@ from connectors.gateways.config import GatewayConfig
 from connectors.kafka.config import KafkaConfig
 from connectors.secret import Secret
 from connectors.sources.config import SourceConfig
+from engine.settings.numbers import NumbersConfig
 from engine.settings.reply_words import OPT_IN_WORDS, OPT_OUT_WORDS
 from engine.settings.send_windows import SendWindow
 
@@ -236,6 +237,13 @@ class HttpFrontConfig(Section):
     enabled: Annotated[bool, Field(description="Whether it listens.")] = True
     host: Annotated[str, Field(description="Address to listen on; only this machine unless changed.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")] = 8_080
+    connections_max: Annotated[
+        int, Field(ge=1, le=65_536, description="Connections at a time; more wait to be accepted.")
+    ] = 512
+    idle_s: Annotated[
+        float,
+        Field(ge=1, le=86_400, description="Seconds a connection may be open without a request under way."),
+    ] = 60.0
     token: Annotated[
         Secret | None,
         Field(description="Bearer token for pause, resume and kill. Without it only this machine may ask."),
@@ -322,6 +330,7 @@ class Config(Section):
     state: StateConfig = StateConfig()
     limits: LimitsConfig = LimitsConfig()
     sources: SourcesConfig = SourcesConfig()
+    numbers: NumbersConfig = NumbersConfig()
     gateways: Annotated[dict[str, AnyGateway], Field(description="Gateways by name.")] = {}
     channels: Annotated[dict[str, ChannelConfig], Field(description="Sending of the book's channels, by name.")] = {}
     dispatch: DispatchConfig = DispatchConfig()

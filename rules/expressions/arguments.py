@@ -6,13 +6,13 @@ Every method that returns None has reported why; a rule then returns None too.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from rules.codes import Code
 from rules.expressions import fold, membership
 from rules.expressions.context import KIND_WORDS, NUMBERS, ORDERED, Context, is_text
-from rules.expressions.signature import Function
 from rules.expressions.tree import BUILTINS, Call, Expr, Literal, Use
 from rules.expressions.units import beside, is_duration, promoted
 from state.schema import Kind
@@ -20,12 +20,28 @@ from state.schema import Kind
 __all__ = ["Arguments"]
 
 
+class Called(Protocol):
+    """What the arguments need to know of their function: a part of `signature.Function`."""
+
+    @property
+    def name(self) -> str:
+        """What an expression calls it."""
+
+    @property
+    def plain(self) -> Callable[..., Any] | None:
+        """Its meaning in plain Python."""
+
+    @property
+    def local(self) -> Callable[..., int] | None:
+        """Its body for local time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arguments:
     """`parts` are the typed arguments, as many as the function allows; `node` is the call in the author's text."""
 
     context: Context
-    function: Function
+    function: Called
     node: ast.Call
     parts: tuple[Expr, ...]
 

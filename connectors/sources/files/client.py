@@ -4,27 +4,30 @@
     await source.start()
     while (chunk := source.next_chunk(bytes_max)) is not None: ...
 
-A file is known by its name and by a fingerprint of its first bytes, so that a new file under an old name is read from
-its start, while one that was copied, or grew, is read on from where it was left. A position counts unpacked bytes; once
-the end was reached it is stored as `~position` (negative), so that a finished .gz is never unpacked again. A plain file
-that grows later is read on.
+A file is known by its inode and content (`names` says how): one that was renamed, packed, or copied and then cut, is
+read once, and one that was replaced is read whole. One that leaves the pattern by renaming is read to its end. A
+position counts unpacked bytes; once the end was reached it is stored as `~position` (negative), so that a finished .gz
+is never unpacked again. A plain file that grows later is read on.
 
-A last line without its line end waits until the file has not changed for `settle_ms` (not at all when draining). What
-cannot be read (no permission, a broken .gz) is listed in `faults` and left alone until it changes.
+A last line without its line end waits until the file has rested (not at all when draining): `settle_ms` where it is a
+whole JSON value, `half_line_ms` where it may be half a line. What cannot be read (no permission, a broken .gz) is
+listed in `faults` and left alone until it changes. Symbolic links are left alone unless `follow_links` is set.
 
-Not to be shared by threads. Rotation by renaming within the pattern is not followed: a new name is a new file.
+Not to be shared by threads.
 """
 
 import logging
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
 
 from connectors.sources.contract import Chunk, Fault
 from connectors.sources.files.config import FilesConfig
-from connectors.sources.files.lines import Buffers, LineReader
-from connectors.sources.files.names import File, Names, Stat, stat_of
+from connectors.sources.files.entries import Entry, Stat, entries_of, printable, stat_of
+from connectors.sources.files.lines import Buffers, LineReader, ReplacedError
+from connectors.sources.files.names import File, Names
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +54,8 @@ class FilesSource:
         self.faults: list[Fault] = []
         self._drain = drain
         self._now_ns = now_ns
-        self._names = Names(config.name, positions)
+        self._names = Names(config.name, positions, follow_links=config.follow_links)
+        self._surveyed = False
         self._buffers = Buffers()
         self._polled_ns: int | None = None
         self._work: list[tuple[File, Stat]] = []
@@ -88,8 +92,16 @@ class FilesSource:
 
     def holds(self, key: str) -> bool:
         """Return whether the file of a key is still in the directory; of another kind of key nothing is known: true."""
-        name = key.removeprefix(f"{self.config.name}:").rpartition("#")[0]
-        return not name or (self.config.directory / name).exists()
+        name, mark, _ = key.removeprefix(f"{self.config.name}:").rpartition("#")
+        if not mark:
+            return True
+        if not self._surveyed:
+            self._entries()
+        return not self._surveyed or self._names.has(key) or self._lies_outside(name)
+
+    def _lies_outside(self, name: str) -> bool:
+        """Return whether a file of that name is there which the pattern leaves out."""
+        return not self._names.fits(name, self.config.pattern) and (self.config.directory / name).exists()
 
     def status(self) -> dict[str, int]:
         """Return no figures: what is read shows in the pipeline's."""
@@ -107,9 +119,10 @@ class FilesSource:
     def _open_next(self) -> LineReader | None:
         while self._work or self._poll():
             file, stat = self._work.pop(0)
-            final = self._settled(stat)
             try:
-                return LineReader(self.config, file, stat, self._buffers, final=final)
+                return LineReader(self.config, file, stat, self._buffers, self._rested_ms(stat))
+            except (ReplacedError, FileNotFoundError):
+                continue  # the next look at the directory finds it under its new name
             except _BROKEN as fault:
                 self._give_up(file, fault)
         return None
@@ -122,18 +135,16 @@ class FilesSource:
             return False
         self._polled_ns = now_ns
         waiting = False
-        for path in self._paths():
-            if not self._names.wanted(path, self.config.pattern):
-                continue
+        for entry in self._entries():
+            stat = entry.stat
             try:
-                stat = stat_of(path)
-                file = self._names.find(path, stat)
+                file = self._names.find(entry, settled=self._settled(stat))
             except OSError as fault:
-                self._fault(str(path), fault)
+                self._fault(entry.path, fault)
                 continue
             if file is None or file.over(stat):
                 continue
-            if file.seen == stat and not self._settled(stat):
+            if file.seen == stat and self._rested_ms(stat) < file.rest_ms:
                 waiting = True
             else:
                 self._work.append((file, stat))
@@ -141,29 +152,43 @@ class FilesSource:
         self.exhausted = not self._work and not waiting
         return bool(self._work)
 
-    def _paths(self) -> list[Path]:
-        """Return what lies in the directory; nothing, and a fault, while it is away."""
+    def _entries(self) -> list[Entry]:
+        """Return the files that lie in the directory, known ones first; none, and a fault, while it is away."""
+        config, names = self.config, self._names
         try:
-            return list(self.config.directory.iterdir())
+            found = list(entries_of(config.directory, follow_links=config.follow_links, on_link=self._link))
         except OSError as fault:
-            self._fault(str(self.config.directory), fault)
+            self._fault(config.directory, fault)
             return []
+        found = [entry for entry in found if names.wanted(entry, config.pattern)]
+        names.look(found)
+        self._surveyed = True
+        found.sort(key=lambda entry: not names.knows(entry))  # whether a file was replaced shows before its copy
+        return found
+
+    def _link(self, path: Path) -> None:
+        self._fault(path, OSError("is a symbolic link, and follow_links is false"))
 
     def _settled(self, stat: Stat) -> bool:
-        return self._drain or self._now_ns() - stat.changed_ns >= self.config.settle_ms * 1_000_000
+        return self._rested_ms(stat) >= self.config.settle_ms
+
+    def _rested_ms(self, stat: Stat) -> float:
+        """Return how long a file has not changed; without end when draining."""
+        return inf if self._drain else (self._now_ns() - stat.changed_ns) / 1_000_000
 
     def _give_up(self, file: File, fault: Exception) -> None:
         """Give a file up until it changes; one that ends too early may still be on its way."""
         # A size and time that no file has: one that appears later differs, and is read.
         stat = stat_of(file.path) if file.path.exists() else Stat(-1, -1)
         if isinstance(fault, EOFError) and not self._settled(stat):
-            file.seen, file.waiting = stat, True
+            file.seen, file.waiting, file.rest_ms = stat, True, self.config.settle_ms
             return
         file.seen, file.waiting = stat, False
-        self._fault(str(file.path), fault)
+        self._fault(file.path, fault)
 
-    def _fault(self, path: str, fault: Exception) -> None:
-        found = Fault(path, f"{type(fault).__name__}: {fault}")
+    def _fault(self, path: Path, fault: Exception) -> None:
+        reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
+        found = Fault(printable(str(path)), f"{type(fault).__name__}: {reason}")
         if found not in self.faults and len(self.faults) < FAULTS_MAX:
             self.faults.append(found)
-            log.warning("source %s: %s cannot be read: %s", self.config.name, path, found.reason)
+            log.warning("source %s: %s cannot be read: %s", self.config.name, found.path, found.reason)

@@ -32,6 +32,20 @@ class FilesConfig(SourceConfig):
             le=86_400_000,
         ),
     ] = 5_000
+    half_line_ms: Annotated[
+        int,
+        Field(
+            description="Milliseconds without a change until a last line that may be half a line is final.",
+            ge=0,
+            le=86_400_000,
+        ),
+    ] = 600_000
+    follow_links: Annotated[
+        bool,
+        Field(
+            description="Whether symbolic links in the directory are read; whoever may write there chooses where to."
+        ),
+    ] = False
     dedupe: Annotated[
         bool, Field(description="Whether an event's id acts once, for feeds that may write an event twice.")
     ] = False

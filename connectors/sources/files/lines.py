@@ -1,19 +1,24 @@
 """Whole lines from one file, in buffers that a kernel may read.
 
 A reader is opened where the file was left. It counts lines, so that a dead letter can name one. The start of a line
-whose end was not read yet is carried to the next chunk. A line longer than the mapping allows is cut just above
-the bound, so that the decoder sees that it is too long, and read past to its end.
+whose end was not read yet is carried to the next chunk. The last line may lack its end once the file has rested: for
+`settle_ms` where it is a whole JSON value or the file is gzip, for `half_line_ms` where it may be half a line. A line
+longer than the mapping allows is cut just above the bound, so that the decoder sees that it is too long, and read past
+to its end.
 """
 
 import gzip
-from io import FileIO
+import os
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
+import orjson
 
 from connectors.sources.contract import Bytes, Chunk
 from connectors.sources.files.config import FilesConfig
-from connectors.sources.files.names import File, Stat, stat_of
+from connectors.sources.files.entries import Stat, open_file, stat_of
+from connectors.sources.files.names import TAIL_BYTES_MAX, File
 from connectors.sources.scan.maps import count_lines
 from state.raw import PADDING
 
@@ -21,6 +26,10 @@ SKIP_BYTES = 1 << 20
 BUFFERS_MAX = 8
 _TAIL_BYTES = 1 << 16
 _LINE_END = b"\n"
+
+
+class ReplacedError(OSError):
+    """Another file has the name now; a look at the directory says which."""
 
 
 class Stream(Protocol):
@@ -54,27 +63,33 @@ class Buffers:
 
 
 class LineReader:
-    """The lines of one open file from where it was left; `final` says that its last line may lack its end."""
+    """The lines of one open file from where it was left.
 
-    def __init__(self, config: FilesConfig, file: File, stat: Stat, buffers: Buffers, *, final: bool) -> None:
+    `rested_ms` says how long the file has not changed. OSError when another file has taken its name since `stat`.
+    """
+
+    def __init__(self, config: FilesConfig, file: File, stat: Stat, buffers: Buffers, rested_ms: float) -> None:
         self.file = file
         self._config = config
         self._stat = stat
         self._buffers = buffers
-        self._final = final
+        self._rested_ms = rested_ms
         self._line_bytes_max = config.mapping.line_bytes_max
         self._carry = b""
         self._fault: Exception | None = None
-        self._stream: Stream = gzip.GzipFile(file.path, "rb") if file.packed else FileIO(str(file.path), "rb")
+        self._plain = open_file(file.path, config.follow_links)
         try:
+            if os.fstat(self._plain.fileno()).st_ino != stat.inode:
+                raise ReplacedError(f"inode={stat.inode} has another name now")
+            self._stream: Stream = gzip.GzipFile(fileobj=self._plain, mode="rb") if file.packed else self._plain
             self._header, self._line = self._start()
         except BaseException:
-            self._stream.close()
+            self._plain.close()
             raise
 
     def close(self) -> None:
         """Close the file."""
-        self._stream.close()
+        self._plain.close()
 
     def next_chunk(self, bytes_max: int, received_ns: int) -> Chunk | None:
         """Return the next lines; None when there are none now. An unreadable file raises what the system said."""
@@ -87,11 +102,12 @@ class LineReader:
         start = self.file.position
         if length == 0 and filled > self._line_bytes_max:
             return self._too_long(data, filled, ended, received_ns)
-        if ended and length < filled and self._is_final():
+        rest_ms = self._rest_ms(data[length:filled]) if ended and length < filled else 0
+        if ended and length < filled and self._is_final(rest_ms):
             length = filled
         if length == 0:
             self._carry = b""
-            self.file.seen, self.file.waiting = self._stat, filled > 0
+            self.file.seen, self.file.waiting, self.file.rest_ms = self._stat, filled > 0, rest_ms
             mark = self._end_mark(data, received_ns) if ended and filled == 0 else None
             if mark is None:
                 self._buffers.put(data)
@@ -101,9 +117,22 @@ class LineReader:
         done = ended and length == filled
         return self._chunk(data, length, start + length, done, received_ns)
 
-    def _is_final(self) -> bool:
+    def _rest_ms(self, line: Bytes) -> int:
+        """Return how long the file must rest until its last line counts without an end."""
+        if self.file.packed:
+            return self._config.settle_ms
+        if self._config.mapping.format == "ndjson":
+            with suppress(ValueError):
+                orjson.loads(line.tobytes())
+                return self._config.settle_ms
+        return max(self._config.settle_ms, self._config.half_line_ms)
+
+    def _is_final(self, rest_ms: int) -> bool:
         """Return whether the last line may lack its end: the file has rested, and still does."""
-        return self._final and stat_of(self.file.path) == self._stat
+        try:
+            return self._rested_ms >= rest_ms and stat_of(self.file.path) == self._stat
+        except OSError:
+            return False  # it was renamed or removed
 
     def _end_mark(self, data: Bytes, received_ns: int) -> Chunk | None:
         """Return a chunk without lines where the end was met only after the last line was handed out."""
@@ -115,6 +144,9 @@ class LineReader:
         file = self.file
         start, line = file.position, self._line
         file.position, file.finished = end, done
+        if end > start:
+            near = data[max(0, length - TAIL_BYTES_MAX) : length]
+            file.tail = near.tobytes() if end - start == length and not file.packed else b""
         self._line += count_lines(data.ctypes.data, length)
         stored = ~end if done else end
         return Chunk(
@@ -145,8 +177,8 @@ class LineReader:
                 break
             passed += count
         else:
-            if not self._is_final():
-                self.file.seen, self.file.waiting = self._stat, True
+            if not self._is_final(self._config.settle_ms):
+                self.file.seen, self.file.waiting, self.file.rest_ms = self._stat, True, self._config.settle_ms
                 return None
         self._carry = rest
         length = self._line_bytes_max + 1

@@ -1,39 +1,56 @@
-"""Which file is which: names, fingerprints, and the keys under which positions are stored.
+"""Which file is which: identity by inode and content, and the keys under which positions are stored.
 
-A key is `source:name#length-digest`: the digest is that of the file's first `length` bytes, as many as it had when it
-was first seen, at most `FINGERPRINT_BYTES_MAX`. A file that grew still begins with them.
+A key is `source:name#length-digest@inode`: the digest is that of the file's first `length` bytes, unpacked, as many as
+it had when it was first seen, at most `START_BYTES_MAX`; `.2` and so on follows where a replaced file would get a key
+that was used before. Keys of older releases lack the inode, and their digest of a .gz is that of its packed bytes.
+
+    known inode, same start, same bytes before the position   the same file, grown or renamed
+    known inode, another content                              replaced: a new file, read whole
+    unknown inode, content of a file that is gone or replaced moved, copied or packed: read on where that was left
+    unknown inode, content of a file that is still there      a copy in the making, until it has rested; then a file
+
+Over a restart a stored position belongs to the file with its inode and start, else to the one with its name and start,
+else to one with its start alone, where that has at least `START_BYTES_MIN` bytes.
 """
 
 import hashlib
-from collections.abc import Mapping
+import re
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
 
-FINGERPRINT_BYTES_MAX = 4096
+from connectors.sources.contract import reached
+from connectors.sources.files.entries import Entry, Stat, open_file, printable
 
-
-class Stat(NamedTuple):
-    """Size and time of a file's last change."""
-
-    size: int
-    changed_ns: int
+START_BYTES_MAX = 4096
+START_BYTES_MIN = 64
+HEAD_BYTES_MAX = 512
+TAIL_BYTES_MAX = 64
+LEFT_MAX = 4096
+_PACKED_BYTES = 1 << 16
+_MARK = re.compile(r"#(\d+)-([0-9a-f]+)(?:@(\d+))?(?:\.\d+)?\Z")
 
 
 @dataclass(slots=True)
 class File:
     """A file and how far it was read.
 
-    `seen` is what it looked like when it held nothing new; `waiting` says that an unfinished last line was left then.
+    `head` and `tail` are its first bytes and the last before `position`; empty where only the key is known of it.
+    `seen` is what it looked like when it held nothing new; `waiting` says that an unfinished last line was left then,
+    to be looked at again after `rest_ms` without a change.
     """
 
     path: Path
     key: str
     position: int = 0
     finished: bool = False
+    head: bytes = b""
+    tail: bytes = b""
     seen: Stat | None = None
     waiting: bool = False
+    rest_ms: int = 0
 
     @property
     def packed(self) -> bool:
@@ -48,58 +65,211 @@ class File:
             return not self.waiting
         return not self.packed and stat.size == self.position
 
+    def is_in(self, look: "_Look") -> bool:
+        """Return whether what was read of this file stands in the one looked at."""
+        begins = look.start.startswith(self.head) and _matches(self.key, look)
+        return begins and (look.packed or (look.stat.size >= self.position and look.has_tail(self)))
 
-def stat_of(path: Path) -> Stat:
-    """Return what a file looks like."""
-    status = path.stat()
-    return Stat(status.st_size, status.st_mtime_ns)
+    def may_become(self, look: "_Look") -> bool:
+        """Return whether the one looked at is this file, or the start of a copy of it."""
+        if len(look.start) < len(self.head):
+            return self.head.startswith(look.start)
+        return bool(self.head) and look.start.startswith(self.head) and _may_match(self.key, look)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a file holds now: its first bytes, unpacked and, for the keys of older releases, as they stand there."""
+
+    path: Path
+    stat: Stat
+    start: bytes
+    raw: bytes
+    packed: bool
+    follow_links: bool
+
+    def has_tail(self, file: File) -> bool:
+        """Return whether the bytes before the file's position are still those that were read there."""
+        if not file.tail:
+            return True
+        with open_file(self.path, self.follow_links) as stream:
+            stream.seek(file.position - len(file.tail))
+            return stream.read(len(file.tail)) == file.tail
 
 
 class Names:
-    """The files of one source by name, joined with the positions of the last run."""
+    """The files of one source, joined with the positions of the last run."""
 
-    def __init__(self, source: str, positions: Mapping[str, int]) -> None:
+    def __init__(self, source: str, positions: Mapping[str, int], *, follow_links: bool = False) -> None:
         self._prefix = f"{source}:"
-        self._files: dict[str, File] = {}
-        self._stored: dict[str, list[tuple[str, int]]] = {}
+        self._follow_links = follow_links
+        self._files: dict[tuple[int, int], File] = {}
+        self._left: dict[str, File] = {}
+        self._stored: dict[str, File] = {}
         for key, position in positions.items():
-            name, mark, _ = key.removeprefix(self._prefix).rpartition("#")
-            if key.startswith(self._prefix) and mark:
-                self._stored.setdefault(name, []).append((key, position))
+            if key.startswith(self._prefix) and _MARK.search(key):
+                name = _name_of_key(key, self._prefix)
+                self._stored[key] = File(Path(name), key, reached(position), position < 0)
+        self._keys = set(self._stored)
 
-    def wanted(self, path: Path, pattern: str) -> bool:
-        """Return whether a directory entry is a file of this source."""
-        return fnmatchcase(path.name, pattern) and not path.name.startswith(".") and path.is_file()
+    def wanted(self, entry: Entry, pattern: str) -> bool:
+        """Return whether a directory entry is a file of this source, or was when it was seen first."""
+        return self.fits(entry.path.name, pattern) or entry.stat.place in self._files
 
-    def find(self, path: Path, stat: Stat) -> File | None:
-        """Return the file at `path` as it is known; None for one that is still empty."""
-        known = self._files.get(path.name)
+    @staticmethod
+    def fits(name: str, pattern: str) -> bool:
+        """Return whether the name is one of this source."""
+        return fnmatchcase(name, pattern) and not name.startswith(".")
+
+    def has(self, key: str) -> bool:
+        """Return whether a file that is there now has this key."""
+        return any(file.key == key for file in self._files.values())
+
+    def look(self, entries: Iterable[Entry]) -> None:
+        """Take note of what lies in the directory: which files are gone or were cut, and whose stored positions are."""
+        places = {entry.stat.place: entry for entry in entries}
+        for place, file in list(self._files.items()):
+            entry = places.get(place)
+            if entry is None or (not file.packed and entry.stat.size < file.position):
+                self._leave(place)
+        if self._stored:
+            self._claim([entry for place, entry in places.items() if place not in self._files and entry.stat.size])
+            self._left |= self._stored
+            self._stored = {}
+
+    def knows(self, entry: Entry) -> bool:
+        """Return whether the inode is that of a known file."""
+        return entry.stat.place in self._files
+
+    def find(self, entry: Entry, *, settled: bool) -> File | None:
+        """Return the file at `entry`; None while it is empty, or may be a copy in the making of one that is there."""
+        path, stat = entry
+        known = self._files.get(stat.place)
         if known is not None and known.seen == stat:
+            known.path = path
             return known
         if stat.size == 0:
             return None
-        with path.open("rb") as stream:
-            start = stream.read(FINGERPRINT_BYTES_MAX)
-        if known is None or not _matches(known.key, start):
-            known = self._stored_file(path, start) or File(path, self._key(path, start))
-            self._files[path.name] = known
-        if not known.packed and stat.size < known.position:
-            known.position, known.finished = 0, False
-        return known
+        look = self._look(entry)
+        if known is not None and known.is_in(look):
+            return self._know(look, known)
+        if known is not None:
+            self._leave(stat.place)
+        file = self._taken_over(look)
+        if file is None and not settled and self._may_be_copy(look):
+            return None
+        return self._know(look, file or File(path, self._key(look)))
 
-    def _stored_file(self, path: Path, start: bytes) -> File | None:
-        for key, position in self._stored.get(path.name, ()):
-            if _matches(key, start):
-                return File(path, key, position if position >= 0 else ~position, position < 0)
+    def _know(self, look: _Look, file: File) -> File:
+        if look.packed and not file.packed:
+            file.finished = False  # it may have grown between our last look and its packing
+        file.path, file.head = look.path, look.start[:HEAD_BYTES_MAX]
+        self._files[look.stat.place] = file
+        return file
+
+    def _leave(self, place: tuple[int, int]) -> None:
+        file = self._files.pop(place)
+        file.seen, file.waiting = None, False
+        self._left[file.key] = file
+        if len(self._left) > LEFT_MAX:
+            del self._left[next(iter(self._left))]
+
+    def _claim(self, entries: list[Entry]) -> None:
+        """Give stored positions to the files that they belong to."""
+        looks = []
+        for entry in entries:
+            try:
+                looks.append(self._look(entry))
+            except OSError:
+                continue  # named as a fault when it is to be read
+        for of_key, of_look in ((_inode_of_key, _inode_of), (_name_of_key, _name_of)):
+            stored: dict[str, list[str]] = {}
+            for key in self._stored:
+                stored.setdefault(of_key(key, self._prefix), []).append(key)
+            looks = [look for look in looks if not self._claimed(look, stored.get(of_look(look), ()))]
+        starts = {key for key in self._stored if _length_of(key) >= START_BYTES_MIN}
+        for look in looks if starts else ():
+            self._claimed(look, [key for key in starts if key in self._stored])
+
+    def _claimed(self, look: _Look, keys: Iterable[str]) -> bool:
+        """Give a file the first of some stored positions that is its own; return whether there is one."""
+        for key in keys:
+            if key in self._stored and self._stored[key].is_in(look):
+                self._know(look, self._stored.pop(key))
+                return True
+        return False
+
+    def _taken_over(self, look: _Look) -> File | None:
+        """Return the file that is gone, or was replaced, and whose content this is."""
+        for key in reversed(self._left):
+            file = self._left[key]
+            alike = file.head or _name_of(look) == file.path.name or _length_of(key) >= START_BYTES_MIN
+            if alike and file.is_in(look):
+                return self._left.pop(key)
         return None
 
-    def _key(self, path: Path, start: bytes) -> str:
-        return f"{self._prefix}{path.name}#{len(start)}-{_digest(start)}"
+    def _may_be_copy(self, look: _Look) -> bool:
+        return any(file.may_become(look) for file in self._files.values())
+
+    def _look(self, entry: Entry) -> _Look:
+        path, stat = entry
+        packed = path.name.endswith(".gz")
+        with open_file(path, self._follow_links) as stream:
+            raw = stream.read(_PACKED_BYTES if packed else START_BYTES_MAX)
+        start = _unpacked(raw) if packed else raw
+        return _Look(path, stat, start, raw[:START_BYTES_MAX], packed, self._follow_links)
+
+    def _key(self, look: _Look) -> str:
+        key = base = f"{self._prefix}{_name_of(look)}#{len(look.start)}-{_digest(look.start)}@{_inode_of(look)}"
+        number = 1
+        while key in self._keys:
+            number += 1
+            key = f"{base}.{number}"
+        self._keys.add(key)
+        return key
 
 
-def _matches(key: str, start: bytes) -> bool:
-    length, _, digest = key.rpartition("#")[2].partition("-")
-    return length.isdigit() and len(start) >= int(length) and _digest(start[: int(length)]) == digest
+def _inode_of(look: _Look) -> str:
+    return str(look.stat.inode)
+
+
+def _name_of(look: _Look) -> str:
+    return printable(look.path.name)
+
+
+def _inode_of_key(key: str, _: str) -> str:
+    mark = _MARK.search(key)
+    return (mark[3] if mark is not None else None) or ""
+
+
+def _name_of_key(key: str, prefix: str) -> str:
+    return _MARK.sub("", key.removeprefix(prefix))
+
+
+def _length_of(key: str) -> int:
+    mark = _MARK.search(key)
+    return int(mark[1]) if mark is not None else 0
+
+
+def _matches(key: str, look: _Look) -> bool:
+    """Return whether a file begins as a key says; those of older releases speak of a .gz as it is packed."""
+    mark = _MARK.search(key)
+    if mark is None:
+        return False
+    length = int(mark[1])
+    return any(len(start) >= length and _digest(start[:length]) == mark[2] for start in {look.start, look.raw})
+
+
+def _may_match(key: str, look: _Look) -> bool:
+    return len(look.start) < _length_of(key) or _matches(key, look)
+
+
+def _unpacked(start: bytes) -> bytes:
+    """Return the first unpacked bytes of a .gz; none of one that is broken."""
+    try:
+        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(start, START_BYTES_MAX)
+    except zlib.error:
+        return b""
 
 
 def _digest(start: bytes) -> str:

@@ -1,15 +1,18 @@
-"""Events by HTTP POST: NDJSON, or delimited lines, in a body that may be gzip.
+"""Events by HTTP POST: NDJSON, a JSON array, or delimited lines, in a body that may be gzip.
 
     app.add_routes(HttpSource(config, intake).routes())
 
     202  the events are durable; the body says how many lines came
-    400  the body could not be unpacked, or came cut off
+    400  the body could not be unpacked, or came cut off; nothing of it was taken in
     401  the token is wrong or missing; without one in the settings, the caller is not on this machine
+    408  the body was not whole after body_timeout_s
     413  the body is longer than body_bytes_max
+    415  the body is packed in another way than gzip or deflate
     429  there is no room now: Retry-After says when to come again; nothing of the body was taken in
     503  the events could not be stored (a full disk); Retry-After likewise
 
-Bodies being read count against the intake's room too, so that many callers at once cannot fill the memory.
+Bodies being read count against the intake's room with the memory that they take unpacked, so that many callers at once
+cannot fill it. The front must leave bodies packed (aiohttp: `auto_decompress=False`): `body` unpacks them.
 
 A line that is no event does not make the request fail: it becomes a dead letter, like everywhere. A caller that got no
 answer sends the body again: events with an id act once.
@@ -19,20 +22,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
-import numpy as np
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from connectors.access import bears, from_here
+from connectors.seldom import Seldom
 from connectors.sources.contract import Bytes, Chunk, Fault, Intake
+from connectors.sources.http.array import array_to_lines
+from connectors.sources.http.body import PACKED, Body, BodyError, Inflater, Target, TooLongError
 from connectors.sources.http.config import HttpConfig
 from connectors.sources.scan.maps import count_lines
-from state.raw import PADDING
 
 log = logging.getLogger(__name__)
-
-_FIRST_BYTES = 1 << 16
 
 
 class HttpSource:
@@ -45,8 +48,9 @@ class HttpSource:
         self.answers: dict[int, int] = {}
         self.lines = 0
         self._intake = intake
-        self._reading = 0
+        self.reading = 0
         self._now_ns = now_ns
+        self._seldom = Seldom(log)
         self._token: bytes | None = None
 
     @property
@@ -83,14 +87,24 @@ class HttpSource:
         return response
 
     async def _take(self, request: web.Request) -> web.Response:
-        """Read the body and offer it; its room is held while it is read."""
-        held = min(max(request.content_length or 0, _FIRST_BYTES), self.config.body_bytes_max)
-        self._reading += held
+        """Read the body and offer it; its memory is held until the intake has it."""
+        held = _Held(self._hold)
         try:
-            data, length = await self._body(request)
+            body = Body(self.config.body_bytes_max, held.grow)
+            await self._read(request, body)
+            lines, durable = self._offer(body, held)
         finally:
-            self._reading -= held
-        return await self._offer(data, length)
+            self.reading -= held.size
+        if durable is not None:
+            await self._wait(lines, durable)
+        self.lines += lines
+        return web.json_response({"lines": lines}, status=202)
+
+    def _hold(self, size: int, more: int) -> None:
+        """Hold `more` bytes for a body that has `size` of them; refuse it when queue and other bodies leave no room."""
+        if not self._intake.room(size + more, self.reading - size):
+            raise self._later(429, "no room for more events now")
+        self.reading += more
 
     def _admit(self, request: web.Request) -> None:
         """Refuse before the body is read what can be refused then."""
@@ -99,31 +113,40 @@ class HttpSource:
         announced = request.content_length or 0
         if announced > self.config.body_bytes_max:
             raise self._too_long()
-        self._check_room(announced)
-
-    def _check_room(self, length: int) -> None:
-        """Refuse a body for which the queue, and the bodies being read, leave no room."""
-        if not self._intake.room(self._reading + length):
+        if not self._intake.room(announced, self.reading):
             raise self._later(429, "no room for more events now")
 
-    async def _offer(self, data: Bytes, length: int) -> web.Response:
+    def _offer(self, body: Body, held: "_Held") -> "tuple[int, Future[None] | None]":
+        """Hand the lines over; return how many, and the future of their durability where there are any."""
         config = self.config
-        self._check_room(length)
+        data, length = body.data, body.length
+        if not self._intake.room(length, self.reading - held.size):
+            raise self._later(429, "no room for more events now")
         header, start = self._header(data, length)
         length -= start
         data = data[start:]
         lines = count_lines(data.ctypes.data, length) + int(length > 0 and data[length - 1] != 10)
-        if lines:
-            line = 2 if start else 1
-            once = config.deduplicated
-            chunk = Chunk(config.name, "", data, length, start, length, once, True, self._now_ns(), line, header)
-            try:
-                await asyncio.wrap_future(self._intake.offer(chunk))
-            except Exception as fault:
-                log.exception("source %s: %d lines could not be stored", config.name, lines)
-                raise self._later(503, "the events could not be stored") from fault
-        self.lines += lines
-        return web.json_response({"lines": lines}, status=202)
+        if not lines:
+            return 0, None
+        line = 2 if start else 1
+        once = config.deduplicated
+        chunk = Chunk(config.name, "", data, length, start, length, once, True, self._now_ns(), line, header)
+        try:
+            return lines, self._intake.offer(chunk)
+        except Exception as fault:
+            raise self._not_stored(lines, fault) from fault
+
+    async def _wait(self, lines: int, durable: "Future[None]") -> None:
+        try:
+            await asyncio.wrap_future(durable)
+        except Exception as fault:
+            raise self._not_stored(lines, fault) from fault
+
+    def _not_stored(self, lines: int, fault: Exception) -> "_RefusedError":
+        self._seldom.error(
+            "source %s: %d lines could not be stored: %s: %s", self.config.name, lines, type(fault).__name__, fault
+        )
+        return self._later(503, "the events could not be stored")
 
     def _header(self, data: Bytes, length: int) -> tuple[bytes, int]:
         """Return the line of column names and the number of bytes it takes, where the mapping has one."""
@@ -135,26 +158,31 @@ class HttpSource:
     def _allowed(self, request: web.Request) -> bool:
         return from_here(request) if self._token is None else bears(request, self._token)
 
-    async def _body(self, request: web.Request) -> tuple[Bytes, int]:
-        """Read the body, unpacked, into a padded array."""
+    async def _read(self, request: web.Request, body: Body) -> None:
+        """Read the body, unpack it, and make lines of a JSON array."""
         try:
-            return await self._read(request)
-        except (web.RequestPayloadError, HttpProcessingError) as fault:
-            raise _RefusedError(400, f"body cannot be read: {fault}") from fault
+            async with asyncio.timeout(self.config.body_timeout_s):
+                target = self._target(request, body)
+                while block := await request.content.readany():
+                    target.feed(block)
+            target.finish()
+            if self.config.mapping.format == "ndjson":
+                array_to_lines(body.data, body.length)
+        except TooLongError as fault:
+            raise self._too_long() from fault
+        except TimeoutError as fault:
+            reason = f"body must be whole within {self.config.body_timeout_s} s"
+            raise _RefusedError(408, reason, {"Connection": "close"}) from fault
+        except (web.RequestPayloadError, HttpProcessingError, BodyError) as fault:
+            raise _RefusedError(400, f"body cannot be read: {fault}", {"Connection": "close"}) from fault
 
-    async def _read(self, request: web.Request) -> tuple[Bytes, int]:
-        size = min(max(request.content_length or 0, _FIRST_BYTES), self.config.body_bytes_max) + PADDING
-        data = np.zeros(size, np.uint8)
-        length = 0
-        while block := await request.content.readany():
-            needed = length + len(block)
-            if needed > self.config.body_bytes_max:
-                raise self._too_long()
-            if needed + PADDING > len(data):
-                data = np.concatenate([data[:length], np.zeros(2 * needed + PADDING - length, np.uint8)])
-            data[length:needed] = np.frombuffer(block, np.uint8)
-            length = needed
-        return data, length
+    def _target(self, request: web.Request, body: Body) -> Target:
+        encoding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
+        if encoding in PACKED:
+            return Inflater(body, self.config.body_bytes_max)
+        if encoding in ("", "identity"):
+            return body
+        raise _RefusedError(415, "Content-Encoding must be gzip, deflate or none", {"Accept-Encoding": "gzip, deflate"})
 
     def _too_long(self) -> "_RefusedError":
         reason = f"body must be <= {self.config.body_bytes_max} bytes, unpacked"
@@ -162,6 +190,19 @@ class HttpSource:
 
     def _later(self, status: int, reason: str) -> "_RefusedError":
         return _RefusedError(status, reason, {"Retry-After": str(self.config.retry_after_s)})
+
+
+class _Held:
+    """How much of the intake's room one body holds."""
+
+    def __init__(self, hold: Callable[[int, int], None]) -> None:
+        self.size = 0
+        self._hold = hold
+
+    def grow(self, size: int) -> None:
+        """Hold `size` bytes from now on; `hold` raises when there is no room for them."""
+        self._hold(self.size, size - self.size)
+        self.size = size
 
 
 class _RefusedError(Exception):

@@ -25,6 +25,9 @@ class HttpConfig(SourceConfig):
     body_bytes_max: Annotated[int, Field(description="Bytes a body may have, unpacked.", ge=1_024, le=1 << 30)] = (
         16 << 20
     )
+    body_timeout_s: Annotated[
+        float, Field(description="Seconds within which a body must be whole.", ge=1, le=3_600)
+    ] = 60.0
     retry_after_s: Annotated[
         int, Field(description="Seconds that a refused caller should wait (Retry-After).", ge=1, le=3_600)
     ] = 1

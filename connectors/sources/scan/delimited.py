@@ -11,7 +11,7 @@ from connectors.sources.scan.keys import choose_type
 from connectors.sources.scan.maps import line_end
 from connectors.sources.scan.rows import begin_row, end_row, head, put, refuse_row, row_is_whole
 from connectors.sources.scan.texts import look_up_rest, meet
-from connectors.sources.scan.values import QUOTE, decimal, digits, hash_of, is_text, next_special, time_text
+from connectors.sources.scan.values import QUOTE, decimal, digits, hash_of, is_text, msisdn, next_special, time_text
 from state.jit import kernel, part
 from state.raw import load_i64, load_u8, store_i64
 
@@ -179,9 +179,13 @@ def whole_text(p: int) -> tuple[int, int]:
 @part
 def subscriber_text(c: int, p: int) -> tuple[int, int]:
     """Read an MSISDN with or without a plus into the row."""
-    first = p + 1 if load_u8(p) == _PLUS else p
+    plus = int(load_u8(p) == _PLUS)
+    first = p + plus
     end, number, count = digits(first)
     if count == 0 or count > _SUBSCRIBER_DIGITS_MAX or load_u8(first) == 48:
+        return 0, 0
+    number = msisdn(c, number, count, plus)
+    if number == 0:
         return 0, 0
     store_i64(c + at.R_SUBSCRIBER, number)
     return end, number

@@ -27,6 +27,7 @@ from connectors.sources.scan.values import (
     digits,
     epoch_time,
     hash_of,
+    msisdn,
     skip,
     text_end,
     time_text,
@@ -190,12 +191,17 @@ def type_value(c: int, p: int) -> int:
 def subscriber_value(c: int, p: int) -> int:
     """Read an MSISDN, a number or a text of digits with or without a plus."""
     quoted = load_u8(p) == QUOTE
+    plus = 0
     if quoted:
         p += 1
         if load_u8(p) == _PLUS:
+            plus = 1
             p += 1
     end, number, count = digits(p)
     if count == 0 or count > _SUBSCRIBER_DIGITS_MAX or load_u8(p) == 48:
+        return 0
+    number = msisdn(c, number, count, plus)
+    if number == 0:
         return 0
     store_i64(c + at.R_SUBSCRIBER, number)
     if quoted:

@@ -29,7 +29,13 @@ SPECIAL, HIGH, ANY_HIGH = 408, 416, 424
 # Context: texts met last, a ring: hash, address, length and a spare word each; the place of the oldest.
 MET_OLDEST, MET = 440, 448
 MET_BYTES = 16 * 32
-CONTEXT_WORDS = (MET + MET_BYTES) // 8
+# Context: the number plan. Bit n of NATIONAL_DIGITS: numbers of n digits are looked up in the table at NATIONAL.
+NATIONAL_DIGITS, NATIONAL = MET + MET_BYTES, MET + MET_BYTES + 8
+CONTEXT_WORDS = (MET + MET_BYTES) // 8 + 2
+
+# Table of the number plan: what is added to a national number of n digits, then a byte for each n and two first digits.
+N_LEADS, N_WORDS = 16 * 8, 16 + 16 * 100 // 8
+N_INTERNATIONAL, N_NATIONAL, N_UNSURE = range(3)
 
 # State.
 S_CODE, S_REQUIRED, S_START, S_UNKNOWN, S_TYPE, S_KEYS, S_KEYS_MASK, S_SLOTS = 0, 8, 16, 24, 32, 40, 48, 56

@@ -15,6 +15,7 @@ from connectors.sources.scan import layout as at
 from connectors.sources.scan.delimited import scan_delimited
 from connectors.sources.scan.kernel import aim, scan_json
 from connectors.sources.scan.maps import map_bytes, map_delimiters
+from connectors.sources.scan.national import national_table
 from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.scan.texts import insert_all
 from connectors.sources.strict import AT_MS_MIN
@@ -60,6 +61,7 @@ class Scanner:
         self._pieces = np.zeros(0, np.int64)
         delimited = plan.mapping.format == "delimited"
         self._delimiter = ord(plan.mapping.delimiter) if delimited else 0
+        self._national_digits, self._national = national_table(plan.numbers)
         self._prepare()
 
     def scan(self, data: Bytes, length: int, at_ms_max: int, columns: tuple[str, ...] = ()) -> Scanned:
@@ -172,6 +174,8 @@ class Scanner:
             (at.DELIMITER, self._delimiter),
             (at.SET_DELIMITER, ord(mapping.set_delimiter) if mapping.set_delimiter.isascii() else 0),
             (at.TYPE_COLUMN, self._tables.type_column),
+            (at.NATIONAL_DIGITS, self._national_digits),
+            (at.NATIONAL, self._national.ctypes.data),
             (at.DATE_A, _NO_TEXT),
             (at.DATE_B, -1),
             (at.ZONE, -1),

@@ -80,6 +80,26 @@ def digits(p: int) -> tuple[int, int, int]:
 
 
 @part
+def msisdn(c: int, number: int, count: int, plus: int) -> int:
+    """Return the subscriber that `count` digits write, after a plus or not; 0 where the strict path must say."""
+    if shift_right(load_i64(c + at.NATIONAL_DIGITS), count) & 1 == 0:
+        return number
+    return national(c, number, count, plus)
+
+
+@kernel
+def national(c: int, number: int, count: int, plus: int) -> int:
+    """Look a number up in the number plan, by how many digits it has and its first two."""
+    table = load_i64(c + at.NATIONAL)
+    what = load_u8(table + at.N_LEADS + 100 * count + number // _POWERS[count - 2])
+    if what == at.N_UNSURE:
+        return 0
+    if what == at.N_NATIONAL and plus == 0:
+        return number + load_i64(table + 8 * count)
+    return number
+
+
+@part
 def whole(p: int) -> tuple[int, int]:
     """Read a JSON whole number of at most 18 digits; (0, 0) where it is anything else."""
     negative = load_u8(p) == 45

@@ -4,7 +4,8 @@
     await source.start()
 
 What came on all connections within a tick is handed on as one chunk. While the intake has no room, nothing more is
-read, so that the senders' own buffers fill: nothing is dropped. With `acknowledge`, the source writes back, after
+read, so that the senders' own buffers fill: nothing is dropped. A full table of connections accepts no more until one
+leaves. With `acknowledge`, the source writes back, after
 lines have become durable, how many lines of the connection that makes so far, as a decimal number and a line end; a
 sender keeps what is not acknowledged and sends it again after a reconnect, under the same ids.
 
@@ -20,6 +21,8 @@ from concurrent.futures import Future
 
 import numpy as np
 
+from connectors.listener import Listener
+from connectors.seldom import Seldom
 from connectors.sources.contract import Bytes, Chunk, Fault, Intake
 from connectors.sources.scan.maps import count_lines
 from connectors.sources.tcp.config import TcpConfig
@@ -42,12 +45,14 @@ class _Connection(asyncio.BufferedProtocol):
         self._passing = False
         self.filled = 0
         self.lines = 0
+        self.heard_s = 0.0
         self.paused = False
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.heard_s = asyncio.get_running_loop().time()
         self._source.joined(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the event loop's guess
@@ -55,6 +60,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         start, self.filled = self.filled, self.filled + nbytes
+        self.heard_s = asyncio.get_running_loop().time()
         if self._passing:
             self._pass(start)
         if self.filled >= self._size:
@@ -120,13 +126,15 @@ class TcpSource:
         self.config = config
         self.lines = 0
         self.bytes = 0
-        self.refused = 0
+        self.idle_closed = 0
         self.lost_bytes = 0
         self._intake = intake
         self._now_ns = now_ns
         self._connections: dict[_Connection, None] = {}
         self._leaving: dict[_Connection, None] = {}
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._seldom = Seldom(log)
         self._timer: asyncio.TimerHandle | None = None
         self._offered: set[Future[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -134,22 +142,29 @@ class TcpSource:
     @property
     def port(self) -> int:
         """The port that is listened on."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        assert self._listener is not None
+        return self._listener.port
 
     async def start(self) -> None:
         """Listen; OSError names an address that cannot be had."""
         config = self.config
         size = max(config.buffer_bytes, config.mapping.line_bytes_max + 4096)
         self._loop = asyncio.get_running_loop()
-        self._server = await self._loop.create_server(
-            lambda: _Connection(self, size, config.mapping.line_bytes_max), config.host, config.port
+        self._listener = Listener(
+            config.host,
+            config.port,
+            lambda: _Connection(self, size, config.mapping.line_bytes_max),
+            config.connections_max,
         )
+        await self._listener.start()
+        self._sweep()
 
     async def stop(self) -> None:
         """Listen no more, hand over what has come, and wait until it is durable."""
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            await self._listener.stop()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         for connection in list(self._connections):
             connection.pause()
         while self._hand_over():  # noqa: ASYNC110  room comes without an event
@@ -173,21 +188,19 @@ class TcpSource:
             "connections": len(self._connections),
             "lines": self.lines,
             "bytes": self.bytes,
-            "connections_refused": self.refused,
+            "accepting_paused": self._listener.pauses if self._listener is not None else 0,
+            "connections_idle": self.idle_closed,
             "bytes_lost": self.lost_bytes,
         }
 
     def joined(self, connection: _Connection) -> None:
-        """Take a new connection, unless there are too many."""
-        if len(self._connections) >= self.config.connections_max:
-            self.refused += 1
-            assert connection.transport is not None
-            connection.transport.abort()
-            return
+        """Take a new connection."""
         self._connections[connection] = None
 
     def left(self, connection: _Connection, *, broken: bool) -> None:
         """Let a connection go, after its last whole lines."""
+        if self._listener is not None:
+            self._listener.left()
         if self._connections.pop(connection, 0) is None and connection.filled:
             if broken:
                 whole = connection.ready()
@@ -195,6 +208,15 @@ class TcpSource:
                 connection.filled = whole
             self._leaving[connection] = None
             self.wake()
+
+    def _sweep(self) -> None:
+        """Close connections that have brought nothing for long."""
+        loop, idle_s = asyncio.get_running_loop(), self.config.idle_s
+        for connection in list(self._connections):
+            if not connection.paused and loop.time() - connection.heard_s > idle_s and connection.transport is not None:
+                self.idle_closed += 1
+                connection.transport.close()
+        self._sweeper = loop.call_later(max(idle_s / 4, 0.25), self._sweep)
 
     def wake(self) -> None:
         """Hand over at the end of this tick."""
@@ -241,8 +263,8 @@ class TcpSource:
         self.bytes += length
         try:
             future = self._intake.offer(chunk)
-        except Exception as fault:
-            log.exception("source %s: %d bytes could not be handed over", self.config.name, length)
+        except Exception as fault:  # noqa: BLE001  the log has one line of it, the senders are hung up on
+            self._seldom.error("source %s: %d bytes could not be handed over: %r", self.config.name, length, fault)
             future = Future()
             future.set_exception(fault)
         self._offered.add(future)

@@ -19,7 +19,12 @@ class TcpConfig(SourceConfig):
         "127.0.0.1"
     )
     port: Annotated[int, Field(description="Port to listen on; 0 takes a free one.", ge=0, le=65_535)] = 7100
-    connections_max: Annotated[int, Field(description="Connections at a time; more are closed.", ge=1, le=65_536)] = 256
+    connections_max: Annotated[
+        int, Field(description="Connections at a time; more wait to be accepted.", ge=1, le=65_536)
+    ] = 256
+    idle_s: Annotated[
+        float, Field(description="Seconds without a byte after which a connection is closed.", ge=1, le=604_800)
+    ] = 3_600.0
     tick_ms: Annotated[
         int, Field(description="Milliseconds that lines are collected before they are handed on.", ge=1, le=1_000)
     ] = 4

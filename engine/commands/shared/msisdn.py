@@ -1,11 +1,12 @@
 """Subscribers' numbers on the command line."""
 
 from engine.commands.shared.error import CommandError
+from state.numbers import NumberError, NumberPlan
 
 
-def number(text: str) -> int:
-    """Return a subscriber's number, digits with the country code; CommandError when it is none."""
-    digits = text.removeprefix("+")
-    if not digits.isascii() or not digits.isdigit() or not 0 < len(digits) <= 15:
-        raise CommandError(f"msisdn={text!r} must be up to 15 digits")
-    return int(digits)
+def number(text: str, numbers: NumberPlan) -> int:
+    """Return a subscriber's number, however it is written; CommandError when it is none."""
+    try:
+        return numbers.subscriber(text)
+    except NumberError as fault:
+        raise CommandError(str(fault).replace("number=", "msisdn=", 1)) from fault

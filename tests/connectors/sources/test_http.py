@@ -22,10 +22,12 @@ Served = Callable[..., Any]
 async def served() -> AsyncIterator[Served]:
     clients: list[Any] = []
 
-    async def serve(intake: KeptIntake, **settings: Any) -> Any:
+    async def serve(intake: KeptIntake, source: HttpSource | None = None, **settings: Any) -> Any:
         app = web.Application()
-        app.add_routes(HttpSource(HttpConfig(**settings), intake).routes())
-        client = TestClient(TestServer(app))
+        app.add_routes((source or HttpSource(HttpConfig(**settings), intake)).routes())
+        server = TestServer(app)
+        await server.start_server(auto_decompress=False)
+        client = TestClient(server)
         await client.start_server()
         clients.append(client)
         return client
@@ -59,6 +61,127 @@ async def test_a_gzip_body_is_unpacked(served: Served) -> None:
 
     assert (answer.status, await answer.json()) == (202, {"lines": 100_000})
     assert intake.text == body
+
+
+_PACKED = gzip.compress(bytes(range(33, 127)) * 50 + b"\n", mtime=0)
+_WRONG_SUM = _PACKED[:-8] + b"\0\0\0\0" + _PACKED[-4:]
+_WRONG_LENGTH = _PACKED[:-4] + b"\0\0\0\0"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(_PACKED[:10], id="header only"),
+        pytest.param(_PACKED[:4], id="half a header"),
+        pytest.param(_PACKED[: len(_PACKED) // 2], id="cut in the middle"),
+        pytest.param(_PACKED[:-8], id="trailer missing"),
+        pytest.param(_PACKED[:-1], id="trailer cut"),
+        pytest.param(_WRONG_SUM, id="wrong checksum"),
+        pytest.param(_WRONG_LENGTH, id="wrong length"),
+        pytest.param(_PACKED + b"rubbish after", id="rubbish after"),
+        pytest.param(_PACKED + b"\0", id="a zero after"),
+        pytest.param(_PACKED + _PACKED[:-3], id="second member cut"),
+        pytest.param(_PACKED + _PACKED[:3], id="second header cut"),
+        pytest.param(_PACKED * 2_000, id="two thousand members"),
+    ],
+)
+async def test_nothing_of_a_gzip_body_that_is_not_whole_is_kept(served: Served, body: bytes, chunked: bool) -> None:
+    async def blocks() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 1_000):
+            yield body[start : start + 1_000]
+
+    intake = KeptIntake()
+    client = await served(intake)
+    headers = {"Content-Encoding": "gzip"}
+    answer = await client.post("/events", data=blocks() if chunked else body, headers=headers)
+
+    assert (answer.status, intake.chunks) == (400, [])
+
+
+@pytest.mark.parametrize("members", [1, 2, 1000])
+async def test_a_gzip_body_of_several_members_is_their_lines(served: Served, members: int) -> None:
+    intake = KeptIntake()
+    client = await served(intake)
+    answer = await client.post("/events", data=gzip.compress(b"a\n") * members, headers={"Content-Encoding": "GZIP"})
+
+    assert (answer.status, intake.text) == (202, b"a\n" * members)
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
+async def test_another_packing_than_gzip_is_refused(served: Served, encoding: str) -> None:
+    client = await served(KeptIntake())
+
+    assert (await client.post("/events", data=b"x", headers={"Content-Encoding": encoding})).status == 415
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        (b'[{"a":1},{"a":2}]', [b'{"a":1}', b'{"a":2}']),
+        (b'\xef\xbb\xbf \n[ {"a":"],[\\""} ,\r\n{"b":\n[1,{"c":2}]}\n]\n ', [b'{"a":"],[\\""}', b'{"b": [1,{"c":2}]}']),
+        (b"[]", []),
+        (b"[1,2]\n{}", [b"[1,2]", b"{}"]),
+    ],
+)
+async def test_a_json_array_is_its_objects(served: Served, body: bytes, lines: list[bytes]) -> None:
+    intake = KeptIntake()
+    client = await served(intake)
+    answer = await client.post("/events", data=body)
+
+    assert answer.status == 202
+    found = [line.removeprefix(b"\xef\xbb\xbf").strip() for line in intake.text.split(b"\n")]
+    assert [line for line in found if line] == lines
+
+
+@pytest.mark.parametrize(
+    "body", [b'[{"a":1},{"a"', b'[{"a":1}', b'[{"a":"]}', b'[{"a":1}] [{"a":2}]', b"[{}]x", b'[{"a":"\\']
+)
+async def test_a_json_array_that_is_cut_or_followed_is_refused(served: Served, body: bytes) -> None:
+    intake = KeptIntake()
+    client = await served(intake)
+
+    assert ((await client.post("/events", data=body)).status, intake.chunks) == (400, [])
+
+
+async def test_unfinished_gzip_bodies_that_unpack_to_much_hold_no_more_than_the_intakes_room(served: Served) -> None:
+    intake = KeptIntake()
+    intake.room_bytes = 8 << 20
+    source = HttpSource(HttpConfig(), intake)
+    client = await served(intake, source)
+    bomb = gzip.compress(b"{}\n" * 5_000_000)[:-8]
+    go = asyncio.Event()
+
+    async def unfinished() -> AsyncIterator[bytes]:
+        yield bomb
+        await go.wait()
+
+    posts = [
+        asyncio.create_task(client.post("/events", data=unfinished(), headers={"Content-Encoding": "gzip"}))
+        for _ in range(20)
+    ]
+    await asyncio.sleep(0.5)
+    statuses = [post.result().status for post in posts if post.done()]
+    go.set()
+    await asyncio.gather(*posts)
+
+    assert statuses.count(429) >= 19
+    assert source.reading == 0
+    assert (await client.post("/events", data=b"1\n")).status == 202
+
+
+async def test_a_body_that_does_not_end_is_refused_after_its_time(served: Served) -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        for _ in range(50):
+            yield b"x"
+            await asyncio.sleep(0.1)
+
+    intake = KeptIntake()
+    client = await served(intake, body_timeout_s=1)
+    answer = await client.post("/events", data=trickle())
+
+    assert (answer.status, intake.chunks) == (408, [])
 
 
 async def test_a_broken_gzip_body_is_refused(served: Served) -> None:

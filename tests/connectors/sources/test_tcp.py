@@ -141,16 +141,31 @@ async def test_a_sender_is_hung_up_on_when_its_lines_cannot_be_kept(started: Sta
     writer.close()
 
 
-async def test_more_connections_than_allowed_are_closed_and_counted(started: Started) -> None:
-    source = await started(KeptIntake(), connections_max=1)
+async def test_more_connections_than_allowed_wait_until_one_leaves_and_lose_nothing(started: Started) -> None:
+    intake = KeptIntake()
+    source = await started(intake, connections_max=1)
     _, first = await asyncio.open_connection("127.0.0.1", source.port)
-    reader, second = await asyncio.open_connection("127.0.0.1", source.port)
-
-    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await reader.readexactly(1)
-    assert source.status()["connections_refused"] == 1
+    first.write(b"1\n")
+    _, second = await asyncio.open_connection("127.0.0.1", source.port)
+    second.write(b"2\n")
+    await asyncio.sleep(0.2)
+    held = (intake.text, source.status()["connections"])
     first.close()
+    await asyncio.sleep(0.2)
     second.close()
+
+    assert held == (b"1\n", 1)
+    assert intake.text == b"1\n2\n"
+    assert source.status()["accepting_paused"] >= 1
+
+
+async def test_a_connection_that_brings_nothing_for_long_is_closed(started: Started) -> None:
+    source = await started(KeptIntake(), idle_s=1.0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", source.port)
+
+    assert await asyncio.wait_for(reader.read(1), 5) == b""
+    assert source.status()["connections_idle"] == 1
+    writer.close()
 
 
 async def test_what_has_come_is_handed_over_before_a_stop(started: Started) -> None:

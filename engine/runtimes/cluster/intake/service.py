@@ -111,7 +111,8 @@ class Packer:
 
     def __init__(self, config: Config, book: Book) -> None:
         self.schema = book.schema
-        self.doors = Decoders([Source(source.name, source.mapping) for source in config.sources.kafka], book.schema)
+        sources = [Source(one.name, one.mapping, one.id_space, one.deduplicated) for one in config.sources.kafka]
+        self.doors = Decoders(sources, book.schema, config.numbers.plan())
         self.doors.check(book.schema)
         self._partitions = config.data.partitions
         self._encoder = Encoder()
