@@ -201,6 +201,9 @@ class Compaction:
         self._mark = core.outbox.position
         active = [list(one) for one in core.switches.active()]
         core.opted_out.prune(core.passed)
+        core.withdrawn = {
+            name: why for name, why in core.withdrawn.items() if name in core.sends or not core.seen.has(name)
+        }
         kept = (core.cursors, core.seen.plain(), core.opted_out.plain())
         self._rewritten = core.outbox.put(records.base(core.quotas.counted(), active, *kept))
 

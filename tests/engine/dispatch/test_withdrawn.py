@@ -1,4 +1,4 @@
-"""What the fold takes back does not go, wherever it waits, and its reason is kept; outcomes carry their contact's time."""
+"""What the fold takes back does not go, wherever it waits; outcomes carry the time of their contact."""
 
 import asyncio
 import random
