@@ -52,8 +52,9 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One text for one subscriber.
+    """One text for one subscriber, or an alert `about` one for somebody else.
 
+    `destination` is 0 where an alert goes to no number: as a line of a file, or as a request.
     `source_address` empty means the gateway's own; `shelf_life_ms` None means that it never goes bad.
     """
 
@@ -64,6 +65,7 @@ class Message:
     shelf_life_ms: int | None = None
     klass: str = "commercial"
     wanted_receipt: bool = True
+    about: int = 0
 
 
 @dataclass(frozen=True, slots=True)

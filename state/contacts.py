@@ -1,13 +1,22 @@
-"""What was promised to each subscriber, and when: the memory of the frequency caps.
+"""What was promised to each subscriber, and when it reached them: the memory of the caps and of what still waits.
 
-A subscriber that was ever chosen for a capped message has a block: a header and a chain of chunks of four contacts, at
-most `entries_max` contacts in all. Chunks are made as they are needed and kept until the block is given back, so the
-uncounted majority costs four bytes each, and the others what they were promised. A contact is reserved when the decider
-chooses a channel, committed when the gateway accepts, removed when the send is refunded.
+A subscriber that something was decided for has a block: a header and a chain of chunks of four contacts, at most
+`entries_max` contacts in all. Chunks are made as they are needed and kept until the block is given back, so the
+uncounted majority costs four bytes each, and the others what they were promised.
 
-The list is bounded: a full block gives up a contact only when no cap can count it any more (older than the book's
-longest window), and remembers the time of the newest one given up as its floor; a cap whose window reaches below the
-floor answers no, so nothing leaks. Which caps apply is not known here: see `rules.gates`.
+    RESERVED      decided, not yet sent: it may reach the subscriber at any time before it expires
+    COMMITTED     it reached the subscriber at its contact time, which the gateway's acceptance says
+    UNKNOWN       it may have, at the time of its attempt
+    SHADOW        the subscriber is held out: it counts where it would have been sent, at its decision
+    WITHDRAWN     judged again and stopped; it counts no more, unless it turns out to have been sent before
+
+All times are the log's. A refund removes a contact, and so does any end of one that no cap counts (UNCAPPED), which is
+here only while it waits. An outcome that is said late or twice changes nothing: the first contact time stays.
+
+The list is bounded: a full block gives up what has expired or was withdrawn, then the oldest contact when no cap can
+count it any more (older than the book's longest window), and remembers its time as the floor; a cap whose window
+reaches below the floor answers no, so nothing leaks. What no cap counts goes last, and is not tracked where there is no
+place. Which caps apply is not known here: see `rules.gates`.
 """
 
 from typing import NamedTuple
@@ -17,20 +26,27 @@ from numpy.typing import NDArray
 
 from state.jit import kernel, part
 
-FREE, RESERVED, COMMITTED = 0, 1, 2
+FREE, RESERVED, COMMITTED, UNKNOWN, SHADOW, WITHDRAWN = range(6)
+STATES = 15
+"""Bits of the state; those above are marks."""
+UNCAPPED = 32
+"""Mark of a contact that no cap of its book counts: it ends with its first outcome."""
 SERVICE = 64
-"""Bit of a contact's state: a service message, which channel-wide and overall caps do not count."""
+"""Mark of a service message, which channel-wide and overall caps do not count."""
 
 ENTRIES_MAX = 200
+NEVER_MS = 1 << 62
+"""Expiry of what waits for any time."""
 
+AT_MS, EXPIRES_MS, POSITION, ROW_STATE_RULE, CAMPAIGN_CHANNEL, OFFER_CATEGORY = range(6)
+"""Words of an entry. AT_MS is when it was reserved, and from its outcome on when it reached the subscriber. Numbers
+share a word, the first in the low half; in one word 24 bits of row, 8 of state, 32 of rule."""
 
-AT_MS, POSITION, ROW_RULE, CAMPAIGN_CHANNEL, STATE = range(5)
-"""Words of an entry; two 32-bit numbers share one, the first in the low half."""
-
-WORDS = 5
+WORDS = 6
 CHUNK = 4
 """Contacts in a chunk."""
 _LOW32 = (1 << 32) - 1
+_LOW24 = (1 << 24) - 1
 
 
 class ContactArrays(NamedTuple):
@@ -39,8 +55,8 @@ class ContactArrays(NamedTuple):
     `block` int32[slots]. By block: `size` uint8 contacts, `first` int32 chunk, `floor_ms` int64. By chunk: `following`
     int32, the next of its chain, or of those given back. `entries` int64[CHUNK * chunks, WORDS].
 
-    `free` int32[blocks + 1] is a stack of blocks given back; cell 0 is its height. `meta` int64[4]: next new block,
-    next new chunk, first chunk given back, `entries_max`.
+    `free` int32[blocks + 1] is a stack of blocks given back; cell 0 is its height. `meta` int64[5]: next new block,
+    next new chunk, first chunk given back, `entries_max`, and how many uncapped contacts found no place since start.
     """
 
     block: NDArray[np.int32]
@@ -53,7 +69,7 @@ class ContactArrays(NamedTuple):
     meta: NDArray[np.int64]
 
 
-NEW_BLOCK, NEW_CHUNK, FREE_CHUNK, LIMIT = range(4)
+NEW_BLOCK, NEW_CHUNK, FREE_CHUNK, LIMIT, UNTRACKED = range(5)
 """Cells of `meta`."""
 
 
@@ -81,7 +97,7 @@ class Contacts:
             following=np.zeros(chunks, np.int32),
             entries=np.zeros((chunks * CHUNK, WORDS), np.int64),
             free=np.zeros(capacity + 2, np.int32),
-            meta=np.array([1, 1, 0, entries_max], np.int64),
+            meta=np.array([1, 1, 0, entries_max, 0], np.int64),
         )
 
     @property
@@ -89,6 +105,11 @@ class Contacts:
         """Bytes of all blocks and chunks ever used; what was given back is kept for others."""
         blocks, chunks = self.arrays.meta[:2].tolist()
         return int(blocks * 13 + chunks * (4 + CHUNK * WORDS * 8))
+
+    @property
+    def untracked(self) -> int:
+        """Decisions since the start that no cap counts and that found no place in a full list."""
+        return int(self.arrays.meta[UNTRACKED])
 
     def release(self, slots: NDArray[np.int32]) -> None:
         """Forget the contacts of `slots`: their subscribers leave memory."""
@@ -101,11 +122,12 @@ class Contacts:
         found = []
         entry = int(arrays.first[block]) * CHUNK
         for _ in range(int(arrays.size[block])):
-            at_ms, position, row_rule, where, state = arrays.entries[entry].tolist()
+            at_ms, expires_ms, position, what, where, offered = arrays.entries[entry].tolist()
             found.append(
                 {
-                    "at_ms": at_ms, "position": position, "row": row_rule & _LOW32, "rule": row_rule >> 32,
-                    "campaign": where & _LOW32, "channel": where >> 32, "state": state,
+                    "at_ms": at_ms, "expires_ms": expires_ms, "position": position, "row": what & _LOW24,
+                    "rule": what >> 32, "campaign": where & _LOW32, "channel": where >> 32,
+                    "offer": offered & _LOW32, "category": offered >> 32, "state": what >> 24 & 255,
                 }
             )  # fmt: skip
             entry = next_entry(arrays, entry)
@@ -149,7 +171,26 @@ def allocate_chunk(arrays: ContactArrays) -> int:
 @part
 def rule_of(arrays: ContactArrays, entry: int) -> int:
     """Return the rule of a contact."""
-    return int(arrays.entries[entry, ROW_RULE] >> 32)
+    return int(arrays.entries[entry, ROW_STATE_RULE] >> 32)
+
+
+@part
+def row_of(arrays: ContactArrays, entry: int) -> int:
+    """Return the row of a contact's decision."""
+    return int(arrays.entries[entry, ROW_STATE_RULE] & _LOW24)
+
+
+@part
+def state_of(arrays: ContactArrays, entry: int) -> int:
+    """Return the state of a contact, with its marks."""
+    return int(arrays.entries[entry, ROW_STATE_RULE] >> 24 & 255)
+
+
+@part
+def set_state(arrays: ContactArrays, entry: int, state: int) -> None:
+    """Change the state of a contact, not its marks."""
+    word = int(arrays.entries[entry, ROW_STATE_RULE])
+    arrays.entries[entry, ROW_STATE_RULE] = (word & ~(STATES << 24)) | (state << 24)
 
 
 @part
@@ -165,15 +206,24 @@ def channel_of(arrays: ContactArrays, entry: int) -> int:
 
 
 @part
+def waits(arrays: ContactArrays, entry: int, log_ms: int) -> bool:
+    """Return whether a contact may still be sent at `log_ms`."""
+    return state_of(arrays, entry) & STATES == RESERVED and arrays.entries[entry, EXPIRES_MS] > log_ms
+
+
+@part
 def reserve(
     arrays: ContactArrays,
     slot: int,
     at_ms: int,
+    expires_ms: int,
     position: int,
     row: int,
     rule: int,
     campaign: int,
     channel: int,
+    offer: int,
+    category: int,
     state: int,
 ) -> None:
     """Append a contact; the caller has made room with `make_room`."""
@@ -185,10 +235,11 @@ def reserve(
     entry = place_of(arrays, block, size)
     arrays.size[block] = size + 1
     arrays.entries[entry, AT_MS] = at_ms
+    arrays.entries[entry, EXPIRES_MS] = expires_ms
     arrays.entries[entry, POSITION] = position
-    arrays.entries[entry, ROW_RULE] = row | (rule << 32)
+    arrays.entries[entry, ROW_STATE_RULE] = row | ((state & 255) << 24) | (rule << 32)
     arrays.entries[entry, CAMPAIGN_CHANNEL] = campaign | (channel << 32)
-    arrays.entries[entry, STATE] = state & 255
+    arrays.entries[entry, OFFER_CATEGORY] = offer | (category << 32)
 
 
 @part
@@ -208,22 +259,40 @@ def allocate_block(arrays: ContactArrays) -> int:
 
 
 @part
-def make_room(arrays: ContactArrays, slot: int, horizon_start_ms: int) -> bool:
-    """Return whether `slot` can take one more contact, giving up the oldest one made before `horizon_start_ms`."""
+def make_room(arrays: ContactArrays, slot: int, log_ms: int, horizon_start_ms: int, capped: bool) -> bool:
+    """Return whether `slot` can take one more contact, giving up another where that is needed.
+
+    What has expired or was withdrawn goes first, then the oldest contact before `horizon_start_ms`, then, for a contact
+    that caps count, one that they do not.
+    """
     block = arrays.block[slot]
     if block == 0 or arrays.size[block] < arrays.meta[LIMIT]:
         return True
+    over, oldest, uncapped = -1, -1, -1
+    oldest_ms = horizon_start_ms
     entry = int(arrays.first[block]) * CHUNK
-    oldest, oldest_ms = 0, int(arrays.entries[entry, AT_MS])
-    for i in range(1, int(arrays.size[block])):
+    for i in range(np.int64(arrays.size[block])):
+        whole = state_of(arrays, entry)
+        state, at_ms = whole & STATES, int(arrays.entries[entry, AT_MS])
+        if state == WITHDRAWN or (state == RESERVED and arrays.entries[entry, EXPIRES_MS] <= log_ms):
+            over = i if over < 0 else over
+        elif whole & UNCAPPED != 0:
+            uncapped = i if uncapped < 0 else uncapped
+        elif state != RESERVED and at_ms < oldest_ms:
+            oldest, oldest_ms = i, at_ms
         entry = next_entry(arrays, entry)
-        if arrays.entries[entry, AT_MS] < oldest_ms:
-            oldest, oldest_ms = i, int(arrays.entries[entry, AT_MS])
-    if oldest_ms >= horizon_start_ms:
-        return False
-    arrays.floor_ms[block] = max(int(arrays.floor_ms[block]), oldest_ms)
-    remove_entry(arrays, block, oldest)
-    return True
+    if over >= 0:
+        remove_entry(arrays, block, over)
+        return True
+    if oldest >= 0:
+        arrays.floor_ms[block] = max(int(arrays.floor_ms[block]), oldest_ms)
+        remove_entry(arrays, block, oldest)
+        return True
+    if capped and uncapped >= 0:
+        arrays.meta[UNTRACKED] += 1
+        remove_entry(arrays, block, uncapped)
+        return True
+    return False
 
 
 @part
@@ -240,19 +309,23 @@ def remove_entry(arrays: ContactArrays, block: int, entry: int) -> None:
 
 
 @kernel
-def settle(arrays: ContactArrays, slot: int, position: int, row: int, rule: int, refund: bool) -> bool:
-    """Commit or refund the contact of one decision; return whether it was found.
+def settle(arrays: ContactArrays, slot: int, position: int, row: int, rule: int, state: int, contact_ms: int) -> bool:
+    """End the waiting of one decision's contact; return whether it was found.
 
-    A refund removes the contact, so a refund said twice, or after the contact was given up, changes nothing.
+    `state`: COMMITTED or UNKNOWN, at `contact_ms`; FREE for a refund, which removes it. Said twice, or after the
+    contact was given up, it changes nothing.
     """
     block = arrays.block[slot]
     entry = int(arrays.first[block]) * CHUNK
     for i in range(int(arrays.size[block])):
-        if arrays.entries[entry, POSITION] == position and arrays.entries[entry, ROW_RULE] == row | (rule << 32):
-            if refund:
+        same = arrays.entries[entry, POSITION] == position and row_of(arrays, entry) == row
+        if same and rule_of(arrays, entry) == rule:
+            whole = state_of(arrays, entry)
+            if state == FREE or whole & UNCAPPED != 0:
                 remove_entry(arrays, block, i)
-            else:
-                arrays.entries[entry, STATE] = COMMITTED | (arrays.entries[entry, STATE] & SERVICE)
+            elif whole & STATES in (RESERVED, WITHDRAWN) or (whole & STATES == UNKNOWN and state == COMMITTED):
+                set_state(arrays, entry, state)
+                arrays.entries[entry, AT_MS] = contact_ms
             return True
         entry = next_entry(arrays, entry)
     return False

@@ -121,6 +121,7 @@ _LAYOUT: tuple[tuple[str, np.dtype[Any], str], ...] = (
     ("gate", np.dtype(np.uint8), "n"),
     ("facts_known", np.dtype(np.uint8), "facts"),
 )
+_FACTS = ("facts", "facts_known")
 _LAYOUT_1: tuple[tuple[str, np.dtype[Any], str], ...] = (
     ("subscriber", np.dtype(np.int64), "n"),
     ("at_ms", np.dtype(np.int64), "n"),
@@ -176,6 +177,31 @@ def _defaults(n: int, append_ms: int) -> dict[str, NDArray[Any]]:
         "arm": np.zeros(n, np.uint8),
         "probability": np.zeros(n, np.float32),
     }
+
+
+def merged(first: DecisionBatch, second: DecisionBatch) -> DecisionBatch:
+    """Return the records of both in the order of their rows, of one row those of `first` before; of one frame."""
+    order = np.argsort(np.concatenate([first.row, second.row]), kind="stable")
+    starts = np.concatenate([first.fact_start[:-1], second.fact_start[:-1] + len(first.facts)])
+    lengths = np.concatenate([np.diff(first.fact_start), np.diff(second.fact_start)])[order]
+    fact_start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    # The place of each fact in the two lists, one after the other: its record's start there, plus its index within.
+    place = np.repeat(starts[order] - fact_start[:-1], lengths) + np.arange(fact_start[-1])
+    columns: dict[str, NDArray[Any]] = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)])[order]
+        for name, _, size in _LAYOUT
+        if size == "n"
+    }
+    facts = {name: np.concatenate([getattr(first, name), getattr(second, name)])[place] for name in _FACTS}
+    return DecisionBatch(
+        position=first.position,
+        append_ms=first.append_ms,
+        book=first.book,
+        fact_start=fact_start,
+        texts=[*first.texts, *second.texts],
+        **columns,
+        **facts,
+    )
 
 
 def decision_id(partition: int, position: int, row: int, rule: int) -> str:

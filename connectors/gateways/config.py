@@ -15,6 +15,8 @@ class GatewayConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    addresses_numbers: ClassVar[bool] = True
+    """Whether every message must name a number; a kind that hands lines or requests to a system needs none."""
     example_name: ClassVar[str]
     example: ClassVar[Mapping[str, Any]]
 

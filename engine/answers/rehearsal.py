@@ -1,8 +1,9 @@
 """Run the tests that stand beside the rules: each scenario through the real decider, alone, in memory.
 
 A scenario's subscribers begin as `given`; then each event is a frame of its own, appended at the moment it happens.
-Every decision must be expected, and every expectation must come; an expected gate must be the one that stopped the
-rule then. Suppressed candidates that a test does not mention are ignored.
+What is decided reaches its subscriber at that moment: there is no dispatch here that could make it wait. Every decision
+must be expected, and every expectation must come; an expected gate must be the one that stopped the rule then.
+Suppressed candidates that a test does not mention are ignored.
 """
 
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ from rules.gates import word_of
 from rules.model import Book, Expectation, Scenario
 from state.batch import Row, from_rows
 from state.columns import Table
-from state.contacts import Contacts
-from state.decisions import DecisionBatch, RecordKind
+from state.contacts import COMMITTED, Contacts, settle
+from state.decisions import DecisionBatch, Outcome, RecordKind
 
 SLOTS = 64
 CONTACTS_MAX = 64
@@ -64,13 +65,25 @@ def _run(compiled: CompiledBook, scenario: Scenario) -> Iterator[ScenarioRecord]
     table = Table(SLOTS)
     decider = Decider(table, Contacts(table.capacity, CONTACTS_MAX), SLOTS)
     decider.activate(compiled, 0)
+    log_ms = 0
     for position, rows in enumerate(_frames(compiled.book, scenario), start=1):
         batch = from_rows(compiled.book.schema, rows)
+        log_ms = max(log_ms, rows[-1].at_ms)
+        batch.log_ms[:] = log_ms
         slots = np.empty(batch.n, np.int32)
         table.lookup(batch.subscriber, slots, position)
-        records = decider.fold(position, rows[-1].at_ms, batch, np.arange(batch.n, dtype=np.int32), slots)
+        records = decider.fold(position, log_ms, batch, np.arange(batch.n, dtype=np.int32), slots)
         if records is not None:
+            _reach(decider.contacts, table, records)
             yield from _seen(compiled.book, records)
+
+
+def _reach(contacts: Contacts, table: Table, records: DecisionBatch) -> None:
+    """Let what was decided reach its subscribers."""
+    for index in np.flatnonzero(records.outcome == Outcome.DECIDED).tolist():
+        named = records.position, int(records.row[index]), int(records.rule[index])
+        slot = table.find(int(records.subscriber[index]))
+        settle(contacts.arrays, slot, *named, COMMITTED, int(records.log_ms[index]))
 
 
 def _frames(book: Book, scenario: Scenario) -> Iterator[list[Row]]:

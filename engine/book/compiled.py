@@ -14,12 +14,12 @@ from rules.expressions.program import compile_program
 from rules.expressions.run import Program
 from rules.expressions.tree import Expr, Literal, Operand, operands
 from rules.gates.lists import LISTS
-from rules.gates.table import GateTable, features_read, gate_table
+from rules.gates.table import GateTable, features_judged_again, features_read, gate_table
 from rules.load import load_text
 from rules.model import Book, Feature, Rule
 from state.features import FeatureSpec
 from state.hashing import hash_text
-from state.schema import LIST_NAME, Kind
+from state.schema import ANSWER, LIST, LIST_NAME, PROFILE, Kind
 from state.selection import BUILTIN, CELL, FEATURE
 
 _SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE}
@@ -134,6 +134,8 @@ def _readers(book: Book) -> Sequence[Types]:
     for rule in (rule for rule in book.rules if rule.enabled):
         for index in (*_features_of(rule.facts), *features_read(book, rule)):
             readers[index].add(rule.on)
+    for index in features_judged_again(book):
+        readers[index] |= {PROFILE, LIST, ANSWER}
     for feature in book.features:
         if feature.where is not None:
             for index in _features_of(operands(feature.where)):

@@ -14,16 +14,16 @@ from itertools import islice, takewhile
 
 from connectors.contract import Outcome, Receipt
 from engine.dispatch import records
-from engine.dispatch.doors import Door
+from engine.dispatch.doors import Door, GatewayDoor
 from engine.dispatch.hours import LocalTime
-from engine.dispatch.model import Action, Decided, Phase, Report, Send, SwitchScope
+from engine.dispatch.model import Action, Decided, Phase, Report, Send, SwitchScope, Withdrawn
 from engine.dispatch.offer import Offering
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.orphans import Orphans
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import Policy
 from engine.dispatch.rates import Rates
-from engine.dispatch.settle import OPTED_OUT, Settling
+from engine.dispatch.settle import Settling
 from engine.dispatch.state import DispatchState
 from engine.dispatch.take import Taking
 from engine.dispatch.withdraw import Withdrawing
@@ -69,6 +69,9 @@ class DispatchCore(DispatchState):
         self.policy = policy
         self.local = LocalTime(policy.zone)
         self.rates.add(policy.channel_rates)
+        for door in self.doors.values():
+            if isinstance(door, GatewayDoor):
+                door.channels = policy.channels
 
     def restored(self) -> None:
         """Go on from the outbox, which was read back to its end."""
@@ -87,8 +90,8 @@ class DispatchCore(DispatchState):
         self._withdrawing.refund_expired(now_ms)
         self.queue.wake(now_ms)
         taken = self._taking.take(now_ms)
-        for send in dict.fromkeys(self._taking.opted_out):
-            self._settling.refund(send, OPTED_OUT, now_ms, attempted=False)
+        for send in dict.fromkeys(self._taking.taken_back):
+            self._settling.refund(send, self.taken_back(send.what), now_ms, attempted=False)
         return taken
 
     @property
@@ -125,6 +128,12 @@ class DispatchCore(DispatchState):
             self.outbox.put(records.opted_out(opt_out))
         self._withdrawing.opt_out(opt_out, self.advance(now_ms))
         return new
+
+    def withdraw(self, withdrawn: Iterable[Withdrawn], now_ms: int) -> None:
+        """End decisions that the fold has taken back, also those that come later; what is on its way may arrive."""
+        self.advance(now_ms)
+        for one in withdrawn:
+            self._withdrawing.withdraw(one, self.now_ms)
 
     def reaches(self, subscriber: int) -> bool:
         """Whether something commercial is on its way to a subscriber: handed to a door that has not answered."""
@@ -166,8 +175,12 @@ class DispatchCore(DispatchState):
 
         Only durable ones: the log must not hear of a refund that a crash turns into a send.
         """
-        durable = takewhile(lambda owed: owed[1] <= self.outbox.durable, self.unreported.values())
-        return [report for report, _ in islice(durable, count_max)]
+        durable = takewhile(lambda owed: owed.position <= self.outbox.durable, self.unreported.values())
+        return [owed.report for owed in islice(durable, count_max)]
+
+    def contact_ms(self, report: Report) -> int | None:
+        """Return when an outcome that is owed reached, or may have reached, somebody; None where it did not."""
+        return self.unreported[report.decision_id, report.state].contact_ms
 
     def mark_reported(self, reports: Iterable[Report]) -> None:
         """Record that the log has these outcomes."""

@@ -26,7 +26,7 @@ from engine.dispatch.core import DispatchCore
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
 from engine.dispatch.flights import Flights, OnOutcome
 from engine.dispatch.health import Health
-from engine.dispatch.model import Action, Decided, SwitchScope
+from engine.dispatch.model import Action, Decided, SwitchScope, Withdrawn
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import DESK, Policy
@@ -145,6 +145,11 @@ class Dispatcher:
     def offer(self, decided: Iterable[Decided], cursors: Mapping[str, int] | None = None) -> None:
         """Take decisions over, each partition's in the order of its log; one offered twice is sent once."""
         self.core.offer(decided, cursors or {}, self._now_ms())
+        self._wake.set()
+
+    def withdraw(self, withdrawn: Iterable[Withdrawn]) -> None:
+        """End decisions that the fold has taken back, wherever they wait and also where they come later."""
+        self.core.withdraw(withdrawn, self._now_ms())
         self._wake.set()
 
     def apply_switch(self, scope: SwitchScope, name: str, action: Action) -> None:

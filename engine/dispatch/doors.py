@@ -43,14 +43,18 @@ class Door(Protocol):
 
 
 class GatewayDoor:
-    """A gateway: texts. A message that was written is never repeated blindly."""
-
-    repeatable = False
+    """A gateway: texts. A message that was written is never repeated blindly, unless the other side knows its id."""
 
     def __init__(self, gateway: Gateway, channels: Mapping[str, ChannelPolicy]) -> None:
         self._gateway = gateway
-        self._senders = {name: channel.source_address for name, channel in channels.items()}
+        self.channels = channels
+        """As the policy of the active book has them."""
         self._held = 0
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the other side knows a message by its decision's id, as some kinds of gateway promise."""
+        return bool(getattr(self._gateway, "repeatable", False))
 
     @property
     def up(self) -> bool:
@@ -72,14 +76,18 @@ class GatewayDoor:
     async def send(self, what: Decided, now_ms: int) -> Outcome:
         """Send the text; the gateway gets its remaining shelf life."""
         keeps_ms = what.expires_ms - now_ms if what.expires_ms < FOREVER_MS else None
+        channel = self.channels.get(what.channel)
+        if channel is None:
+            return Outcome(State.PERMANENT, "NO_CHANNEL")  # the book has lost it since: nobody knows whom it was for
         return await self._gateway.send(
             Message(
                 what.decision_id,
-                what.subscriber,
+                channel.destination if channel.alert else what.subscriber,
                 what.text,
-                self._senders.get(what.channel, ""),
+                channel.source_address,
                 keeps_ms,
                 what.klass,
+                about=what.subscriber if channel.alert else 0,
             )
         )
 

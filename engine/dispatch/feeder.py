@@ -4,18 +4,22 @@ The position in each journal is dispatch's own durable cursor, so a restart cont
 decision that is read twice is known by its id. Nothing is pushed: what does not fit into dispatch's memory waits in the
 journal. The partitions are read in the order of time, the earliest entry first.
 
+What the fold takes back (a list, a profile, an answer) is read to the journal's end first, whatever room there is: a
+decision that waits anywhere must not go once its withdrawal is durable.
+
 On the events' own clock the feeder is what moves it: before it goes on by more than `STEP_MS`, it lets dispatch send
 what can be sent now. The clock must have been brought to where the outbox ends: what waits there is due by it.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Protocol
 
 from engine.answers.records import Texts
 from engine.book.shelf import BookShelf
-from engine.dispatch.model import Decided
-from engine.dispatch.wording import decided_of
+from engine.dispatch.model import Decided, Withdrawn
+from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
 from engine.flow.clock import EventsClock
 from engine.flow.partition import Partition
 from state.decisions import decode
@@ -40,6 +44,9 @@ class Taker(Protocol):
     def offer(self, decided: Sequence[Decided], cursors: Mapping[str, int]) -> None:
         """Take decisions over; the cursors come back after a restart."""
 
+    def withdraw(self, withdrawn: Sequence[Withdrawn]) -> None:
+        """End decisions that the fold has taken back, also those that are offered later."""
+
 
 class _Reading:
     """One journal: what was read of it, and the entry that comes next."""
@@ -47,6 +54,8 @@ class _Reading:
     def __init__(self, partition: Partition, start: int) -> None:
         self.partition = partition
         self.next = start
+        self.ahead = start
+        """The entry that is looked at next for what was taken back."""
         self._reached = -1
         self._entries: Iterator[Entry] = iter(())
         self._peeked: Entry | None = None
@@ -66,6 +75,22 @@ class _Reading:
                     return None
             self._peeked = entry
         return self._peeked if self._peeked.reached <= journal.durable else None
+
+    def look_ahead(self, shelf: BookShelf, until_ms: int | None) -> list[Withdrawn] | None:
+        """Return what the next durable entries take back, those up to a time; None when there are none."""
+        partition, journal = self.partition, self.partition.journal
+        start = max(self.ahead, journal.first_position)
+        if start >= journal.next_position:
+            return None
+        withdrawn: list[Withdrawn] = []
+        for entry in islice(journal.read(start), ENTRIES_MAX):
+            if entry.reached > journal.durable or (until_ms is not None and entry.append_ms > until_ms):
+                break
+            self.ahead = entry.position + 1
+            batch = decode(entry.payload)
+            if withdraws(batch):
+                withdrawn += withdrawn_of(partition.number, batch, shelf.get(batch.book).book)
+        return withdrawn if self.ahead > start else None
 
     def take(self) -> bool:
         """Move past the next entry; return whether it reaches further in the log than every entry before it."""
@@ -124,6 +149,7 @@ class Feeder:
         self._stopped = stopped
         while not stopped():
             self._more.clear()
+            await self._look_to_the_end()
             if self._taker.room() > 0 and await self._feed():
                 await asyncio.sleep(0)
                 continue
@@ -132,6 +158,23 @@ class Feeder:
                 await asyncio.wait_for(self._more.wait(), WAIT_S)
             except TimeoutError:
                 continue
+
+    def look_ahead(self) -> bool:
+        """Pass on some of what the journals take back, however little room dispatch has; return whether there was more.
+
+        It begins where the decisions do: what an entry before them took back was ended when they were taken over. On
+        the events' clock it goes no further than the present, as what waits may still go until then.
+        """
+        until_ms = self._clock.now_ms() if self._clock is not None else None
+        found = [reading.look_ahead(self._shelf, until_ms) for reading in self._readings]
+        withdrawn = [one for some in found for one in some or ()]
+        if withdrawn:
+            self._taker.withdraw(withdrawn)
+        return any(some is not None for some in found)
+
+    async def _look_to_the_end(self) -> None:
+        while self.look_ahead():  # noqa: ASYNC110 the loop's other tasks get their turn between two pieces
+            await asyncio.sleep(0)
 
     async def _feed(self) -> bool:
         """Offer the earliest entries; return whether there were any."""
@@ -142,6 +185,8 @@ class Feeder:
         assert entry is not None
         if not await self._advance(entry.append_ms):
             return False
+        if self._clock is not None:
+            await self._look_to_the_end()
         start_ms = entry.append_ms
         decided: list[Decided] = []
         cursors: dict[str, int] = {}

@@ -135,6 +135,14 @@ class RuleQueue:
         return heap[0][:2] if heap else None
 
 
+class Withdrawn(NamedTuple):
+    """A decision that the fold has taken back: its subscriber was put on a list, or lost what it needs."""
+
+    decision_id: str
+    subscriber: int
+    reason: str
+
+
 class Report(NamedTuple):
     """An outcome for the log."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from engine.dispatch import records
 from engine.dispatch.model import Action, Decided, rule_key_of
-from engine.dispatch.settle import OPTED_OUT, Settling
+from engine.dispatch.settle import Settling
 from engine.dispatch.state import DispatchState
 
 
@@ -88,8 +88,10 @@ class Offering:
             return "NO_CHANNEL"
         if state.switches.action(rule_key_of(what)) is Action.KILL:
             return "KILLED"
-        if state.opted_out.refuses(what):
-            return OPTED_OUT
+        taken_back = state.taken_back(what)
+        if taken_back:
+            state.withdrawn.pop(what.decision_id, None)
+            return taken_back
         if what.expires_ms <= now_ms:
             return "EXPIRED"
         if state.quotas.never_fits(what.channel, what.campaign, parts):

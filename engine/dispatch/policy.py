@@ -3,14 +3,16 @@
 What needs the book (which channels are the desk's) is passed in. Nothing here reads files.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
 from engine.dispatch.optout import OptOutWords
+from engine.settings.alerts import alert_route
 from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 from rules.catalogue import OPT_OUT_LIST
+from state.numbers import NO_PLAN, NumberPlan
 
 DESK = "desk"
 """Name of the desk among the doors; no gateway may have it."""
@@ -28,8 +30,10 @@ class ChannelPolicy:
     attempts_max: int = 5
     retry_ms_min: int = 2_000
     retry_ms_max: int = 300_000
-    destination: str = ""
-    """Where an alert goes: it is told about its subscriber, never to it. Empty for what goes to its subscriber."""
+    alert: bool = False
+    """Whether what goes here is about its subscriber, and never to it."""
+    destination: int = 0
+    """The number that alerts go to; 0 where they go as lines or requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Policy:
     awaited_max: int = 500_000
     optout: OptOutWords = field(default_factory=OptOutWords)
     """Reads what replies ask for."""
+    numbers: NumberPlan = NO_PLAN
+    """How the numbers of those who reply are read."""
     optout_confirmation: str = ""
     """The text that confirms an opt-out; empty for none."""
 
@@ -57,17 +63,27 @@ class Policy:
         return {name: channel.rate_per_s for name, channel in self.channels.items()}
 
 
-def policy_of(config: Config, zone: str, desk_channels: Iterable[str], lists: Iterable[str] = ()) -> Policy:
+def policy_of(
+    config: Config,
+    zone: str,
+    desk_channels: Iterable[str],
+    lists: Iterable[str] = (),
+    alert_channels: Collection[str] = (),
+) -> Policy:
     """Return the policy of a configuration; channels of the desk need no settings.
 
+    An alert channel without a destination goes by gateways alone that address no numbers; where it has none, it is left
+    out, so its decisions are refunded: an alert never goes to its subject.
     `lists` are those of the book: a list `optout.NAME` lets a reply leave the service NAME alone.
     """
     services = [name.removeprefix(f"{OPT_OUT_LIST}.") for name in lists if name.startswith(f"{OPT_OUT_LIST}.")]
     channels = {name: ChannelPolicy((DESK,)) for name in desk_channels}
     for name, channel in config.channels.items():
-        if name not in channels:
+        alert = name in alert_channels
+        route = tuple(alert_route(config, channel) if alert else (channel.gateway, *channel.reroute))
+        if name not in channels and route:
             channels[name] = ChannelPolicy(
-                (channel.gateway, *channel.reroute),
+                route,
                 channel.source_address,
                 channel.windows,
                 channel.quota_per_day or None,
@@ -75,6 +91,8 @@ def policy_of(config: Config, zone: str, desk_channels: Iterable[str], lists: It
                 channel.attempts_max,
                 channel.retry_ms_min,
                 channel.retry_ms_max,
+                alert,
+                int(channel.destination or 0) if alert else 0,
             )
     return Policy(
         channels,
@@ -83,5 +101,6 @@ def policy_of(config: Config, zone: str, desk_channels: Iterable[str], lists: It
         queue_max=config.dispatch.queue_max,
         in_flight_max=config.dispatch.in_flight_max,
         optout=OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words, services),
+        numbers=config.numbers.plan(),
         optout_confirmation=config.dispatch.optout_confirmation,
     )

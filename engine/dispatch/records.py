@@ -91,14 +91,15 @@ def queued(what: Decided, order: int) -> Record:
 def kept(send: Send, *, flying: bool) -> Record:
     """Return the record of a send as it stands: its gateway is named when it is on its way."""
     gateway = send.gateway if flying else ""
-    state = [send.tries, send.due_ms, gateway, send.day, list(send.refused), send.doubtful]
+    state = [send.tries, send.due_ms, gateway, send.day, list(send.refused), send.doubtful, send.attempted_ms]
     return [KEPT, *_whole(send.what), send.order, *state]
 
 
 def attempt(send: Send) -> Record:
     """Return the record of an attempt that is about to be made."""
     what = send.what
-    return [ATTEMPT, what.decision_id, send.gateway, send.day, what.channel, what.campaign, send.parts]
+    head = [ATTEMPT, what.decision_id, send.gateway, send.day, what.channel, what.campaign, send.parts]
+    return [*head, send.attempted_ms]
 
 
 def waits(send: Send) -> Record:
@@ -109,15 +110,20 @@ def waits(send: Send) -> Record:
 
 
 def outcome(
-    report: Report, given_back: Places | None, ids: tuple[str, ...], ended_ms: int, doubtful_parts: int = 0
+    report: Report,
+    given_back: Places | None,
+    ids: tuple[str, ...],
+    ended_ms: int,
+    doubtful_parts: int = 0,
+    contact_ms: int | None = None,
 ) -> Record:
     """Return the record of an end; `given_back` are the places of an attempt that reached nobody.
 
-    `doubtful_parts` are those of a text whose outcome is unknown and may be learnt later.
+    `doubtful_parts` are those of a text whose outcome is unknown and may be learnt later. `contact_ms` is when it
+    reached, or may have reached, somebody; None where it did not.
     """
     head = [OUTCOME, report.decision_id, report.subscriber, int(report.state), report.gateway, report.error]
-    doubt = [doubtful_parts] if doubtful_parts else []
-    return [*head, list(given_back or ()), list(ids), ended_ms, *doubt]
+    return [*head, list(given_back or ()), list(ids), ended_ms, doubtful_parts, contact_ms]
 
 
 def awaits(

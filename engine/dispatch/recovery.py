@@ -22,13 +22,24 @@ _REWRITTEN_PER_STEP = 500
 class _Alive:
     """A send, as far as the records that were read describe it."""
 
-    __slots__ = ("day", "doubtful", "due_ms", "gateway", "order", "position", "refused", "tries", "what")
+    __slots__ = (
+        "attempted_ms",
+        "day",
+        "doubtful",
+        "due_ms",
+        "gateway",
+        "order",
+        "position",
+        "refused",
+        "tries",
+        "what",
+    )
 
     def __init__(self, what: Decided, order: int, position: int) -> None:
         self.what = what
         self.order = order
         self.position = position
-        self.tries = self.due_ms = self.day = 0
+        self.tries = self.due_ms = self.day = self.attempted_ms = 0
         self.gateway = ""
         self.refused: tuple[str, ...] = ()
         self.doubtful = False
@@ -43,7 +54,7 @@ def recover(core: DispatchCore, now_ms: int) -> None:
     for alive in sorted(replay.alive.values(), key=lambda one: one.order):
         send = core.enqueue(alive.what, core.parts_of(alive.what), alive.order, alive.position)
         send.tries, send.refused, send.day = alive.tries, alive.refused, alive.day
-        send.doubtful = alive.doubtful
+        send.doubtful, send.attempted_ms = alive.doubtful, alive.attempted_ms
         if alive.gateway:
             send.gateway = alive.gateway
             core.unknown(send, "RESTART", now_ms)
@@ -88,15 +99,17 @@ class _Replay:
         what = records.decided_of(record)
         self.alive.pop(what.decision_id, None)
         alive = self.alive[what.decision_id] = _Alive(what, record[13], position)
-        alive.tries, alive.due_ms, alive.gateway, alive.day, refused, alive.doubtful = record[14:]
+        alive.tries, alive.due_ms, alive.gateway, alive.day, refused, alive.doubtful, *attempted = record[14:]
         alive.refused = tuple(refused)
+        alive.attempted_ms = attempted[0] if attempted else 0  # earlier releases wrote none
 
     def _attempt(self, _: int, record: Record) -> None:
-        decision_id, gateway, *places = record[1:]
-        self.core.quotas.take(*places)
+        decision_id, gateway, day, channel, campaign, parts, *attempted = record[1:]
+        self.core.quotas.take(day, channel, campaign, parts)
         alive = self.alive.get(decision_id)
         if alive is not None:
-            alive.gateway, alive.day = gateway, places[0]
+            alive.gateway, alive.day = gateway, day
+            alive.attempted_ms = attempted[0] if attempted else 0  # earlier releases wrote none
 
     def _waits(self, _: int, record: Record) -> None:
         decision_id, tries, due_ms, *places, refused, doubtful = record[1:]
@@ -108,16 +121,18 @@ class _Replay:
             alive.doubtful = doubtful
 
     def _outcome(self, position: int, record: Record) -> None:
-        report, (given_back, ids, ended_ms, *doubt) = _report(record), record[6:]
+        report, (given_back, ids, ended_ms, *rest) = _report(record), record[6:]
+        doubtful_parts = rest[0] if rest else 0  # earlier releases wrote neither this nor the contact's time
+        contact_ms = rest[1] if len(rest) > 1 else ended_ms
         self.core.seen.mark(report.decision_id)
         if given_back:
             self.core.quotas.give_back(*given_back)
         self.alive.pop(report.decision_id, None)
-        self.core.unreported[report.decision_id, report.state] = (report, position)
+        self.core.owe(report, position, contact_ms)
         earlier = self.core.receipts.of(report.decision_id)
-        if ids or doubt:
+        if ids or doubtful_parts:
             head = (report.decision_id, report.subscriber, report.gateway, tuple(ids), ended_ms, position)
-            self.core.receipts.expect(Awaited(*head, 0, *doubt))
+            self.core.receipts.expect(Awaited(*head, 0, doubtful_parts))
         elif earlier is not None:
             self.core.receipts.forget(earlier)
 
@@ -134,7 +149,7 @@ class _Replay:
         awaited = self.core.receipts.of(report.decision_id)
         if awaited is not None:
             self.core.receipts.forget(awaited)
-        self.core.unreported[report.decision_id, report.state] = (report, position)
+        self.core.owe(report, position)
 
     def _reported(self, _: int, record: Record) -> None:
         for decision_id, state in record[1]:
@@ -186,6 +201,9 @@ class Compaction:
         self._mark = core.outbox.position
         active = [list(one) for one in core.switches.active()]
         core.opted_out.prune(core.passed)
+        core.withdrawn = {
+            name: why for name, why in core.withdrawn.items() if name in core.sends or not core.seen.has(name)
+        }
         kept = (core.cursors, core.seen.plain(), core.opted_out.plain())
         self._rewritten = core.outbox.put(records.base(core.quotas.counted(), active, *kept))
 
@@ -212,7 +230,7 @@ class Compaction:
         """Let go of files, as soon as the rewritten records are durable and nothing before the mark is owed."""
         core = self._core
         owed = next(iter(core.unreported.values()), None)
-        if core.outbox.durable < self._rewritten or (owed is not None and owed[1] < self._mark):
+        if core.outbox.durable < self._rewritten or (owed is not None and owed.position < self._mark):
             return
         core.outbox.retain(self._mark)
         self._cut_bytes = 2 * core.outbox.kept_bytes if core.outbox.kept_bytes > core.outbox.segment_bytes else 0

@@ -11,6 +11,7 @@ to the subscriber has been answered. Whatever fails on the way is raised: the ne
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from connectors.contract import MobileOriginated, NowMs
@@ -21,6 +22,7 @@ from engine.dispatch.optout import Wish
 from engine.dispatch.policy import Policy
 from rules.catalogue import OPT_OUT_LIST
 from state.hashing import stable_id
+from state.numbers import NumberError, NumberPlan
 
 ANSWERED_S = 30.0
 """How long answers of gateways to what is on its way are waited for, before a reply is left to come again."""
@@ -53,7 +55,7 @@ def notice_of(opt_out: OptOut, policy: Policy, gateway: str, to_address: str, no
 
     The channel is the one of the number that was replied to, else the first that the gateway sends.
     """
-    by_gateway = [name for name, one in policy.channels.items() if gateway in one.route and not one.destination]
+    by_gateway = [name for name, one in policy.channels.items() if gateway in one.route and not one.alert]
     same = [name for name in by_gateway if policy.channels[name].source_address == to_address]
     if not policy.optout_confirmation or not by_gateway:
         return None
@@ -109,6 +111,10 @@ class Replies:
     async def take(self, reply: MobileOriginated) -> None:
         """Take a reply; returns when it may be acknowledged to the network."""
         core = self._core
+        known = by_plan(reply, core.policy.numbers, core.counts)
+        if known is None:
+            return
+        reply = known
         wish = core.policy.optout.read(reply.text)
         if wish is None:
             await keep(self._sink, reply, core.counts)
@@ -122,6 +128,16 @@ class Replies:
             apply(core, opt_out, reply.gateway, reply.to_address, self._now_ms())
             await self._durable()
             await answered(core, reply.subscriber)
+
+
+def by_plan(reply: MobileOriginated, numbers: NumberPlan, counts: dict[str, int]) -> MobileOriginated | None:
+    """Return a reply as its subscriber's; None for a number that nobody can have: coming again would not mend it."""
+    try:
+        return replace(reply, subscriber=numbers.subscriber(reply.subscriber))
+    except NumberError:
+        counts["replies_unusable"] = counts.get("replies_unusable", 0) + 1
+        log.warning("gateway %s: a reply came from what is no subscriber's number", reply.gateway)
+        return None
 
 
 async def keep(sink: ReplySink, reply: MobileOriginated, counts: dict[str, int]) -> None:

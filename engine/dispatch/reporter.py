@@ -20,8 +20,8 @@ _REPORTS_MAX = 2_000
 class FeedbackSink(ReplySink, Protocol):
     """The log, as dispatch writes to it; all return when it is durable."""
 
-    async def outcomes(self, said: Sequence[Report]) -> None:
-        """Append what became of several decisions."""
+    async def outcomes(self, said: Sequence[Report], contact_ms: Sequence[int | None]) -> None:
+        """Append what became of several decisions, and when each reached, or may have reached, somebody."""
 
 
 class OutcomeReporter:
@@ -63,7 +63,7 @@ class OutcomeReporter:
 
     async def _report(self, reports: list[Report]) -> None:
         try:
-            await self._sink.outcomes(reports)
+            await self._sink.outcomes(reports, [self._core.contact_ms(one) for one in reports])
         except Exception as fault:  # noqa: BLE001 - the log is away; the outcomes stay owed and are reported again
             self._health.log_away = True
             self._health.fault = f"log: {fault}"

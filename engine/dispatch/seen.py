@@ -29,6 +29,12 @@ class SeenDecisions:
         here.add((row, rule))
         return new
 
+    def has(self, decision_id: str) -> bool:
+        """Return whether a decision was seen, or can only come again."""
+        partition, position, row, rule = parse_decision_id(decision_id)
+        highest, here = self._highest.get(partition, (-1, set()))
+        return position < highest or (position == highest and (row, rule) in here)
+
     def passed(self, partition: int, position: int) -> bool:
         """Return whether every decision of a partition up to a position was seen."""
         return self._highest.get(partition, (-1, None))[0] > position

@@ -14,9 +14,6 @@ from engine.dispatch.retries import wait_ms
 from engine.dispatch.state import DispatchState, places_of
 from state.decisions import OutcomeState
 
-OPTED_OUT = "OPTED_OUT"
-"""The reason of a refund: decided before the subscriber's opt-out, and not sent by then."""
-
 
 class Settling:
     """Ends sends, or lets them try again."""
@@ -96,8 +93,8 @@ class Settling:
         routes_left = set(policy.route) - set(send.refused)
         if state.switches.action(rule_key_of(what)) is Action.KILL:
             self.refund(send, "KILLED", now_ms, attempted=True)
-        elif state.opted_out.refuses(what):
-            self.refund(send, OPTED_OUT, now_ms, attempted=True)
+        elif taken_back := state.taken_back(what):
+            self.refund(send, taken_back, now_ms, attempted=True)
         elif send.tries >= policy.attempts_max or not routes_left:
             self.refund(send, outcome.code or outcome.state.value, now_ms, attempted=True)
         elif send.expires_ms <= now_ms:
@@ -117,19 +114,23 @@ class Settling:
         self.state.forget(send)
         report = Report(what.decision_id, what.subscriber, state, send.gateway, error)
         doubtful_parts = send.parts if state is OutcomeState.UNKNOWN else 0
-        self._expect(report, ids, send.attempted_ms, doubtful_parts, now_ms)
+        contact_ms = now_ms if state is OutcomeState.COMMITTED else send.attempted_ms
+        self._expect(report, ids, (send.attempted_ms, doubtful_parts), now_ms, contact_ms)
 
     def _learn(self, report: Report, awaited: Awaited, ids: Sequence[str], now_ms: int) -> None:
         """Put the gateway's own late answer in the place of an unknown outcome."""
-        self._expect(report, ids, awaited.attempted_ms, 0, now_ms)
+        self._expect(report, ids, (awaited.attempted_ms, 0), now_ms, awaited.attempted_ms or now_ms)
 
-    def _expect(self, report: Report, ids: Sequence[str], attempted_ms: int, doubtful_parts: int, now_ms: int) -> None:
+    def _expect(
+        self, report: Report, ids: Sequence[str], attempt: tuple[int, int], now_ms: int, contact_ms: int
+    ) -> None:
         """Report an end, and wait for the receipts that may still come; those that came early are taken now."""
         ids = tuple(message_id for message_id in ids if message_id)
-        position = self._report(report, None, now_ms, ids, doubtful_parts)
+        doubtful_parts = attempt[1]
+        position = self._report(report, None, now_ms, ids, doubtful_parts, contact_ms)
         if ids or doubtful_parts:
             head = (report.decision_id, report.subscriber, report.gateway, ids, now_ms, position)
-            for early in self.state.receipts.expect(Awaited(*head, attempted_ms, doubtful_parts)):
+            for early in self.state.receipts.expect(Awaited(*head, *attempt)):
                 self.note_receipt(early, now_ms)
 
     def _report(
@@ -139,7 +140,9 @@ class Settling:
         now_ms: int,
         ids: tuple[str, ...] = (),
         doubtful_parts: int = 0,
+        contact_ms: int | None = None,
     ) -> int:
-        position = self.state.outbox.put(records.outcome(report, given_back, ids, now_ms, doubtful_parts))
-        self.state.owe(report, position)
+        record = records.outcome(report, given_back, ids, now_ms, doubtful_parts, contact_ms)
+        position = self.state.outbox.put(record)
+        self.state.owe(report, position, contact_ms)
         return position

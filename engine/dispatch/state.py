@@ -6,6 +6,7 @@ the outbox, so `recovery` can rebuild this object from the records alone. No loo
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from connectors.gateways.text import parts_count
 from engine.dispatch.doors import Door
@@ -22,8 +23,24 @@ from engine.dispatch.receipts import Receipts
 from engine.dispatch.seen import SeenDecisions
 from engine.dispatch.switches import Switches
 
-Unreported = dict[tuple[str, int], tuple[Report, int]]
-"""Outcomes the log does not have yet, by decision and state: the report, and the position of its record."""
+
+class Owed(NamedTuple):
+    """An outcome that the log does not have yet.
+
+    `position` is that of its record; `contact_ms` when it reached, or may have reached, somebody, else
+    None.
+    """
+
+    report: Report
+    position: int
+    contact_ms: int | None = None
+
+
+Unreported = dict[tuple[str, int], Owed]
+"""By decision and state."""
+
+OPTED_OUT = "OPTED_OUT"
+"""The reason of a refund: decided before the subscriber's opt-out, and not sent by then."""
 
 _NO_CHANNEL = ChannelPolicy(())
 
@@ -60,6 +77,8 @@ class DispatchState:
         self.receipts = Receipts(policy.receipt_keep_ms, policy.awaited_max, orphans, self.is_flying)
         self.seen = SeenDecisions()
         self.opted_out = OptedOut()
+        self.withdrawn: dict[str, str] = {}
+        """Decisions taken back that are on their way or still to come, with the reason."""
         self.cursors: dict[str, int] = {}
         """How far the caller had read, as of what was taken over."""
         self.sends: dict[str, Send] = {}
@@ -92,7 +111,13 @@ class DispatchState:
     def forget(self, send: Send) -> None:
         """Drop a send that has ended."""
         self.sends.pop(send.what.decision_id, None)
+        self.withdrawn.pop(send.what.decision_id, None)
         self.queue.drop(send)
+
+    def taken_back(self, what: Decided) -> str:
+        """Return why a decision must not be sent any more, or again; empty where it may."""
+        reason = self.withdrawn.get(what.decision_id, "") if self.withdrawn else ""
+        return reason or (OPTED_OUT if self.opted_out.refuses(what) else "")
 
     def sends_to(self, subscriber: int) -> list[Send]:
         """Return the sends to a subscriber that have not ended, on every channel."""
@@ -103,10 +128,10 @@ class DispatchState:
         """Return whether nothing from before an opt-out can come any more, and nothing of it is left here."""
         return self.seen.passed(opt_out.partition, opt_out.position) and not self.sends_to(opt_out.subscriber)
 
-    def owe(self, report: Report, position: int) -> None:
-        """Keep an outcome for the log; `position` is that of its record."""
+    def owe(self, report: Report, position: int, contact_ms: int | None = None) -> None:
+        """Keep an outcome for the log; the rest as of `Owed`."""
         self.counts[report.state.name.lower()] += 1
-        self.unreported[report.decision_id, report.state] = (report, position)
+        self.unreported[report.decision_id, report.state] = Owed(report, position, contact_ms)
 
     def is_flying(self, subscriber: int) -> bool:
         """Return whether an attempt to reach a subscriber has no answer yet, on any channel."""

@@ -24,7 +24,7 @@ class Taking:
         self._open_channels: set[str] = set()
         self.starved = False
         """Whether something could have gone but for rates and room, so it pays to look again soon."""
-        self.opted_out: list[Send] = []
+        self.taken_back: list[Send] = []
         """Those of the last round that must not go; the caller refunds them."""
 
     def take(self, now_ms: int) -> list[Send]:
@@ -35,7 +35,7 @@ class Taking:
         self._rooms = {name: self._room_of(name, door, now_ms) for name, door in state.doors.items()}
         day = state.local.day(now_ms)
         self._open_channels = self._channels_open(now_ms)
-        self.opted_out = []
+        self.taken_back = []
         taken = state.queue.take(lambda queue: self._is_open(queue, day), lambda send: self._judge(send, day))
         for send in taken:
             state.outbox.put(records.attempt(send))
@@ -72,8 +72,8 @@ class Taking:
     def _judge(self, send: Send, day: int) -> Verdict:
         """Give a send its gateway and count it, where rates, room and quotas allow."""
         what, state = send.what, self._state
-        if state.opted_out.refuses(what):
-            self.opted_out.append(send)
+        if state.taken_back(what):
+            self.taken_back.append(send)
             return Verdict.PASS
         bucket = state.rates.channels[what.channel]
         if state.in_flight >= state.policy.in_flight_max or bucket.room(state.now_ms / 1000) < 1:

@@ -2,10 +2,10 @@
 
 from itertools import islice
 
-from engine.dispatch.model import Action, Phase, RuleKey
+from engine.dispatch.model import Action, Phase, RuleKey, Withdrawn
 from engine.dispatch.opted_out import OptOut
-from engine.dispatch.settle import OPTED_OUT, Settling
-from engine.dispatch.state import DispatchState
+from engine.dispatch.settle import Settling
+from engine.dispatch.state import OPTED_OUT, DispatchState
 
 _REFUNDED_PER_TURN = 2_000
 
@@ -50,6 +50,15 @@ class Withdrawing:
         """Refund sends whose shelf life is over."""
         for send in self._state.queue.expired(now_ms):
             self._settling.refund(send, "EXPIRED", now_ms, attempted=False)
+
+    def withdraw(self, one: Withdrawn, now_ms: int) -> None:
+        """End a decision that the fold has taken back: now, when it comes, or when the gateway does not take it."""
+        state = self._state
+        send = state.sends.get(one.decision_id)
+        if send is not None and send.phase is not Phase.FLYING:
+            self._settling.refund(send, one.reason, now_ms, attempted=False)
+        elif send is not None or not state.seen.has(one.decision_id):
+            state.withdrawn[one.decision_id] = one.reason
 
     def opt_out(self, opt_out: OptOut, now_ms: int) -> int:
         """Refund what waits for a subscriber and was decided before its opt-out; return how many."""

@@ -9,7 +9,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from engine.answers.records import Texts, facts_of
-from engine.dispatch.model import Decided
+from engine.dispatch.model import Decided, Withdrawn
+from rules.gates import explain, word_of
 from rules.model import Book, Rule
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id
 
@@ -20,6 +21,21 @@ def decided_of(partition: int, batch: DecisionBatch, book: Book, texts: Texts) -
         rule = book.by_stable_id[int(batch.rule[index])]
         channel = book.channels_by_id[int(batch.channel[index])].name
         yield _decided(partition, batch, index, book, rule, channel, texts)
+
+
+def withdrawn_of(partition: int, batch: DecisionBatch, book: Book) -> Iterator[Withdrawn]:
+    """Yield what a frame's records take back, with the gate that stops it now as the reason."""
+    for index in (batch.kind == RecordKind.WITHDRAWAL).nonzero()[0].tolist():
+        number, gate = int(batch.rule[index]), int(batch.gate[index])
+        rule = book.by_stable_id.get(number)
+        detail = explain(book, rule, gate, int(batch.detail[index])) if rule is not None else ""
+        name = decision_id(partition, int(batch.of_position[index]), int(batch.of_row[index]), number)
+        yield Withdrawn(name, int(batch.subscriber[index]), f"WITHDRAWN {word_of(gate)} {detail}".rstrip())
+
+
+def withdraws(batch: DecisionBatch) -> bool:
+    """Return whether a frame's records take anything back."""
+    return bool((batch.kind == RecordKind.WITHDRAWAL).any())
 
 
 def _decided(

@@ -5,7 +5,8 @@ The steps of `fold`, for the rows of one frame:
 1. attributes and features: each kind's kernel over the rows that update or read it, in log order;
 2. conditions: every rule of the active book over the rows of its event type, in one call;
 3. facts: what each candidate's rule read;
-4. gates: candidates and outcomes in log order, contacts reserved.
+4. gates: candidates and outcomes in log order, contacts reserved; what waits for a subscriber that changes is judged
+   again.
 
 It sees no clock, no random source, no network: its inputs are the frame, its position and append time, and the state.
 `activate` switches the book at an exact position: a feature whose fingerprint the old book had keeps its columns, a new
@@ -19,25 +20,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook, FeaturePlan, Types
+from engine.flow.frame_records import decided, withdrawn
 from rules.expressions.run import Workspace
-from rules.gates.kernel import Verdicts, decide
+from rules.gates.kernel import Verdicts, Withdrawals, decide, withdrawals
 from rules.gates.lists import LISTS
 from rules.gates.pause import paused_arrays
 from rules.gates.scene import Paused, Rows
 from state.batch import Batch
 from state.columns import Key, Table
 from state.contacts import Contacts
-from state.decisions import DecisionBatch, Outcome
+from state.decisions import DecisionBatch, merged
 from state.features import ColumnSpec, columns_of, fold, words
 from state.features.folding import WORDS, fold_features, list_rows, new_view
-from state.schema import LIST_MEMBER, OUTCOME, VISIT, Schema, make_schema
+from state.schema import ANSWER, LIST, LIST_MEMBER, OUTCOME, PROFILE, VISIT, Schema, make_schema
 from state.selection import count_facts, gather_facts
 
 VISIT_KEY: Key = ("visit", 1)
 """The columns that say since when a subscriber stands at a desk, and in which visit."""
 
-STATE_TYPES: Types = frozenset({OUTCOME, VISIT})
-"""Event types that the gates fold into contacts and visits."""
+STATE_TYPES: Types = frozenset({PROFILE, LIST, OUTCOME, VISIT, ANSWER})
+"""Event types that the gates fold into contacts and visits, or that have what waits judged again."""
+
+AGAIN = np.zeros(256, np.bool_)
+AGAIN[[PROFILE, LIST, ANSWER]] = True
+"""Those of them that have what waits judged again."""
 
 Snapshot = dict[str, Any]
 
@@ -128,32 +134,12 @@ class Decider:
             return None
         row, rule = self._rules.rows[:hits], self._rules.exprs[:hits]
         facts = self._facts(compiled, batch, append_ms, row, rule)
-        verdicts = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
-        if hits == 0:
-            return None
-        decided = verdicts.gate == 0
-        return DecisionBatch(
-            position=position,
-            append_ms=append_ms,
-            book=compiled.book.version,
-            kind=np.zeros(hits, np.uint8),
-            row=number[row],
-            rule=compiled.gates.rules.stable[rule].astype(np.int64),
-            channel=self._channel_ids[verdicts.channel],
-            detail=verdicts.detail,
-            subscriber=batch.subscriber[row],
-            at_ms=batch.at_ms[row],
-            log_ms=batch.log_ms[row],
-            outcome=np.where(decided, Outcome.DECIDED, Outcome.SUPPRESSED).astype(np.uint8),
-            gate=verdicts.gate,
-            of_position=np.zeros(hits, np.int64),
-            of_row=np.zeros(hits, np.int32),
-            arm=np.zeros(hits, np.uint8),
-            probability=np.zeros(hits, np.float32),
-            fact_start=facts[0],
-            facts=facts[1],
-            facts_known=facts[2],
-        )
+        verdicts, ended = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
+        head = (position, append_ms, compiled.book.version)
+        found = decided(head, batch, number, compiled.gates.rules, (row, rule), verdicts, facts)
+        if ended.count[0] > 0:
+            found = merged(withdrawn(head, batch, number, ended), found)
+        return found if found.n else None
 
     def _visit_columns(self) -> list[NDArray[np.int64]]:
         columns = self.table.ensure(VISIT_KEY, [ColumnSpec("int64", 1), ColumnSpec("int64", 1)])
@@ -182,7 +168,6 @@ class Decider:
         self._counts = np.zeros(len(sets), np.int64)
         self._types = [sets.index(plan.types) for plan in compiled.plans]
         self._plain = next((i for i, plan in enumerate(compiled.plans) if plan.where >= 0), len(compiled.plans))
-        self._channel_ids = np.concatenate([np.zeros(1, np.int64), compiled.gates.rules.channel_id])
         self._describe(compiled)
 
     def _describe(self, compiled: CompiledBook) -> None:
@@ -254,9 +239,10 @@ class Decider:
         state_rows: NDArray[np.int32],
         row: NDArray[np.int32],
         rule: NDArray[np.int32],
-    ) -> Verdicts:
-        """Run the gates over candidates, outcomes and visits, in log order."""
+    ) -> tuple[Verdicts, Withdrawals]:
+        """Run the gates over candidates and what changes subscribers, in log order."""
         m = row.shape[0]
+        ended = withdrawals(self._waiting(batch, slots, state_rows) + m)
         verdicts = Verdicts(np.zeros(m, np.uint8), np.zeros(m, np.int32), np.zeros(m, np.int32))
         rows = Rows(
             number,
@@ -264,6 +250,7 @@ class Decider:
             batch.type,
             batch.subscriber,
             batch.at_ms,
+            batch.log_ms,
             batch.present,
             batch.cells,
             self._outs,
@@ -284,8 +271,15 @@ class Decider:
             row,
             rule,
             verdicts,
+            ended,
         )
-        return verdicts
+        return verdicts, ended
+
+    def _waiting(self, batch: Batch, slots: NDArray[np.int32], state_rows: NDArray[np.int32]) -> int:
+        """Return how many contacts the rows that judge again can find, at the most; without those of this batch."""
+        again = state_rows[AGAIN[batch.type[state_rows]]]
+        arrays = self.contacts.arrays
+        return int(arrays.size[arrays.block[slots[again]]].sum(dtype=np.int64))
 
     def _bits(self, feature: int, n: int) -> NDArray[np.int64]:
         """Return a SET as of each row; unknown has no bits. Rows of types that no rule is on hold nothing of use."""

@@ -5,12 +5,13 @@ decoded under it; chunks decoded before carry their own schema and are moved by 
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from connectors.sources.contract import Chunk, Decoded
 from connectors.sources.decoder import DAY_MS, Decoder
 from connectors.sources.mapping import Mapping
+from engine.flow.unknown_lists import without_unknown_lists
 from state.hashing import hash_text
 from state.numbers import NO_PLAN, NumberPlan
 from state.schema import Schema
@@ -38,6 +39,8 @@ class Decoders:
 
     def __init__(self, sources: Sequence[Source], schema: Schema, numbers: NumberPlan = NO_PLAN) -> None:
         self.schema = schema
+        self.lists: Collection[str] | None = None
+        """The lists of the active book: events of others become dead letters. None: they are not looked at."""
         self._numbers = numbers
         self._mappings = {source.name: source.mapping for source in sources}
         spaces = {source.name: source.id_space or source.name for source in sources if source.dedupe}
@@ -59,6 +62,8 @@ class Decoders:
             held = (schema, Decoder(self._mappings[chunk.source], schema, self._numbers))
             decoders[chunk.source] = held
         decoded = held[1].decode(chunk, chunk.received_ns // 1_000_000 + DAY_MS)
+        if self.lists is not None:
+            decoded = without_unknown_lists(decoded, chunk, self.lists)
         salt = self._salts.get(chunk.source, 0)
         if salt:
             ids = decoded.batch.id

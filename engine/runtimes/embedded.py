@@ -164,6 +164,7 @@ class Embedded:
             for source in self.config.sources.every
         ]
         self.decoders = Decoders(sources, book.schema, self.config.numbers.plan())
+        self.decoders.lists = tuple(book.lists)
         self.decoders.check(book.schema)
 
     async def _serve(self) -> None:
@@ -284,7 +285,7 @@ class Embedded:
         book = compiled.book
         self.decoders.check(book.schema)
         payload = self.core.put_book(compiled)
-        self.decoders.schema = book.schema
+        self.decoders.schema, self.decoders.lists = book.schema, tuple(book.lists)
         self._loop.call_soon_threadsafe(self.sending.follow, book)
         self.pipeline.broadcast(FrameKind.ACTIVATION, payload).result()
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 
+from engine.counter.outside_reporter import OutsideReporter
 from engine.flow.core import Core
 from engine.flow.feedback import Feedback
 from engine.flow.pipeline import Pipeline
 from engine.runtimes.sending import Sending
-from engine.serve.controls import ReplayedBody
+from engine.serve.controls import ReplayedBody, Said
 from engine.serve.status import Status, StatusBoard
 from rules.model import Book
 from state.frame import FrameKind
@@ -30,6 +31,7 @@ class LocalOperations:
         self._pipeline = pipeline
         self._sending = sending
         self._feedback = feedback
+        self._outside = OutsideReporter(feedback)
         self._board = board
 
     @property
@@ -59,6 +61,10 @@ class LocalOperations:
     async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
         """Put subscribers on a list or take them off; returns when the log has it."""
         await self._feedback.members(subscribers, name, member=member)
+
+    async def said(self, outcomes: Sequence[Said]) -> None:
+        """Record what outside channels say of decisions; returns when the log has it."""
+        await self._outside.said(outcomes)
 
     async def replayed(self, body: ReplayedBody) -> Mapping[str, Any]:
         """Mark dead letters that were put back."""

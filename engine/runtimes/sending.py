@@ -18,17 +18,22 @@ from engine.flow.core import Core
 from engine.flow.feedback import Feedback
 from engine.flow.fold import Appended
 from engine.flow.partition import Partition
+from engine.settings.alerts import check_alerts
 from engine.settings.config import Config
 from rules.model import Book
 from state.disk import DiskFullError
 
 
 class Sending:
-    """Everything between the journals and the gateways; see the module."""
+    """Everything between the journals and the gateways; see the module.
+
+    Raises GatewayError when a gateway would not know whom to send alerts to.
+    """
 
     def __init__(
         self, config: Config, book: Book, core: Core, desk: Desk | None, feedback: Feedback, clock: Clock
     ) -> None:
+        check_alerts(config, book)
         self._config = config
         self._core = core
         self._clock = clock
@@ -140,4 +145,6 @@ class Sending:
 
 def make_policy(config: Config, book: Book) -> Policy:
     """Return how the channels of a book are sent."""
-    return policy_of(config, book.zone, [one.name for one in book.channels.values() if one.kind == "desk"], book.lists)
+    kinds = {one.name: one.kind for one in book.channels.values()}
+    desk, alert = ([name for name, kind in kinds.items() if kind == wanted] for wanted in ("desk", "alert"))
+    return policy_of(config, book.zone, desk, book.lists, alert)

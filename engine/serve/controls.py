@@ -4,12 +4,14 @@ A body is read by its model; what it names is then held against the active book.
 `RequestError` whose text goes to the caller.
 """
 
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rules.diagnostics import nearest
 from rules.model import Book
+from state.decisions import parse_decision_id
+from state.hashing import partition_of
 from state.numbers import NumberError, NumberPlan
 
 VALUE_CHARS_MAX = 60
@@ -40,6 +42,21 @@ class ListBody(_Body):
     subscribers: list[int | str]
 
 
+class Said(_Body):
+    """What an outside channel says of one decision that it was given, by the id and the subscriber it was given."""
+
+    id: Annotated[str, Field(max_length=80)]
+    subscriber: Annotated[int, Field(gt=0, lt=10**15)]
+    state: Literal["accepted", "declined", "shown", "failed"]
+    note: Annotated[str, Field(max_length=200)] = ""
+
+
+class OutcomesBody(_Body):
+    """What became of decisions outside."""
+
+    outcomes: Annotated[list[Said], Field(max_length=5_000)]
+
+
 class ReplayedBody(_Body):
     """Numbers of dead letters that were put back."""
 
@@ -60,6 +77,17 @@ def read_body(raw: bytes, model: type[Body]) -> Body:
         raise RequestError(f"{place} is missing")
     what = f"{place}={repr(first['input'])[:VALUE_CHARS_MAX]}" if place else "the body"
     raise RequestError(f"{what}: {first['msg'].replace('Input should be', 'must be')}")
+
+
+def check_outcomes(body: OutcomesBody, partitions: int) -> None:
+    """RequestError when an id is no decision's, or not one of its subscriber."""
+    for said in body.outcomes:
+        try:
+            partition = parse_decision_id(said.id)[0]
+        except ValueError as fault:
+            raise RequestError(f"id={said.id!r}: {fault}") from fault
+        if partition != partition_of(said.subscriber, partitions):
+            raise RequestError(f"id={said.id!r} is no decision about that subscriber")
 
 
 def control_record(book: Book, body: ControlBody) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What both runtimes serve over HTTP: health, status, switches, lists, metrics and the desk.
+"""What both runtimes serve over HTTP: health, status, switches, lists, outcomes from outside, metrics and the desk.
 
 A runtime says what it is in `Runtime`; what only one of them has (the embedded engine's event routes) it adds to
 `Face.front` before `open`.
@@ -15,7 +15,16 @@ from connectors.desk.desk import Desk
 from connectors.desk.routes import add_routes as add_desk_routes
 from connectors.tls import server_context
 from engine.metrics import Metrics
-from engine.serve.controls import ControlBody, ListBody, check_list, control_record, subscribers_of
+from engine.serve.controls import (
+    ControlBody,
+    ListBody,
+    OutcomesBody,
+    Said,
+    check_list,
+    check_outcomes,
+    control_record,
+    subscribers_of,
+)
 from engine.serve.front import BODY_BYTES_MAX, Front
 from engine.serve.terminal_key import terminal_key
 from engine.settings.config import Config
@@ -44,6 +53,9 @@ class Runtime(Protocol):
     async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
         """Put subscribers on a list or take them off; returns when the log has it."""
 
+    async def said(self, outcomes: Sequence[Said]) -> None:
+        """Record what outside channels say of decisions; returns when the log has it."""
+
 
 class Face:
     """The HTTP server of one runtime.
@@ -67,6 +79,7 @@ class Face:
         body_bytes_max: int = BODY_BYTES_MAX,
     ) -> None:
         self._http = config.http
+        self._partitions = config.data.partitions
         self._numbers = config.numbers.plan()
         self._address = address
         self._listens = False
@@ -79,6 +92,7 @@ class Face:
         front.read("/status", self._status)
         front.write("/control", ControlBody, self._control)
         front.write("/lists", ListBody, self._lists)
+        front.write("/outcomes", OutcomesBody, self._outcomes)
         if config.metrics.enabled:
             front.page("/metrics", METRICS_TYPE, metrics.page)
         if desk is not None:
@@ -114,3 +128,9 @@ class Face:
         if subscribers:
             await self._runtime.members(subscribers, body.name, member=body.member)
         return {"changed": len(subscribers)}
+
+    async def _outcomes(self, body: OutcomesBody) -> Mapping[str, Any]:
+        check_outcomes(body, self._partitions)
+        if body.outcomes:
+            await self._runtime.said(body.outcomes)
+        return {"recorded": len(body.outcomes)}

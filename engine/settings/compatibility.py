@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from connectors.sources.mapping import MappingError, compile_mapping
+from engine.settings.alerts import lost_alerts
 from engine.settings.config import Config
 from engine.settings.reading import ConfigErrors
 from rules.diagnostics import nearest
@@ -55,3 +56,8 @@ def _channels(config: Config, document: Document, book: Book) -> Iterator[str]:
             yield f"{place}: channels.{name}: the book has no such channel; {hint}"
         elif book.channels[name].kind == "desk":
             yield f"{place}: channels.{name}: the book's channel is the desk's; gateway, quota and rate are never used"
+        elif book.channels[name].kind != "alert" and config.channels[name].destination:
+            place = document.place(("channels", name, "destination"))
+            yield f"{place}: channels.{name}.destination: only alert channels have one"
+    for name, fault in lost_alerts(config, book):
+        yield f"{document.place(('channels', name), key=True)}: {fault}"

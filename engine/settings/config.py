@@ -155,6 +155,14 @@ class ChannelConfig(Section):
         tuple[str, ...], Field(description="Gateways tried in order when the first says that another should.")
     ] = ()
     source_address: Annotated[str, Field(max_length=21, description="Sender shown to the subscriber.")] = ""
+    destination: Annotated[
+        str,
+        Field(
+            pattern=r"^([1-9][0-9]{2,14})?$",
+            description="Number that the alerts of this channel go to, with the country code; they never go to the "
+            "subscriber that they are about. Needed where the gateway sends texts; a spool or a webhook needs none.",
+        ),
+    ] = ""
     windows: Annotated[
         tuple[SendWindow, ...],
         Field(description='When to send, in the book\'s zone, as "mon-fri 08:00-21:00"; none: always.'),

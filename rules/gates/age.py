@@ -1,7 +1,7 @@
 """Age: a moment that has passed is no longer opportune.
 
-The age of an event is the time it was appended to the log minus the time it happened; both are in the log, so a replay
-judges alike. Columns: `max_age_ms` int64[rules], 0 where any age is allowed.
+The age of an event is the log's time of its row minus the time it happened; both are in the log, so a replay judges
+alike. Columns: `max_age_ms` int64[rules], 0 where any age is allowed.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ def _columns(book: Book) -> NDArray[np.int64]:
 def too_old(max_age_ms: NDArray[np.int64], scene: Scene, row: int, rule: int) -> int:
     """Stop an event that is older than the rule allows."""
     allowed_ms = max_age_ms[rule]
-    return 0 if allowed_ms > 0 and scene.append_ms - scene.rows.at_ms[row] > allowed_ms else PASSES
+    return 0 if allowed_ms > 0 and scene.rows.log_ms[row] - scene.rows.at_ms[row] > allowed_ms else PASSES
 
 
 def _explain(_book: Book, rule: Rule, _channel: str, _detail: int) -> str:

@@ -1,8 +1,13 @@
-"""Caps: at most N contacts of a scope in a window, over everything that was promised to the subscriber.
+"""Caps: at most N contacts of a scope in a window, counted where they happen, by the log's clock.
 
-A rolling cap of N per W promises that no window of W milliseconds, wherever it starts, holds more than N contacts. An
-event may come late, so contacts on both sides of it count: every contact nearer than W to the event. A calendar cap
-counts the contacts of the event's own local day, week (from Monday) or month.
+A rolling cap of N per W promises that no window of W milliseconds, wherever it starts, holds more than N contacts; a
+calendar cap promises the same of each local day, week (from Monday) or month. W is a span of time and not of the wall
+clock: on the day when clocks change, "24h" reaches back 24 hours, 23 or 25 by the dial.
+
+What waits may reach the subscriber at any time until it expires: it counts in every window as if it went now. What has
+reached the subscriber counts at its contact time, near the row's log time or in the same local period; one that may
+have, at its attempt; a held-out subscriber's, at its decision. What has expired or was withdrawn counts no more. The
+event's own time counts nothing: a late or an early one buys no second text.
 
 A contact is reserved when a channel is chosen, so what is promised counts before it is sent. The detail is the index of
 the cap in `caps_that_hold`.
@@ -17,7 +22,21 @@ from rules.gates.scene import Scene
 from rules.gates.spec import PASSES, Gate, int64s, pairs_of, starts
 from rules.model import Book, Cap, Rule
 from rules.spans import duration_text
-from state.contacts import AT_MS, CHUNK, SERVICE, STATE, ContactArrays, campaign_of, channel_of, next_entry, rule_of
+from state.contacts import (
+    AT_MS,
+    CHUNK,
+    RESERVED,
+    SERVICE,
+    STATES,
+    WITHDRAWN,
+    ContactArrays,
+    campaign_of,
+    channel_of,
+    next_entry,
+    rule_of,
+    state_of,
+    waits,
+)
 from state.jit import part
 from state.zone import local_day, local_month, local_week
 
@@ -73,7 +92,7 @@ def in_scope(arrays: ContactArrays, entry: int, scope: int, scope_id: int) -> bo
         return rule_of(arrays, entry) == scope_id
     if scope == CAMPAIGN:
         return campaign_of(arrays, entry) == scope_id
-    if arrays.entries[entry, STATE] & SERVICE != 0:
+    if state_of(arrays, entry) & SERVICE != 0:
         return False
     return scope == ALL or channel_of(arrays, entry) == scope_id
 
@@ -92,7 +111,7 @@ def period(at_ms: int, kind: int, transitions: NDArray[np.int64]) -> int:
 def cap_reached(
     arrays: ContactArrays,
     slot: int,
-    at_ms: int,
+    log_ms: int,
     scope: int,
     scope_id: int,
     count_max: int,
@@ -100,37 +119,38 @@ def cap_reached(
     window_ms: int,
     transitions: NDArray[np.int64],
 ) -> bool:
-    """Return whether one more contact at `at_ms` would break the cap."""
+    """Return whether one more contact, reserved at `log_ms`, could break the cap."""
     block = int(arrays.block[slot])
     if block == 0:
         return count_max <= 0
     reach = window_ms if kind == ROLLING else LONGEST_CALENDAR_MS
-    if arrays.floor_ms[block] != 0 and arrays.floor_ms[block] > at_ms - reach:
+    if arrays.floor_ms[block] != 0 and arrays.floor_ms[block] > log_ms - reach:
         return True
-    wanted = 0 if kind == ROLLING else period(at_ms, kind, transitions)
+    wanted = 0 if kind == ROLLING else period(log_ms, kind, transitions)
     count = 0
     entry = int(arrays.first[block]) * CHUNK
     for _ in range(int(arrays.size[block])):
-        counts = in_scope(arrays, entry, scope, scope_id)
-        made_ms = int(arrays.entries[entry, AT_MS])
-        entry = next_entry(arrays, entry)
-        if not counts:
+        this, entry = entry, next_entry(arrays, entry)
+        if not in_scope(arrays, this, scope, scope_id):
             continue
-        if kind == ROLLING:
-            count += abs(made_ms - at_ms) < window_ms
+        state = state_of(arrays, this) & STATES
+        if state in (RESERVED, WITHDRAWN):
+            count += waits(arrays, this, log_ms)
+        elif kind == ROLLING:
+            count += abs(int(arrays.entries[this, AT_MS]) - log_ms) < window_ms
         else:
-            count += period(made_ms, kind, transitions) == wanted
+            count += period(int(arrays.entries[this, AT_MS]), kind, transitions) == wanted
     return count >= count_max
 
 
 @part
 def capped(caps: Caps, scene: Scene, row: int, pair: int) -> int:
     """Stop at a channel where one more contact would break a cap."""
-    slot, at_ms = scene.rows.slot[row], scene.rows.at_ms[row]
+    slot, log_ms = scene.rows.slot[row], scene.rows.log_ms[row]
     start = caps.start[pair]
     for cap in range(start, caps.start[pair + 1]):
         if cap_reached(
-            scene.contacts, slot, at_ms, caps.scope[cap], caps.scope_id[cap], caps.count_max[cap],
+            scene.contacts, slot, log_ms, caps.scope[cap], caps.scope_id[cap], caps.count_max[cap],
             caps.kind[cap], caps.window_ms[cap], scene.transitions,
         ):  # fmt: skip
             return int(cap - start)

@@ -1,8 +1,9 @@
 """Contacts: a capped contact needs a place in the subscriber's list of contacts, which is bounded.
 
-A full list gives up its oldest contact when no cap can count it any more; where there is none, nothing is sent, so no
-cap is ever broken for want of memory. It is asked last: giving up a contact changes the list, and only a contact that
-passed every other gate may do that. Columns: `horizon_ms` int64[1], how far back any cap of the book counts.
+A full list gives up what has ended, then its oldest contact when no cap can count it any more, then one that no cap
+counts; where there is none, nothing is sent, so no cap is ever broken for want of memory. It is asked last: giving up a
+contact changes the list, and only a contact that passed every other gate may do that. Columns: `horizon_ms` int64[1],
+how far back any cap of the book counts.
 """
 
 import numpy as np
@@ -25,7 +26,8 @@ def no_room(horizon: NDArray[np.int64], scene: Scene, row: int, pair: int) -> in
     """Stop at a channel whose contacts are counted, where the subscriber's list has no place for one."""
     if scene.rules.capped[pair] == 0:
         return PASSES
-    has_room = make_room(scene.contacts, scene.rows.slot[row], scene.rows.at_ms[row] - horizon[0])
+    log_ms = scene.rows.log_ms[row]
+    has_room = make_room(scene.contacts, scene.rows.slot[row], log_ms, log_ms - horizon[0], True)
     return PASSES if has_room else 0
 
 

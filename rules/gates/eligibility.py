@@ -78,6 +78,7 @@ GATE = Gate(
     stops=not_eligible,
     columns=_columns,
     reads=_reads,
+    again=True,
     example="""
 [attributes]
 services = { set = ["roaming"] }

@@ -1,8 +1,9 @@
 """Decide: all candidates of a batch through all gates, in log order, in one call without the interpreter lock.
 
-Outcome and visit events of the same batch take effect at their own row: an `outcome` settles a contact, a `visit` opens
-or closes the desk for a subscriber. Only then are the candidates of that row judged. The result depends on nothing but
-the arguments.
+Built-in events of the same batch take effect at their own row: an `outcome` settles a contact, a `visit` opens or
+closes the desk for a subscriber. A `list`, a `profile` or an `answer` has the gates that look at the subscriber asked
+again of each decision that waits, and one that they stop is withdrawn. Only then are the candidates of that row judged.
+The result depends on nothing but the arguments.
 
 The gates of `order` become one chain at compile time: each asks, and where it lets pass, the next one.
 """
@@ -14,16 +15,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.gates.order import CHANNEL_GATES, RULE_GATES
-from rules.gates.scene import Paused, Rows, Scene
+from rules.gates.scene import Paused, Rows, RuleTable, Scene
 from rules.gates.spec import Gate
 from rules.gates.table import GateTable
-from state.contacts import RESERVED, SERVICE, ContactArrays, reserve, settle
+from state.contacts import (
+    CHUNK,
+    COMMITTED,
+    FREE,
+    NEVER_MS,
+    POSITION,
+    RESERVED,
+    SERVICE,
+    UNCAPPED,
+    UNKNOWN,
+    UNTRACKED,
+    WITHDRAWN,
+    ContactArrays,
+    channel_of,
+    make_room,
+    next_entry,
+    reserve,
+    row_of,
+    rule_of,
+    set_state,
+    settle,
+    waits,
+)
 from state.jit import inner, kernel, part
 from state.raw import uncounted
 from state.schema import (
     DECISION_POSITION,
     DECISION_ROW,
     DECISION_RULE,
+    OUTCOME_CONTACT,
     OUTCOME_STATE,
     VISIT_NAME,
     VISIT_OPEN,
@@ -31,7 +55,9 @@ from state.schema import (
 
 # Of `state.schema` and `state.decisions.OutcomeState`, as plain integers for the compiler; a test compares them.
 TYPE_OUTCOME, TYPE_VISIT = 2, 3
-STATE_COMMITTED, STATE_REFUNDED = 1, 2
+STATE_COMMITTED, STATE_REFUNDED, STATE_UNKNOWN = 1, 2, 5
+
+NO_HORIZON_MS = -(1 << 62)
 
 RULE_NUMBERS = np.array([0, *(gate.number for gate in RULE_GATES)], np.uint8)
 """Numbers on disk of the gates of rules by their place, which counts from 1; at 0 that of none."""
@@ -50,11 +76,44 @@ class Verdicts(NamedTuple):
     detail: NDArray[np.int32]
 
 
-def _chain(gates: tuple[Gate, ...], index: int = 0) -> Chain:
-    """Return a kernel that asks the gates from `index` on, until one stops."""
+class Withdrawals(NamedTuple):
+    """Decisions withdrawn, in the order of their rows; the first `count[0]` of each column, int64[1].
+
+    `row` int32, index in the batch of the row that ended it; `rule`, `channel`, `of_position` int64 and `of_row` int32,
+    the decision; `gate` uint8, `detail` int32, as of a verdict.
+    """
+
+    count: NDArray[np.int64]
+    row: NDArray[np.int32]
+    rule: NDArray[np.int64]
+    channel: NDArray[np.int64]
+    of_position: NDArray[np.int64]
+    of_row: NDArray[np.int32]
+    gate: NDArray[np.uint8]
+    detail: NDArray[np.int32]
+
+
+def withdrawals(count_max: int) -> Withdrawals:
+    """Return room for so many."""
+    return Withdrawals(
+        np.zeros(1, np.int64),
+        np.zeros(count_max, np.int32),
+        np.zeros(count_max, np.int64),
+        np.zeros(count_max, np.int64),
+        np.zeros(count_max, np.int64),
+        np.zeros(count_max, np.int32),
+        np.zeros(count_max, np.uint8),
+        np.zeros(count_max, np.int32),
+    )
+
+
+def _chain(gates: tuple[Gate, ...], index: int = 0, *, again: bool = False) -> Chain:
+    """Return a kernel that asks the gates from `index` on, until one stops; `again`: those that are asked again."""
     if index == len(gates):
         return _pass
-    stops, rest = gates[index].stops, _chain(gates, index + 1)
+    if again and not gates[index].again:
+        return _chain(gates, index + 1, again=True)
+    stops, rest = gates[index].stops, _chain(gates, index + 1, again=again)
 
     @inner
     def ask(columns: Any, scene: Scene, row: int, of: int) -> tuple[int, int]:
@@ -74,6 +133,8 @@ def _pass(_columns: Any, _scene: Scene, _row: int, _of: int) -> tuple[int, int]:
 
 ask_rule = _chain(RULE_GATES)
 ask_channel = _chain(CHANNEL_GATES)
+ask_rule_again = _chain(RULE_GATES, again=True)
+ask_channel_again = _chain(CHANNEL_GATES, again=True)
 
 
 @kernel
@@ -89,13 +150,15 @@ def decide(
     candidate_row: NDArray[np.int32],
     candidate_rule: NDArray[np.int32],
     verdicts: Verdicts,
+    withdrawn: Withdrawals,
 ) -> int:
     """Judge the candidates, sorted by (row, rule); return how many were decided.
 
-    `state_rows` int32[k] are the rows of outcome and visit events, ascending. Writes `verdicts`, contacts and visits.
+    `state_rows` int32[k] are the rows of built-in events that change a subscriber, ascending. Writes `verdicts`,
+    `withdrawn` (which has room for every contact of their subscribers), contacts and visits.
     """
     used = np.zeros(table.rules.channel_id.shape[0] + 1, np.int32)
-    table, verdicts = uncounted(table), uncounted(verdicts)
+    table, verdicts, withdrawn = uncounted(table), uncounted(verdicts), uncounted(withdrawn)
     scene = uncounted(Scene(rows, table.rules, paused, contacts, transitions, append_ms, used))
     settled = 0
     decided = 0
@@ -104,7 +167,7 @@ def decide(
         row = candidate_row[i]
         rule = candidate_rule[i]
         while settled < state_rows.shape[0] and state_rows[settled] <= row:
-            apply_state_row(scene, state_rows[settled])
+            apply_state_row(table, scene, state_rows[settled], withdrawn)
             settled += 1
         if row != last_row:
             last_row = row
@@ -122,34 +185,124 @@ def decide(
         verdicts.detail[i] = detail
         verdicts.channel[i] = channel
     while settled < state_rows.shape[0]:
-        apply_state_row(scene, state_rows[settled])
+        apply_state_row(table, scene, state_rows[settled], withdrawn)
         settled += 1
     return decided
 
 
 @part
-def apply_state_row(scene: Scene, row: int) -> None:
-    """Fold an outcome or a visit into the state of its subscriber."""
+def apply_state_row(table: GateTable, scene: Scene, row: int, withdrawn: Withdrawals) -> None:
+    """Fold a built-in event into the state of its subscriber."""
+    kind = scene.rows.type[row]
+    if kind == TYPE_VISIT:
+        open_or_close(scene, row)
+    elif kind == TYPE_OUTCOME:
+        settle_outcome(scene, row)
+    else:
+        judge_again(table, scene, row, withdrawn)
+
+
+@part
+def open_or_close(scene: Scene, row: int) -> None:
+    """Take a visit's beginning or end."""
     rows = scene.rows
-    if rows.type[row] == TYPE_VISIT:
-        slot = rows.slot[row]
-        visit = rows.cells[VISIT_NAME, row] if (rows.present[row] >> VISIT_NAME) & 1 == 1 else 0
-        closing = (rows.present[row] >> VISIT_OPEN) & 1 == 1 and rows.cells[VISIT_OPEN, row] == 0
-        if not closing:
-            rows.visit_ms[slot], rows.visit[slot] = rows.at_ms[row], visit
-        elif rows.visit[slot] == visit:
-            rows.visit_ms[slot] = 0
+    slot = rows.slot[row]
+    visit = rows.cells[VISIT_NAME, row] if (rows.present[row] >> VISIT_NAME) & 1 == 1 else 0
+    closing = (rows.present[row] >> VISIT_OPEN) & 1 == 1 and rows.cells[VISIT_OPEN, row] == 0
+    if not closing:
+        rows.visit_ms[slot], rows.visit[slot] = rows.at_ms[row], visit
+    elif rows.visit[slot] == visit:
+        rows.visit_ms[slot] = 0
+
+
+@part
+def settle_outcome(scene: Scene, row: int) -> None:
+    """Settle the contact of a decision; one without a time of its own happened at the log's time of its row."""
+    rows = scene.rows
+    said = rows.cells[OUTCOME_STATE, row]
+    if said not in (STATE_COMMITTED, STATE_REFUNDED, STATE_UNKNOWN):
         return
-    state = rows.cells[OUTCOME_STATE, row]
-    if state in (STATE_COMMITTED, STATE_REFUNDED):
-        settle(
-            scene.contacts,
-            rows.slot[row],
-            rows.cells[DECISION_POSITION, row],
-            rows.cells[DECISION_ROW, row],
-            rows.cells[DECISION_RULE, row],
-            state == STATE_REFUNDED,
-        )
+    state = FREE
+    if said != STATE_REFUNDED:
+        state = COMMITTED if said == STATE_COMMITTED else UNKNOWN
+    knows = (rows.present[row] >> OUTCOME_CONTACT) & 1 == 1
+    settle(
+        scene.contacts,
+        rows.slot[row],
+        rows.cells[DECISION_POSITION, row],
+        rows.cells[DECISION_ROW, row],
+        rows.cells[DECISION_RULE, row],
+        state,
+        rows.cells[OUTCOME_CONTACT, row] if knows else rows.log_ms[row],
+    )
+
+
+@kernel
+def judge_again(table: GateTable, scene: Scene, row: int, withdrawn: Withdrawals) -> None:
+    """Ask the gates that look at the subscriber again of each decision that waits; withdraw those that they stop.
+
+    A decision whose rule or channel the book has no more waits on: dispatch gives it up where it knows the book.
+    """
+    contacts = scene.contacts
+    block = contacts.block[scene.rows.slot[row]]
+    entry = int(contacts.first[block]) * CHUNK
+    for _ in range(int(contacts.size[block])):
+        this, entry = entry, next_entry(contacts, entry)
+        if not waits(contacts, this, scene.rows.log_ms[row]):
+            continue
+        rule = rule_index(table.rules, rule_of(contacts, this))
+        pair = pair_index(table.rules, rule, channel_of(contacts, this)) if rule >= 0 else -1
+        if pair < 0:
+            continue
+        place, detail = ask_rule_again(table.of_rules, scene, row, rule)
+        gate = RULE_NUMBERS[place]
+        if place == 0:
+            place, detail = ask_channel_again(table.of_channels, scene, row, pair)
+            gate = CHANNEL_NUMBERS[place]
+            detail |= (pair - table.rules.pair_start[rule]) << 8
+        if place != 0:
+            set_state(contacts, this, WITHDRAWN)
+            write_withdrawal(contacts, this, row, gate, detail, withdrawn)
+
+
+@part
+def write_withdrawal(
+    contacts: ContactArrays, entry: int, row: int, gate: int, detail: int, withdrawn: Withdrawals
+) -> None:
+    """Append the record of one."""
+    count = withdrawn.count[0]
+    withdrawn.row[count] = row
+    withdrawn.rule[count] = rule_of(contacts, entry)
+    withdrawn.channel[count] = channel_of(contacts, entry)
+    withdrawn.of_position[count] = contacts.entries[entry, POSITION]
+    withdrawn.of_row[count] = row_of(contacts, entry)
+    withdrawn.gate[count] = gate
+    withdrawn.detail[count] = detail
+    withdrawn.count[0] = count + 1
+
+
+@part
+def rule_index(rules: RuleTable, stable: int) -> int:
+    """Return the index of a rule by its stable id, -1 where the book has none."""
+    low, high = 0, rules.by_stable.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if rules.stable[rules.by_stable[middle]] < stable:
+            low = middle + 1
+        else:
+            high = middle
+    if low < rules.by_stable.shape[0] and rules.stable[rules.by_stable[low]] == stable:
+        return int(rules.by_stable[low])
+    return -1
+
+
+@part
+def pair_index(rules: RuleTable, rule: int, channel_id: int) -> int:
+    """Return the pair of a rule and a channel's stable id, -1 where the rule has no such channel."""
+    for pair in range(rules.pair_start[rule], rules.pair_start[rule + 1]):
+        if rules.channel_id[rules.pair_channel[pair]] == channel_id:
+            return int(pair)
+    return -1
 
 
 @part
@@ -159,18 +312,33 @@ def choose(table: GateTable, scene: Scene, position: int, row: int, rule: int) -
     The place is 0 where a channel was found. Else the gate is that of the channel that came furthest, and `detail` the
     channel's index in the rule << 8, plus the gate's own.
     """
-    rules, rows = scene.rules, scene.rows
+    rules = scene.rules
     last_place, last_detail = 0, 0
     for pair in range(rules.pair_start[rule], rules.pair_start[rule + 1]):
         channel = rules.pair_channel[pair]
         place, detail = ask_channel(table.of_channels, scene, row, pair)
         if place == 0:
-            if rules.capped[pair] != 0:
-                reserve(
-                    scene.contacts, rows.slot[row], rows.at_ms[row], position, rows.number[row], rules.stable[rule],
-                    rules.campaign[rule], rules.channel_id[channel], RESERVED | (SERVICE * rules.service[rule]),
-                )  # fmt: skip
+            promise(scene, position, row, rule, pair)
             return 0, 0, channel + 1
         if place > last_place:
             last_place, last_detail = place, detail | (pair - rules.pair_start[rule]) << 8
     return last_place, last_detail, 0
+
+
+@part
+def promise(scene: Scene, position: int, row: int, rule: int, pair: int) -> None:
+    """Reserve a contact; one that no cap counts only where the list has a place."""
+    rules, rows, contacts = scene.rules, scene.rows, scene.contacts
+    log_ms, slot = rows.log_ms[row], rows.slot[row]
+    marks = SERVICE * rules.service[rule]
+    if rules.capped[pair] == 0:
+        marks |= UNCAPPED
+        if not make_room(contacts, slot, log_ms, NO_HORIZON_MS, False):
+            contacts.meta[UNTRACKED] += 1
+            return
+    life_ms = rules.life_ms[rule]
+    reserve(
+        contacts, slot, log_ms, min(log_ms, NEVER_MS - life_ms) + life_ms, position, rows.number[row],
+        rules.stable[rule], rules.campaign[rule], rules.channel_id[rules.pair_channel[pair]], rules.offer[rule], 0,
+        RESERVED | marks,
+    )  # fmt: skip

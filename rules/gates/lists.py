@@ -46,6 +46,7 @@ GATE = Gate(
     columns=_columns,
     reads=_reads,
     explain=_explain,
+    again=True,
     example="""
 [lists.staff]
 excludes = "commercial"

@@ -33,5 +33,5 @@ def channel_paused(_columns: Any, scene: Scene, _row: int, pair: int) -> int:
     return 0 if scene.paused.channel[scene.rules.pair_channel[pair]] != 0 else PASSES
 
 
-RULE_GATE = Gate(number=1, word="paused", stops=rule_paused)
-CHANNEL_GATE = Gate(number=7, word="channel paused", stops=channel_paused)
+RULE_GATE = Gate(number=1, word="paused", stops=rule_paused, again=True)
+CHANNEL_GATE = Gate(number=7, word="channel paused", stops=channel_paused, again=True)

@@ -12,8 +12,9 @@ from state.zone import Transitions
 class Rows(NamedTuple):
     """Columns of the batch, for kernels: `number` int32[n] is each row's index in its frame; `slot` int32[n].
 
-    `outs` int64[features, >= n] and `known` uint8 are the features as of each event, `lists` int64[n] the bits of the
-    lists; `visit_ms` and `visit` int64[slots] are state: since when, and the text hash of the visit's name, 0 for none.
+    `at_ms` is what the event says, `log_ms` the log's time of its row. `outs` int64[features, >= n] and `known` uint8
+    are the features as of each event, `lists` int64[n] the bits of the lists; `visit_ms` and `visit` int64[slots] are
+    state: since when, and the text hash of the visit's name, 0 for none.
     """
 
     number: NDArray[np.int32]
@@ -21,6 +22,7 @@ class Rows(NamedTuple):
     type: NDArray[np.uint8]
     subscriber: NDArray[np.int64]
     at_ms: NDArray[np.int64]
+    log_ms: NDArray[np.int64]
     present: NDArray[np.int64]
     cells: NDArray[np.int64]
     outs: NDArray[np.int64]
@@ -40,13 +42,17 @@ class Paused(NamedTuple):
 class RuleTable(NamedTuple):
     """A book's rules, in the order of arbitration, and their channels.
 
-    By rule: `stable` and `campaign` int32, the ids; `service` uint8; its channels are the pairs
-    `pair_start[r]:pair_start[r + 1]`. By pair: `pair_channel` int32, an index; `capped` uint8, whether any cap counts
-    its contacts. By channel: `channel_id` int32.
+    By rule: `stable`, `campaign` and `offer` int32, the ids (0: no offer); `service` uint8; `life_ms` int64, how long a
+    decision may wait before it has certainly ended; its channels are the pairs `pair_start[r]:pair_start[r + 1]`.
+    `by_stable` int32: the rules' indices in the order of `stable`. By pair: `pair_channel` int32, an index; `capped`
+    uint8, whether any cap counts its contacts. By channel: `channel_id` int32.
     """
 
     stable: NDArray[np.int32]
     campaign: NDArray[np.int32]
+    offer: NDArray[np.int32]
+    life_ms: NDArray[np.int64]
+    by_stable: NDArray[np.int32]
     service: NDArray[np.uint8]
     pair_start: NDArray[np.int32]
     pair_channel: NDArray[np.int32]

@@ -50,6 +50,7 @@ class Gate:
         columns: what it keeps of a book; an array or a named tuple of arrays, of the same types for every book.
         reads: indices of the features that it looks at for a rule, so that they are folded for the rule's events.
         explain: (book, rule, channel, detail) in words; the channel is "" for a gate of rules.
+        again: whether it is asked again of a decision that waits, when its subscriber changes.
         example: sections of a book, with a test in which the gate stops rule `r`; "" where no book can show it.
     """
 
@@ -59,6 +60,7 @@ class Gate:
     columns: Callable[[Book], Any] = no_columns
     reads: Callable[[Book, Rule], list[int]] = reads_nothing
     explain: Callable[[Book, Rule, str, int], str] = channel_alone
+    again: bool = False
     example: str = ""
 
 

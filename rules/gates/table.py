@@ -7,8 +7,13 @@ import numpy as np
 from rules.gates.caps import caps_that_hold
 from rules.gates.order import CHANNEL_GATES, RULE_GATES
 from rules.gates.scene import RuleTable
-from rules.gates.spec import int32s, pairs_of, starts
+from rules.gates.spec import int32s, int64s, pairs_of, starts
 from rules.model import Book, Rule
+from state.contacts import NEVER_MS
+from state.hashing import stable_id
+
+GRACE_MS = 3_600_000
+"""Dispatch gives a send up at the end of its shelf life; its reservation is held this much longer."""
 
 
 class GateTable(NamedTuple):
@@ -33,12 +38,26 @@ def features_read(book: Book, rule: Rule) -> list[int]:
     return [index for gate in (*RULE_GATES, *CHANNEL_GATES) for index in gate.reads(book, rule)]
 
 
+def features_judged_again(book: Book) -> set[int]:
+    """Return the indices of the features that gates look at again when a subscriber changes."""
+    gates = [gate for gate in (*RULE_GATES, *CHANNEL_GATES) if gate.again]
+    return {index for gate in gates for rule in book.rules for index in gate.reads(book, rule)}
+
+
+def _life_ms(rule: Rule) -> int:
+    """Return how long after its log time a decision may be sent, and an hour for clocks and answers under way."""
+    return rule.shelf_life_ms + GRACE_MS if rule.shelf_life_ms > 0 else NEVER_MS
+
+
 def _rule_table(book: Book) -> RuleTable:
     pairs = pairs_of(book)
     channel_index = {name: index for index, name in enumerate(book.channels)}
     return RuleTable(
         stable=int32s(rule.stable_id for rule in book.rules),
         campaign=int32s(rule.campaign_id for rule in book.rules),
+        offer=int32s(stable_id(rule.offer) if rule.offer is not None else 0 for rule in book.rules),
+        life_ms=int64s(_life_ms(rule) for rule in book.rules),
+        by_stable=np.argsort(np.array([rule.stable_id for rule in book.rules], np.int64)).astype(np.int32),
         service=np.array([rule.klass == "service" for rule in book.rules], np.uint8),
         pair_start=starts(len(rule.channels) for rule in book.rules),
         pair_channel=int32s(channel_index[channel] for _, channel in pairs),

@@ -59,15 +59,17 @@ class Engine:
         """The records of a frame as plain values."""
         facts = self.facts(found)
         columns = ("row", "rule", "channel", "detail", "subscriber", "at_ms", "outcome", "gate")
-        rows = zip(*(getattr(found, name).tolist() for name in columns), facts, strict=True)
+        named = zip(found.of_position.tolist(), found.of_row.tolist(), strict=True)
+        rows = zip(*(getattr(found, name).tolist() for name in columns), facts, found.kind.tolist(), named, strict=True)
         return [Record(found.position, found.append_ms, found.book, *row) for row in rows]
 
     def facts(self, found: DecisionBatch) -> list[tuple[Any, ...]]:
         """What each record's rule read."""
         cells, known = found.facts.tolist(), found.facts_known.tolist()
         facts = []
-        for start, rule in zip(found.fact_start.tolist(), found.rule.tolist(), strict=False):
-            operands = enumerate(self.compiled.book.by_stable_id[rule].facts, start)
+        for start, rule, kind in zip(found.fact_start.tolist(), found.rule.tolist(), found.kind.tolist(), strict=False):
+            read = self.compiled.book.by_stable_id[rule].facts if kind == 0 else ()
+            operands = enumerate(read, start)
             facts.append(
                 tuple(self.plain(one.kind, self.members(one), cells[at]) if known[at] else None for at, one in operands)
             )
@@ -151,6 +153,7 @@ class Agreement:
         """Give both one frame of events written under `schema`; return the records on which they agree."""
         self.position += 1
         batch = from_rows(schema, rows) if batch is None else batch
+        batch.log_ms[:] = append_ms
         self.log.append(encode(Frame(FrameKind.EVENTS, append_ms, batch)))
         keep = self._kept(rows, append_ms, schema, batch)
         seen, found = self.engine.fold(self.position, append_ms, batch, np.array(keep, np.int32))
@@ -200,7 +203,7 @@ class Agreement:
         return records, values
 
     def _comparable(self, record: Record) -> Record:
-        operands = self.book.by_stable_id[record.rule].facts
+        operands = self.book.by_stable_id[record.rule].facts if record.kind == 0 else ()
         facts = zip(operands, record.facts, strict=True)
         return record._replace(facts=tuple(comparable(one.kind, value) for one, value in facts))
 

@@ -40,7 +40,14 @@ ATTRIBUTES = {"brand": "string", "level": "int", "score": "float", "gold": "bool
 BUILT_IN = {
     "list": {"list": "string", "member": "bool"},
     "visit": {"terminal": "string", "visit": "string", "open": "bool"},
-    "outcome": {"position": "int", "row": "int", "rule": "int", "state": "int", "gateway": "string"},
+    "outcome": {
+        "position": "int",
+        "row": "int",
+        "rule": "int",
+        "state": "int",
+        "gateway": "string",
+        "contact_ms": "time",
+    },
     "answer": {"card": "string", "answer": "string", "row": "int"},
 }
 

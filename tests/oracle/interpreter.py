@@ -23,7 +23,8 @@ from tests.oracle.memory import KINDS, Lists, Memory, Since
 from tests.oracle.promises import Promise, Promises, caps_of, horizon_ms
 
 VISIT_MS_MAX = 30 * 60_000
-COMMITTED, REFUNDED = 1, 2
+COMMITTED, REFUNDED, UNKNOWN = 1, 2, 5
+GRACE_MS = 3_600_000
 _MASK64 = (1 << 64) - 1
 
 
@@ -42,6 +43,8 @@ class Record(NamedTuple):
     outcome: int
     gate: int
     facts: tuple[Any, ...]
+    kind: int = 0
+    of: tuple[int, int] = (0, 0)
 
 
 class Verdict(NamedTuple):
@@ -98,8 +101,8 @@ class Interpreter:
         for index, feature in self.told[code]:
             self._tell(moment, index, feature)
         candidates = [rule for rule in self.rules[code] if moment.holds(rule.when)]
-        self._set_aside(moment)
-        return moment, self._judge(moment, position, number, candidates)
+        withdrawn = self._set_aside(moment, position, number)
+        return moment, withdrawn + self._judge(moment, position, number, candidates)
 
     def _tell(self, moment: "Moment", index: int, feature: Feature) -> None:
         """Let a feature know of an event, if it is one of its own."""
@@ -116,8 +119,8 @@ class Interpreter:
         if value is not None and (feature.where is None or moment.holds(feature.where)):
             memory.update(row.at_ms, value)
 
-    def _set_aside(self, moment: "Moment") -> None:
-        """Outcomes settle promises, visits open and close."""
+    def _set_aside(self, moment: "Moment", position: int, number: int) -> list[Record]:
+        """Outcomes settle promises, visits open and close, what changes the subscriber withdraws."""
         row, person = moment.row, moment.person
         values = row.values
         if row.type == "visit":
@@ -125,8 +128,36 @@ class Interpreter:
                 person.visit_ms, person.visit = row.at_ms, values.get("visit")
             elif values.get("visit") == person.visit:
                 person.visit_ms = 0
-        elif row.type == "outcome" and values.get("state") == REFUNDED:
-            person.promises.refund(*(int(values.get(name, 0)) for name in ("position", "row", "rule")))  # type: ignore[arg-type]  # INT fields
+        elif row.type == "outcome":
+            state = {COMMITTED: "reached", REFUNDED: "refunded", UNKNOWN: "unsure"}.get(values.get("state"))  # type: ignore[call-overload]  # an INT field
+            if state is not None:
+                named = [int(values.get(name, 0)) for name in ("position", "row", "rule")]  # type: ignore[arg-type]  # INT fields
+                contact_ms = int(values.get("contact_ms", moment.append_ms))  # type: ignore[arg-type]  # a TIME field
+                person.promises.settle(*named, state, contact_ms)
+        elif row.type in ("list", "profile", "answer"):
+            return self._withdrawn(moment, position, number)
+        return []
+
+    def _withdrawn(self, moment: "Moment", position: int, number: int) -> list[Record]:
+        """Judge again what waits; return a record for each that is stopped."""
+        records = []
+        for promise in moment.person.promises.kept:
+            rule = self.book.by_stable_id.get(promise.rule)
+            channel = self.book.channels_by_id.get(promise.channel)
+            if rule is None or channel is None or channel.name not in rule.channels:
+                continue
+            if not promise.may_come(moment.append_ms):
+                continue
+            verdict = self._of_the_subscriber(moment, rule)
+            if verdict.gate is Gate.NONE and ("channel", channel.name) in self.paused:
+                verdict = Verdict(Gate.CHANNEL_PAUSED, rule.channels.index(channel.name) << 8)
+            if verdict.gate is Gate.NONE:
+                continue
+            promise.state = "withdrawn"
+            record = self._record(moment, position, number, rule, verdict)
+            named = (promise.position, promise.row)
+            records.append(record._replace(channel=channel.channel_id, facts=(), kind=1, of=named))
+        return records
 
     def _judge(self, moment: "Moment", position: int, number: int, candidates: list[Rule]) -> list[Record]:
         records = []
@@ -148,10 +179,16 @@ class Interpreter:
 
     def _alone(self, moment: "Moment", rule: Rule) -> Verdict:
         """The gates that look at one candidate alone."""
+        verdict = self._of_the_subscriber(moment, rule)
+        is_stale = rule.max_age_ms and moment.append_ms - moment.row.at_ms > rule.max_age_ms
+        if verdict.gate is not Gate.PAUSED and is_stale:
+            return Verdict(Gate.STALE)
+        return verdict if verdict.gate is not Gate.NONE else self._held_out(moment, rule)
+
+    def _of_the_subscriber(self, moment: "Moment", rule: Rule) -> Verdict:
+        """The gates that are asked again of what waits."""
         if ("rule", rule.id) in self.paused or ("campaign", rule.campaign) in self.paused:
             return Verdict(Gate.PAUSED)
-        if rule.max_age_ms and moment.append_ms - moment.row.at_ms > rule.max_age_ms:
-            return Verdict(Gate.STALE)
         offer = self.book.offers[rule.offer] if rule.offer is not None else None
         if offer is not None and (offer.requires or offer.unless_holds):
             held = set(moment.get("services") or ())
@@ -162,7 +199,7 @@ class Interpreter:
             by_class = one.excludes in ("all", rule.klass) and not self._only_alerts(rule)
             if one.name in on and (one.name in rule.exclude or by_class):
                 return Verdict(Gate.LIST, one.index)
-        return self._held_out(moment, rule)
+        return Verdict(Gate.NONE)
 
     def _only_alerts(self, rule: Rule) -> bool:
         """An alert is told to somebody else: what its subject wants no texts of does not silence it."""
@@ -192,6 +229,7 @@ class Interpreter:
 
     def _ask(self, moment: "Moment", rule: Rule, name: str, on_channel: Mapping[str, int]) -> tuple[Gate, int]:
         channel, person, at_ms = self.book.channels[name], moment.person, moment.row.at_ms
+        log_ms = moment.append_ms
         if ("channel", name) in self.paused:
             return Gate.CHANNEL_PAUSED, 0
         if channel.kind == "desk" and not (person.visit_ms and at_ms - person.visit_ms < VISIT_MS_MAX):
@@ -200,19 +238,33 @@ class Interpreter:
             return Gate.CHANNEL_FULL, 0
         caps = caps_of(self.book, rule, name)
         for index, cap in enumerate(caps):
-            if person.promises.forbid(cap, at_ms, self.zone):
+            if person.promises.forbid(cap, log_ms, self.zone):
                 return Gate.CAP, index
-        if caps and not person.promises.make_room(at_ms - self.horizon_ms):
+        if caps and not person.promises.make_room(log_ms, log_ms - self.horizon_ms, capped=True):
             return Gate.CONTACTS_FULL, 0
         return Gate.NONE, 0
 
     def _promise(self, moment: "Moment", position: int, number: int, rule: Rule, channel: str) -> None:
-        if caps_of(self.book, rule, channel):
-            channel_id = self.book.channels[channel].channel_id
-            is_service = rule.klass == "service"
-            moment.person.promises.kept.append(
-                Promise(moment.row.at_ms, position, number, rule.stable_id, rule.campaign_id, channel_id, is_service)
+        promises, log_ms = moment.person.promises, moment.append_ms
+        is_capped = bool(caps_of(self.book, rule, channel))
+        if not is_capped and not promises.make_room(log_ms, None, capped=False):
+            return
+        channel_id = self.book.channels[channel].channel_id
+        expires_ms = log_ms + rule.shelf_life_ms + GRACE_MS if rule.shelf_life_ms else None
+        is_service = rule.klass == "service"
+        promises.kept.append(
+            Promise(
+                log_ms,
+                expires_ms,
+                position,
+                number,
+                rule.stable_id,
+                rule.campaign_id,
+                channel_id,
+                is_service,
+                is_capped,
             )
+        )
 
     def _record(self, moment: "Moment", position: int, number: int, rule: Rule, verdict: Verdict) -> Record:
         return Record(

@@ -1,6 +1,7 @@
 """What was promised to one subscriber, and whether a cap allows one promise more."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from rules.model import Book, Cap, Rule
 from tests.oracle.clock import DAY_MS, Zone
@@ -10,15 +11,21 @@ LONGEST_CALENDAR_MS = 33 * DAY_MS
 
 @dataclass
 class Promise:
-    """A decision that caps count: who made it (position, row, rule), when, and in which scopes it counts."""
+    """A decision: which one (position, row, rule), in which scopes it counts, and what became of it.
+
+    `at_ms` is when it was made, and from its end on when it reached the subscriber.
+    """
 
     at_ms: int
+    expires_ms: int | None
     position: int
     row: int
     rule: int
     campaign: int
     channel: int
     is_service: bool
+    is_capped: bool
+    state: Literal["waits", "reached", "unsure", "withdrawn"] = "waits"
 
     def counts_for(self, cap: Cap) -> bool:
         match cap.scope:
@@ -31,6 +38,10 @@ class Promise:
             case "all":
                 return not self.is_service
 
+    def may_come(self, log_ms: int) -> bool:
+        """Whether it may still reach the subscriber."""
+        return self.state == "waits" and (self.expires_ms is None or self.expires_ms > log_ms)
+
 
 @dataclass
 class Promises:
@@ -40,35 +51,58 @@ class Promises:
     kept: list[Promise] = field(default_factory=list)
     given_up_ms: int = 0
 
-    def forbid(self, cap: Cap, at_ms: int, zone: Zone) -> bool:
-        """Whether one more promise at `at_ms` would break the cap, or might."""
+    def forbid(self, cap: Cap, log_ms: int, zone: Zone) -> bool:
+        """Whether one more promise at `log_ms` would break the cap, or might."""
         reach_ms = cap.window_ms if cap.kind == "rolling" else LONGEST_CALENDAR_MS
-        if self.given_up_ms and self.given_up_ms > at_ms - reach_ms:
+        if self.given_up_ms and self.given_up_ms > log_ms - reach_ms:
             return True
-        counted = sum(same_period(cap, promise.at_ms, at_ms, zone) for promise in self.kept if promise.counts_for(cap))
+        counted = 0
+        for promise in self.kept:
+            if not promise.counts_for(cap):
+                continue
+            if promise.state in ("reached", "unsure"):
+                counted += same_period(cap, promise.at_ms, log_ms, zone)
+            else:
+                counted += promise.may_come(log_ms)
         return counted >= cap.count_max
 
-    def make_room(self, horizon_start_ms: int) -> bool:
-        """Whether there is room for one more, after giving up the oldest if no cap can reach back to it."""
+    def make_room(self, log_ms: int, horizon_start_ms: int | None, *, capped: bool) -> bool:
+        """Whether there is room for one more, after giving up what is over, old or uncounted."""
         if len(self.kept) < self.promises_max:
             return True
-        oldest = min(self.kept, key=lambda promise: promise.at_ms)
-        if oldest.at_ms >= horizon_start_ms:
-            return False
-        self.given_up_ms = max(self.given_up_ms, oldest.at_ms)
-        self.kept.remove(oldest)
-        return True
+        over = [one for one in self.kept if one.state in ("waits", "withdrawn") and not one.may_come(log_ms)]
+        if over:
+            self.kept.remove(over[0])
+            return True
+        ended = [one for one in self.kept if one.state != "waits" and one.is_capped]
+        old = [one for one in ended if horizon_start_ms is not None and one.at_ms < horizon_start_ms]
+        if old:
+            oldest = min(old, key=lambda promise: promise.at_ms)
+            self.given_up_ms = max(self.given_up_ms, oldest.at_ms)
+            self.kept.remove(oldest)
+            return True
+        free = [one for one in self.kept if not one.is_capped]
+        if capped and free:
+            self.kept.remove(free[0])
+            return True
+        return False
 
-    def refund(self, position: int, row: int, rule: int) -> None:
-        """Take back one promise, if it is still there."""
+    def settle(self, position: int, row: int, rule: int, state: str, contact_ms: int) -> None:
+        """Take what became of one promise, if it is still there."""
         for promise in self.kept:
-            if (promise.position, promise.row, promise.rule) == (position, row, rule):
+            if (promise.position, promise.row, promise.rule) != (position, row, rule):
+                continue
+            if state == "refunded" or not promise.is_capped:
                 self.kept.remove(promise)
-                return
+            elif promise.state in ("waits", "withdrawn"):
+                promise.state, promise.at_ms = ("reached" if state == "reached" else "unsure"), contact_ms
+            elif promise.state == "unsure" and state == "reached":
+                promise.state, promise.at_ms = "reached", contact_ms
+            return
 
 
 def same_period(cap: Cap, made_ms: int, at_ms: int, zone: Zone) -> bool:
-    """Whether a promise made at `made_ms` is in the cap's window around `at_ms`, before or after it."""
+    """Whether a contact at `made_ms` is in the cap's window around `at_ms`, before or after it."""
     match cap.kind:
         case "rolling":
             return abs(made_ms - at_ms) < cap.window_ms

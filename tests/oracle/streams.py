@@ -49,7 +49,7 @@ PACES = (
     Pace((0, 0, 1, MINUTE_MS, HALF_MS, HOUR_MS, 5 * HOUR_MS), (0, 0, 0, 1, 50 * MINUTE_MS, 7 * HOUR_MS)),
     Pace((0, 0, 1, 1000, HOUR_MS, DAY_MS, 9 * DAY_MS, 40 * DAY_MS), (0, 0, 0, 1, 7 * HOUR_MS, 2 * DAY_MS, 33 * DAY_MS)),
 )
-TYPES = ["call"] * 12 + ["data"] * 6 + ["move"] * 2 + ["profile"] * 4 + ["list"] * 2 + ["visit"] * 3 + ["answer"]
+TYPES = ["call"] * 12 + ["data"] * 6 + ["move"] * 2 + ["profile"] * 4 + ["list"] * 3 + ["visit"] * 3 + ["answer"]
 
 
 def value(random: Random, word: str, at_ms: int, members: int) -> Any:
@@ -113,4 +113,6 @@ def outcome(random: Random, at_ms: int, of: Record) -> Row:
     row = of.row + (random.random() < 0.1)
     state = random.choice([1, 1, 2, 2, 2, 3, 4, 5])
     values: dict[str, Any] = {"partition": 0, "position": of.position, "row": row, "rule": of.rule, "state": state}
+    if random.random() < 0.7:
+        values["contact_ms"] = at_ms - random.choice([0, 1000, 20 * MINUTE_MS, 5 * HOUR_MS, DAY_MS])
     return Row("outcome", of.subscriber, at_ms, values)

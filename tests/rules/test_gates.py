@@ -4,7 +4,7 @@ import pytest
 
 from engine.answers.rehearsal import run_scenarios
 from rules.gates import GATES, NUMBERS, Gate
-from rules.gates.kernel import STATE_COMMITTED, STATE_REFUNDED, TYPE_OUTCOME, TYPE_VISIT
+from rules.gates.kernel import STATE_COMMITTED, STATE_REFUNDED, STATE_UNKNOWN, TYPE_OUTCOME, TYPE_VISIT
 from rules.gates.order import CHANNEL_GATES, RULE_GATES
 from rules.load import load_text
 from state.decisions import OutcomeState
@@ -29,7 +29,8 @@ def test_no_two_gates_share_a_number_or_a_word() -> None:
 
 def test_the_numbers_of_event_types_and_states_are_those_of_the_schema() -> None:
     assert (TYPE_OUTCOME, TYPE_VISIT) == (OUTCOME, VISIT)
-    assert (STATE_COMMITTED, STATE_REFUNDED) == (OutcomeState.COMMITTED, OutcomeState.REFUNDED)
+    states = (OutcomeState.COMMITTED, OutcomeState.REFUNDED, OutcomeState.UNKNOWN)
+    assert states == (STATE_COMMITTED, STATE_REFUNDED, STATE_UNKNOWN)
 
 
 @pytest.mark.parametrize("gate", [gate for gate in IN_ORDER if gate.example], ids=lambda gate: gate.word)

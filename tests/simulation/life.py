@@ -17,7 +17,7 @@ from connectors.sources.mapping import Mapping as LineMapping
 from engine.book.compiled import CompiledBook, compile_texts
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.feeder import Feeder
-from engine.dispatch.model import Decided, Report, Send
+from engine.dispatch.model import Decided, Report, Send, Withdrawn
 from engine.dispatch.outbox import LocalOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.recovery import Compaction, recover
@@ -143,6 +143,10 @@ class Taker:
         """Pass decisions on."""
         self.dispatch.offer(decided, cursors, self.now_ms)
 
+    def withdraw(self, withdrawn: Sequence[Withdrawn]) -> None:
+        """Pass on what the fold took back."""
+        self.dispatch.withdraw(withdrawn, self.now_ms)
+
 
 @dataclass(slots=True)
 class Turn:
@@ -257,6 +261,8 @@ class Life:
     def feed(self, now_ms: int) -> None:
         """Let the feeder offer some entries; nothing in it waits, so its coroutine runs through at once."""
         self.taker.now_ms = now_ms
+        while self.feeder.look_ahead():
+            continue
         if self.dispatch.room() > 0:
             feeding = self.feeder._feed()
             try:
@@ -274,15 +280,19 @@ class Life:
             self.told = None
         reports = self.dispatch.reports(50)
         if reports:
-            self.told = Told(self.append([outcome_row(report, now_ms) for report in reports]), reports)
+            self.told = Told(
+                self.append([outcome_row(report, now_ms, self.dispatch.contact_ms(report)) for report in reports]),
+                reports,
+            )
 
 
-def outcome_row(report: Report, now_ms: int) -> Row:
+def outcome_row(report: Report, now_ms: int, contact_ms: int | None) -> Row:
     """Return the event that says what became of a decision."""
     partition, position, row, rule = report.decision_id.split("-")
     values: dict[str, Value] = {
         "partition": int(partition), "position": int(position), "row": int(row), "rule": int(rule, 16),
         "state": int(report.state), "gateway": report.gateway, "error": report.error,
+        "contact_ms": now_ms if contact_ms is None else contact_ms,
     }  # fmt: skip
     return Row("outcome", report.subscriber, now_ms, values)
 

@@ -19,7 +19,7 @@ import pytest
 
 from state import recovery
 from state.columns import Table
-from state.contacts import Contacts, make_room, reserve
+from state.contacts import COMMITTED, Contacts, make_room, reserve
 from state.disk import DiskFullError
 from state.features import ColumnSpec
 from state.flusher import Flusher, Recovered
@@ -123,8 +123,8 @@ class Life:
                 wide[slot] = (int(wide[slot, 0]) * 31 + value) & MASK, position
                 narrow[slot] = (int(narrow[slot, 0]) + value) & MASK
             if value % 5 == 0:
-                make_room(self.contacts.arrays, slot, 1 << 60)
-                reserve(self.contacts.arrays, slot, position, 0, 0, 0, 0, 0, 0)
+                make_room(self.contacts.arrays, slot, 0, 1 << 60, True)
+                reserve(self.contacts.arrays, slot, position, 0, 0, 0, 0, 0, 0, 0, 0, COMMITTED)
         self.position = position
 
     def slots_of(self, subscribers: np.ndarray, position: int) -> np.ndarray:

@@ -44,7 +44,10 @@ def fill(table: Table, contacts: Contacts, seed: int, fullness: float = 0.7) -> 
             array[:, column] = values.astype(array.dtype)
     for slot in rng.integers(0, table.capacity, 100):
         if contacts.arrays.size[contacts.arrays.block[slot]] < 6:
-            reserve(contacts.arrays, slot, *(int(v) for v in rng.integers(0, 2**31, 7)))
+            times = rng.integers(-(2**62), 2**62, 2).tolist()
+            row, state = int(rng.integers(0, 2**22)), int(rng.integers(0, 256))
+            ids = rng.integers(0, 2**31, 6).tolist()
+            reserve(contacts.arrays, slot, *times, ids[0], row, *ids[1:], state)
     gone = np.flatnonzero(rng.random(table.capacity) > fullness).astype(np.int32)
     contacts.release(gone)
     table.remove(gone)
@@ -187,7 +190,7 @@ def test_many_pages_and_long_contacts_fit_however_large_they_are() -> None:
     table.columns(("aa", 0))[0][:] = np.random.default_rng(1).integers(-(2**63), 2**63 - 1, (64 * 40, 600))
     for entry in range(200):
         for slot in range(0, 640, 7):
-            reserve(contacts.arrays, slot, entry, slot, 3, 4, 5, 6, 1)
+            reserve(contacts.arrays, slot, entry, entry + 9, slot, 3, 4, 5, 6, 7, 8, 1)
     packed = pages.pack(np.arange(40), 1)
     rows = pages.pack_rows(slots, 1)
     assert len(rows) == 64 * 40

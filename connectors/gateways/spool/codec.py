@@ -2,6 +2,7 @@
 
 out   {"id": "0-17-3-5f2a", "to": 8613800000001, "from": "10086", "text": "...", "class": "commercial",
        "shelf_life_ms": 600000, "at_ms": 1225760400000}
+      An alert has "about", the subscriber that it tells of, and "to" is null unless its channel has a number.
 in    {"receipt": "0-17-3-5f2a", "state": "delivered", "code": ""}
       {"from": 8613800000001, "to": "10086", "text": "TD"}
 """
@@ -19,7 +20,8 @@ def encode(message: Message, at_ms: int) -> bytes:
     """Return one line of `out.ndjson`."""
     line = {
         "id": message.decision_id,
-        "to": message.destination,
+        "to": message.destination or None,
+        **({"about": message.about} if message.about else {}),
         "from": message.source_address,
         "text": message.text.encode("utf-8", "replace").decode(),
         "class": message.klass,

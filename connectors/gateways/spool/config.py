@@ -11,6 +11,7 @@ from connectors.gateways.config import GatewayConfig
 class SpoolConfig(GatewayConfig):
     """A gateway that appends each message to an NDJSON file: the default, for trials and for other systems to read."""
 
+    addresses_numbers: ClassVar = False
     example_name: ClassVar = "spool"
     example: ClassVar = {"kind": "spool", "folder": "var/spool"}
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from connectors.desk.desk import Desk
+from engine.counter.outside_reporter import OutsideReporter
 from engine.dispatch import SwitchScope
 from engine.flow.feedback import Feedback
 from engine.runtimes.cluster.decide.owned import Owned
@@ -12,6 +13,7 @@ from engine.runtimes.cluster.decide.service import Decide
 from engine.runtimes.cluster.dispatch.service import Dispatch
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.publisher import Publisher
+from engine.serve.controls import Said
 from rules.model import Book
 
 
@@ -40,6 +42,7 @@ class TopicOperations:
         self._control_topic = control_topic
         self._publisher = publisher
         self._feedback = feedback
+        self._outside = OutsideReporter(feedback)
         self._decide = decide
         self._dispatch = dispatch
         self._desk = desk
@@ -66,6 +69,10 @@ class TopicOperations:
     async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
         """Put subscribers on a list or take them off; returns when their partitions of the log have it."""
         await self._feedback.members(subscribers, name, member=member)
+
+    async def said(self, outcomes: Sequence[Said]) -> None:
+        """Record what outside channels say of decisions; returns when the log has it."""
+        await self._outside.said(outcomes)
 
     def status(self) -> Mapping[str, Any]:
         """Return the figures of now."""

@@ -15,6 +15,7 @@ KINDS = sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and path.
 SETTINGS: dict[str, dict[str, object]] = {
     "smpp": {"host": "h", "system_id": "x", "password": {"env": "P"}},
     "spool": {"folder": "/nowhere"},
+    "webhook": {"url": "https://hook.example.com", "secret": {"env": "S"}},
 }
 
 
@@ -47,7 +48,7 @@ def test_a_secret_in_plain_text_is_refused() -> None:
 
 
 def test_a_kind_without_a_folder_is_refused_by_name() -> None:
-    with pytest.raises(GatewayError, match="gateway door: kind='pidgeon' must be one of smpp, spool"):
+    with pytest.raises(GatewayError, match="gateway door: kind='pidgeon' must be one of smpp, spool, webhook"):
         open_gateway("door", GatewayConfig(kind="pidgeon"), lambda: 0)
 
 

@@ -63,15 +63,17 @@ class Log:
     def __init__(self) -> None:
         self.said: list[Report] = []
         self.members: list[tuple[int, str, bool]] = []
+        self.contacts: dict[str, int | None] = {}
         self.replies: list[MobileOriginated] = []
         self.away = False
         self.keeps_replies = True
         self.position = 50
 
-    async def outcomes(self, said: list[Report]) -> None:
+    async def outcomes(self, said: list[Report], contact_ms: list[int | None]) -> None:
         if self.away:
             raise OSError("log away")
         self.said.extend(said)
+        self.contacts.update({one.decision_id: at_ms for one, at_ms in zip(said, contact_ms, strict=True)})
 
     async def member(self, subscriber: int, name: str, *, member: bool) -> tuple[int, int]:
         if self.away:

@@ -31,7 +31,7 @@ from engine.dispatch.core import DispatchCore
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.optout import OptOutWords
 from engine.dispatch.orphans import Orphans
-from engine.dispatch.replies import keep, list_of
+from engine.dispatch.replies import by_plan, keep, list_of
 from engine.flow.feedback import Feedback
 from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import Names
@@ -106,6 +106,7 @@ class Exchange:
         self._place = Place(self._topic, 0)
         self._guard = guard or RecordGuard()
         self.words = words or OptOutWords(config.dispatch.optout_words, config.dispatch.optin_words)
+        self._numbers = config.numbers.plan()
         self._writer = writer
         self._feedback = feedback
         self._orphans = orphans
@@ -166,6 +167,10 @@ class Exchange:
 
     async def reply(self, reply: MobileOriginated) -> None:
         """Put a subscriber that opts out on the list; returns when its partition's owner has applied it."""
+        known = by_plan(reply, self._numbers, self.counts)
+        if known is None:
+            return
+        reply = known
         wish = self.words.read(reply.text)
         if wish is None:
             await keep(self._feedback, reply, self.counts)

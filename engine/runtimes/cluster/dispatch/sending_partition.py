@@ -1,7 +1,8 @@
 """One partition of decisions that this worker sends, from takeover to revocation.
 
     open    fence the previous owner ─► outbox read back ─► receipts since then ─► send
-    feed    decisions from the durable cursor on, as long as the dispatcher has room
+    ahead   what the fold takes back, to the journal's end, whatever room the dispatcher has
+    feed    decisions from the durable cursor on, as long as the dispatcher has room, none of them before it was ahead
     close   take nothing more, let answers come in, commit them
 
 The dispatcher is that of `engine.dispatch`, with a topic for an outbox and with the gateways of the worker. Attempts
@@ -75,10 +76,13 @@ class SendingPartition:
         self._outbox = TopicOutbox(self._ledger, Place(names.outbox, number), context.guard)
         self._place = Place(names.decisions, number)
         self._tail = Tail(config.cluster, *self._place)
+        self._ahead = Tail(config.cluster, *self._place)
+        self._looked = 0
+        """Offset up to which records were looked at for what they take back."""
         self.dispatcher = Dispatcher(
             policy, {}, None, context.feedback, context.clock.now_ms, self._outbox, context.on_outcome, context.shared
         )
-        self._feeding: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._closing = contextlib.AsyncExitStack()
 
     async def open(self, switches: Iterable[tuple[str, str, str]]) -> None:
@@ -105,8 +109,15 @@ class SendingPartition:
         self._closing.push_async_callback(self._tail.stop)
         self.read = max(core.cursors.get(DECISIONS, 0), await self._tail.first())
         self._tail.seek(self.read)
+        await self._ahead.start()
+        self._closing.push_async_callback(self._ahead.stop)
+        self._ahead.seek(self.read)
+        self._looked = self.read
         await self.dispatcher.start()
-        self._feeding = asyncio.create_task(self._feed(), name=f"feed {self.number}")
+        self._tasks = [
+            asyncio.create_task(self._look_ahead(), name=f"ahead {self.number}"),
+            asyncio.create_task(self._feed(), name=f"feed {self.number}"),
+        ]
         log.info(
             "partition %d is sent from decision record %d on, %d sends wait, %.1f s",
             self.number, self.read, len(core.sends), time.monotonic() - began,
@@ -115,16 +126,17 @@ class SendingPartition:
     @property
     def failure(self) -> BaseException | None:
         """What ended sending or feeding, if something did."""
-        fed = self._feeding
-        if self.dispatcher.failure is None and fed is not None and fed.done() and not fed.cancelled():
-            return fed.exception()
-        return self.dispatcher.failure
+        if self.dispatcher.failure is not None:
+            return self.dispatcher.failure
+        ended = [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
+        return ended[0] if ended else None
 
     async def close(self, wait_s: float) -> None:
         """Take nothing more, wait for answers at most `wait_s`, commit, let go."""
-        if self._feeding is not None:
-            self._feeding.cancel()
-            await asyncio.wait([self._feeding])
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         if self.dispatcher.failure is None:
             await self.dispatcher.stop(wait_s)
         else:
@@ -132,6 +144,18 @@ class SendingPartition:
         await self._closing.aclose()
 
     # ---- feeding
+
+    async def _look_ahead(self) -> None:
+        """Pass on what the fold takes back, from where the decisions were taken over up to now."""
+        fresh = StaleRecordFilter()
+        while True:
+            for record in await self._ahead.poll():
+                read = self._context.guard.read(self._place, record, read_record)
+                if read is not None and fresh.counts(read.position):
+                    withdrawn = await self._context.wording.withdrawn(self.number, read.decisions)
+                    if withdrawn:
+                        self.dispatcher.withdraw(withdrawn)
+                self._looked = record.offset + 1
 
     async def _feed(self) -> None:
         written_s = time.monotonic()
@@ -141,6 +165,8 @@ class SendingPartition:
                 await asyncio.sleep(ROOM_POLL_S)
             records = await self._tail.poll()
             for record in records:
+                while self._looked <= record.offset:  # noqa: ASYNC110 the other task has the same record soon
+                    await asyncio.sleep(ROOM_POLL_S)
                 read = self._context.guard.read(self._place, record, read_record)
                 if read is not None and fresh.counts(read.position):
                     await self._offer(await self._decided(record, read.decisions))

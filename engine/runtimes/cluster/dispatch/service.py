@@ -48,6 +48,7 @@ from engine.runtimes.cluster.shared.topics import Names
 from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
 from engine.runtimes.sending import make_policy
 from engine.serve.gauges import add_by_partition, add_gateways
+from engine.settings.alerts import check_alerts
 from engine.settings.config import Config
 from rules.model import Book
 
@@ -126,6 +127,8 @@ class Dispatch:
 
     async def start(self) -> None:
         """Connect, open the gateways; GatewayError when one cannot be opened as configured."""
+        assert self._control_topic.active is not None
+        check_alerts(self._config, self._control_topic.active)
         policy = self._policy()
         self._exchange.words = policy.optout
         self._doors = {name: GatewayDoor(one, policy.channels) for name, one in self._gateways.items()}

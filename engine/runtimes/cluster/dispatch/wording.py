@@ -4,8 +4,8 @@ A record may name a book, or a text, that is still on its way: both topics are t
 """
 
 from engine.book.shelf import BookShelf
-from engine.dispatch.model import Decided
-from engine.dispatch.wording import decided_of
+from engine.dispatch.model import Decided, Withdrawn
+from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.texts import TopicTexts
 from rules.model import Book
@@ -30,6 +30,10 @@ class Wording:
         """Return the decisions of one partition's record."""
         book = await self._book(batch.book)
         return await self._texts.complete(lambda: list(decided_of(number, batch, book, self._texts)))
+
+    async def withdrawn(self, number: int, batch: DecisionBatch) -> list[Withdrawn]:
+        """Return what one partition's record takes back."""
+        return list(withdrawn_of(number, batch, await self._book(batch.book))) if withdraws(batch) else []
 
     async def _book(self, version: str) -> Book:
         if not self._control_topic.knows(version):

@@ -107,10 +107,10 @@ def together(polled: Iterable[Records]) -> Iterator[list[Records]]:
 
 
 class Packer:
-    """Turns chunks into encoded frames; used by one thread, but for `schema`, which follows the active book."""
+    """Turns chunks into encoded frames; used by one thread, but for `schema` and `lists`: they follow the active book."""
 
     def __init__(self, config: Config, book: Book) -> None:
-        self.schema = book.schema
+        self.schema, self.lists = book.schema, tuple(book.lists)
         sources = [Source(one.name, one.mapping, one.id_space, one.deduplicated) for one in config.sources.kafka]
         self.doors = Decoders(sources, book.schema, config.numbers.plan())
         self.doors.check(book.schema)
@@ -119,6 +119,7 @@ class Packer:
 
     def pack(self, group: Sequence[Records], append_ms: int) -> Packed:
         """Decode chunks that `together` gave; rows keep their order within each partition and raw partition."""
+        self.doors.lists = self.lists
         self.doors.schema = self.schema  # one for the group, whatever becomes active meanwhile
         decoded = [self.doors.decode(records.chunk) for records in group]
         batch = concat([one.batch for one in decoded])
@@ -187,7 +188,7 @@ class Intake:
 
     def follow(self, book: Book) -> None:
         """Decode under the schema of a new book from now on."""
-        self._packer.schema = book.schema
+        self._packer.schema, self._packer.lists = book.schema, tuple(book.lists)
 
     async def run(self) -> None:
         """Work until `stop`."""
