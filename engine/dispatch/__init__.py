@@ -15,7 +15,7 @@
 
 Promises: an attempt is durable before it is written to a gateway; commercial text with an unknown outcome is never sent
 again; at most one send to a subscriber on a channel is on its way; every decision offered ends in exactly one of
-COMMITTED, REFUNDED and UNKNOWN, reported to the log at least once.
+COMMITTED, REFUNDED and UNKNOWN, reported to the log at least once; what is learnt of an UNKNOWN one later follows it.
 """
 
 from engine.dispatch.dispatcher import Dispatcher

@@ -113,7 +113,8 @@ class Settling:
         what = send.what
         self.state.forget(send)
         report = Report(what.decision_id, what.subscriber, state, send.gateway, error)
-        doubtful_parts = send.parts if state is OutcomeState.UNKNOWN else 0
+        # Of a send that was tried again in doubt, one late answer does not say what became of the other attempts.
+        doubtful_parts = send.parts if state is OutcomeState.UNKNOWN and not send.doubtful else 0
         contact_ms = now_ms if state is OutcomeState.COMMITTED else send.attempted_ms
         self._expect(report, ids, (send.attempted_ms, doubtful_parts), now_ms, contact_ms)
 

@@ -75,7 +75,8 @@ class ReceiptFields(NamedTuple):
 def receipt_of(short: Short) -> ReceiptFields | None:
     """Return what a delivery says about an earlier submit_sm; None when it names no message."""
     text = _text(short)
-    given = short.tlvs.get(codec.TLV_RECEIPTED_ID, b"").rstrip(b"\0 ").decode("latin-1").strip()
+    parameter = short.tlvs.get(codec.TLV_RECEIPTED_ID)
+    given = parameter.rstrip(b"\0 ").decode("latin-1").strip() if parameter else ""
     in_text = _ID.search(text)
     message_id = given or (in_text.group(1) if in_text else "")
     if not message_id:
@@ -97,7 +98,7 @@ def is_receipt(short: Short) -> bool:
 
 def _text(short: Short) -> str:
     """Return the text of a receipt, which is ASCII in one octet a character or in two."""
-    octets = piece_of(short).octets
+    octets = piece_of(short).octets if short.esm_class & codec.ESM_HEADER else short.content
     if octets[:1] == b"\0" or octets.startswith(b"\xfe\xff"):
         return octets.decode("utf-16-be", "replace").removeprefix("\ufeff")
     if octets[1:2] == b"\0":
@@ -106,8 +107,8 @@ def _text(short: Short) -> str:
 
 
 def _state(short: Short, text: str) -> tuple[ReceiptState | None, bool]:
-    number = int.from_bytes(short.tlvs.get(codec.TLV_MESSAGE_STATE, b"\xff"), "big")
-    if number in _BY_NUMBER:
+    given = short.tlvs.get(codec.TLV_MESSAGE_STATE)
+    if given and (number := int.from_bytes(given, "big")) in _BY_NUMBER:
         return _BY_NUMBER[number], True
     found = _STAT.search(text)
     word = found.group(1).upper() if found else ""

@@ -181,6 +181,21 @@ class World:
             self.wire_days.remove((send.day, what))
         self.core.settle(send, Outcome(state, "code", ids if state is State.ACCEPTED else (), wish), self.now_ms)
 
+    def answer_late(self, index: int) -> None:
+        """Let the gateway say after all what became of an attempt; of every second one, that it never took it."""
+        unknown = [what for what in self.journal if self.ends_of(what.decision_id) == {OutcomeState.UNKNOWN}]
+        commercial = [what for what in unknown if what.klass == "commercial"]  # service may have gone out twice
+        if not commercial:
+            return
+        what = commercial[index % len(commercial)]
+        refused = self.journal.index(what) % 2 == 1
+        if refused:
+            self.on_wire[what.decision_id] = 0
+        state = ReceiptState.REFUSED if refused else ReceiptState.ACCEPTED
+        ids = () if refused else (f"{what.decision_id}/late",)
+        late = Receipt("one", "", state, "late", self.now_ms, decision_id=what.decision_id, part_ids=ids)
+        self.core.note_receipt(late, self.now_ms)
+
     def receive(self, index: int, state: ReceiptState, part: int) -> None:
         if self.accepted:
             gateway, ids = list(self.accepted.values())[index % len(self.accepted)]
@@ -237,7 +252,10 @@ class World:
         assert max(care.values(), default=0) <= CAMPAIGN_QUOTA, "no quota is exceeded"
 
     def peace(self) -> None:
-        """When all is well again, everything comes to exactly one end, and the log has it."""
+        """When all is well again, everything comes to exactly one end, and the log has it.
+
+        UNKNOWN is none when the gateway has said later what became of it.
+        """
         for door in self.doors.values():
             door.up, door.free = True, 3
         for scope, name in list(self.switches):
@@ -254,7 +272,8 @@ class World:
             if not self.core.sends and not self.core.unreported:
                 break
         ends = {what.decision_id: self.ends_of(what.decision_id) for what in self.journal}
-        assert {identity: len(states) for identity, states in ends.items() if len(states) != 1} == {}
+        learnt = {identity: states - {OutcomeState.UNKNOWN} or states for identity, states in ends.items()}
+        assert {identity: len(states) for identity, states in learnt.items() if len(states) != 1} == {}
         for identity, states in ends.items():
             if OutcomeState.REFUNDED in states:
                 assert not self.on_wire[identity], "what is refunded reached nobody"
@@ -282,6 +301,8 @@ def live(seed: int, steps: int) -> None:
             case 12 | 13 | 14 | 15:
                 wish = pick([None, 90_000])
                 world.answer(below(9), pick([State.ACCEPTED, *State]), below(3), wish, early=below(3) == 0)
+            case 16 if below(2) == 0:
+                world.answer_late(below(99))
             case 16:
                 world.receive(below(99), pick(list(ReceiptState)), below(2))
             case 17 | 18:
