@@ -1,7 +1,7 @@
 """Waiting for room on a full disk: what the disk refused is tried again until it is taken, or until the end.
 
 Log, journal and dead letters go through it. While one waits nothing is lost: the worker holds its frame, the intake
-fills, and sources slow down. The log says once that it waits, and once that it goes on.
+fills, and sources slow down. The log says that it waits, and that it goes on, once a minute at most.
 """
 
 import logging
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from connectors.seldom import Seldom
 from state.disk import DiskFullError
 
 T = TypeVar("T")
@@ -25,24 +26,42 @@ class Patience:
         self.fault: DiskFullError | None = None
         self._retry_s = retry_s
         self._ended = threading.Event()
+        self._guard = threading.Lock()
+        self._waiting = 0
+        self._seldom = Seldom(log)
 
     def retry(self, write: Callable[[], T]) -> T:
         """Return what `write` returns; DiskFullError only after `end`. A write that is refused must change nothing."""
-        while True:
-            try:
-                done = write()
-            except DiskFullError as fault:
-                if self._ended.is_set():
-                    raise
-                if self.fault is None:
-                    log.error("%s; the flow waits until there is room", fault)
-                self.fault = fault
-                self._ended.wait(self._retry_s)
-                continue
-            if self.fault is not None:
+        waits = False
+        try:
+            while True:
+                try:
+                    return write()
+                except DiskFullError as fault:
+                    if self._ended.is_set():
+                        raise
+                    if not waits:
+                        self._wait(fault)
+                        waits = True
+                    self._ended.wait(self._retry_s)
+        finally:
+            if waits:
+                self._go_on()
+
+    def _wait(self, fault: DiskFullError) -> None:
+        with self._guard:
+            self._waiting += 1
+            self.fault = fault
+            if self._waiting == 1:
+                self._seldom.error("%s; the flow waits until there is room", fault)
+
+    def _go_on(self) -> None:
+        with self._guard:
+            self._waiting -= 1
+            if self._waiting == 0:
                 self.fault = None
-                log.warning("there is room on the disk again; the flow goes on")
-            return done
+                if not self._ended.is_set():
+                    self._seldom.warning("there is room on the disk again; the flow goes on")
 
     def end(self) -> None:
         """Wait no longer: what is refused from now on raises."""

@@ -94,6 +94,8 @@ class Embedded:
                 settle()
                 started(self)
                 await self._wait()
+                if core.patience.fault is not None:
+                    raise core.patience.fault  # nothing can be made durable now, so an end waits for nothing
             except BaseException as fault:
                 await self._abandon(fault)
                 raise

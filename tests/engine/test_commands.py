@@ -210,7 +210,8 @@ def test_a_real_disk_that_fills_is_waited_out_said_once_and_left_at_once_when_as
     process = engine.start(disk_bytes=used + (2 << 20), ready=False).process
     assert process is not None
 
-    wait_for(lambda: process.exit is not None or "the flow waits until there is room" in process.err, "a full disk")
+    said = process.folder / f"{process.name}.err"
+    wait_for(lambda: process.exit is not None or (said.exists() and "the flow waits" in process.err), "a full disk")
     if process.exit == NO_SMALL_DISK_STATUS:
         missing(f"a mount of our own: {process.err}")
     time.sleep(1.0)
