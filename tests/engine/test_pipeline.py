@@ -26,6 +26,7 @@ class Stuck:
     """A partition whose fold waits until it is told to break."""
 
     batch_rows_max = 1000
+    events_clock = False
 
     def __init__(self) -> None:
         self.folding = threading.Event()
@@ -42,6 +43,7 @@ class Slow:
     """A partition whose log syncs as it is told; it notes when a frame of it waits to be committed."""
 
     batch_rows_max = 1000
+    events_clock = False
 
     def __init__(self, sync: Callable[[], object], number: int = 0) -> None:
         self.number = number
@@ -165,7 +167,7 @@ def test_what_is_asked_or_appended_after_a_fault_fails_at_once_with_the_fault(pa
 
 
 def test_what_is_asked_or_appended_after_the_end_fails_at_once_and_is_no_fault_of_the_pipeline() -> None:
-    pipeline = made(SimpleNamespace())
+    pipeline = made(SimpleNamespace(events_clock=False))
     pipeline.stop()
 
     for name, future in promises(pipeline).items():
@@ -176,7 +178,7 @@ def test_what_is_asked_or_appended_after_the_end_fails_at_once_and_is_no_fault_o
 
 
 async def test_who_asks_and_goes_away_breaks_nothing() -> None:
-    pipeline = made(SimpleNamespace(name="the partition"))
+    pipeline = made(SimpleNamespace(name="the partition", events_clock=False))
     begun, go_on = threading.Event(), threading.Event()
 
     def read(partition: object) -> object:
