@@ -159,6 +159,7 @@ class Fold:
         self.events_clock = limits.events_clock
         self.decider = Decider(self.table, self.contacts, limits.batch_rows_max)
         self.sources: dict[str, int] = {}
+        self.clocks: dict[str, list[int]] = {}
         self.clock_ms = 0
         self.counts = Counts()
         self._repeats = Repeats()
@@ -184,6 +185,7 @@ class Fold:
         """Return what belongs to the partition as of the last folded frame, as plain data."""
         return {
             "sources": dict(self.sources),
+            "clocks": dict(self.clocks),
             "clock_ms": self.clock_ms,
             "deduped_ms": self._deduped_ms,
             "ids_from": self.dedupe.replay_from,
@@ -194,6 +196,7 @@ class Fold:
     def restore(self, snapshot: Snapshot) -> None:
         """Begin from what `snapshot` returned."""
         self.sources = dict(snapshot["sources"])
+        self.clocks = dict(snapshot.get("clocks", {}))  # earlier releases wrote none
         self.clock_ms = snapshot["clock_ms"]
         self._deduped_ms = snapshot.get("deduped_ms", self.clock_ms)
         if "repeats" in snapshot:  # earlier releases wrote none
@@ -241,8 +244,10 @@ class Fold:
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold one frame into the state; return its decision records, None when it has no candidate."""
-        self.clock_ms = max(self.clock_ms, frame.append_ms)
+        # A frame with clocks has a time that may go back once: the first was tentative (`state.log_clock`).
+        self.clock_ms = frame.append_ms if frame.clocks else max(self.clock_ms, frame.append_ms)
         self.sources.update(frame.sources)
+        self.clocks.update(frame.clocks)
         if frame.dedupe:
             self._deduped_ms = self.clock_ms
             self.dedupe.at(position)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from connectors.sources.contract import later, reached
 from engine.flow.fold import Appended, Fold, FoldParts
 from engine.flow.patience import Patience
+from engine.flow.source_clocks import ChunkClock, has_begun, newer
 from engine.flow.tickets import Ticket
 from engine.flow.visits import visits_of
 from state.batch import Batch, concat, select
@@ -32,7 +33,8 @@ class Item:
     """What one partition is to append: rows of a chunk, or a whole frame (activation, control, tick).
 
     `start` and `offsets` are positions in `key`; rows before the partition's own position of that key were appended
-    before a crash and are left out.
+    before a crash and are left out. `rows` are the places of the rows in their chunk; on the events' own clock, `clock`
+    is that of their source, and `clock_state` its state before the row that follows them.
     """
 
     ticket: Ticket
@@ -44,6 +46,9 @@ class Item:
     dedupe: bool = False
     kind: FrameKind = FrameKind.EVENTS
     payload: bytes = b""
+    rows: NDArray[np.int32] | None = None
+    clock: ChunkClock | None = None
+    clock_state: list[int] | None = None
 
 
 class Partition(Fold):
@@ -81,8 +86,14 @@ class Partition(Fold):
 
     def _frame(self, group: list[Item], now_ms: int) -> tuple[Frame, list[Ticket]]:
         batch = _join(item.batch for item in group if item.batch is not None)
-        append_ms = self._append_ms(batch, now_ms)
-        if batch is not None:
+        clocks = {
+            item.clock.source: item.clock_state
+            for item in group
+            if item.clock is not None and item.clock_state is not None
+        }
+        clocks = newer(self.clocks, clocks)
+        append_ms = self._events_ms(group[0], batch, clocks) if self.events_clock else max(self.clock_ms, now_ms)
+        if batch is not None and group[0].clock is None:
             batch.log_ms[:] = append_ms
         frame = Frame(
             kind=group[0].kind,
@@ -91,6 +102,7 @@ class Partition(Fold):
             sources={item.key: later(item.end, self.sources.get(item.key, 0)) for item in group if item.key},
             dedupe=group[0].dedupe,
             payload=group[0].payload,
+            clocks=clocks,
         )
         return frame, [item.ticket for item in group]
 
@@ -100,13 +112,13 @@ class Partition(Fold):
         batch, offsets = item.batch, item.offsets
         cuts = self._cuts(batch) if batch is not None else []
         if batch is None or not cuts:
-            yield item
+            yield _clocked(item)
             return
         item.ticket.expect_more(len(cuts))
         for start, end in zip([0, *cuts], [*cuts, batch.n], strict=True):
             following = item.end if end == batch.n or offsets is None else int(offsets[end])
             rows = np.arange(start, end, dtype=np.int32)
-            yield replace(item, batch=select(batch, rows), end=following)
+            yield _clocked(replace(item, batch=select(batch, rows), end=following), whole=end == batch.n)
 
     def _cuts(self, batch: Batch) -> list[int]:
         """Return the rows where a batch is cut: every `batch_rows_max` rows, and, on the events' own clock, when it
@@ -114,19 +126,23 @@ class Partition(Fold):
         """
         cuts = set(range(self.batch_rows_max, batch.n, self.batch_rows_max))
         if self.events_clock:
-            span = np.maximum.accumulate(batch.at_ms) // EVENTS_SPAN_MS
+            span = batch.log_ms // EVENTS_SPAN_MS
             cuts.update((np.flatnonzero(np.diff(span)) + 1).tolist())
         return sorted(cuts)
 
-    def _append_ms(self, batch: Batch | None, now_ms: int) -> int:
-        """Return the time to stamp a frame with; it never goes back.
+    def _events_ms(self, item: Item, batch: Batch | None, clocks: dict[str, list[int]]) -> int:
+        """Return the time to stamp a frame with on the events' own clock: the latest log time of its rows.
 
-        On the events' own clock it is the median of the frame's event times, which one event from the future cannot
-        move, and an empty frame leaves the clock where it is.
+        What the engine makes itself does not move the clock. Until a source's clock has begun it is tentative: so is
+        the frame's time, and the first that has begun sets it, be it earlier.
         """
-        if not self.events_clock:
-            return max(self.clock_ms, now_ms)
-        return max(self.clock_ms, int(np.median(batch.at_ms))) if batch is not None else self.clock_ms
+        if batch is None or item.clock is None:
+            return self.clock_ms
+        begun = has_begun(self.clocks)
+        latest_ms = int(batch.log_ms.max())
+        if not has_begun(clocks):
+            return self.clock_ms if begun else max(self.clock_ms, latest_ms)
+        return max(self.clock_ms, latest_ms) if begun else latest_ms
 
     def _unseen(self, item: Item) -> Item:
         """Leave out the rows that this partition appended before a crash."""
@@ -147,3 +163,10 @@ def _joinable(left: Item, right: Item) -> bool:
 def _join(batches: Iterable[Batch]) -> Batch | None:
     some = [batch for batch in batches if batch.n]
     return concat(some) if some else None
+
+
+def _clocked(item: Item, *, whole: bool = True) -> Item:
+    """Return the item with the state of its source's clock before the row that follows it."""
+    if item.clock is None:
+        return item
+    return replace(item, clock_state=item.clock.after() if whole else item.clock.before(item.end))

@@ -17,7 +17,7 @@ after `IDLE_WAIT_S`, so a lost wake-up costs that time and never stops the flow.
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -60,7 +60,7 @@ class Queues:
         self._bytes_max = bytes_max
         self._taken = 0
         self._released = 0
-        self._decoded: dict[int, Sequence[Item]] = {}
+        self._decoded: dict[int, tuple[Sequence[Item], Callable[[], None] | None]] = {}
         self._promised: set[Ticket] = set()
         self._ended: BaseException | None = None
 
@@ -121,11 +121,16 @@ class Queues:
         self._taken += 1
         return self._taken - 1
 
-    def release(self, sequence: int, items: Sequence[Item]) -> None:
-        """Locked: give decoded chunks to the partitions in the order in which they were taken."""
-        self._decoded[sequence] = items
+    def release(self, sequence: int, items: Sequence[Item], stamp: Callable[[], None] | None = None) -> None:
+        """Locked: give decoded chunks to the partitions in the order in which they were taken.
+
+        `stamp` is called when the chunk's turn has come, before.
+        """
+        self._decoded[sequence] = items, stamp
         while self._released in self._decoded:
-            ready = self._decoded.pop(self._released)
+            ready, ready_stamp = self._decoded.pop(self._released)
+            if ready_stamp is not None:
+                ready_stamp()
             # A source that had nothing releases an empty list instead of one item a partition: not strict.
             for waiting, item in zip(self.waiting, ready, strict=False):
                 waiting.append(item)

@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from connectors.sources.contract import Chunk, Decoded
 from engine.flow.observer import Observer
 from engine.flow.partition import Item, Partition
 from engine.flow.queues import IDLE_WAIT_S, UNCOMMITTED_FRAMES_MAX, Queues, rows_of
+from engine.flow.source_clocks import ChunkClock, SourceClocks
 from engine.flow.tickets import Ticket
 from state.batch import select
 from state.frame import FrameKind
@@ -72,6 +75,8 @@ class Stages:
         self._pulled: list[PullSource] = []
         self._reading: set[PullSource] = set()
         self._resting: dict[PullSource, float] = {}
+        on_events = partitions[0].events_clock
+        self._clocks = SourceClocks(partition.clocks for partition in partitions) if on_events else None
         self._last_frame_s = [time.monotonic()] * len(partitions)
 
     def add_source(self, source: PullSource) -> None:
@@ -186,11 +191,14 @@ class Stages:
             self._observer.dead(decoded.dead)
         count = len(self._partitions)
         ticket.expect(count)
-        self._release(sequence, items_of(chunk, decoded, ticket, count))
+        items = items_of(chunk, decoded, ticket, count)
+        clocks = self._clocks
+        stamp = None if clocks is None else lambda: stamp_items(clocks, chunk.source, decoded, items)
+        self._release(sequence, items, stamp)
 
-    def _release(self, sequence: int, items: Sequence[Item]) -> None:
+    def _release(self, sequence: int, items: Sequence[Item], stamp: Callable[[], None] | None = None) -> None:
         with self._queues.changed:
-            self._queues.release(sequence, items)
+            self._queues.release(sequence, items, stamp)
             self._wake_others()
 
     def _fold(self, number: int) -> None:
@@ -227,8 +235,24 @@ class Stages:
 def items_of(chunk: Chunk, decoded: Decoded, ticket: Ticket, partitions: int) -> list[Item]:
     """Split a decoded chunk into one item a partition; also the empty ones, because they carry the position."""
     batch, offsets = decoded.batch, decoded.offsets
-    if partitions == 1:
-        parts = [(batch, offsets)]
-    else:
-        parts = [(select(batch, rows), offsets[rows]) for rows in rows_by_partition(batch.subscriber, partitions)]
-    return [Item(ticket, part, where, chunk.key, chunk.start, chunk.end, chunk.dedupe) for part, where in parts]
+    every = rows_by_partition(batch.subscriber, partitions) if partitions > 1 else [np.arange(batch.n, dtype=np.int32)]
+    parts = (
+        [(batch, offsets, every[0])]
+        if partitions == 1
+        else [(select(batch, rows), offsets[rows], rows) for rows in every]
+    )
+    return [
+        Item(ticket, part, where, chunk.key, chunk.start, chunk.end, chunk.dedupe, rows=rows)
+        for part, where, rows in parts
+    ]
+
+
+def stamp_items(clocks: SourceClocks, source: str, decoded: Decoded, items: Sequence[Item]) -> None:
+    """Give the rows of a chunk their log times, and each item its source's clock."""
+    batch = decoded.batch
+    log_ms = np.empty(batch.n, np.int64)
+    before = clocks.stamp(source, batch.subscriber, batch.at_ms, log_ms)
+    for item in items:
+        assert item.batch is not None
+        item.batch.log_ms[:] = log_ms[item.rows]
+        item.clock = ChunkClock(source, before.copy(), batch.subscriber, batch.at_ms, decoded.offsets)

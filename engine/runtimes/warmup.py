@@ -62,7 +62,7 @@ def warm_up(line: TextIO | None) -> float:
             line.flush()
 
     with watch_compiling(show):
-        for step in (_decider, _scanner, _memory, _pages):
+        for step in (_decider, _scanner, _memory, _pages, _clock):
             step()
     seconds = time.monotonic() - began
     if line is not None and compiled:
@@ -145,6 +145,13 @@ def _pages() -> None:
     fresh = table.lookup(np.array([1, 2]), slots, 2)
     pages.unpack_rows(slots[fresh], rows, pages.layout())
     pages.pack(np.flatnonzero(table.dirty), 2)
+
+
+def _clock() -> None:
+    """Run a source's clock."""
+    from state.log_clock import new_clock, run_clock  # noqa: PLC0415 loaded where it is compiled
+
+    run_clock(new_clock(), np.array([1, 2]), np.array([5, 9]), np.empty(2, np.int64))
 
 
 if __name__ == "__main__":

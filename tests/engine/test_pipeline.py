@@ -26,6 +26,7 @@ class Stuck:
     """A partition whose fold waits until it is told to break."""
 
     batch_rows_max = 1000
+    events_clock = False
 
     def __init__(self) -> None:
         self.folding = threading.Event()
@@ -42,6 +43,7 @@ class Slow:
     """A partition whose log syncs as it is told; it notes when a frame of it waits to be committed."""
 
     batch_rows_max = 1000
+    events_clock = False
 
     def __init__(self, sync: Callable[[], object], number: int = 0) -> None:
         self.number = number
@@ -168,7 +170,7 @@ def test_what_is_asked_or_appended_after_a_fault_fails_at_once_with_the_fault(pa
 
 
 def test_what_is_asked_or_appended_after_the_end_fails_at_once_and_is_no_fault_of_the_pipeline() -> None:
-    pipeline = made(SimpleNamespace())
+    pipeline = made(SimpleNamespace(events_clock=False))
     pipeline.stop()
 
     for name, future in promises(pipeline).items():
@@ -179,7 +181,9 @@ def test_what_is_asked_or_appended_after_the_end_fails_at_once_and_is_no_fault_o
 
 
 async def test_who_asks_and_goes_away_breaks_nothing() -> None:
-    pipeline = made(SimpleNamespace(name="the partition", batch_rows_max=1000, process=lambda *_: iter(())))
+    pipeline = made(
+        SimpleNamespace(name="the partition", events_clock=False, batch_rows_max=1000, process=lambda *_: iter(()))
+    )
     begun, go_on = threading.Event(), threading.Event()
 
     def read(partition: object) -> object:

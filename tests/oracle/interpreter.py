@@ -279,7 +279,7 @@ class Interpreter:
             at_ms=moment.row.at_ms,
             outcome=0 if verdict.channel is not None else 1,
             gate=int(verdict.gate),
-            facts=tuple(moment.fact(operand) for operand in rule.facts),
+            facts=tuple(moment.fact(operand) for operand in rule.facts) if rule.on == moment.code else (),
         )
 
 
