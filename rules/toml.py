@@ -48,7 +48,8 @@ _SIMPLE_LINE = re.compile(
     re.VERBOSE,
 )
 _LONG_KEY = re.compile(
-    rf"""(?<![A-Za-z0-9_."'-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{KEY_PARTS_MAX}}}"""
+    rf"""(?:^|[\[{{,])[ \t]*+((?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{KEY_PARTS_MAX}}})""",
+    re.MULTILINE,
 )
 _TRUTHS = {"true": True, "false": False}
 _WHERE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
@@ -135,7 +136,7 @@ def _read(file: str, text: str) -> Document:
     dotted = any(line.count(".") >= KEY_PARTS_MAX for line in text.split("\n"))  # much cheaper than the search
     long_key = _LONG_KEY.search(text) if dotted else None
     if long_key is not None:
-        return _refused(file, text, long_key.start(), f"a key must have <= {KEY_PARTS_MAX} parts")
+        return _refused(file, text, long_key.start(1), f"a key must have <= {KEY_PARTS_MAX} parts")
     document = _parse(file, text)
     count = _count_keys(document.head)
     if count > HEAD_KEYS_MAX:
