@@ -30,6 +30,10 @@ Path = tuple[str | int, ...]
 Table = Mapping[str, Any]
 
 REPEATED = ("rule", "test")
+KEY_PARTS_MAX = 64
+"""Parts of a dotted key; `tomllib` takes the square of their number in time and memory."""
+HEAD_KEYS_MAX = 100_000
+EXCERPT_CHARS_MAX = 120
 
 _HEADER = re.compile(r"^[ \t]*(\[\[?)[ \t]*([A-Za-z0-9_-]+)[ \t]*(\]\])?", re.MULTILINE)
 _SIMPLE_HEADER = re.compile(r"[ \t]*\[\[[ \t]*[a-z]+[ \t]*\]\][ \t]*")
@@ -42,6 +46,10 @@ _SIMPLE_LINE = re.compile(
         |(\[[ \t]*(?:"[^"\\\x00-\x08\x0a-\x1f\x7f]*"[ \t]*(?:,[ \t]*"[^"\\\x00-\x08\x0a-\x1f\x7f]*"[ \t]*)*,?[ \t]*)?\])
         )[ \t]*)?(?:\#[^\x00-\x08\x0a-\x1f\x7f]*)?(?:\n|\Z)""",
     re.VERBOSE,
+)
+_LONG_KEY = re.compile(
+    rf"""(?:^|[\[{{,])[ \t]*+((?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{KEY_PARTS_MAX}}})""",
+    re.MULTILINE,
 )
 _TRUTHS = {"true": True, "false": False}
 _WHERE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
@@ -125,6 +133,40 @@ def read_document(file: str, text: str) -> Document:
 
 @remembered
 def _read(file: str, text: str) -> Document:
+    dotted = any(line.count(".") >= KEY_PARTS_MAX for line in text.split("\n"))  # much cheaper than the search
+    long_key = _LONG_KEY.search(text) if dotted else None
+    if long_key is not None:
+        return _refused(file, text, long_key.start(1), f"a key must have <= {KEY_PARTS_MAX} parts")
+    document = _parse(file, text)
+    count = _count_keys(document.head)
+    if count > HEAD_KEYS_MAX:
+        return _refused(file, text, 0, f"keys={count} outside of rules and tests must be <= {HEAD_KEYS_MAX}")
+    return document
+
+
+def _refused(file: str, text: str, at: int, message: str) -> Document:
+    """A file beyond a bound: one fault, which begins at a character of it."""
+    begin = text.rfind("\n", 0, at) + 1
+    excerpt = text[begin : begin + EXCERPT_CHARS_MAX].partition("\n")[0]
+    place = Place(file, text.count("\n", 0, at) + 1, at - begin + 1, 1, excerpt)
+    return Document(file, text, {}, (), (), (Diagnostic(Code.NOT_TOML, message, place, "here"),))
+
+
+def _count_keys(table: Table) -> int:
+    """Count the keys of a table and of all tables in it, without recursion."""
+    count = 0
+    left: list[Any] = [table]
+    while left:
+        one = left.pop()
+        if isinstance(one, Mapping):
+            count += len(one)
+            left += one.values()
+        elif isinstance(one, list) and one and isinstance(one[0], Mapping | list):
+            left += one
+    return count
+
+
+def _parse(file: str, text: str) -> Document:
     cut = _cut(text)
     if cut is not None:
         head, rules, tests = cut
