@@ -15,14 +15,16 @@ from engine.runtimes.cluster.decide.changelog import PagesCopy
 from engine.runtimes.cluster.dispatch.exchange import Exchange, parse_heard
 from engine.runtimes.cluster.dispatch.outbox import TopicOutbox, cursors_in
 from engine.runtimes.cluster.shared import control_topic as control_module
+from engine.runtimes.cluster.shared.control_records import Published, parse_control
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.journal_position import REACHED, last_reached
 from engine.runtimes.cluster.shared.record_guard import LOGGED_MAX, Place, RecordGuard
 from engine.settings.config import Config
-from rules.load import version_of
+from rules.load import load_text, version_of
 from state import formats
 from state.formats import NewerFormatError
 from tests.engine.cluster.standins import NOT_USED
+from tests.engine.world import BOOK
 from tests.fakes.store import MemoryStore
 from tests.hostile.records import (
     BROKEN,
@@ -162,6 +164,14 @@ async def test_a_start_on_a_broken_active_book_takes_the_newest_that_compiles(co
     await topic._activate()
 
     assert topic.active.version == version_of(good)
+
+
+def test_a_book_of_ours_is_read_as_it_was_published() -> None:
+    book = load_text({"book.toml": BOOK})
+    fields = {"version": book.version, "schema": book.schema.fingerprint, "sources": dict(book.sources)}
+    change = parse_control(KafkaRecord(b"book/" + book.version.encode(), orjson.dumps(fields)))
+
+    assert change == Published(book.version, dict(book.sources), book.schema.fingerprint)
 
 
 async def test_a_format_of_the_next_release_still_ends_a_worker_in_one_line(control: Any) -> None:

@@ -50,7 +50,8 @@ async def write(bootstrap: str) -> dict[str, int]:
                     if refused or len(record.value or b"") > BYTES_MAX:
                         continue
                     where = f"opportune.{topic}"
-                    await producer.send_and_wait(where, record.value, key=record.key, partition=partition)
+                    key = record.key or (None if record.value is not None else b"k")  # the client sends no empty one
+                    await producer.send_and_wait(where, record.value, key=key, partition=partition)
                     taken[topic] = taken.get(topic, 0) + 1
     finally:
         await producer.stop()

@@ -108,8 +108,9 @@ def _book(version: str, value: bytes | None) -> Change:
         raise ValueError("sources must be texts by their names")
     if not isinstance(schema, str) or not VERSION.fullmatch(schema):
         raise ValueError("schema must be 16 hex digits")
-    if version_of(sources) != version:
-        raise ValueError(f"version={version} must be that of the texts, {version_of(sources)}")
+    found = version_of({name: text for name, text in sources.items() if name.endswith(".toml")})
+    if found != version:
+        raise ValueError(f"version={version} must be that of the texts, {found}")
     return Published(version, sources, schema)
 
 
