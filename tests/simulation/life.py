@@ -1,7 +1,8 @@
 """One life of the engine, between two crashes: the real parts, put together without threads and without a loop.
 
-What the runtime's threads do is here in methods that the world calls: decode, fold, commit, and what dispatch's loop
-does in a turn. Nothing is checked here, and nothing outlives the life but what is on the machine.
+What the runtime's threads do is here in methods that the world calls: decode, fold, commit. The dispatcher is the real
+one; the world takes its turns, and what it launches goes to the world. Nothing is checked here, and nothing outlives
+the life but what is on the machine.
 """
 
 import asyncio
