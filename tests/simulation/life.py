@@ -1,26 +1,32 @@
 """One life of the engine, between two crashes: the real parts, put together without threads and without a loop.
 
-What the runtime's threads do is here in methods that the world calls: decode, fold, commit, and what dispatch's loop
-does in a turn. Nothing is checked here, and nothing outlives the life but what is on the machine.
+What the runtime's threads do is here in methods that the world calls: decode, fold, commit. The dispatcher is the real
+one; the world takes its turns, and what it launches goes to the world. Nothing is checked here, and nothing outlives
+the life but what is on the machine.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, cast
 
 from connectors.contract import Receipt
 from connectors.sources.contract import Chunk, padded
 from connectors.sources.mapping import Mapping as LineMapping
 from engine.book.compiled import CompiledBook, compile_texts
 from engine.dispatch.core import DispatchCore
+from engine.dispatch.dispatcher import Dispatcher
+from engine.dispatch.doors import Door
 from engine.dispatch.feeder import Feeder
 from engine.dispatch.model import Decided, Report, Send, Withdrawn
 from engine.dispatch.outbox import LocalOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
-from engine.dispatch.recovery import Compaction, recover
+from engine.dispatch.rates import Rates
+from engine.dispatch.receipts import Orphans
+from engine.dispatch.shared import Shared
 from engine.flow.committer import commit
 from engine.flow.core import Core, Sizes
 from engine.flow.datadir import DataDir, Fixed
@@ -34,7 +40,7 @@ from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 from rules.model import Book
 from state.batch import Row, Value, from_rows, select
-from state.disk import Disk
+from state.disk import Disk, DiskFullError
 from state.frame import FrameKind
 from state.hashing import rows_by_partition
 from state.store import Store
@@ -148,12 +154,66 @@ class Taker:
         self.dispatch.withdraw(withdrawn, self.now_ms)
 
 
-@dataclass(slots=True)
-class Turn:
-    """What dispatch has taken and not yet handed to the doors, while its disk writes."""
+def _nothing() -> None:
+    """Nothing happens."""
 
-    attempts: list[Send] = field(default_factory=list)
-    receipts: list[Receipt] = field(default_factory=list)
+
+class SimulatedOutbox(LocalOutbox):
+    """The outbox on the simulated disk: the world says what happens where there is no room, and while it writes."""
+
+    refused: Callable[[], None] = staticmethod(_nothing)
+    writing: Callable[[], None] = staticmethod(_nothing)
+
+    def flush(self, now_ms: int) -> None:
+        """Append what was collected; without room the dispatcher waits until there is."""
+        try:
+            super().flush(now_ms)
+        except DiskFullError:
+            self.refused()
+            super().flush(now_ms)
+
+    async def commit(self) -> None:
+        """Make what was flushed durable, in this thread."""
+        self.writing()
+        self.sync()
+
+
+class Launcher:
+    """In the place of the tasks that fly: each attempt goes to the world as soon as it is launched."""
+
+    def __init__(self) -> None:
+        self.launch: Callable[[Send], None] = lambda _: None
+
+
+class Idle:
+    """In the place of the reporter: the world carries outcomes to the log itself."""
+
+    def step(self) -> None:
+        """Report nothing."""
+
+
+class SimulatedDispatcher(Dispatcher):
+    """The real dispatcher, whose turns the world takes one by one."""
+
+    def __init__(
+        self, policy: Policy, outbox: LocalOutbox, doors: Mapping[str, Door], now_ms: Callable[[], int]
+    ) -> None:
+        shared = Shared(doors, Rates(policy.gateway_rates, policy.channel_rates), Orphans())
+        super().__init__(policy, {}, None, cast("Any", None), now_ms, outbox, shared=shared)
+        self.launcher = Launcher()
+        self._flights, self._reporter = cast("Any", self.launcher), cast("Any", Idle())
+
+    def turn(self) -> None:
+        """Take a turn; nothing in it waits, so its coroutine runs through at once."""
+        turning = self._turn()
+        try:
+            turning.send(None)
+        except StopIteration:
+            return
+        raise AssertionError("a turn waits for something that is not there")
+
+    async def _rest(self) -> None:
+        """Let the world pass time."""
 
 
 class Life:
@@ -172,17 +232,18 @@ class Life:
         self.core.activate(book, now_ms)
         self.reading = self.core.resume_positions()
         self.doors = Decoders([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)
-        self.outbox = LocalOutbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
+        self.now_ms = now_ms
+        self.outbox = SimulatedOutbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
         self.gateways = network.doors()
-        self.dispatch = DispatchCore(size.policy(), self.outbox, self.gateways)
-        recover(self.dispatch, self.dispatch.advance(now_ms))
-        self.compaction = Compaction(self.dispatch)
+        self.dispatcher = SimulatedDispatcher(size.policy(), self.outbox, self.gateways, lambda: self.now_ms)
+        self.dispatcher.recover()
+        self.dispatch = self.dispatcher.core
         self.taker = Taker(self.dispatch, now_ms)
         self.feeder = asyncio.run(self._make_feeder())
         self.core.dispatched_entry = self._entry
         self.flights: list[Flight] = []
         self.told: Told | None = None
-        self.turn = Turn()
+        self.receipts: list[Receipt] = []  # taken, and not yet durable
 
     async def _make_feeder(self) -> Feeder:
         core = self.core
@@ -270,6 +331,11 @@ class Life:
             except StopIteration:
                 return
             raise AssertionError("the feeder waits for something that is not there")
+
+    def turn(self, now_ms: int) -> None:
+        """Let the dispatcher take, commit and launch."""
+        self.now_ms = now_ms
+        self.dispatcher.turn()
 
     def tell(self, now_ms: int) -> None:
         """Carry outcomes to the log, one bundle at a time."""

@@ -4,7 +4,7 @@ A plant changes the code that the twin uses as well, where both share it: then o
 decisions and outcomes from elsewhere.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,8 @@ from unittest.mock import patch
 import numpy as np
 
 import tests.simulation.world as world_module
+from engine.dispatch.commits import Commits
+from engine.dispatch.model import Send
 from engine.dispatch.settle import Settling
 from engine.flow.decider import Decider
 from engine.flow.partition import Item, Partition
@@ -119,6 +121,21 @@ def resent_unknown() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def sent_before_durable() -> Iterator[None]:
+    """A gateway sees a text before its attempt is committed: that comes with the next turn."""
+    commit = Commits._commit_attempts
+
+    async def later(self: Commits, attempts: Sequence[Send], now_ms: int) -> None:
+        if not attempts:
+            await commit(self, attempts, now_ms)
+        for send in attempts:
+            self._doors[send.gateway].hold(send.parts)
+
+    with patch.object(Commits, "_commit_attempts", later):
+        yield
+
+
 PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "the journal is not synced": lambda: _no_sync("journal"),
     "page stamps are ignored on redo": ignored_stamps,
@@ -129,6 +146,7 @@ PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "lines are taken again after a crash": repeated_lines,
     "ids are forgotten in a crash": forgotten_ids,
     "ids are replayed from too late": ids_replayed_too_late,
+    "a text is sent before its attempt is durable": sent_before_durable,
     "what nobody can say anything about is sent again": resent_unknown,
 }
 """Bugs by what they do."""

@@ -12,8 +12,8 @@ from zlib import crc32
 
 import orjson
 
-from connectors.contract import State
-from engine.dispatch.model import Action, SwitchScope
+from connectors.contract import Receipt, State
+from engine.dispatch.model import Action, Send, SwitchScope
 from engine.dispatch.opted_out import OptOut
 from engine.flow.partition import Item
 from engine.flow.tickets import Ticket
@@ -183,6 +183,8 @@ class World:
                 self.counted["crash in recovery"] += 1
                 self.machine.lose_power(self.chance)
         self.machine.cut_after(None)
+        self.life.dispatcher.launcher.launch = self._hand_over
+        self.life.outbox.refused, self.life.outbox.writing = self._make_room_for_outbox, self._meanwhile
         self.judges.recovered(self.life)
         self.counted["refolded"] += self.life.core.recovery.refolded
         self.counted["a switch was said again after a crash"] += self.step > 0 and self.wanted_switch is not None
@@ -382,38 +384,35 @@ class World:
         self.life.feed(self.now_ms)
 
     def _turn(self) -> None:
-        """One turn of dispatch's loop, other things happening while its disk writes."""
-        life = self.life
-        if not life.turn.attempts:
-            life.turn.attempts = life.dispatch.take(self.now_ms)
-            for send in life.turn.attempts:
-                self.judges.not_stopped(send.what)
-        self._meanwhile()
-        self._flush()
-        attempts, life.turn.attempts = life.turn.attempts, []
-        for send in attempts:
-            door = life.gateways[send.gateway]
-            self.judges.handed_over(
-                send.what, door.name, self.now_ms, life.dispatch.local.day(life.dispatch.advance(0))
-            )
-            flight = self.network.submit(door, send, self.now_ms)
-            life.flights.append(flight)
-            if flight.outcome.state in (State.ACCEPTED, State.UNKNOWN) and not door.repeatable:
-                self.judges.close([send.what.decision_id])
-        life.compaction.step()
+        """One turn of the dispatcher's loop, other things happening while its disk writes."""
+        receipts, self.life.receipts = self.life.receipts, []
+        self.life.turn(self.now_ms)
+        self._acknowledge(receipts)
+
+    def _hand_over(self, send: Send) -> None:
+        """The dispatcher launches an attempt."""
+        life, door = self.life, self.life.gateways[send.gateway]
+        door.let_go(send.parts)
+        self.judges.not_stopped(send.what)
+        self.judges.handed_over(send.what, door.name, self.now_ms, life.dispatch.local.day(life.dispatch.advance(0)))
+        flight = self.network.submit(door, send, self.now_ms)
+        life.flights.append(flight)
+        if flight.outcome.state in (State.ACCEPTED, State.UNKNOWN) and not door.repeatable:
+            self.judges.close([send.what.decision_id])
 
     def _flush(self) -> None:
-        """Make the outbox durable, acknowledge the receipts in it; without room dispatch waits, as its loop does."""
-        life = self.life
-        try:
-            life.outbox.flush(self.now_ms)
-        except DiskFullError:
-            self.counted["outbox full"] += 1
-            self._make_room()
-            life.outbox.flush(self.now_ms)
-        receipts, life.turn.receipts = life.turn.receipts, []
+        """Make the outbox durable, acknowledge the receipts in it."""
+        receipts, self.life.receipts = self.life.receipts, []
+        self.life.outbox.flush(self.now_ms)
         self._meanwhile()
-        life.outbox.sync()
+        self.life.outbox.sync()
+        self._acknowledge(receipts)
+
+    def _make_room_for_outbox(self) -> None:
+        self.counted["outbox full"] += 1
+        self._make_room()
+
+    def _acknowledge(self, receipts: list[Receipt]) -> None:
         for receipt in receipts:
             if receipt in self.network.receipts:
                 self.network.receipts.remove(receipt)
@@ -440,7 +439,7 @@ class World:
         if self.network.receipts:
             receipt = self.chance.choice(self.network.receipts)
             self.life.dispatch.note_receipt(receipt, self.now_ms)
-            self.life.turn.receipts.append(receipt)
+            self.life.receipts.append(receipt)
 
     def _tell(self) -> None:
         self.life.tell(self.now_ms)

@@ -1,7 +1,7 @@
 """Which partitions a worker restores, keeps and lets go over assignments; owners and the log are stand-ins."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -42,8 +42,8 @@ class OwnedStandIn:
         self.closed: str | None = None
         self.made.append(self)
 
-    async def open(self, informed: asyncio.Task[Any]) -> None:
-        await informed
+    async def open(self, inform: Callable[[], Awaitable[None]]) -> None:
+        await inform()
 
     async def still_ours(self) -> bool:
         return self.ours
@@ -201,8 +201,8 @@ async def test_a_stream_that_runs_ahead_while_a_partition_goes_on_leaves_nothing
 async def test_what_came_while_a_partition_was_opened_is_taken_though_nothing_follows(
     decide: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def opened(_one: object, informed: asyncio.Task[Any]) -> None:
-        await informed
+    async def opened(_one: object, inform: Callable[[], Awaitable[None]]) -> None:
+        await inform()
         TailStandIn.values = log_of(5)
         await decide.take(0, record(3))  # nobody's yet
 

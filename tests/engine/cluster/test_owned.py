@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.runtimes.cluster.decide import owned as module
 from engine.runtimes.cluster.decide.owned import Owned, PublishedPosition
 from state.frame import Frame, FrameKind
 from tests.engine.cluster.standins import NOT_USED
@@ -124,3 +125,50 @@ async def test_a_partition_that_is_closed_lets_a_frame_end_and_folds_no_other(ow
     await asyncio.gather(first, closing, late)
     assert one.fold.folded == [0]
     assert one.fold.flusher.closed
+
+
+class TopicStandIn:
+    """A topic that an opening reads."""
+
+    next_position = 5
+
+    def __init__(self, noted: list[str]) -> None:
+        self.noted = noted
+
+    async def start(self) -> None:
+        pass
+
+    stop = connect = close = start
+
+    async def restore(self) -> int:
+        return 0
+
+    async def open(self) -> None:
+        self.noted.append("the log's end is read")
+
+
+async def test_an_opening_asks_for_books_when_the_end_of_its_log_is_read(
+    owned: tuple[Any, Sender], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = owned
+    noted: list[str] = []
+    for name in ("Changes", "ChangelogStore", "TopicLog", "Tail", "PagesCopy"):
+        monkeypatch.setattr(module, name, lambda *_: TopicStandIn(noted))
+
+    async def reached(_tail: object) -> int:
+        return -1
+
+    async def inform() -> None:
+        noted.append("books are known")
+
+    def recover(_redo: object) -> int:
+        noted.append("the log is redone")
+        return 0
+
+    monkeypatch.setattr(module, "last_reached", reached)
+    flusher, table = SimpleNamespace(start=lambda: None), SimpleNamespace(count=0)
+    one._make_fold = lambda *_: SimpleNamespace(recover=recover, flusher=flusher, table=table)
+
+    await one.open(inform)
+
+    assert noted == ["the log's end is read", "books are known", "the log is redone"]

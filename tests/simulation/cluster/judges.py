@@ -5,7 +5,6 @@ decisions, the state of every owner and the words of every dispatcher against it
 machine (candidates, caps, ends) stands in `tests.simulation.judges`.
 """
 
-from collections import defaultdict
 from dataclasses import replace
 from typing import Any, cast
 
@@ -156,7 +155,12 @@ class ClusterJudges(Judges):
 
     def open(self) -> list[str]:
         """Return what is still to come."""
-        missing = [line.n for line in self.placed.values() if line.fate == "row" and line.n not in self._rows_seen]
+        letters = self._letters()
+        missing = [
+            line.n
+            for place, line in self.placed.items()
+            if line.n not in self._rows_seen and (line.fate == "row" or place not in letters)
+        ]
         found = [f"lines {missing[:5]} of {len(missing)}"] if missing else []
         for p, counted in enumerate(self._counted):
             if counted < len(self.batches[p]):
@@ -170,13 +174,15 @@ class ClusterJudges(Judges):
         hold(not self.open(), "everything ends", self.open())
         for p in range(self.size.partitions):
             self.check_calls(p)
-        letters: defaultdict[tuple[str, int], int] = defaultdict(int)
-        for record in self._broker.partitions[TopicPartition(f"{self._prefix}dead", 0)].records:
-            assert record.value is not None
-            told = orjson.loads(record.value)
-            letters[told["key"], told["offset"]] += 1
+        letters = self._letters()
         for place, line in self.placed.items():
             is_row, is_letter = line.n in self._rows_seen, place in letters
             fate = {"row": (True, False), "dead": (False, True)}.get(line.fate)
             ends = (is_row, is_letter)
             hold(ends == fate or (fate is None and any(ends)), "a line ends once", f"line {line.n} at {place}: {ends}")
+
+    def _letters(self) -> set[tuple[str, int]]:
+        """Return the places of lines that are dead letters, each once or more often."""
+        records = self._broker.partitions[TopicPartition(f"{self._prefix}dead", 0)].records
+        told = [orjson.loads(record.value) for record in records if record.value is not None]
+        return {(one["key"], one["offset"]) for one in told}

@@ -3,20 +3,18 @@
 The first two are faults that this project once had, and that only hours of chaos found.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import engine.runtimes.cluster.decide.fold as fold_module
-from engine.dispatch.commits import Commits
-from engine.dispatch.model import Send
 from engine.runtimes.cluster.decide.owned import Owned
 from engine.runtimes.cluster.decide.service import Decide
 from engine.runtimes.cluster.shared.packed_records import NONE
 from state.decisions import DecisionBatch
 from state.frame import Frame
-from tests.simulation.plants import resent_unknown
+from tests.simulation.plants import resent_unknown, sent_before_durable
 
 
 @contextmanager
@@ -62,21 +60,6 @@ def decisions_not_redone() -> Iterator[None]:
             await send(self, position, rows, decisions)
 
     with patch.object(Owned, "_send", live_alone):
-        yield
-
-
-@contextmanager
-def sent_before_durable() -> Iterator[None]:
-    """A gateway sees a text before its attempt is committed: that comes with the next turn."""
-    commit = Commits._commit_attempts
-
-    async def later(self: Commits, attempts: Sequence[Send], now_ms: int) -> None:
-        if not attempts:
-            await commit(self, attempts, now_ms)
-        for send in attempts:
-            self._doors[send.gateway].hold(send.parts)
-
-    with patch.object(Commits, "_commit_attempts", later):
         yield
 
 

@@ -60,8 +60,8 @@ def watched(counted: defaultdict[str, int]) -> Iterator[None]:
     open_, send, go_on, catch_up = Owned.open, Owned._send, Decide._go_on, Decide._catch_up
     unknown, publish, wake = Settling.unknown, Exchange._publish, Sleepers.wake
 
-    async def opened(self: Owned, informed: Any) -> None:
-        await open_(self, informed)
+    async def opened(self: Owned, inform: Any) -> None:
+        await open_(self, inform)
         counted["a redo folded events"] += self.restored.refolded > 0
         counted["a redo began after pages"] += self.restored.refolded > 0 and self.fold.flusher.redo_from > 0
 

@@ -30,6 +30,31 @@ _WEIGHTS = {
 }  # fmt: skip
 
 
+def draw_size(chance: random.Random, *, sleepy: bool) -> Size:
+    """Draw how a cluster is set; in a sleepy one most subscribers are asleep."""
+    return Size(
+        partitions=1 if sleepy else chance.choice((1, 2, 2, 3)),
+        capacity=CAPACITY,
+        batch_rows_max=8 if sleepy else 64,
+        memory_subscribers=8 if sleepy else 400,
+    )
+
+
+def draw_faults(net: Net) -> None:
+    """Draw how slow and how lossy the way to the brokers is."""
+    net.slow = net.chance.choice((0.02, 0.05, 0.15))
+    net.full = net.chance.choice((0.01, 0.1, 0.4))
+    net.loss = net.chance.choice((0.0, 0.0, 0.002, 0.01))
+
+
+def check_tasks(nodes: list[Node]) -> None:
+    """Raise where work of a worker ended in a fault that nobody expects."""
+    for task in [task for node in nodes for life in node.lives for task in life.tasks]:
+        fault = task.exception() if task.done() and not task.cancelled() else None
+        if isinstance(fault, Exception) and not isinstance(fault, EXPECTED):
+            raise fault
+
+
 class ClusterWorld:
     """The history of one seed."""
 
@@ -40,20 +65,13 @@ class ClusterWorld:
         self.step = 0
         self.trace: list[str] = []
         sleepy = chance.random() < 0.3
-        self.size = Size(
-            partitions=1 if sleepy else chance.choice((1, 2, 2, 3)),
-            capacity=CAPACITY,
-            batch_rows_max=8 if sleepy else 64,
-            memory_subscribers=8 if sleepy else 400,
-        )
+        self.size = draw_size(chance, sleepy=sleepy)
         self.loop = VirtualLoop(chance)
         self.config = config_of(self.size, chance.choice((0, 0, 1)), chance.choice((2, 6, 20, 1000)))
         topics = {topic.name: topic.partitions for topic in topics_of(self.config) if topic.name != RAW}
         self.broker = Broker(topics | {RAW: chance.choice((1, 2, 3))})
         self.net = Net(self.loop, self.broker, self.now_ms)
-        self.net.slow = chance.choice((0.02, 0.05, 0.15))
-        self.net.full = chance.choice((0.01, 0.1, 0.4))
-        self.net.loss = chance.choice((0.0, 0.0, 0.002, 0.01))
+        draw_faults(self.net)
         self.net.cut = self._cut
         self.network = Network(self.net, chance.choice((0.0, 0.3)))
         subscribers = [8613800000000 + number for number in chance.sample(range(1, 9999), 60)]
@@ -119,17 +137,10 @@ class ClusterWorld:
             self._pass(0.5)
             if not self.judges.open() and all(self._is_compared(p) for p in range(self.size.partitions)):
                 self.judges.finished_cluster()
-                self._check_tasks()
+                check_tasks(self.nodes)
                 return
         told = [f"{node.name} runs={node.runs} faults={node.faults[-2:]}" for node in self.nodes]
         raise BrokenError("everything comes to rest", f"{self.judges.open()} {told}")
-
-    def _check_tasks(self) -> None:
-        """No work of a worker may have ended in a fault that nobody expects."""
-        for task in [task for node in self.nodes for life in node.lives for task in life.tasks]:
-            fault = task.exception() if task.done() and not task.cancelled() else None
-            if isinstance(fault, Exception) and not isinstance(fault, EXPECTED):
-                raise fault
 
     def _is_compared(self, p: int) -> bool:
         owned = [one for node in self.nodes for one in self._owned(node) if one.number == p]

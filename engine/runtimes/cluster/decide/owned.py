@@ -125,18 +125,18 @@ class Owned:
         self._unswept_ms_max = config.log.log_hours_max * HOUR_MS // SWEEPS_IN_RETENTION
         self._closing = contextlib.AsyncExitStack()
 
-    async def open(self, informed: Awaitable[None]) -> None:
+    async def open(self, inform: Callable[[], Awaitable[None]]) -> None:
         """Fence, restore, redo; afterwards the state is that of the log's end as it was in between.
 
-        `informed` is done when all books are known that frames may name.
+        `inform` returns when all books are known that frames may name that stood in the log when it was called.
         """
         try:
-            await self._open(informed)
+            await self._open(inform)
         except BaseException:
             await self._closing.aclose()
             raise
 
-    async def _open(self, informed: Awaitable[None]) -> None:
+    async def _open(self, inform: Callable[[], Awaitable[None]]) -> None:
         began = time.monotonic()
         cluster, names = self._config.cluster, self._names
         loop = asyncio.get_running_loop()
@@ -154,7 +154,7 @@ class Owned:
             self.restored.rows = await self._pages.restore()
             self.restored.pages_s = time.monotonic() - began
             await frames.open()
-            await informed
+            await inform()  # only now: a book may have been published until the log's end was read
             self.fold = await asyncio.to_thread(self._make_fold, frames, self._pages)
             redone: list[Appended] = []
             self.restored.refolded = await asyncio.to_thread(self.fold.recover, redone.append)

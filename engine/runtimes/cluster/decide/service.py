@@ -16,7 +16,7 @@ is the same for every owner: it is written to the dead letters and passed over.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from connectors.kafka.client import producer, started
@@ -108,18 +108,16 @@ class Decide:
         mine = self._assignment
         async with self._changing:
             await asyncio.gather(*(self.standby.leave(number) for number in numbers))
-            informed = asyncio.ensure_future(self._control_topic.catch_up())
             room = asyncio.Semaphore(OPENING_MAX)
             gone = [self._resting.pop(number) for number in set(self._resting) - set(numbers)]
             await asyncio.gather(
-                *(self._open(number, mine, room, informed) for number in sorted(set(numbers) - set(self.owned))),
+                *(self._open(number, mine, room) for number in sorted(set(numbers) - set(self.owned))),
                 *(one.close() for one in gone),
-                informed,
             )
             if self._assignment == mine:
                 await self.standby.follow(standby)
 
-    async def _open(self, number: int, mine: int, room: asyncio.Semaphore, informed: Awaitable[None]) -> None:
+    async def _open(self, number: int, mine: int, room: asyncio.Semaphore) -> None:
         async with room:
             if self._assignment != mine:
                 return
@@ -138,7 +136,7 @@ class Decide:
                 guard=self._guard,
             )
             try:
-                await one.open(informed)
+                await one.open(self._control_topic.catch_up)
             except MissingError as fault:
                 self._hold(number, fault)
             else:
