@@ -22,10 +22,10 @@ from engine.dispatch.dispatcher import Dispatcher
 from engine.dispatch.doors import Door
 from engine.dispatch.feeder import Feeder
 from engine.dispatch.model import Decided, Report, Send, Withdrawn
+from engine.dispatch.orphans import Orphans
 from engine.dispatch.outbox import LocalOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.rates import Rates
-from engine.dispatch.receipts import Orphans
 from engine.dispatch.shared import Shared
 from engine.flow.committer import commit
 from engine.flow.core import Core, Sizes
