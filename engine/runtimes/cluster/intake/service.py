@@ -107,7 +107,7 @@ def together(polled: Iterable[Records]) -> Iterator[list[Records]]:
 
 
 class Packer:
-    """Turns chunks into encoded frames; used by one thread, but for `schema` and `lists`, which follow the active book."""
+    """Turns chunks into encoded frames; used by one thread; `schema` and `lists` follow the active book."""
 
     def __init__(self, config: Config, book: Book) -> None:
         self.schema, self.lists = book.schema, tuple(book.lists)
