@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     from engine.answers.records import Wanted
     from engine.commands.shared.reader import opened
+    from engine.dispatch.words import words_of
     from engine.settings.reading import load_config
 
     config = load_config(args.config)
@@ -40,6 +41,9 @@ def run(args: argparse.Namespace) -> int:
         return asyncio.run(_print_cluster(config, args, subscriber))
     with opened(config) as reader:
         records = sorted(reader.records(Wanted(subscriber=subscriber)), key=_time)
+        words = words_of(reader.datadir, {record["id"] for record in records if record["gate"] is None})
+        for record in records:
+            record["words"] = words.get(record["id"])
         _print(args, records, reader.ends(subscriber, records), reader.zone)
     return 0
 
@@ -85,6 +89,8 @@ def _story(record: Record, zone: ZoneInfo) -> str:
         f"    campaign {record['campaign']}, offer {record['offer'] or 'none'}",
         f"    book {record['book']}, id {record['id']}",
     ]
+    if record.get("words"):
+        lines.append(f"    words: {record['words']}")
     lines += [f"    {local_text(time_ms, zone)} {what}" for time_ms, what in record["sent"]]
     return "\n".join(map(visible, lines)) + "\n"
 

@@ -69,6 +69,7 @@ class DispatchCore(DispatchState):
         self.policy = policy
         self.local = LocalTime(policy.zone)
         self.rates.add(policy.channel_rates)
+        self._withdrawing.find_killed()
         for door in self.doors.values():
             if isinstance(door, GatewayDoor):
                 door.channels = policy.channels

@@ -12,7 +12,7 @@ import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from state.decisions import OutcomeState
 
@@ -27,7 +27,8 @@ class Decided:
     """One decision that is to reach a subscriber.
 
     `append_ms` is when its frame was appended to the log; the shelf life counts from there, because an event may come
-    long after it happened. `shelf_life_ms` 0 keeps forever; `fields` are a desk card's.
+    long after it happened. `shelf_life_ms` 0 keeps forever; `fields` are a desk card's. `book` is the version that
+    decided, empty where it is not known here yet; `facts` what was journaled, of which words are made.
     """
 
     decision_id: str
@@ -42,6 +43,8 @@ class Decided:
     shelf_life_ms: int
     priority: int
     fields: Mapping[str, str] = field(default_factory=dict)
+    book: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def expires_ms(self) -> int:
@@ -79,6 +82,8 @@ class Send:
     the messages on the air that its text needs. `due_ms` is when its back-off ends, `attempted_ms` when it was taken,
     `day` the local day whose quota its attempt counts against, `refused` the gateways that said another should send it.
 
+    `reworded`: its words are those of a later book than the one that decided.
+
     `doubtful`: an attempt may have reached the subscriber, and another is made only because that does no harm. Such a
     send is never refunded.
     """
@@ -95,6 +100,7 @@ class Send:
         "phase",
         "position",
         "refused",
+        "reworded",
         "rule_queue",
         "tries",
         "what",
@@ -114,6 +120,7 @@ class Send:
         self.gateway = ""
         self.refused: tuple[str, ...] = ()
         self.doubtful = False
+        self.reworded = False
         self.rule_queue: RuleQueue | None = None
 
 

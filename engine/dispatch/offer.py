@@ -88,12 +88,20 @@ class Offering:
             return "NO_CHANNEL"
         if state.switches.action(rule_key_of(what)) is Action.KILL:
             return "KILLED"
-        taken_back = state.taken_back(what)
-        if taken_back:
-            state.withdrawn.pop(what.decision_id, None)
-            return taken_back
+        given_up = self._given_up(what)
+        if given_up:
+            return given_up
         if what.expires_ms <= now_ms:
             return "EXPIRED"
         if state.quotas.never_fits(what.channel, what.campaign, parts):
             return "QUOTA"
         return "NO_WINDOW" if opens_ms >= what.expires_ms else ""
+
+    def _given_up(self, what: Decided) -> str:
+        """Return why a decision is no longer wanted: by a later book, or about its subscriber."""
+        state = self._state
+        if what.book and what.book != state.policy.book and (lost := state.policy.lost_rule(what.rule)):
+            return lost
+        taken_back = state.taken_back(what)
+        state.withdrawn.pop(what.decision_id, None)
+        return taken_back

@@ -3,10 +3,11 @@
 What needs the book (which channels are the desk's) is passed in. Nothing here reads files.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
+from engine.dispatch.model import Decided
 from engine.dispatch.optout import OptOutWords
 from engine.settings.alerts import alert_route
 from engine.settings.config import Config
@@ -14,6 +15,8 @@ from engine.settings.send_windows import SendWindow
 from rules.catalogue import OPT_OUT_LIST
 from state.numbers import NO_PLAN, NumberPlan
 
+NOTICE_RULE = "optout"
+"""What stands for a rule in a text that no rule decided: one that confirms an opt-out."""
 DESK = "desk"
 """Name of the desk among the doors; no gateway may have it."""
 
@@ -52,10 +55,22 @@ class Policy:
     awaited_max: int = 500_000
     optout: OptOutWords = field(default_factory=OptOutWords)
     """Reads what replies ask for."""
+    book: str = ""
+    """The version of the active book."""
+    rules: Mapping[str, bool] | None = None
+    """The rules of the active book, and whether each is enabled; what waits by another ends. None: all may go."""
+    words: Callable[[Decided], Decided] | None = None
+    """Words a decision of an earlier book anew; None: all go as they were worded."""
     numbers: NumberPlan = NO_PLAN
     """How the numbers of those who reply are read."""
     optout_confirmation: str = ""
     """The text that confirms an opt-out; empty for none."""
+
+    def lost_rule(self, rule: str) -> str:
+        """Return why nothing of a rule may go any more; empty where it may."""
+        if self.rules is None or rule == NOTICE_RULE or self.rules.get(rule, False):
+            return ""
+        return "RULE_DISABLED" if rule in self.rules else "RULE_GONE"
 
     @property
     def channel_rates(self) -> Mapping[str, float]:

@@ -80,26 +80,34 @@ def _whole(what: Decided) -> Record:
 
 def decided_of(record: Record) -> Decided:
     """Return the decision in a queued or kept record."""
-    return Decided(*record[1:13])
+    after = {QUEUED: 14, KEPT: 21}[record[0]]
+    return Decided(*record[1:13], *record[after : after + 2])  # earlier releases wrote neither book nor facts
 
 
 def queued(what: Decided, order: int) -> Record:
     """Return the record of a decision taken over; `order` is its place among all."""
-    return [QUEUED, *_whole(what), order]
+    return [QUEUED, *_whole(what), order, what.book, dict(what.facts)]
 
 
 def kept(send: Send, *, flying: bool) -> Record:
     """Return the record of a send as it stands: its gateway is named when it is on its way."""
     gateway = send.gateway if flying else ""
     state = [send.tries, send.due_ms, gateway, send.day, list(send.refused), send.doubtful, send.attempted_ms]
-    return [KEPT, *_whole(send.what), send.order, *state]
+    return [KEPT, *_whole(send.what), send.order, *state, send.what.book, dict(send.what.facts)]
 
 
 def attempt(send: Send) -> Record:
     """Return the record of an attempt that is about to be made."""
     what = send.what
     head = [ATTEMPT, what.decision_id, send.gateway, send.day, what.channel, what.campaign, send.parts]
-    return [*head, send.attempted_ms]
+    return [*head, send.attempted_ms, what.text if send.reworded else None]
+
+
+def words_in(record: Record) -> tuple[str, str] | None:
+    """Return (decision id, words) where a record says with which words a decision goes."""
+    if record[0] in {QUEUED, KEPT}:
+        return record[1], record[7]
+    return (record[1], record[8]) if record[0] == ATTEMPT and record[8:] and record[8] is not None else None
 
 
 def waits(send: Send) -> Record:

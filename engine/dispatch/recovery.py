@@ -8,6 +8,8 @@ once.
 of the files before the mark. No pause, however much is waiting.
 """
 
+from dataclasses import replace
+
 from engine.dispatch import records
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.model import Action, Decided, Phase, Report, SwitchScope
@@ -99,7 +101,7 @@ class _Replay:
         what = records.decided_of(record)
         self.alive.pop(what.decision_id, None)
         alive = self.alive[what.decision_id] = _Alive(what, record[13], position)
-        alive.tries, alive.due_ms, alive.gateway, alive.day, refused, alive.doubtful, *attempted = record[14:]
+        alive.tries, alive.due_ms, alive.gateway, alive.day, refused, alive.doubtful, *attempted = record[14:21]
         alive.refused = tuple(refused)
         alive.attempted_ms = attempted[0] if attempted else 0  # earlier releases wrote none
 
@@ -109,7 +111,9 @@ class _Replay:
         alive = self.alive.get(decision_id)
         if alive is not None:
             alive.gateway, alive.day = gateway, day
-            alive.attempted_ms = attempted[0] if attempted else 0  # earlier releases wrote none
+            alive.attempted_ms = attempted[0] if attempted else 0  # earlier releases wrote neither this nor words
+            if attempted[1:] and attempted[1] is not None:
+                alive.what = replace(alive.what, text=attempted[1])
 
     def _waits(self, _: int, record: Record) -> None:
         decision_id, tries, due_ms, *places, refused, doubtful = record[1:]

@@ -19,7 +19,7 @@ from engine.dispatch.core import DispatchCore
 from engine.dispatch.model import Decided
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.optout import Wish
-from engine.dispatch.policy import Policy
+from engine.dispatch.policy import NOTICE_RULE, Policy
 from rules.catalogue import OPT_OUT_LIST
 from state.hashing import stable_id
 from state.numbers import NumberError, NumberPlan
@@ -28,7 +28,6 @@ ANSWERED_S = 30.0
 """How long answers of gateways to what is on its way are waited for, before a reply is left to come again."""
 NOTICE_PARTITION = 1 << 20
 """The partition in the ids of notices: one that no log has, so they are no decision's."""
-NOTICE_RULE = "optout"
 NOTICE_LIFE_MS = 24 * 3_600_000
 _POLL_S = 0.01
 

@@ -93,6 +93,8 @@ class Settling:
         routes_left = set(policy.route) - set(send.refused)
         if state.switches.action(rule_key_of(what)) is Action.KILL:
             self.refund(send, "KILLED", now_ms, attempted=True)
+        elif lost := state.policy.lost_rule(what.rule):
+            self.refund(send, lost, now_ms, attempted=True)
         elif taken_back := state.taken_back(what):
             self.refund(send, taken_back, now_ms, attempted=True)
         elif send.tries >= policy.attempts_max or not routes_left:

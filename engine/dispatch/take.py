@@ -75,6 +75,7 @@ class Taking:
         if state.taken_back(what):
             self.taken_back.append(send)
             return Verdict.PASS
+        self._word(send)
         bucket = state.rates.channels[what.channel]
         if state.in_flight >= state.policy.in_flight_max or bucket.room(state.now_ms / 1000) < 1:
             self.starved = True
@@ -95,6 +96,16 @@ class Taking:
         send.gateway, send.day, send.attempted_ms = gateway, day, state.now_ms
         state.quotas.take(*places_of(send))
         return Verdict.TAKE
+
+    def _word(self, send: Send) -> None:
+        """Give a decision of an earlier book the words of the active one; not where an attempt may have arrived."""
+        policy, what = self._state.policy, send.what
+        if policy.words is None or not what.book or what.book == policy.book or send.doubtful:
+            return
+        worded = policy.words(what)
+        if worded is not what:
+            send.reworded |= worded.text != what.text
+            send.what, send.parts = worded, self._state.parts_of(worded)
 
     def _gateway_of(self, send: Send) -> str:
         """Return the first gateway of the route that is up and has not refused the send, if it has room."""

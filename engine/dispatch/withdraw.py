@@ -21,12 +21,14 @@ class Withdrawing:
     def __init__(self, state: DispatchState, settling: Settling) -> None:
         self._state = state
         self._settling = settling
-        self._killed: list[RuleKey] = []
+        self._killed: dict[RuleKey, str] = {}
 
     def find_killed(self) -> None:
-        """Look for rule queues of what is killed."""
-        state = self._state
-        self._killed = [key for key in state.queue.rule_queues if state.switches.action(key) is Action.KILL]
+        """Look for rule queues of what is killed, and of rules that the active book does not have, or not enabled."""
+        queues, state = self._state.queue.rule_queues, self._state
+        killed = {key: "KILLED" for key in queues if state.switches.action(key) is Action.KILL}
+        lost = {key: reason for key in queues if (reason := state.policy.lost_rule(key.rule))}
+        self._killed = lost | killed
 
     @property
     def pending(self) -> bool:
@@ -38,13 +40,13 @@ class Withdrawing:
         if not self._killed:
             return
         queues = self._state.queue.rule_queues
-        found = [queues[key] for key in self._killed if key in queues]
-        waiting = (send for queue in found for send in queue.sends if send.phase is not Phase.FLYING)
+        found = [(queues[key], reason) for key, reason in self._killed.items() if key in queues]
+        waiting = ((send, why) for queue, why in found for send in queue.sends if send.phase is not Phase.FLYING)
         leaving = list(islice(waiting, _REFUNDED_PER_TURN))
-        for send in leaving:
-            self._settling.refund(send, "KILLED", now_ms, attempted=False)
+        for send, reason in leaving:
+            self._settling.refund(send, reason, now_ms, attempted=False)
         if len(leaving) < _REFUNDED_PER_TURN:
-            self._killed = []
+            self._killed = {}
 
     def refund_expired(self, now_ms: int) -> None:
         """Refund sends whose shelf life is over."""

@@ -5,6 +5,7 @@ facts in the record, not from the state of now: what was decided is what is said
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -66,7 +67,31 @@ def _decided(
             "reason": reason,
             "script": offer.script if offer is not None else "",
         },
+        book=book.version,
+        facts={name: value for name, value in facts.items() if not name.startswith("offer.")},
     )
+
+
+def reworded(what: Decided, book: Book) -> Decided:
+    """Return a decision of an earlier book in the words of a later one; itself where these need what was not journaled.
+
+    Whatever else the rule says (offer, class, shelf life) stays as it was decided.
+    """
+    rule = book.by_id.get(what.rule)
+    if rule is None:
+        return what
+    offer = book.offers.get(what.offer) if what.offer else None
+    facts = dict(what.facts)
+    if offer is not None:
+        facts |= {"offer.title": offer.title, "offer.script": offer.script, "offer.link": offer.link}
+    text = rule.texts.get(what.channel, rule.reason)
+    if not {*text.names, *rule.reason.names} <= facts.keys():
+        return what
+    zone = _zone(book.zone)
+    reason = rule.reason.render(facts, zone)
+    title = offer.title if offer is not None else rule.id
+    fields = {"title": title, "reason": reason, "script": offer.script if offer is not None else ""}
+    return replace(what, text=text.render(facts, zone), fields=fields, book=book.version)
 
 
 @lru_cache(maxsize=16)

@@ -5,6 +5,7 @@ It exists so that the runtime has one thing to start and to close. What is sent 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from connectors.contract import Outcome
@@ -13,6 +14,7 @@ from connectors.gateways import open_gateway
 from engine.counter.arrivals import LocalArrivals
 from engine.dispatch import Action, Decided, Dispatcher, LocalOutbox, Policy, SwitchScope, policy_of
 from engine.dispatch.feeder import Feeder
+from engine.dispatch.wording import reworded
 from engine.flow.clock import Clock, EventsClock
 from engine.flow.core import Core
 from engine.flow.feedback import Feedback
@@ -147,4 +149,9 @@ def make_policy(config: Config, book: Book) -> Policy:
     """Return how the channels of a book are sent."""
     kinds = {one.name: one.kind for one in book.channels.values()}
     desk, alert = ([name for name, kind in kinds.items() if kind == wanted] for wanted in ("desk", "alert"))
-    return policy_of(config, book.zone, desk, book.lists, alert)
+    return replace(
+        policy_of(config, book.zone, desk, book.lists, alert),
+        book=book.version,
+        rules={rule.id: rule.enabled for rule in book.rules},
+        words=lambda what: reworded(what, book),
+    )

@@ -3,6 +3,8 @@
 A record may name a book, or a text, that is still on its way: both topics are then read up to their ends first.
 """
 
+from dataclasses import replace
+
 from engine.book.shelf import BookShelf
 from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
@@ -29,7 +31,9 @@ class Wording:
     async def decided(self, number: int, batch: DecisionBatch) -> list[Decided]:
         """Return the decisions of one partition's record."""
         book = await self._book(batch.book)
-        return await self._texts.complete(lambda: list(decided_of(number, batch, book, self._texts)))
+        decided = await self._texts.complete(lambda: list(decided_of(number, batch, book, self._texts)))
+        # A book that partitions have activated before we heard of it: ours is the older one, and judges nothing of it.
+        return [replace(one, book="") for one in decided] if self._control_topic.is_ahead(batch.book) else decided
 
     async def withdrawn(self, number: int, batch: DecisionBatch) -> list[Withdrawn]:
         """Return what one partition's record takes back."""

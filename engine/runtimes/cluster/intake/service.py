@@ -107,7 +107,7 @@ def together(polled: Iterable[Records]) -> Iterator[list[Records]]:
 
 
 class Packer:
-    """Turns chunks into encoded frames; used by one thread, but for `schema` and `lists`, which follow the book."""
+    """Turns chunks into encoded frames; used by one thread; `schema` and `lists` follow the active book."""
 
     def __init__(self, config: Config, book: Book) -> None:
         self.schema, self.lists = book.schema, tuple(book.lists)
@@ -151,16 +151,9 @@ def _part(records: Records, decoded: Decoded) -> Part:
 
 
 class Intake:
-    """Reads, packs, writes, commits; `run` ends when stopped or raises what broke it.
+    """Reads, packs, writes, commits; `run` ends when stopped or raises what broke it."""
 
-    Args:
-        config: checked settings.
-        book: the active one.
-        metrics: what is counted.
-        wall_ns: wall clock, epoch nanoseconds.
-    """
-
-    def __init__(self, config: Config, book: Book, metrics: Metrics, wall_ns: Callable[[], int]) -> None:
+    def __init__(self, config: Config, book: Book, metrics: Metrics, wall_ns: Callable[[], int] = time.time_ns) -> None:
         cluster = config.cluster
         self._config = config
         self._names = Names(cluster.prefix)

@@ -104,6 +104,13 @@ class ControlTopic:
         """Tell whether a book was published and is not forgotten, as far as we have read."""
         return version in self.versions
 
+    def is_ahead(self, version: str) -> bool:
+        """Tell whether a book was published after the one that is active here."""
+        published = list(self.versions)
+        if self.active is None or version not in self.versions or self.active.version not in self.versions:
+            return False
+        return published.index(version) > published.index(self.active.version)
+
     def was_published(self, version: str) -> bool:
         """Tell whether a book was ever published, be it forgotten since, as far as we have read."""
         return version in self.versions or version in self.ended
