@@ -102,7 +102,7 @@ def unpack_contacts(arrays: ContactArrays, data: NDArray[np.uint8], start: int, 
     at = start
     numbers = np.zeros(NUMBERS, np.int64)
     for s in range(slots.shape[0]):
-        size = np.int64(data[at])
+        size = int(np.int64(data[at]))
         at += 1
         block = arrays.block[slots[s]]
         if size == _NO_BLOCK:

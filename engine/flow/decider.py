@@ -137,7 +137,7 @@ class Decider:
         verdicts, ended = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
         head = (position, append_ms, compiled.book.version)
         found = decided(head, batch, number, compiled.gates.rules, (row, rule), verdicts, facts)
-        if ended.count[0] > 0:
+        if ended.found[0] > 0:
             found = merged(withdrawn(head, batch, number, ended), found)
         return found if found.n else None
 

@@ -52,7 +52,7 @@ def decided(
 
 def withdrawn(head: tuple[int, int, str], batch: Batch, number: NDArray[np.int32], found: Withdrawals) -> DecisionBatch:
     """Return the records of the decisions that rows of this frame withdrew."""
-    k = int(found.count[0])
+    k = int(found.found[0])
     row = found.row[:k]
     position, append_ms, book = head
     return DecisionBatch(

@@ -77,13 +77,13 @@ class Verdicts(NamedTuple):
 
 
 class Withdrawals(NamedTuple):
-    """Decisions withdrawn, in the order of their rows; the first `count[0]` of each column, int64[1].
+    """Decisions withdrawn, in the order of their rows: the first `found[0]` of each column, int64[1].
 
     `row` int32, index in the batch of the row that ended it; `rule`, `channel`, `of_position` int64 and `of_row` int32,
     the decision; `gate` uint8, `detail` int32, as of a verdict.
     """
 
-    count: NDArray[np.int64]
+    found: NDArray[np.int64]
     row: NDArray[np.int32]
     rule: NDArray[np.int64]
     channel: NDArray[np.int64]
@@ -270,7 +270,7 @@ def write_withdrawal(
     contacts: ContactArrays, entry: int, row: int, gate: int, detail: int, withdrawn: Withdrawals
 ) -> None:
     """Append the record of one."""
-    count = withdrawn.count[0]
+    count = withdrawn.found[0]
     withdrawn.row[count] = row
     withdrawn.rule[count] = rule_of(contacts, entry)
     withdrawn.channel[count] = channel_of(contacts, entry)
@@ -278,7 +278,7 @@ def write_withdrawal(
     withdrawn.of_row[count] = row_of(contacts, entry)
     withdrawn.gate[count] = gate
     withdrawn.detail[count] = detail
-    withdrawn.count[0] = count + 1
+    withdrawn.found[0] = count + 1
 
 
 @part

@@ -129,11 +129,11 @@ class Interpreter:
             elif values.get("visit") == person.visit:
                 person.visit_ms = 0
         elif row.type == "outcome":
-            state = {COMMITTED: "reached", REFUNDED: "refunded", UNKNOWN: "unsure"}.get(values.get("state"))  # type: ignore[call-overload]  # an INT field
+            state = {COMMITTED: "reached", REFUNDED: "refunded", UNKNOWN: "unsure"}.get(int(values.get("state", 0)))  # type: ignore[arg-type]  # an INT field
             if state is not None:
                 named = [int(values.get(name, 0)) for name in ("position", "row", "rule")]  # type: ignore[arg-type]  # INT fields
                 contact_ms = int(values.get("contact_ms", moment.append_ms))  # type: ignore[arg-type]  # a TIME field
-                person.promises.settle(*named, state, contact_ms)
+                person.promises.settle((named[0], named[1], named[2]), state, contact_ms)
         elif row.type in ("list", "profile", "answer"):
             return self._withdrawn(moment, position, number)
         return []

@@ -87,10 +87,10 @@ class Promises:
             return True
         return False
 
-    def settle(self, position: int, row: int, rule: int, state: str, contact_ms: int) -> None:
+    def settle(self, named: tuple[int, int, int], state: str, contact_ms: int) -> None:
         """Take what became of one promise, if it is still there."""
         for promise in self.kept:
-            if (promise.position, promise.row, promise.rule) != (position, row, rule):
+            if (promise.position, promise.row, promise.rule) != named:
                 continue
             if state == "refunded" or not promise.is_capped:
                 self.kept.remove(promise)

@@ -15,6 +15,7 @@ import numpy as np
 from engine.answers.records import record_of
 from engine.flow import decider as decider_module
 from rules.gates import NUMBERS
+from rules.gates.kernel import decide
 from state.batch import Row
 from state.contacts import COMMITTED, RESERVED, WITHDRAWN
 from state.decisions import DecisionBatch, Outcome, OutcomeState, RecordKind, decision_id
@@ -221,7 +222,7 @@ def lost_withdrawals() -> Iterator[None]:
 @contextmanager
 def lists_judge_nothing_again() -> Iterator[None]:
     """A list is taken in and nothing that waits is looked at."""
-    kernel = decider_module.decide
+    kernel: Any = decide
 
     def without(*arguments: Any) -> int:
         rows, state_rows = arguments[6], arguments[7]

@@ -24,8 +24,8 @@ from rules.model import Cap, Rule
 from state.batch import Batch
 from state.columns import Table
 from state.contact_packing import pack_contacts, packed_bytes
-from state.contacts import Contacts
-from state.decisions import DecisionBatch, Outcome, OutcomeState, decision_id
+from state.contacts import UNCAPPED, Contacts
+from state.decisions import DecisionBatch, Outcome, OutcomeState, RecordKind, decision_id
 from state.frame import Frame
 from state.hashing import hash_text, partition_of
 from state.schema import OUTCOME, Kind
@@ -57,16 +57,30 @@ def hold(truth: object, invariant: str, detail: object = "") -> None:
         raise BrokenError(invariant, str(detail))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Contact:
-    """A promise to a subscriber, as the judge of caps knows it."""
+    """A promise to a subscriber, as the judge of caps knows it; all times are the log's.
+
+    It waits until `expires_ms`, or until `contact_ms` is known: when it reached the subscriber.
+    """
 
     decision: str
     at_ms: int
+    expires_ms: int
     rule: int
     campaign: int
     channel: int
     service: bool
+    contact_ms: int | None = None
+    withdrawn: bool = False
+
+    def counts_near(self, log_ms: int, cap: Cap) -> bool:
+        """Tell whether it counts in the cap's window around a time: what waits, in every one."""
+        if self.contact_ms is None:
+            return not self.withdrawn and self.expires_ms > log_ms
+        if cap.kind == "rolling":
+            return abs(self.contact_ms - log_ms) < cap.window_ms
+        return calendar(self.contact_ms, cap.kind) == calendar(log_ms, cap.kind)
 
     def counts_for(self, cap: Cap) -> bool:
         """Tell whether it counts for a cap."""
@@ -83,12 +97,6 @@ def calendar(at_ms: int, kind: str) -> object:
     if kind == "month":
         return (local.year, local.month)
     return local.isocalendar()[:2] if kind == "week" else local.date()
-
-
-def most_in_a_window(times: list[int], at_ms: int, window_ms: int) -> int:
-    """Return the most of `times` that any stretch of `window_ms` which holds `at_ms` holds."""
-    near = sorted(one for one in times if abs(one - at_ms) < window_ms)
-    return max((sum(start <= one < start + window_ms for one in near) for start in near if start <= at_ms), default=0)
 
 
 class Twin(Partition):
@@ -265,6 +273,9 @@ class Judges:
             wanted = {
                 stable for stable, name in plain.items() if PLAIN[name][0] == type_name and PLAIN[name][1](fields)
             }
+            if records is not None:
+                self._take_withdrawals(p, records, found[row])
+                found[row] = [index for index in found[row] if records.kind[index] == RecordKind.DECISION]
             rules = [int(records.rule[index]) for index in found[row]] if records is not None else []
             at = f"partition {p} position {position} row {row}"
             hold(len(set(rules)) == len(rules), "a candidate has one record", at)
@@ -280,7 +291,7 @@ class Judges:
 
     def _take_record(self, p: int, compiled: CompiledBook, records: DecisionBatch, index: int) -> None:
         rule = compiled.book.by_stable_id[int(records.rule[index])]
-        subscriber, at_ms = int(records.subscriber[index]), int(records.at_ms[index])
+        subscriber, log_ms = int(records.subscriber[index]), int(records.log_ms[index])
         self.touched[p][subscriber] = None
         gate, detail = Gate(int(records.gate[index])), int(records.detail[index])
         self.counted[gate.word] += 1
@@ -293,12 +304,13 @@ class Judges:
             caps = caps_of(compiled, rule, channel.name)
             if caps:
                 service = rule.klass == "service"
-                contact = Contact(name, at_ms, rule.stable_id, rule.campaign_id, channel.channel_id, service)
-                self._make_contact(subscriber, contact, caps)
+                expires_ms = log_ms + rule.shelf_life_ms + HOUR_MS if rule.shelf_life_ms else 1 << 62
+                ids = rule.stable_id, rule.campaign_id, channel.channel_id
+                self._make_contact(subscriber, Contact(name, log_ms, expires_ms, *ids, service), caps)
         elif gate == Gate.CAP and subscriber not in self.overflowed:
             channel_name = rule.channels[detail >> 8]
             cap = caps_of(compiled, rule, channel_name)[detail & 255]
-            count = self._count_near(subscriber, at_ms, cap)
+            count = self._count_near(subscriber, log_ms, cap)
             hold(count >= cap.count_max, "a cap that says no is full", f"{subscriber} {rule.id} {cap}: {count}")
 
     def _make_contact(self, subscriber: int, contact: Contact, caps: list[Cap]) -> None:
@@ -307,19 +319,25 @@ class Judges:
             self.overflowed.add(subscriber)
         held.append(contact)
         for cap in caps:
-            times = [one.at_ms for one in held if one.counts_for(cap)]
-            if cap.kind == "rolling":
-                most = most_in_a_window(times, contact.at_ms, cap.window_ms)
-            else:
-                period = calendar(contact.at_ms, cap.kind)
-                most = sum(calendar(one, cap.kind) == period for one in times)
+            most = self._count_near(subscriber, contact.at_ms, cap)
             hold(most <= cap.count_max, "no cap is breached", f"{subscriber} {contact.decision} {cap}: {most}")
 
-    def _count_near(self, subscriber: int, at_ms: int, cap: Cap) -> int:
-        times = [one.at_ms for one in self.contacts[subscriber] if one.counts_for(cap)]
-        if cap.kind == "rolling":
-            return sum(abs(one - at_ms) < cap.window_ms for one in times)
-        return sum(calendar(one, cap.kind) == calendar(at_ms, cap.kind) for one in times)
+    def _count_near(self, subscriber: int, log_ms: int, cap: Cap) -> int:
+        """Count what waits, and what reached the subscriber near a time or in its period."""
+        return sum(one.counts_for(cap) and one.counts_near(log_ms, cap) for one in self.contacts[subscriber])
+
+    def _take_withdrawals(self, p: int, records: DecisionBatch, found: list[int]) -> None:
+        """What waited and is stopped counts no more; it was decided before, and has not ended."""
+        for index in found:
+            if records.kind[index] != RecordKind.WITHDRAWAL:
+                continue
+            named = p, int(records.of_position[index]), int(records.of_row[index]), int(records.rule[index])
+            name = decision_id(*named)
+            hold(name in self.decided, "a withdrawal names a decision", name)
+            hold(not self.ends[name], "what has ended is not withdrawn", name)
+            self.counted["withdrawn"] += 1
+            for one in self.contacts[int(records.subscriber[index])]:
+                one.withdrawn |= one.decision == name
 
     def _take_outcome(self, subscriber: int, fields: Fields) -> None:
         ids = [int(fields[name]) for name in ("partition", "position", "row", "rule")]
@@ -339,6 +357,10 @@ class Judges:
             self.contacts[subscriber] = [one for one in self.contacts[subscriber] if one.decision != name]
         elif state is OutcomeState.COMMITTED:
             hold(name in self.network.taken, "what is called sent was sent", name)
+        if state in (OutcomeState.COMMITTED, OutcomeState.UNKNOWN):
+            for one in self.contacts[subscriber]:
+                if one.decision == name and one.contact_ms is None:
+                    one.contact_ms = int(fields["contact_ms"])
 
     def _repeatable(self, name: str) -> bool:
         return self.size.resend_unknown_service and self.decided[name] == "service"
@@ -379,7 +401,8 @@ class Judges:
             slot = twin.table.find(subscriber)
             if subscriber in self.overflowed:
                 continue
-            kept = [(one["position"], one["row"], one["rule"]) for one in twin.contacts.of(slot)]
+            counted = [one for one in twin.contacts.of(slot) if not one["state"] & UNCAPPED]
+            kept = [(one["position"], one["row"], one["rule"]) for one in counted]
             known = [tuple(parts[1:]) for parts in map(parts_of, self.contacts[subscriber])]
             hold(kept == known, "refunds free their own place, once", f"{what} {subscriber}: {kept} {known}")
 

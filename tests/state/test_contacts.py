@@ -98,8 +98,10 @@ def test_contacts_are_those_of_plain_lists_after_any_steps(made: list[tuple[Any,
             if fits:
                 ids = {"campaign": number // 2, "channel": 3, "offer": number // 3, "category": 2**31 - 1}
                 expires_ms = at_ms + life_ms
+                campaign, channel, offer, category = ids.values()
                 reserve(
-                    contacts.arrays, slot, at_ms, expires_ms, position, 2**22, number, *ids.values(), state | mark
+                    contacts.arrays, slot, at_ms, expires_ms, position, 2**22, number, campaign, channel, offer,
+                    category, state | mark,
                 )  # fmt: skip
                 own = {"at_ms": at_ms, "expires_ms": expires_ms, "position": position, "row": 2**22, "rule": number}
                 model.of[slot].append(own | ids | {"state": state | mark})

@@ -44,10 +44,12 @@ def fill(table: Table, contacts: Contacts, seed: int, fullness: float = 0.7) -> 
             array[:, column] = values.astype(array.dtype)
     for slot in rng.integers(0, table.capacity, 100):
         if contacts.arrays.size[contacts.arrays.block[slot]] < 6:
-            times = rng.integers(-(2**62), 2**62, 2).tolist()
+            at_ms, expires_ms = rng.integers(-(2**62), 2**62, 2).tolist()
             row, state = int(rng.integers(0, 2**22)), int(rng.integers(0, 256))
-            ids = rng.integers(0, 2**31, 6).tolist()
-            reserve(contacts.arrays, slot, *times, ids[0], row, *ids[1:], state)
+            one, rule, campaign, channel, offer, category = rng.integers(0, 2**31, 6).tolist()
+            reserve(
+                contacts.arrays, slot, at_ms, expires_ms, one, row, rule, campaign, channel, offer, category, state
+            )  # fmt: skip
     gone = np.flatnonzero(rng.random(table.capacity) > fullness).astype(np.int32)
     contacts.release(gone)
     table.remove(gone)
