@@ -13,6 +13,7 @@ Nothing here decides what is compiled when: `engine.runtimes.warmup` calls every
 
 import atexit
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -42,6 +43,7 @@ _LISTING = re.compile(r"\bmodules_in\(\"([\w.]+)\"\)")
 """How a module says that it consists of every file in a package's folder."""
 _FOR_TYPES_ALONE = re.compile(r"^if TYPE_CHECKING:\n(?:(?:    .*)?\n)+", re.MULTILINE)
 """Imports that never run, so that nothing of them can be in a kernel."""
+log = logging.getLogger(__name__)
 _DECORATING = threading.Lock()
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -162,7 +164,7 @@ def _parent() -> Path:
     fault = folder_fault(parent)
     if not fault:
         return parent
-    sys.stderr.write(f"opportune: the kernel cache {parent} is not used, kernels are compiled anew: {fault}\n")
+    log.warning("the kernel cache %s is not used, kernels are compiled anew: %s", parent, fault)
     own = Path(tempfile.mkdtemp(prefix="opportune-kernels-"))
     atexit.register(shutil.rmtree, own, ignore_errors=True)
     return own

@@ -70,7 +70,7 @@ def panel_of(terminal: str, version: bytes | None, text: bytes | None) -> Panel:
         log.error(
             "desk: terminal %s: the panel in redis is unreadable, it counts as empty: %s", terminal, ", ".join(places)
         )
-        return Panel(terminal=terminal, version=int(version))
+        return Panel(terminal=terminal, version=int(version) if version.isdigit() and len(version) < 16 else 0)
 
 
 def newer(panel: Panel, other: Panel) -> bool:
@@ -229,7 +229,11 @@ class RedisQueue(Queue):
     async def card(self, decision_id: str) -> Card | None:
         """Read a card as it last was."""
         found = await self._call(self._follow, "card", decision_id)
-        return Card.model_validate_json(found[3]) if found and found[3] else None
+        try:
+            return Card.model_validate_json(found[3]) if found and found[3] else None
+        except ValidationError:
+            log.error("desk: a card in redis is unreadable, it counts as unknown")
+            return None
 
     async def panels(self, terminals: list[str]) -> list[Panel]:
         """Read the hashes of several terminals."""

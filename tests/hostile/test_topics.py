@@ -34,6 +34,15 @@ HOSTILE: dict[str, Iterable[KafkaRecord]] = {
     "outbox": [KafkaRecord(None, value) for value in OUTBOX.values()],
     "dead": [KafkaRecord(None, b"garbage"), KafkaRecord(b"\xff", None), KafkaRecord(b"x", b"[]")],
 }
+SENDING = """
+[gateways.spool]
+kind = "spool"
+folder = "spool"
+[channels.sms]
+gateway = "spool"
+[channels.alert]
+gateway = "spool"
+"""
 ONE_PARTITION = {"control", "texts", "receipts", "dead"}
 
 
@@ -79,8 +88,8 @@ def decided(cluster: Cluster, subscriber: int, seconds: float = 90.0) -> list[di
 
 
 def test_two_workers_live_on_topics_full_of_garbage_and_start_again_on_them(tmp_path: Path) -> None:
-    with cluster_on(tmp_path, {"book.toml": BOOK}) as cluster:
-        workers = [cluster.worker("a"), cluster.worker("b")]
+    with cluster_on(tmp_path, {"book.toml": BOOK}, more=SENDING) as cluster:
+        workers = [cluster.worker(name, "--agents", "intake,decide,dispatch") for name in ("a", "b")]
         cluster.wait_until_owned(2, 300)
         assert decided(cluster, 8613800000001)
         taken = asyncio.run(write(cluster.broker.bootstrap))
@@ -90,6 +99,8 @@ def test_two_workers_live_on_topics_full_of_garbage_and_start_again_on_them(tmp_
         assert [one.ended for one in workers] == [False, False]
         assert counted(cluster, "control") == [taken["control"]] * 2
         assert counted(cluster, "receipts") == [taken["receipts"]] * 2
+        assert counted(cluster, "texts") == [taken["texts"]] * 2
+        assert sum(counted(cluster, "decisions")) == taken["decisions"]
         assert sum(counted(cluster, "log")) == taken["log"]
         assert not (cluster.folder / "escaped.json").exists()
         for worker in workers:

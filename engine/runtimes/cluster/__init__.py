@@ -31,6 +31,8 @@
     shared/    what the three have in common
         topics            names and settings of the topics
         control_topic     books, the active one and switches as every worker knows them; publisher: how they are written
+        record_guard      the one way in which records of our topics are read: garbage is counted, buried, passed over
+        control_records   what a record of the control topic may be; log_records: what one of the log may be
         packed_records    what a frame says of the raw records in it, and how doubled ones are left out
         journal_position  records of decisions, and which of them count
         appender          outcomes, visits, answers and list changes, written into the log
