@@ -46,10 +46,7 @@ def pack_columns(
     log_ms: Int64s, slots_of: Int64s, rows: NDArray[np.int32], values: Int64s, codes: Int64s, table: Int64s,
     out: NDArray[np.uint8], start: int,
 ) -> int:  # fmt: skip
-    """Pack every column to `out[start:]` and return how many bytes that took, -1 when a type is unknown.
-
-    An empty `log_ms` is left out.
-    """
+    """Pack every column but an empty `log_ms` to `out[start:]`; return the bytes taken, -1 when a type is unknown."""
     n = type_.shape[0]
     types = slots_of.shape[1]
     base = address_of(out) + start

@@ -268,7 +268,7 @@ class Judges:
             if type_name == "call":
                 self.calls[int(batch.subscriber[row])] += 1
             if int(batch.type[row]) == OUTCOME:
-                self._take_outcome(int(batch.subscriber[row]), fields)
+                self._take_outcome(int(batch.subscriber[row]), fields, int(batch.log_ms[row]))
                 self.touched[p][int(batch.subscriber[row])] = None
             wanted = {
                 stable for stable, name in plain.items() if PLAIN[name][0] == type_name and PLAIN[name][1](fields)
@@ -286,12 +286,12 @@ class Judges:
             )
             for index in found.pop(row, []):
                 assert records is not None
-                self._take_record(p, compiled, records, index)
+                self._take_record(p, compiled, records, index, int(batch.log_ms[row]))
         hold(not any(found.values()), "only rows that act have records", f"partition {p} position {position}: {found}")
 
-    def _take_record(self, p: int, compiled: CompiledBook, records: DecisionBatch, index: int) -> None:
+    def _take_record(self, p: int, compiled: CompiledBook, records: DecisionBatch, index: int, log_ms: int) -> None:
         rule = compiled.book.by_stable_id[int(records.rule[index])]
-        subscriber, log_ms = int(records.subscriber[index]), int(records.log_ms[index])
+        subscriber = int(records.subscriber[index])
         self.touched[p][subscriber] = None
         gate, detail = Gate(int(records.gate[index])), int(records.detail[index])
         self.counted[gate.word] += 1
@@ -339,7 +339,7 @@ class Judges:
             for one in self.contacts[int(records.subscriber[index])]:
                 one.withdrawn |= one.decision == name
 
-    def _take_outcome(self, subscriber: int, fields: Fields) -> None:
+    def _take_outcome(self, subscriber: int, fields: Fields, log_ms: int) -> None:
         ids = [int(fields[name]) for name in ("partition", "position", "row", "rule")]
         name = decision_id(*ids)
         state = OutcomeState(int(fields["state"]))
@@ -360,7 +360,7 @@ class Judges:
         if state in (OutcomeState.COMMITTED, OutcomeState.UNKNOWN):
             for one in self.contacts[subscriber]:
                 if one.decision == name and one.contact_ms is None:
-                    one.contact_ms = int(fields["contact_ms"])
+                    one.contact_ms = int(fields.get("contact_ms", log_ms))
 
     def _repeatable(self, name: str) -> bool:
         return self.size.resend_unknown_service and self.decided[name] == "service"

@@ -19,7 +19,7 @@ from engine.dispatch.model import Send
 from engine.dispatch.settle import Settling
 from engine.flow.decider import Decider
 from engine.flow.partition import Item, Partition
-from state.contacts import remove_entry
+from state.contacts import EXPIRES_MS, remove_entry
 from state.decisions import DecisionBatch, OutcomeState
 from state.dedupe import Dedupe
 from state.flusher import Flusher, Recovered
@@ -71,6 +71,32 @@ def refunded_twice() -> Iterator[None]:
         return records
 
     with patch.object(Decider, "fold", fold_and_refund):
+        yield
+
+
+@contextmanager
+def counted_by_event_time() -> Iterator[None]:
+    """Caps look at what the events say of themselves, as if the log had no clock."""
+    fold = Decider.fold
+
+    def by_event(self: Decider, position: int, append_ms: int, batch: Any, number: Any, slots: Any) -> Any:
+        return fold(self, position, append_ms, replace(batch, log_ms=batch.at_ms), number, slots)
+
+    with patch.object(Decider, "fold", by_event):
+        yield
+
+
+@contextmanager
+def reservations_that_expire_at_once() -> Iterator[None]:
+    """Whatever waits has expired."""
+    fold = Decider.fold
+
+    def expire(self: Decider, position: int, append_ms: int, batch: Any, number: Any, slots: Any) -> Any:
+        records = fold(self, position, append_ms, batch, number, slots)
+        self.contacts.arrays.entries[:, EXPIRES_MS] = 0
+        return records
+
+    with patch.object(Decider, "fold", expire):
         yield
 
 
@@ -140,6 +166,8 @@ PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "the journal is not synced": lambda: _no_sync("journal"),
     "page stamps are ignored on redo": ignored_stamps,
     "a refund frees two places": refunded_twice,
+    "caps count by the events' own time": counted_by_event_time,
+    "what waits does not count": reservations_that_expire_at_once,
     "the log is not synced": lambda: _no_sync("log"),
     "attempts are not synced": lambda: _no_sync("outbox"),
     "texts are not synced": lambda: _no_sync("strings"),
