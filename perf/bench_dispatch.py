@@ -26,7 +26,7 @@ class _Log:
     def __init__(self) -> None:
         self.counts = dict.fromkeys(OutcomeState, 0)
 
-    async def outcomes(self, said: Sequence[Report], contact_ms: Sequence[int | None]) -> None:  # noqa: ARG002
+    async def outcomes(self, said: Sequence[Report], contact_ms: Sequence[int | None]) -> None:  # noqa: ARG002 no caps here
         await asyncio.sleep(0.002)
         for report in said:
             self.counts[report.state] += 1

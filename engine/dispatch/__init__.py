@@ -10,6 +10,7 @@
     receipts orphans                       what the network says later, matched by gateway, message id and number
     optout replies opted_out               words that mean "no more"; what a reply does; nothing from before goes
     seen         a decision offered twice is sent once
+    words        with which words decisions went, read back for `why`
     outbox records recovery                what a crash must not lose, and how it is read back
     policy model                           settings and nouns
 

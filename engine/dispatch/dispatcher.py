@@ -168,10 +168,7 @@ class Dispatcher:
         await self._durable()
 
     def opt_out(self, opt_out: OptOut, gateway: str = "", to_address: str = "") -> None:
-        """Apply an opt-out that stands in the log; `settled` says when it holds.
-
-        A reply to `to_address`, heard by `gateway`, is confirmed with a text.
-        """
+        """Apply an opt-out that stands in the log, and confirm it; `settled` says when it holds."""
         apply_opt_out(self.core, opt_out, gateway, to_address, self._now_ms())
         self._wake.set()
 

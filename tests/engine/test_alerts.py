@@ -77,7 +77,7 @@ def test_an_alert_goes_to_the_number_of_its_channel(make: Make) -> None:
 
 
 def test_an_alert_is_posted_until_it_is_taken_and_its_answer_comes_back(make: Make, server: Server) -> None:
-    engine = make(more=HOOK.format(port=server.port), clock="wall")
+    engine = make(more=HOOK.format(port=server.port))
     engine.env = {"HOOK_SECRET": "s3cret"}
     engine.start()
     assert engine.post("/events", charges())[0] == 202
