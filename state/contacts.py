@@ -20,6 +20,10 @@ from state.jit import kernel, part
 FREE, RESERVED, COMMITTED = 0, 1, 2
 SERVICE = 64
 """Bit of a contact's state: a service message, which channel-wide and overall caps do not count."""
+DECLINED = 32
+"""Bit of a contact's state: the customer declined what was offered."""
+STATE_MASK = 31
+"""The bits that say how far a contact is: one of the states."""
 
 ENTRIES_MAX = 200
 
@@ -252,7 +256,7 @@ def settle(arrays: ContactArrays, slot: int, position: int, row: int, rule: int,
             if refund:
                 remove_entry(arrays, block, i)
             else:
-                arrays.entries[entry, STATE] = COMMITTED | (arrays.entries[entry, STATE] & SERVICE)
+                arrays.entries[entry, STATE] = COMMITTED | (arrays.entries[entry, STATE] & ~STATE_MASK)
             return True
         entry = next_entry(arrays, entry)
     return False

@@ -156,6 +156,8 @@ class Core:
 
     def _hopeless(self, what: Decided, parts: int, opens_ms: int | None, now_ms: int) -> str:
         """Return why a decision can never be sent; empty when it can."""
+        if what.fault:
+            return what.fault
         if opens_ms is None:
             return "NO_CHANNEL"
         if self.switches.action(LaneKey(what.channel, what.campaign, what.rule)) is Action.KILL:

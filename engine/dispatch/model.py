@@ -24,7 +24,10 @@ Places = tuple[int, str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One decision that is to reach somebody. `shelf_life_ms` 0 keeps for ever; `fields` are a desk card's."""
+    """One decision that is to reach somebody. `shelf_life_ms` 0 keeps for ever; `fields` are a desk card's.
+
+    `fault` says why it cannot be sent; empty when it can.
+    """
 
     decision_id: str
     subscriber: int
@@ -38,6 +41,7 @@ class Decided:
     shelf_life_ms: int
     priority: int
     fields: Mapping[str, str] = field(default_factory=dict)
+    fault: str = ""
 
     @property
     def expires_ms(self) -> int:

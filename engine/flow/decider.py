@@ -8,8 +8,9 @@ The steps of `fold`, for the rows of one frame:
 4. gates: candidates and outcomes in log order, contacts reserved.
 
 It sees no clock, no random source, no network: its inputs are the frame, its position and append time, and the state.
-`activate` switches the book at an exact position: a feature whose fingerprint the old book had keeps its columns, a new
-one starts empty, a dropped one is freed; contacts are kept by stable ids.
+`activate` switches the book at an exact position: a feature whose meaning the old book had keeps its columns, a new
+one starts empty, a dropped one is freed; contacts are kept by stable ids. A feature that is to learn first is unknown
+until the log's clock says that its columns were kept long enough.
 """
 
 from collections.abc import Callable
@@ -24,19 +25,20 @@ from rules.gates.kernel import Verdicts, decide
 from rules.gates.lists import LISTS
 from rules.gates.pause import paused_arrays
 from rules.gates.scene import Paused, Rows
+from rules.model import Feature
 from state.batch import Batch
 from state.columns import Key, Table
 from state.contacts import Contacts
 from state.decisions import DecisionBatch, Outcome
 from state.features import ColumnSpec, columns_of, fold, words
 from state.features.folding import WORDS, fold_features, list_rows, new_view
-from state.schema import LIST_MEMBER, OUTCOME, VISIT, Schema, make_schema
+from state.schema import ANSWER, LIST_MEMBER, OUTCOME, VISIT, Schema, make_schema
 from state.selection import count_facts, gather_facts
 
 VISIT_KEY: Key = ("visit", 1)
 """The columns that say since when a subscriber stands at a desk, and in which visit."""
 
-STATE_TYPES: Types = frozenset({OUTCOME, VISIT})
+STATE_TYPES: Types = frozenset({OUTCOME, VISIT, ANSWER})
 """Event types that the gates fold into contacts and visits."""
 
 Snapshot = dict[str, Any]
@@ -58,6 +60,8 @@ class Decider:
         self.schema: Schema = make_schema((), ())
         self.paused: set[tuple[str, str]] = set()
         self._born: dict[str, int] = {}
+        self._begun_ms: dict[str, int] = {}
+        self._columns: dict[str, str] = {}
         self._rows_max = rows_max
         self._updates = np.zeros(rows_max, np.uint8)
         self._outs = np.zeros((0, rows_max), np.int64)
@@ -71,6 +75,8 @@ class Decider:
         return {
             "book": self.compiled.book.version if self.compiled else None,
             "born": dict(self._born),
+            "begun_ms": dict(self._begun_ms),
+            "columns": dict(self._columns),
             "paused": sorted(self.paused),
         }
 
@@ -78,7 +84,11 @@ class Decider:
         """Take up what `snapshot` returned, before the log is folded again from there."""
         self.paused = {(kind, name) for kind, name in snapshot["paused"]}
         if snapshot["book"] is not None:
-            self._adopt(books(snapshot["book"]), dict(snapshot["born"]))
+            born = dict(snapshot["born"])
+            # Earlier releases wrote neither: their features have learned, and none has another's columns.
+            self._begun_ms = dict(snapshot.get("begun_ms", dict.fromkeys(born, 0)))
+            self._columns = dict(snapshot.get("columns", {}))
+            self._adopt(books(snapshot["book"]), born)
 
     def activate(self, compiled: CompiledBook, position: int, *, redo: bool = False) -> None:
         """Make a book the active one from `position` on.
@@ -86,10 +96,33 @@ class Decider:
         A column's key holds the position at which it was born, so one that is dropped and comes back later is another
         column. In redo the columns of later books may stand in the table already, and are dropped only when it ends.
         """
-        fingerprints = (feature.fingerprint for feature in compiled.book.features)
-        self._adopt(compiled, {one: self._born.get(one, position) for one in fingerprints})
+        before = self.compiled.book.features if self.compiled is not None else ()
+        kept = {feature.meaning: self._name_of(feature) for feature in before}
+        features = compiled.book.features
+        self._columns = {
+            one.fingerprint: kept[one.meaning]
+            for one in features
+            if kept.get(one.meaning, one.fingerprint) != one.fingerprint
+        }
+        names = [self._name_of(feature) for feature in features]
+        self._begun_ms = {one: self._begun_ms[one] for one in names if one in self._born and one in self._begun_ms}
+        self._adopt(compiled, {one: self._born.get(one, position) for one in names})
         if not redo:
             self._drop_unused()
+
+    def begin(self, append_ms: int) -> None:
+        """Take an event frame's append time for the beginning of every column that had none before."""
+        if len(self._begun_ms) < len(self._born):
+            for name in self._born:
+                self._begun_ms.setdefault(name, append_ms)
+
+    def learned(self) -> None:
+        """Take every column for one that was kept for long."""
+        self._begun_ms = dict.fromkeys(self._born, 0)
+
+    def _name_of(self, feature: Feature) -> str:
+        """Return the fingerprint by which a feature's columns are known: its own, or that of its first wording."""
+        return self._columns.get(feature.fingerprint, feature.fingerprint)
 
     def control(self, record: dict[str, str]) -> None:
         """Pause, resume or kill a rule, a campaign or a channel."""
@@ -137,6 +170,7 @@ class Decider:
             return None
         self._reserve(batch.n)
         self._fold_features(compiled, batch, slots, append_ms)
+        self._hide_learning(batch.n, append_ms)
         hits = self._rules.run(batch, append_ms, self._outs, self._known)
         state_rows = self._rows[0, : self._counts[0]]
         if hits == 0 and state_rows.shape[0] == 0:
@@ -174,8 +208,13 @@ class Decider:
         self.schema = book.schema
         self._born = born
         self._arrays = [
-            self.table.ensure((feature.fingerprint, born[feature.fingerprint]), columns_of(plan.spec))
+            self.table.ensure((self._name_of(feature), born[self._name_of(feature)]), columns_of(plan.spec))
             for feature, plan in zip(book.features, compiled.plans, strict=True)
+        ]
+        self._learning = [
+            (index, self._name_of(one), one.learn_ms, one.known_from_ms)
+            for index, one in enumerate(book.features)
+            if one.learn_ms or one.known_from_ms
         ]
         self._paused = paused_arrays(book, self.paused)
         if self._outs.shape[0] < len(book.features) or self._outs.shape[1] < self._rows_max:
@@ -226,6 +265,13 @@ class Decider:
         if self._plain < count:
             self._wheres.run_masks(batch, append_ms, self._outs, self._known)
             self._fold_some(compiled, self._plain, count, batch, slots)
+
+    def _hide_learning(self, n: int, append_ms: int) -> None:
+        """Make the values unknown of features that have not been kept for long enough."""
+        for index, name, learn_ms, known_from_ms in self._learning:
+            if append_ms < max(known_from_ms, self._begun_ms.get(name, append_ms) + learn_ms):
+                self._outs[index, :n] = 0
+                self._known[index, :n] = 0
 
     def _fold_some(self, compiled: CompiledBook, first: int, last: int, batch: Batch, slots: NDArray[np.int32]) -> None:
         fold_features(

@@ -2,13 +2,13 @@
 
 A full list gives up its oldest contact when no cap can count it any more; where there is none, nothing is sent, so no
 cap is ever broken for want of memory. It is asked last: giving up a contact changes the list, and only a contact that
-passed every other gate may do that. Columns: `horizon_ms` int64[1], how far back any cap of the book counts.
+passed every other gate may do that. Columns: `horizon_ms` int64[1], how far back any cap or offer of the book counts.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.gates.caps import horizon_ms
+from rules.gates import caps, offer
 from rules.gates.scene import Scene
 from rules.gates.spec import PASSES, Gate
 from rules.model import Book
@@ -17,7 +17,7 @@ from state.jit import part
 
 
 def _columns(book: Book) -> NDArray[np.int64]:
-    return np.array([horizon_ms(book)], np.int64)
+    return np.array([max(caps.horizon_ms(book), offer.horizon_ms(book))], np.int64)
 
 
 @part

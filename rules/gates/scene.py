@@ -43,6 +43,9 @@ class RuleTable(NamedTuple):
     By rule: `stable` and `campaign` int32, the ids; `service` uint8; its channels are the pairs
     `pair_start[r]:pair_start[r + 1]`. By pair: `pair_channel` int32, an index; `capped` uint8, whether any cap counts
     its contacts. By channel: `channel_id` int32.
+
+    `offer` int32[rules], the index of what a rule offers, -1 where it offers nothing or is a service; `offers`, how
+    many the book has; `offer_reach_ms`, how far back any offer looks at contacts.
     """
 
     stable: NDArray[np.int32]
@@ -52,13 +55,17 @@ class RuleTable(NamedTuple):
     pair_channel: NDArray[np.int32]
     capped: NDArray[np.uint8]
     channel_id: NDArray[np.int32]
+    offer: NDArray[np.int32]
+    offers: int
+    offer_reach_ms: int
 
 
 class Scene(NamedTuple):
     """Everything that gates look at beside their own columns.
 
-    `used` int32[channels + 1]: decisions of this event so far, those of service messages left out; then those on each
-    channel, all of them.
+    `used` int32[2 * channels + 1]: decisions of this event so far, those of service messages left out; then for each
+    channel those of commercial and those of service messages. `offered` int32[offers]: the last row that made an offer,
+    plus 1. Places that a control group took count as well.
     """
 
     rows: Rows
@@ -68,3 +75,4 @@ class Scene(NamedTuple):
     transitions: Transitions
     append_ms: int
     used: NDArray[np.int32]
+    offered: NDArray[np.int32]

@@ -5,18 +5,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rules.gates.caps import caps_that_hold
-from rules.gates.order import CHANNEL_GATES, RULE_GATES
+from rules.gates.offer import horizon_ms, offers_of
+from rules.gates.order import CHANNEL_GATES, LAST_GATES, RULE_GATES
 from rules.gates.scene import RuleTable
 from rules.gates.spec import int32s, pairs_of, starts
 from rules.model import Book, Rule
 
 
 class GateTable(NamedTuple):
-    """The rules, and the columns of the gates of rules and of channels, by their place in `order`."""
+    """The rules, and the columns of the gates of rules, of channels and of the last, by their place in `order`."""
 
     rules: RuleTable
     of_rules: tuple[Any, ...]
     of_channels: tuple[Any, ...]
+    of_last: tuple[Any, ...]
 
 
 def gate_table(book: Book) -> GateTable:
@@ -25,12 +27,13 @@ def gate_table(book: Book) -> GateTable:
         rules=_rule_table(book),
         of_rules=tuple(gate.columns(book) for gate in RULE_GATES),
         of_channels=tuple(gate.columns(book) for gate in CHANNEL_GATES),
+        of_last=tuple(gate.columns(book) for gate in LAST_GATES),
     )
 
 
 def features_read(book: Book, rule: Rule) -> list[int]:
     """Return the indices of the features that the gates look at for a rule."""
-    return [index for gate in (*RULE_GATES, *CHANNEL_GATES) for index in gate.reads(book, rule)]
+    return [index for gate in (*RULE_GATES, *CHANNEL_GATES, *LAST_GATES) for index in gate.reads(book, rule)]
 
 
 def _rule_table(book: Book) -> RuleTable:
@@ -44,4 +47,7 @@ def _rule_table(book: Book) -> RuleTable:
         pair_channel=int32s(channel_index[channel] for _, channel in pairs),
         capped=np.array([bool(caps_that_hold(book, rule, channel)) for rule, channel in pairs], np.uint8),
         channel_id=int32s(channel.channel_id for channel in book.channels.values()),
+        offer=int32s(offers_of(book)),
+        offers=len(book.offers),
+        offer_reach_ms=horizon_ms(book),
     )

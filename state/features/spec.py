@@ -96,13 +96,11 @@ class FeatureSpec:
     def grid(self) -> int:
         """How instants are grouped into panes.
 
-        EVER: one pane. MONTH: local months. LOCAL: local time cut at midnight into `pane_ms`. FIXED, for panes under
-        an hour: the same at the zone's offset of 1 January 2000, because local time that jumps back an hour in autumn
-        would make a short window lose an hour of events.
+        EVER: one pane. MONTH: local months. LOCAL: local days. FIXED, for rolling windows: time cut at midnight into
+        `pane_ms`, at the zone's offset of 1 January 2000 all year: panes of local time would be an hour longer where
+        the clocks go back in autumn, and the window with them.
         """
-        if self.window == "rolling":
-            return LOCAL if self.pane_ms >= HOUR_MS else FIXED
-        return {"ever": EVER, "day": LOCAL, "month": MONTH}[self.window]
+        return {"ever": EVER, "rolling": FIXED, "day": LOCAL, "month": MONTH}[self.window]
 
     @cached_property
     def member_ids(self) -> NDArray[np.int32]:

@@ -19,6 +19,8 @@ class Promise:
     campaign: int
     channel: int
     is_service: bool
+    waits: bool = True
+    is_declined: bool = False
 
     def counts_for(self, cap: Cap) -> bool:
         match cap.scope:
@@ -66,6 +68,10 @@ class Promises:
                 self.kept.remove(promise)
                 return
 
+    def named(self, position: int, row: int, rule: int) -> list[Promise]:
+        """The promise of one decision, if it is still there."""
+        return [one for one in self.kept if (one.position, one.row, one.rule) == (position, row, rule)]
+
 
 def same_period(cap: Cap, made_ms: int, at_ms: int, zone: Zone) -> bool:
     """Whether a promise made at `made_ms` is in the cap's window around `at_ms`, before or after it."""
@@ -86,14 +92,27 @@ def caps_of(book: Book, rule: Rule, channel: str) -> list[Cap]:
     return own if rule.klass == "service" else [*own, *book.channels[channel].caps, *book.caps]
 
 
+def offer_ms(book: Book) -> int:
+    """How far back any offer that a commercial rule makes looks."""
+    reach = [0]
+    for rule in book.rules:
+        if rule.offer is not None and rule.klass == "commercial":
+            offer = book.offers[rule.offer]
+            reach += [offer.repeat_ms, offer.declined_hides_ms, rule.shelf_life_ms]
+    return max(reach)
+
+
 def horizon_ms(book: Book) -> int:
-    """How far back any cap of the book reaches."""
+    """How far back any cap or offer of the book reaches."""
     return max(
-        (
-            cap.window_ms if cap.kind == "rolling" else LONGEST_CALENDAR_MS
-            for rule in book.rules
-            for channel in rule.channels
-            for cap in caps_of(book, rule, channel)
+        offer_ms(book),
+        max(
+            (
+                cap.window_ms if cap.kind == "rolling" else LONGEST_CALENDAR_MS
+                for rule in book.rules
+                for channel in rule.channels
+                for cap in caps_of(book, rule, channel)
+            ),
+            default=0,
         ),
-        default=0,
     )

@@ -58,9 +58,7 @@ class Window:
         if self.kind == "month":
             return here.year * 12 + here.month
         length = math.ceil(self.length_ms / self.panes)
-        short = length < HOUR_MS
-        shift = offset_ms(946_684_800_000, self.zone) if short else offset_ms(ms, self.zone)
-        return (ms + shift) // length
+        return (ms + offset_ms(946_684_800_000, self.zone)) // length
 
     @property
     def ring(self) -> int:
