@@ -245,15 +245,23 @@ def _learning(one: Declared[FeatureShape], zone: str, faults: Faults) -> tuple[i
         ms = duration_ms(given)
         if ms is not None and ms <= WINDOW_MS_MAX:
             return ms, 0
-        try:
-            given = datetime.fromisoformat(given)
-        except ValueError:
-            hint = duration_hint(given) if ms is None else ""
+        day = _day(given)
+        if day is None:
             message = f'since="{given}" must be a duration up to "366d", or a date such as "2026-03-01"'
+            hint = duration_hint(given) if ms is None else ""
             faults.add(Code.BAD_DURATION, one.document, (*one.path, LEARNING), message, hint=hint)
             return 0, 0
+        given = day
     moment = given if isinstance(given, datetime) else datetime(given.year, given.month, given.day)
     return 0, epoch_ms(moment, zone)
+
+
+def _day(text: str) -> datetime | None:
+    """The day, or the moment, that an ISO text names."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def renewed(before: Book, after: Book) -> tuple[str, ...]:

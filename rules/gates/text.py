@@ -20,13 +20,13 @@ from state.jit import part
 class Needs(NamedTuple):
     """What the text of pair p needs: the rows `start[p]:start[p + 1]`.
 
-    `feature` uint8: 1 where `index` int32 is that of a feature, 0 where it is a field's slot; `name` int32: its place
+    `feature` uint8: 1 where `at` int32 is the index of a feature, 0 where it is a field's slot; `name` int32: its place
     among the names of the text.
     """
 
     start: NDArray[np.int32]
     feature: NDArray[np.uint8]
-    index: NDArray[np.int32]
+    at: NDArray[np.int32]
     name: NDArray[np.int32]
 
 
@@ -36,7 +36,7 @@ def _columns(book: Book) -> Needs:
     return Needs(
         start=starts(len(some) for some in needs),
         feature=np.array([operand.source == "feature" for _, operand in flat], np.uint8),
-        index=int32s(operand.index for _, operand in flat),
+        at=int32s(operand.index for _, operand in flat),
         name=int32s(name for name, _ in flat),
     )
 
@@ -55,9 +55,9 @@ def no_value(needs: Needs, scene: Scene, row: int, pair: int) -> int:
     """Stop at a channel whose text has a gap that nothing is known for."""
     rows = scene.rows
     for i in range(needs.start[pair], needs.start[pair + 1]):
-        index = needs.index[i]
-        is_present = (rows.present[row] >> index) & 1 == 1
-        if not (rows.known[index, row] != 0 if needs.feature[i] != 0 else is_present):
+        at = needs.at[i]
+        is_present = (rows.present[row] >> at) & 1 == 1
+        if not (rows.known[at, row] != 0 if needs.feature[i] != 0 else is_present):
             return int(needs.name[i])
     return PASSES
 
