@@ -4,8 +4,9 @@ A duration is a whole number and a unit, in one word: "250ms" "30s" "10m" "12h" 
 (rolling: it moves with the clock), `today`, `this month`, or `ever`.
 
 A rolling window is kept in panes, so its far edge is exact to one pane only; `panes` sets how many (PANES_DEFAULT
-unless said). Panes divide the window evenly and are aligned to the operator's local midnight, that of
-1 January where clocks are changed: a window is as long on the day of the change as on any other.
+unless said). Panes divide the window evenly and are aligned to the operator's local midnight: panes of
+whole days all year, so that such a window holds whole local days; shorter ones at the offset of 1 January, so that such
+a window is as long on the day when clocks are changed as on any other.
 
     >>> duration_ms("10m")
     600000

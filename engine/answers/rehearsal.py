@@ -99,7 +99,7 @@ class _Run:
         self._table = Table(SLOTS)
         self._decider = Decider(self._table, Contacts(self._table.capacity, contacts_max), SLOTS)
         self._decider.activate(compiled, 0)
-        self._decider.learned()
+        self._decider.histories.learned()
         self._texts = _Texts()
         self._position = 0
         self._made: dict[tuple[int, str], tuple[int, int, int]] = {}

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook, FeaturePlan, Types
+from engine.flow.histories import Histories
 from rules.expressions.run import Workspace
 from rules.gates.kernel import Verdicts, decide
 from rules.gates.lists import LISTS
 from rules.gates.pause import paused_arrays
 from rules.gates.scene import Paused, Rows
-from rules.model import Feature
 from state.batch import Batch
 from state.columns import Key, Table
 from state.contacts import Contacts
@@ -59,9 +59,7 @@ class Decider:
         self.compiled: CompiledBook | None = None
         self.schema: Schema = make_schema((), ())
         self.paused: set[tuple[str, str]] = set()
-        self._born: dict[str, int] = {}
-        self._begun_ms: dict[str, int] = {}
-        self._columns: dict[str, str] = {}
+        self.histories = Histories()
         self._rows_max = rows_max
         self._updates = np.zeros(rows_max, np.uint8)
         self._outs = np.zeros((0, rows_max), np.int64)
@@ -74,9 +72,7 @@ class Decider:
         """Return the active book, the births of its columns and the pauses, as plain data."""
         return {
             "book": self.compiled.book.version if self.compiled else None,
-            "born": dict(self._born),
-            "begun_ms": dict(self._begun_ms),
-            "columns": dict(self._columns),
+            **self.histories.snapshot(),
             "paused": sorted(self.paused),
         }
 
@@ -84,11 +80,9 @@ class Decider:
         """Take up what `snapshot` returned, before the log is folded again from there."""
         self.paused = {(kind, name) for kind, name in snapshot["paused"]}
         if snapshot["book"] is not None:
-            born = dict(snapshot["born"])
-            # Earlier releases wrote neither: their features have learned, and none has another's columns.
-            self._begun_ms = dict(snapshot.get("begun_ms", dict.fromkeys(born, 0)))
-            self._columns = dict(snapshot.get("columns", {}))
-            self._adopt(books(snapshot["book"]), born)
+            compiled = books(snapshot["book"])
+            self.histories.restore(snapshot, compiled.book)
+            self._adopt(compiled)
 
     def activate(self, compiled: CompiledBook, position: int, *, redo: bool = False) -> None:
         """Make a book the active one from `position` on.
@@ -96,33 +90,10 @@ class Decider:
         A column's key holds the position at which it was born, so one that is dropped and comes back later is another
         column. In redo the columns of later books may stand in the table already, and are dropped only when it ends.
         """
-        before = self.compiled.book.features if self.compiled is not None else ()
-        kept = {feature.meaning: self._name_of(feature) for feature in before}
-        features = compiled.book.features
-        self._columns = {
-            one.fingerprint: kept[one.meaning]
-            for one in features
-            if kept.get(one.meaning, one.fingerprint) != one.fingerprint
-        }
-        names = [self._name_of(feature) for feature in features]
-        self._begun_ms = {one: self._begun_ms[one] for one in names if one in self._born and one in self._begun_ms}
-        self._adopt(compiled, {one: self._born.get(one, position) for one in names})
+        self.histories.follow(self.compiled.book if self.compiled is not None else None, compiled.book, position)
+        self._adopt(compiled)
         if not redo:
             self._drop_unused()
-
-    def begin(self, append_ms: int) -> None:
-        """Take an event frame's append time for the beginning of every column that had none before."""
-        if len(self._begun_ms) < len(self._born):
-            for name in self._born:
-                self._begun_ms.setdefault(name, append_ms)
-
-    def learned(self) -> None:
-        """Take every column for one that was kept for long."""
-        self._begun_ms = dict.fromkeys(self._born, 0)
-
-    def _name_of(self, feature: Feature) -> str:
-        """Return the fingerprint by which a feature's columns are known: its own, or that of its first wording."""
-        return self._columns.get(feature.fingerprint, feature.fingerprint)
 
     def control(self, record: dict[str, str]) -> None:
         """Pause, resume or kill a rule, a campaign or a channel."""
@@ -170,7 +141,7 @@ class Decider:
             return None
         self._reserve(batch.n)
         self._fold_features(compiled, batch, slots, append_ms)
-        self._hide_learning(batch.n, append_ms)
+        self.histories.hide_learning(append_ms, self._outs[:, : batch.n], self._known[:, : batch.n])
         hits = self._rules.run(batch, append_ms, self._outs, self._known)
         state_rows = self._rows[0, : self._counts[0]]
         if hits == 0 and state_rows.shape[0] == 0:
@@ -202,19 +173,13 @@ class Decider:
         columns = self.table.ensure(VISIT_KEY, [ColumnSpec("int64", 1), ColumnSpec("int64", 1)])
         return [column.reshape(-1) for column in columns]
 
-    def _adopt(self, compiled: CompiledBook, born: dict[str, int]) -> None:
+    def _adopt(self, compiled: CompiledBook) -> None:
         book = compiled.book
         self.compiled = compiled
         self.schema = book.schema
-        self._born = born
         self._arrays = [
-            self.table.ensure((self._name_of(feature), born[self._name_of(feature)]), columns_of(plan.spec))
+            self.table.ensure(self.histories.key_of(feature), columns_of(plan.spec))
             for feature, plan in zip(book.features, compiled.plans, strict=True)
-        ]
-        self._learning = [
-            (index, self._name_of(one), one.learn_ms, one.known_from_ms)
-            for index, one in enumerate(book.features)
-            if one.learn_ms or one.known_from_ms
         ]
         self._paused = paused_arrays(book, self.paused)
         if self._outs.shape[0] < len(book.features) or self._outs.shape[1] < self._rows_max:
@@ -247,10 +212,10 @@ class Decider:
             self._updates = np.zeros(rows, np.uint8)
             self._outs = np.zeros((0, rows), np.int64)
             if self.compiled is not None:
-                self._adopt(self.compiled, self._born)
+                self._adopt(self.compiled)
 
     def _drop_unused(self) -> None:
-        used = {VISIT_KEY, *self._born.items()}
+        used = {VISIT_KEY, *self.histories.born.items()}
         for key in self.table.keys():  # noqa: SIM118 a method of Table, not a dict's
             if key not in used:
                 self.table.drop(key)
@@ -265,13 +230,6 @@ class Decider:
         if self._plain < count:
             self._wheres.run_masks(batch, append_ms, self._outs, self._known)
             self._fold_some(compiled, self._plain, count, batch, slots)
-
-    def _hide_learning(self, n: int, append_ms: int) -> None:
-        """Make the values unknown of features that have not been kept for long enough."""
-        for index, name, learn_ms, known_from_ms in self._learning:
-            if append_ms < max(known_from_ms, self._begun_ms.get(name, append_ms) + learn_ms):
-                self._outs[index, :n] = 0
-                self._known[index, :n] = 0
 
     def _fold_some(self, compiled: CompiledBook, first: int, last: int, batch: Batch, slots: NDArray[np.int32]) -> None:
         fold_features(

@@ -122,15 +122,8 @@ def decide(
         place, detail = ask_rule(table.of_rules, scene, row, rule)
         gate, channel = RULE_NUMBERS[place], 0
         if place == 0:
-            place, detail, pair = choose(table, scene, row, rule)
-            gate = CHANNEL_NUMBERS[place]
-            if place == 0:
-                place, detail = ask_last(table.of_last, scene, row, rule)
-                gate = LAST_NUMBERS[place]
-                take(scene, position, row, rule, pair, RESERVED if place == 0 else SHADOW)
-                if place == 0:
-                    channel = table.rules.pair_channel[pair] + 1
-                    decided += 1
+            gate, detail, channel = promise(table, scene, position, row, rule)
+            decided += channel != 0
         verdicts.gate[i] = gate
         verdicts.detail[i] = detail
         verdicts.channel[i] = channel
@@ -173,6 +166,17 @@ def apply_state_row(scene: Scene, row: int) -> None:
             rows.cells[DECISION_RULE, row],
             state == STATE_REFUNDED,
         )
+
+
+@part
+def promise(table: GateTable, scene: Scene, position: int, row: int, rule: int) -> tuple[int, int, int]:
+    """Ask for a channel, then the last gates; return (gate, its detail, channel index + 1 where it was decided)."""
+    place, detail, pair = choose(table, scene, row, rule)
+    if place != 0:
+        return CHANNEL_NUMBERS[place], detail, 0
+    place, detail = ask_last(table.of_last, scene, row, rule)
+    take(scene, position, row, rule, pair, RESERVED if place == 0 else SHADOW)
+    return LAST_NUMBERS[place], detail, table.rules.pair_channel[pair] + 1 if place == 0 else 0
 
 
 @part

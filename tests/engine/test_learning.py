@@ -52,7 +52,7 @@ class Life:
         batch = from_rows(self.decider.schema, [Row("call", subscriber, at_ms, {"kind": "long", "secs": 20})])
         slots = np.empty(1, np.int32)
         self.table.lookup(batch.subscriber, slots, self.position)
-        self.decider.begin(at_ms)
+        self.decider.histories.begin(at_ms)
         return self.decider.fold(self.position, at_ms, batch, np.zeros(1, np.int32), slots) is not None
 
 

@@ -45,7 +45,7 @@ class Engine:
         """Fold the rows `keep` of a frame, in that many calls; return them as the decider saw them, and the records."""
         self.texts |= {hashed: text.decode() for hashed, text in batch.strings}
         whole = remap(select(batch, keep), self.decider.schema)
-        self.decider.begin(append_ms)
+        self.decider.histories.begin(append_ms)
         records: list[Record] = []
         for rows in np.array_split(np.arange(whole.n, dtype=np.int32), parts):
             part = whole if parts == 1 else select(whole, rows)

@@ -58,7 +58,8 @@ class Window:
         if self.kind == "month":
             return here.year * 12 + here.month
         length = math.ceil(self.length_ms / self.panes)
-        return (ms + offset_ms(946_684_800_000, self.zone)) // length
+        by_days = length % DAY_MS == 0
+        return (ms + offset_ms(ms if by_days else 946_684_800_000, self.zone)) // length
 
     @property
     def ring(self) -> int:
