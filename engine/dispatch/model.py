@@ -27,7 +27,8 @@ class Decided:
     """One decision that is to reach a subscriber.
 
     `append_ms` is when its frame was appended to the log; the shelf life counts from there, because an event may come
-    long after it happened. `shelf_life_ms` 0 keeps forever; `fields` are a desk card's.
+    long after it happened. `shelf_life_ms` 0 keeps forever; `fields` are a desk card's. `fault` says why it cannot be
+    sent; empty when it can.
     """
 
     decision_id: str
@@ -42,6 +43,7 @@ class Decided:
     shelf_life_ms: int
     priority: int
     fields: Mapping[str, str] = field(default_factory=dict)
+    fault: str = ""
 
     @property
     def expires_ms(self) -> int:
