@@ -31,7 +31,10 @@ CONTACTS_MAX = 24
 
 @dataclass(frozen=True, slots=True)
 class ScenarioRecord:
-    """One decision record of a scenario's run; `at_ms` is its event's time, `text` is what a decision says, or why it cannot be said."""
+    """One decision record of a scenario's run.
+
+    `at_ms` is its event's time; `text` is what a decision says, or why it cannot be said.
+    """
 
     at_ms: int
     subscriber: int

@@ -1,8 +1,8 @@
 """Contacts: a capped contact needs a place in the subscriber's list of contacts, which is bounded.
 
 A full list gives up what has ended, then its oldest contact when no cap or offer can count it any more, then one that
-none counts; where there is none, nothing is sent, so no cap is ever broken for want of memory. It is asked last: giving up a
-contact changes the list, and only a contact that passed every other gate may do that.
+none counts; where there is none, nothing is sent, so no cap is ever broken for want of memory. It is asked last: giving
+up a contact changes the list, and only a contact that passed every other gate may do that.
 """
 
 from typing import Any

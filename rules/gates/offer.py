@@ -134,10 +134,10 @@ def _is_on_screen(offers: Offers, scene: Scene, entry: int, row: int) -> bool:
     if not is_there or scene.contacts.entries[entry, AT_MS] < visit_ms:
         return False
     channel = channel_of(scene.contacts, entry)
+    is_desk = False
     for desk in range(offers.desks.shape[0]):
-        if offers.desks[desk] == channel:
-            return True
-    return False
+        is_desk |= offers.desks[desk] == channel
+    return is_desk
 
 
 @part
