@@ -31,12 +31,16 @@ Words used below:
     zone = "Asia/Shanghai"  The operator's time zone: days, weeks, months, `hour()`, times in texts. Default "UTC".
     cap = CAP               Over all commercial contacts of a subscriber. Default: none.
     decisions_per_event = 1 Commercial decisions one event may yield, 1 to 16. Default 1.
-    holdout = PERCENT       Subscribers who get nothing commercial. Default "0%".
+    holdout = PERCENT       Subscribers who get nothing commercial. Default "0%". Control groups are drawn last: their
+                            members take their places in arbitration and under every cap, as if the message had gone.
+    declined_hides = DURATION
+                            Default for offers. Default "30d".
     max_age = DURATION      Default for rules. Default "1h".
     shelf_life = DURATION   Default for rules. Default "1d".
 
 ## [events.NAME]            what the network reports; at most 245 types
 
+    NAME                    None of `reply`, `due`, `goal`, `ask`: these are built in, or will be.
     fields = { NAME = "string", ... }
                             Kinds: "int" "float" "bool" "string" "time"; with `!` after it the field is required.
                             At most 62.
@@ -71,7 +75,8 @@ cause), `answer` (partition, position, row, rule, card, answer, note). No attrib
     title = ID
     class = "commercial"    Default class of rules that name this channel first. Default: none; "service" for alerts.
     cap = CAP               Over this channel.
-    per_event_max = 1       Decisions of one event on this channel, 1 to 16. Default 1; desk 3; alert 16.
+    per_event_max = 1       Decisions of one event on this channel, 1 to 16; as many again for service messages. Default
+                            1; desk 3; alert 16.
 
 ## [campaigns.ID]
 
@@ -87,12 +92,18 @@ cause), `answer` (partition, position, row, rule, card, answer, note). No attrib
     requires = ["gprs"]     Members of the attribute `services`; a subscriber without one is not eligible.
     unless_holds = ["12593"]
                             Who holds one is not eligible. An unknown set holds nothing.
+    repeat = DURATION       After one contact with it, by any rule and channel, the next one only after this. Default:
+                            none; once an event, and not while one waits or is on screen, always.
+    declined_hides = DURATION
+                            After it was declined, on every channel, only after this. At most 366d, like `repeat`.
+                            Default: the book's. Rules of class "service" heed none of these.
 
 ## [areas.ID]
 
     title = ""
     cells = ["460-00-9871-30561", ...]
-                            1 to 50,000. Used as `cell in areas.ID`, or `in_area(cell, 'ID')`.
+                            1 to 50,000. Used as `cell in areas.ID`, or `in_area(cell, 'ID')`; `areas.trade-fair` is
+                            one name.
 
 ## [features.NAME]          what is kept per subscriber; at most 4,096 with the attributes
 
@@ -102,9 +113,14 @@ cause), `answer` (partition, position, row, rule, card, answer, note). No attrib
                             all events.
     over = "ever"           DURATION from 1m to 366d (rolling), "today", "this month", or "ever". Default "ever".
     panes = 12              Parts of a rolling window, 1 to 32; the window's far edge is exact to one part.
+    since = DURATION        The learning period, beside another kind: the value is unknown until the history was kept
+                            for this long by the log's clock, up to 366d; or a date, "2026-03-01": until that day.
+                            Default: none. A rule "first ever" needs one: on the first day every call is a first.
 
 An event is folded into the features before rules see it, so the first call makes `count` 1. Count, sum and distinct
-begin at 0, most others are unknown until first seen.
+begin at 0, most others are unknown until first seen. A feature keeps its history from book to book as long as it means
+the same, whatever its name, and however the parts of its `where` are ordered (`a and b`, `10 < x`); the log, `check`
+and `status` say which ones start anew.
 
 ## [[rule]]
 
@@ -124,7 +140,8 @@ begin at 0, most others are unknown until first seen.
     exclude = [ID, ...]     Lists whose members never get this.
     holdout = PERCENT       Subscribers who never get this. Default "0%".
     reason = TEXT           Why, for the clerk and for `why`. Default: the rule's id.
-    text.CHANNEL = TEXT     What the channel says. Required for every SMS channel of the rule.
+    text.CHANNEL = TEXT     What the channel says. Required for every SMS channel of the rule. An SMS with a gap that
+                            nothing is known for is not sent, unless the gap has words for that: `{name|customer}`.
     enabled = true          false: checked, never asked.
 
 ## [[test]]
@@ -135,10 +152,20 @@ begin at 0, most others are unknown until first seen.
                             What is known before the first event.
     events = [{ at = TIME, EVENT = { FIELD = value, ... }, subscriber = ... }, ...]
                             TIME: 2008-11-04T09:00:00+08:00; without offset in the operator's zone; "+10m" after the
-                            event before. In the order in which they arrive. Required.
+                            event before. In the order in which they arrive. Required. Further:
+                            logged = TIME           when the log gets it, or "+2h" after it happened
+                            { at = "+25h" }         time passes
+                            pause, resume = { rule|campaign|channel = ID }   in place of an event
+                            refund = { rule = ID }  the rule's newest decision did not reach the subscriber
+                            answer = { rule = ID, answer = "decline" }       of the rule's newest decision
+    holdout = false         Whether control groups are drawn; also where a `gate = "holdout"` is expected.
     expect = [{ at = TIME, rule = ID, channel = ID }, { at = TIME, rule = ID, gate = "cap" }, ...]
                             All decisions that must come, and no others; a `gate` says what must have stopped a rule.
-                            Default: nothing.
+                            A decision may promise its `text = ""` as well. "+10m" is after the first event. Default:
+                            nothing.
+
+In a test every decision is accepted by its gateway at once, features have learned, and a subscriber has as many places
+for contacts as the engine of the configuration.
 
 # Example
 

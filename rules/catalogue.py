@@ -15,11 +15,11 @@ from typing import Literal
 from rules import calendar
 from rules.codes import Code
 from rules.collisions import Numbers
-from rules.diagnostics import nearest
+from rules.diagnostics import Diagnostic, nearest
 from rules.fields import declare_schema
 from rules.lineage import Lineage, bits_of
 from rules.model import Area, Campaign, Cap, Channel, ListDef, Offer
-from rules.sections import Declared, id_fault, read_caps, read_duration, read_percentage, sections
+from rules.sections import Declared, id_fault, read_caps, read_duration, read_percentage, read_reach, sections
 from rules.shape import (
     AreaShape,
     BookShape,
@@ -32,6 +32,7 @@ from rules.shape import (
     read_shape,
     shown,
 )
+from rules.templates import forbidden
 from rules.toml import Document
 from state.hashing import stable_id
 from state.schema import Field, Schema, make_schema
@@ -62,6 +63,7 @@ class Catalogue:
     holdout_ppm: int = 0
     max_age_ms: int = 3_600_000
     shelf_life_ms: int = 86_400_000
+    declined_hides_ms: int = 30 * 86_400_000
     list_members: tuple[str, ...] = ()
     live_members: dict[str, frozenset[str]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
@@ -121,6 +123,8 @@ def _whole(catalogue: Catalogue, book: Declared[BookShape], faults: Faults) -> N
     catalogue.caps = read_caps(shape.cap, "all", 0, document, path, faults)
     catalogue.holdout_ppm = read_percentage(shape.holdout, "holdout", document, (*path, "holdout"), faults)
     catalogue.max_age_ms = read_duration(shape.max_age, "max_age", document, (*path, "max_age"), faults)
+    hides_path = (*path, "declined_hides")
+    catalogue.declined_hides_ms = read_reach(shape.declined_hides, "declined_hides", document, hides_path, faults)
     catalogue.shelf_life_ms = read_duration(shape.shelf_life, "shelf_life", document, (*path, "shelf_life"), faults)
 
 
@@ -148,7 +152,7 @@ def _lists(catalogue: Catalogue, documents: list[Document], lineage: Lineage, fa
 
 def _channels(catalogue: Catalogue, documents: list[Document], faults: Faults) -> None:
     numbers = Numbers("channels", faults)
-    for one in sections("channels", ChannelShape, documents, faults, catalogue.broken, id_fault):
+    for one in sections("channels", ChannelShape, documents, faults, catalogue.broken, id_fault, frozenset({"kind"})):
         shape, channel_id = one.shape, stable_id(one.name)
         kind = shape.kind or next((kind for kind in CHANNEL_KINDS if kind == one.name), None)
         if kind is None:
@@ -201,7 +205,20 @@ def _offer(catalogue: Catalogue, offer: Declared[OfferShape], faults: Faults) ->
     if shape.link and not LINK.fullmatch(shape.link):
         message = f"link={shown(shape.link)} must begin with http:// or https://, and hold no space"
         faults.add(Code.BAD_LINK, offer.document, (*offer.path, "link"), message)
-    return Offer(offer.name, shape.title or offer.name, shape.script, shape.link, requires, unless_holds)
+    repeat_ms, hides_ms = 0, catalogue.declined_hides_ms
+    if shape.repeat is not None:
+        repeat_ms = read_reach(shape.repeat, "repeat", offer.document, (*offer.path, "repeat"), faults)
+    if shape.declined_hides is not None:
+        path = (*offer.path, "declined_hides")
+        hides_ms = read_reach(shape.declined_hides, "declined_hides", offer.document, path, faults)
+    for key in ("title", "script", "link"):
+        sign = forbidden(getattr(shape, key))
+        if sign is not None:
+            place = offer.document.origin((*offer.path, key)).place(sign[0], sign[0] + 1)
+            message = f"{sign[1]} is a sign that no text may have: it is not shown, or turns what is shown"
+            faults.extend([Diagnostic(Code.BAD_TEMPLATE, message, place)])
+    title = shape.title or offer.name
+    return Offer(offer.name, title, shape.script, shape.link, requires, unless_holds, repeat_ms, hides_ms)
 
 
 def _services(

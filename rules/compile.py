@@ -18,11 +18,11 @@ from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
 from rules.expressions import BUILTINS, Expr, Operand, Scope
 from rules.expressions.tree import Use, walk
-from rules.features import Names, read_expression, uses
+from rules.features import Names, read_expression
 from rules.model import Channel, Rule
 from rules.sections import read_caps, read_duration, read_percentage
-from rules.shape import Faults, RuleShape, read_block, shown
-from rules.templates import Gap, Template, TemplateFault, check_format, parse
+from rules.shape import Faults, RuleShape, read_block, salvage, shown
+from rules.templates import Gap, Template, TemplateFault, check_format, forbidden, parse
 from rules.toml import Block, Document, Path
 from state.hashing import stable_id
 from state.schema import Kind
@@ -31,6 +31,10 @@ __all__ = ["RULES_MAX", "compile_rules"]
 
 RULES_MAX = 20_000
 OFFER_GAPS = ("offer.title", "offer.script", "offer.link")
+UNSAID = "unsaid"
+STAND_IN = {"id": UNSAID, "channels": [UNSAID]}
+"""What takes the place of these two where they are wrong, while the rest of the rule is judged."""
+SUBSCRIBER_GAP = "subscriber"
 
 _WORD = re.compile(r"[\w.]+")
 
@@ -134,6 +138,8 @@ class _Compiler:
         before = len(self.faults.found)
         shape = read_block(RuleShape, block, self.document, self.path, self.faults)
         if shape is None:
+            shape = salvage(RuleShape, block.data, STAND_IN)
+        if shape is None:
             return None
         channels = [found for index, name in enumerate(shape.channels) if (found := self._channel(index, name))]
         self._once(shape.channels, "channels")
@@ -231,7 +237,7 @@ class _Compiler:
     def _named(
         self, name: str | None, what: str, code: Code, known: Mapping[str, object], path: Path = ()
     ) -> str | None:
-        if name is None or name in known:
+        if name is None or name in known or name == UNSAID:
             return name
         if name not in self.catalogue.broken:
             self.fault(code, path or (what,), f"unknown {what} `{name}`", hint=nearest(name, known))
@@ -246,17 +252,16 @@ class _Compiler:
         return shape.klass or next((channel.klass for channel in channels if channel.klass), None) or "commercial"
 
     def _when(self, text: str, scope: Scope) -> Expr | None:
-        if uses(text, self.names.broken):
-            return None
-        found = read_expression(text, self.document.origin((*self.path, "when")), scope)
-        if isinstance(found, list):
-            self.faults.extend(found)
-            return None
-        return found
+        origin = self.document.origin((*self.path, "when"))
+        return read_expression(text, origin, scope, self.names.broken, self.faults)
 
     def _text(self, text: str, path: Path, scope: Scope, offer: str | None) -> Template:
         """A text whose gaps are checked; faults are reported where they stand."""
         found = parse(text)
+        sign = forbidden(text)
+        if sign is not None:
+            message = f"{sign[1]} is a sign that no text may have: it is not shown, or turns what is shown"
+            found = TemplateFault(message, sign[0], sign[0] + 1)
         if isinstance(found, TemplateFault):
             faults = [_GapFault(Code.BAD_TEMPLATE, found.message, found.start, found.end)]
             gaps: tuple[Gap, ...] = ()
@@ -281,8 +286,9 @@ class _Compiler:
             if channel.kind == "sms" and not shape.text.get(channel.name):
                 message = f"`text.{channel.name}` is missing: channel `{channel.name}` sends a text"
                 self.fault(Code.MISSING_TEXT, (), message, key=True)
+        unsure = len(channels) < len(shape.channels)
         for name in shape.text:
-            if name not in shape.channels:
+            if name not in shape.channels and not unsure:
                 message = f"`text.{name}` is never sent: {shown(name)} is not among the rule's channels"
                 self.fault(Code.UNUSED_TEXT, ("text", name), message, hint=nearest(name, shape.channels), key=True)
 
@@ -297,7 +303,7 @@ class _GapFault:
 
 
 def _gap_operand(name: str, scope: Scope) -> Operand | None:
-    if name in OFFER_GAPS:
+    if name in OFFER_GAPS or name == SUBSCRIBER_GAP:
         return Operand(name, "builtin", -1, Kind.STRING)
     return scope.names.get(name) or BUILTINS.get(name)
 
@@ -320,7 +326,7 @@ def _gap_fault(gap: Gap, scope: Scope, offer: str | None) -> _GapFault | None:
         return _GapFault(Code.UNKNOWN_NAME, f"`{name}` is used, but the rule has no offer", gap.start, gap.end)
     operand = _gap_operand(name, scope)
     if operand is None:
-        known = [*scope.names, *BUILTINS, *(OFFER_GAPS if offer is not None else ())]
+        known = [*scope.names, *BUILTINS, SUBSCRIBER_GAP, *(OFFER_GAPS if offer is not None else ())]
         hint = f"`{name}` is {scope.elsewhere[name]}" if name in scope.elsewhere else nearest(name, known)
         return _GapFault(Code.UNKNOWN_NAME, f"unknown name `{name}` in a text", gap.start, gap.end, hint)
     wrong = check_format(gap.format, operand.kind, operand.duration)
@@ -336,6 +342,6 @@ def _facts(when: Expr, texts: tuple[Template, ...], scope: Scope) -> tuple[Opera
     for text in texts:
         for name, _, _ in text.kinds:
             operand = _gap_operand(name, scope)
-            if operand is not None and name not in OFFER_GAPS:
+            if operand is not None and operand.index >= 0:
                 found.setdefault(name, operand)
     return tuple(found.values())

@@ -24,6 +24,11 @@ __all__ = ["BookErrors", "Diagnostic", "Origin", "Place", "PlainOrigin", "neares
 
 NEAR_CUTOFF = 0.75
 SHOWN_MAX = 50
+MESSAGE_MAX = 500
+"""Characters of a message that are printed."""
+EXCERPT_MAX = 160
+"""Characters of a line that are printed, around the fault."""
+CUT = "..."
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,20 +62,20 @@ class Diagnostic:
     def summary(self) -> str:
         """One line: `file:line:column: error[R201]: message (hint)`."""
         tail = f" ({self.hint})" if self.hint else ""
-        return f"{self.place}: error[{self.code}]: {self.message}{tail}"
+        return f"{self.place}: error[{self.code}]: {clipped(self.message)}{tail}"
 
     def render(self) -> str:
         """The printed form: code and message, clickable place, excerpt, caret with label, hint."""
         number = str(self.place.line)
         gutter = " " * len(number)
-        lines = [f"error[{self.code}]: {self.message}", f"{gutter}--> {self.place}"]
+        lines = [f"error[{self.code}]: {clipped(self.message)}", f"{gutter}--> {self.place}"]
         if self.place.excerpt:
-            before = self.place.excerpt[: self.place.column - 1]
-            marked = self.place.excerpt[self.place.column - 1 :][: max(self.place.width, 1)]
-            caret = blank(before) + "^" * max(columns(marked), 1)
+            excerpt, at = _window(self.place)
+            marked = excerpt[at:][: max(self.place.width, 1)].removesuffix(CUT) or " "
+            caret = blank(excerpt[:at]) + "^" * max(columns(marked), 1)
             lines += [
                 f"{gutter} |",
-                f"{number} | {self.place.excerpt}",
+                f"{number} | {excerpt}",
                 f"{gutter} | {caret} {self.label}".rstrip(),
             ]
         if self.hint:
@@ -117,6 +122,23 @@ class PlainOrigin:
         excerpt = self.text[begin:].partition("\n")[0]
         width = max(1, min(end, begin + len(excerpt)) - start)
         return Place(self.file, self.text.count("\n", 0, start) + 1, start - begin + 1, width, excerpt)
+
+
+def clipped(message: str) -> str:
+    """A message, cut where it is long."""
+    return message if len(message) <= MESSAGE_MAX else message[: MESSAGE_MAX - len(CUT)] + CUT
+
+
+def _window(place: Place) -> tuple[str, int]:
+    """What is shown of a line, and where in it the fault stands."""
+    at = place.column - 1
+    if len(place.excerpt) <= EXCERPT_MAX:
+        return place.excerpt, at
+    start = max(0, min(at - EXCERPT_MAX // 2, len(place.excerpt) - EXCERPT_MAX))
+    shown = place.excerpt[start : start + EXCERPT_MAX]
+    head = CUT if start else ""
+    tail = CUT if start + EXCERPT_MAX < len(place.excerpt) else ""
+    return head + shown + tail, at - start + len(head)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

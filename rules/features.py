@@ -6,7 +6,9 @@ feature, so features depend on nothing but the event and what stands before them
 
 A fingerprint covers what gives the history its meaning: kind, names of event and field, kind of value, predicate in
 canonical form (areas spelt out), window, panes, and the zone where panes, days or hours depend on it. It does not cover
-the feature's own name, codes, slots or the bits of a set, so renaming and reordering keep the history.
+the feature's own name, codes, slots, the bits of a set or the learning period, so renaming and reordering keep the
+history. It names columns on disk; `meaning` is the same with the parts of the predicate in one order, and is what a
+book takes over histories by.
 """
 
 from __future__ import annotations
@@ -14,28 +16,32 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 
+from rules.calendar import epoch_ms
 from rules.catalogue import Catalogue
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, PlainOrigin, nearest
-from rules.expressions import Expr, Operand, Parsed, Scope, canonical, check, parse, read
+from rules.expressions import Expr, Operand, Parsed, Scope, canonical, check, meaning, parse, read
 from rules.expressions.functions import reads_local_time
+from rules.expressions.parse import two_texts
 from rules.memory import remembered
-from rules.model import Feature, Window
+from rules.model import Book, Feature, Window
 from rules.sections import Declared, identifier_fault, sections
-from rules.shape import FEATURE_SHAPE, Faults, FeatureShape
-from rules.spans import window, window_fault
+from rules.shape import FEATURE_SHAPE, LEARNING, Faults, FeatureShape
+from rules.spans import WINDOW_MS_MAX, duration_hint, duration_ms, window, window_fault
 from rules.toml import Document
 from state.features import BOOK_KINDS, KINDS
 from state.schema import LIST, PROFILE, EventType, Field, Kind
 
-__all__ = ["FEATURES_MAX", "Names", "compile_features", "read_expression", "uses"]
+__all__ = ["FEATURES_MAX", "Names", "compile_features", "read_expression", "renewed", "uses"]
 
 FEATURES_MAX = 4_096
 EVER = Window("ever")
 
 _WORD = re.compile(r"\w+")
+_NAMELESS = frozenset({Code.UNKNOWN_NAME, Code.UNKNOWN_AREA, Code.UNKNOWN_LIST, Code.UNKNOWN_MEMBER})
 
 
 @dataclass(slots=True)
@@ -95,17 +101,19 @@ def compile_features(
     for index, one in enumerate(features):
         names.subscriber[one.name] = Operand(one.name, "feature", index, one.value_kind, _live_members(one, catalogue))
     broken: set[str] = set(catalogue.broken)
-    declared = list(sections("features", FEATURE_SHAPE, documents, faults, broken, identifier_fault))
+    declared = list(
+        sections("features", FEATURE_SHAPE, documents, faults, broken, identifier_fault, frozenset(BOOK_KINDS))
+    )
     names.features = {one.name: Operand(one.name, "feature", 0, Kind.INT) for one in declared}
     names.broken = frozenset(broken)
-    history = {one.fingerprint: one.name for one in features}
+    history = {one.meaning: one.name for one in features}
     for entry in declared:
         made = _feature(entry, names, faults)
         if made is None or not _is_own(entry, made, names, history, faults):
             broken.add(entry.name)
             continue
         name = entry.name
-        history[made.fingerprint] = name
+        history[made.meaning] = name
         members = _live_members(made, catalogue)
         names.features[name] = Operand(
             name, "feature", len(features), made.value_kind, members, KINDS[made.kind].duration
@@ -143,10 +151,28 @@ def uses(text: str, broken: frozenset[str]) -> bool:
     return not broken.isdisjoint(_WORD.findall(text)) or any(name in text for name in broken if not name.isidentifier())
 
 
-def read_expression(text: str, origin: Origin, scope: Scope) -> Expr | list[Diagnostic]:
-    """A condition, its syntax remembered by its text."""
-    parsed = _parsed(text)
-    return check(Parsed(text, origin, parsed.body), scope) if parsed is not None else read(text, origin, scope)
+def read_expression(text: str, origin: Origin, scope: Scope, broken: frozenset[str], faults: Faults) -> Expr | None:
+    """A condition, its syntax remembered by its text; None where it is wrong, and then what is wrong is reported.
+
+    Of `broken` names nothing new can be said; the rest of a condition that uses one is judged all the same.
+    """
+    known = _parsed(text)
+    parsed = Parsed(text, origin, known.body) if known is not None else None
+    found = check(parsed, scope) if parsed is not None else read(text, origin, scope)
+    if parsed is not None and not faults.kept and (doubled := two_texts(parsed)):
+        faults.extend(doubled)
+        return None
+    if not isinstance(found, list):
+        return found
+    faults.extend(fault for fault in found if not _is_echo(fault, broken))
+    return None
+
+
+def _is_echo(fault: Diagnostic, broken: frozenset[str]) -> bool:
+    """Whether a fault only says that a broken name is not there."""
+    at = fault.place.column - 1
+    marked = fault.place.excerpt[at : at + fault.place.width]
+    return fault.code in _NAMELESS and uses(marked, broken)
 
 
 @remembered
@@ -160,14 +186,26 @@ def _attributes(catalogue: Catalogue) -> list[Feature]:
     for slot, one in enumerate(catalogue.attributes):
         print_ = _fingerprint("last", "profile", one.name, one.kind, "", EVER, "")
         found.append(
-            Feature(one.name, "last", PROFILE, slot, None, EVER, one.kind, print_, one.members, attribute=True)
+            Feature(
+                one.name,
+                "last",
+                PROFILE,
+                slot,
+                None,
+                EVER,
+                one.kind,
+                print_,
+                one.members,
+                attribute=True,
+                meaning=print_,
+            )
         )
     return found
 
 
 def _lists(catalogue: Catalogue) -> Feature:
     print_ = _fingerprint("lists", "list", "", Kind.SET, "", EVER, "")
-    return Feature("lists", "lists", LIST, -1, None, EVER, Kind.SET, print_, catalogue.list_members)
+    return Feature("lists", "lists", LIST, -1, None, EVER, Kind.SET, print_, catalogue.list_members, meaning=print_)
 
 
 def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> Feature | None:
@@ -188,8 +226,49 @@ def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> Featu
     zone = names.catalogue.zone if local else ""
     field_name = source.event.fields[source.slot].name if source.slot >= 0 else ""
     print_ = _fingerprint(kind, source.event.name, field_name, value_kind, text, span, zone)
+    sorted_text = meaning(where) if where is not None else ""
+    means = _fingerprint(kind, source.event.name, field_name, value_kind, sorted_text, span, zone)
     members = source.event.fields[source.slot].members if value_kind is Kind.SET else ()
-    return Feature(one.name, kind, source.code, source.slot, where, span, value_kind, print_, members)
+    learn_ms, known_from_ms = _learning(one, names.catalogue.zone, faults)
+    return Feature(
+        one.name, kind, source.code, source.slot, where, span, value_kind, print_, members,
+        meaning=means, learn_ms=learn_ms, known_from_ms=known_from_ms,
+    )  # fmt: skip
+
+
+def _learning(one: Declared[FeatureShape], zone: str, faults: Faults) -> tuple[int, int]:
+    """How long the history must have been kept, and from which time on, before the feature is known."""
+    given = one.shape.learning
+    if given is None:
+        return 0, 0
+    if isinstance(given, str):
+        ms = duration_ms(given)
+        if ms is not None and ms <= WINDOW_MS_MAX:
+            return ms, 0
+        day = _day(given)
+        if day is None:
+            message = f'since="{given}" must be a duration up to "366d", or a date such as "2026-03-01"'
+            hint = duration_hint(given) if ms is None else ""
+            faults.add(Code.BAD_DURATION, one.document, (*one.path, LEARNING), message, hint=hint)
+            return 0, 0
+        given = day
+    moment = given if isinstance(given, datetime) else datetime(given.year, given.month, given.day)
+    return 0, epoch_ms(moment, zone)
+
+
+def _day(text: str) -> datetime | None:
+    """The day, or the moment, that an ISO text names."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def renewed(before: Book, after: Book) -> tuple[str, ...]:
+    """The features of a book whose history starts anew when it follows another that has them by the same name."""
+    kept = {feature.meaning for feature in before.features}
+    named = {feature.name for feature in before.features}
+    return tuple(one.name for one in after.features if one.name in named and one.meaning not in kept)
 
 
 def _kind(one: Declared[FeatureShape], faults: Faults) -> str | None:
@@ -216,7 +295,7 @@ def _window(one: Declared[FeatureShape], faults: Faults) -> Window | None:
 def _source(one: Declared[FeatureShape], kind: str, names: Names, faults: Faults) -> _Source | None:
     schema = names.catalogue.schema
     path = (*one.path, kind)
-    event, _, field_name = one.shape.kinds[kind].partition(".")
+    event, _, field_name = str(one.shape.kinds[kind]).partition(".")
     if event not in schema.codes:
         if event not in names.broken:
             message = f"unknown event type `{event}`"
@@ -248,13 +327,7 @@ def _value_kind(one: Declared[FeatureShape], kind: str, source: _Source, faults:
 def _where(one: Declared[FeatureShape], source: _Source, names: Names, faults: Faults) -> Expr | None:
     text = one.shape.where or ""
     origin: Origin = one.document.origin((*one.path, "where"))
-    if uses(text, names.broken):
-        return None
-    found = read_expression(text, origin, names.where_scope(source.code))
-    if isinstance(found, list):
-        faults.extend(found)
-        return None
-    return found
+    return read_expression(text, origin, names.where_scope(source.code), names.broken, faults)
 
 
 def _is_own(
@@ -269,7 +342,7 @@ def _is_own(
         message = f"feature `{one.name}` has the name of {clash}: a rule could not tell them apart"
         faults.add(Code.NAME_CLASH, one.document, one.path, message, key=True)
         return False
-    twin = history.get(made.fingerprint)
+    twin = history.get(made.meaning)
     if twin is not None:
         message = f"feature `{one.name}` keeps the same history as `{twin}`"
         hint = f"use `{twin}` in its place"

@@ -16,7 +16,10 @@ from state.schema import FIELDS_MAX, TYPES_MAX, VISIT, EventType, Field, Kind, S
 __all__ = ["declare_schema"]
 
 FIELD_KINDS = {"int": Kind.INT, "float": Kind.FLOAT, "bool": Kind.BOOL, "string": Kind.STRING, "time": Kind.TIME}
+RESERVED = ("reply", "due", "goal", "ask")
+"""Built-in types to come. A book that was active before they were reserved keeps its own of that name."""
 DESK_CARDS_MAX = 3
+FIELDS_KEY = frozenset({"fields"})
 
 _FIXED_NAMES = tuple(kind.name for kind in make_schema((), ()).types)
 _FIXED_FIELDS = {name: kind.name for kind in make_schema((), ()).types for name in kind.slots}
@@ -40,8 +43,11 @@ def declare_schema(
     limits = dict.fromkeys(_FIXED_NAMES, decisions_max)
     limits[_FIXED_NAMES[VISIT]] = max(decisions_max, DESK_CARDS_MAX)
     names = {one.name for one in attributes}
-    for event in sections("events", EventShape, documents, faults, broken, _event_name_fault):
+    for event in sections("events", EventShape, documents, faults, broken, _event_name_fault, FIELDS_KEY):
         limit = event.shape.decisions_max or limits.get(event.name, decisions_max)
+        if event.name in RESERVED and not faults.kept:
+            message = f"`{event.name}` is the name of a built-in event type: a book cannot declare it"
+            faults.add(Code.NAME_CLASH, event.document, event.path, message, hint="choose another name", key=True)
         if event.name in _FIXED_NAMES:
             if event.shape.fields:
                 message = f"`{event.name}` is built in: its fields are fixed"

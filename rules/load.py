@@ -37,6 +37,8 @@ from rules.toml import read_document
 __all__ = ["FILE_BYTES_MAX", "load_book", "load_text", "read_folder"]
 
 FILE_BYTES_MAX = 16 << 20
+BOM = "\ufeff"
+"""What some editors put before the first line; it is no part of the text."""
 
 
 def load_book(folder: Path, before: Book | None = None) -> Book:
@@ -49,22 +51,22 @@ def load_text(sources: Mapping[str, str], before: Book | None = None) -> Book:
 
     `Book.sources` rebuilds the same book, bits of sets included.
     """
-    texts = {name: text for name, text in sorted(sources.items()) if name.endswith(".toml")}
+    texts = {name: text.removeprefix(BOM) for name, text in sorted(sources.items()) if name.endswith(".toml")}
     version = version_of(texts)
     if before is not None and before.version == version:
         return before
     lineage = Lineage.read((before.sources if before is not None else sources).get(LOCK_FILE, ""))
     try:
         with _collector_at_rest():
-            return _read(version, texts, lineage)
+            return _read(version, texts, lineage, kept=before is None and LOCK_FILE in sources)
     finally:
         memory.turn()
 
 
-def _read(version: str, texts: Mapping[str, str], lineage: Lineage) -> Book:
-    """Steps 1 to 4."""
+def _read(version: str, texts: Mapping[str, str], lineage: Lineage, *, kept: bool) -> Book:
+    """Steps 1 to 4; a book that is `kept` from before is not held against what only new books are asked for."""
     documents = [read_document(name, text) for name, text in texts.items()]
-    faults = Faults()
+    faults = Faults(kept=kept)
     for document in documents:
         faults.extend(document.faults)
     if faults.found:
@@ -126,7 +128,7 @@ def read_folder(folder: Path) -> dict[str, str]:
             if len(data) > FILE_BYTES_MAX:
                 faults.append(_whole(path, f"size={len(data)} bytes must be <= {FILE_BYTES_MAX}"))
                 continue
-            texts[path.name] = data.decode()
+            texts[path.name] = data.decode().removeprefix(BOM)
         except OSError as error:
             faults.append(_whole(path, f"this file cannot be read: {error.strerror}"))
         except UnicodeDecodeError as error:

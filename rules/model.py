@@ -57,8 +57,11 @@ class Feature:
     """One number (or text, time, set) kept per subscriber.
 
     `kind` is a key of `state.features.KINDS`. `source_slot` is -1 where the feature reads no field: what it keeps is
-    a count, or the event's time. `fingerprint` changes when, and only when, the stored history would mean something
-    else.
+    a count, or the event's time. `fingerprint` changes when the stored history would mean something else, and when its
+    `where` is written in another order; `meaning` only when it means something else: a book that follows another takes
+    over the history of the same meaning.
+
+    Until the history was kept for `learn_ms`, and until `known_from_ms` by the log's clock, the value is unknown.
     """
 
     name: str
@@ -71,6 +74,9 @@ class Feature:
     fingerprint: str
     members: tuple[str, ...] = ()
     attribute: bool = False
+    meaning: str = ""
+    learn_ms: int = 0
+    known_from_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,10 @@ class ListDef:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is offered, and to whom: by members of the attribute `services` that must, and must not, be held."""
+    """What is offered, and to whom: by members of the attribute `services` that must, and must not, be held.
+
+    `repeat_ms`: how long after one contact with it no other is made; `declined_hides_ms`: the same after a decline.
+    """
 
     name: str
     title: str
@@ -131,6 +140,8 @@ class Offer:
     link: str = ""
     requires: tuple[str, ...] = ()
     unless_holds: tuple[str, ...] = ()
+    repeat_ms: int = 0
+    declined_hides_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,28 +183,41 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioEvent:
-    """One event of a test: fields hold Python values as written in the book."""
+    """One step of a test: an event with Python values as written in the book, or what happens instead of one.
+
+    `what` is "event"; "wait", time that passes; "pause" or "resume" of `name`, a (kind, name); or "refund" of `rule`'s
+    newest decision for the subscriber. An `answer` or `outcome` names the decision that it is about by `rule` as well.
+    `logged_ms` is when the event is appended to the log.
+    """
 
     at_ms: int
     type: int
     fields: Mapping[str, object]
     subscriber: int
+    logged_ms: int
+    what: Literal["event", "wait", "pause", "resume", "refund"] = "event"
+    name: tuple[str, str] = ("", "")
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a test expects at a moment: a rule that acts on `channel`, or is stopped by `gate`."""
+    """What a test expects at a moment: a rule that acts on `channel`, and says `text`, or is stopped by `gate`."""
 
     at_ms: int
     rule: str
     channel: str | None
     gate: str | None
     subscriber: int
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A test beside the rules: subscribers as given, events in order, the decisions that must come and no others."""
+    """A test beside the rules: subscribers as given, events in order, the decisions that must come and no others.
+
+    `holdout` says whether control groups are drawn.
+    """
 
     name: str
     given: Mapping[str, object]
@@ -201,6 +225,7 @@ class Scenario:
     expect: tuple[Expectation, ...]
     file: str
     line: int
+    holdout: bool = False
 
 
 @dataclass(frozen=True)

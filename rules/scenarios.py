@@ -7,7 +7,7 @@ cannot pass by a slip of the pen.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -22,11 +22,14 @@ from rules.model import Expectation, Rule, Scenario, ScenarioEvent
 from rules.shape import ExpectShape, Faults, TestShape, read_block, read_shape, shown, type_word
 from rules.spans import duration_ms
 from rules.toml import Block, Document, Path
-from state.schema import PROFILE, Field, Kind
+from state.schema import ANSWER, OUTCOME, PROFILE, Field, Kind
 
 __all__ = ["compile_scenarios"]
 
-EVENT_KEYS = ("at", "subscriber")
+EVENT_KEYS = ("at", "subscriber", "logged")
+STEPS = ("pause", "resume", "refund")
+"""What may stand in place of an event, where the book has no event type of that name."""
+PAUSABLE = ("rule", "campaign", "channel")
 KIND_WORDS = {
     Kind.INT: "a whole number",
     Kind.FLOAT: "a number",
@@ -74,16 +77,25 @@ class _Maker:
             return None
         given = self._given(shape.given)
         events: list[ScenarioEvent] = []
+        before_ms: int | None = None
         for index, data in enumerate(shape.events):
-            event = self._event(data, ("events", index), shape, events[-1].at_ms if events else None)
+            path: Path = ("events", index)
+            event = self._step(data, path, shape, before_ms)
             if event is not None:
                 events.append(event)
-        expect = [self._expectation(data, ("expect", index), shape) for index, data in enumerate(shape.expect)]
+                before_ms = event.at_ms
+            elif before_ms is None:
+                before_ms = 0  # the fault is reported: what follows is not judged by it
+        first_ms = events[0].at_ms if events else before_ms
+        expect = [
+            self._expectation(data, ("expect", index), shape, first_ms) for index, data in enumerate(shape.expect)
+        ]
         if len(self.faults.found) > before:
             return None
         line = block.line or self.document.place(self.path, key=True).line
         wanted = tuple(one for one in expect if one is not None)
-        return Scenario(shape.name, given, tuple(events), wanted, self.document.file, line)
+        holdout = shape.holdout or any(one.gate == "holdout" for one in wanted)
+        return Scenario(shape.name, given, tuple(events), wanted, self.document.file, line, holdout)
 
     def _given(self, data: Mapping[str, Any]) -> Mapping[str, object]:
         profile = self.names.catalogue.schema.types[PROFILE]
@@ -91,16 +103,47 @@ class _Maker:
         fields["lists"] = Field("lists", Kind.SET, members=self.names.catalogue.list_members)
         return self._values(data, fields, ("given",), "attribute")
 
-    def _event(
+    def _step(
         self, data: Mapping[str, Any], path: Path, shape: TestShape, before_ms: int | None
     ) -> ScenarioEvent | None:
-        at_ms = self._time(data.get("at"), (*path, "at"), before_ms)
+        """An event, or what stands in place of one."""
+        at_ms = self._time(data.get("at"), (*path, "at"), before_ms) or 0
         kinds = [name for name in data if name not in EVENT_KEYS]
-        if len(kinds) != 1:
+        if len(kinds) > 1:
             message = f"an event names one event type, this one {len(kinds)}"
             self.fault(Code.TEST_EVENT, path, message, hint="as in { at = 2026-01-05T08:00:00Z, call = { ... } }")
             return None
-        name = kinds[0]
+        subscriber = self._subscriber(data.get("subscriber", shape.subscriber), (*path, "subscriber"))
+        logged_ms = at_ms
+        if "logged" in data:
+            logged_ms = self._time(data["logged"], (*path, "logged"), at_ms) or at_ms
+        event = ScenarioEvent(at_ms, -1, {}, subscriber, logged_ms, "wait")
+        if not kinds:
+            return event
+        if kinds[0] in STEPS and kinds[0] not in self.names.catalogue.schema.codes:
+            return self._instead(event, kinds[0], data[kinds[0]], (*path, kinds[0]))
+        return self._event(event, kinds[0], data, path)
+
+    def _instead(self, event: ScenarioEvent, step: str, value: Any, path: Path) -> ScenarioEvent | None:
+        """A pause, a resume or a refund, which name what they are about."""
+        kinds = ("rule",) if step == "refund" else PAUSABLE
+        if not isinstance(value, dict) or len(value) != 1 or next(iter(value)) not in kinds:
+            hint = f"as in {step} = {{ rule = ... }}"
+            message = f"`{step}` names one {' or '.join(kinds)}"
+            self.fault(Code.TEST_EVENT, path, message, hint=hint)
+            return None
+        ((kind, name),) = value.items()
+        catalogue = self.names.catalogue
+        known = {"rule": self.rules, "campaign": catalogue.campaigns, "channel": catalogue.channels}[kind]
+        if name not in known and name not in self.broken:
+            code = {"rule": Code.UNKNOWN_RULE, "campaign": Code.UNKNOWN_CAMPAIGN, "channel": Code.UNKNOWN_CHANNEL}[kind]
+            self.fault(code, (*path, kind), f"unknown {kind} {shown(name)}", hint=nearest(str(name), known))
+            return None
+        if step == "refund":
+            return replace(event, what="refund", rule=name)
+        return replace(event, what="pause" if step == "pause" else "resume", name=(kind, name))
+
+    def _event(self, event: ScenarioEvent, name: str, data: Mapping[str, Any], path: Path) -> ScenarioEvent | None:
         schema = self.names.catalogue.schema
         if name not in schema.codes:
             if name not in self.names.broken:
@@ -112,18 +155,25 @@ class _Maker:
             self.fault(Code.TEST_VALUE, (*path, name), f"`{name}` must be a table, not {type_word(data[name])}")
             return None
         fields = {one.name: one for one in schema.types[code].fields}
-        values = self._values(data[name], fields, (*path, name), "field")
+        given, rule = dict(data[name]), ""
+        if code in (ANSWER, OUTCOME) and isinstance(given.get("rule"), str):
+            rule = given.pop("rule")
+            if rule not in self.rules and rule not in self.broken:
+                hint = nearest(rule, self.rules)
+                self.fault(Code.UNKNOWN_RULE, (*path, name, "rule"), f"unknown rule `{rule}`", hint=hint)
+        values = self._values(given, fields, (*path, name), "field")
         for field in fields.values():
             if field.required and field.name not in data[name]:
                 self.fault(Code.TEST_VALUE, (*path, name), f"required field `{field.name}` is missing", key=True)
-        subscriber = self._subscriber(data.get("subscriber", shape.subscriber), (*path, "subscriber"))
-        return ScenarioEvent(at_ms or 0, code, values, subscriber)
+        return replace(event, what="event", type=code, fields=values, rule=rule)
 
-    def _expectation(self, data: Mapping[str, Any], path: Path, shape: TestShape) -> Expectation | None:
+    def _expectation(
+        self, data: Mapping[str, Any], path: Path, shape: TestShape, first_ms: int | None
+    ) -> Expectation | None:
         wanted = read_shape(ExpectShape, data, self.document, (*self.path, *path), self.faults)
         if wanted is None:
             return None
-        at_ms = self._time(wanted.at, (*path, "at"), None)
+        at_ms = self._time(wanted.at, (*path, "at"), first_ms)
         rule = self.rules.get(wanted.rule)
         if rule is None and wanted.rule not in self.broken:
             hint = nearest(wanted.rule, self.rules)
@@ -138,8 +188,10 @@ class _Maker:
         elif wanted.gate is not None and wanted.gate not in NUMBERS:
             hint = nearest(wanted.gate, NUMBERS) or f"gates are: {', '.join(NUMBERS)}"
             self.fault(Code.TEST_EXPECTATION, (*path, "gate"), f'unknown gate "{wanted.gate}"', hint=hint)
+        elif wanted.text is not None and wanted.channel is None:
+            self.fault(Code.TEST_EXPECTATION, (*path, "text"), "a `text` is of the `channel` that carries it")
         subscriber = wanted.subscriber or shape.subscriber
-        return Expectation(at_ms or 0, wanted.rule, wanted.channel, wanted.gate, subscriber)
+        return Expectation(at_ms or 0, wanted.rule, wanted.channel, wanted.gate, subscriber, wanted.text)
 
     def _values(
         self, data: Mapping[str, Any], fields: Mapping[str, Field], path: Path, what: str
@@ -180,7 +232,7 @@ class _Maker:
         return tuple(value)
 
     def _time(self, value: Any, path: Path, before_ms: int | None) -> int | None:
-        """Epoch milliseconds of a time, or of "+10m" after the event before."""
+        """Epoch milliseconds of a time, or of "+10m" after `before_ms`: the event before, or the first, or its own."""
         if isinstance(value, datetime):
             try:
                 return epoch_ms(value, self.names.catalogue.zone)
@@ -195,7 +247,7 @@ class _Maker:
         if value is None:
             self.fault(Code.MISSING_KEY, path, f"`{path[-1]}` is missing", key=True)
             return None
-        message = f'{path[-1]}={shown(value)} must be a time, or "+10m" after the event before'
+        message = f'{path[-1]}={shown(value)} must be a time, or "+10m" after {_before(path)}'
         self.fault(Code.TEST_VALUE, path, message)
         return None
 
@@ -204,3 +256,10 @@ class _Maker:
             return value
         self.fault(Code.TEST_VALUE, path, f"subscriber={shown(value)} must be a whole number > 0")
         return 1
+
+
+def _before(path: Path) -> str:
+    """What a time that begins with a plus is counted from, in words."""
+    if "expect" in path:
+        return "the first event"
+    return "the event itself" if path[-1] == "logged" else "the event before"

@@ -17,8 +17,8 @@ from rules.codes import Code
 from rules.expressions.functions import FUNCTIONS
 from rules.expressions.tree import BUILTINS
 from rules.model import Cap
-from rules.shape import Faults, Shape, read_shape, type_word
-from rules.spans import duration_ms
+from rules.shape import Faults, Shape, read_shape, salvage, type_word
+from rules.spans import WINDOW_MS_MAX, duration_hint, duration_ms
 from rules.toml import Document, Path
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "read_caps",
     "read_duration",
     "read_percentage",
+    "read_reach",
     "sections",
 ]
 
@@ -57,8 +58,13 @@ def sections(
     faults: Faults,
     broken: set[str],
     name_fault: Callable[[str], str],
+    essential: frozenset[str] = frozenset(),
 ) -> Iterator[Declared[S]]:
-    """Every `[section.NAME]` of every file, well shaped, well named, once."""
+    """Every `[section.NAME]` of every file, well named, once.
+
+    Of one that is not well shaped, and therefore `broken`, what is sound: one wrong key does not hide what is wrong
+    with another. Without a sound value for its `essential` keys nothing can be said of it.
+    """
     seen: dict[str, str] = {}
     for document, name, value in named_tables(section, documents, faults):
         path: Path = (section, name)
@@ -73,8 +79,18 @@ def sections(
             faults.add(Code.BAD_NAME, document, path, fault, key=True)
         if shape is None or fault:
             broken.add(name)
-        else:
+        if shape is None:
+            shape = salvage(model, value, {})
+            if shape is not None and essential.intersection(_wrong_keys(shape, value)):
+                shape = None
+        if shape is not None and not fault:
             yield Declared(name, shape, document, path)
+
+
+def _wrong_keys(shape: Shape, value: Any) -> set[str]:
+    """The keys of a table that its shape was made without."""
+    names = {field.alias or key: key for key, field in type(shape).model_fields.items()}
+    return {key for key in value if names.get(key) not in shape.model_fields_set}
 
 
 def named_tables(section: str, documents: list[Document], faults: Faults) -> Iterator[tuple[Document, str, Any]]:
@@ -94,8 +110,17 @@ def read_duration(text: str, name: str, document: Document, path: Path, faults: 
     ms = duration_ms(text)
     if not ms:
         message = f'{name}="{text}" must be a duration > 0 such as "10m" or "30d"'
-        faults.add(Code.BAD_DURATION, document, path, message)
+        faults.add(Code.BAD_DURATION, document, path, message, hint=duration_hint(text) if ms is None else "")
     return ms or 0
+
+
+def read_reach(text: str, name: str, document: Document, path: Path, faults: Faults) -> int:
+    """`read_duration` of how long a contact holds, which is as long as a cap may count one."""
+    ms = read_duration(text, name, document, path, faults)
+    if ms > WINDOW_MS_MAX:
+        message = f'{name}="{text}" must be <= "366d"'
+        faults.add(Code.OUT_OF_BOUNDS, document, path, message)
+    return ms
 
 
 def read_percentage(text: str, name: str, document: Document, path: Path, faults: Faults) -> int:

@@ -7,6 +7,7 @@ One pydantic model per section, strict and closed: an unknown key is a fault, a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
@@ -34,6 +35,7 @@ __all__ = [
     "check_keys",
     "read_block",
     "read_shape",
+    "salvage",
 ]
 
 Id = Annotated[str, Field(pattern=r"^[^\W_][\w.-]{0,63}$")]
@@ -59,6 +61,7 @@ class BookShape(Shape):
     holdout: str = "0%"
     max_age: str = "1h"
     shelf_life: str = "1d"
+    declined_hides: str = "30d"
 
 
 class EventShape(Shape):
@@ -101,6 +104,8 @@ class OfferShape(Shape):
     link: Text = ""
     requires: list[str] = []
     unless_holds: list[str] = []
+    repeat: str | None = None
+    declined_hides: str | None = None
 
 
 class AreaShape(Shape):
@@ -108,6 +113,10 @@ class AreaShape(Shape):
 
     title: Text = ""
     cells: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=50_000)]
+
+
+LEARNING = "since"
+"""A kind of its own, and beside another kind the learning period."""
 
 
 class FeatureShape(Shape):
@@ -120,12 +129,21 @@ class FeatureShape(Shape):
     @property
     def kinds(self) -> dict[str, str]:
         """What the feature reads, by the kinds that are given: one, unless the book is wrong."""
-        given = ((kind, getattr(self, kind)) for kind in BOOK_KINDS)
-        return {kind: reads for kind, reads in given if reads is not None}
+        given = {kind: reads for kind in BOOK_KINDS if (reads := getattr(self, kind)) is not None}
+        if len(given) > 1:
+            given.pop(LEARNING, None)
+        return given
+
+    @property
+    def learning(self) -> str | date | None:
+        """`since` beside another kind: how long a feature is kept, or from when on, before it is known."""
+        learns = getattr(self, LEARNING) if LEARNING not in self.kinds else None
+        return cast("str | date | None", learns)
 
 
 def _with_kinds() -> type[FeatureShape]:
     keys: dict[str, Any] = dict.fromkeys(BOOK_KINDS, (str | None, None))
+    keys[LEARNING] = (str | date | datetime | None, None)
     return create_model("FeatureShape", __base__=FeatureShape, **keys)
 
 
@@ -161,6 +179,7 @@ class TestShape(Shape):
     given: dict[str, Any] = {}
     subscriber: Annotated[int, Field(gt=0, lt=1 << 63)] = 8_613_800_000_001
     events: list[dict[str, Any]]
+    holdout: bool = False
     expect: list[dict[str, Any]] = []
 
 
@@ -171,6 +190,7 @@ class ExpectShape(Shape):
     rule: Id
     channel: Id | None = None
     gate: str | None = None
+    text: str | None = None
     subscriber: Annotated[int, Field(gt=0, lt=1 << 63)] | None = None
 
 
@@ -178,10 +198,15 @@ S = TypeVar("S", bound=Shape)
 
 
 class Faults:
-    """Gathers what is wrong while a book is read."""
+    """Gathers what is wrong while a book is read.
 
-    def __init__(self) -> None:
+    `kept`: the book was active once and is read again to understand old decisions, so rules that were made since do not
+    hold for it.
+    """
+
+    def __init__(self, *, kept: bool = False) -> None:
         self.found: list[Diagnostic] = []
+        self.kept = kept
 
     def add(
         self,
@@ -200,6 +225,24 @@ class Faults:
     def extend(self, found: Iterable[Diagnostic]) -> None:
         """Report faults that others found."""
         self.found.extend(found)
+
+
+def salvage(model: type[S], data: Any, stand_in: Mapping[str, Any]) -> S | None:
+    """What is left of a section without the keys that are wrong, so that the others can be judged; None for nothing.
+
+    `stand_in` is what takes the place of keys that must be there.
+    """
+    if not isinstance(data, dict):
+        return None
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        wrong = {finding["loc"][0] for finding in error.errors(include_url=False) if finding["loc"]}
+    sound = {key: value for key, value in data.items() if key not in wrong}
+    try:
+        return model.model_validate({**{key: value for key, value in stand_in.items() if key in wrong}, **sound})
+    except ValidationError:
+        return None
 
 
 def read_shape(model: type[S], data: Any, document: Document, path: Path, faults: Faults) -> S | None:
@@ -262,9 +305,22 @@ def _report(model: type[Shape], finding: Any, document: Document, path: Path, fa
         faults.add(Code.OUT_OF_BOUNDS, document, (*path, *loc), f"{amount} must be {bound}")
     else:
         wanted = WANTED.get(kind, "something else")
-        faults.add(Code.WRONG_SHAPE, document, (*path, *loc), f"`{name}` must be {wanted}, not {type_word(value)}")
+        message = f"`{name}` must be {wanted}, not {type_word(value)}"
+        faults.add(Code.WRONG_SHAPE, document, (*path, *loc), message, hint=_shape_hint(name, kind, value))
 
 
+def _shape_hint(name: str, kind: str, value: Any) -> str:
+    """How to write a value that has the wrong kind."""
+    if kind == "string_type" and type(value) is int:
+        if name in DURATIONS:
+            return f'a duration has a unit, as in {name} = "{value}m"'
+        return f'as in holdout = "{value}%"' if name == "holdout" else ""
+    if kind == "list_type" and isinstance(value, str | int | float):
+        return 'as in cap = "3 per day"' if name == "cap" else f"as in {name} = [{shown(value)}]"
+    return ""
+
+
+DURATIONS = frozenset({"max_age", "shelf_life", "repeat", "declined_hides", "over"})
 WANTED = {
     "string_type": "a text",
     "int_type": "a whole number",

@@ -4,7 +4,9 @@ A duration is a whole number and a unit, in one word: "250ms" "30s" "10m" "12h" 
 (rolling: it moves with the clock), `today`, `this month`, or `ever`.
 
 A rolling window is kept in panes, so its far edge is exact to one pane only; `panes` sets how many (PANES_DEFAULT
-unless said). Panes divide the window evenly and are aligned to the operator's local midnight.
+unless said). Panes divide the window evenly and are aligned to the operator's local midnight: panes of
+whole days all year, so that such a window holds whole local days; shorter ones at the offset of 1 January, so that such
+a window is as long on the day when clocks are changed as on any other.
 
     >>> duration_ms("10m")
     600000
@@ -24,6 +26,7 @@ __all__ = [
     "PANES_MAX",
     "WINDOW_MS_MAX",
     "WINDOW_MS_MIN",
+    "duration_hint",
     "duration_ms",
     "duration_text",
     "window",
@@ -36,6 +39,15 @@ CALENDAR_WINDOWS = {"today": "day", "this month": "month", "ever": "ever"}
 WINDOW_MS_MIN = 60_000
 WINDOW_MS_MAX = 366 * 86_400_000
 
+_SPOKEN = re.compile(r"\s*(\d{1,12})\s*([A-Za-z]+)\s*")
+_UNIT_WORDS = {
+    **dict.fromkeys(("millisecond", "milliseconds", "msec"), "ms"),
+    **dict.fromkeys(("sec", "secs", "second", "seconds", "S"), "s"),
+    **dict.fromkeys(("min", "mins", "minute", "minutes", "M"), "m"),
+    **dict.fromkeys(("hr", "hrs", "hour", "hours", "H"), "h"),
+    **dict.fromkeys(("day", "days", "D"), "d"),
+    **dict.fromkeys(("week", "weeks", "W"), "w"),
+}
 _DURATION = re.compile(r"(\d{1,12})(ms|[smhdw])", re.ASCII)
 
 
@@ -46,6 +58,18 @@ def duration_ms(text: str) -> int | None:
         return None
     amount = int(match[1]) * DURATION_UNITS[match[2]]
     return amount if amount <= DURATION_MS_MAX else None
+
+
+def duration_hint(text: str) -> str:
+    """How to write what was probably meant by a text that is no duration; empty when nothing is near."""
+    match = _SPOKEN.fullmatch(text)
+    if match is None:
+        return f"write `{text}m` for minutes, `{text}s` for seconds" if text.isdecimal() else ""
+    unit = _UNIT_WORDS.get(match[2], match[2])
+    if unit not in DURATION_UNITS:
+        months = re.fullmatch(r"(?:mo|mon|month|y|yr|year)s?", match[2])
+        return "`m` is a minute: a month is `30d`, a year `365d`" if months else "units are ms, s, m (minutes), h, d, w"
+    return f"write `{match[1]}{unit}`"
 
 
 def duration_text(ms: int) -> str:

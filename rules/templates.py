@@ -1,7 +1,8 @@
 """Texts with named gaps: `尊敬的{name}用户，本月已用{spend:.2f}元`.
 
-A gap is `{name}` or `{name:format}`; `{{` and `}}` are plain braces. There is no code in a text: a name is looked up,
-never evaluated. Names are the event's fields, attributes, features, `at`, `logged`, and `offer.title`, `offer.script`,
+A gap is `{name}`, `{name:format}` or, with words for a value that is unknown, `{name|words}`, `{name:format|words}`;
+`{{` and `}}` are plain braces. There is no code in a text: a name is looked up, never evaluated. Names are the event's
+fields, attributes, features, `at`, `logged`, `subscriber` (the number), and `offer.title`, `offer.script`,
 `offer.link`.
 
     kind            format            shown
@@ -12,8 +13,12 @@ never evaluated. Names are the event's fields, attributes, features, `at`, `logg
     bool            none              是 or 否
     duration        s m h d           whole units, rounded down
 
-An unknown value is shown as nothing, and so are a time outside the years 1 to 9999 and a number that is not finite.
-`parse` finds the gaps, `check_format` judges them, `Template.render` fills them.
+A text with an unknown value and no words for it is not sent (`rules.gates.text`); where it is shown all the same, on a
+card or in a reason, it is nothing, and so are a time outside the years 1 to 9999 and a number that is not finite. A
+value inside a link (`https://...{name}`) is URL-encoded. Signs that turn the direction of writing, and control
+characters, are refused in a text and taken out of values.
+
+`parse` finds the gaps, `check_format` judges them, `forbidden` finds signs, `Template.render` fills the gaps.
 """
 
 from __future__ import annotations
@@ -23,11 +28,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from urllib.parse import quote
 
 from rules.memory import remembered
 from state.schema import Kind
 
-__all__ = ["GAPS_MAX", "Gap", "Shown", "Template", "TemplateFault", "check_format", "parse"]
+__all__ = ["GAPS_MAX", "Gap", "Shown", "Template", "TemplateFault", "check_format", "forbidden", "parse"]
 
 GAPS_MAX = 32
 TIME_FORMAT = "%m-%d %H:%M"
@@ -40,17 +46,25 @@ _NUMBER = re.compile(r",?(?:d|\.[0-6]f)")
 _TEXT = re.compile(r"\.(?:[1-9]|[1-9]\d|1\d\d|200)", re.ASCII)
 _TIME = re.compile(r"(?:[^%{}]|%[YmdHM])+")
 _DURATIONS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_IN_LINK = re.compile(r"://[^\s\"<>\u0080-\uffff]*\Z")
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line ends, and those that turn the direction of writing."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A place to fill. `start` and `end` are offsets of its name in the text, for diagnostics."""
+    """A place to fill. `start` and `end` are offsets of its name in the text, for diagnostics.
+
+    `words` stand for a value that is unknown, None where there are none; `in_link` says that the gap is part of a link.
+    """
 
     name: str
     format: str
     start: int
     end: int
+    words: str | None = None
+    in_link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +94,32 @@ class Template:
         """The names the text uses, each once."""
         return tuple(dict.fromkeys(gap.name for gap in self.gaps))
 
+    @property
+    def needed(self) -> frozenset[str]:
+        """The names without which the text has a gap that nothing fills."""
+        return frozenset(gap.name for gap in self.gaps if gap.words is None)
+
+    def missing(self, values: Mapping[str, Shown]) -> tuple[str, ...]:
+        """Return the names that the text needs and `values` lacks, in reading order."""
+        needed = self.needed
+        return tuple(name for name in self.names if name in needed and values.get(name) is None)
+
     def render(self, values: Mapping[str, Shown], zone: tzinfo = UTC) -> str:
-        """Fill the gaps. Times are epoch milliseconds, sets their members; a missing or None value shows nothing."""
+        """Fill the gaps. Times are epoch milliseconds, sets their members.
+
+        A missing or None value shows the gap's words, or nothing.
+        """
         kinds = {name: (kind, duration) for name, kind, duration in self.kinds}
         shown = []
         for part in self.parts:
             if isinstance(part, str):
                 shown.append(part)
             elif (value := values.get(part.name)) is not None:
-                shown.append(_show(value, part.format, *kinds.get(part.name, (Kind.STRING, False)), zone))
+                said = _show(value, part.format, *kinds.get(part.name, (Kind.STRING, False)), zone)
+                said = _FORBIDDEN.sub("", said)
+                shown.append(quote(said, safe="") if part.in_link else said)
+            else:
+                shown.append(part.words or "")
         return "".join(shown)
 
 
@@ -96,7 +127,7 @@ class Template:
 def parse(text: str) -> Template | TemplateFault:
     """The parts of a text, kinds not yet known; or the first fault of its braces."""
     parts: list[str | Gap] = []
-    plain = ""
+    plain = so_far = ""
     at = 0
     for match in _PIECE.finditer(text):
         plain += text[at : match.start()]
@@ -106,15 +137,26 @@ def parse(text: str) -> Template | TemplateFault:
         elif match[1] is None:
             return TemplateFault(f"a single `{match[0]}`: write `{match[0] * 2}` for the sign itself", *match.span())
         else:
-            name, _, form = match[1].partition(":")
+            head, bar, words = match[1].partition("|")
+            name, _, form = head.partition(":")
             if not _NAME.fullmatch(name):
                 return TemplateFault(f"`{name}` is not a name: a gap is `{{name}}` or `{{name:format}}`", *match.span())
-            parts += [plain, Gap(name, form, match.start(1), match.start(1) + len(name))]
+            so_far += plain
+            in_link = _IN_LINK.search(so_far) is not None
+            start = match.start(1)
+            parts += [plain, Gap(name, form, start, start + len(name), words if bar else None, in_link)]
             plain = ""
+            so_far += "x"
     parts.append(plain + text[at:])
     if len(parts) > 2 * GAPS_MAX + 1:
         return TemplateFault(f"gaps={len(parts) // 2} must be <= {GAPS_MAX}", 0, len(text))
     return Template(text, tuple(part for part in parts if part != ""))
+
+
+def forbidden(text: str) -> tuple[int, str] | None:
+    """Where the first sign stands that no text may have, and its name; None where there is none."""
+    found = _FORBIDDEN.search(text)
+    return (found.start(), f"U+{ord(found[0]):04X}") if found else None
 
 
 def check_format(form: str, kind: Kind, duration: bool) -> str:

@@ -325,7 +325,8 @@ class _Spans:
             elif node.type in ("table", "table_array_element"):
                 header = next(child for child in node.children if child.type.endswith("key"))
                 path = self._resolve(_key_path(header), opens=node.type == "table_array_element")
-                self.keys.setdefault(path, header)
+                for depth in range(1, len(path) + 1):
+                    self.keys.setdefault(path[:depth], header)
                 for child in node.children:
                     if child.type == "pair":
                         self._pair(child, path)

@@ -10,13 +10,14 @@ uncounted majority costs four bytes each, and the others what they were promised
     SHADOW        the subscriber is held out: it counts where it would have been sent, at its decision
     WITHDRAWN     judged again and stopped; it counts no more, unless it turns out to have been sent before
 
-All times are the log's. A refund removes a contact, and so does any end of one that no cap counts (UNCAPPED), which is
-here only while it waits. An outcome that is said late or twice changes nothing: the first contact time stays.
+All times are the log's. A refund removes a contact, and so does any end of one that no cap and no offer counts
+afterwards (UNCAPPED), which is here only while it waits. An outcome that is said late or twice changes nothing: the
+first contact time stays.
 
-The list is bounded: a full block gives up what has expired or was withdrawn, then the oldest contact when no cap can
-count it any more (older than the book's longest window), and remembers its time as the floor; a cap whose window
-reaches below the floor answers no, so nothing leaks. What no cap counts goes last, and is not tracked where there is no
-place. Which caps apply is not known here: see `rules.gates`.
+The list is bounded: a full block gives up what has expired or was withdrawn, then the oldest contact when no cap or
+offer can count it any more (older than the book's longest window), and remembers its time as the floor; a cap whose
+window reaches below the floor answers no, so nothing leaks. What no cap counts goes last, and is not tracked where
+there is no place. Which caps apply is not known here: see `rules.gates`.
 """
 
 from typing import NamedTuple
@@ -29,8 +30,10 @@ from state.jit import kernel, part
 FREE, RESERVED, COMMITTED, UNKNOWN, SHADOW, WITHDRAWN = range(6)
 STATES = 15
 """Bits of the state; those above are marks."""
+DECLINED = 16
+"""Mark of a contact whose offer the customer declined."""
 UNCAPPED = 32
-"""Mark of a contact that no cap of its book counts: it ends with its first outcome."""
+"""Mark of a contact that no cap or offer of its book counts once it was sent: it ends with its first outcome."""
 SERVICE = 64
 """Mark of a service message, which channel-wide and overall caps do not count."""
 
@@ -194,6 +197,12 @@ def set_state(arrays: ContactArrays, entry: int, state: int) -> None:
 
 
 @part
+def add_mark(arrays: ContactArrays, entry: int, mark: int) -> None:
+    """Set a mark of a contact, beside its state."""
+    arrays.entries[entry, ROW_STATE_RULE] |= mark << 24
+
+
+@part
 def campaign_of(arrays: ContactArrays, entry: int) -> int:
     """Return the campaign of a contact."""
     return int(arrays.entries[entry, CAMPAIGN_CHANNEL] & _LOW32)
@@ -203,6 +212,12 @@ def campaign_of(arrays: ContactArrays, entry: int) -> int:
 def channel_of(arrays: ContactArrays, entry: int) -> int:
     """Return the channel of a contact."""
     return int(arrays.entries[entry, CAMPAIGN_CHANNEL] >> 32)
+
+
+@part
+def offer_of(arrays: ContactArrays, entry: int) -> int:
+    """Return the offer of a contact, 0 for none."""
+    return int(arrays.entries[entry, OFFER_CATEGORY] & _LOW32)
 
 
 @part

@@ -102,13 +102,18 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
     return record
 
 
-def facts_of(batch: DecisionBatch, index: int, rule: Rule, texts: Texts) -> dict[str, Any]:
-    """Return what the rule read, by name; None where the value was unknown."""
+def facts_of(batch: DecisionBatch, index: int, rule: Rule, texts: Texts, *, hashes: bool = True) -> dict[str, Any]:
+    """Return what the rule read, by name; None where the value was unknown.
+
+    A text that is not kept reads as `#` and its hash in hex, or as unknown too where no `hashes` are wanted.
+    """
     start = int(batch.fact_start[index])
     facts = {}
     for offset, fact in enumerate(rule.facts):
         known = bool(batch.facts_known[start + offset])
         cell = int(batch.facts[start + offset])
+        if known and not hashes and fact.kind == Kind.STRING:
+            known = texts.text(cell) is not None
         facts[fact.name] = plain(cell, fact.kind, fact.members, texts) if known else None
     return facts
 

@@ -1,49 +1,60 @@
 """Run the tests that stand beside the rules: each scenario through the real decider, alone, in memory.
 
-A scenario's subscribers begin as `given`; then each event is a frame of its own, appended at the moment it happens.
-What is decided reaches its subscriber at that moment: there is no dispatch here that could make it wait. Every decision
-must be expected, and every expectation must come; an expected gate must be the one that stopped the rule then.
-Suppressed candidates that a test does not mention are ignored.
+A scenario's subscribers begin as `given`; then each event is a frame of its own, appended at the moment it happens, or
+when the test says; features have learned already. Whatever is decided is accepted by its gateway at once, unless the
+test refunds it. Control groups are drawn only where a test asks for them.
+
+Every decision must be expected, and every expectation must come; an expected gate must be the one that stopped the
+rule then. Suppressed candidates that a test does not mention are ignored.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
 from engine.book.compiled import CompiledBook, compile_book
+from engine.dispatch.wording import decided_of
 from engine.flow.decider import Decider
 from rules.gates import word_of
-from rules.model import Book, Expectation, Scenario
-from state.batch import Row, from_rows
+from rules.model import Book, Expectation, Scenario, ScenarioEvent
+from state.batch import Batch, Row, from_rows
 from state.columns import Table
-from state.contacts import COMMITTED, Contacts, settle
-from state.decisions import DecisionBatch, Outcome, RecordKind
+from state.contacts import Contacts
+from state.decisions import DecisionBatch, Outcome, OutcomeState, RecordKind, parse_decision_id
 
 SLOTS = 64
-CONTACTS_MAX = 64
+CONTACTS_MAX = 24
+"""As many as an engine keeps unless its settings say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioRecord:
-    """One decision record of a scenario's run; `at_ms` is its event's time."""
+    """One decision record of a scenario's run.
+
+    `at_ms` is its event's time; `text` is what a decision says, or why it cannot be said.
+    """
 
     at_ms: int
     subscriber: int
     rule: str
     channel: str | None
     gate: str | None
+    text: str = ""
 
     def meets(self, wanted: Expectation) -> bool:
         """Return whether this is what was expected."""
         same = (self.at_ms, self.subscriber, self.rule) == (wanted.at_ms, wanted.subscriber, wanted.rule)
         if wanted.gate is not None:
             return same and self.gate == wanted.gate
-        return same and self.gate is None and wanted.channel in {None, self.channel}
+        says = wanted.text in {None, self.text}
+        return same and self.gate is None and wanted.channel in {None, self.channel} and says
 
     def __str__(self) -> str:
-        how = f"stopped by gate {self.gate}" if self.gate else f"decided on {self.channel}"
-        return f"{self.rule} {how}"
+        if self.gate:
+            return f"{self.rule} stopped by gate {self.gate}"
+        return f"{self.rule} decided on {self.channel}" + (f' as "{self.text}"' if self.text else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,67 +65,130 @@ class Result:
     faults: tuple[str, ...]
 
 
-def run_scenarios(book: Book) -> Iterator[Result]:
-    """Run every test of a book, in order."""
-    compiled = compile_book(book)
+def run_scenarios(book: Book, contacts_max: int = CONTACTS_MAX) -> Iterator[Result]:
+    """Run every test of a book, in order; `contacts_max` is that of the engine which is to run it."""
+    whole = compile_book(book)
+    alike = compile_book(_without_holdout(book))
     for scenario in book.tests:
-        yield Result(scenario, tuple(_faults(scenario, list(_run(compiled, scenario)))))
+        run = _Run(whole if scenario.holdout else alike, contacts_max)
+        yield Result(scenario, tuple(_faults(scenario, run.seen(scenario))))
 
 
-def _run(compiled: CompiledBook, scenario: Scenario) -> Iterator[ScenarioRecord]:
-    table = Table(SLOTS)
-    decider = Decider(table, Contacts(table.capacity, CONTACTS_MAX), SLOTS)
-    decider.activate(compiled, 0)
-    log_ms = 0
-    for position, rows in enumerate(_frames(compiled.book, scenario), start=1):
-        batch = from_rows(compiled.book.schema, rows)
-        log_ms = max(log_ms, rows[-1].at_ms)
-        batch.log_ms[:] = log_ms
+def _without_holdout(book: Book) -> Book:
+    """Return the book with nobody in a control group."""
+    campaigns = {name: replace(one, holdout_ppm=0) for name, one in book.campaigns.items()}
+    rules = tuple(replace(rule, holdout_ppm=0) for rule in book.rules)
+    return replace(book, rules=rules, campaigns=MappingProxyType(campaigns), holdout_ppm=0)
+
+
+class _Texts:
+    """The texts that a scenario brings."""
+
+    def __init__(self) -> None:
+        self._by_hash: dict[int, bytes] = {}
+
+    def add(self, batch: Batch) -> None:
+        self._by_hash.update(batch.strings)
+
+    def text(self, hashed: int) -> bytes | None:
+        return self._by_hash.get(hashed)
+
+
+class _Run:
+    """One scenario in a decider of its own."""
+
+    def __init__(self, compiled: CompiledBook, contacts_max: int) -> None:
+        self._book = compiled.book
+        self._table = Table(SLOTS)
+        self._decider = Decider(self._table, Contacts(self._table.capacity, contacts_max), SLOTS)
+        self._decider.activate(compiled, 0)
+        self._decider.histories.learned()
+        self._texts = _Texts()
+        self._position = 0
+        self._log_ms = 0
+        self._made: dict[tuple[int, str], tuple[int, int, int]] = {}
+        self._seen: list[ScenarioRecord] = []
+
+    def seen(self, scenario: Scenario) -> list[ScenarioRecord]:
+        """Return everything that the decider recorded."""
+        self._give(scenario)
+        for event in scenario.events:
+            self._take(event)
+        return self._seen
+
+    def _give(self, scenario: Scenario) -> None:
+        if not scenario.events:
+            return
+        start_ms = min(event.at_ms for event in scenario.events) - 1
+        attributes = {name: value for name, value in scenario.given.items() if name != "lists"}
+        lists = scenario.given.get("lists", ())
+        assert isinstance(lists, list | tuple)
+        for subscriber in dict.fromkeys(event.subscriber for event in scenario.events):
+            rows = [Row("profile", subscriber, start_ms, attributes)] if attributes else []  # type: ignore[arg-type]  # checked
+            rows += [Row("list", subscriber, start_ms, {"list": name, "member": True}) for name in lists]
+            if rows:
+                self._fold(rows, start_ms)
+
+    def _take(self, event: ScenarioEvent) -> None:
+        if event.what in ("pause", "resume"):
+            kind, name = event.name
+            self._decider.control({"action": event.what, "kind": kind, "name": name})
+        elif event.what == "refund":
+            self._settle(event.subscriber, event.rule, OutcomeState.REFUNDED, event.at_ms)
+        elif event.what == "event":
+            kind = self._book.schema.types[event.type].name
+            fields = dict(event.fields)
+            if event.rule:
+                fields |= self._decision(event.subscriber, event.rule)
+            self._fold([Row(kind, event.subscriber, event.at_ms, fields)], event.logged_ms)  # type: ignore[arg-type]  # checked on loading
+
+    def _decision(self, subscriber: int, rule: str) -> Mapping[str, int]:
+        """Return the fields that name a rule's newest decision; a decision that was never made names nothing."""
+        position, row, number = self._made.get((subscriber, rule), (0, 0, self._book.by_id[rule].stable_id))
+        return {"partition": 0, "position": position, "row": row, "rule": number}
+
+    def _settle(self, subscriber: int, rule: str, state: OutcomeState, at_ms: int) -> None:
+        values = {**self._decision(subscriber, rule), "state": int(state)}
+        self._fold([Row("outcome", subscriber, at_ms, values)], at_ms)
+
+    def _fold(self, rows: Sequence[Row], logged_ms: int) -> None:
+        """Append a frame; what is decided on it is accepted at once."""
+        self._position += 1
+        batch = from_rows(self._book.schema, rows)
+        self._texts.add(batch)
+        self._log_ms = max(self._log_ms, logged_ms)
+        batch.log_ms[:] = self._log_ms
         slots = np.empty(batch.n, np.int32)
-        table.lookup(batch.subscriber, slots, position)
-        records = decider.fold(position, log_ms, batch, np.arange(batch.n, dtype=np.int32), slots)
-        if records is not None:
-            _reach(decider.contacts, table, records)
-            yield from _seen(compiled.book, records)
+        self._table.lookup(batch.subscriber, slots, self._position)
+        numbers = np.arange(batch.n, dtype=np.int32)
+        records = self._decider.fold(self._position, self._log_ms, batch, numbers, slots)
+        if records is None:
+            return
+        self._note(records)
+        decided = (records.outcome == Outcome.DECIDED) & (records.kind == RecordKind.DECISION)
+        for index in np.flatnonzero(decided).tolist():
+            rule = self._book.by_stable_id[int(records.rule[index])].id
+            self._settle(int(records.subscriber[index]), rule, OutcomeState.COMMITTED, logged_ms)
 
-
-def _reach(contacts: Contacts, table: Table, records: DecisionBatch) -> None:
-    """Let what was decided reach its subscribers."""
-    for index in np.flatnonzero(records.outcome == Outcome.DECIDED).tolist():
-        named = records.position, int(records.row[index]), int(records.rule[index])
-        slot = table.find(int(records.subscriber[index]))
-        settle(contacts.arrays, slot, *named, COMMITTED, int(records.log_ms[index]))
-
-
-def _frames(book: Book, scenario: Scenario) -> Iterator[list[Row]]:
-    """Yield the rows of each frame: what is given first, then the events one by one."""
-    events = scenario.events
-    if not events:
-        return
-    start_ms = min(event.at_ms for event in events) - 1
-    attributes = {name: value for name, value in scenario.given.items() if name != "lists"}
-    lists = scenario.given.get("lists", ())
-    assert isinstance(lists, list | tuple)
-    for subscriber in dict.fromkeys(event.subscriber for event in events):
-        rows = [Row("profile", subscriber, start_ms, attributes)] if attributes else []  # type: ignore[arg-type]  # checked
-        rows += [Row("list", subscriber, start_ms, {"list": name, "member": True}) for name in lists]
-        if rows:
-            yield rows
-    for event in events:
-        kind = book.schema.types[event.type].name
-        yield [Row(kind, event.subscriber, event.at_ms, event.fields)]  # type: ignore[arg-type]  # checked on loading
-
-
-def _seen(book: Book, records: DecisionBatch) -> Iterator[ScenarioRecord]:
-    for index in np.flatnonzero(records.kind == RecordKind.DECISION).tolist():
-        channel = int(records.channel[index])
-        yield ScenarioRecord(
-            int(records.at_ms[index]),
-            int(records.subscriber[index]),
-            book.by_stable_id[int(records.rule[index])].id,
-            book.channel_name(channel) if channel else None,
-            word_of(int(records.gate[index])),
-        )
+    def _note(self, records: DecisionBatch) -> None:
+        book = self._book
+        said = {}
+        for one in decided_of(0, records, book, self._texts):
+            _, position, row, number = parse_decision_id(one.decision_id)
+            self._made[one.subscriber, one.rule] = position, row, number
+            said[row, number] = one.fault or one.text
+        for index in np.flatnonzero(records.kind == RecordKind.DECISION).tolist():
+            channel, number = int(records.channel[index]), int(records.rule[index])
+            self._seen.append(
+                ScenarioRecord(
+                    int(records.at_ms[index]),
+                    int(records.subscriber[index]),
+                    book.by_stable_id[number].id,
+                    book.channel_name(channel) if channel else None,
+                    word_of(int(records.gate[index])),
+                    said.get((int(records.row[index]), number), ""),
+                )
+            )
 
 
 def _faults(scenario: Scenario, seen: list[ScenarioRecord]) -> Iterator[str]:
@@ -125,6 +199,7 @@ def _faults(scenario: Scenario, seen: list[ScenarioRecord]) -> Iterator[str]:
             left.remove(found)
             continue
         how = f"stopped by gate {wanted.gate}" if wanted.gate else f"decided on {wanted.channel or 'any channel'}"
+        how += f' as "{wanted.text}"' if wanted.text is not None else ""
         then = [str(one) for one in seen if one.at_ms == wanted.at_ms and one.subscriber == wanted.subscriber]
         yield f"expected {wanted.rule} {how} at {_time(scenario, wanted.at_ms)}; came: {', '.join(then) or 'nothing'}"
     for one in left:

@@ -78,8 +78,21 @@ class BookShelf(Books):
     def keep(self, version: str, sources: Mapping[str, str]) -> None:
         """Keep a book's texts durably."""
         if not self._has(version):
-            record = {"version": version, "sources": dict(sources)}
-            write_whole(self._disk, self._path(version), orjson.dumps(record, option=orjson.OPT_INDENT_2))
+            self._write(version, sources)
+
+    def _write(self, version: str, sources: Mapping[str, str]) -> None:
+        record = {"version": version, "sources": dict(sources)}
+        write_whole(self._disk, self._path(version), orjson.dumps(record, option=orjson.OPT_INDENT_2))
+
+    def put(self, compiled: CompiledBook) -> None:
+        """Keep a book that is about to be active, its file as the newest one, also where it was kept before."""
+        self._write(compiled.book.version, compiled.book.sources)
+        self._use(compiled.book.version, compiled)
+
+    def newest(self) -> str | None:
+        """Return the version that was put last, None where there is none."""
+        found = [(path.stat().st_mtime_ns, path.stem) for path in self.folder.glob("*.json")]
+        return max(found)[1] if found else None
 
     def sources(self, version: str) -> Mapping[str, str]:
         """Return a book's texts; KeyError when it was never kept, or is forgotten."""

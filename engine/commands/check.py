@@ -1,11 +1,17 @@
 """Check: read a book as the engine would, compare the configuration with it, and print every fault at once.
 
-Nothing is started or touched. Where a book is named and there is no `config.toml`, the book is checked alone.
+Nothing is started or touched. Against a data directory it says which features would start their history anew. Where a
+book is named and there is no `config.toml`, the book is checked alone.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.settings.config import Config
+    from rules.model import Book
 
 HELP = "Check a rule book and whether the configuration fits it; every fault at once, with file, line and column."
 
@@ -29,9 +35,26 @@ def run(args: argparse.Namespace) -> int:
     book = load_book(folder)
     if config is not None:
         check_compatibility(config, args.config, book)
+    for name in _renewed(config, book) if config is not None else ():
+        sys.stdout.write(f"feature {name} changed: its history would start anew\n")
     beside = f"{args.config} fits it" if config is not None else "no config.toml beside it"
     sys.stdout.write(
         f"{folder}: {len(book.rules)} rules, {len(book.features)} features, {len(book.tests)} tests; "
         f"version {book.version}; {beside}\n"
     )
     return 0
+
+
+def _renewed(config: "Config", book: "Book") -> tuple[str, ...]:
+    """Return the features whose history starts anew when `book` follows the active one of the data directory."""
+    from engine.book.shelf import BookShelf
+    from engine.flow.datadir import DataDir
+    from rules.features import renewed
+    from rules.load import load_text
+
+    folder = DataDir(config.data.directory).books
+    if not folder.is_dir():
+        return ()
+    shelf = BookShelf(folder)
+    version = shelf.newest()
+    return renewed(load_text(shelf.sources(version)), book) if version is not None else ()

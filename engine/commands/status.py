@@ -94,6 +94,7 @@ def _table(status: Status, before: Status | None) -> Iterator[str]:
     book = status["book"]
     yield f"book {book['version']}, {book['rules']} rules" + ("   THE BOOK ON DISK IS BAD" if book["fault"] else "")
     yield from book["fault"].splitlines()[:12]
+    yield from (f"HISTORY STARTS ANEW: feature {name}" for name in book.get("renewed", ()))
     yield ""
     yield f"{'partition':>9} {'log':>10} {'journal':>9} {'redo':>9} {'dirty':>8} {'subscribers':>12} {'sleeping':>9}"
     for number, one in enumerate(status["partitions"]):

@@ -28,7 +28,8 @@ class Decided:
 
     `append_ms` is when its frame was appended to the log; the shelf life counts from there, because an event may come
     long after it happened. `shelf_life_ms` 0 keeps forever; `fields` are a desk card's. `book` is the version that
-    decided, empty where it is not known here yet; `facts` what was journaled, of which words are made.
+    decided, empty where it is not known here yet; `facts` what was journaled, of which words are made. `fault` says why
+    it cannot be sent; empty when it can.
     """
 
     decision_id: str
@@ -45,6 +46,7 @@ class Decided:
     fields: Mapping[str, str] = field(default_factory=dict)
     book: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    fault: str = ""
 
     @property
     def expires_ms(self) -> int:

@@ -84,8 +84,8 @@ class Offering:
     def _hopeless(self, what: Decided, parts: int, opens_ms: int | None, now_ms: int) -> str:
         """Return why a decision can never be sent; empty when it can."""
         state = self._state
-        if opens_ms is None:
-            return "NO_CHANNEL"
+        if what.fault or opens_ms is None:
+            return what.fault or "NO_CHANNEL"
         if state.switches.action(rule_key_of(what)) is Action.KILL:
             return "KILLED"
         given_up = self._given_up(what)

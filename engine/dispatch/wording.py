@@ -2,6 +2,8 @@
 
 Only decided rows come here, about one event in a hundred, so plain Python is quick enough. Texts are filled from the
 facts in the record, not from the state of now: what was decided is what is said.
+
+A customer never reads a hash: a text that needs a value which is not kept is given up, with the reason (`fault`).
 """
 
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from zoneinfo import ZoneInfo
 from engine.answers.records import Texts, facts_of
 from engine.dispatch.model import Decided, Withdrawn
 from rules.gates import explain, word_of
-from rules.model import Book, Rule
+from rules.model import Book, Channel, Rule
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id
 
 
@@ -20,7 +22,7 @@ def decided_of(partition: int, batch: DecisionBatch, book: Book, texts: Texts) -
     """Yield the decisions among a frame's records, with their texts, in order."""
     for index in ((batch.outcome == Outcome.DECIDED) & (batch.kind == RecordKind.DECISION)).nonzero()[0].tolist():
         rule = book.by_stable_id[int(batch.rule[index])]
-        channel = book.channels_by_id[int(batch.channel[index])].name
+        channel = book.channels_by_id[int(batch.channel[index])]
         yield _decided(partition, batch, index, book, rule, channel, texts)
 
 
@@ -40,22 +42,23 @@ def withdraws(batch: DecisionBatch) -> bool:
 
 
 def _decided(
-    partition: int, batch: DecisionBatch, index: int, book: Book, rule: Rule, channel: str, texts: Texts
+    partition: int, batch: DecisionBatch, index: int, book: Book, rule: Rule, channel: Channel, texts: Texts
 ) -> Decided:
     offer = book.offers[rule.offer] if rule.offer is not None else None
-    facts = facts_of(batch, index, rule, texts)
+    facts = facts_of(batch, index, rule, texts, hashes=False)
     if offer is not None:
         facts |= {"offer.title": offer.title, "offer.script": offer.script, "offer.link": offer.link}
-    facts |= {"at": int(batch.at_ms[index]), "logged": batch.append_ms}
+    facts |= {"at": int(batch.at_ms[index]), "logged": batch.append_ms, "subscriber": str(batch.subscriber[index])}
     zone = _zone(book.zone)
     reason = rule.reason.render(facts, zone)
-    text = rule.texts.get(channel)
+    text = rule.texts.get(channel.name)
+    missing = text.missing(facts) if text is not None and channel.kind == "sms" else ()
     return Decided(
         decision_id=decision_id(partition, batch.position, int(batch.row[index]), rule.stable_id),
         subscriber=int(batch.subscriber[index]),
         rule=rule.id,
         campaign=rule.campaign,
-        channel=channel,
+        channel=channel.name,
         offer=rule.offer or "",
         text=text.render(facts, zone) if text is not None else reason,
         klass=rule.klass,
@@ -69,6 +72,7 @@ def _decided(
         },
         book=book.version,
         facts={name: value for name, value in facts.items() if not name.startswith("offer.")},
+        fault=f"NO_VALUE {missing[0]}" if missing else "",
     )
 
 

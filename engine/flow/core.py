@@ -29,6 +29,7 @@ from engine.flow.tickets import Ticket
 from engine.metrics import Metrics
 from engine.settings.config import Config
 from rules.diagnostics import BookErrors
+from rules.features import renewed
 from rules.load import read_folder, version_of
 from rules.model import Book
 from state.disk import DamagedError, Disk, RealDisk
@@ -138,6 +139,8 @@ class Core:
         self.partitions = [self._partition(number) for number in range(config.data.partitions)]
         self.recovery = Recovery()
         self.book_fault = ""
+        self.renewed: tuple[str, ...] = ()
+        """Features whose history started anew with the book that this process activated last."""
         self.listeners: list[Listener] = []
         self.dispatched_entry: Callable[[Partition], int] = lambda partition: partition.journal.next_position
         """Returns the journal entry that dispatch still needs; set by the runtime that dispatches."""
@@ -232,6 +235,10 @@ class Core:
 
     def put_book(self, compiled: CompiledBook) -> bytes:
         """Keep a book and return the payload of its activation frame."""
+        if self.active is not None and self.active.book.version != compiled.book.version:
+            self.renewed = renewed(self.active.book, compiled.book)
+            for name in self.renewed:
+                log.warning("the history of feature %s starts anew: what it keeps means something else now", name)
         self.shelf.put(compiled)
         return orjson.dumps({"version": compiled.book.version})
 

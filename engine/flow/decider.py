@@ -9,8 +9,9 @@ The steps of `fold`, for the rows of one frame:
    again.
 
 It sees no clock, no random source, no network: its inputs are the frame, its position and append time, and the state.
-`activate` switches the book at an exact position: a feature whose fingerprint the old book had keeps its columns, a new
-one starts empty, a dropped one is freed; contacts are kept by stable ids.
+`activate` switches the book at an exact position: a feature whose meaning the old book had keeps its columns, a new
+one starts empty, a dropped one is freed; contacts are kept by stable ids. A feature that is to learn first is unknown
+until the log's clock says that its columns were kept long enough.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook, FeaturePlan, Types
 from engine.flow.frame_records import decided, withdrawn
+from engine.flow.histories import Histories
 from rules.expressions.run import Workspace
 from rules.gates.kernel import Verdicts, Withdrawals, decide, withdrawals
 from rules.gates.lists import LISTS
@@ -64,7 +66,7 @@ class Decider:
         self.schema: Schema = make_schema((), ())
         self.paused: set[tuple[str, str]] = set()
         self.killed: set[tuple[str, str]] = set()
-        self._born: dict[str, int] = {}
+        self.histories = Histories()
         self._rows_max = rows_max
         self._updates = np.zeros(rows_max, np.uint8)
         self._outs = np.zeros((0, rows_max), np.int64)
@@ -77,7 +79,7 @@ class Decider:
         """Return the active book, the births of its columns and the pauses, as plain data."""
         return {
             "book": self.compiled.book.version if self.compiled else None,
-            "born": dict(self._born),
+            **self.histories.snapshot(),
             "paused": sorted(self.paused),
             "killed": sorted(self.killed),
         }
@@ -87,7 +89,9 @@ class Decider:
         self.paused = {(kind, name) for kind, name in snapshot["paused"]}
         self.killed = {(kind, name) for kind, name in snapshot.get("killed", ())}  # earlier releases wrote none
         if snapshot["book"] is not None:
-            self._adopt(books(snapshot["book"]), dict(snapshot["born"]))
+            compiled = books(snapshot["book"])
+            self.histories.restore(snapshot, compiled.book)
+            self._adopt(compiled)
 
     def activate(self, compiled: CompiledBook, position: int, *, redo: bool = False) -> None:
         """Make a book the active one from `position` on.
@@ -95,8 +99,8 @@ class Decider:
         A column's key holds the position at which it was born, so one that is dropped and comes back later is another
         column. In redo the columns of later books may stand in the table already, and are dropped only when it ends.
         """
-        fingerprints = (feature.fingerprint for feature in compiled.book.features)
-        self._adopt(compiled, {one: self._born.get(one, position) for one in fingerprints})
+        self.histories.follow(self.compiled.book if self.compiled is not None else None, compiled.book, position)
+        self._adopt(compiled)
         if not redo:
             self._drop_unused()
 
@@ -128,6 +132,7 @@ class Decider:
             return None
         self._reserve(batch.n)
         self._fold_features(compiled, batch, slots, append_ms)
+        self.histories.hide_learning(append_ms, self._outs[:, : batch.n], self._known[:, : batch.n])
         hits = self._rules.run(batch, append_ms, self._outs, self._known)
         state_rows = self._rows[0, : self._counts[0]]
         if hits == 0 and state_rows.shape[0] == 0:
@@ -145,13 +150,12 @@ class Decider:
         columns = self.table.ensure(VISIT_KEY, [ColumnSpec("int64", 1), ColumnSpec("int64", 1)])
         return [column.reshape(-1) for column in columns]
 
-    def _adopt(self, compiled: CompiledBook, born: dict[str, int]) -> None:
+    def _adopt(self, compiled: CompiledBook) -> None:
         book = compiled.book
         self.compiled = compiled
         self.schema = book.schema
-        self._born = born
         self._arrays = [
-            self.table.ensure((feature.fingerprint, born[feature.fingerprint]), columns_of(plan.spec))
+            self.table.ensure(self.histories.key_of(feature), columns_of(plan.spec))
             for feature, plan in zip(book.features, compiled.plans, strict=True)
         ]
         self._paused = paused_arrays(book, self.paused)
@@ -184,10 +188,10 @@ class Decider:
             self._updates = np.zeros(rows, np.uint8)
             self._outs = np.zeros((0, rows), np.int64)
             if self.compiled is not None:
-                self._adopt(self.compiled, self._born)
+                self._adopt(self.compiled)
 
     def _drop_unused(self) -> None:
-        used = {VISIT_KEY, *self._born.items()}
+        used = {VISIT_KEY, *self.histories.born.items()}
         for key in self.table.keys():  # noqa: SIM118 a method of Table, not a dict's
             if key not in used:
                 self.table.drop(key)

@@ -258,6 +258,7 @@ class Fold:
             self._control(orjson.loads(frame.payload))
         if frame.batch is None or frame.batch.n == 0:
             return None
+        self.decider.histories.begin(frame.append_ms)
         return self._fold(position, frame)
 
     def _control(self, record: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ Each step folds a small world of made-up rows through a part of the product, so 
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 import numpy as np
@@ -23,7 +24,8 @@ from state.index import spread_entries
 from state.jit import watch_compiling
 from state.strings import find_place, insert_places
 
-KERNELS = 336
+KERNELS = 340
+KERNELS_OF_DECIDER = 280
 SLOTS = 64
 BOOK = """
 [book]
@@ -50,6 +52,15 @@ def warm_up(line: TextIO | None) -> float:
 
     A release has about `KERNELS` of them; most compile in a blink, a scanner takes seconds.
     """
+    return _warm(line, (_decider, _scanner, _memory, _pages, _clock), KERNELS)
+
+
+def warm_decider(line: TextIO | None) -> float:
+    """`warm_up` of what the tests of a book need: features, conditions and gates."""
+    return _warm(line, (_decider,), KERNELS_OF_DECIDER)
+
+
+def _warm(line: TextIO | None, steps: tuple[Callable[[], None], ...], kernels: int) -> float:
     began = time.monotonic()
     compiled = 0
 
@@ -57,12 +68,12 @@ def warm_up(line: TextIO | None) -> float:
         nonlocal compiled
         compiled += 1
         if line is not None and (line.isatty() or compiled == 1):
-            done = min(100 * compiled // KERNELS, 99)
+            done = min(100 * compiled // kernels, 99)
             line.write(f"\ropportune: compiling kernels, once a release: {done:>2}%  {name:<32.32}")
             line.flush()
 
     with watch_compiling(show):
-        for step in (_decider, _scanner, _memory, _pages, _clock):
+        for step in steps:
             step()
     seconds = time.monotonic() - began
     if line is not None and compiled:

@@ -41,6 +41,7 @@ class StatusBoard:
                 "version": active.book.version if active else "",
                 "rules": len(active.book.rules) if active else 0,
                 "fault": self._fault(),
+                "renewed": list(core.renewed),
             },
             "recovery": {
                 "seconds": round(core.recovery.seconds, 3),

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from engine.settings.config import Config
 from rules.diagnostics import nearest
+from rules.shape import shown
 from rules.toml import Document, read_document
 
 
@@ -35,7 +36,7 @@ def load_config(path: Path) -> Config:
         line = octets.count(b"\n", 0, fault.start) + 1
         column = fault.start - octets.rfind(b"\n", 0, fault.start)
         raise ConfigErrors([f"{path}:{line}:{column}: byte 0x{octets[fault.start]:02x} is not UTF-8"]) from fault
-    config = parse_config(text.replace("\r\n", "\n"), str(path))
+    config = parse_config(text.removeprefix("\ufeff").replace("\r\n", "\n"), str(path))
     return _from_folder(config, path.parent)
 
 
@@ -49,6 +50,9 @@ def parse_config(text: str, file: str = "config.toml") -> Config:
     except ValidationError as error:
         faults = sorted(_faults(error, document))
         raise ConfigErrors([fault for *_, fault in faults]) from error
+    mistaken = list(_other_kinds(config, document.head, (), document))
+    if mistaken:
+        raise ConfigErrors(mistaken)
     undeclared = list(_undeclared_gateways(config, document))
     if undeclared:
         raise ConfigErrors(undeclared)
@@ -94,6 +98,21 @@ def _faults(error: ValidationError, document: Document) -> Iterator[tuple[int, i
         place = document.place(path, key=unknown)
         name = ".".join(str(part) for part in path)
         yield place.line, place.column, f"{place}: {_message(name, fault)}"
+
+
+def _other_kinds(read: Any, written: Any, path: tuple[int | str, ...], document: Document) -> Iterator[str]:
+    """Yield what was read as another kind than it was written in: `true` is no number, and a text is none either."""
+    if isinstance(written, dict):
+        for key, value in written.items():
+            there = read.get(key) if isinstance(read, dict) else getattr(read, str(key), None)
+            yield from _other_kinds(there, value, (*path, key), document)
+    elif isinstance(written, list) and isinstance(read, list | tuple):
+        for index, (there, value) in enumerate(zip(read, written, strict=False)):
+            yield from _other_kinds(there, value, (*path, index), document)
+    elif type(read) in (int, float, bool) and isinstance(written, str | bool) and type(read) is not type(written):
+        wanted = "true or false" if isinstance(read, bool) else "a number"
+        name, value = ".".join(map(str, path)), shown(written)
+        yield f"{document.place(path)}: {name}={value} must be {wanted}"
 
 
 def _written(document: Document, location: tuple[int | str, ...]) -> tuple[int | str, ...]:

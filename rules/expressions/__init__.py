@@ -14,6 +14,18 @@ Nothing here reads books from disk, or compiles machine code when a book is load
 
 from rules.expressions.check import check, read
 from rules.expressions.parse import Parsed, parse
-from rules.expressions.tree import BUILTINS, Expr, Operand, Scope, canonical, operands
+from rules.expressions.tree import BUILTINS, Expr, Operand, Scope, canonical, meaning, operands
 
-__all__ = ["BUILTINS", "Expr", "Operand", "Parsed", "Scope", "canonical", "check", "operands", "parse", "read"]
+__all__ = [
+    "BUILTINS",
+    "Expr",
+    "Operand",
+    "Parsed",
+    "Scope",
+    "canonical",
+    "check",
+    "meaning",
+    "operands",
+    "parse",
+    "read",
+]

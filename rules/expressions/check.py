@@ -56,6 +56,16 @@ _ARITH: dict[type[ast.operator], ArithOp] = {
 _TRUTH = {"true": fold.TRUE, "false": fold.FALSE}
 
 
+_NOTHING = frozenset({"null", "nil", "none", "NULL", "undefined"})
+
+
+def _instead_of(name: str, known: tuple[str, ...]) -> str:
+    """What was probably meant by a name that is none."""
+    if name in _NOTHING:
+        return "`known(x)` asks whether x is there"
+    return nearest(name, known) or f"a text stands in quotes: `'{name}'`"
+
+
 def read(text: str, origin: Origin, scope: Scope, want: Kind | None = Kind.BOOL) -> Expr | list[Diagnostic]:
     """`parse` and `check` in one call."""
     parsed = parse(text, origin)
@@ -139,8 +149,9 @@ class _Walk:
     def _attribute(self, node: ast.Attribute) -> Expr | None:
         assert isinstance(node.value, ast.Name)
         if node.value.id == "areas":
-            message = f"`areas.{node.attr}` can only stand behind `in`"
-            self.context.fault(Code.TYPE_MISMATCH, node, message, hint=f"write `cell in areas.{node.attr}`")
+            words = self.context.words(node)
+            message = f"`{words}` can only stand behind `in`"
+            self.context.fault(Code.TYPE_MISMATCH, node, message, hint=f"write `cell in {words}`")
             return None
         return self._named(node, f"{node.value.id}.{node.attr}")
 
@@ -155,7 +166,7 @@ class _Walk:
             self.context.fault(Code.UNKNOWN_NAME, node, f"`{name}` is a function", hint=f"write `{name}(...)`")
             return None
         label = scope.elsewhere.get(name, "")
-        hint = "" if label else nearest(name, (*scope.names, *BUILTINS, *FUNCTIONS))
+        hint = "" if label else _instead_of(name, (*scope.names, *BUILTINS, *FUNCTIONS))
         self.context.fault(Code.UNKNOWN_NAME, node, f"unknown name `{name}`", label=label, hint=hint)
         return None
 
@@ -233,7 +244,8 @@ class _Walk:
             parts = [(element, self.visit(element)) for element in right.elts]
             return membership.one_of(self.context, left_node, left, parts)
         if isinstance(right, ast.Attribute) and isinstance(right.value, ast.Name) and right.value.id == "areas":
-            return membership.in_area(self.context, left_node, left, right, right.attr)
+            name = self.context.words(right).partition(".")[2].strip()
+            return membership.in_area(self.context, left_node, left, right, name)
         whole = self.visit(right)
         if left is None or whole is None:
             return None

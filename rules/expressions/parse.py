@@ -9,6 +9,7 @@ decided by `rules.expressions.check`.
 from __future__ import annotations
 
 import ast
+import re
 import unicodedata
 import warnings
 from collections.abc import Callable
@@ -18,18 +19,22 @@ from typing import Any
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, Place
 
-__all__ = ["DEPTH_MAX", "LENGTH_MAX", "NODES_MAX", "Parsed", "parse"]
+__all__ = ["DEPTH_MAX", "LENGTH_MAX", "NODES_MAX", "Parsed", "parse", "two_texts"]
 
 LENGTH_MAX = 8_000
 NODES_MAX = 2_000
 DEPTH_MAX = 60
 
+_ONE_TEXT = re.compile(r"""[rRuU]?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\'{3}.*?\'{3}|"{3}.*?"{3})""", re.DOTALL)
+_AREA = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.])areas\.([^\W_](?:[\w.-]*\w)?)""", re.DOTALL)
+"""A text, or the name of an area, which is an ID and need not be a Python name."""
 _ALLOWED = frozenset(
     {
         *(ast.Not, ast.USub, ast.UAdd, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod),
         *(ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn),
     }
 )
+_UNIT = re.compile(r"(?<![\w'\".])\d+(?:ms|[smhdw])\b")
 _INSTEAD: dict[type[ast.AST], tuple[str, str]] = {
     ast.Is: ("`is`", "write `==`, or `known(x)` to ask whether x is there"),
     ast.IsNot: ("`is not`", "write `!=`, or `known(x)` to ask whether x is there"),
@@ -88,6 +93,21 @@ def parse(text: str, origin: Origin) -> Parsed | list[Diagnostic]:
     return faults or parsed
 
 
+def two_texts(parsed: Parsed) -> list[Diagnostic]:
+    """Texts that stand side by side, as in `'a' 'b'` and `'it\'\'s'`: Python reads them as one, an author meant two."""
+    found = []
+    for node in ast.walk(parsed.body):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and not _ONE_TEXT.fullmatch(parsed.words(node))
+        ):
+            message = f"two texts stand side by side: {parsed.words(node)}"
+            hint = 'write a comma between two texts; a quote inside one as in "it\'s"'
+            found.append(Diagnostic(Code.EXPRESSION_SYNTAX, message, parsed.place(node), "", hint))
+    return found
+
+
 def _allowed_children(parsed: Parsed, node: ast.expr, faults: list[Diagnostic]) -> list[ast.expr]:
     """Judge one node; return what is below it, or nothing below a fault (no echoes)."""
     look = _BELOW.get(type(node))
@@ -139,6 +159,8 @@ def _fault_of(node: ast.expr) -> tuple[str, str, ast.expr]:
 def _body(text: str, origin: Origin) -> ast.expr | Diagnostic:  # noqa: PLR0911 one return a kind of refusal
     """Let Python read the text; a refusal becomes one diagnostic with Python's place and our words."""
     flat = text.replace("\n", " ").replace("\r", " ").replace("\f", " ")
+    if "areas." in flat:
+        flat = _AREA.sub(_as_name, flat)
     lead = len(flat) - len(flat.lstrip(" \t"))
     if lead == len(flat):
         return Diagnostic(Code.EXPRESSION_SYNTAX, "the expression is empty", origin.place(0, len(text)))
@@ -158,6 +180,14 @@ def _body(text: str, origin: Origin) -> ast.expr | Diagnostic:  # noqa: PLR0911 
         return _too_large(origin, text, f"depth must be <= {DEPTH_MAX}")
     except ValueError as error:
         return Diagnostic(Code.EXPRESSION_SYNTAX, f"not an expression: {error}", origin.place(0, len(text)))
+
+
+def _as_name(match: re.Match[str]) -> str:
+    """The name of an area as a Python name of the same length: the syntax needs one, the check reads the author's."""
+    if match[1] is None:
+        return match[0]
+    name = match[1].replace("-", "_").replace(".", "_")
+    return "areas." + ("_" + name[1:] if name[0] in "0123456789" else name)
 
 
 def _shifted(body: ast.expr, lead: int) -> ast.expr:
@@ -182,6 +212,8 @@ def _refusal(text: str, origin: Origin, error: SyntaxError, lead: int) -> Diagno
         said, hint, end = f"`{sign}` is a full-width sign", f"write `{quote}`", start + 1
     elif sign == "=" or "==" in said or said.startswith("cannot assign"):
         hint = "write `==` to compare"
+    elif unit := _UNIT.search(text):
+        hint = f"a duration is a text: write '{unit[0]}'"
     elif "&&" in text or "||" in text:
         hint = "write `and`, `or`"
     return Diagnostic(Code.EXPRESSION_SYNTAX, f"not an expression: {said}", origin.place(start, end), "", hint)

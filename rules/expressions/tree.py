@@ -48,6 +48,7 @@ __all__ = [
     "Use",
     "canonical",
     "children",
+    "meaning",
     "operands",
     "walk",
 ]
@@ -313,6 +314,43 @@ def canonical(expr: Expr) -> str:  # noqa: PLR0911, PLR0912 one case a node
             return f"{name}({', '.join(map(canonical, parts))})"
         case ToFloat(part):
             return f"float({canonical(part)})"
+
+
+_TURNED: Mapping[str, tuple[str, bool]] = {
+    "==": ("==", True), "!=": ("!=", True), ">": ("<", False), ">=": ("<=", False), "+": ("+", True), "*": ("*", True)
+}  # fmt: skip
+"""Operators that may be written in another order: what is written in their place, and whether both sides are equals."""
+
+
+def meaning(expr: Expr) -> str:  # noqa: PLR0911 one case a node
+    """`canonical`, where the order of parts that may be swapped is gone as well: `10 < x` is `x > 10`."""
+    match expr:
+        case And(parts):
+            return "(" + " and ".join(sorted(map(meaning, parts))) + ")"
+        case Or(parts):
+            return "(" + " or ".join(sorted(map(meaning, parts))) + ")"
+        case Compare(op, left, right) | Arith(op, left, right):
+            sides = [meaning(left), meaning(right)]
+            word, are_equals = _TURNED.get(op, (op, False))
+            if are_equals:
+                sides.sort()
+            elif word != op:
+                sides.reverse()
+            return f"({sides[0]} {word} {sides[1]})"
+        case Not(part):
+            return f"(not {meaning(part)})"
+        case Default(part, other):
+            return f"default({meaning(part)}, {meaning(other)})"
+        case Negate(part):
+            return f"(-{meaning(part)})"
+        case Call(name, parts):
+            return f"{name}({', '.join(map(meaning, parts))})"
+        case ToFloat(part):
+            return f"float({meaning(part)})"
+        case OneOf(part, values):
+            return f"({meaning(part)} in [{', '.join(sorted(map(_constant, values)))}])"
+        case _:
+            return canonical(expr)
 
 
 def _constant(value: Scalar) -> str:

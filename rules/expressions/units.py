@@ -9,7 +9,7 @@ from rules.codes import Code
 from rules.expressions import fold
 from rules.expressions.context import NUMBERS, Context, is_text
 from rules.expressions.tree import Arith, Call, Default, Expr, Literal, Negate, ToFloat, Use
-from rules.spans import duration_ms
+from rules.spans import duration_hint, duration_ms
 from state.schema import Kind
 
 __all__ = ["beside", "is_duration", "promoted", "time_arith"]
@@ -26,7 +26,8 @@ def beside(context: Context, node: ast.expr, expr: Expr, other: Expr) -> Expr | 
     if is_duration(other):
         ms = duration_ms(text)
         if ms is None:
-            context.fault(Code.BAD_DURATION, node, f'"{text}" must be a duration such as "10m" or "30d"')
+            message = f'"{text}" must be a duration such as "10m" or "30d"'
+            context.fault(Code.BAD_DURATION, node, message, hint=duration_hint(text))
             return None
         return Literal(Kind.INT, ms)
     if other.kind is Kind.TIME:

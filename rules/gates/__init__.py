@@ -3,7 +3,8 @@
 A candidate is a rule whose condition held on an event. For each event the candidates pass in order of priority, each
 through the gates as `order` lists them: first those that look at the rule alone, then for one of its channels after the
 other those that look at a channel. The first channel that passes takes the candidate; a contact is reserved in the same
-step, so no two candidates ever share the last place under a cap.
+step, so no two candidates ever share the last place under a cap. The control group is asked last, with its places
+taken: both arms lose the same candidates to caps and to arbitration.
 
 The first gate that says no is recorded with the candidate; where every channel was asked in vain, that of the channel
 that came furthest. Its `detail` says more: what `explain` of the gate understands; for a gate of channels the place of
@@ -14,7 +15,7 @@ its place in `order`. `kernel.decide` runs them all in one call for a batch. Ser
 by their own and their campaign's caps only, and do not use up the caps of a channel or of everything.
 """
 
-from rules.gates.order import CHANNEL_GATES, RULE_GATES
+from rules.gates.order import CHANNEL_GATES, LAST_GATES, RULE_GATES
 from rules.gates.spec import Gate
 from rules.model import Book, Rule
 
@@ -23,7 +24,7 @@ __all__ = ["GATES", "NUMBERS", "PASSED", "Gate", "explain", "word_of"]
 PASSED = 0
 """What a record holds in place of a gate's number where none stopped the candidate."""
 
-GATES: dict[int, Gate] = {gate.number: gate for gate in (*RULE_GATES, *CHANNEL_GATES)}
+GATES: dict[int, Gate] = {gate.number: gate for gate in (*RULE_GATES, *CHANNEL_GATES, *LAST_GATES)}
 """Every gate by its number on disk, in their order."""
 
 NUMBERS: dict[str, int] = {gate.word: number for number, gate in GATES.items()}

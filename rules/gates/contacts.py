@@ -1,35 +1,27 @@
 """Contacts: a capped contact needs a place in the subscriber's list of contacts, which is bounded.
 
-A full list gives up what has ended, then its oldest contact when no cap can count it any more, then one that no cap
-counts; where there is none, nothing is sent, so no cap is ever broken for want of memory. It is asked last: giving up a
-contact changes the list, and only a contact that passed every other gate may do that. Columns: `horizon_ms` int64[1],
-how far back any cap of the book counts.
+A full list gives up what has ended, then its oldest contact when no cap or offer can count it any more, then one that
+none counts; where there is none, nothing is sent, so no cap is ever broken for want of memory. It is asked last: giving
+up a contact changes the list, and only a contact that passed every other gate may do that.
 """
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
-from rules.gates.caps import horizon_ms
 from rules.gates.scene import Scene
 from rules.gates.spec import PASSES, Gate
-from rules.model import Book
 from state.contacts import make_room
 from state.jit import part
 
 
-def _columns(book: Book) -> NDArray[np.int64]:
-    return np.array([horizon_ms(book)], np.int64)
-
-
 @part
-def no_room(horizon: NDArray[np.int64], scene: Scene, row: int, pair: int) -> int:
+def no_room(_columns: Any, scene: Scene, row: int, pair: int) -> int:
     """Stop at a channel whose contacts are counted, where the subscriber's list has no place for one."""
     if scene.rules.capped[pair] == 0:
         return PASSES
     log_ms = scene.rows.log_ms[row]
-    has_room = make_room(scene.contacts, scene.rows.slot[row], log_ms, log_ms - horizon[0], True)
+    has_room = make_room(scene.contacts, scene.rows.slot[row], log_ms, log_ms - scene.rules.horizon_ms, True)
     return PASSES if has_room else 0
 
 
-GATE = Gate(number=11, word="contacts full", stops=no_room, columns=_columns)
+GATE = Gate(number=11, word="contacts full", stops=no_room)
 """No example: a test's subscriber has more places than a test has events."""

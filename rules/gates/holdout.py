@@ -1,8 +1,9 @@
 """Holdout: a control group that receives nothing, so that the effect of the rest can be measured.
 
 Membership is a hash of the subscriber and the level's own salt, so it never changes, needs no memory, and the groups of
-two campaigns are independent. A service message is held out by its own rule only. The detail is the level: 0 the rule,
-1 its campaign, 2 everything.
+two campaigns are independent. A service message is held out by its own rule only. It is asked last: a candidate that is
+held out takes its place in arbitration, among the decisions of its event and under every cap. The detail is the level:
+0 the rule, 1 its campaign, 2 everything.
 """
 
 from typing import NamedTuple

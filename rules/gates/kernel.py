@@ -2,7 +2,8 @@
 
 Built-in events of the same batch take effect at their own row: an `outcome` settles a contact, a `visit` opens or
 closes the desk for a subscriber. A `list`, a `profile` or an `answer` has the gates that look at the subscriber asked
-again of each decision that waits, and one that they stop is withdrawn. Only then are the candidates of that row judged.
+again of each decision that waits, and one that they stop is withdrawn; an `answer` that declines marks its contact
+first. Only then are the candidates of that row judged.
 The result depends on nothing but the arguments.
 
 The gates of `order` become one chain at compile time: each asks, and where it lets pass, the next one.
@@ -14,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.gates.order import CHANNEL_GATES, RULE_GATES
+from rules.gates.offer import DECLINE, decline
+from rules.gates.order import CHANNEL_GATES, LAST_GATES, RULE_GATES
 from rules.gates.scene import Paused, Rows, RuleTable, Scene
 from rules.gates.spec import Gate
 from rules.gates.table import GateTable
@@ -26,6 +28,7 @@ from state.contacts import (
     POSITION,
     RESERVED,
     SERVICE,
+    SHADOW,
     UNCAPPED,
     UNKNOWN,
     UNTRACKED,
@@ -44,6 +47,7 @@ from state.contacts import (
 from state.jit import inner, kernel, part
 from state.raw import uncounted
 from state.schema import (
+    ANSWER_WORD,
     DECISION_POSITION,
     DECISION_ROW,
     DECISION_RULE,
@@ -54,15 +58,15 @@ from state.schema import (
 )
 
 # Of `state.schema` and `state.decisions.OutcomeState`, as plain integers for the compiler; a test compares them.
-TYPE_OUTCOME, TYPE_VISIT = 2, 3
+TYPE_OUTCOME, TYPE_VISIT, TYPE_ANSWER = 2, 3, 4
 STATE_COMMITTED, STATE_REFUNDED, STATE_UNKNOWN = 1, 2, 5
-
-NO_HORIZON_MS = -(1 << 62)
 
 RULE_NUMBERS = np.array([0, *(gate.number for gate in RULE_GATES)], np.uint8)
 """Numbers on disk of the gates of rules by their place, which counts from 1; at 0 that of none."""
 CHANNEL_NUMBERS = np.array([0, *(gate.number for gate in CHANNEL_GATES)], np.uint8)
 """The same of the gates of channels."""
+LAST_NUMBERS = np.array([0, *(gate.number for gate in LAST_GATES)], np.uint8)
+"""The same of the last gates."""
 
 Chain = Callable[[Any, Scene, int, int], tuple[int, int]]
 """(columns of each gate, scene, row, rule or pair) to (place of the gate that stops, 0 for none; its detail)."""
@@ -133,6 +137,7 @@ def _pass(_columns: Any, _scene: Scene, _row: int, _of: int) -> tuple[int, int]:
 
 ask_rule = _chain(RULE_GATES)
 ask_channel = _chain(CHANNEL_GATES)
+ask_last = _chain(LAST_GATES)
 ask_rule_again = _chain(RULE_GATES, again=True)
 ask_channel_again = _chain(CHANNEL_GATES, again=True)
 
@@ -157,9 +162,10 @@ def decide(
     `state_rows` int32[k] are the rows of built-in events that change a subscriber, ascending. Writes `verdicts`,
     `withdrawn` (which has room for every contact of their subscribers), contacts and visits.
     """
-    used = np.zeros(table.rules.channel_id.shape[0] + 1, np.int32)
+    used = np.zeros(2 * table.rules.channel_id.shape[0] + 1, np.int32)
+    offered = np.zeros(table.rules.offers, np.int32)
     table, verdicts, withdrawn = uncounted(table), uncounted(verdicts), uncounted(withdrawn)
-    scene = uncounted(Scene(rows, table.rules, paused, contacts, transitions, append_ms, used))
+    scene = uncounted(Scene(rows, table.rules, paused, contacts, transitions, append_ms, used, offered))
     settled = 0
     decided = 0
     last_row = -1
@@ -175,12 +181,8 @@ def decide(
         place, detail = ask_rule(table.of_rules, scene, row, rule)
         gate, channel = RULE_NUMBERS[place], 0
         if place == 0:
-            place, detail, channel = choose(table, scene, position, row, rule)
-            gate = CHANNEL_NUMBERS[place]
-            if place == 0:
-                used[channel] += 1
-                used[0] += 1 - table.rules.service[rule]
-                decided += 1
+            gate, detail, channel = promise(table, scene, position, row, rule)
+            decided += channel != 0
         verdicts.gate[i] = gate
         verdicts.detail[i] = detail
         verdicts.channel[i] = channel
@@ -199,6 +201,8 @@ def apply_state_row(table: GateTable, scene: Scene, row: int, withdrawn: Withdra
     elif kind == TYPE_OUTCOME:
         settle_outcome(scene, row)
     else:
+        if kind == TYPE_ANSWER:
+            take_answer(scene, row)
         judge_again(table, scene, row, withdrawn)
 
 
@@ -235,6 +239,20 @@ def settle_outcome(scene: Scene, row: int) -> None:
         state,
         rows.cells[OUTCOME_CONTACT, row] if knows else rows.log_ms[row],
     )
+
+
+@part
+def take_answer(scene: Scene, row: int) -> None:
+    """Mark the contact of a decision that was declined."""
+    rows = scene.rows
+    if rows.cells[ANSWER_WORD, row] == DECLINE:
+        decline(
+            scene.contacts,
+            rows.slot[row],
+            rows.cells[DECISION_POSITION, row],
+            rows.cells[DECISION_ROW, row],
+            rows.cells[DECISION_RULE, row],
+        )
 
 
 @kernel
@@ -306,8 +324,19 @@ def pair_index(rules: RuleTable, rule: int, channel_id: int) -> int:
 
 
 @part
-def choose(table: GateTable, scene: Scene, position: int, row: int, rule: int) -> tuple[int, int, int]:
-    """Reserve the first of the rule's channels that takes it; return (place of the gate, detail, channel index + 1).
+def promise(table: GateTable, scene: Scene, position: int, row: int, rule: int) -> tuple[int, int, int]:
+    """Ask for a channel, then the last gates; return (gate, its detail, channel index + 1 where it was decided)."""
+    place, detail, pair = choose(table, scene, row, rule)
+    if place != 0:
+        return CHANNEL_NUMBERS[place], detail, 0
+    place, detail = ask_last(table.of_last, scene, row, rule)
+    take(scene, position, row, rule, pair, RESERVED if place == 0 else SHADOW)
+    return LAST_NUMBERS[place], detail, table.rules.pair_channel[pair] + 1 if place == 0 else 0
+
+
+@part
+def choose(table: GateTable, scene: Scene, row: int, rule: int) -> tuple[int, int, int]:
+    """Return (place of the gate, detail, pair): the first of the rule's channels that takes it.
 
     The place is 0 where a channel was found. Else the gate is that of the channel that came furthest, and `detail` the
     channel's index in the rule << 8, plus the gate's own.
@@ -315,30 +344,39 @@ def choose(table: GateTable, scene: Scene, position: int, row: int, rule: int) -
     rules = scene.rules
     last_place, last_detail = 0, 0
     for pair in range(rules.pair_start[rule], rules.pair_start[rule + 1]):
-        channel = rules.pair_channel[pair]
         place, detail = ask_channel(table.of_channels, scene, row, pair)
         if place == 0:
-            promise(scene, position, row, rule, pair)
-            return 0, 0, channel + 1
+            return 0, 0, pair
         if place > last_place:
             last_place, last_detail = place, detail | (pair - rules.pair_start[rule]) << 8
     return last_place, last_detail, 0
 
 
 @part
-def promise(scene: Scene, position: int, row: int, rule: int, pair: int) -> None:
+def take(scene: Scene, position: int, row: int, rule: int, pair: int, state: int) -> None:
+    """Take the places of a candidate: of its event, its channel, its offer, and in its subscriber's contacts."""
+    rules = scene.rules
+    service, offer = rules.service[rule], rules.offer_index[rule]
+    scene.used[1 + 2 * rules.pair_channel[pair] + service] += 1
+    scene.used[0] += 1 - service
+    if offer >= 0:
+        scene.offered[offer] = row + 1
+    if state == RESERVED or rules.kept[pair] != 0:
+        keep(scene, position, row, rule, pair, state)
+
+
+@part
+def keep(scene: Scene, position: int, row: int, rule: int, pair: int, state: int) -> None:
     """Reserve a contact; one that no cap counts only where the list has a place."""
     rules, rows, contacts = scene.rules, scene.rows, scene.contacts
     log_ms, slot = rows.log_ms[row], rows.slot[row]
-    marks = SERVICE * rules.service[rule]
-    if rules.capped[pair] == 0:
-        marks |= UNCAPPED
-        if not make_room(contacts, slot, log_ms, NO_HORIZON_MS, False):
-            contacts.meta[UNTRACKED] += 1
-            return
+    marks = SERVICE * rules.service[rule] + UNCAPPED * (1 - rules.kept[pair])
+    if rules.capped[pair] == 0 and not make_room(contacts, slot, log_ms, log_ms - rules.horizon_ms, False):
+        contacts.meta[UNTRACKED] += 1
+        return
     life_ms = rules.life_ms[rule]
     reserve(
         contacts, slot, log_ms, min(log_ms, NEVER_MS - life_ms) + life_ms, position, rows.number[row],
         rules.stable[rule], rules.campaign[rule], rules.channel_id[rules.pair_channel[pair]], rules.offer[rule], 0,
-        RESERVED | marks,
+        state | marks,
     )  # fmt: skip

@@ -1,26 +1,40 @@
-"""Per event: one event may put only so many decisions on a channel.
+"""Per event: one event may put only so many decisions on a channel, of each class.
 
-Columns: `event_max` int32[channels].
+Service and commercial messages have places of their own, so advertising never crowds out a service notice. Columns:
+`event_max` int32[channels] and, by pair, `service` uint8.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.gates.scene import Scene
-from rules.gates.spec import PASSES, Gate, int32s
+from rules.gates.spec import PASSES, Gate, int32s, pairs_of
 from rules.model import Book
 from state.jit import part
 
 
-def _columns(book: Book) -> NDArray[np.int32]:
-    return int32s(channel.per_event_max for channel in book.channels.values())
+class PerEvent(NamedTuple):
+    """By channel how many decisions an event may have on it; by pair whether they are of service messages."""
+
+    event_max: NDArray[np.int32]
+    service: NDArray[np.uint8]
+
+
+def _columns(book: Book) -> PerEvent:
+    return PerEvent(
+        event_max=int32s(channel.per_event_max for channel in book.channels.values()),
+        service=np.array([rule.klass == "service" for rule, _ in pairs_of(book)], np.uint8),
+    )
 
 
 @part
-def channel_full(event_max: NDArray[np.int32], scene: Scene, _row: int, pair: int) -> int:
+def channel_full(places: PerEvent, scene: Scene, _row: int, pair: int) -> int:
     """Stop at a channel that has all the decisions of this event that it may have."""
     channel = scene.rules.pair_channel[pair]
-    return 0 if scene.used[channel + 1] >= event_max[channel] else PASSES
+    used = scene.used[1 + 2 * channel + places.service[pair]]
+    return 0 if used >= places.event_max[channel] else PASSES
 
 
 GATE = Gate(

@@ -45,7 +45,11 @@ class RuleTable(NamedTuple):
     By rule: `stable`, `campaign` and `offer` int32, the ids (0: no offer); `service` uint8; `life_ms` int64, how long a
     decision may wait before it has certainly ended; its channels are the pairs `pair_start[r]:pair_start[r + 1]`.
     `by_stable` int32: the rules' indices in the order of `stable`. By pair: `pair_channel` int32, an index; `capped`
-    uint8, whether any cap counts its contacts. By channel: `channel_id` int32.
+    uint8, whether any cap counts its contacts; `kept` uint8, whether a cap or its offer does after they were sent. By
+    channel: `channel_id` int32.
+
+    `offer_index` int32[rules]: which of the book's `offers` a rule makes, -1 where it offers nothing or is a service.
+    `horizon_ms`: how far back any cap or offer of the book counts.
     """
 
     stable: NDArray[np.int32]
@@ -57,14 +61,19 @@ class RuleTable(NamedTuple):
     pair_start: NDArray[np.int32]
     pair_channel: NDArray[np.int32]
     capped: NDArray[np.uint8]
+    kept: NDArray[np.uint8]
     channel_id: NDArray[np.int32]
+    offer_index: NDArray[np.int32]
+    offers: int
+    horizon_ms: int
 
 
 class Scene(NamedTuple):
     """Everything that gates look at beside their own columns.
 
-    `used` int32[channels + 1]: decisions of this event so far, those of service messages left out; then those on each
-    channel, all of them.
+    `used` int32[2 * channels + 1]: decisions of this event so far, those of service messages left out; then for each
+    channel those of commercial and those of service messages. `offered` int32[offers]: the last row that made an offer,
+    plus 1. Places that a control group took count as well.
     """
 
     rows: Rows
@@ -74,3 +83,4 @@ class Scene(NamedTuple):
     transitions: Transitions
     append_ms: int
     used: NDArray[np.int32]
+    offered: NDArray[np.int32]

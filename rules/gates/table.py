@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rules.gates.caps import caps_that_hold
-from rules.gates.order import CHANNEL_GATES, RULE_GATES
+from rules.gates import caps, offer
+from rules.gates.order import CHANNEL_GATES, LAST_GATES, RULE_GATES
 from rules.gates.scene import RuleTable
 from rules.gates.spec import int32s, int64s, pairs_of, starts
 from rules.model import Book, Rule
@@ -17,11 +17,12 @@ GRACE_MS = 3_600_000
 
 
 class GateTable(NamedTuple):
-    """The rules, and the columns of the gates of rules and of channels, by their place in `order`."""
+    """The rules, and the columns of the gates of rules, of channels and of the last, by their place in `order`."""
 
     rules: RuleTable
     of_rules: tuple[Any, ...]
     of_channels: tuple[Any, ...]
+    of_last: tuple[Any, ...]
 
 
 def gate_table(book: Book) -> GateTable:
@@ -30,17 +31,18 @@ def gate_table(book: Book) -> GateTable:
         rules=_rule_table(book),
         of_rules=tuple(gate.columns(book) for gate in RULE_GATES),
         of_channels=tuple(gate.columns(book) for gate in CHANNEL_GATES),
+        of_last=tuple(gate.columns(book) for gate in LAST_GATES),
     )
 
 
 def features_read(book: Book, rule: Rule) -> list[int]:
     """Return the indices of the features that the gates look at for a rule."""
-    return [index for gate in (*RULE_GATES, *CHANNEL_GATES) for index in gate.reads(book, rule)]
+    return [index for gate in (*RULE_GATES, *CHANNEL_GATES, *LAST_GATES) for index in gate.reads(book, rule)]
 
 
 def features_judged_again(book: Book) -> set[int]:
     """Return the indices of the features that gates look at again when a subscriber changes."""
-    gates = [gate for gate in (*RULE_GATES, *CHANNEL_GATES) if gate.again]
+    gates = [gate for gate in (*RULE_GATES, *CHANNEL_GATES, *LAST_GATES) if gate.again]
     return {index for gate in gates for rule in book.rules for index in gate.reads(book, rule)}
 
 
@@ -51,6 +53,7 @@ def _life_ms(rule: Rule) -> int:
 
 def _rule_table(book: Book) -> RuleTable:
     pairs = pairs_of(book)
+    capped = [bool(caps.caps_that_hold(book, rule, channel)) for rule, channel in pairs]
     channel_index = {name: index for index, name in enumerate(book.channels)}
     return RuleTable(
         stable=int32s(rule.stable_id for rule in book.rules),
@@ -61,6 +64,12 @@ def _rule_table(book: Book) -> RuleTable:
         service=np.array([rule.klass == "service" for rule in book.rules], np.uint8),
         pair_start=starts(len(rule.channels) for rule in book.rules),
         pair_channel=int32s(channel_index[channel] for _, channel in pairs),
-        capped=np.array([bool(caps_that_hold(book, rule, channel)) for rule, channel in pairs], np.uint8),
+        capped=np.array(capped, np.uint8),
+        kept=np.array(
+            [holds or offer.looks_back(book, *pair) for holds, pair in zip(capped, pairs, strict=True)], np.uint8
+        ),
         channel_id=int32s(channel.channel_id for channel in book.channels.values()),
+        offer_index=int32s(offer.offers_of(book)),
+        offers=len(book.offers),
+        horizon_ms=max(caps.horizon_ms(book), offer.horizon_ms(book)),
     )

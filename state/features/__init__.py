@@ -10,9 +10,10 @@ State is a function of the updating rows in their order, and of nothing else: re
 Time is event time. *Now* is the newer of the row's own time and the newest event folded for that subscriber and
 feature, so a late row sees what is current, not what was. A rolling window of `count sum min max first distinct` is a
 ring of panes: it covers the pane of now and the `panes - 1` before it, so it reaches back at least one pane less than
-the window and at most the window. A late event lands in its pane while the ring still holds it, and changes nothing
-later. `last previous since` keep exact times: an event counts while it is younger than the window. Values are the
-cells of `state.batch`; the bits of a float where the source is a float.
+the window and at most the window, also where clocks are changed; panes of whole days are local days. A late event lands
+in its pane while the ring still holds it, and changes nothing later. `last previous since` keep exact times: an event
+counts while it is younger than the window. Values are the cells of `state.batch`; the bits of a float where the source
+is a float.
 
 A new kind is one new module in `state/features/kinds`, which is listed: its docstring, a `FeatureKind`, and where no
 loop fits yet, a kernel. `panes` is the loop of kinds that combine values pane by pane, `moments` that of kinds that

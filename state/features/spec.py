@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.schema import Kind
-from state.zone import HOUR_MS, Transitions, fixed_zone, offset_at
+from state.zone import DAY_MS, Transitions, fixed_zone, offset_at
 
 PANES_DEFAULT = 12
 PANES_MAX = 32
@@ -85,7 +85,7 @@ class FeatureSpec:
         """Length of one pane of a rolling window; of a day, for "day"; else 0."""
         if self.window == "rolling":
             return -(-self.window_ms // self.panes)
-        return 24 * HOUR_MS if self.window == "day" else 0
+        return DAY_MS if self.window == "day" else 0
 
     @cached_property
     def ring(self) -> int:
@@ -96,12 +96,12 @@ class FeatureSpec:
     def grid(self) -> int:
         """How instants are grouped into panes.
 
-        EVER: one pane. MONTH: local months. LOCAL: local time cut at midnight into `pane_ms`. FIXED, for panes under
-        an hour: the same at the zone's offset of 1 January 2000, because local time that jumps back an hour in autumn
-        would make a short window lose an hour of events.
+        EVER: one pane. MONTH: local months. LOCAL, for panes of whole days: local days, one of which has 25 hours in
+        autumn. FIXED, for the panes of all other rolling windows: time cut into `pane_ms` at the zone's offset of
+        1 January 2000 all year, because panes of local hours would make such a window an hour longer in autumn.
         """
         if self.window == "rolling":
-            return LOCAL if self.pane_ms >= HOUR_MS else FIXED
+            return FIXED if self.pane_ms % DAY_MS else LOCAL
         return {"ever": EVER, "day": LOCAL, "month": MONTH}[self.window]
 
     @cached_property

@@ -192,3 +192,25 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def test_a_feature_that_means_something_else_is_told_by_check_in_the_log_and_in_status(make: Make) -> None:
+    engine = make().start()
+    swapped = BOOK.replace("where = \"kind == 'long'\"", "where = \"'long' == kind\"")
+    other = BOOK.replace("where = \"kind == 'long'\"", "where = \"kind == 'far'\"")
+    folder = engine.folder / "next"
+    folder.mkdir()
+    told = []
+    for text in (swapped, other):
+        (folder / "book.toml").write_text(text)
+        told.append(engine.command("check", str(folder)).out)
+
+    engine.write_book(other)
+    wait_for(lambda: engine.status()["book"]["renewed"], "the changed book")
+
+    assert ["history" in one for one in told] == [False, True]
+    assert "feature long_calls changed: its history would start anew" in told[1]
+    assert engine.status()["book"]["renewed"] == ["long_calls"]
+    assert engine.process is not None
+    assert "the history of feature long_calls starts anew" in engine.process.err
+    assert "HISTORY STARTS ANEW: feature long_calls" in engine.command("status", "--once").out

@@ -76,6 +76,21 @@ def test_what_the_event_says_and_what_is_kept_are_two_facts_with_two_names() -> 
     assert (decided.text, decided.fields["reason"]) == ("moved/ne", "now new, told moved")
 
 
+def test_a_text_whose_value_is_not_kept_is_given_up_and_never_shows_a_hash() -> None:
+    (batch,) = decide([Row("call", ANNA, NOW_MS, {"kind": "long"})])
+    book = load_text({"book.toml": BOOK})
+
+    class Lost:
+        def text(self, hashed: int) -> bytes | None:
+            return None
+
+    (decided,) = decided_of(0, batch, book, Lost())
+
+    assert decided.fault == "NO_VALUE kind"
+    assert "#" not in decided.text + decided.fields["reason"]
+    assert record_of(0, batch, 0, book, Lost())["facts"]["kind"].startswith("#")
+
+
 def test_a_field_with_and_without_its_event_is_one_fact_and_shows_either_way() -> None:
     (batch,) = decide([Row("call", ANNA, NOW_MS, {"kind": "long"})])
     book = load_text({"book.toml": BOOK})

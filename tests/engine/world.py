@@ -45,7 +45,7 @@ channels = ["desk", "sms"]
 priority = 60
 cap = ["2 per 6h"]
 reason = "long call number {long_calls}"
-text.sms = "Dear {name}, long call number {long_calls}"
+text.sms = "Dear {name|}, long call number {long_calls}"
 
 [[rule]]
 id = "chatty"

@@ -45,6 +45,7 @@ class Engine:
         """Fold the rows `keep` of a frame, in that many calls; return them as the decider saw them, and the records."""
         self.texts |= {hashed: text.decode() for hashed, text in batch.strings}
         whole = remap(select(batch, keep), self.decider.schema)
+        self.decider.histories.begin(append_ms)
         records: list[Record] = []
         for rows in np.array_split(np.arange(whole.n, dtype=np.int32), parts):
             part = whole if parts == 1 else select(whole, rows)
@@ -155,6 +156,7 @@ class Agreement:
         batch = from_rows(schema, rows) if batch is None else batch
         batch.log_ms[:] = append_ms
         self.log.append(encode(Frame(FrameKind.EVENTS, append_ms, batch)))
+        self.plain.begin(append_ms)
         keep = self._kept(rows, append_ms, schema, batch)
         seen, found = self.engine.fold(self.position, append_ms, batch, np.array(keep, np.int32))
         wanted, values = self._interpreted([(number, rows[number]) for number in keep], append_ms, schema)

@@ -248,6 +248,8 @@ def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
     lines.append(f"over = {quoted(over)}")
     if over[0].isdigit() and random.random() < 0.7:
         lines.append(f"panes = {random.choice([1, 2, 3, 5, 12, 24, 30, 32])}")
+    if kind != "since" and random.random() < 0.15:
+        lines.append(f'since = "{random.choice(["30m", "1d", "9d", "2008-11-05", "1970-01-01"])}"')
     value = "int" if kind in ("count", "distinct") else "duration" if kind == "since" else word
     return name, value, "\n".join(lines) + "\n"
 
@@ -290,6 +292,9 @@ def head_text(shape: Shape) -> str:
     for name in OFFERS:
         needs, refuses = random.sample(SERVICES[:3], 2)
         lines = [f'title = "{name}"']
+        for key in ("repeat", "declined_hides"):
+            if random.random() < 0.4:
+                lines.append(f'{key} = "{random.choice(["1m", "30m", "1d", "60d"])}"')
         if name != "plain":
             lines += [
                 f"requires = {json.dumps([needs] * random.randint(0, 1))}",
@@ -320,7 +325,9 @@ def rule_text(seed: int, features: Sequence[tuple[str, str]], has_lists: bool) -
         f"reason = {quoted('because ' + ' '.join('{' + gap + '}' for gap in gaps))}",
         caps_text(random).strip(),
     ]
-    lines += [f"text.{name} = {quoted('text {' + gaps[0] + '}')}" for name in channels if name in ("sms", "push")]
+    words = random.choice(["", "|somebody"])
+    text = quoted("text {" + gaps[0] + words + "}")
+    lines += [f"text.{name} = {text}" for name in channels if name in ("sms", "push")]
     options = (
         (0.5, f'campaign = "{random.choice(CAMPAIGNS)}"'),
         (0.4, f'offer = "{random.choice(OFFERS)}"'),

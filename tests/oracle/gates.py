@@ -18,8 +18,22 @@ class Gate(IntEnum):
     CHANNEL_FULL = 9
     CAP = 10
     CONTACTS_FULL = 11
+    OFFER = 12
+    NO_VALUE = 13
 
     @property
     def word(self) -> str:
         """The gate's name in books and records."""
         return self.name.lower().replace("_", " ")
+
+
+ON_CHANNELS = (
+    Gate.NONE,
+    Gate.CHANNEL_PAUSED,
+    Gate.NO_VISIT,
+    Gate.CHANNEL_FULL,
+    Gate.NO_VALUE,
+    Gate.CAP,
+    Gate.CONTACTS_FULL,
+)
+"""How far a channel came: each gate lets pass what the next one stops."""

@@ -18,9 +18,9 @@ from state.batch import Row
 from state.hashing import stable_id
 from state.schema import PROFILE, Kind, Schema
 from tests.oracle.clock import Zone
-from tests.oracle.gates import Gate
+from tests.oracle.gates import ON_CHANNELS, Gate
 from tests.oracle.memory import KINDS, Lists, Memory, Since
-from tests.oracle.promises import Promise, Promises, caps_of, horizon_ms
+from tests.oracle.promises import Promise, Promises, caps_of, horizon_ms, looks_back
 
 VISIT_MS_MAX = 30 * 60_000
 COMMITTED, REFUNDED, UNKNOWN = 1, 2, 5
@@ -55,7 +55,7 @@ class Verdict(NamedTuple):
 
 @dataclass
 class Person:
-    """All that is known of one subscriber; `memories` by the fingerprint of their features."""
+    """All that is known of one subscriber; `memories` by the meaning of their features."""
 
     promises: Promises
     memories: dict[str, Memory] = field(default_factory=dict)
@@ -69,13 +69,15 @@ class Interpreter:
     def __init__(self, promises_max: int) -> None:
         self.people: dict[int, Person] = defaultdict(lambda: Person(Promises(promises_max)))
         self.paused: set[tuple[str, str]] = set()
+        self.begun_ms: dict[str, int] = {}
 
     def activate(self, book: Book) -> None:
         """Switch to a book: what it does not declare is forgotten, what is new begins with nothing."""
         self.book = book
         self.zone = Zone(book.zone)
         self.horizon_ms = horizon_ms(book)
-        kept = {feature.fingerprint for feature in book.features}
+        kept = {feature.meaning for feature in book.features}
+        self.begun_ms = {one: ms for one, ms in self.begun_ms.items() if one in kept}
         for person in self.people.values():
             person.memories = {one: memory for one, memory in person.memories.items() if one in kept}
         self.rules: dict[int, list[Rule]] = defaultdict(list)
@@ -85,6 +87,11 @@ class Interpreter:
         self.told: dict[int, list[tuple[int, Feature]]] = defaultdict(list)
         for index, feature in enumerate(book.features):
             self.told[feature.source_type].append((index, feature))
+
+    def begin(self, append_ms: int) -> None:
+        """What is new in the book is kept from here on."""
+        for feature in self.book.features:
+            self.begun_ms.setdefault(feature.meaning, append_ms)
 
     def control(self, record: Mapping[str, str]) -> None:
         """Pause, resume or kill a rule, a campaign or a channel."""
@@ -120,7 +127,7 @@ class Interpreter:
             memory.update(row.at_ms, value)
 
     def _set_aside(self, moment: "Moment", position: int, number: int) -> list[Record]:
-        """Outcomes settle promises, visits open and close, what changes the subscriber withdraws."""
+        """Outcomes settle promises, answers decline them, visits open and close, changes of the subscriber withdraw."""
         row, person = moment.row, moment.person
         values = row.values
         if row.type == "visit":
@@ -128,13 +135,16 @@ class Interpreter:
                 person.visit_ms, person.visit = row.at_ms, values.get("visit")
             elif values.get("visit") == person.visit:
                 person.visit_ms = 0
-        elif row.type == "outcome":
+        named: list[int] = [int(values.get(name, 0)) for name in ("position", "row", "rule")]  # type: ignore[arg-type]  # INT fields
+        if row.type == "outcome":
             state = {COMMITTED: "reached", REFUNDED: "refunded", UNKNOWN: "unsure"}.get(int(values.get("state", 0)))  # type: ignore[arg-type]  # an INT field
             if state is not None:
-                named = [int(values.get(name, 0)) for name in ("position", "row", "rule")]  # type: ignore[arg-type]  # INT fields
                 contact_ms = int(values.get("contact_ms", moment.append_ms))  # type: ignore[arg-type]  # a TIME field
                 person.promises.settle((named[0], named[1], named[2]), state, contact_ms)
-        elif row.type in ("list", "profile", "answer"):
+        if row.type == "answer" and values.get("answer") == "decline":
+            for promise in person.promises.named(*named):
+                promise.is_declined = True
+        if row.type in ("list", "profile", "answer"):
             return self._withdrawn(moment, position, number)
         return []
 
@@ -162,28 +172,32 @@ class Interpreter:
     def _judge(self, moment: "Moment", position: int, number: int, candidates: list[Rule]) -> list[Record]:
         records = []
         commercial = 0
-        on_channel: dict[str, int] = defaultdict(int)
+        on_channel: dict[tuple[str, str], int] = defaultdict(int)
+        offered: set[str] = set()
         for rule in candidates:
-            verdict = self._alone(moment, rule)
+            verdict = self._alone(moment, rule, offered)
             is_full = commercial >= self.book.decisions_max[moment.code]
             if verdict.gate is Gate.NONE and rule.klass == "commercial" and is_full:
                 verdict = Verdict(Gate.OUTRANKED)
             if verdict.gate is Gate.NONE:
                 verdict = self._choose(moment, rule, on_channel)
             if verdict.channel is not None:
-                on_channel[verdict.channel] += 1
-                commercial += rule.klass == "commercial"
-                self._promise(moment, position, number, rule, verdict.channel)
+                channel, verdict = verdict.channel, self._held_out(moment, rule, verdict)
+                on_channel[channel, rule.klass] += 1
+                if rule.klass == "commercial":
+                    commercial += 1
+                    offered |= {rule.offer} if rule.offer is not None else set()
+                self._promise(moment, position, number, rule, channel, waits=verdict.channel is not None)
             records.append(self._record(moment, position, number, rule, verdict))
         return records
 
-    def _alone(self, moment: "Moment", rule: Rule) -> Verdict:
+    def _alone(self, moment: "Moment", rule: Rule, offered: set[str]) -> Verdict:
         """The gates that look at one candidate alone."""
         verdict = self._of_the_subscriber(moment, rule)
         is_stale = rule.max_age_ms and moment.append_ms - moment.row.at_ms > rule.max_age_ms
         if verdict.gate is not Gate.PAUSED and is_stale:
             return Verdict(Gate.STALE)
-        return verdict if verdict.gate is not Gate.NONE else self._held_out(moment, rule)
+        return verdict if verdict.gate is not Gate.NONE else self._offered(moment, rule, offered)
 
     def _of_the_subscriber(self, moment: "Moment", rule: Rule) -> Verdict:
         """The gates that are asked again of what waits."""
@@ -205,7 +219,33 @@ class Interpreter:
         """An alert is told to somebody else: what its subject wants no texts of does not silence it."""
         return all(self.book.channels[name].kind == "alert" for name in rule.channels)
 
-    def _held_out(self, moment: "Moment", rule: Rule) -> Verdict:
+    def _offered(self, moment: "Moment", rule: Rule, offered: set[str]) -> Verdict:
+        """Whether what a rule offers was made already, and what forbids it again."""
+        if rule.offer is None or rule.klass == "service":
+            return Verdict(Gate.NONE)
+        if rule.offer in offered:
+            return Verdict(Gate.OFFER, 0)
+        offer, person = self.book.offers[rule.offer], moment.person
+        at_ms, log_ms = moment.row.at_ms, moment.append_ms
+        desks = {one.channel_id for one in self.book.channels.values() if one.kind == "desk"}
+        is_there = person.visit_ms and at_ms - person.visit_ms < VISIT_MS_MAX
+        for promise in person.promises.kept:
+            if promise.is_service or promise.offer != stable_id(rule.offer):
+                continue
+            apart_ms = abs(log_ms - promise.at_ms)
+            if promise.is_declined and apart_ms < offer.declined_hides_ms:
+                return Verdict(Gate.OFFER, 3)
+            if promise.state in ("waits", "withdrawn") and not promise.may_come(log_ms):
+                continue
+            is_on_screen = is_there and promise.at_ms >= person.visit_ms and promise.channel in desks
+            if promise.state == "waits" or is_on_screen:
+                return Verdict(Gate.OFFER, 1)
+            if apart_ms < offer.repeat_ms:
+                return Verdict(Gate.OFFER, 2)
+        return Verdict(Gate.NONE)
+
+    def _held_out(self, moment: "Moment", rule: Rule, taken: Verdict) -> Verdict:
+        """The control group is asked when everything else is settled."""
         campaign = self.book.campaigns[rule.campaign]
         levels = [(rule.stable_id, rule.holdout_ppm)]
         if rule.klass == "commercial":
@@ -214,28 +254,35 @@ class Interpreter:
         for level, (salt, ppm) in enumerate(levels):
             if (_mixed(_mixed(salt) ^ moment.row.subscriber) >> 12) % 1_000_000 < ppm:
                 return Verdict(Gate.HOLDOUT, level)
-        return Verdict(Gate.NONE)
+        return taken
 
-    def _choose(self, moment: "Moment", rule: Rule, on_channel: Mapping[str, int]) -> Verdict:
+    def _choose(self, moment: "Moment", rule: Rule, on_channel: Mapping[tuple[str, str], int]) -> Verdict:
         """The first channel that takes it; else what stopped it where it came furthest."""
         furthest = Verdict(Gate.NONE)
         for place, name in enumerate(rule.channels):
             gate, detail = self._ask(moment, rule, name, on_channel)
             if gate is Gate.NONE:
                 return Verdict(gate, 0, name)
-            if gate > furthest.gate:
+            if ON_CHANNELS.index(gate) > ON_CHANNELS.index(furthest.gate):
                 furthest = Verdict(gate, place << 8 | detail)
         return furthest
 
-    def _ask(self, moment: "Moment", rule: Rule, name: str, on_channel: Mapping[str, int]) -> tuple[Gate, int]:
+    def _ask(
+        self, moment: "Moment", rule: Rule, name: str, on_channel: Mapping[tuple[str, str], int]
+    ) -> tuple[Gate, int]:
         channel, person, at_ms = self.book.channels[name], moment.person, moment.row.at_ms
         log_ms = moment.append_ms
         if ("channel", name) in self.paused:
             return Gate.CHANNEL_PAUSED, 0
         if channel.kind == "desk" and not (person.visit_ms and at_ms - person.visit_ms < VISIT_MS_MAX):
             return Gate.NO_VISIT, 0
-        if on_channel[name] >= channel.per_event_max:
+        if on_channel[name, rule.klass] >= channel.per_event_max:
             return Gate.CHANNEL_FULL, 0
+        if channel.kind == "sms":
+            for place, gap in enumerate(rule.texts[name].names):
+                is_kept = any(fact.name == gap and fact.source != "builtin" for fact in rule.facts)
+                if is_kept and gap in rule.texts[name].needed and moment.get(gap) is None:
+                    return Gate.NO_VALUE, place
         caps = caps_of(self.book, rule, name)
         for index, cap in enumerate(caps):
             if person.promises.forbid(cap, log_ms, self.zone):
@@ -244,25 +291,28 @@ class Interpreter:
             return Gate.CONTACTS_FULL, 0
         return Gate.NONE, 0
 
-    def _promise(self, moment: "Moment", position: int, number: int, rule: Rule, channel: str) -> None:
+    def _promise(self, moment: "Moment", position: int, number: int, rule: Rule, channel: str, *, waits: bool) -> None:
+        """What caps count, and what offers look at; what no cap counts goes without where there is no room."""
         promises, log_ms = moment.person.promises, moment.append_ms
         is_capped = bool(caps_of(self.book, rule, channel))
-        if not is_capped and not promises.make_room(log_ms, None, capped=False):
+        is_kept = is_capped or looks_back(self.book, rule, channel)
+        if not waits and not is_kept:
             return
-        channel_id = self.book.channels[channel].channel_id
-        expires_ms = log_ms + rule.shelf_life_ms + GRACE_MS if rule.shelf_life_ms else None
-        is_service = rule.klass == "service"
+        if not is_capped and not promises.make_room(log_ms, log_ms - self.horizon_ms, capped=False):
+            return
         promises.kept.append(
             Promise(
                 log_ms,
-                expires_ms,
+                log_ms + rule.shelf_life_ms + GRACE_MS if rule.shelf_life_ms else None,
                 position,
                 number,
                 rule.stable_id,
                 rule.campaign_id,
-                channel_id,
-                is_service,
-                is_capped,
+                self.book.channels[channel].channel_id,
+                stable_id(rule.offer) if rule.offer is not None else 0,
+                rule.klass == "service",
+                is_kept,
+                "waits" if waits else "shadow",
             )
         )
 
@@ -290,18 +340,21 @@ class Moment:
         self.code, self.row, self.append_ms = code, row, append_ms
         self.person = interpreter.people[row.subscriber]
         self.values: dict[int, Any] = {}
-        self._book, self._zone = interpreter.book, interpreter.zone
+        self._book, self._zone, self._begun_ms = interpreter.book, interpreter.zone, interpreter.begun_ms
         self._seen = Seen(self, row.at_ms, append_ms)  # type: ignore[arg-type]  # the evaluator asks `get` only
 
     def memory(self, feature: Feature) -> Memory:
         """What a feature remembers of this subscriber."""
-        memory = self.person.memories.get(feature.fingerprint)
+        memory = self.person.memories.get(feature.meaning)
         if memory is None:
-            memory = self.person.memories[feature.fingerprint] = KINDS[feature.kind](feature, self._zone)
+            memory = self.person.memories[feature.meaning] = KINDS[feature.kind](feature, self._zone)
         return memory
 
     def feature(self, index: int) -> Any:
-        """The value of a feature as of this event; `since` was asked before the event was told."""
+        """The value of a feature as of this event, unknown while it learns; `since` was asked before the event."""
+        feature = self._book.features[index]
+        if self.append_ms < max(feature.known_from_ms, self._begun_ms[feature.meaning] + feature.learn_ms):
+            return None
         if index not in self.values:
             feature = self._book.features[index]
             memory = self.memory(feature)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rules.model import Feature, Window
-from tests.oracle.clock import HOUR_MS, YEAR_2000_MS, Zone, offset_ms
+from tests.oracle.clock import DAY_MS, YEAR_2000_MS, Zone, offset_ms
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 DISTINCT_MAX = 16
@@ -35,7 +35,7 @@ class Panes:
                 return self.zone.day(at_ms)
             case Window("month"):
                 return self.zone.month(at_ms)
-            case Window(_, ms, panes) if ms // panes >= HOUR_MS:
+            case Window(_, ms, panes) if ms // panes % DAY_MS == 0:
                 return self.zone.wall_ms(at_ms) // (ms // panes)
             case Window(_, ms, panes):
                 return (at_ms + offset_ms(self.zone.name, YEAR_2000_MS // 60_000)) // (ms // panes)

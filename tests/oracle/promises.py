@@ -23,9 +23,11 @@ class Promise:
     rule: int
     campaign: int
     channel: int
+    offer: int
     is_service: bool
-    is_capped: bool
-    state: Literal["waits", "reached", "unsure", "withdrawn"] = "waits"
+    is_kept: bool
+    state: Literal["waits", "reached", "unsure", "shadow", "withdrawn"] = "waits"
+    is_declined: bool = False
 
     def counts_for(self, cap: Cap) -> bool:
         match cap.scope:
@@ -60,13 +62,13 @@ class Promises:
         for promise in self.kept:
             if not promise.counts_for(cap):
                 continue
-            if promise.state in ("reached", "unsure"):
+            if promise.state in ("reached", "unsure", "shadow"):
                 counted += same_period(cap, promise.at_ms, log_ms, zone)
             else:
                 counted += promise.may_come(log_ms)
         return counted >= cap.count_max
 
-    def make_room(self, log_ms: int, horizon_start_ms: int | None, *, capped: bool) -> bool:
+    def make_room(self, log_ms: int, horizon_start_ms: int, *, capped: bool) -> bool:
         """Whether there is room for one more, after giving up what is over, old or uncounted."""
         if len(self.kept) < self.promises_max:
             return True
@@ -74,14 +76,14 @@ class Promises:
         if over:
             self.kept.remove(over[0])
             return True
-        ended = [one for one in self.kept if one.state != "waits" and one.is_capped]
-        old = [one for one in ended if horizon_start_ms is not None and one.at_ms < horizon_start_ms]
+        ended = [one for one in self.kept if one.state != "waits" and one.is_kept]
+        old = [one for one in ended if one.at_ms < horizon_start_ms]
         if old:
             oldest = min(old, key=lambda promise: promise.at_ms)
             self.given_up_ms = max(self.given_up_ms, oldest.at_ms)
             self.kept.remove(oldest)
             return True
-        free = [one for one in self.kept if not one.is_capped]
+        free = [one for one in self.kept if not one.is_kept]
         if capped and free:
             self.kept.remove(free[0])
             return True
@@ -92,13 +94,17 @@ class Promises:
         for promise in self.kept:
             if (promise.position, promise.row, promise.rule) != named:
                 continue
-            if state == "refunded" or not promise.is_capped:
+            if state == "refunded" or not promise.is_kept:
                 self.kept.remove(promise)
             elif promise.state in ("waits", "withdrawn"):
                 promise.state, promise.at_ms = ("reached" if state == "reached" else "unsure"), contact_ms
             elif promise.state == "unsure" and state == "reached":
                 promise.state, promise.at_ms = "reached", contact_ms
             return
+
+    def named(self, position: int, row: int, rule: int) -> list[Promise]:
+        """The promise of one decision, if it is still there."""
+        return [one for one in self.kept if (one.position, one.row, one.rule) == (position, row, rule)]
 
 
 def same_period(cap: Cap, made_ms: int, at_ms: int, zone: Zone) -> bool:
@@ -120,14 +126,35 @@ def caps_of(book: Book, rule: Rule, channel: str) -> list[Cap]:
     return own if rule.klass == "service" else [*own, *book.channels[channel].caps, *book.caps]
 
 
+def looks_back(book: Book, rule: Rule, channel: str) -> bool:
+    """Whether the offer of a rule counts a contact on a channel after it was sent."""
+    if rule.klass == "service" or rule.offer is None:
+        return False
+    offer = book.offers[rule.offer]
+    return bool(offer.repeat_ms or offer.declined_hides_ms) or book.channels[channel].kind == "desk"
+
+
+def offer_ms(book: Book) -> int:
+    """How far back any offer that a commercial rule makes looks."""
+    reach = [0]
+    for rule in book.rules:
+        if rule.offer is not None and rule.klass == "commercial":
+            offer = book.offers[rule.offer]
+            reach += [offer.repeat_ms, offer.declined_hides_ms]
+    return max(reach)
+
+
 def horizon_ms(book: Book) -> int:
-    """How far back any cap of the book reaches."""
+    """How far back any cap or offer of the book reaches."""
     return max(
-        (
-            cap.window_ms if cap.kind == "rolling" else LONGEST_CALENDAR_MS
-            for rule in book.rules
-            for channel in rule.channels
-            for cap in caps_of(book, rule, channel)
+        offer_ms(book),
+        max(
+            (
+                cap.window_ms if cap.kind == "rolling" else LONGEST_CALENDAR_MS
+                for rule in book.rules
+                for channel in rule.channels
+                for cap in caps_of(book, rule, channel)
+            ),
+            default=0,
         ),
-        default=0,
     )

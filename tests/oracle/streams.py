@@ -74,7 +74,7 @@ def event(random: Random, at_ms: int, shape: Shape, decided: Sequence[Record]) -
     subscriber = random.choice(SUBSCRIBERS[: random.choice([1, 2, 5])])
     kind = random.choice(TYPES)
     if decided and random.random() < 0.25:
-        return outcome(random, at_ms, random.choice(decided[-6:]))
+        return told(random, at_ms, random.choice(decided[-6:]))
     if kind == "list":
         name = random.choice(LISTS[: shape.lists] or LISTS)
         return Row(
@@ -108,11 +108,15 @@ def burst(random: Random, first_ms: int, last_ms: int) -> list[Row]:
     return rows
 
 
-def outcome(random: Random, at_ms: int, of: Record) -> Row:
-    """What a gateway says of a decision; now and then it is a decision that nobody made."""
+def told(random: Random, at_ms: int, of: Record) -> Row:
+    """What a gateway or a customer says of a decision; now and then it is a decision that nobody made."""
     row = of.row + (random.random() < 0.1)
     state = random.choice([1, 1, 2, 2, 2, 3, 4, 5])
-    values: dict[str, Any] = {"partition": 0, "position": of.position, "row": row, "rule": of.rule, "state": state}
+    values: dict[str, Any] = {"partition": 0, "position": of.position, "row": row, "rule": of.rule}
+    if random.random() < 0.25:
+        values["answer"] = random.choice(["decline", "decline", "accept", "later"])
+        return Row("answer", of.subscriber, at_ms, values)
+    values["state"] = state
     if random.random() < 0.7:
         values["contact_ms"] = at_ms - random.choice([0, 1000, 20 * MINUTE_MS, 5 * HOUR_MS, DAY_MS])
     return Row("outcome", of.subscriber, at_ms, values)

@@ -82,6 +82,19 @@ def test_a_caret_stands_below_its_word_behind_chinese_text_and_tabs() -> None:
     assert caret == "  | \t" + " " * 7 + "^^^^"
 
 
+@pytest.mark.parametrize("column", [1, 5_000, 299_990])
+def test_a_long_line_is_cut_around_its_fault_with_the_caret_in_view(column: int) -> None:
+    line = "x" * (column - 1) + "FAULT" + "y" * (300_000 - column)
+    fault = Diagnostic(Code.UNKNOWN_NAME, "m" * 320_000, Place("a.toml", 1, column, 5, line))
+
+    message, _, _, excerpt, caret = str(fault).splitlines()
+
+    assert len(message) < 600
+    assert len(excerpt) < 200
+    assert excerpt[caret.index("^") :].startswith("FAULT")
+    assert caret.count("^") == len("FAULT")
+
+
 def test_a_hint_is_given_only_when_something_near_exists() -> None:
     known = ["visited_plmn", "home_plmn"]
 

@@ -4,18 +4,18 @@ import pytest
 
 from engine.answers.rehearsal import run_scenarios
 from rules.gates import GATES, NUMBERS, Gate
-from rules.gates.kernel import STATE_COMMITTED, STATE_REFUNDED, STATE_UNKNOWN, TYPE_OUTCOME, TYPE_VISIT
-from rules.gates.order import CHANNEL_GATES, RULE_GATES
+from rules.gates.kernel import STATE_COMMITTED, STATE_REFUNDED, STATE_UNKNOWN, TYPE_ANSWER, TYPE_OUTCOME, TYPE_VISIT
+from rules.gates.order import CHANNEL_GATES, LAST_GATES, RULE_GATES
 from rules.load import load_text
 from state.decisions import OutcomeState
-from state.schema import OUTCOME, VISIT
+from state.schema import ANSWER, OUTCOME, VISIT
 from tests.oracle.gates import Gate as Known
 
 BASE = """
 [channels.sms]
 [channels.desk]
 """
-IN_ORDER = (*RULE_GATES, *CHANNEL_GATES)
+IN_ORDER = (*RULE_GATES, *CHANNEL_GATES, *LAST_GATES)
 
 
 def test_the_numbers_on_disk_are_those_of_the_first_release() -> None:
@@ -28,7 +28,7 @@ def test_no_two_gates_share_a_number_or_a_word() -> None:
 
 
 def test_the_numbers_of_event_types_and_states_are_those_of_the_schema() -> None:
-    assert (TYPE_OUTCOME, TYPE_VISIT) == (OUTCOME, VISIT)
+    assert (TYPE_OUTCOME, TYPE_VISIT, TYPE_ANSWER) == (OUTCOME, VISIT, ANSWER)
     states = (OutcomeState.COMMITTED, OutcomeState.REFUNDED, OutcomeState.UNKNOWN)
     assert states == (STATE_COMMITTED, STATE_REFUNDED, STATE_UNKNOWN)
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from rules import compile as compiling
 from rules.diagnostics import BookErrors
+from rules.features import renewed
+from rules.lineage import LOCK_FILE
 from rules.load import load_book, load_text
 from rules.model import Book, Cap, Window
 from state.hashing import stable_id
@@ -319,6 +321,71 @@ def test_a_history_is_kept_when_its_meaning_is_the_same(text: str, base: str, na
 )
 def test_a_history_is_dropped_when_its_meaning_changes(text: str, base: str) -> None:
     assert fingerprint(text, base) != fingerprint(FEATURE)
+
+
+def meaning(where: str) -> str:
+    made = load_text({"a.toml": BASE, "b.toml": f'[features.f]\ncount = "call"\nwhere = """{where}"""\n'})
+    return made.features[made.feature_index("f")].meaning
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "age > 30 and kind == 'local'",
+        "30 < age and 'local' == kind",
+        "kind in ['local'] and (age > 30)",
+        "not (age <= 30) and kind == 'local'",
+    ],
+)
+def test_swapped_operands_keep_the_meaning_of_a_history(where: str) -> None:
+    assert meaning(where) == meaning("kind == 'local' and age > 30")
+
+
+@pytest.mark.parametrize("where", ["age < 30 and kind == 'local'", "30 > age and kind == 'local'", "age - 30 > 0"])
+def test_what_only_looks_like_a_swap_changes_the_meaning(where: str) -> None:
+    assert meaning(where) != meaning("kind == 'local' and age > 30")
+
+
+def test_a_learning_period_is_no_part_of_a_history() -> None:
+    plain, learning = load_text({"a.toml": BASE, "b.toml": FEATURE}), fingerprint(FEATURE + "since = '7d'\n")
+
+    assert plain.features[plain.feature_index("f")].fingerprint == learning
+
+
+def test_a_learning_period_is_a_duration_or_a_day_of_the_operators_zone() -> None:
+    text = "[features.a]\ncount = 'call'\nsince = '7d'\n[features.b]\nsum = 'call.cost'\nsince = 2026-03-01\n"
+    text += "[features.c]\nmax = 'call.cost'\nsince = '2026-03-01'\n[features.d]\nsince = 'call'\n"
+    made = load_text({"a.toml": BASE, "b.toml": text}).features[-4:]
+
+    march_ms = 1_772_294_400_000  # midnight in Shanghai
+    assert [(one.kind, one.learn_ms, one.known_from_ms) for one in made] == [
+        ("count", 604_800_000, 0), ("sum", 0, march_ms), ("max", 0, march_ms), ("since", 0, 0),
+    ]  # fmt: skip
+
+
+def test_a_book_says_which_histories_start_anew_when_it_follows_another() -> None:
+    before = load_text({"a.toml": BASE, "b.toml": FEATURE})
+    same = load_text({"a.toml": BASE, "b.toml": FEATURE.replace("age > 30", "30 < age")}, before)
+    other = load_text({"a.toml": BASE, "b.toml": FEATURE.replace("age > 30", "age > 31")}, before)
+
+    assert renewed(before, same) == ()
+    assert renewed(before, other) == ("f",)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbf" + BASE.encode())
+
+    assert load_book(tmp_path).version == load_text({"a.toml": BASE}).version
+    assert load_text({"a.toml": "\ufeff" + BASE}).version == load_text({"a.toml": BASE}).version
+
+
+def test_a_book_that_was_active_before_a_name_was_reserved_is_still_read() -> None:
+    text = BASE + "[events.reply]\n[events.due]\n"
+    with pytest.raises(BookErrors, match="R211"):
+        load_text({"a.toml": text})
+    kept = {"a.toml": text, LOCK_FILE: load_text({"a.toml": BASE}).sources[LOCK_FILE]}
+
+    assert {"reply", "due"} <= set(load_text(kept).schema.codes)
 
 
 def test_a_changed_area_changes_the_history_of_what_counts_in_it() -> None:

@@ -41,7 +41,7 @@ def _explain(_book: Book, _rule: Rule, channel: str, detail: int) -> str:
     return f"{channel}: it is {detail} o'clock"
 
 
-GATE = Gate(number=12, word="night", stops=at_night, columns=_columns, explain=_explain)
+GATE = Gate(number=200, word="night", stops=at_night, columns=_columns, explain=_explain)
 '''
 
 BOOK = """
@@ -118,7 +118,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
 
 def test_one_file_and_its_place_in_the_order_make_a_gate_that_stops_and_explains(seen: dict[str, object]) -> None:
     assert seen["faults"] == []
-    assert seen["on disk"] == [12]
+    assert seen["on disk"] == [200]
     assert seen["record"] == ["suppressed", "night", "sms: it is 2 o'clock"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.templates import Gap, Shown, Template, TemplateFault, check_format, parse
+from rules.templates import Gap, Shown, Template, TemplateFault, check_format, forbidden, parse
 from state.schema import Kind
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -103,3 +103,36 @@ def test_a_duration_is_shown_in_whole_units(form: str, expected: str) -> None:
 
 def test_a_missing_value_shows_nothing() -> None:
     assert template("尊敬的{name}用户", name=Kind.STRING).render({}) == "尊敬的用户"
+
+
+def test_a_gap_may_have_words_for_a_value_that_is_unknown() -> None:
+    text = template("Dear {name|customer}, {spend:.2f|nothing} spent", name=Kind.STRING, spend=Kind.FLOAT)
+
+    assert text.render({}) == "Dear customer, nothing spent"
+    assert text.render({"name": "Wang", "spend": 1.5}) == "Dear Wang, 1.50 spent"
+    assert text.missing({}) == ()
+
+
+def test_what_a_text_lacks_is_named_in_reading_order() -> None:
+    assert template("{b} {a} {c|x} {b}").missing({"a": None}) == ("b", "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://example.com/?n={name}&x=1", "https://example.com/?n=a%26b%20%E7%8E%8B%2F&x=1"),
+        ("see https://example.com/{other}/{name}.", "see https://example.com/o/a%26b%20%E7%8E%8B%2F."),
+        ("https://example.com/ for {name}", "https://example.com/ for a&b 王/"),
+        ("https://example.com/，{name}", "https://example.com/，a&b 王/"),
+        ("{name}", "a&b 王/"),
+    ],
+)
+def test_values_in_links_are_encoded_and_others_are_not(text: str, shown: str) -> None:
+    assert template(text, name=Kind.STRING).render({"name": "a&b 王/", "other": "o"}) == shown
+
+
+def test_signs_that_hide_or_turn_a_text_are_found_in_texts_and_taken_out_of_values() -> None:
+    assert forbidden("ab\u202ec") == (2, "U+202E")
+    assert forbidden("a\x00") == (1, "U+0000")
+    assert forbidden("王先生\n\t") is None
+    assert template("<{name}>", name=Kind.STRING).render({"name": "a\u202e\x00\u2066b"}) == "<ab>"

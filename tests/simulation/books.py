@@ -154,7 +154,7 @@ when = "burst_kb >= 1200 and not holds('gprs')"
 channels = ["sms"]
 priority = 70
 cap = ["2 per 1h"]
-text.sms = "burst {burst_kb:d} {name}"
+text.sms = "burst {burst_kb:d} {name|somebody}"
 """
 
 _TODAY = """
@@ -195,7 +195,7 @@ when = "moves >= 2"
 channels = ["sms", "desk"]
 priority = 55
 shelf_life = "20m"
-text.sms = "{name} moves to {city}"
+text.sms = "{name|somebody} moves to {city}"
 """
 
 _RULES = """
@@ -207,7 +207,7 @@ channels = ["desk", "sms"]
 priority = 60
 cap = ["RULE_CAP"]
 reason = "long call from {city}"
-text.sms = "{name} calls from {city}: {calls:d} calls"
+text.sms = "{name|somebody} calls from {city|somewhere}: {calls:d} calls"
 [[rule]]
 id = "leaving"
 on = "call"

@@ -58,9 +58,8 @@ class Window:
         if self.kind == "month":
             return here.year * 12 + here.month
         length = math.ceil(self.length_ms / self.panes)
-        short = length < HOUR_MS
-        shift = offset_ms(946_684_800_000, self.zone) if short else offset_ms(ms, self.zone)
-        return (ms + shift) // length
+        by_days = length % DAY_MS == 0
+        return (ms + offset_ms(ms if by_days else 946_684_800_000, self.zone)) // length
 
     @property
     def ring(self) -> int:

@@ -113,6 +113,19 @@ def test_every_kind_agrees_with_its_definition_whatever_the_window_zone_order_an
     assert found == [plain[slot].step(at, bool(updates), value) for slot, updates, at, value in rows]
 
 
+@pytest.mark.parametrize("change", range(len(CHANGES)))
+@pytest.mark.parametrize("zone", sorted(ZONES))
+def test_a_rolling_window_is_as_long_when_the_clocks_change_as_on_any_other_day(zone: str, change: int) -> None:
+    spec = FeatureSpec("count", Kind.INT, "rolling", 24 * HOUR_MS, panes=24, transitions=ZONES[zone][1])
+    for minute in range(0, 26 * 60, 7):
+        now = CHANGES[change] + minute * 60_000
+        reached = [
+            Folded(spec).fold([0, 0], [1, 0], [now - age, now], [0, 0])[1] for age in (23 * HOUR_MS - 1, 24 * HOUR_MS)
+        ]
+
+        assert reached == [1, 0]
+
+
 @pytest.mark.parametrize("kind", KINDS_TIMED)
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)

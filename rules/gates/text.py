@@ -1,0 +1,88 @@
+"""Text: a message whose gap nothing is known for is not sent.
+
+Only channels of kind "sms" are asked: what an alert or a card says of an unknown value is nothing. A gap with words of
+its own for this case, `{name|words}`, needs no value. Columns, by pair: what its text needs. The detail is the index
+among the names of the text.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.expressions.tree import Operand
+from rules.gates.scene import Scene
+from rules.gates.spec import PASSES, Gate, int32s, pairs_of, starts
+from rules.model import Book, Rule
+from state.jit import part
+
+
+class Needs(NamedTuple):
+    """What the text of pair p needs: the rows `start[p]:start[p + 1]`.
+
+    `feature` uint8: 1 where `at` int32 is the index of a feature, 0 where it is a field's slot; `name` int32: its place
+    among the names of the text.
+    """
+
+    start: NDArray[np.int32]
+    feature: NDArray[np.uint8]
+    at: NDArray[np.int32]
+    name: NDArray[np.int32]
+
+
+def _columns(book: Book) -> Needs:
+    needs = [_needs(book, rule, channel) for rule, channel in pairs_of(book)]
+    flat = [one for some in needs for one in some]
+    return Needs(
+        start=starts(len(some) for some in needs),
+        feature=np.array([operand.source == "feature" for _, operand in flat], np.uint8),
+        at=int32s(operand.index for _, operand in flat),
+        name=int32s(name for name, _ in flat),
+    )
+
+
+def _needs(book: Book, rule: Rule, channel: str) -> list[tuple[int, Operand]]:
+    """Return what a text needs that may be unknown, with its place among the names of the text."""
+    text = rule.texts.get(channel)
+    if text is None or book.channels[channel].kind != "sms":
+        return []
+    facts = {fact.name: fact for fact in rule.facts if fact.source != "builtin"}
+    return [(place, facts[name]) for place, name in enumerate(text.names) if name in text.needed and name in facts]
+
+
+@part
+def no_value(needs: Needs, scene: Scene, row: int, pair: int) -> int:
+    """Stop at a channel whose text has a gap that nothing is known for."""
+    rows = scene.rows
+    for i in range(needs.start[pair], needs.start[pair + 1]):
+        at = needs.at[i]
+        is_present = (rows.present[row] >> at) & 1 == 1
+        if not (rows.known[at, row] != 0 if needs.feature[i] != 0 else is_present):
+            return int(needs.name[i])
+    return PASSES
+
+
+def _explain(_book: Book, rule: Rule, channel: str, detail: int) -> str:
+    return f"{channel}: nothing is known of {rule.texts[channel].names[detail]}"
+
+
+GATE = Gate(
+    number=13,
+    word="no value",
+    stops=no_value,
+    columns=_columns,
+    explain=_explain,
+    example="""
+[attributes]
+name = "string"
+[[rule]]
+id = "r"
+on = "e"
+channels = ["sms"]
+text.sms = "Dear {name}"
+[[test]]
+name = "nobody is called nothing"
+events = [{ at = 2026-01-05T08:00:00Z, e = {} }]
+expect = [{ at = 2026-01-05T08:00:00Z, rule = "r", gate = "no value" }]
+""",
+)
