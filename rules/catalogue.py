@@ -202,7 +202,7 @@ def _offer(catalogue: Catalogue, offer: Declared[OfferShape], faults: Faults) ->
     shape = offer.shape
     requires = _services(catalogue, offer, "requires", shape.requires, faults)
     unless_holds = _services(catalogue, offer, "unless_holds", shape.unless_holds, faults)
-    if shape.link and not LINK.fullmatch(shape.link):
+    if shape.link and not LINK.fullmatch(shape.link) and forbidden(shape.link) is None:
         message = f"link={shown(shape.link)} must begin with http:// or https://, and hold no space"
         faults.add(Code.BAD_LINK, offer.document, (*offer.path, "link"), message)
     repeat_ms, hides_ms = 0, catalogue.declined_hides_ms

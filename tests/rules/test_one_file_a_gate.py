@@ -108,7 +108,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """What the product makes of a book, with the gate's file added and the list changed."""
     folder: Path = tmp_path_factory.mktemp("gate")
     order = (ROOT / "rules" / "gates" / "order.py").read_text(encoding="utf-8")
-    order = order.replace("lists, pause", "lists, night, pause").replace(
+    order = order.replace("    offer,\n", "    night,\n    offer,\n").replace(
         "    caps.GATE", "    night.GATE,\n    caps.GATE"
     )
     found = json.loads(run_with("rules.gates", {"night.py": NIGHT, "order.py": order}, SCRIPT, folder))
