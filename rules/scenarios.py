@@ -1,7 +1,7 @@
 """Tests beside the rules: from a `[[test]]` to a `Scenario` whose every value fits the book.
 
-Nothing is run here (`engine.runtimes.rehearsal` does that); names, kinds of values and times are checked, so that a test
-cannot pass by a slip of the pen.
+Nothing is run here (`engine.runtimes.rehearsal` does that); names, kinds of values and times are checked, so that a
+test cannot pass by a slip of the pen.
 """
 
 from __future__ import annotations
