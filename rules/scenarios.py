@@ -1,6 +1,6 @@
 """Tests beside the rules: from a `[[test]]` to a `Scenario` whose every value fits the book.
 
-Nothing is run here (`engine.answers.rehearsal` does that); names, kinds of values and times are checked, so that a test
+Nothing is run here (`engine.runtimes.rehearsal` does that); names, kinds of values and times are checked, so that a test
 cannot pass by a slip of the pen.
 """
 

@@ -1,1 +1,1 @@
-"""What is said about decisions: records in words, what became of them, and rehearsal of a book's own tests."""
+"""What is said about decisions: records in words, and what became of them."""

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     if not folder.is_dir():
         raise FileNotFoundError(2, "No such folder", str(folder))
     book = load_book(folder)
-    from engine.answers.rehearsal import CONTACTS_MAX, run_scenarios  # after the book is read: it loads the kernels
+    from engine.runtimes.rehearsal import CONTACTS_MAX, run_scenarios  # after the book is read: it loads the kernels
     from engine.runtimes.warmup import warm_decider
 
     warm_decider(sys.stderr)

@@ -31,7 +31,7 @@ CLONE_NEWNS, CLONE_NEWUSER = 0x0002_0000, 0x1000_0000
 MS_REC, MS_PRIVATE = 0x4000, 0x4_0000
 LOADED = (
     "connectors.kafka.topics",
-    "engine.answers.rehearsal",
+    "engine.runtimes.rehearsal",
     "engine.commands.shared.client",
     "engine.commands.shared.faults",
     "engine.commands.shared.reader",

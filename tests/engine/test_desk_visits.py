@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from engine.answers.rehearsal import run_scenarios
 from engine.counter.arrivals import LocalArrivals
 from engine.flow.visits import VisitRow
+from engine.runtimes.rehearsal import run_scenarios
 from rules.load import load_book
 from state.hashing import hash_text
 from tests.connectors.desk.world import ANNA, HandClock, desk_over

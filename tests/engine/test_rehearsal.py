@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.answers.rehearsal import run_scenarios
+from engine.runtimes.rehearsal import run_scenarios
 from rules.load import load_text
 
 HEAD = """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.answers.rehearsal import run_scenarios
+from engine.runtimes.rehearsal import run_scenarios
 from rules.gates import GATES, NUMBERS, Gate
 from rules.gates.kernel import STATE_COMMITTED, STATE_REFUNDED, STATE_UNKNOWN, TYPE_ANSWER, TYPE_OUTCOME, TYPE_VISIT
 from rules.gates.order import CHANNEL_GATES, LAST_GATES, RULE_GATES

@@ -70,7 +70,7 @@ import numpy as np
 from engine.book.compiled import compile_book
 from engine.flow.decider import Decider
 from engine.answers.records import record_of
-from engine.answers.rehearsal import run_scenarios
+from engine.runtimes.rehearsal import run_scenarios
 from rules.gates import GATES
 from rules.load import load_text
 from state.batch import Row, from_rows

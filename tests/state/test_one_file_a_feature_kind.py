@@ -92,7 +92,7 @@ import numpy as np
 from engine.book.compiled import compile_book
 from engine.flow.decider import Decider
 from engine.answers.records import record_of
-from engine.answers.rehearsal import run_scenarios
+from engine.runtimes.rehearsal import run_scenarios
 from engine.dispatch.wording import decided_of
 from rules.diagnostics import BookErrors
 from rules.load import load_text
