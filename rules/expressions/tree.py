@@ -322,7 +322,11 @@ _TURNED: Mapping[str, tuple[str, bool]] = {
 """Operators that may be written in another order: what is written in their place, and whether both sides are equals."""
 
 
-def meaning(expr: Expr) -> str:  # noqa: PLR0911 one case a node
+_OPPOSITE: Mapping[CompareOp, CompareOp] = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+"""What a comparison says where its opposite does not hold; what is unknown stays unknown."""
+
+
+def meaning(expr: Expr) -> str:  # noqa: PLR0911, PLR0912 one case a node
     """`canonical`, where the order of parts that may be swapped is gone as well: `10 < x` is `x > 10`."""
     match expr:
         case And(parts):
@@ -337,6 +341,8 @@ def meaning(expr: Expr) -> str:  # noqa: PLR0911 one case a node
             elif word != op:
                 sides.reverse()
             return f"({sides[0]} {word} {sides[1]})"
+        case Not(Compare(op, left, right)):
+            return meaning(Compare(_OPPOSITE[op], left, right))
         case Not(part):
             return f"(not {meaning(part)})"
         case Default(part, other):
