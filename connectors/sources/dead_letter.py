@@ -39,9 +39,9 @@ class Code(StrEnum):
     MISSING_FIELD = "missing_field"  # a required field is absent or null
     WRONG_TYPE = "wrong_type"  # a value that is not of its field's kind
     OUT_OF_RANGE = "out_of_range"  # a number beyond 64 bits
-    UNKNOWN_LIST = "unknown_list"  # a list event whose list the book does not have
     NOT_A_FRAME = "not_a_frame"  # a record in the log of a cluster that does not read as a frame
     NOT_A_RECORD = "not_a_record"  # a record in another topic of the cluster that does not read as one of ours
+    UNKNOWN_LIST = "unknown_list"  # a list event whose list the book does not have
 
 
 @dataclass(frozen=True, slots=True)

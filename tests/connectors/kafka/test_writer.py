@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ class Producer:
             acknowledged.set_exception(OutOfOrderSequenceNumber())
         else:
             self.sent.append(value)
-            acknowledged.set_result(None)
+            acknowledged.set_result(SimpleNamespace(offset=0))
 
     async def stop(self) -> None:
         self.stopped.set()
