@@ -12,11 +12,14 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.commands.shared import control
 from engine.commands.shared.error import CommandError
 from engine.commands.shared.msisdn import number
-from state.numbers import NumberPlan
+
+if TYPE_CHECKING:
+    from state.numbers import NumberPlan
 
 SUBSCRIBERS_A_REQUEST = 5_000
 

@@ -19,6 +19,7 @@ letters and the order are what outboxes on disk and in topics hold: they never c
 """
 
 from collections.abc import Iterable, Mapping
+from types import UnionType
 from typing import Any
 
 from engine.dispatch.model import Decided, Places, Report, Send
@@ -45,17 +46,27 @@ SHAPES: Mapping[str, tuple[type, ...]] = {
     SWITCH: (str, str, str),
     CURSORS: (dict,),
     BASE: (list, list, dict, list),
+    OPTED_OUT: (int, str, int, int),
 }
 """What follows a record's letter, by kind."""
+LATER: Mapping[str, tuple[type | UnionType, ...]] = {
+    QUEUED: (str, dict),
+    KEPT: (int, str, dict),
+    ATTEMPT: (int, str | None),
+    OUTCOME: (int, int | None),
+    AWAITS: (int,),
+    BASE: (list,),
+}
+"""What may follow that: releases before wrote less."""
 
 
 def check_record(record: Any) -> None:
     """ValueError unless a value has the shape of a record of the outbox."""
     if not isinstance(record, list) or not record or record[0] not in SHAPES:
         raise ValueError("a record must be a list that begins with one of our letters")
-    kinds = SHAPES[record[0]]
-    if len(record) - 1 != len(kinds) or not all(map(isinstance, record[1:], kinds)):
-        raise ValueError(f"record of kind {record[0]!r} must be {', '.join(kind.__name__ for kind in kinds)}")
+    least, kinds = len(SHAPES[record[0]]), (*SHAPES[record[0]], *LATER.get(record[0], ()))
+    if not least < len(record) <= 1 + len(kinds) or not all(map(isinstance, record[1:], kinds)):
+        raise ValueError(f"record of kind {record[0]!r} must be {', '.join(map(str, kinds))}")
     positions = positions_in(record)
     if positions is not None and not all(isinstance(at, int) for at in positions.values()):
         raise ValueError("cursors must be numbers")

@@ -4,7 +4,7 @@ It shares the readers of log and journal with the product, and nothing of what d
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from engine.flow.dead_letters import read_letters
-from state.decisions import decision_id
+from state.decisions import OutcomeState, decision_id
 from state.disk import RealDisk
 from state.hashing import hash_text
 from state.journal import Journal
@@ -95,12 +95,12 @@ def what_was_decided(records: Iterable[dict[str, Any]], below: int) -> Counter[t
     )
 
 
-def breaches(records: Iterable[dict[str, Any]]) -> list[str]:
-    """Return every place where a subscriber got more of a rule than its cap allows."""
+def breaches(records: Iterable[dict[str, Any]], contacts: Mapping[str, int]) -> list[str]:
+    """Return every place where a subscriber was reached more often by a rule than its cap allows."""
     got: dict[tuple[int, str], list[int]] = defaultdict(list)
     for one in records:
-        if one["gate"] is None:
-            got[one["subscriber"], one["rule"]].append(one["at_ms"])
+        if one["gate"] is None and one["id"] in contacts:
+            got[one["subscriber"], one["rule"]].append(contacts[one["id"]])
     found = []
     for (subscriber, rule), times in got.items():
         times.sort()
@@ -112,6 +112,22 @@ def breaches(records: Iterable[dict[str, Any]]) -> list[str]:
         if crowded:
             found.append(f"{subscriber} got {rule} at {times}")
     return found
+
+
+def contacts(data: Path) -> dict[str, int]:
+    """Return when each decision reached somebody, or may have, as its gateway's answer said."""
+    reached: dict[str, int] = {}
+    for number in partitions(data):
+        log = Log(data / "log" / str(number), RealDisk(), read_only=True)
+        for _, frame in log.read(log.first_position):
+            if frame.batch is None:
+                continue
+            rows = (frame.batch.type == OUTCOME).nonzero()[0]
+            for partition, position, row, rule, state, *_, contact_ms in frame.batch.cells[:8, rows].T.tolist():
+                if state in (OutcomeState.COMMITTED, OutcomeState.UNKNOWN):
+                    reached.setdefault(decision_id(partition, position, row, rule), contact_ms)
+        log.close()
+    return reached
 
 
 def outcomes(data: Path) -> dict[str, set[int]]:

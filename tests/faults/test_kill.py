@@ -75,7 +75,7 @@ def everything_is_there_once(engine: Engine, files: Files, caller: Caller, recor
     for _, reached in counting.journal_positions(data):
         assert reached == sorted(set(reached))
     assert len(ids) == len(set(ids))
-    assert counting.breaches(records) == []
+    assert counting.breaches(records, counting.contacts(data)) == []
     each_decision_has_one_end(engine, [one["id"] for one in records if one["gate"] is None])
 
 

@@ -146,6 +146,9 @@ class TopicStandIn:
     async def open(self) -> None:
         self.noted.append("the log's end is read")
 
+    async def end(self) -> int:
+        return self.next_position
+
 
 async def test_an_opening_asks_for_books_when_the_end_of_its_log_is_read(
     owned: tuple[Any, Sender], monkeypatch: pytest.MonkeyPatch
@@ -153,9 +156,9 @@ async def test_an_opening_asks_for_books_when_the_end_of_its_log_is_read(
     one, _ = owned
     noted: list[str] = []
     for name in ("Changes", "ChangelogStore", "TopicLog", "Tail", "PagesCopy"):
-        monkeypatch.setattr(module, name, lambda *_: TopicStandIn(noted))
+        monkeypatch.setattr(module, name, lambda *_, **__: TopicStandIn(noted))
 
-    async def reached(_tail: object) -> int:
+    async def reached(*_: object) -> int:
         return -1
 
     async def inform() -> None:
@@ -166,6 +169,7 @@ async def test_an_opening_asks_for_books_when_the_end_of_its_log_is_read(
         return 0
 
     monkeypatch.setattr(module, "last_reached", reached)
+    one._shelf = SimpleNamespace(get=None)
     flusher, table = SimpleNamespace(start=lambda: None), SimpleNamespace(count=0)
     one._make_fold = lambda *_: SimpleNamespace(recover=recover, flusher=flusher, table=table)
 
