@@ -117,7 +117,8 @@ class Settling:
         report = Report(what.decision_id, what.subscriber, state, send.gateway, error)
         # Of a send that was tried again in doubt, one late answer does not say what became of the other attempts.
         doubtful_parts = send.parts if state is OutcomeState.UNKNOWN and not send.doubtful else 0
-        contact_ms = now_ms if state is OutcomeState.COMMITTED else send.attempted_ms
+        # On the events' clock dispatch may be a minute before the decision's own time: nobody is reached before that.
+        contact_ms = max(now_ms if state is OutcomeState.COMMITTED else send.attempted_ms, send.what.append_ms)
         self._expect(report, ids, (send.attempted_ms, doubtful_parts), now_ms, contact_ms)
 
     def _learn(self, report: Report, awaited: Awaited, ids: Sequence[str], now_ms: int) -> None:
