@@ -23,6 +23,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -223,8 +224,9 @@ def _check_opened(recorded: Recorded, judges: Judges, machine: Machine, network:
         hold(partition.log.next_position == len(frames), "the same log", where)
         for record in partition.log._segments.read(partition.log.first_position):
             hold(bytes(record.payload) == frames[record.position], "the same log", f"{where} at {record.position}")
-        hold(partition.journal.next_position == len(entries), "the same journal", where)
-        for entry in partition.journal.read(partition.journal.first_position):
+        more = partition.journal.next_position - len(entries)  # this format's redo may record what waited, taken back
+        hold(more == 0 if recorded.format == FORMAT else more >= 0, "the same journal", where)
+        for entry in islice(partition.journal.read(partition.journal.first_position), len(entries)):
             same = (entry.reached, bytes(entry.payload)) == entries[entry.position]
             hold(same, "the same journal", f"{where} entry {entry.position}")
         if recorded.format == FORMAT:

@@ -146,11 +146,14 @@ class SendingPartition:
     # ---- feeding
 
     async def _look_ahead(self) -> None:
-        """Pass on what the fold takes back, from where the decisions were taken over up to now."""
-        fresh = StaleRecordFilter()
+        """Pass on what the fold takes back, from where the decisions were taken over up to now.
+
+        What cannot be read is counted and buried by the feeding task, which comes to the same record later.
+        """
+        fresh, guard = StaleRecordFilter(), RecordGuard()
         while True:
             for record in await self._ahead.poll():
-                read = self._context.guard.read(self._place, record, read_record)
+                read = guard.read(self._place, record, read_record)
                 if read is not None and fresh.counts(read.position):
                     withdrawn = await self._context.wording.withdrawn(self.number, read.decisions)
                     if withdrawn:
