@@ -35,14 +35,11 @@ class Segments:
     """Records 0, 1, 2 ... of one folder: one appender, one syncing thread, any number of readers.
 
     Args:
-        folder: where the files stand; created when missing.
-        disk: the file system.
+        folder, disk: where the files stand; created when missing.
         segment_bytes: size of a file once the log has grown; a record larger than that has a file of its own.
         read_only: take no lock, cut nothing: for a reader beside the process that appends.
 
-    Raises:
-        LockedError: another process appends here.
-        DamagedError: durable records do not check.
+    Raises LockedError when another process appends here, DamagedError when durable records do not check.
     """
 
     def __init__(
@@ -60,8 +57,7 @@ class Segments:
         self._retired: list[File] = []
         self._next_file = PreallocatedFile(self.disk, folder / _NEXT_FILE)
         self._failed: str | None = None
-        # Held for moments, around what `append` and `sync` share; no file is written or synced under it.
-        self._guard = threading.Lock()
+        self._guard = threading.Lock()  # around what `append` and `sync` share; no file is written or synced under it
         self._lock: Lock | None = None
         try:
             if read_only:
@@ -92,9 +88,7 @@ class Segments:
     def append(self, parts: Sequence[Buffer], append_ms: int) -> int:
         """Write one record, without sync, and return its position.
 
-        Raises:
-            DiskFullError: no room; nothing changed, the call may be repeated.
-            DiskError: the file system refused, now or in an earlier sync.
+        Raises DiskFullError (nothing changed, the call may be repeated), or DiskError, also for an earlier sync.
         """
         self._check_writable()
         length = payload_length(parts)
@@ -156,9 +150,8 @@ class Segments:
     ) -> int:
         """Remove old files; return how many.
 
-        A file goes when all files together exceed `bytes_max` or when all its records were appended before
-        `older_than_ms`, but never while it holds a position >= `keep_from` or may hold a record appended at `keep_ms`
-        or later, and never the last record of all.
+        A file goes when all together exceed `bytes_max` or all its records are older than `older_than_ms`, but never
+        while it holds a position >= `keep_from` or may hold a record of `keep_ms` or later; the last record stays.
         """
         self._check_writable()
         removed = 0

@@ -62,12 +62,7 @@ def settle() -> None:
 
 
 class Embedded:
-    """One engine in this process; see the module.
-
-    Args:
-        config: checked settings.
-        drain: end when the file sources are exhausted.
-    """
+    """One engine in this process; see the module. With `drain` it ends when the file sources are exhausted."""
 
     def __init__(self, config: Config, *, drain: bool = False) -> None:
         self.config = config
