@@ -15,6 +15,7 @@ window or a quota. Several dispatchers of a process may share their doors: see `
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 
@@ -24,9 +25,10 @@ from connectors.desk.queue import QueueLostError
 from engine.dispatch.commits import Commits
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
+from engine.dispatch.due import Due
 from engine.dispatch.flights import Flights, OnOutcome
 from engine.dispatch.health import Health
-from engine.dispatch.model import Action, Decided, SwitchScope, Withdrawn
+from engine.dispatch.model import Action, Decided, Send, SwitchScope, Withdrawn
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import DESK, Policy
@@ -56,6 +58,9 @@ class Dispatcher:
         outbox: open; closed by `stop`.
         on_outcome: called with every outcome.
         shared: doors and rates of several dispatchers, in place of `gateways` and `desk`.
+        stands: whether the clock stands still between two calls of `rest`, as the events' own does. Then what is taken
+            next depends on all answers to what was taken before, and on the order of none; and a restart takes up what
+            was on its way.
     """
 
     def __init__(
@@ -68,6 +73,8 @@ class Dispatcher:
         outbox: Outbox,
         on_outcome: OnOutcome | None = None,
         shared: Shared | None = None,
+        *,
+        stands: bool = False,
     ) -> None:
         doors: dict[str, Door] = {name: GatewayDoor(one, policy.channels) for name, one in gateways.items()}
         if desk is not None:
@@ -90,6 +97,9 @@ class Dispatcher:
         self._replies = Replies(self.core, feedback, now_ms, self._durable)
         self._loop_task: asyncio.Task[None] | None = None
         self._recovered = False
+        self._stands = stands
+        self._resumed: list[Send] = []
+        self._rested = asyncio.Event()
 
     # From start to stop.
 
@@ -98,7 +108,7 @@ class Dispatcher:
 
         `switches` are those that hold now, as scope, name and action, where another system remembers them too.
         """
-        recover(self.core, self.core.advance(self._now_ms()))
+        self._resumed = recover(self.core, self.core.advance(self._now_ms()), resume=self._stands)
         if switches is not None:
             self.core.replace_switches(switches)
         self._recovered = True
@@ -112,6 +122,9 @@ class Dispatcher:
             self.recover()
         for gateway in self._gateways.values():
             await gateway.start(self.receipt, self._replies.take)
+        for send in self._resumed:
+            self.core.doors[send.gateway].hold(send.parts)
+            self._flights.launch(send)
         self._loop_task = asyncio.create_task(self._loop(), name="dispatch")
 
     async def stop(self, wait_s: float = 5.0) -> None:
@@ -146,6 +159,14 @@ class Dispatcher:
         """Take decisions over, each partition's in the order of its log; one offered twice is sent once."""
         self.core.offer(decided, cursors or {}, self._now_ms())
         self._wake.set()
+
+    async def rest(self, wait_s: float) -> bool:
+        """Wait until nothing more can go at the present time and the log has every outcome; False after `wait_s`."""
+        self._rested.clear()
+        self._wake.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._rested.wait(), wait_s)
+        return self._rested.is_set()
 
     def withdraw(self, withdrawn: Iterable[Withdrawn]) -> None:
         """End decisions that the fold has taken back, wherever they wait and also where they come later."""
@@ -197,6 +218,16 @@ class Dispatcher:
         await waiter
 
     # What the runtime asks.
+
+    @property
+    def due(self) -> Due:
+        """When there is something to do, after the present time."""
+        return self.core.due
+
+    @property
+    def starved(self) -> bool:
+        """Whether something could go but for rates and room."""
+        return self.core.starved
 
     @property
     def cursors(self) -> Mapping[str, int]:
@@ -273,7 +304,8 @@ class Dispatcher:
     async def _turn(self) -> None:
         self._wake.clear()
         now_ms = self._now_ms()
-        attempts = [] if self._health.stopping else self.core.take(now_ms)
+        waits = self._health.stopping or (self._stands and len(self._flights) > 0)
+        attempts = [] if waits else self.core.take(now_ms)
         await self._commits.turn(attempts, now_ms)
         # Only now: an attempt that is written to a gateway before its record is durable would be sent again after a
         # crash, because nothing says that it was made.
@@ -281,6 +313,8 @@ class Dispatcher:
             self._flights.launch(send)
         self._reporter.step()
         self._compaction.step()
+        if not (waits or attempts or self.core.refunding or self.core.blocked or self.core.unreported):
+            self._rested.set()
         await self._rest()
 
     async def _rest(self) -> None:
@@ -288,7 +322,8 @@ class Dispatcher:
         if self._wake.is_set() or self.core.refunding:
             await asyncio.sleep(0)
             return
-        rest_s = _SOON_S if self.core.starved else _IDLE_S if self.core.sends else _EMPTY_S
+        starved = self.core.blocked if self._stands else self.core.starved
+        rest_s = _SOON_S if starved else _IDLE_S if self.core.sends else _EMPTY_S
         timer = asyncio.get_running_loop().call_later(rest_s, self._wake.set)
         await self._wake.wait()
         timer.cancel()

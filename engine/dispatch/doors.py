@@ -1,8 +1,8 @@
 """Gateways and the desk as dispatch sees them: something with room that answers a send with an outcome."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Collection, Mapping
+from typing import Protocol, runtime_checkable
 
 from connectors.contract import Gateway, Message, Outcome, State
 from connectors.desk.desk import BehindError, Desk
@@ -42,6 +42,17 @@ class Door(Protocol):
         """Hand over one decision."""
 
 
+@runtime_checkable
+class Recalling(Protocol):
+    """A door that can say what it was given before a restart."""
+
+    def recall(self, decision_ids: Collection[str]) -> Mapping[str, Outcome] | None:
+        """Return what became of sends that it was given, or was about to be; None where it cannot say after all.
+
+        What it does not name it certainly does not have.
+        """
+
+
 class GatewayDoor:
     """A gateway: texts. A message that was written is never repeated blindly, unless the other side knows its id."""
 
@@ -55,6 +66,11 @@ class GatewayDoor:
     def repeatable(self) -> bool:
         """Whether the other side knows a message by its decision's id, as some kinds of gateway promise."""
         return bool(getattr(self._gateway, "repeatable", False))
+
+    def recall(self, decision_ids: Collection[str]) -> Mapping[str, Outcome] | None:
+        """Ask the gateway, where it is of a kind that can say."""
+        recall = getattr(self._gateway, "recall", None)
+        return recall(decision_ids) if recall is not None else None
 
     @property
     def up(self) -> bool:

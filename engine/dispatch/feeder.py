@@ -7,36 +7,28 @@ journal. The partitions are read in the order of time, the earliest entry first.
 What the fold takes back (a list, a profile, an answer) is read to the journal's end first, whatever room there is: a
 decision that waits anywhere must not go once its withdrawal is durable.
 
-On the events' own clock the feeder is what moves it: before it goes on by more than `STEP_MS`, it lets dispatch send
-what can be sent now. The clock must have been brought to where the outbox ends: what waits there is due by it.
+This is the feeder on the wall's clock; that on the events' own is `engine.dispatch.events_feeder`.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Protocol
 
 from engine.answers.records import Texts
 from engine.book.shelf import BookShelf
 from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
-from engine.flow.clock import EventsClock
 from engine.flow.partition import Partition
 from state.decisions import decode
 from state.journal import Entry
 
 ENTRIES_MAX = 64
 WAIT_S = 0.25
-STEP_MS = 60_000
-STEP_WAIT_S = 0.002
 
 
 class Taker(Protocol):
     """Dispatch, as the feeder sees it."""
-
-    @property
-    def idle(self) -> bool:
-        """Whether all that can be sent now has been."""
 
     def room(self) -> int:
         """Return how many decisions may be offered."""
@@ -48,7 +40,7 @@ class Taker(Protocol):
         """End decisions that the fold has taken back, also those that are offered later."""
 
 
-class _Reading:
+class Reading:
     """One journal: what was read of it, and the entry that comes next."""
 
     def __init__(self, partition: Partition, start: int) -> None:
@@ -76,16 +68,25 @@ class _Reading:
             self._peeked = entry
         return self._peeked if self._peeked.reached <= journal.durable else None
 
-    def look_ahead(self, shelf: BookShelf, until_ms: int | None) -> list[Withdrawn] | None:
-        """Return what the next durable entries take back, those up to a time; None when there are none."""
-        partition, journal = self.partition, self.partition.journal
-        start = max(self.ahead, journal.first_position)
-        if start >= journal.next_position:
-            return None
+    def rest(self) -> Iterator[Entry]:
+        """Yield the durable entries that were not taken."""
+        return self._durable(self.next)
+
+    def rest_ahead(self) -> Iterator[Entry]:
+        """Yield the durable entries that were not looked at for what was taken back."""
+        return self._durable(self.ahead)
+
+    def _durable(self, start: int) -> Iterator[Entry]:
+        journal = self.partition.journal
+        start = max(start, journal.first_position)
+        if start < journal.next_position:
+            yield from takewhile(lambda entry: entry.reached <= journal.durable, journal.read(start))
+
+    def look_ahead(self, shelf: BookShelf) -> list[Withdrawn] | None:
+        """Return what the next durable entries take back; None when there are none."""
+        partition, start = self.partition, self.ahead
         withdrawn: list[Withdrawn] = []
-        for entry in islice(journal.read(start), ENTRIES_MAX):
-            if entry.reached > journal.durable or (until_ms is not None and entry.append_ms > until_ms):
-                break
+        for entry in islice(self.rest_ahead(), ENTRIES_MAX):
             self.ahead = entry.position + 1
             batch = decode(entry.payload)
             if withdraws(batch):
@@ -110,7 +111,6 @@ class Feeder:
         shelf, texts: for names and texts of the records.
         taker: dispatch.
         cursors: the journal entry to read next, by partition number as text.
-        clock: the events' clock, where dispatch lives by it; else None.
         before: called with (partition, position) before the decisions of that frame are offered.
     """
 
@@ -121,16 +121,13 @@ class Feeder:
         texts: Texts,
         taker: Taker,
         cursors: Mapping[str, int],
-        clock: EventsClock | None,
         before: Callable[[Partition, int], "asyncio.Future[None] | None"],
     ) -> None:
-        self._readings = [_Reading(one, cursors.get(str(one.number), 0)) for one in partitions]
+        self._readings = [Reading(one, cursors.get(str(one.number), 0)) for one in partitions]
         self._shelf = shelf
         self._texts = texts
         self._taker = taker
-        self._clock = clock
         self._before = before
-        self._stopped: Callable[[], bool] = lambda: False
         self._more = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -145,15 +142,13 @@ class Feeder:
         return all(reading.next >= reading.partition.journal.next_position for reading in self._readings)
 
     async def run(self, stopped: Callable[[], bool]) -> None:
-        """Feed until `stopped` says so; soon after, also where dispatch still has something to send."""
-        self._stopped = stopped
+        """Feed until `stopped` says so."""
         while not stopped():
             self._more.clear()
             await self._look_to_the_end()
             if self._taker.room() > 0 and await self._feed():
                 await asyncio.sleep(0)
                 continue
-            await self._catch_up()
             try:
                 await asyncio.wait_for(self._more.wait(), WAIT_S)
             except TimeoutError:
@@ -162,11 +157,9 @@ class Feeder:
     def look_ahead(self) -> bool:
         """Pass on some of what the journals take back, however little room dispatch has; return whether there was more.
 
-        It begins where the decisions do: what an entry before them took back was ended when they were taken over. On
-        the events' clock it goes no further than the present, as what waits may still go until then.
+        It begins where the decisions do: what an entry before them took back was ended when they were taken over.
         """
-        until_ms = self._clock.now_ms() if self._clock is not None else None
-        found = [reading.look_ahead(self._shelf, until_ms) for reading in self._readings]
+        found = [reading.look_ahead(self._shelf) for reading in self._readings]
         withdrawn = [one for some in found for one in some or ()]
         if withdrawn:
             self._taker.withdraw(withdrawn)
@@ -178,24 +171,12 @@ class Feeder:
 
     async def _feed(self) -> bool:
         """Offer the earliest entries; return whether there were any."""
-        first = self._earliest()
-        if first is None:
-            return False
-        entry = first.peek()
-        assert entry is not None
-        if not await self._advance(entry.append_ms):
-            return False
-        if self._clock is not None:
-            await self._look_to_the_end()
-        start_ms = entry.append_ms
         decided: list[Decided] = []
         cursors: dict[str, int] = {}
         for _ in range(ENTRIES_MAX):
             reading = self._earliest()
             entry = reading.peek() if reading is not None else None
             if reading is None or entry is None or len(decided) >= self._taker.room():
-                break
-            if self._clock is not None and entry.append_ms > start_ms + STEP_MS:
                 break
             partition = reading.partition
             ready = self._before(partition, entry.reached)
@@ -209,25 +190,7 @@ class Feeder:
             self._taker.offer(decided, cursors)
         return bool(cursors)
 
-    def _earliest(self) -> _Reading | None:
+    def _earliest(self) -> Reading | None:
         """Return the journal whose next entry is the oldest."""
         waiting = [(entry.append_ms, index) for index, one in enumerate(self._readings) if (entry := one.peek())]
         return self._readings[min(waiting)[1]] if waiting else None
-
-    async def _catch_up(self) -> None:
-        """With nothing left to feed, let the events' clock go to where the logs are."""
-        newest = max(reading.partition.clock_ms for reading in self._readings)
-        if self.idle and newest:
-            await self._advance(newest)
-
-    async def _advance(self, time_ms: int) -> bool:
-        """Move the events' clock, once dispatch has done what it can at the present time; False when stopped before."""
-        if self._clock is None:
-            return True
-        if time_ms > self._clock.now_ms() + STEP_MS:
-            while not self._taker.idle:
-                if self._stopped():
-                    return False
-                await asyncio.sleep(STEP_WAIT_S)
-        self._clock.reach(time_ms)
-        return True

@@ -28,6 +28,7 @@ class Committer:
         observer: gets what is durable.
         pulls: whether some source is asked for chunks, and may wait for room.
         wall_ns: wall clock, epoch nanoseconds.
+        moved: called when all that was taken is durable.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class Committer:
         observer: Observer,
         pulls: Callable[[], bool],
         wall_ns: Callable[[], int],
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
         self._partitions = partitions
         self._queues = queues
         self._observer = observer
         self._pulls = pulls
         self._wall_ns = wall_ns
+        self._moved = moved
         self._syncing = ThreadPoolExecutor(min(len(partitions), SYNCS_MAX), "sync")
 
     def run(self) -> None:
@@ -50,7 +53,8 @@ class Committer:
         while (taken := self._queues.take_uncommitted()) is not None:
             self.commit([one for one in zip(self._partitions, taken, strict=True) if one[1]])
             with self._queues.changed:
-                self._queues.committing = False
+                self._queues.committing = [False] * len(self._partitions)
+            self._moved()
 
     def close(self) -> None:
         """End the threads that sync."""

@@ -27,6 +27,7 @@ from typing import TypeVar
 
 from connectors.sources.contract import Chunk
 from engine.flow.committer import Committer
+from engine.flow.event_time import EventTime
 from engine.flow.observer import Observer
 from engine.flow.partition import Item, Partition
 from engine.flow.questions import Question
@@ -59,6 +60,7 @@ class Pipeline:
         chunk_bytes: size of the chunks that pull sources are asked for; by default so many that a partition's part is
             a frame of its own, which is never copied.
         wall_ns: wall clock, epoch nanoseconds.
+        gated, quiet_s: on the events' own clock, as of `EventTime`.
     """
 
     def __init__(
@@ -71,12 +73,20 @@ class Pipeline:
         queue_bytes_max: int,
         chunk_bytes: int | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
+        gated: bool = False,
+        quiet_s: float | None = None,
     ) -> None:
         self.partitions = partitions
         size = chunk_bytes or min(CHUNK_BYTES_A_PARTITION * len(partitions), CHUNK_BYTES_MAX, queue_bytes_max // 4)
         self._queues = Queues(len(partitions), queue_bytes_max)
-        self._stages = Stages(partitions, self._queues, decode, observer, size, wall_ns)
-        self.committer = Committer(partitions, self._queues, observer, lambda: self._stages.pulls, wall_ns)
+        self.events: EventTime | None = None
+        """Time on the events' own clock; None on the wall's."""
+        if partitions[0].events_clock:
+            self.events = self._queues.held = EventTime(partitions, self._queues, gated=gated, quiet_s=quiet_s)
+        self._stages = Stages(partitions, self._queues, decode, observer, size, wall_ns, self.events)
+        self.committer = Committer(
+            partitions, self._queues, observer, lambda: self._stages.pulls, wall_ns, self._committed
+        )
         runs = [(f"worker-{i}", self._stages.work) for i in range(threads)]
         self._threads = [
             threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
@@ -99,6 +109,10 @@ class Pipeline:
     def fail(self, fault: BaseException) -> None:
         """Stop the flow because of a fault; all tickets and answers that are promised carry the first one."""
         self._queues.fail(fault)
+
+    def _committed(self) -> None:
+        if self.events is not None:
+            self.events.moved()
 
     def _guarded(self, run: Callable[[], None]) -> None:
         try:
@@ -143,6 +157,12 @@ class Pipeline:
     def failure(self) -> BaseException | None:
         """The fault that stopped the flow, if one did."""
         return self._queues.failure
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every pull source is exhausted."""
+        with self._queues.changed:
+            return self._stages.exhausted
 
     @property
     def idle(self) -> bool:

@@ -62,6 +62,10 @@ class SourceClocks:
         run_clock(state, subscriber, at_ms, log_ms)
         return before
 
+    def begun(self, source: str) -> bool:
+        """Tell whether the clock of a source has begun; before that its log times are tentative."""
+        return bool(self._states[source][BEGUN])
+
 
 def newer(stored: Mapping[str, list[int]], clocks: Mapping[str, list[int]]) -> dict[str, list[int]]:
     """Return those of `clocks` that have come further than what is stored: lines read again bring older ones."""

@@ -33,6 +33,7 @@ from engine.flow.clock import Clock, EventsClock, WallClock
 from engine.flow.core import Core, open_core
 from engine.flow.decoders import Decoders
 from engine.flow.decoders import Source as DecodedSource
+from engine.flow.event_time import QUIET_S
 from engine.flow.feedback import Feedback, LocalAppender
 from engine.flow.pipeline import Pipeline
 from engine.runtimes.local_desk import make_desk
@@ -114,6 +115,8 @@ class Embedded:
             core,
             threads=min(config.data.threads, config.data.partitions),
             queue_bytes_max=config.limits.intake_bytes_max,
+            gated=True,
+            quiet_s=None if self.drain else QUIET_S,
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
         appender = LocalAppender(self.pipeline, lambda: self.decoders.schema, core.strings)
@@ -122,7 +125,8 @@ class Embedded:
         self.desk: Desk | None = None
         if config.desk.enabled:
             self.desk = make_desk(config.desk, core, self._on_visit, self.desk_reporter.answer, self.clock.now_ms)
-        self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
+        events = self.pipeline.events
+        self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock, events, drain=self.drain)
         core.dispatched_entry = self.sending.entry
         self.watcher = BookWatcher(config.book.folder, core.shelf.compile, self._activate, self._reloaded)
         self.watcher.begin(book, core.book_fault)
@@ -216,16 +220,17 @@ class Embedded:
 
     async def _wait(self) -> None:
         """Return when asked to stop or drained; raise what ended the pipeline or dispatch."""
-        moves, moved_s = -1, self._loop.time()
+        moves, moved_s = (-1, -1), self._loop.time()
         while not self._stopping.is_set():
             self._raise_failure()
-            if self.drain and self.pipeline.idle:
-                if self.sending.idle:
+            if self.drain and self.pipeline.exhausted:
+                if self.pipeline.idle and self.sending.idle:
                     return
                 if self.sending.disk_full is not None:
                     raise self.sending.disk_full
-                if moves != self.sending.moves:
-                    moves, moved_s = self.sending.moves, self._loop.time()
+                moved = self.sending.moves, self.pipeline.queued_bytes
+                if moves != moved:
+                    moves, moved_s = moved, self._loop.time()
                 elif self._loop.time() - moved_s > self.config.dispatch.drain_wait_s:
                     log.warning("nothing was sent for %g s; the rest waits", self.config.dispatch.drain_wait_s)
                     return

@@ -13,10 +13,12 @@ from connectors.desk.desk import Desk
 from connectors.gateways import open_gateway
 from engine.counter.arrivals import LocalArrivals
 from engine.dispatch import Action, Decided, Dispatcher, LocalOutbox, Policy, SwitchScope, policy_of
+from engine.dispatch.events_feeder import EventsFeeder
 from engine.dispatch.feeder import Feeder
 from engine.dispatch.wording import reworded
 from engine.flow.clock import Clock, EventsClock
 from engine.flow.core import Core
+from engine.flow.event_time import EventTime
 from engine.flow.feedback import Feedback
 from engine.flow.fold import Appended
 from engine.flow.partition import Partition
@@ -29,11 +31,21 @@ from state.disk import DiskFullError
 class Sending:
     """Everything between the journals and the gateways; see the module.
 
+    `events`: how far the fold has come on the events' own clock, else None; with `drain` the run ends with the events.
     Raises GatewayError when a gateway would not know whom to send alerts to.
     """
 
     def __init__(
-        self, config: Config, book: Book, core: Core, desk: Desk | None, feedback: Feedback, clock: Clock
+        self,
+        config: Config,
+        book: Book,
+        core: Core,
+        desk: Desk | None,
+        feedback: Feedback,
+        clock: Clock,
+        events: EventTime | None = None,
+        *,
+        drain: bool = False,
     ) -> None:
         check_alerts(config, book)
         self._config = config
@@ -42,13 +54,21 @@ class Sending:
         self._gateways = {name: open_gateway(name, one, clock.now_ms) for name, one in config.gateways.items()}
         outbox = LocalOutbox(core.datadir.outbox, core.disk)
         if isinstance(clock, EventsClock):
-            # Rates fill up and retries fall due by the time at which the last run ended, not from the first event on.
-            clock.reach(outbox.flushed_ms)
+            clock.reach(outbox.flushed_ms)  # what was due by then is done first
         self._dispatcher = Dispatcher(
-            make_policy(config, book), self._gateways, desk, feedback, clock.now_ms, outbox, self._measure
+            make_policy(config, book),
+            self._gateways,
+            desk,
+            feedback,
+            clock.now_ms,
+            outbox,
+            self._measure,
+            stands=events is not None,
         )
+        self._events = events
+        self._drain = drain
         self.arrivals = LocalArrivals(desk, core.strings)
-        self._feeder: Feeder | None = None
+        self._feeder: Feeder | EventsFeeder | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -58,16 +78,15 @@ class Sending:
         core = self._core
         for partition in core.partitions:
             await self.arrivals.resume(partition, self._dispatcher.cursors.get(str(partition.number), 0))
-        self._feeder = Feeder(
-            core.partitions,
-            core.shelf,
-            core.strings,
-            self._dispatcher,
-            self._dispatcher.cursors,
-            self._clock if isinstance(self._clock, EventsClock) else None,
-            self.arrivals.before,
-        )
+        self._feeder = self._make_feeder()
         self._task = asyncio.create_task(self._feeder.run(lambda: self._stopping), name="feeder")
+
+    def _make_feeder(self) -> Feeder | EventsFeeder:
+        core, dispatcher, before = self._core, self._dispatcher, self.arrivals.before
+        read = (core.partitions, core.shelf, core.strings, dispatcher, dispatcher.cursors)
+        if isinstance(self._clock, EventsClock) and self._events is not None:
+            return EventsFeeder(*read, self._clock, self._events, before, drain=self._drain)
+        return Feeder(*read, before)
 
     async def stop(self) -> None:
         """Stop feeding, wait for answers, close the gateways."""
@@ -120,6 +139,8 @@ class Sending:
     def committed(self, partition: Partition, appended: Sequence[Appended]) -> None:
         """Look at durable frames for visits and decisions; called from the commit thread."""
         self.arrivals.note(partition, appended)
+        if self._events is not None:
+            self._events.committed(partition.number, appended[-1])
         if self._feeder is not None:
             self._feeder.wake()
 

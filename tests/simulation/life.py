@@ -253,7 +253,6 @@ class Life:
             core.strings,
             self.taker,
             self.dispatch.cursors,
-            None,
             lambda _p, _position: None,
         )
 
