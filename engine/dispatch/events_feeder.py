@@ -135,6 +135,7 @@ class EventsFeeder:
             self._idle_since = None
             if first_ms <= low_ms:
                 return max(first_ms, self._clock.now_ms())
+            self._clock.reach(low_ms)
             return None
         if held_ms < FOREVER_MS and held_ms <= min(self._due):
             return max(held_ms, self._clock.now_ms())

@@ -97,8 +97,12 @@ class EventTime:
             self._gate.folded(number, frame)
 
     def lagging(self) -> set[Reader]:
-        """Locked: return the sources that others wait for: they are read whatever waits."""
-        return self._merge.lagging() if len(self._names) > 1 else set()
+        """Locked: return the sources that all others wait for: they are read however much waits."""
+        partitions = range(len(self._low_ms))
+        wanted_ms = min(self._gate.held_ms, *map(self._gate.limit_ms, partitions))
+        if any(map(self.ready, partitions)) or self._merge.complete_ms() >= wanted_ms:
+            return set()
+        return self._merge.lagging()
 
     @property
     def empty(self) -> bool:
@@ -136,11 +140,9 @@ class EventTime:
         with queues.changed:
             complete_ms = self._complete_ms()
             for number in range(len(self._low_ms)):
-                if queues.resting(number):
-                    low_ms = min(self._merge.head_ms(number) - 1, complete_ms)
-                    self._low_ms[number] = max(self._low_ms[number], low_ms) if low_ms < FOREVER_MS - 1 else FOREVER_MS
-                elif self._low_ms[number] == FOREVER_MS:
-                    self._low_ms[number] = 0
+                before_ms = self._low_ms[number] if self._low_ms[number] < FOREVER_MS else 0
+                low_ms = min(self._merge.head_ms(number) - 1, complete_ms) if queues.resting(number) else 0
+                self._low_ms[number] = max(before_ms, low_ms) if low_ms < FOREVER_MS - 1 else FOREVER_MS
             return min(self._low_ms)
 
     def _complete_ms(self) -> int:

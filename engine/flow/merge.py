@@ -41,7 +41,7 @@ class Waiting:
 
     def until(self, at_ms: int) -> int:
         """Return how many rows from `row` on go at or before a time."""
-        return int(np.searchsorted(self.at_ms, at_ms, "right")) - self.row
+        return max(0, int(np.searchsorted(self.at_ms, at_ms, "right")) - self.row)
 
 
 @dataclass(slots=True)
