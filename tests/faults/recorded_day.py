@@ -4,9 +4,9 @@
 
 The day has three sources, windows, a quota, rates, caps by the time of contact, withdrawals and lines with wrong times.
 The first run is left alone, on one partition. Every other one has its own number of partitions and sizes of frame and
-chunk, and is ended at random moments, by kill -9 or by SIGTERM, before it is drained. All that is compared is what the
-gateway has: the lines of the spool, read here by plain JSON. The product's code is not asked, and its rates, windows
-and quotas are counted again from those lines.
+chunk, and is ended at random moments, by kill -9 or by SIGTERM, before it is drained. Compared is what the
+gateway has (the lines of the spool, read here by plain JSON) and what `decisions` prints. Rates, windows and quotas are
+counted again from the gateway's lines alone.
 """
 
 import random
@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -36,6 +37,8 @@ BURST_MS = BASE_MS + 5 * HOUR_MS
 
 Sent = tuple[int, int, str]
 """When, to whom, which text."""
+Decided = tuple[int, str, int, str, str | None, str | None]
+"""Subscriber, rule, time of the event, outcome, gate, channel."""
 Make = Callable[[str, int, int, int], Engine]
 """Makes an engine by name, partitions, rows of a frame and bytes of its intake."""
 
@@ -148,6 +151,17 @@ def lines_of_day(seed: int) -> dict[str, bytes]:
     return {folder: joined(texts) for folder, texts in files.items()}
 
 
+class Run(NamedTuple):
+    """What came of a run: what the gateway got, and what became of each candidate; both sorted."""
+
+    sent: list[Sent]
+    decided: list[Decided]
+
+    def difference(self, other: "Run") -> str:
+        """Return in a few words how another run differs; empty where it does not."""
+        return difference("texts", self.sent, other.sent) or difference("decisions", self.decided, other.decided)
+
+
 class Day:
     """The day's lines, and runs over them."""
 
@@ -157,16 +171,16 @@ class Day:
         self._chance = random.Random(seed + 1)
         self._took_s = 2.0
 
-    def undisturbed(self) -> list[Sent]:
-        """Return what is sent in a run that is left alone."""
+    def undisturbed(self) -> Run:
+        """Return what comes of a run that is left alone."""
         engine = self._engine("undisturbed", 1, 20_000, 1 << 24)
         began_s = time.monotonic()
         engine.drain()
         self._took_s = time.monotonic() - began_s
-        return sent_by(engine)
+        return run_of(engine)
 
-    def disturbed(self, number: int) -> list[Sent]:
-        """Return what is sent in a run of other sizes that is ended now and then."""
+    def disturbed(self, number: int) -> Run:
+        """Return what comes of a run of other sizes that stands still and is ended now and then."""
         chance = self._chance
         engine = self._engine(
             f"run-{number}",
@@ -178,10 +192,15 @@ class Day:
             engine.start("--drain", ready=False)
             assert engine.process is not None
             time.sleep(chance.uniform(0.1, self._took_s))
+            if chance.random() < 0.3:
+                engine.process.signal(signal.SIGSTOP)
+                time.sleep(chance.uniform(0.1, 1.5))
+                engine.process.signal(signal.SIGCONT)
+                time.sleep(chance.uniform(0.0, 0.3))
             engine.process.signal(chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
             assert engine.process.wait(30) in (0, -signal.SIGKILL), engine.process.err
         engine.drain()
-        return sent_by(engine)
+        return run_of(engine)
 
     def _engine(self, name: str, partitions: int, rows: int, intake: int) -> Engine:
         engine = self._make(name, partitions, rows, intake)
@@ -196,6 +215,13 @@ class Day:
 def config_of(partitions: int, rows: int, intake: int) -> str:
     """Return the settings of a run."""
     return CONFIG.format(partitions=partitions, rows=rows, intake=intake)
+
+
+def run_of(engine: Engine) -> Run:
+    """Return what came of a run that has ended."""
+    names = ("subscriber", "rule", "at_ms", "outcome", "gate", "channel")
+    decided: list[Decided] = [tuple(one[name] for name in names) for one in engine.records()]
+    return Run(sent_by(engine), sorted(decided, key=str))
 
 
 def sent_by(engine: Engine) -> list[Sent]:
@@ -229,12 +255,12 @@ def is_sms(one: Sent) -> bool:
     return "spent" not in one[2]
 
 
-def difference(left: Sequence[Sent], right: Sequence[Sent]) -> str:
+def difference(what: str, left: Sequence[tuple[Any, ...]], right: Sequence[tuple[Any, ...]]) -> str:
     """Return in a few words how two records differ; empty where they are the same."""
     missing, added = Counter(left) - Counter(right), Counter(right) - Counter(left)
     if not missing and not added:
         return ""
-    return f"{missing.total()} missing, {added.total()} more, such as {[*missing][:3]} and {[*added][:3]}"
+    return f"{what}: {missing.total()} missing, {added.total()} more, such as {[*missing][:3]} and {[*added][:3]}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -250,16 +276,18 @@ def main(arguments: Sequence[str]) -> int:
 
         day = Day(make, seed)
         first = day.undisturbed()
-        for fault in against_the_rules(first):
+        for fault in against_the_rules(first.sent):
             failed += 1
             sys.stdout.write(f"the first run: {fault}\n")
         for number in range(1, runs):
-            said = difference(first, day.disturbed(number))
+            said = first.difference(day.disturbed(number))
             failed += bool(said)
             sys.stdout.write(f"run {number}: {said or 'the same'}\n")
             sys.stdout.flush()
     nursery.close()
-    sys.stdout.write(f"{runs} runs, seed {seed}, {len(first)} texts: {failed} differ\n")
+    sys.stdout.write(
+        f"{runs} runs, seed {seed}, {len(first.sent)} texts, {len(first.decided)} candidates: {failed} differ\n"
+    )
     return failed
 
 
