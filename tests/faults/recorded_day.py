@@ -39,8 +39,8 @@ Sent = tuple[int, int, str]
 """When, to whom, which text."""
 Decided = tuple[int, str, int, str, str | None, str | None]
 """Subscriber, rule, time of the event, outcome, gate, channel."""
-Make = Callable[[str, int, int, int], Engine]
-"""Makes an engine by name, partitions, rows of a frame and bytes of its intake."""
+Make = Callable[[str, int, int], Engine]
+"""Makes an engine by name, partitions and rows of a frame."""
 
 BOOK = """
 campaign = "day"
@@ -98,7 +98,6 @@ folder = "book"
 enabled = false
 [limits]
 batch_events_max = {{rows}}
-intake_bytes_max = {{intake}}
 [log]
 segment_bytes = 1048576
 [state]
@@ -173,7 +172,7 @@ class Day:
 
     def undisturbed(self) -> Run:
         """Return what comes of a run that is left alone."""
-        engine = self._engine("undisturbed", 1, 20_000, 1 << 24)
+        engine = self._engine("undisturbed", 1, 20_000, 1)
         began_s = time.monotonic()
         engine.drain()
         self._took_s = time.monotonic() - began_s
@@ -183,10 +182,7 @@ class Day:
         """Return what comes of a run of other sizes that stands still and is ended now and then."""
         chance = self._chance
         engine = self._engine(
-            f"run-{number}",
-            chance.choice([1, 2, 3, 5]),
-            chance.choice([64, 500, 20_000]),
-            chance.choice([1 << 16, 1 << 24]),
+            f"run-{number}", chance.choice([1, 2, 3, 5]), chance.choice([64, 500, 20_000]), chance.randrange(1, 9)
         )
         for _ in range(chance.randrange(1, 5)):
             engine.start("--drain", ready=False)
@@ -202,19 +198,22 @@ class Day:
         engine.drain()
         return run_of(engine)
 
-    def _engine(self, name: str, partitions: int, rows: int, intake: int) -> Engine:
-        engine = self._make(name, partitions, rows, intake)
+    def _engine(self, name: str, partitions: int, rows: int, pieces: int) -> Engine:
+        """Return an engine; each source has its lines in so many files, so in so many chunks."""
+        engine = self._make(name, partitions, rows)
         for folder, content in self._files.items():
             (engine.folder / folder).mkdir(exist_ok=True)
-            half = content.index(b"\n", len(content) // 2) + 1
-            (engine.folder / folder / "1.ndjson").write_bytes(content[:half])
-            (engine.folder / folder / "2.ndjson").write_bytes(content[half:])
+            lines = content.splitlines(keepends=True)
+            size = -(-len(lines) // pieces)
+            for piece in range(pieces):
+                text = b"".join(lines[piece * size : (piece + 1) * size])
+                (engine.folder / folder / f"{piece}.ndjson").write_bytes(text)
         return engine
 
 
-def config_of(partitions: int, rows: int, intake: int) -> str:
+def config_of(partitions: int, rows: int) -> str:
     """Return the settings of a run."""
-    return CONFIG.format(partitions=partitions, rows=rows, intake=intake)
+    return CONFIG.format(partitions=partitions, rows=rows)
 
 
 def run_of(engine: Engine) -> Run:
@@ -271,8 +270,8 @@ def main(arguments: Sequence[str]) -> int:
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
 
-        def make(name: str, partitions: int, rows: int, intake: int) -> Engine:
-            return Engine(nursery, Path(folder) / name, BOOK, config_of(partitions, rows, intake))
+        def make(name: str, partitions: int, rows: int) -> Engine:
+            return Engine(nursery, Path(folder) / name, BOOK, config_of(partitions, rows))
 
         day = Day(make, seed)
         first = day.undisturbed()

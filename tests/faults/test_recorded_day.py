@@ -14,8 +14,8 @@ RUNS = 4
 def test_kills_partitions_frames_and_chunks_change_neither_what_is_sent_nor_when(
     nursery: Nursery, tmp_path: Path, seed: int
 ) -> None:
-    def make(name: str, partitions: int, rows: int, intake: int) -> Engine:
-        return Engine(nursery, tmp_path / name, BOOK, config_of(partitions, rows, intake))
+    def make(name: str, partitions: int, rows: int) -> Engine:
+        return Engine(nursery, tmp_path / name, BOOK, config_of(partitions, rows))
 
     day = Day(make, seed)
     first = day.undisturbed()
