@@ -141,7 +141,9 @@ class Partition(Fold):
         if batch is None or item.clock is None:
             return self.clock_ms
         begun = has_begun(self.clocks)
-        latest_ms = item.due_ms or step_end(int(batch.log_ms.max()))
+        if item.due_ms:  # what is tentative was put in its place
+            return max(self.clock_ms, item.due_ms) if begun else item.due_ms
+        latest_ms = step_end(int(batch.log_ms.max()))
         if not has_begun(clocks):
             return self.clock_ms if begun else max(self.clock_ms, latest_ms)
         return max(self.clock_ms, latest_ms) if begun else latest_ms

@@ -14,6 +14,9 @@ interpreter lock, so two workers use two cores. What waits between the stages, a
 `engine.flow.queues`; the commit thread is `engine.flow.committer`. The intake is bounded in bytes: `room` says no
 before memory does, and sources slow down.
 
+On the events' own clock rows wait between 3 and 4 until they are next in the order of log times over all sources
+(`engine.flow.merge`), and until dispatch has done what is due before them (`engine.flow.gate`).
+
 A fault in any stage stops the pipeline: tickets and answers carry it to their callers, `failure` to the runtime.
 Nothing is retried here, because whatever was not acknowledged comes again after a restart. What is asked or appended
 after the end fails at once, so nobody waits forever.

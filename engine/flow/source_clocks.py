@@ -2,7 +2,7 @@
 
 The clock of a source is `state.log_clock`. Its state goes with every part of a chunk into the frames of its partition,
 as of the row that the partition comes to next. At a start the least advanced partition says where each source's clock
-stood: from there its lines are read again.
+stood: from there its lines are read again. How sources become one stream is `engine.flow.merge`.
 """
 
 from collections.abc import Iterable, Mapping
