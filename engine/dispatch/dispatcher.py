@@ -306,6 +306,8 @@ class Dispatcher:
         now_ms = self._now_ms()
         waits = self._health.stopping or (self._stands and len(self._flights) > 0)
         attempts = [] if waits else self.core.take(now_ms)
+        if not (waits or attempts or self.core.refunding or self.core.blocked or self.core.unreported):
+            self._rested.set()
         await self._commits.turn(attempts, now_ms)
         # Only now: an attempt that is written to a gateway before its record is durable would be sent again after a
         # crash, because nothing says that it was made.
@@ -313,8 +315,6 @@ class Dispatcher:
             self._flights.launch(send)
         self._reporter.step()
         self._compaction.step()
-        if not (waits or attempts or self.core.refunding or self.core.blocked or self.core.unreported):
-            self._rested.set()
         await self._rest()
 
     async def _rest(self) -> None:

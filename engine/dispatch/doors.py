@@ -1,8 +1,8 @@
 """Gateways and the desk as dispatch sees them: something with room that answers a send with an outcome."""
 
 import asyncio
-from collections.abc import Collection, Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
 
 from connectors.contract import Gateway, Message, Outcome, State
 from connectors.desk.desk import BehindError, Desk
@@ -10,6 +10,12 @@ from connectors.desk.model import Card, Placing
 from connectors.desk.queue import QueueLostError
 from engine.dispatch.model import FOREVER_MS, Decided
 from engine.dispatch.policy import ChannelPolicy
+
+Recall = Callable[[Collection[str]], Mapping[str, Outcome] | None]
+"""Returns what became of sends that a door was given before a restart, or was about to be; it is called `recall`.
+
+What it does not name it certainly does not have. None where it cannot say.
+"""
 
 _DESK_ROOM = 256
 _RETRY_S = 0.2
@@ -42,17 +48,6 @@ class Door(Protocol):
         """Hand over one decision."""
 
 
-@runtime_checkable
-class Recalling(Protocol):
-    """A door that can say what it was given before a restart."""
-
-    def recall(self, decision_ids: Collection[str]) -> Mapping[str, Outcome] | None:
-        """Return what became of sends that it was given, or was about to be; None where it cannot say after all.
-
-        What it does not name it certainly does not have.
-        """
-
-
 class GatewayDoor:
     """A gateway: texts. A message that was written is never repeated blindly, unless the other side knows its id."""
 
@@ -69,7 +64,7 @@ class GatewayDoor:
 
     def recall(self, decision_ids: Collection[str]) -> Mapping[str, Outcome] | None:
         """Ask the gateway, where it is of a kind that can say."""
-        recall = getattr(self._gateway, "recall", None)
+        recall: Recall | None = getattr(self._gateway, "recall", None)
         return recall(decision_ids) if recall is not None else None
 
     @property

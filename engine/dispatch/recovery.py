@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from engine.dispatch import records
 from engine.dispatch.core import DispatchCore
-from engine.dispatch.doors import Recalling
+from engine.dispatch.doors import Recall
 from engine.dispatch.model import Action, Decided, Phase, Report, Send, SwitchScope
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.receipts import Awaited
@@ -78,12 +78,14 @@ def recover(core: DispatchCore, now_ms: int, *, resume: bool = False) -> list[Se
 def _take_up(core: DispatchCore, gateway: str, sends: list[Send], now_ms: int, resume: bool) -> list[Send]:
     """Settle attempts without an outcome; return those that are to be handed over."""
     door = core.doors.get(gateway) if resume else None
-    outcomes = door.recall([send.what.decision_id for send in sends]) if isinstance(door, Recalling) else None
-    left = []
-    for send in sends:
-        if outcomes is None:
+    recall: Recall | None = getattr(door, "recall", None)  # not every door has it
+    outcomes = recall([send.what.decision_id for send in sends]) if recall is not None else None
+    if outcomes is None:
+        for send in sends:
             core.unknown(send, "RESTART", now_ms)
-            continue
+        return []
+    left: list[Send] = []
+    for send in sends:
         core.resume(send)
         outcome = outcomes.get(send.what.decision_id)
         if outcome is None:

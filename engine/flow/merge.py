@@ -37,7 +37,7 @@ class Waiting:
     @property
     def left(self) -> int:
         """How many rows have not been taken."""
-        return self.at_ms.shape[0] - self.row
+        return len(self.at_ms) - self.row
 
     def until(self, at_ms: int) -> int:
         """Return how many rows from `row` on go at or before a time."""
