@@ -6,8 +6,8 @@ the gate (`passed`).
 
 A source that is read holds the others back until it has brought something later, or has no more. With `quiet_s` the
 engine goes on while sources wait for more: one that has had nothing for so long holds nothing back, and where nothing
-came for so long the step ends. Without (a drained run) only an exhausted source holds nothing back. Pushed events are
-merged as they come: nobody knows what else will.
+came for so long the step ends. Without (a drained run) only an exhausted source holds nothing back. Pushed events wait
+for no source.
 """
 
 import time
@@ -79,7 +79,8 @@ class EventTime:
         if self._queues.stopping and self._gated:
             return
         self._placed_s = time.monotonic()
-        self._merge.add(chunk.source, items, log_ms, begun=self._clocks.begun(chunk.source))
+        begun = self._clocks.begun(chunk.source)
+        self._merge.add(chunk.source, items, log_ms, begun=begun, pushed=reader is None)
         self._queues.waiting_rows += decoded.batch.n
 
     def ready(self, number: int) -> bool:

@@ -3,6 +3,7 @@
 Rows come in by source, each source's in its order, and are taken by partition, a step at a time (`engine.flow.steps`).
 A row may be taken when every source that is still being read has come past its log time; of equal times the source that
 is first by name goes first. So chunks, the order in which they are read, and the number of partitions change nothing.
+What is pushed waits for no source: a caller wants its answer, and nobody knows what else will come.
 
 A row that is tentative (`state.log_clock`) may be ahead of those after it: it goes where the first of these goes. Rows
 of a source whose clock has not begun wait, as long as the source is read.
@@ -84,9 +85,12 @@ class Merge:
         self._reads = reads
         self._reached_ms: dict[str, int] = {}
         self._begun: set[str] = set()
+        self._pushed: set[str] = set()
 
-    def add(self, source: str, items: list[Item], log_ms: NDArray[np.int64], *, begun: bool) -> None:
+    def add(self, source: str, items: list[Item], log_ms: NDArray[np.int64], *, begun: bool, pushed: bool) -> None:
         """Take a chunk in: one item a partition, and the log times of all its rows. `begun`: see `has_begun`."""
+        if pushed:
+            self._pushed.add(source)
         at_ms = np.minimum.accumulate(log_ms[::-1])[::-1] if (np.diff(log_ms) < 0).any() else log_ms
         if at_ms.shape[0]:
             if at_ms[0] < self._reached_ms.get(source, 0):
@@ -162,6 +166,8 @@ class Merge:
         }
 
     def _limit_ms(self, source: str, limit_ms: int) -> int:
+        if source in self._pushed:
+            return limit_ms
         if source not in self._begun and source in self._reads().values():
             return -1
         return min(limit_ms, self.complete_ms(source))

@@ -40,7 +40,7 @@ class World:
             name: name if self.read[name] else "" for name, rows in self.feeds.items() if self.read[name] < len(rows)
         }
 
-    def bring(self, source: str, size: int) -> None:
+    def bring(self, source: str, size: int, *, pushed: bool = False) -> None:
         start = self.read[source]
         some = self.feeds[source][start : start + size]
         end = self.read[source] = start + len(some)
@@ -52,7 +52,7 @@ class World:
         for item in items:
             assert item.batch is not None
             item.batch.log_ms[:] = item.batch.at_ms
-        self.merge.add(source, items, batch.at_ms.copy(), begun=True)
+        self.merge.add(source, items, batch.at_ms.copy(), begun=True, pushed=pushed)
 
     def take_all(self) -> None:
         for number in range(self.partitions):
@@ -154,11 +154,18 @@ def test_rows_of_a_source_whose_clock_has_not_begun_wait_until_it_has_or_is_read
         Ticket(),
         1,
     )
-    merge.add("a", item, np.array([BASE_MS + FOREVER_MS // 4]), begun=False)
+    merge.add("a", item, np.array([BASE_MS + FOREVER_MS // 4]), begun=False, pushed=False)
     assert not merge.ready(0, FOREVER_MS)
     if begun_later:
-        merge.add("a", [Item(Ticket(), item[0].batch, np.arange(1, 2))], np.array([BASE_MS]), begun=True)
+        merge.add("a", [Item(Ticket(), item[0].batch, np.arange(1, 2))], np.array([BASE_MS]), begun=True, pushed=False)
         assert merge.head_ms(0) == BASE_MS
     else:
         world.read["a"] = 2
         assert merge.ready(0, FOREVER_MS)
+
+
+def test_what_is_pushed_waits_for_no_source_that_is_read() -> None:
+    world = World({"a": [(1, BASE_MS)], "b": [(1, BASE_MS + 500)]}, 1, 100)
+    world.bring("b", 1, pushed=True)
+    world.take_all()
+    assert world.taken == [[[("b", 0)]]]
