@@ -101,7 +101,7 @@ class World(FeedSteps, OperationSteps):
         action: Callable[[], None] = getattr(self, f"_{name}")
         try:
             action()
-            self.judges.look(self.life)
+            self.judges.take_durable(self.life)
         except PowerCut as cut:
             self.trace.append(f"  power cut before: {cut}")
             self._crash()

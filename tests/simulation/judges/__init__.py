@@ -29,7 +29,7 @@ __all__ = ["BrokenError", "Judges", "hold", "number_of"]
 class Judges(RowJudges, StateJudges, SendingJudges):
     """Everything that is known of a world's past, and what must follow."""
 
-    def look(self, life: Life) -> None:
+    def take_durable(self, life: Life) -> None:
         """Take in the frames that became durable, whatever has been done about them since."""
         for partition in life.core.partitions:
             durable, journaled = partition.log.durable, partition.journal.reached
@@ -45,7 +45,7 @@ class Judges(RowJudges, StateJudges, SendingJudges):
 
     def acknowledged(self, life: Life, sent: Sent) -> None:
         """A client was told that its lines are safe."""
-        self.look(life)
+        self.take_durable(life)
         lost = [line.n for line in sent.lines if line.fate == "row" and not self.rows.get(line.n)]
         hold(not lost, "what is acknowledged is durable", f"lines {lost}")
 

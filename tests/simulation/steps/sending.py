@@ -23,7 +23,7 @@ class SendingSteps(FlowSteps, FaultSteps):
         life, door = self.life, self.life.gateways[send.gateway]
         door.let_go(send.parts)
         self.judges.not_stopped(send.what)
-        self.judges.look(life)
+        self.judges.take_durable(life)
         self.judges.durable(life, send.what)
         self.judges.handed_over(send.what, door.name, self.now_ms, life.dispatch.local.day(life.dispatch.advance(0)))
         flight = self.network.submit(door, send, self.now_ms)
