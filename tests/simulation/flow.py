@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.sources.contract import Chunk, padded
-from engine.flow.patience import Patience, T
 from engine.flow.pipeline import Pipeline
 from engine.flow.tasks import Task, finish
-from state.disk import DiskFullError
 from tests.simulation.traffic import File
 
 _OVER = object()
@@ -71,26 +69,6 @@ class SideTasks(Executor):
         """Return the tasks that have steps left."""
         self._tasks = [one for one in self._tasks if not one.done()]
         return self._tasks
-
-
-class SimulatedPatience(Patience):
-    """Waits for room on the disk as long as the world wants; it makes room, or raises what the disk said."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.refused: Callable[[DiskFullError], None] = _raise
-
-    def retry(self, write: Callable[[], T]) -> T:
-        """Return what `write` returns, once there is room."""
-        while True:
-            try:
-                return write()
-            except DiskFullError as fault:
-                self.refused(fault)
-
-
-def _raise(fault: DiskFullError) -> None:
-    raise fault
 
 
 class FileFeed:

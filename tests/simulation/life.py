@@ -28,9 +28,7 @@ from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 from rules.model import Book
 from state.batch import Row, from_rows
-from state.disk import Disk
-from state.store import Store
-from tests.simulation.flow import FileFeed, Flow, SideTasks, SimulatedPatience, WorldClock
+from tests.simulation.flow import FileFeed, Flow, SideTasks, WorldClock
 from tests.simulation.machine import Machine
 from tests.simulation.network import Flight, Network
 from tests.simulation.sending import SimulatedDispatcher, SimulatedOutbox, Taker, outcome_row
@@ -98,12 +96,11 @@ class Size:
 class SimulatedCore(Core):
     """The durable core with small parts, recovered in one thread."""
 
-    def __init__(self, size: Size, datadir: DataDir, store: Store, disk: Disk) -> None:
+    def __init__(self, size: Size, datadir: DataDir, machine: Machine) -> None:
         self._size = size
-        super().__init__(size.config(), datadir, store, disk, _compile_once, size.sizes())
-        self.patience = self.waiting = SimulatedPatience()
-        for partition in self.partitions:
-            partition.patience = self.patience
+        super().__init__(
+            size.config(), datadir, machine.store, machine, _compile_once, size.sizes(), machine.patience()
+        )
 
     def recover(self) -> None:
         """Recover partition by partition."""
@@ -153,7 +150,7 @@ class Life:
         datadir = DataDir(ROOT, machine)
         datadir.hold()
         datadir.fix(Fixed(size.partitions, size.contacts_max))
-        self.core = SimulatedCore(size, datadir, machine.store, machine)
+        self.core = SimulatedCore(size, datadir, machine)
         self.core.recover()
         self.core.activate(book, clock.now_ms)
         self.doors = Decoders([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)

@@ -19,12 +19,12 @@ GOALS = (
     "crash",
     "crash in recovery",
     "disk full",
+    "waited for room",
     "outbox full",
     "a crash ended several tasks of workers",
     # the flow
     "several tasks of workers were on their way",
     "a source waited for room",
-    "the flow waited for room on the disk",
     # redo
     "a redo folded events",
     "a redo began after pages",

@@ -65,6 +65,7 @@ class World(FeedSteps, OperationSteps):
         self.steps = steps
         self.size = draw_size(chance)
         self.machine = Machine()
+        self.machine.when_full = self._when_full
         self.network = Network(chance, chance.choice((0.0, 0.3, 0.6)))
         subscribers = [8613800000000 + number for number in chance.sample(range(1, 9999), 150)]
         self.traffic = Traffic(chance, subscribers, chance.sample(subscribers, chance.choice((6, 15, 30))))
@@ -113,7 +114,7 @@ class World(FeedSteps, OperationSteps):
     def finish(self) -> None:
         """End all faults; everything that is open must end, and state must equal the clean fold for everybody."""
         self.machine.cut_after(None)
-        self._make_room()
+        self.machine.make_room()
         self.network.fault_share = min(self.network.fault_share, 0.3)
         for scope, name in SCOPES:
             self.life.dispatch.switch(SwitchScope(scope), name, Action.RESUME, self.now_ms)
@@ -181,7 +182,6 @@ class World(FeedSteps, OperationSteps):
                 self.machine.lose_power(self.chance)
         self.machine.cut_after(None)
         self.life.core.listeners.append(lambda partition, frames: self.judges.committed(self.life, partition, frames))
-        self.life.core.waiting.refused = self._wait_for_room
         self.life.dispatcher.launcher.launch = self._hand_over
         self.life.outbox.refused, self.life.outbox.writing = self._make_room_for_outbox, self._meanwhile
         self.judges.recovered(self.life)
@@ -198,7 +198,7 @@ class World(FeedSteps, OperationSteps):
             self.machine.lose_power(self.chance)
         else:
             self.machine.kill(self.chance)
-        self._make_room()
+        self.machine.make_room()
         self.clock.go(self.chance.choice((0, 1_000, 60_000)))
         self.clock.go(-self.chance.choice((0, 0, 4_000)))
         self._start_again()
@@ -208,5 +208,5 @@ class World(FeedSteps, OperationSteps):
         self.life.pipeline.fail(fault)
         self._lose_flights()
         self.machine.kill(self.chance)
-        self._make_room()
+        self.machine.make_room()
         self._start_again()

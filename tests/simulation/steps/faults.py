@@ -1,6 +1,6 @@
 """Time, power and the disk."""
 
-from state.disk import DiskFullError
+from engine.flow.patience import Patience
 from tests.simulation.steps.parts import Parts
 from tests.simulation.traffic import HOUR_MS
 
@@ -25,14 +25,11 @@ class FaultSteps(Parts):
     def _refuse(self) -> None:
         self.machine.store.refusals = self.chance.randint(1, 5)
 
-    def _wait_for_room(self, fault: DiskFullError) -> None:
-        """The flow found the disk full: operations make room, or end the engine."""
-        self.counted["the flow waited for room on the disk"] += 1
-        if self.chance.random() < 0.3:
-            raise fault
-        self._make_room()
-
-    def _make_room(self) -> None:
-        self.machine.capacity_bytes = None
-        self.machine.store.full = False
-        self.machine.store.refusals = 0
+    def _when_full(self, patience: Patience) -> None:
+        """Operations make room while the engine waits, or end it."""
+        if self.chance.random() < 0.5:
+            self.trace.append("  a write waits until there is room")
+            self.counted["waited for room"] += 1
+            self.machine.make_room()
+        else:
+            patience.end()

@@ -27,6 +27,7 @@ class Parts:
     choices: Choices
     wanted_switch: "tuple[str, str, Action, Future[None] | None] | None"
     step: int
+    trace: list[str]
     counted: Counter[str]
 
     @property

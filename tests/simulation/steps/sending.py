@@ -41,7 +41,7 @@ class SendingSteps(FlowSteps, FaultSteps):
 
     def _make_room_for_outbox(self) -> None:
         self.counted["outbox full"] += 1
-        self._make_room()
+        self.machine.make_room()
 
     def _acknowledge(self, receipts: list[Receipt]) -> None:
         for receipt in receipts:
