@@ -102,7 +102,7 @@ class World(FeedSteps, OperationSteps):
         action: Callable[[], None] = getattr(self, f"_{name}")
         try:
             action()
-            self.judges.take_durable(self.life)
+            self.judges.stepped(self.life)
         except PowerCut as cut:
             self.trace.append(f"  power cut before: {cut}")
             self._crash()

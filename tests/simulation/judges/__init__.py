@@ -46,8 +46,12 @@ class Judges(RowJudges, StateJudges, SendingJudges):
     def acknowledged(self, life: Life, sent: Sent) -> None:
         """A client was told that its lines are safe."""
         self.take_durable(life)
-        lost = [line.n for line in sent.lines if line.fate == "row" and not self.rows.get(line.n)]
-        hold(not lost, "what is acknowledged is durable", f"lines {lost}")
+        self.too_early += [line.n for line in sent.lines if line.fate == "row" and not self.rows.get(line.n)]
+
+    def stepped(self, life: Life) -> None:
+        """A step was taken: hold against it what callbacks found, whose faults a future keeps to itself."""
+        self.take_durable(life)
+        hold(not self.too_early, "what is acknowledged is durable", f"lines {self.too_early}")
 
     def recovered(self, life: Life) -> None:
         """The engine started again: whatever was durable must still be there, and nothing else."""

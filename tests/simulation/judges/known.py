@@ -43,6 +43,7 @@ class Known:
         self.sent_on: dict[tuple[int, str], set[str]] = defaultdict(set)
         self.counted: Counter[str] = Counter()
         self.asked: list[Future[Any]] = []
+        self.too_early: list[int] = []  # lines that were acknowledged before they were durable
         self.lives = 0
         self.decided_in: dict[str, int] = {}  # decision: the life of the engine that made it
 

@@ -1,7 +1,10 @@
 """Workers, the commit thread, and pages."""
 
 from engine.flow.queues import IDLE_WAIT_S
+from tests.simulation.judges import BrokenError
 from tests.simulation.steps.parts import Parts
+
+DRAIN_STEPS_MAX = 20_000
 
 
 class FlowSteps(Parts):
@@ -20,10 +23,13 @@ class FlowSteps(Parts):
     def _drain(self) -> None:
         """Read, fold and commit all that waits."""
         life, flow = self.life, self.life.flow
-        while life.busy or not life.read:
+        for _ in range(DRAIN_STEPS_MAX):
+            if not life.busy and life.read:
+                return
             worked, committed = flow.work(), flow.commit()
             if not worked and not committed:
                 self.clock.passed_s += IDLE_WAIT_S
+        raise BrokenError("what was taken becomes durable", f"after {DRAIN_STEPS_MAX} steps of every thread")
 
     def _ask(self) -> None:
         """Read a subscriber's state between two frames, as the desk does."""
