@@ -224,8 +224,8 @@ def released_at_once() -> Iterator[None]:
     """Chunks go to the partitions as soon as they are decoded, in whatever order the workers were."""
     release = Queues.release
 
-    def at_once(self: Queues, sequence: int, items: Sequence[Item], stamp: Any = None) -> None:
-        release(self, self._released, items, stamp)
+    def at_once(self: Queues, _sequence: int, *released: Any) -> None:
+        release(self, self._released, *released)
 
     with patch.object(Queues, "release", at_once):
         yield
