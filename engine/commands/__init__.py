@@ -21,6 +21,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
+from state.listing import names_in
+
 UMASK = 0o027
 """What is written is the owner's and, to read, the group's: subscribers' numbers stand in most of it."""
 
@@ -79,8 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def command_names() -> tuple[str, ...]:
     """Return the names of all commands, in order."""
-    files = (file for folder in __path__ for file in Path(folder).glob("*.py"))
-    return tuple(sorted(file.stem for file in files if file.stem != "__init__"))
+    return tuple(names_in(__path__))
 
 
 def parser_of(names: Iterable[str], *, options: bool = True) -> Parser:
