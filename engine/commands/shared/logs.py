@@ -7,6 +7,7 @@ line. Lines of a traceback begin with a bar, so none of them looks like a record
 import logging
 import sys
 
+from connectors.seldom import SeldomFilter
 from state.visible import visible
 
 LINE_CHARS_MAX = 2_000
@@ -34,3 +35,4 @@ def start_logging() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("asyncio").addFilter(SeldomFilter())
