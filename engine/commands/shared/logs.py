@@ -20,6 +20,11 @@ class OneLine(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record with the end of its traceback, whatever another handler has made of that before."""
+        record.exc_text = None
+        return super().format(record)
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 the base names it
         """Return the record on one line."""
         return visible(super().formatMessage(record), LINE_CHARS_MAX)
