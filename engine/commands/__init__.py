@@ -44,7 +44,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and leave with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        from engine.commands.shared.out import complain
+
+        complain(f"{self.prog}: {message}; see {self.prog} --help")
+        self.exit(2)
 
 
 class _Version(argparse.Action):
@@ -69,7 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser_of(known, options=False).print_help()
         return 2
     if words[0] not in known and not words[0].startswith("-"):
-        sys.stderr.write(f"opportune: {words[0]!r} is no command; {_hint(words[0], known)}\n")
+        from engine.commands.shared.out import complain
+
+        complain(f"opportune: {words[0]!r} is no command; {_hint(words[0], known)}")
         return 2
     # Only the named command is imported: `opportune pause` must not wait for the imports of `opportune feed`.
     parser = parser_of(words[:1]) if words[0] in known else parser_of(known, options=False)
