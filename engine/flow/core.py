@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 
 import orjson
 
@@ -254,7 +254,7 @@ class Core:
     def decoded(self, chunk: Chunk, decoded: Decoded) -> None:
         """Keep the texts a chunk brought, before its frame can be durable; count."""
         if decoded.batch.strings:
-            self.strings.add(decoded.batch.strings)
+            self.patience.retry(partial(self.strings.add, decoded.batch.strings))
         self.metrics.events.labels(chunk.source).inc(decoded.batch.n)
         if decoded.slow:
             self.metrics.slow.labels(chunk.source).inc(decoded.slow)

@@ -39,11 +39,21 @@ class EventTime:
         queues: of the pipeline.
         gated: whether dispatch opens the gate; else nothing stops.
         quiet_s: see the module; None for a drained run.
+        monotonic_s: a clock that never goes back, seconds.
     """
 
-    def __init__(self, partitions: Sequence[Partition], queues: Queues, *, gated: bool, quiet_s: float | None) -> None:
+    def __init__(
+        self,
+        partitions: Sequence[Partition],
+        queues: Queues,
+        *,
+        gated: bool,
+        quiet_s: float | None,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._queues = queues
         self._quiet_s = quiet_s
+        self._monotonic_s = monotonic_s
         self._clocks = SourceClocks(partition.clocks for partition in partitions)
         self._merge = Merge(len(partitions), min(one.batch_rows_max for one in partitions), self._reads)
         self._gated = gated
@@ -52,7 +62,7 @@ class EventTime:
         self._names: dict[Any, str] = {}
         self._decoding: dict[Any, int] = {}
         self._empty_s: dict[Any, float] = {}
-        self._placed_s = time.monotonic()
+        self._placed_s = self._monotonic_s()
         self.moved: Callable[[], None] = lambda: None
         """Called, by any thread, when partitions may have come further."""
 
@@ -65,7 +75,7 @@ class EventTime:
     def read(self, reader: Reader, chunk: Chunk | None) -> None:
         """Locked: a source was asked; it brought a chunk, which comes to `place`, or nothing."""
         if chunk is None:
-            self._empty_s.setdefault(reader, time.monotonic())
+            self._empty_s.setdefault(reader, self._monotonic_s())
             return
         self._empty_s.pop(reader, None)
         self._names[reader] = chunk.source
@@ -78,7 +88,7 @@ class EventTime:
             self._decoding[reader] -= 1
         if self._queues.stopping and self._gated:
             return
-        self._placed_s = time.monotonic()
+        self._placed_s = self._monotonic_s()
         begun = self._clocks.begun(chunk.source)
         self._merge.add(chunk.source, items, log_ms, begun=begun, pushed=reader is None)
         self._queues.waiting_rows += decoded.batch.n
@@ -126,7 +136,7 @@ class EventTime:
         if self._quiet_s is None:
             return not reader.exhausted
         empty_s = self._empty_s.get(reader)
-        return empty_s is None or time.monotonic() - empty_s < self._quiet_s
+        return empty_s is None or self._monotonic_s() - empty_s < self._quiet_s
 
     # ---- what dispatch does
 
@@ -149,7 +159,7 @@ class EventTime:
     def _complete_ms(self) -> int:
         complete_ms = self._merge.complete_ms()
         open_ended = complete_ms == FOREVER_MS - 1
-        quiet = self._quiet_s is None or time.monotonic() - self._placed_s >= self._quiet_s
+        quiet = self._quiet_s is None or self._monotonic_s() - self._placed_s >= self._quiet_s
         if open_ended and not (quiet and self._queues.all_decoded):
             return self._merge.newest_ms - 1
         return complete_ms

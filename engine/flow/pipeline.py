@@ -12,7 +12,8 @@ N worker threads share stages 2 to 5 (`engine.flow.stages`). Chunks are decoded 
 in the order in which they were taken; a partition is folded by one worker at a time. Kernels run without the
 interpreter lock, so two workers use two cores. What waits between the stages, and the lock, is in
 `engine.flow.queues`; the commit thread is `engine.flow.committer`. The intake is bounded in bytes: `room` says no
-before memory does, and sources slow down.
+before memory does, and sources slow down. Without `start` there are no threads: then the caller takes the tasks of
+`stages` and `committer` and does them, as the simulation does.
 
 On the events' own clock rows wait between 3 and 4 until they are next in the order of log times over all sources
 (`engine.flow.merge`), and until dispatch has done what is due before them (`engine.flow.gate`).
@@ -25,7 +26,7 @@ after the end fails at once, so nobody waits forever.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from connectors.sources.contract import Chunk
@@ -45,6 +46,8 @@ T = TypeVar("T")
 
 CHUNK_BYTES_A_PARTITION = 2 << 20
 CHUNK_BYTES_MAX = 8 << 20
+SYNCS_MAX = 8
+"""Partitions that are synced at once, beside the first."""
 
 
 class StoppedError(Exception):
@@ -63,6 +66,8 @@ class Pipeline:
         chunk_bytes: size of the chunks that pull sources are asked for; by default so many that a partition's part is
             a frame of its own, which is never copied.
         wall_ns: wall clock, epoch nanoseconds.
+        monotonic_s: a clock that never goes back, seconds.
+        syncing: syncs the partitions beside the first, threads of its own by default; shut down by `stop`.
         gated, quiet_s: on the events' own clock, as of `EventTime`.
     """
 
@@ -76,6 +81,8 @@ class Pipeline:
         queue_bytes_max: int,
         chunk_bytes: int | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        syncing: Executor | None = None,
         gated: bool = False,
         quiet_s: float | None = None,
     ) -> None:
@@ -85,12 +92,15 @@ class Pipeline:
         self.events: EventTime | None = None
         """Time on the events' own clock; None on the wall's."""
         if partitions[0].events_clock:
-            self.events = self._queues.held = EventTime(partitions, self._queues, gated=gated, quiet_s=quiet_s)
-        self._stages = Stages(partitions, self._queues, decode, observer, size, wall_ns, self.events)
+            self.events = self._queues.held = EventTime(
+                partitions, self._queues, gated=gated, quiet_s=quiet_s, monotonic_s=monotonic_s
+            )
+        self.stages = Stages(partitions, self._queues, decode, observer, size, wall_ns, monotonic_s, self.events)
+        syncing = syncing or ThreadPoolExecutor(min(len(partitions), SYNCS_MAX), "sync")
         self.committer = Committer(
-            partitions, self._queues, observer, lambda: self._stages.pulls, wall_ns, self._committed
+            partitions, self._queues, observer, lambda: self.stages.pulls, wall_ns, syncing, self._committed
         )
-        runs = [(f"worker-{i}", self._stages.work) for i in range(threads)]
+        runs = [(f"worker-{i}", self.stages.work) for i in range(threads)]
         self._threads = [
             threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
             for name, run in [*runs, ("commit", self.committer.run)]
@@ -125,7 +135,7 @@ class Pipeline:
 
     def add_source(self, source: PullSource) -> None:
         """Ask `source` for chunks from now on."""
-        self._stages.add_source(source)
+        self.stages.add_source(source)
 
     def room(self, length: int, reading: int = 0) -> bool:
         """Tell whether `length` more bytes may be offered now; see `Queues.room`."""
@@ -165,13 +175,13 @@ class Pipeline:
     def exhausted(self) -> bool:
         """Whether every pull source is exhausted."""
         with self._queues.changed:
-            return self._stages.exhausted
+            return self.stages.exhausted
 
     @property
     def idle(self) -> bool:
         """Whether every pull source is exhausted and all that was taken is durable."""
         with self._queues.changed:
-            return self._stages.exhausted and self._queues.empty
+            return self.stages.exhausted and self._queues.empty
 
     @property
     def queued_bytes(self) -> int:

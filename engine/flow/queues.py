@@ -180,16 +180,14 @@ class Queues:
             self.folded.notify()
 
     def take_uncommitted(self) -> list[list[Appended]] | None:
-        """Wait for folded frames and return them, a list a partition; None when no more will come.
+        """Return the folded frames, a list a partition; None when there are none now.
 
         A partition with `UNCOMMITTED_FRAMES_MAX` of them was not folded on, so workers are woken for it.
         """
         with self.changed:
-            while not any(self.uncommitted):
-                if self.stopping and (self.failure is not None or (self.drained and not any(self.folding))):
-                    return None
-                self.folded.wait(IDLE_WAIT_S)
             taken = self.uncommitted
+            if not any(taken):
+                return None
             self.uncommitted = [[] for _ in taken]
             self.committing = [bool(frames) for frames in taken]
             if any(len(frames) >= UNCOMMITTED_FRAMES_MAX for frames in taken):
@@ -221,6 +219,11 @@ class Queues:
         """Locked: whether all that was given to a partition is durable."""
         busy = self.waiting[number] or self.folding[number] or self.uncommitted[number] or self.committing[number]
         return not busy
+
+    @property
+    def all_folded(self) -> bool:
+        """Locked: whether the end has come and nothing more will be folded."""
+        return self.stopping and (self.failure is not None or (self.drained and not any(self.folding)))
 
     @property
     def empty(self) -> bool:

@@ -3,9 +3,10 @@
 A worker asks for its next task under the lock of the queues and does it without. It folds first, because that frees the
 queues; then it decodes what was pushed; then it reads a source. So the flow slows down at its source and never fills
 memory.
+
+`next_task` never waits, and a task is done step by step (`engine.flow.tasks`); only `work` waits, for a thread.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from engine.flow.event_time import EventTime
 from engine.flow.observer import Observer
 from engine.flow.partition import Item, Partition
 from engine.flow.queues import IDLE_WAIT_S, UNCOMMITTED_FRAMES_MAX, Queues, rows_of
+from engine.flow.tasks import Task, finish
 from engine.flow.tickets import Ticket
 from state.batch import select
 from state.frame import FrameKind
@@ -28,7 +30,6 @@ TICK_S = 1.0
 
 Decode = Callable[[Chunk], Decoded]
 """Decodes a chunk under the schema of the book now active; called by several threads at once."""
-Task = Callable[[], None]
 
 
 class PullSource(Protocol):
@@ -55,6 +56,7 @@ class Stages:
         observer: gets chunks and dead letters.
         chunk_bytes: size of the chunks that pull sources are asked for.
         wall_ns: wall clock, epoch nanoseconds.
+        monotonic_s: a clock that never goes back, seconds.
         events: the events' own clock; None on the wall's.
     """
 
@@ -66,6 +68,7 @@ class Stages:
         observer: Observer,
         chunk_bytes: int,
         wall_ns: Callable[[], int],
+        monotonic_s: Callable[[], float],
         events: EventTime | None = None,
     ) -> None:
         self._partitions = partitions
@@ -74,11 +77,12 @@ class Stages:
         self._observer = observer
         self._chunk_bytes = chunk_bytes
         self._wall_ns = wall_ns
+        self._monotonic_s = monotonic_s
         self._pulled: list[PullSource] = []
         self._reading: set[PullSource] = set()
         self._resting: dict[PullSource, float] = {}
         self._events = events
-        self._last_frame_s = [time.monotonic()] * len(partitions)
+        self._last_frame_s = [monotonic_s()] * len(partitions)
 
     def add_source(self, source: PullSource) -> None:
         """Ask `source` for chunks from now on."""
@@ -99,16 +103,21 @@ class Stages:
         return all(source.exhausted for source in self._pulled) and not self._reading
 
     def work(self) -> None:
-        """Do task after task until the end."""
-        while (task := self._next_task()) is not None:
-            task()
+        """Do task after task until the end: the loop of a worker thread."""
+        while (task := self._wait_for_task()) is not None:
+            finish(task)
 
-    def _next_task(self) -> Task | None:
+    def next_task(self) -> Task | None:
+        """Return something to do, which is the caller's alone from now on; None where there is nothing just now."""
+        with self._queues.changed:
+            return self._fold_task() or self._decode_task() or self._read_task() or self._tick_task()
+
+    def _wait_for_task(self) -> Task | None:
         """Wait for something to do and return it; None at the end."""
         queues = self._queues
         with queues.changed:
             while queues.failure is None:
-                task = self._fold_task() or self._decode_task() or self._read_task() or self._tick_task()
+                task = self.next_task()
                 if task is not None:
                     return task
                 if queues.stopping and queues.drained:
@@ -125,10 +134,10 @@ class Stages:
                 continue
             if queues.questions[number]:
                 queues.folding[number] = True
-                return lambda: self._answer(number)
+                return self._answer(number)
             if len(queues.uncommitted[number]) < UNCOMMITTED_FRAMES_MAX and (waiting or self._held(number)):
                 queues.folding[number] = True
-                return lambda: self._fold(number)
+                return self._fold(number)
         return None
 
     def _held(self, number: int) -> bool:
@@ -141,7 +150,7 @@ class Stages:
             return None
         chunk, ticket = queues.pushed.popleft()
         sequence = queues.take_sequence()
-        return lambda: self._decode_and_release(sequence, chunk, ticket)
+        return self._decode_and_release(sequence, chunk, ticket)
 
     def _read_task(self) -> Task | None:
         queues = self._queues
@@ -151,7 +160,7 @@ class Stages:
         if full and self._events is None:
             return None
         wanted = self._events.lagging() if full and self._events is not None else self._pulled
-        now_s = time.monotonic()
+        now_s = self._monotonic_s()
         for source in self._pulled:
             if source not in wanted or source in self._reading or self._resting.get(source, 0.0) > now_s:
                 continue
@@ -159,7 +168,7 @@ class Stages:
             self._pulled.remove(source)  # to the end, so that sources are read by turns
             self._pulled.append(source)
             sequence = queues.take_sequence()
-            return lambda: self._read(sequence, source)
+            return self._read(sequence, source)
         return None
 
     def _tick_task(self) -> Task | None:
@@ -167,7 +176,7 @@ class Stages:
         queues = self._queues
         if queues.stopping:
             return None
-        now_s = time.monotonic()
+        now_s = self._monotonic_s()
         for number, last_s in enumerate(self._last_frame_s):
             if now_s - last_s > TICK_S and not queues.folding[number]:
                 self._last_frame_s[number] = now_s
@@ -179,13 +188,13 @@ class Stages:
 
     # ---- doing it; none of these is locked
 
-    def _read(self, sequence: int, source: PullSource) -> None:
+    def _read(self, sequence: int, source: PullSource) -> Task:
         queues = self._queues
         chunk = source.next_chunk(self._chunk_bytes)
         with queues.changed:
             self._reading.discard(source)
             if chunk is None:
-                self._resting[source] = time.monotonic() + IDLE_WAIT_S
+                self._resting[source] = self._monotonic_s() + IDLE_WAIT_S
             else:
                 queues.queued_bytes += chunk.length
             if self._events is not None:
@@ -194,20 +203,24 @@ class Stages:
         if chunk is None:
             self._release(sequence, [])
             return
-        self._decode_and_release(sequence, chunk, Ticket(chunk.length, chunk.received_ns), source)
+        yield
+        yield from self._decode_and_release(sequence, chunk, Ticket(chunk.length, chunk.received_ns), source)
         source.recycle(chunk)
 
     def _decode_and_release(
         self, sequence: int, chunk: Chunk, ticket: Ticket, source: PullSource | None = None
-    ) -> None:
+    ) -> Task:
         decoded = self._decode(chunk)
+        yield
         self._observer.decoded(chunk, decoded)
         if decoded.dead:
+            yield
             self._observer.dead(decoded.dead)
         count = len(self._partitions)
         ticket.expect(count)
         items = items_of(chunk, decoded, ticket, count)
         events = self._events
+        yield
         self._release(sequence, items if events is None else lambda: events.place(source, chunk, decoded, items))
 
     def _release(self, sequence: int, items: Callable[[], None] | Sequence[Item]) -> None:
@@ -215,7 +228,7 @@ class Stages:
             self._queues.release(sequence, items)
             self._wake_others()
 
-    def _fold(self, number: int) -> None:
+    def _fold(self, number: int) -> Task:
         queues, partition, events = self._queues, self._partitions[number], self._events
         items = queues.take_items(number, partition.batch_rows_max)
         if not items and events is not None:
@@ -224,17 +237,19 @@ class Stages:
             if events is not None:
                 events.folded(number, appended)
             queues.put_uncommitted(number, appended)
+            yield
         with queues.changed:
             queues.folding[number] = False
-            self._last_frame_s[number] = time.monotonic()
+            self._last_frame_s[number] = self._monotonic_s()
             queues.waiting_rows -= sum(map(rows_of, items))
             self._wake_others()
 
-    def _answer(self, number: int) -> None:
+    def _answer(self, number: int) -> Task:
         """Answer what was asked of a partition's state."""
         queues = self._queues
         for question in queues.take_questions(number):
             question.put_to(self._partitions[number])
+            yield
         with queues.changed:
             queues.folding[number] = False
             self._wake_others()

@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from engine.answers.history import Ends, history
 from engine.answers.records import Record, Wanted, read_records
 from engine.book.shelf import BookShelf
 from engine.commands.shared.error import CommandError
+from engine.commands.shared.out import complain
 from engine.flow.datadir import DataDir
 from engine.settings.config import Config
 from rules.model import Book
@@ -100,7 +100,7 @@ def opened(config: Config) -> Iterator[Reader]:
     try:
         yield reader
         for line in reader.early_ends():
-            sys.stderr.write(f"opportune: {line}\n")
+            complain(f"opportune: {line}")
     finally:
         reader.close()
 
