@@ -107,6 +107,11 @@ class DispatchCore(DispatchState):
         return self._taking.blocked
 
     @property
+    def busy(self) -> bool:
+        """Whether there is more to do at the present time, beside what is in flight."""
+        return self.refunding or self.blocked or bool(self.unreported)
+
+    @property
     def due(self) -> Due:
         """When there is something to do, after the present time."""
         return next_due(self)

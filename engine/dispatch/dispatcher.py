@@ -27,7 +27,7 @@ from engine.dispatch.core import DispatchCore
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
 from engine.dispatch.due import Due
 from engine.dispatch.flights import Flights, OnOutcome
-from engine.dispatch.health import Health
+from engine.dispatch.health import Health, Healthy
 from engine.dispatch.model import Action, Decided, Send, SwitchScope, Withdrawn
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.outbox import Outbox
@@ -37,7 +37,7 @@ from engine.dispatch.replies import Replies, answered
 from engine.dispatch.replies import apply as apply_opt_out
 from engine.dispatch.reporter import FeedbackSink, OutcomeReporter
 from engine.dispatch.shared import Shared
-from state.disk import DiskError, DiskFullError
+from state.disk import DiskError
 
 _SOON_S = 0.005
 _IDLE_S = 0.05
@@ -46,7 +46,20 @@ _EMPTY_S = 0.5
 log = logging.getLogger(__name__)
 
 
-class Dispatcher:
+def figures(core: DispatchCore) -> dict[str, int | str]:
+    """Return the figures of what waits, is on its way and has ended."""
+    return {
+        "waiting": len(core.sends) - core.in_flight,
+        "in_flight": core.in_flight,
+        "untold": len(core.unreported),
+        "awaiting_receipts": len(core.receipts),
+        "orphan_receipts": core.receipts.orphans_seen,
+        "receipts_given_up": core.receipts.given_up,
+        **{f"total_{name}": count for name, count in sorted(core.counts.items())},
+    }
+
+
+class Dispatcher(Healthy):
     """Sends what was decided, and says what became of it.
 
     Args:
@@ -58,9 +71,8 @@ class Dispatcher:
         outbox: open; closed by `stop`.
         on_outcome: called with every outcome.
         shared: doors and rates of several dispatchers, in place of `gateways` and `desk`.
-        stands: whether the clock stands still between two calls of `rest`, as the events' own does. Then what is taken
-            next depends on all answers to what was taken before, and on the order of none; and a restart takes up what
-            was on its way.
+        stands: whether the clock stands still between two calls of `rest`, as the events' own does: what is taken next
+            waits for all answers to what was taken before, and a restart takes up what was on its way.
     """
 
     def __init__(
@@ -90,7 +102,7 @@ class Dispatcher:
         self._outbox = outbox
         self._health = Health()
         self._wake = asyncio.Event()
-        self._commits = Commits(outbox, self.core.doors, self._health)
+        self._commits = Commits(outbox, self.core.doors, self._health, "the flow" if stands else "dispatch")
         self._flights = Flights(self.core, now_ms, self._wake, on_outcome)
         self._reporter = OutcomeReporter(self.core, feedback, self._health, self._wake)
         self._compaction = Compaction(self.core)
@@ -160,13 +172,16 @@ class Dispatcher:
         self.core.offer(decided, cursors or {}, self._now_ms())
         self._wake.set()
 
-    async def rest(self, wait_s: float) -> bool:
-        """Wait until nothing more can go at the present time and the log has every outcome; False after `wait_s`."""
+    async def rest(self, wait_s: float) -> Due | None:
+        """Wait until nothing more can go at the present time and the log has every outcome; None after `wait_s`.
+
+        Returns when there is something to do next.
+        """
         self._rested.clear()
         self._wake.set()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._rested.wait(), wait_s)
-        return self._rested.is_set()
+        return self.core.due if self._rested.is_set() else None
 
     def withdraw(self, withdrawn: Iterable[Withdrawn]) -> None:
         """End decisions that the fold has taken back, wherever they wait and also where they come later."""
@@ -220,16 +235,6 @@ class Dispatcher:
     # What the runtime asks.
 
     @property
-    def due(self) -> Due:
-        """When there is something to do, after the present time."""
-        return self.core.due
-
-    @property
-    def starved(self) -> bool:
-        """Whether something could go but for rates and room."""
-        return self.core.starved
-
-    @property
     def cursors(self) -> Mapping[str, int]:
         """How far the caller had read, as of what was taken over."""
         return self.core.cursors
@@ -244,26 +249,6 @@ class Dispatcher:
         return self.core.queued(scope, name)
 
     @property
-    def failure(self) -> Exception | None:
-        """The fault that ended dispatch, if one did."""
-        return self._health.failure
-
-    @property
-    def disk_full(self) -> DiskFullError | None:
-        """What the disk said, while it has no room."""
-        return self._health.disk_full
-
-    @property
-    def fault(self) -> str:
-        """The last difficulty in words, empty when there is none."""
-        return self._health.fault
-
-    @property
-    def log_away(self) -> bool:
-        """Whether the log did not take the last reports."""
-        return self._health.log_away
-
-    @property
     def idle(self) -> bool:
         """Whether nothing is on its way, owed to the log, or waiting for anything but windows, quotas and switches."""
         return not self.core.unreported and not self._outbox.dirty and self.core.held
@@ -275,18 +260,7 @@ class Dispatcher:
 
     def status(self) -> dict[str, int | str]:
         """Return figures for the status table and metrics."""
-        core = self.core
-        return {
-            "waiting": len(core.sends) - core.in_flight,
-            "in_flight": core.in_flight,
-            "untold": len(core.unreported),
-            "awaiting_receipts": len(core.receipts),
-            "orphan_receipts": core.receipts.orphans_seen,
-            "receipts_given_up": core.receipts.given_up,
-            "outbox_bytes": self._outbox.kept_bytes,
-            "fault": self.fault,
-            **{f"total_{name}": count for name, count in sorted(core.counts.items())},
-        }
+        return {**figures(self.core), "outbox_bytes": self._outbox.kept_bytes, "fault": self.fault}
 
     # The loop.
 
@@ -306,7 +280,7 @@ class Dispatcher:
         now_ms = self._now_ms()
         waits = self._health.stopping or (self._stands and len(self._flights) > 0)
         attempts = [] if waits else self.core.take(now_ms)
-        if not (waits or attempts or self.core.refunding or self.core.blocked or self.core.unreported):
+        if not (waits or attempts or self.core.busy):
             self._rested.set()
         await self._commits.turn(attempts, now_ms)
         # Only now: an attempt that is written to a gateway before its record is durable would be sent again after a

@@ -1,8 +1,8 @@
 """When something that waits may go, or ends: the moments at which the events' own clock must stop.
 
-`Due.soon_ms` is the next retry or the next turn of what only its rate holds back, `later_ms` the next opening of a
-window, the next day of a quota, or the next end of a shelf life. Whoever lets time pass without events waits for the
-first and not for the second. Called when nothing more can go at the present time; as the doors answer, not how fast.
+`Due.turn_ms` is the next turn of what only its rate holds back, `retry_ms` the next end of a back-off, `later_ms` the
+next opening of a window, the next day of a quota, or the next end of a shelf life. Whoever lets time pass without
+events waits for the first two and not for the last. Called when nothing more can go at the present time.
 
 What a rate holds back goes on at whole tenths of a second, when as much may pass as a bucket holds.
 """
@@ -18,22 +18,28 @@ TURN_MS = 100
 class Due(NamedTuple):
     """The next moments at which there is something to do; `FOREVER_MS` where there is none."""
 
-    soon_ms: int
+    turn_ms: int
+    retry_ms: int
     later_ms: int
+
+    @property
+    def soon_ms(self) -> int:
+        """The next that needs no event."""
+        return min(self.turn_ms, self.retry_ms)
 
 
 def next_due(state: DispatchState) -> Due:
     """Return when there is something to do after the state's present time."""
-    soon_ms = state.queue.backoff_ms()
+    turn_ms, retry_ms = FOREVER_MS, state.queue.backoff_ms()
     later_ms = state.queue.expiry_ms()
     for queue in state.queue.rule_queues.values():
         opens_ms = _opens_ms(state, queue)
         if opens_ms > state.now_ms:
             later_ms = min(later_ms, opens_ms)
         elif queue.head() is not None:
-            soon_ms = min(soon_ms, _turn_ms(state, queue))
+            turn_ms = min(turn_ms, _turn_ms(state, queue))
     after_ms = state.now_ms + 1
-    return Due(max(soon_ms, after_ms), max(later_ms, after_ms))
+    return Due(max(turn_ms, after_ms), max(retry_ms, after_ms), max(later_ms, after_ms))
 
 
 def _opens_ms(state: DispatchState, queue: RuleQueue) -> int:

@@ -38,16 +38,11 @@ REST_S = 0.25
 class MomentTaker(Taker, Protocol):
     """Dispatch, as this feeder sees it."""
 
-    @property
-    def due(self) -> Due:
-        """When there is something to do, after the present time."""
+    async def rest(self, wait_s: float) -> Due | None:
+        """Wait until nothing more can go at the present time and the log has every outcome; None after `wait_s`.
 
-    @property
-    def starved(self) -> bool:
-        """Whether something could go but for rates and room."""
-
-    async def rest(self, wait_s: float) -> bool:
-        """Wait until nothing more can go at the present time and the log has every outcome; False after `wait_s`."""
+        Returns when there is something to do next.
+        """
 
 
 Order = tuple[int, int, int, int]
@@ -65,7 +60,6 @@ class EventsFeeder:
         clock: at the time at which the outbox ends.
         events: how far the fold has come.
         before: called with (partition, position) before the decisions of that frame are offered.
-        drain: whether the run ends when no more events come.
     """
 
     def __init__(
@@ -78,8 +72,6 @@ class EventsFeeder:
         clock: EventsClock,
         events: EventTime,
         before: Callable[[Partition, int], "asyncio.Future[None] | None"],
-        *,
-        drain: bool,
     ) -> None:
         self._readings = [Reading(one, cursors.get(str(one.number), 0)) for one in partitions]
         self._shelf = shelf
@@ -88,7 +80,6 @@ class EventsFeeder:
         self._clock = clock
         self._events = events
         self._before = before
-        self._drain = drain
         self._stopped: Callable[[], bool] = lambda: False
         self._more = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -152,9 +143,9 @@ class EventsFeeder:
         first_ms = min(self._due)
         if first_ms <= min(held_ms, paced_ms) or (held_ms < FOREVER_MS and first_ms <= held_ms):
             return first_ms
-        if self._drain and self._due.soon_ms == first_ms and self._taker.starved:
+        if self._events.drained and self._due.turn_ms == first_ms:
             return first_ms
-        if held_ms == FOREVER_MS and began_ms and not self._drain:
+        if held_ms == FOREVER_MS and began_ms and not self._events.drained:
             self._clock.reach(min(paced_ms, first_ms - 1))
         return None
 
@@ -175,10 +166,10 @@ class EventsFeeder:
         self._clock.reach(at_ms)
         self._withdraw(at_ms)
         await self._offer(at_ms)
-        while not await self._taker.rest(REST_S):
+        while (due := await self._taker.rest(REST_S)) is None:
             if self._stopped():
                 return
-        self._due = self._taker.due
+        self._due = due
         self._events.passed(at_ms, min(self._due))
         self._passing = False
 

@@ -140,6 +140,11 @@ class EventTime:
 
     # ---- what dispatch does
 
+    @property
+    def drained(self) -> bool:
+        """Whether the run ends when no more events come."""
+        return self._quiet_s is None
+
     def committed(self, number: int, frame: Appended) -> None:
         """Note a frame that is durable: what lies before its step is, too."""
         with self._queues.changed:

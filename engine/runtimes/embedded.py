@@ -62,6 +62,13 @@ def settle() -> None:
     gc.freeze()
 
 
+def call_on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Have `stop` called when the process is asked to end, where the platform lets a loop hear of it."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, RuntimeError):
+            loop.add_signal_handler(name, stop)
+
+
 class Embedded:
     """One engine in this process; see the module. With `drain` it ends when the file sources are exhausted."""
 
@@ -125,8 +132,7 @@ class Embedded:
         self.desk: Desk | None = None
         if config.desk.enabled:
             self.desk = make_desk(config.desk, core, self._on_visit, self.desk_reporter.answer, self.clock.now_ms)
-        events = self.pipeline.events
-        self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock, events, drain=self.drain)
+        self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock, self.pipeline.events)
         core.dispatched_entry = self.sending.entry
         self.watcher = BookWatcher(config.book.folder, core.shelf.compile, self._activate, self._reloaded)
         self.watcher.begin(book, core.book_fault)
@@ -154,9 +160,7 @@ class Embedded:
         if config.book.watch:
             watching = Ticker(config.book.poll_ms / 1000, self._look_at_book, self._stopping)
             self._watching = asyncio.create_task(watching.run(), name="book")
-        for name in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(NotImplementedError, RuntimeError):
-                self._loop.add_signal_handler(name, self.stop)
+        call_on_signals(self._loop, self.stop)
 
     def _make_decoders(self, book: Book) -> None:
         """Hold the sources' mappings against the first book; MappingError says what does not fit."""

@@ -31,7 +31,7 @@ from state.disk import DiskFullError
 class Sending:
     """Everything between the journals and the gateways; see the module.
 
-    `events`: how far the fold has come on the events' own clock, else None; with `drain` the run ends with the events.
+    `events`: how far the fold has come on the events' own clock, else None.
     Raises GatewayError when a gateway would not know whom to send alerts to.
     """
 
@@ -44,8 +44,6 @@ class Sending:
         feedback: Feedback,
         clock: Clock,
         events: EventTime | None = None,
-        *,
-        drain: bool = False,
     ) -> None:
         check_alerts(config, book)
         self._config = config
@@ -66,7 +64,6 @@ class Sending:
             stands=events is not None,
         )
         self._events = events
-        self._drain = drain
         self.arrivals = LocalArrivals(desk, core.strings)
         self._feeder: Feeder | EventsFeeder | None = None
         self._task: asyncio.Task[None] | None = None
@@ -85,7 +82,7 @@ class Sending:
         core, dispatcher, before = self._core, self._dispatcher, self.arrivals.before
         read = (core.partitions, core.shelf, core.strings, dispatcher, dispatcher.cursors)
         if isinstance(self._clock, EventsClock) and self._events is not None:
-            return EventsFeeder(*read, self._clock, self._events, before, drain=self._drain)
+            return EventsFeeder(*read, self._clock, self._events, before)
         return Feeder(*read, before)
 
     async def stop(self) -> None:

@@ -70,7 +70,7 @@ async def test_a_rest_means_that_all_that_can_go_now_has_gone_and_the_log_has_ev
         dispatcher.offer(some(30), {})
         assert await dispatcher.rest(WAIT_S)
         assert len(world.sent) == len(world.log.said) == 30
-        assert dispatcher.due == (FOREVER_MS, FOREVER_MS)
+        assert dispatcher.core.due == (FOREVER_MS, FOREVER_MS, FOREVER_MS)
 
 
 async def test_what_a_rate_holds_back_is_due_at_the_next_tenth_of_a_second_at_which_one_may_pass() -> None:
@@ -81,10 +81,10 @@ async def test_what_a_rate_holds_back_is_due_at_the_next_tenth_of_a_second_at_wh
         while True:
             assert await dispatcher.rest(WAIT_S)
             gone.append((world.now_ms - NOON_MS, len(world.sent)))
-            if dispatcher.due.soon_ms == FOREVER_MS:
+            if dispatcher.core.due.soon_ms == FOREVER_MS:
                 break
-            assert dispatcher.starved
-            world.now_ms = dispatcher.due.soon_ms
+            assert dispatcher.core.due.turn_ms < FOREVER_MS
+            world.now_ms = dispatcher.core.due.soon_ms
     assert gone == [(0, 1), (200, 2), (400, 3)]
 
 
@@ -93,14 +93,14 @@ async def test_a_window_is_due_when_it_opens_and_a_quota_on_the_next_day() -> No
     async with world.running() as dispatcher:
         dispatcher.offer(some(3), {})
         assert await dispatcher.rest(WAIT_S)
-        assert dispatcher.due == (FOREVER_MS, NOON_MS + HOUR_MS)
+        assert dispatcher.core.due == (FOREVER_MS, FOREVER_MS, NOON_MS + HOUR_MS)
         world.now_ms = NOON_MS + HOUR_MS
         assert await dispatcher.rest(WAIT_S)
         assert len(world.sent) == 2
-        assert dispatcher.due == (FOREVER_MS, NOON_MS + 12 * HOUR_MS)
+        assert dispatcher.core.due == (FOREVER_MS, FOREVER_MS, NOON_MS + 12 * HOUR_MS)
         world.now_ms = NOON_MS + 12 * HOUR_MS
         assert await dispatcher.rest(WAIT_S)
-        assert dispatcher.due == (FOREVER_MS, NOON_MS + 25 * HOUR_MS)
+        assert dispatcher.core.due == (FOREVER_MS, FOREVER_MS, NOON_MS + 25 * HOUR_MS)
 
 
 async def test_a_retry_is_due_when_its_back_off_ends_and_a_shelf_life_when_it_is_over() -> None:
@@ -108,7 +108,7 @@ async def test_a_retry_is_due_when_its_back_off_ends_and_a_shelf_life_when_it_is
     async with world.running() as dispatcher:
         dispatcher.offer([decided(1, append_ms=NOON_MS, shelf_life_ms=HOUR_MS)], {})
         assert await dispatcher.rest(WAIT_S)
-        soon_ms, later_ms = dispatcher.due
+        _, soon_ms, later_ms = dispatcher.core.due
         assert 30_000 <= soon_ms - NOON_MS <= 60_000
         assert later_ms == NOON_MS + HOUR_MS
         world.now_ms = later_ms
@@ -155,7 +155,7 @@ async def test_after_a_kill_what_the_gateway_has_is_committed_and_the_rest_goes_
     async with world.running() as dispatcher:
         assert await dispatcher.rest(WAIT_S)
         assert len(world.sent) == 5, "its rate has let five go, and does so still"
-        assert dispatcher.due.soon_ms == NOON_MS + 100
+        assert dispatcher.core.due.soon_ms == NOON_MS + 100
         world.now_ms += 100
         assert await dispatcher.rest(WAIT_S)
     assert sorted(world.sent) == sorted({one.decision_id for one in some(8)})
