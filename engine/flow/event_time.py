@@ -5,8 +5,8 @@ A worker stamps each chunk and puts its rows into the merge (`place`), and folds
 the gate (`passed`).
 
 A source that is read holds the others back until it has brought something later, or has no more. With `quiet_s` the
-engine goes on while sources wait for more: one that has had nothing for so long holds nothing back, and where nothing
-came for so long the step ends. Without (a drained run) only an exhausted source holds nothing back. Pushed events wait
+engine goes on while sources wait for more: one that has had nothing for so long, or nothing at all yet, holds nothing
+back, and where nothing came for so long the step ends. Without (a drained run) only an exhausted source holds nothing back. Pushed events wait
 for no source.
 """
 
@@ -136,7 +136,9 @@ class EventTime:
         if self._quiet_s is None:
             return not reader.exhausted
         empty_s = self._empty_s.get(reader)
-        return empty_s is None or self._monotonic_s() - empty_s < self._quiet_s
+        if empty_s is None:
+            return True
+        return self._names[reader] != "" and self._monotonic_s() - empty_s < self._quiet_s
 
     # ---- what dispatch does
 

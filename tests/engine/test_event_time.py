@@ -150,3 +150,15 @@ def test_the_source_that_all_others_wait_for_is_read_however_much_waits() -> Non
     assert world.time.lagging() == {other}
     other.exhausted = True
     assert world.time.lagging() == set(), "there is something to fold"
+
+
+def test_a_source_that_has_brought_nothing_yet_holds_nobody_back_in_a_run_that_goes_on() -> None:
+    world = World(quiet_s=60.0)
+    world.time.passed(0, FOREVER_MS)
+    idle = Reader()
+    world.time.add_reader(idle)
+    world.bring(BASE_MS + 1, BASE_MS + 10)
+    assert world.time.low_ms() <= 0, "it was not asked"
+    world.time.read(idle, None)
+    assert world.take() == 2
+    assert world.time.low_ms() == BASE_MS + 9
