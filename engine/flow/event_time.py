@@ -6,8 +6,8 @@ the gate (`passed`).
 
 A source that is read holds the others back until it has brought something later, or has no more. With `quiet_s` the
 engine goes on while sources wait for more: one that has had nothing for so long, or nothing at all yet, holds nothing
-back, and where nothing came for so long the step ends. Without (a drained run) only an exhausted source holds nothing back. Pushed events wait
-for no source.
+back, and where nothing came for so long the step ends. Without (a drained run) only an exhausted source holds nothing
+back. Pushed events wait for no source.
 """
 
 import time
