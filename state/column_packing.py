@@ -140,8 +140,7 @@ def unpack_columns(
     at = unpack_column(at, end, n, address_of(at_ms))
     at = unpack_column(at, end, n, address_of(id_))
     at = unpack_column(at, end, n, address_of(log_ms)) if log_ms.shape[0] else at
-    for part in range(cause.shape[0] if cause.shape[1] else 0):
-        at = unpack_column(at, end, n, address_of(cause) + 8 * n * part)
+    at = unpack_causes(at, end, cause)
     starts = np.zeros(257, np.int64)
     group_rows(type_, starts, rows)
     cells[:, :] = 0
@@ -166,6 +165,15 @@ def unpack_columns(
                 at = unpack_cells(at, end, count, is_text, values, codes, texts)
                 spread_known(rows, low, high, present, slot, cells, values, count)
     return at - base if at >= 0 else -1
+
+
+@kernel
+def unpack_causes(at: int, end: int, cause: Int64s) -> int:
+    """Unpack the four columns of causes, where there are any; return the address after them, -1 when they are none."""
+    n = cause.shape[1]
+    for part in range(cause.shape[0] if n else 0):
+        at = unpack_column(at, end, n, address_of(cause) + 8 * n * part)
+    return at
 
 
 @kernel

@@ -37,6 +37,7 @@ from state.contacts import Contacts
 from state.decisions import DecisionBatch, merged
 from state.features import ColumnSpec, columns_of, fold, words
 from state.features.folding import WORDS, fold_features, list_rows, new_view
+from state.held_texts import HeldTexts
 from state.schema import ANSWER, LIST, LIST_MEMBER, OUTCOME, PROFILE, VISIT, Schema, make_schema
 from state.selection import count_facts, gather_facts, gather_texts
 from state.texts import NO_TEXTS, Lookup, Texts, texts_of
@@ -161,7 +162,7 @@ class Decider:
         verdicts, ended = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
         head = (position, append_ms, compiled.book.version)
         found = decided(head, batch, number, compiled.gates.rules, (row, rule), verdicts, facts)
-        found.texts = self._texts(compiled, batch.texts, rule, facts)
+        found.texts = _texts(compiled, batch.texts, self.table.texts, rule, facts)
         if ended.found[0] > 0:
             found = merged(withdrawn(head, batch, number, ended), found)
         return found if found.n else None
@@ -253,18 +254,6 @@ class Decider:
         )  # fmt: skip
         return starts, facts, known
 
-    def _texts(
-        self,
-        compiled: CompiledBook,
-        texts: Texts,
-        rule: NDArray[np.int32],
-        facts: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]],
-    ) -> Texts:
-        """Return the texts of the candidates' facts, of which a batch brought some and columns hold others."""
-        found = np.empty(facts[1].shape[0], np.int64)
-        count = gather_texts(rule, compiled.fact_start, compiled.fact_text, *facts, found)
-        return self.table.texts.pick(np.unique(found[:count]), texts) if count else NO_TEXTS
-
     def _judge(
         self,
         compiled: CompiledBook,
@@ -323,6 +312,19 @@ class Decider:
         if feature < 0:
             return np.zeros(n, np.int64)
         return self._outs[feature, :n] * self._known[feature, :n]
+
+
+def _texts(
+    compiled: CompiledBook,
+    brought: Texts,
+    held: HeldTexts,
+    rule: NDArray[np.int32],
+    facts: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]],
+) -> Texts:
+    """Return the texts of the candidates' facts, of which the batch brought some and columns hold others."""
+    found = np.empty(facts[1].shape[0], np.int64)
+    count = gather_texts(rule, compiled.fact_start, compiled.fact_text, *facts, found)
+    return held.pick(np.unique(found[:count]), brought) if count else NO_TEXTS
 
 
 def _attributes(
