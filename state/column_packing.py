@@ -161,8 +161,7 @@ def unpack_columns(
         for slot in range(fields[code]):
             if (known >> slot) & 1 != 0 and at >= 0:
                 count = high - low if (shared >> slot) & 1 != 0 else count_known(rows, low, high, present, slot)
-                is_text = (texts_of[code] >> slot) & 1 != 0
-                at = unpack_cells(at, end, count, is_text, values, codes, texts)
+                at = unpack_cells(at, end, count, (texts_of[code] >> slot) & 1 != 0, values, codes, texts)
                 spread_known(rows, low, high, present, slot, cells, values, count)
     return at - base if at >= 0 else -1
 
