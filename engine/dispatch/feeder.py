@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
-from engine.answers.records import Texts
 from engine.book.shelf import BookShelf
 from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
@@ -24,6 +23,7 @@ from engine.flow.clock import EventsClock
 from engine.flow.partition import Partition
 from state.decisions import decode
 from state.journal import Entry
+from state.texts import Lookup
 
 ENTRIES_MAX = 64
 WAIT_S = 0.25
@@ -107,7 +107,7 @@ class Feeder:
 
     Args:
         partitions: whose journals.
-        shelf, texts: for names and texts of the records.
+        shelf, texts: for names of the records, and the texts of those of format 1.
         taker: dispatch.
         cursors: the journal entry to read next, by partition number as text.
         clock: the events' clock, where dispatch lives by it; else None.
@@ -118,7 +118,7 @@ class Feeder:
         self,
         partitions: Sequence[Partition],
         shelf: BookShelf,
-        texts: Texts,
+        texts: Lookup,
         taker: Taker,
         cursors: Mapping[str, int],
         clock: EventsClock | None,
