@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook
 from engine.flow.decider import Decider
+from engine.flow.owners import owners_in
 from engine.flow.repeats import Repeats
 from engine.flow.tickets import Ticket
 from engine.flow.visits import VisitRow
@@ -62,6 +63,15 @@ class Counts:
     events: int = 0
     doubled: int = 0
     repeated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is kept of one subscriber: cells of features and attributes by name, contacts, since when at a desk."""
+
+    cells: dict[str, int]
+    contacts: list[dict[str, int]]
+    visit_ms: int
 
 
 class FrameLog(Protocol):
@@ -240,7 +250,26 @@ class Fold:
     def attributes(self, subscriber: int) -> dict[str, int]:
         """Return the cells of a subscriber's known attributes, by name; empty for one that is not in memory."""
         slot = self.table.find(subscriber)
-        return self.decider.attributes(slot, self.clock_ms) if slot >= 0 else {}
+        if slot < 0 or self.decider.compiled is None:
+            return {}
+        found = self.decider.values(slot, self.clock_ms)
+        return {name: found[name] for name in self.decider.compiled.book.attributes if name in found}
+
+    def known(self, subscriber: int, position: int) -> Known | None:
+        """Return all that is kept of a subscriber, None where nothing is; asked between two frames.
+
+        `position` is that of the next frame. One that sleeps is woken for it, which changes no value.
+        """
+        slot = self.table.find(subscriber)
+        if slot < 0:
+            slots, who = np.empty(1, np.int32), np.array([subscriber])
+            self.table.lookup(who, slots, position)
+            if self.flusher.wake(who, slots, position)[0] < 0:
+                self.table.remove(slots)
+                return None
+            slot = int(slots[0])
+        decider = self.decider
+        return Known(decider.values(slot, self.clock_ms), self.contacts.of(slot), decider.visit_ms(slot))
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold one frame into the state; return its decision records, None when it has no candidate."""
@@ -273,6 +302,8 @@ class Fold:
         batch, number = self._rows_to_fold(frame)
         if batch.n == 0:
             return None
+        for subscriber in batch.subscriber[owners_in(batch)].tolist():
+            self._repeats.forget(subscriber)
         self._make_room(position)
         slots = np.empty(batch.n, np.int32)
         fresh = self.table.lookup(batch.subscriber, slots, position)

@@ -21,6 +21,14 @@ def test_a_drained_run_decides_and_sends_everything_and_says_so(make: Make) -> N
     assert f"{len(records):,}" in summary
 
 
+def test_the_summary_adds_up(make: Make) -> None:
+    engine = make()
+    engine.put("day.ndjson", day() + b"no event\n")
+
+    (line,) = [one for one in engine.drain().splitlines() if " lines = " in one]
+    assert line == "301 lines = 300 decided upon + 0 doubled + 1 dead letters"
+
+
 def test_a_second_run_reads_no_line_twice(make: Make) -> None:
     engine = make()
     engine.put("day.ndjson", day())

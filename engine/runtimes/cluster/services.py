@@ -42,6 +42,7 @@ from engine.runtimes.ticker import Ticker
 from engine.serve.face import Face
 from engine.serve.gauges import add_book, add_book_fault
 from engine.settings.config import Config
+from rules.catalogue import OPT_OUT_LIST
 from rules.load import read_folder
 from rules.model import Book
 from state.store import RocksStore
@@ -64,6 +65,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.dispatch: Dispatch | None = None
         self.desk: Desk | None = None
         self.arrivals: TopicArrivals | None = None
+        self.texts: TopicTexts | None = None
         self.port = 0
         self._work: list[asyncio.Task[None]] = []
         self._closing = contextlib.AsyncExitStack()
@@ -155,19 +157,28 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         config, closing = self.config, self._closing
         strings = await asyncio.to_thread(open_strings, config, self.datadir, self.datadir.disk)
         closing.callback(strings.close)
-        self.texts = TopicTexts(config, strings, self.guard)
-        await self.texts.start()
-        closing.push_async_callback(self.texts.stop)
-        self._spawn(self.texts.follow())
+        texts = self.texts = TopicTexts(config, strings, self.guard)
+        await texts.start()
+        closing.push_async_callback(texts.stop)
+        self._spawn(texts.follow())
 
     async def _open_desk(self) -> None:
         config = self.config
-        desk = self.desk = make_desk(config.desk, DeskReporter(self.feedback, self.metrics), self._desk_forgot)
+        desk = self.desk = make_desk(
+            config.desk, DeskReporter(self.feedback, self.metrics), self._on_opt_out, self._desk_forgot
+        )
         await desk.start()
         self._closing.push_async_callback(desk.stop)
         if "decide" in config.cluster.agents:
             self.arrivals = TopicArrivals(desk, self.texts, self._active)
             self._spawn(self.arrivals.run())
+
+    async def _on_opt_out(self, subscriber: int) -> None:
+        """Record a customer's opt-out; where no dispatch is here, what waits is judged again by its list alone."""
+        if self.dispatch is not None:
+            await self.dispatch.opt_out(subscriber)
+        else:
+            await self.feedback.member(subscriber, OPT_OUT_LIST, member=True)
 
     def _desk_forgot(self) -> None:
         if self.decide is not None:
@@ -233,6 +244,8 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
             self.decide,
             self.dispatch,
             self.desk,
+            self.texts,
+            self.config.data.partitions,
             lambda: self.failure,
         )
         face = Face(self.config, operations, self.metrics, self.desk, self.datadir.address)

@@ -18,6 +18,7 @@ read, for its activation follows.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,9 +38,12 @@ from engine.runtimes.cluster.shared.control_records import (
 from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
+from rules.features import renewed
 from rules.model import Book
 from state.disk import DamagedError
 from state.schema import Schema
+
+log = logging.getLogger("opportune.cluster")
 
 Listener = Callable[[Book], None]
 
@@ -69,6 +73,8 @@ class ControlTopic:
         self.switch_listeners: list[Callable[[Switch], None]] = []
         self.switches: dict[bytes, Switch] = {}
         self.active: Book | None = None
+        self.renewed: tuple[str, ...] = ()
+        """Features whose history started anew with the active book, as far as this process followed it."""
         self._named = ""
         self._broken: set[str] = set()
         self.format = 0
@@ -200,7 +206,11 @@ class ControlTopic:
         others = () if self.active is not None else reversed(list(self.versions))
         for version in (self._named, *others):
             if await self._compiles(version):
-                self.active = (await asyncio.to_thread(self._shelf.get, version)).book
+                book = (await asyncio.to_thread(self._shelf.get, version)).book
+                self.renewed = renewed(self.active, book) if self.active is not None else ()
+                for name in self.renewed:
+                    log.warning("the history of feature %s starts anew: what it keeps means something else now", name)
+                self.active = book
                 for listener in self.listeners:
                     listener(self.active)
                 return
