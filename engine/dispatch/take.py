@@ -45,11 +45,18 @@ class Taking:
 
     @property
     def held(self) -> bool:
-        """Whether every waiting send is held by a window, a quota or a switch."""
+        """Whether every waiting send is held by a window, a quota, a switch or its subscriber's quiet hours."""
         state = self._state
         self._open_channels = self._channels_open(state.now_ms)
         day = state.local.day(state.now_ms)
-        return not any(self._is_open(queue, day) for queue in state.queue.rule_queues.values())
+        queues = state.queue.rule_queues.values()
+        return not any(self._is_open(queue, day) and not self._all_quiet(queue) for queue in queues)
+
+    def _all_quiet(self, queue: RuleQueue) -> bool:
+        policy, now_ms = self._state.policy, self._state.now_ms
+        if policy.quiet is None:
+            return False
+        return all(policy.quiet_until_ms(send.what, now_ms) > now_ms for send in queue.sends)
 
     def _room_of(self, name: str, door: Door, now_ms: int) -> int:
         rate = self._state.rates.gateways.get(name)

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 
 from tests.engine.conftest import Make
+from tests.engine.engines import wait_for
 from tests.engine.world import BASE_MS, BOOK, call, joined, line
 
 FIRST, OTHER = 8613800000001, 8613800000002
@@ -75,3 +76,31 @@ def test_a_number_that_is_none_and_one_that_nobody_has_are_told_apart(make: Make
     assert (status, orjson.loads(body)["error"]) == (400, "subscriber: number='x' must be up to 15 digits")
     page, _, _ = engine.post("/customers/export", b'{"subscriber": 1}', Origin="http://elsewhere")
     assert page == 401, "a page in a browser learns nothing"
+
+
+def test_a_customer_who_opts_out_at_the_desk_is_on_the_list_and_gets_one_confirmation(make: Make) -> None:
+    engine = make(clock="wall", more='[dispatch]\noptout_confirmation = "no more texts"\n').start()
+    headers = {"Content-Type": "application/json"}
+    body = orjson.dumps({"terminal": "hall-1", "subscriber": FIRST})
+    status, _, opened = engine.post("/desk/visits", body, **headers)
+    assert status == 201
+    path = f"/desk/visits/{orjson.loads(opened)['visit']}/optout"
+    assert [engine.post(path, b"", **headers)[0] for _ in range(2)] == [204, 204]
+
+    (state,) = of_kind(exported(engine, FIRST), "state")
+    assert state["lists"] == ["optout"]
+    wait_for(engine.spooled, "the confirmation")
+    assert [(one["to"], one["text"]) for one in engine.spooled()] == [(FIRST, "no more texts")]
+
+
+def test_a_clerk_may_type_a_national_number_where_the_plan_has_it(make: Make) -> None:
+    engine = make(clock="wall", more='[numbers]\ncountry = "86"\n').start()
+    headers = {"Content-Type": "application/json"}
+    for typed in ("138 0000 0001", "013800000001", "+86-138-0000-0001"):
+        body = orjson.dumps({"terminal": "hall-1", "number": typed})
+        assert engine.post("/desk/visits", body, **headers)[0] == 201
+        page = exported(engine, FIRST)
+        assert of_kind(page, "state")[0]["visit_since_ms"] is not None
+    nobody = orjson.dumps({"terminal": "hall-1", "number": "0999"})
+    status, _, refused = engine.post("/desk/visits", nobody, **headers)
+    assert (status, orjson.loads(refused)["text"][:7]) == (400, "number:")

@@ -1,7 +1,7 @@
 """`run --drain` ends by itself, with a summary; a second run finds nothing new."""
 
 from tests.engine.conftest import Make
-from tests.engine.world import BASE_MS, call, joined
+from tests.engine.world import BASE_MS, BOOK, call, joined, line
 
 
 def day(count: int = 300) -> bytes:
@@ -41,3 +41,21 @@ def test_a_second_run_reads_no_line_twice(make: Make) -> None:
     assert engine.records() == before
     assert engine.spooled() == spooled
     assert summary.startswith("0 events")
+
+
+def test_a_recorded_day_goes_on_over_quiet_hours_and_sends_what_waited_for_their_end(make: Make) -> None:
+    quiet = '[book]\nquiet = { from = "quiet_from", to = "quiet_to" }\n'
+    attributes = '[attributes]\nquiet_from = "string"\nquiet_to = "string"\n'
+    engine = make(book=BOOK.replace("[book]\n", quiet).replace("[attributes]\n", attributes))
+    hour_ms, who, other = 3_600_000, 8613800000001, 8613800000002  # the day begins at eight
+    hours = {"quiet_from": "21:00", "quiet_to": "07:30"}
+    rows = [
+        line(type="profile", msisdn=who, time=BASE_MS, **hours),
+        call(who, BASE_MS + 15 * hour_ms),
+        call(other, BASE_MS + 15 * hour_ms + 1),
+        *(call(other, BASE_MS + at_ms, kind="short") for at_ms in range(16 * hour_ms, 25 * hour_ms, hour_ms // 2)),
+    ]
+    engine.put("day.ndjson", joined(rows))
+    engine.drain()
+
+    assert [one["to"] for one in engine.spooled()] == [other, who]
