@@ -81,8 +81,10 @@ class Policy:
 
         Cards wait for nobody, and an alert does not go to its subject.
         """
+        if self.quiet is None:
+            return now_ms
         channel = self.channels.get(what.channel)
-        if self.quiet is None or channel is None or channel.alert or channel.route == (DESK,):
+        if channel is None or channel.alert or channel.route == (DESK,):
             return now_ms
         return quiet_until_ms(self.quiet, what.facts, now_ms)
 
