@@ -146,6 +146,19 @@ def make_schema(attributes: tuple[Field, ...], types: tuple[EventType, ...], own
     return schema
 
 
+def first_form(schema: Schema) -> Schema:
+    """Return a book's schema as the first release made it: without what was built in since.
+
+    A type that a book from then declared under a name that is built in now stands after the others, whatever its place
+    was: of such a book the form is not known.
+    """
+    profile, *fixed = schema.types[: len(_FIXED) + 1]
+    known = {one.name: one for one in fixed}
+    contact = known["outcome"].fields[:OUTCOME_CONTACT]
+    first = (known["list"], EventType("outcome", contact), known["visit"], known["answer"])
+    return Schema((profile, *first, *schema.types[len(_FIXED) + 1 :]))
+
+
 def schema_to_json(schema: Schema) -> bytes:
     """Return the schema as JSON: a list of [type name, [[field, kind, required, members]...]].
 

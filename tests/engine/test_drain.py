@@ -47,15 +47,15 @@ def test_a_recorded_day_goes_on_over_quiet_hours_and_sends_what_waited_for_their
     quiet = '[book]\nquiet = { from = "quiet_from", to = "quiet_to" }\n'
     attributes = '[attributes]\nquiet_from = "string"\nquiet_to = "string"\n'
     engine = make(book=BOOK.replace("[book]\n", quiet).replace("[attributes]\n", attributes))
-    hour_ms, who, other = 3_600_000, 8613800000001, 8613800000002  # the day begins at eight
+    hour_ms, who, other, third = 3_600_000, 8613800000001, 8613800000002, 8613800000003  # it begins at eight
     hours = {"quiet_from": "21:00", "quiet_to": "07:30"}
     rows = [
         line(type="profile", msisdn=who, time=BASE_MS, **hours),
         call(who, BASE_MS + 15 * hour_ms),
         call(other, BASE_MS + 15 * hour_ms + 1),
-        *(call(other, BASE_MS + at_ms, kind="short") for at_ms in range(16 * hour_ms, 25 * hour_ms, hour_ms // 2)),
+        call(third, BASE_MS + 24 * hour_ms),
     ]
     engine.put("day.ndjson", joined(rows))
     engine.drain()
 
-    assert [one["to"] for one in engine.spooled()] == [other, who]
+    assert [one["to"] for one in engine.spooled()] == [other, who, third]

@@ -8,7 +8,17 @@ from state.batch import remap
 from state.decisions import RecordKind
 from state.decisions import decode as decode_decisions
 from state.frame import decode, encode
-from state.schema import OUTCOME, OUTCOME_CONTACT, OUTCOME_ERROR, make_schema, schema_from_json
+from state.schema import (
+    OUTCOME,
+    OUTCOME_CONTACT,
+    OUTCOME_ERROR,
+    EventType,
+    Field,
+    Kind,
+    first_form,
+    make_schema,
+    schema_from_json,
+)
 
 SCHEMA = (
     '[["profile",[["name",3,false,[]]]],["list",[["list",3,true,[]],["member",2,true,[]]]],["outcome"'
@@ -81,3 +91,9 @@ def test_a_batch_of_records_reads_back_as_it_was_written_with_its_texts() -> Non
     for name in ("kind", "row", "rule", "of_position", "of_row", "arm", "probability", "log_ms", "facts", "gate"):
         assert np.array_equal(getattr(back, name), getattr(batch, name)), name
     assert back.texts == batch.texts
+
+
+def test_the_first_form_of_a_schema_is_what_the_first_release_made_of_the_book() -> None:
+    book = make_schema((Field("name", Kind.STRING),), (EventType("call", (Field("seconds", Kind.INT),)),))
+
+    assert first_form(book).fingerprint == PUSHED.fingerprint != book.fingerprint

@@ -41,7 +41,7 @@ from engine.settings.config import Config
 from rules.features import renewed
 from rules.model import Book
 from state.disk import DamagedError
-from state.schema import Schema
+from state.schema import Schema, first_form
 
 log = logging.getLogger("opportune.cluster")
 
@@ -130,15 +130,30 @@ class ControlTopic:
         return self._shelf.get(version).book
 
     def schema(self, fingerprint: str) -> Schema:
-        """Return the schema that a frame names; DamagedError when no book that we have read has it."""
+        """Return the schema that a frame names; DamagedError when no book that we have read has it.
+
+        A book's schema has another fingerprint in each release that builds something in. So it is looked for in the
+        forms of the books that were published with it, then of all others, the newest first.
+        """
         found = self._schemas.get(fingerprint)
         if found is None:
-            named = (version for version, schema in reversed(list(self.versions.items())) if schema == fingerprint)
-            version = next(named, None)
-            if version is None:
+            newest = list(reversed(self.versions.items()))
+            named = [version for version, published in newest if published == fingerprint]
+            others = [version for version, published in newest if published != fingerprint]
+            forms = (form for version in (*named, *others) for form in self._forms(version))
+            found = next((form for form in forms if form.fingerprint == fingerprint), None)
+            if found is None:
                 raise DamagedError(f"schema={fingerprint} belongs to no book of {self._names.control}")
-            found = self._schemas[fingerprint] = self.book(version).schema
+            self._schemas[fingerprint] = found
         return found
+
+    def _forms(self, version: str) -> tuple[Schema, ...]:
+        """Return the schema of a book, as this release has it and as the first one had; none where it does not read."""
+        try:
+            schema = self.book(version).schema
+        except FAULTS:
+            return ()
+        return schema, first_form(schema)
 
     async def _take(self, records: list[Any]) -> None:
         for record in records:
