@@ -167,7 +167,11 @@ class Exchange:
         await self._publish({"receipt": [*fields, *more]})
 
     async def reply(self, reply: MobileOriginated) -> None:
-        """Put a subscriber that opts out on the list; returns when its partition's owner has applied it."""
+        """Put a subscriber that opts out on the list; returns when its partition's owner has applied it.
+
+        Of any other reply, the decision that it answers is known where this worker sends for its subscriber; else the
+        event has none.
+        """
         known = by_plan(reply, self._numbers, self.counts)
         if known is None:
             return
