@@ -179,8 +179,8 @@ and `status` say which ones start anew.
                             A decision may promise its `text = ""` as well, and when it goes: `sent = TIME`, after
                             the subscriber's quiet hours. "+10m" is after the first event. Default: nothing.
 
-In a test every decision is accepted by its gateway at once, or when quiet hours end; features have learned, and a subscriber has as many places
-for contacts as the engine of the configuration.
+In a test every decision is accepted by its gateway at once, or when quiet hours end; features have learned, and a
+subscriber has as many places for contacts as the engine of the configuration.
 
 # Example
 

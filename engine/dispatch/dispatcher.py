@@ -235,6 +235,7 @@ class Dispatcher:
     @property
     def idle(self) -> bool:
         """Whether nothing is on its way, owed to the log, or waiting for anything but windows, quotas and switches."""
+        self.core.advance(self._now_ms())  # what was held may go since
         return not self.core.unreported and not self._outbox.dirty and self.core.held
 
     @property

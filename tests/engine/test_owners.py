@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 
 from rules.gates import NUMBERS
-from state.batch import Row
+from state.batch import Row, Value
 from state.decisions import DecisionBatch
 from tests.rules.deciding import HOUR_MS, MINUTE_MS, NOON_MS, WHO, Deciding
 
@@ -156,14 +156,14 @@ def test_a_frame_with_owners_in_its_middle_decides_as_its_rows_one_by_one() -> N
             for _ in range(random.randint(1, 12)):
                 who = WHO + random.randrange(3)
                 kind = random.choice(["e", "e", "e", "owner", "list", "profile", "visit"])
-                values = {
+                values: dict[str, dict[str, Value]] = {
                     "e": {"which": random.choice(["", "name", "holds", "list", "desk"])},
                     "owner": random.choice([{}, {"erased": True}, {"erased": False}]),
                     "list": {"list": random.choice(["optout", "tested"]), "member": True},
                     "profile": {"name": "A", "services": ["roaming"]},
                     "visit": {"terminal": "t", "visit": "v"},
-                }[kind]
-                rows.append(Row(kind, who, log_ms, values))
+                }
+                rows.append(Row(kind, who, log_ms, values[kind]))
             together = _records(whole.take(log_ms, *rows))
             apart = [(n, *record[1:]) for n, row in enumerate(rows) for record in _records(single.take(log_ms, row))]
             assert [record[:5] for record in together] == [record[:5] for record in apart]

@@ -142,10 +142,10 @@ class Interpreter:
         memories = moment.person.memories
         del self.people[row.subscriber]
         if erased:
-            kept = {one: memory for one, memory in memories.items() if isinstance(memory, Lists)}
-            for memory in kept.values():
+            lists = {one: memory for one, memory in memories.items() if isinstance(memory, Lists)}
+            for memory in lists.values():
                 memory.on -= {name for name, one in self.book.lists.items() if not one.excludes}
-            self.people[row.subscriber].memories = kept
+            self.people[row.subscriber].memories = dict(lists)
         return records
 
     def _set_aside(self, moment: "Moment", position: int, number: int) -> list[Record]:

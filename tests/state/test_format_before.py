@@ -60,7 +60,7 @@ def test_an_outcome_of_the_release_before_has_no_time_of_contact_under_the_schem
     assert schema.fingerprint != PUSHED.fingerprint
 
     ours = remap(frame.batch, schema)
-    assert ours.type.tolist() == [0, 5, OUTCOME]
+    assert ours.type.tolist() == [0, schema.code("call"), OUTCOME]
     assert ours.present[2] == (1 << OUTCOME_ERROR + 1) - 1
     assert ours.cells[:OUTCOME_CONTACT, 2].tolist()[:5] == [0, 4, 1, 77, 1]
     assert decode(encode(frame), {PUSHED.fingerprint: PUSHED}.__getitem__).sources == {"feed": 9}

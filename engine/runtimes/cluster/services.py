@@ -170,6 +170,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         await desk.start()
         self._closing.push_async_callback(desk.stop)
         if "decide" in config.cluster.agents:
+            assert self.texts is not None
             self.arrivals = TopicArrivals(desk, self.texts, self._active)
             self._spawn(self.arrivals.run())
 
@@ -218,6 +219,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         add_owned(self.metrics.gauges, self.decide, self.watchdog)
 
     async def _start_dispatch(self) -> None:
+        assert self.texts is not None
         self.dispatch = Dispatch(
             self.config,
             self.shelf,

@@ -13,7 +13,7 @@ from tests.engine.world import BOOK
 OLD, NEW = (load_text({"book.toml": text}) for text in (BOOK, BOOK + "[events.more]\n"))
 
 
-def test_frames_of_this_release_and_of_the_first_are_read_by_whichever_published_their_book() -> None:
+async def test_frames_of_this_release_and_of_the_first_are_read_by_whichever_published_their_book() -> None:
     for published in (first_form, lambda schema: schema):
         shelf = BooksInMemory()
         control = ControlTopic(Config(), shelf)
@@ -25,7 +25,7 @@ def test_frames_of_this_release_and_of_the_first_are_read_by_whichever_published
                 assert control.schema(form.fingerprint) == form
 
 
-def test_a_schema_of_no_book_is_damage() -> None:
+async def test_a_schema_of_no_book_is_damage() -> None:
     control = ControlTopic(Config(), BooksInMemory())
     with pytest.raises(DamagedError, match="belongs to no book"):
         control.schema("0" * 16)

@@ -8,7 +8,7 @@ import pytest
 
 from engine.runtimes.cluster.operations import TopicOperations
 from engine.serve.controls import RequestError
-from state.batch import Row, from_rows
+from state.batch import Row, Value, from_rows
 from state.frame import Frame, FrameKind
 from tests.engine.cluster.standins import NOT_USED
 from tests.engine.cluster.test_fold import COMPILED, KafkaLog, fold_of
@@ -66,7 +66,7 @@ class World:
 
 
 def calls(who: int, name: str = "A") -> list[Row]:
-    values = {"kind": "long", "seconds": 120}
+    values: dict[str, Value] = {"kind": "long", "seconds": 120}
     return [Row("profile", who, BASE_MS, {"name": name}), Row("call", who, BASE_MS, values)]
 
 

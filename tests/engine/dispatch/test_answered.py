@@ -3,6 +3,7 @@
 import random
 
 from connectors.contract import MobileOriginated
+from engine.dispatch.model import Decided
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.reached import ANSWERED_DAYS, Reached
 from tests.engine.dispatch.test_dispatcher import NOW_MS, ScriptedGateway, World, decided, running, until
@@ -26,7 +27,7 @@ def reply(
     return MobileOriginated("one", who, number, text, at_ms)
 
 
-def to_who(number: int, channel: str) -> object:
+def to_who(number: int, channel: str) -> Decided:
     return decided(number, subscriber=WHO, channel=channel)
 
 
@@ -34,7 +35,7 @@ async def test_a_reply_answers_the_latest_text_from_the_number_it_was_sent_to() 
     async with running(policy=POLICY, gateways={"one": ScriptedGateway(), "two": ScriptedGateway()}) as world:
         for number, channel in enumerate(["sms", "care", "sms", "mail", "alert"], 1):
             world.dispatcher.offer([to_who(number, channel)])
-            await until(lambda number=number: len(world.log.said) == number)
+            await until(lambda: world.dispatcher.idle)
         for to in ("10086", "10087", "12593"):
             await world.gateway.reply(reply(to))
         await world.gateway.reply(reply(who=WHO + 1))
