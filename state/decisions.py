@@ -16,7 +16,7 @@ has narrower ids and no kinds, arms, log times and texts; what it lacks reads as
 """
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.formats import format_of, magic
-from state.frame import decode_texts, encode_texts
+from state.texts import NO_TEXTS, Texts, decode_texts, encode_texts, joined
 
 _HEADER = struct.Struct("<4sqq16sii")
 _TEXTS = struct.Struct("<ii")  # texts, and bytes of their part; since format 2
@@ -64,7 +64,7 @@ class DecisionBatch:
     `subscriber`, `at_ms`, `log_ms` int64[m], the row's own time and the log's; `outcome`, `gate` uint8[m];
     `of_position` int64[m] and `of_row` int32[m], of a withdrawal; `arm` uint8[m] and `probability` float32[m], of an
     offer drawn among several; `fact_start` int32[m + 1]; `facts` int64 cells, `facts_known` uint8, one per fact.
-    `texts`: (hash, text) pairs of facts that are shown.
+    `texts`: those of the STRING facts, so that a record is read without anything else for as long as it is kept.
     """
 
     position: int
@@ -87,7 +87,7 @@ class DecisionBatch:
     fact_start: NDArray[np.int32]
     facts: NDArray[np.int64]
     facts_known: NDArray[np.uint8]
-    texts: list[tuple[int, bytes]] = field(default_factory=list)
+    texts: Texts = NO_TEXTS
 
     @property
     def n(self) -> int:
@@ -99,7 +99,7 @@ class DecisionBatch:
         head = _HEADER.pack(magic(_MAGIC), self.position, self.append_ms, self.book.encode(), self.n, len(self.facts))
         texts = encode_texts(self.texts)
         columns = (getattr(self, name).astype(dtype, copy=False).tobytes() for name, dtype, _ in _LAYOUT)
-        return b"".join((head, _TEXTS.pack(len(self.texts), len(texts)), *columns, texts))
+        return b"".join((head, _TEXTS.pack(self.texts.count, len(texts)), *columns, texts))
 
 
 _LAYOUT: tuple[tuple[str, np.dtype[Any], str], ...] = (
@@ -163,7 +163,7 @@ def decode(data: bytes | memoryview) -> DecisionBatch:
     if version == 1:
         columns |= _defaults(n, append_ms)
         columns |= {name: columns[name].astype(np.int64) for name in ("rule", "channel")}
-    texts = decode_texts(data[at:], texts_count) if texts_count else []
+    texts = decode_texts(data[at:], texts_count) if texts_count else NO_TEXTS
     return DecisionBatch(position=position, append_ms=append_ms, book=book.decode(), texts=texts, **columns)
 
 
@@ -198,7 +198,7 @@ def merged(first: DecisionBatch, second: DecisionBatch) -> DecisionBatch:
         append_ms=first.append_ms,
         book=first.book,
         fact_start=fact_start,
-        texts=[*first.texts, *second.texts],
+        texts=joined([first.texts, second.texts]),
         **columns,
         **facts,
     )

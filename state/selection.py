@@ -28,6 +28,28 @@ def count_facts(candidate_rule: NDArray[np.int32], fact_start: NDArray[np.int32]
 
 
 @kernel
+def gather_texts(
+    candidate_rule: NDArray[np.int32],
+    fact_start: NDArray[np.int32],
+    fact_text: NDArray[np.uint8],
+    starts: NDArray[np.int32],
+    facts: NDArray[np.int64],
+    known: NDArray[np.uint8],
+    found: NDArray[np.int64],
+) -> int:
+    """Copy the known facts that are hashes of texts to `found`; return how many there are."""
+    count = 0
+    for i in range(candidate_rule.shape[0]):
+        rule = candidate_rule[i]
+        for fact in range(fact_start[rule], fact_start[rule + 1]):
+            at = starts[i] + fact - fact_start[rule]
+            if fact_text[fact] != 0 and known[at] != 0:
+                found[count] = facts[at]
+                count += 1
+    return count
+
+
+@kernel
 def gather_facts(
     candidate_row: NDArray[np.int32],
     candidate_rule: NDArray[np.int32],

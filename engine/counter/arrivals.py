@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.queue import QueueLostError
-from engine.answers.records import Texts
 from engine.flow.fold import Appended
 from engine.flow.partition import Partition
-from engine.flow.visits import VisitRow, visits_of
+from engine.flow.visits import VisitRow, name_of, visits_of
 from rules.gates.desk import VISIT_MS_MAX
+from state.texts import Lookup
 
 WAITING_MAX = 10_000
 
@@ -34,10 +34,10 @@ class LocalArrivals:
 
     Args:
         desk: where to, None when there is none.
-        texts: the texts of terminals and visits.
+        texts: those of terminals and visits of format 1.
     """
 
-    def __init__(self, desk: Desk | None, texts: Texts) -> None:
+    def __init__(self, desk: Desk | None, texts: Lookup) -> None:
         self._desk = desk
         self._texts = texts
         self._waiting: dict[int, deque[tuple[int, VisitRow]]] = {}
@@ -81,20 +81,13 @@ class LocalArrivals:
 
     async def _step(self, row: VisitRow, opening: Opening) -> None:
         assert self._desk is not None
-        terminal, visit = self._text(row.terminal), self._text(row.visit)
+        terminal, visit = name_of(row.terminal, self._texts), name_of(row.visit, self._texts)
         if visit in self._own:
             return
         if not row.opened:
-            await self._desk.close_visit(visit or await self._nameless(row.subscriber))
+            await self._desk.close_visit(visit or await nameless(self._desk, row))
         elif terminal:
             await opening(terminal, row, visit or f"{terminal}-{row.at_ms}")
-
-    async def _nameless(self, subscriber: int) -> str:
-        """Return the name that the desk gave to a subscriber's open visit; empty where the source gave one."""
-        assert self._desk is not None
-        panel = await self._desk.queue.find_panel("subscriber", subscriber)
-        name = panel.open_visit.id if panel is not None and panel.open_visit is not None else ""
-        return name if panel is not None and name.removeprefix(f"{panel.terminal}-").isdigit() else ""
 
     async def _open(self, terminal: str, row: VisitRow, name: str) -> None:
         assert self._desk is not None
@@ -104,9 +97,18 @@ class LocalArrivals:
         assert self._desk is not None
         await self._desk.restore(terminal, row.subscriber, name, row.at_ms)
 
-    def _text(self, hashed: int) -> str:
-        found = self._texts.text(hashed) if hashed else None
-        return found.decode() if found is not None else ""
+
+async def nameless(desk: Desk, row: VisitRow) -> str:
+    """Return the name that the desk gave to the open visit that a closing row without a name is about.
+
+    Empty where the source gave the visit a name, or where it has begun since: a close that comes late is no end of it.
+    """
+    panel = await desk.queue.find_panel("subscriber", row.subscriber)
+    visit = panel.visit_of(row.subscriber) if panel is not None else None
+    if visit is None:
+        return ""
+    began = visit.id.removeprefix(f"{visit.terminal}-")
+    return visit.id if began.isdigit() and int(began) <= row.at_ms else ""
 
 
 def _visits_after(partition: Partition, entry: int) -> list[VisitRow]:

@@ -106,7 +106,7 @@ class Dispatcher(Healthy):
         self._flights = Flights(self.core, now_ms, self._wake, on_outcome)
         self._reporter = OutcomeReporter(self.core, feedback, self._health, self._wake)
         self._compaction = Compaction(self.core)
-        self._replies = Replies(self.core, feedback, now_ms, self._durable)
+        self.replies = Replies(self.core, feedback, now_ms, self._durable)
         self._loop_task: asyncio.Task[None] | None = None
         self._recovered = False
         self._stands = stands
@@ -133,7 +133,7 @@ class Dispatcher(Healthy):
         if not self._recovered:
             self.recover()
         for gateway in self._gateways.values():
-            await gateway.start(self.receipt, self._replies.take)
+            await gateway.start(self.receipt, self.replies.take)
         for send in self._resumed:
             self.core.doors[send.gateway].hold(send.parts)
             self._flights.launch(send)
@@ -251,6 +251,7 @@ class Dispatcher(Healthy):
     @property
     def idle(self) -> bool:
         """Whether nothing is on its way, owed to the log, or waiting for anything but windows, quotas and switches."""
+        self.core.advance(self._now_ms())  # what was held may go since
         return not self.core.unreported and not self._outbox.dirty and self.core.held
 
     @property

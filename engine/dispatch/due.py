@@ -1,8 +1,9 @@
 """When something that waits may go, or ends: the moments at which the events' own clock must stop.
 
-`Due.turn_ms` is the next turn of what only its rate holds back, `retry_ms` the next end of a back-off, `later_ms` the
-next opening of a window, the next day of a quota, or the next end of a shelf life. Whoever lets time pass without
-events waits for the first two and not for the last. Called when nothing more can go at the present time.
+`Due.turn_ms` is the next turn of what only its rate holds back, `retry_ms` the next end of a back-off or of a
+subscriber's quiet hours, `later_ms` the next opening of a window, the next day of a quota, or the next end of a shelf
+life. Whoever lets time pass without events waits for the first two and not for the last. Called when nothing more can
+go at the present time.
 
 What a rate holds back goes on at whole tenths of a second, when as much may pass as a bucket holds.
 """
@@ -21,11 +22,6 @@ class Due(NamedTuple):
     turn_ms: int
     retry_ms: int
     later_ms: int
-
-    @property
-    def soon_ms(self) -> int:
-        """The next that needs no event."""
-        return min(self.turn_ms, self.retry_ms)
 
 
 def next_due(state: DispatchState) -> Due:

@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from engine.answers.records import Texts
 from engine.book.shelf import BookShelf
 from engine.dispatch.due import Due
 from engine.dispatch.feeder import Reading, Taker
@@ -30,6 +29,7 @@ from engine.flow.clock import EventsClock
 from engine.flow.event_time import EventTime
 from engine.flow.partition import Partition
 from state.decisions import DecisionBatch, Outcome, RecordKind, decode
+from state.texts import Lookup
 
 WAIT_S = 0.1
 REST_S = 0.25
@@ -54,7 +54,7 @@ class EventsFeeder:
 
     Args:
         partitions: whose journals.
-        shelf, texts: for names and texts of the records.
+        shelf, texts: for names of the records, and the texts of those of format 1.
         taker: dispatch.
         cursors: the journal entry to read next, by partition number as text.
         clock: at the time at which the outbox ends.
@@ -66,7 +66,7 @@ class EventsFeeder:
         self,
         partitions: Sequence[Partition],
         shelf: BookShelf,
-        texts: Texts,
+        texts: Lookup,
         taker: MomentTaker,
         cursors: Mapping[str, int],
         clock: EventsClock,
@@ -95,9 +95,9 @@ class EventsFeeder:
 
     @property
     def idle(self) -> bool:
-        """Whether everything durable has been handed over, and no moment has come that is not done."""
+        """Whether everything durable has been handed over, and no moment is being done."""
         read = all(reading.next >= reading.partition.journal.next_position for reading in self._readings)
-        return read and not self._passing and self._events.held_ms == FOREVER_MS and self._due.soon_ms == FOREVER_MS
+        return read and not self._passing and self._events.held_ms == FOREVER_MS
 
     async def run(self, stopped: Callable[[], bool]) -> None:
         """Feed until `stopped` says so."""

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from typing import Protocol
 
-from engine.answers.records import Texts
 from engine.book.shelf import BookShelf
 from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
 from engine.flow.partition import Partition
 from state.decisions import decode
 from state.journal import Entry
+from state.texts import Lookup
 
 ENTRIES_MAX = 64
 WAIT_S = 0.25
@@ -108,7 +108,7 @@ class Feeder:
 
     Args:
         partitions: whose journals.
-        shelf, texts: for names and texts of the records.
+        shelf, texts: for names of the records, and the texts of those of format 1.
         taker: dispatch.
         cursors: the journal entry to read next, by partition number as text.
         before: called with (partition, position) before the decisions of that frame are offered.
@@ -118,7 +118,7 @@ class Feeder:
         self,
         partitions: Sequence[Partition],
         shelf: BookShelf,
-        texts: Texts,
+        texts: Lookup,
         taker: Taker,
         cursors: Mapping[str, int],
         before: Callable[[Partition, int], "asyncio.Future[None] | None"],

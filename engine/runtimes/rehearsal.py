@@ -15,14 +15,17 @@ from types import MappingProxyType
 import numpy as np
 
 from engine.book.compiled import CompiledBook, compile_book
+from engine.dispatch.model import Decided
+from engine.dispatch.quiet import quiet_until_ms
 from engine.dispatch.wording import decided_of
 from engine.flow.decider import Decider
 from rules.gates import word_of
 from rules.model import Book, Expectation, Scenario, ScenarioEvent
-from state.batch import Batch, Row, from_rows
+from state.batch import Row, from_rows
 from state.columns import Table
 from state.contacts import Contacts
 from state.decisions import DecisionBatch, Outcome, OutcomeState, RecordKind, parse_decision_id
+from state.texts import NO_TEXTS
 
 SLOTS = 64
 CONTACTS_MAX = 24
@@ -33,7 +36,8 @@ CONTACTS_MAX = 24
 class ScenarioRecord:
     """One decision record of a scenario's run.
 
-    `at_ms` is its event's time; `text` is what a decision says, or why it cannot be said.
+    `at_ms` is its event's time; `text` is what a decision says, or why it cannot be said; `sent_ms` when it goes, None
+    where it does not.
     """
 
     at_ms: int
@@ -42,13 +46,14 @@ class ScenarioRecord:
     channel: str | None
     gate: str | None
     text: str = ""
+    sent_ms: int | None = None
 
     def meets(self, wanted: Expectation) -> bool:
         """Return whether this is what was expected."""
         same = (self.at_ms, self.subscriber, self.rule) == (wanted.at_ms, wanted.subscriber, wanted.rule)
         if wanted.gate is not None:
             return same and self.gate == wanted.gate
-        says = wanted.text in {None, self.text}
+        says = wanted.text in {None, self.text} and wanted.sent_ms in {None, self.sent_ms}
         return same and self.gate is None and wanted.channel in {None, self.channel} and says
 
     def __str__(self) -> str:
@@ -81,19 +86,6 @@ def _without_holdout(book: Book) -> Book:
     return replace(book, rules=rules, campaigns=MappingProxyType(campaigns), holdout_ppm=0)
 
 
-class _Texts:
-    """The texts that a scenario brings."""
-
-    def __init__(self) -> None:
-        self._by_hash: dict[int, bytes] = {}
-
-    def add(self, batch: Batch) -> None:
-        self._by_hash.update(batch.strings)
-
-    def text(self, hashed: int) -> bytes | None:
-        return self._by_hash.get(hashed)
-
-
 class _Run:
     """One scenario in a decider of its own."""
 
@@ -103,10 +95,10 @@ class _Run:
         self._decider = Decider(self._table, Contacts(self._table.capacity, contacts_max), SLOTS)
         self._decider.activate(compiled, 0)
         self._decider.histories.learned()
-        self._texts = _Texts()
         self._position = 0
         self._log_ms = 0
         self._made: dict[tuple[int, str], tuple[int, int, int]] = {}
+        self._sent_ms: dict[tuple[int, str], int] = {}
         self._seen: list[ScenarioRecord] = []
 
     def seen(self, scenario: Scenario) -> list[ScenarioRecord]:
@@ -147,15 +139,18 @@ class _Run:
         position, row, number = self._made.get((subscriber, rule), (0, 0, self._book.by_id[rule].stable_id))
         return {"partition": 0, "position": position, "row": row, "rule": number}
 
-    def _settle(self, subscriber: int, rule: str, state: OutcomeState, at_ms: int) -> None:
+    def _settle(
+        self, subscriber: int, rule: str, state: OutcomeState, at_ms: int, contact_ms: int | None = None
+    ) -> None:
         values = {**self._decision(subscriber, rule), "state": int(state)}
+        if contact_ms is not None:
+            values["contact_ms"] = contact_ms
         self._fold([Row("outcome", subscriber, at_ms, values)], at_ms)
 
     def _fold(self, rows: Sequence[Row], logged_ms: int) -> None:
         """Append a frame; what is decided on it is accepted at once."""
         self._position += 1
         batch = from_rows(self._book.schema, rows)
-        self._texts.add(batch)
         self._log_ms = max(self._log_ms, logged_ms)
         batch.log_ms[:] = self._log_ms
         slots = np.empty(batch.n, np.int32)
@@ -168,15 +163,22 @@ class _Run:
         decided = (records.outcome == Outcome.DECIDED) & (records.kind == RecordKind.DECISION)
         for index in np.flatnonzero(decided).tolist():
             rule = self._book.by_stable_id[int(records.rule[index])].id
-            self._settle(int(records.subscriber[index]), rule, OutcomeState.COMMITTED, logged_ms)
+            subscriber = int(records.subscriber[index])
+            sent_ms = self._sent_ms.get((subscriber, rule))
+            state = OutcomeState.COMMITTED if sent_ms is not None else OutcomeState.REFUNDED
+            self._settle(subscriber, rule, state, logged_ms, sent_ms)
 
     def _note(self, records: DecisionBatch) -> None:
         book = self._book
         said = {}
-        for one in decided_of(0, records, book, self._texts):
+        for one in decided_of(0, records, book, NO_TEXTS):
             _, position, row, number = parse_decision_id(one.decision_id)
             self._made[one.subscriber, one.rule] = position, row, number
             said[row, number] = one.fault or one.text
+            sent_ms = self._goes_ms(one)
+            self._sent_ms.pop((one.subscriber, one.rule), None)
+            if sent_ms < one.expires_ms:
+                self._sent_ms[one.subscriber, one.rule] = sent_ms
         for index in np.flatnonzero(records.kind == RecordKind.DECISION).tolist():
             channel, number = int(records.channel[index]), int(records.rule[index])
             self._seen.append(
@@ -187,8 +189,14 @@ class _Run:
                     book.channel_name(channel) if channel else None,
                     word_of(int(records.gate[index])),
                     said.get((int(records.row[index]), number), ""),
+                    self._sent_ms.get((int(records.subscriber[index]), book.by_stable_id[number].id)),
                 )
             )
+
+    def _goes_ms(self, one: Decided) -> int:
+        """Return when a decision goes: at once, or when the quiet hours of its subscriber end."""
+        quiet, kind = self._book.quiet, self._book.channels[one.channel].kind
+        return quiet_until_ms(quiet, one.facts, self._log_ms) if quiet is not None and kind == "sms" else self._log_ms
 
 
 def _faults(scenario: Scenario, seen: list[ScenarioRecord]) -> Iterator[str]:
@@ -200,6 +208,7 @@ def _faults(scenario: Scenario, seen: list[ScenarioRecord]) -> Iterator[str]:
             continue
         how = f"stopped by gate {wanted.gate}" if wanted.gate else f"decided on {wanted.channel or 'any channel'}"
         how += f' as "{wanted.text}"' if wanted.text is not None else ""
+        how += f" and sent at {_time(scenario, wanted.sent_ms)}" if wanted.sent_ms is not None else ""
         then = [str(one) for one in seen if one.at_ms == wanted.at_ms and one.subscriber == wanted.subscriber]
         yield f"expected {wanted.rule} {how} at {_time(scenario, wanted.at_ms)}; came: {', '.join(then) or 'nothing'}"
     for one in left:

@@ -64,6 +64,8 @@ class Sending:
             stands=events is not None,
         )
         self._events = events
+        if desk is not None:
+            desk.on_opt_out = self._dispatcher.replies.opt_out
         self.arrivals = LocalArrivals(desk, core.strings)
         self._feeder: Feeder | EventsFeeder | None = None
         self._task: asyncio.Task[None] | None = None
@@ -170,6 +172,7 @@ def make_policy(config: Config, book: Book) -> Policy:
     return replace(
         policy_of(config, book.zone, desk, book.lists, alert),
         book=book.version,
+        quiet=book.quiet,
         rules={rule.id: rule.enabled for rule in book.rules},
         words=lambda what: reworded(what, book),
     )

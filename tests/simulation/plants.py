@@ -239,7 +239,6 @@ PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "what waits does not count": reservations_that_expire_at_once,
     "the log is not synced": lambda: _no_sync("log"),
     "attempts are not synced": lambda: _no_sync("outbox"),
-    "texts are not synced": lambda: _no_sync("strings"),
     "lines are taken again after a crash": repeated_lines,
     "ids are forgotten in a crash": forgotten_ids,
     "ids are replayed from too late": ids_replayed_too_late,

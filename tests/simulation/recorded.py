@@ -197,11 +197,16 @@ def check(path: Path) -> tuple[int, int]:
 
 
 def _covers(found: Any, said: Any) -> bool:
-    """Tell whether an answer says all that was said before; a later release may say more of a record."""
+    """Tell whether an answer says all that was said before; a later release may say more of a record.
+
+    Format 1 said `?` for a text that a crash had taken from its table; frames have it, and are asked for it now.
+    """
     if isinstance(said, dict):
         return isinstance(found, dict) and all(name in found and _covers(found[name], said[name]) for name in said)
     if isinstance(said, list):
         return isinstance(found, list) and len(found) == len(said) and all(map(_covers, found, said))
+    if isinstance(said, str) and said.endswith(": ?"):
+        return isinstance(found, str) and found.startswith(said[:-1])
     return bool(found == said)
 
 

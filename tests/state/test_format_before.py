@@ -8,7 +8,18 @@ from state.batch import remap
 from state.decisions import RecordKind
 from state.decisions import decode as decode_decisions
 from state.frame import decode, encode
-from state.schema import OUTCOME, OUTCOME_CONTACT, OUTCOME_ERROR, make_schema, schema_from_json
+from state.schema import (
+    OUTCOME,
+    OUTCOME_CONTACT,
+    OUTCOME_ERROR,
+    EventType,
+    Field,
+    Kind,
+    first_form,
+    make_schema,
+    schema_from_json,
+)
+from state.texts import texts_of
 
 SCHEMA = (
     '[["profile",[["name",3,false,[]]]],["list",[["list",3,true,[]],["member",2,true,[]]]],["outcome"'
@@ -50,7 +61,7 @@ def test_an_outcome_of_the_release_before_has_no_time_of_contact_under_the_schem
     assert schema.fingerprint != PUSHED.fingerprint
 
     ours = remap(frame.batch, schema)
-    assert ours.type.tolist() == [0, 5, OUTCOME]
+    assert ours.type.tolist() == [0, schema.code("call"), OUTCOME]
     assert ours.present[2] == (1 << OUTCOME_ERROR + 1) - 1
     assert ours.cells[:OUTCOME_CONTACT, 2].tolist()[:5] == [0, 4, 1, 77, 1]
     assert decode(encode(frame), {PUSHED.fingerprint: PUSHED}.__getitem__).sources == {"feed": 9}
@@ -59,7 +70,7 @@ def test_an_outcome_of_the_release_before_has_no_time_of_contact_under_the_schem
 def test_records_of_the_release_before_are_decisions() -> None:
     batch = decode_decisions(base64.b85decode(DECISIONS))
 
-    assert (batch.position, batch.append_ms, batch.book, batch.texts) == (3, 5000, "0123456789abcdef", [])
+    assert (batch.position, batch.append_ms, batch.book, batch.texts.count) == (3, 5000, "0123456789abcdef", 0)
     assert (batch.rule.tolist(), batch.channel.tolist()) == ([77, 88], [5, 0])
     assert batch.rule.dtype == np.dtype(np.int64)
     assert batch.kind.tolist() == [RecordKind.DECISION] * 2
@@ -75,9 +86,15 @@ def test_a_batch_of_records_reads_back_as_it_was_written_with_its_texts() -> Non
     batch.kind = np.array([RecordKind.WITHDRAWAL, RecordKind.DECISION], np.uint8)
     batch.of_position, batch.of_row = np.array([2, 0]), np.array([9, 0], np.int32)
     batch.probability = np.array([0.25, 0.0], np.float32)
-    batch.texts = [(7, "流量".encode()), (-1, b"")]
+    batch.texts = texts_of([(7, "流量".encode()), (-1, b"")])
 
     back = decode_decisions(batch.encode())
     for name in ("kind", "row", "rule", "of_position", "of_row", "arm", "probability", "log_ms", "facts", "gate"):
         assert np.array_equal(getattr(back, name), getattr(batch, name)), name
-    assert back.texts == batch.texts
+    assert back.texts.pairs() == batch.texts.pairs()
+
+
+def test_the_first_form_of_a_schema_is_what_the_first_release_made_of_the_book() -> None:
+    book = make_schema((Field("name", Kind.STRING),), (EventType("call", (Field("seconds", Kind.INT),)),))
+
+    assert first_form(book).fingerprint == PUSHED.fingerprint != book.fingerprint

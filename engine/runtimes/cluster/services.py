@@ -20,7 +20,6 @@ from engine.book.shelf import BookShelf
 from engine.book.watch import BookWatcher
 from engine.counter.desk_reporter import DeskReporter
 from engine.flow.clock import WallClock
-from engine.flow.core import open_strings
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.feedback import Feedback
 from engine.metrics import Metrics
@@ -34,7 +33,7 @@ from engine.runtimes.cluster.shared.appender import TopicAppender
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.publisher import Publisher
 from engine.runtimes.cluster.shared.record_guard import RecordGuard
-from engine.runtimes.cluster.shared.texts import TopicTexts
+from engine.runtimes.cluster.shared.texts import OldTexts
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.runtimes.cluster.shared.watchdog import Watchdog
 from engine.runtimes.cluster.shared.worker_desk import has_counters, make_desk
@@ -42,6 +41,7 @@ from engine.runtimes.ticker import Ticker
 from engine.serve.face import Face
 from engine.serve.gauges import add_book, add_book_fault
 from engine.settings.config import Config
+from rules.catalogue import OPT_OUT_LIST
 from rules.load import read_folder
 from rules.model import Book
 from state.store import RocksStore
@@ -64,6 +64,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.dispatch: Dispatch | None = None
         self.desk: Desk | None = None
         self.arrivals: TopicArrivals | None = None
+        self.texts: OldTexts | None = None
         self.port = 0
         self._work: list[asyncio.Task[None]] = []
         self._closing = contextlib.AsyncExitStack()
@@ -152,22 +153,27 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         return self._active()
 
     async def _open_texts(self) -> None:
-        config, closing = self.config, self._closing
-        strings = await asyncio.to_thread(open_strings, config, self.datadir, self.datadir.disk)
-        closing.callback(strings.close)
-        self.texts = TopicTexts(config, strings, self.guard)
-        await self.texts.start()
-        closing.push_async_callback(self.texts.stop)
-        self._spawn(self.texts.follow())
+        self.texts = OldTexts(self.config, self.guard)
+        await self.texts.load()
 
     async def _open_desk(self) -> None:
         config = self.config
-        desk = self.desk = make_desk(config.desk, DeskReporter(self.feedback, self.metrics), self._desk_forgot)
+        desk = self.desk = make_desk(
+            config.desk, DeskReporter(self.feedback, self.metrics), self._on_opt_out, self._desk_forgot
+        )
         await desk.start()
         self._closing.push_async_callback(desk.stop)
         if "decide" in config.cluster.agents:
+            assert self.texts is not None
             self.arrivals = TopicArrivals(desk, self.texts, self._active)
             self._spawn(self.arrivals.run())
+
+    async def _on_opt_out(self, subscriber: int) -> None:
+        """Record a customer's opt-out; where no dispatch is here, what waits is judged again by its list alone."""
+        if self.dispatch is not None:
+            await self.dispatch.opt_out(subscriber)
+        else:
+            await self.feedback.member(subscriber, OPT_OUT_LIST, member=True)
 
     def _desk_forgot(self) -> None:
         if self.decide is not None:
@@ -207,6 +213,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         add_owned(self.metrics.gauges, self.decide, self.watchdog)
 
     async def _start_dispatch(self) -> None:
+        assert self.texts is not None
         self.dispatch = Dispatch(
             self.config,
             self.shelf,
@@ -225,6 +232,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.dispatch.add_gauges()
 
     async def _serve(self) -> None:
+        assert self.texts is not None
         operations = TopicOperations(
             self.config.cluster.agents,
             self.control_topic,
@@ -233,6 +241,8 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
             self.decide,
             self.dispatch,
             self.desk,
+            self.texts,
+            self.config.data.partitions,
             lambda: self.failure,
         )
         face = Face(self.config, operations, self.metrics, self.desk, self.datadir.address)

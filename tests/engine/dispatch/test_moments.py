@@ -81,10 +81,10 @@ async def test_what_a_rate_holds_back_is_due_at_the_next_tenth_of_a_second_at_wh
         while True:
             assert await dispatcher.rest(WAIT_S)
             gone.append((world.now_ms - NOON_MS, len(world.sent)))
-            if dispatcher.core.due.soon_ms == FOREVER_MS:
+            if dispatcher.core.due.turn_ms == FOREVER_MS:
                 break
             assert dispatcher.core.due.turn_ms < FOREVER_MS
-            world.now_ms = dispatcher.core.due.soon_ms
+            world.now_ms = dispatcher.core.due.turn_ms
     assert gone == [(0, 1), (200, 2), (400, 3)]
 
 
@@ -155,7 +155,7 @@ async def test_after_a_kill_what_the_gateway_has_is_committed_and_the_rest_goes_
     async with world.running() as dispatcher:
         assert await dispatcher.rest(WAIT_S)
         assert len(world.sent) == 5, "its rate has let five go, and does so still"
-        assert dispatcher.core.due.soon_ms == NOON_MS + 100
+        assert dispatcher.core.due.turn_ms == NOON_MS + 100
         world.now_ms += 100
         assert await dispatcher.rest(WAIT_S)
     assert sorted(world.sent) == sorted({one.decision_id for one in some(8)})

@@ -43,7 +43,6 @@ from engine.runtimes.cluster.dispatch.wording import Wording
 from engine.runtimes.cluster.shared.control_records import Switch
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.record_guard import RecordGuard
-from engine.runtimes.cluster.shared.texts import TopicTexts
 from engine.runtimes.cluster.shared.topics import Names
 from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
 from engine.runtimes.sending import make_policy
@@ -51,6 +50,7 @@ from engine.serve.gauges import add_by_partition, add_gateways
 from engine.settings.alerts import check_alerts
 from engine.settings.config import Config
 from rules.model import Book
+from state.texts import Lookup
 
 POLL_S = 0.1
 ANSWERS_S = 5.0
@@ -80,7 +80,7 @@ class Dispatch:
         metrics: what is counted.
         writer: the worker's, started.
         feedback: the log.
-        texts: the worker's, started.
+        texts: those of records of format 1.
         desk: the front desk, where this worker has one.
         guard: what reads records.
     """
@@ -93,7 +93,7 @@ class Dispatch:
         metrics: Metrics,
         writer: Writer,
         feedback: Feedback,
-        texts: TopicTexts,
+        texts: Lookup,
         desk: Desk | None = None,
         guard: RecordGuard | None = None,
     ) -> None:
@@ -274,6 +274,10 @@ class Dispatch:
             await self._desk.withdraw(kind, name)
         except (QueueLostError, BehindError, NotDurableError) as fault:
             log.warning("kill %s %s: its cards stay on the screens: %s", kind, name, fault)
+
+    async def opt_out(self, subscriber: int) -> None:
+        """Opt a subscriber out who said so at the desk; returns when its partition's owner has applied it."""
+        await self._exchange.opt_out(subscriber)
 
     # ---- what it shows
 
