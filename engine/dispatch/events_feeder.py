@@ -83,7 +83,7 @@ class EventsFeeder:
         self._stopped: Callable[[], bool] = lambda: False
         self._more = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._due = Due(FOREVER_MS, FOREVER_MS)
+        self._due = Due(FOREVER_MS, FOREVER_MS, FOREVER_MS)
         self._idle_since: tuple[int, float] | None = None
         """Time of the events and of the machine when the last event had come."""
         self._passing = False
