@@ -5,7 +5,7 @@ book that this one follows, which keeps the bits of sets (`rules.lineage`). The 
 
 1. Read: each file to values (`rules.toml`). A file that is not TOML ends the reading here: without its names, half of
    what could be said of the others would be an echo.
-2. Declare: events, attributes, lists, channels, campaigns, areas, offers (`rules.catalogue`).
+2. Declare: events, attributes, lists, channels, campaigns, categories, areas, offers (`rules.catalogue`).
 3. Features, then rules, then tests, each on the names made before it (`rules.features`, `compile`, `scenarios`).
 4. All faults at once in `BookErrors`, or the frozen `Book`.
 
@@ -94,6 +94,7 @@ def _read(version: str, texts: Mapping[str, str], lineage: Lineage, *, kept: boo
         decisions_max=catalogue.decisions_max,
         holdout_ppm=catalogue.holdout_ppm,
         sources=MappingProxyType({**texts, LOCK_FILE: lineage.write()}),
+        categories=MappingProxyType(catalogue.categories),
     )
 
 

@@ -72,12 +72,11 @@ class Contact:
     channel: int
     service: bool
     contact_ms: int | None = None
-    withdrawn: bool = False
 
     def counts_near(self, log_ms: int, cap: Cap) -> bool:
         """Tell whether it counts in the cap's window around a time: what waits, in every one."""
         if self.contact_ms is None:
-            return not self.withdrawn and self.expires_ms > log_ms
+            return self.expires_ms > log_ms
         if cap.kind == "rolling":
             return abs(self.contact_ms - log_ms) < cap.window_ms
         return calendar(self.contact_ms, cap.kind) == calendar(log_ms, cap.kind)
@@ -327,7 +326,7 @@ class Judges:
         return sum(one.counts_for(cap) and one.counts_near(log_ms, cap) for one in self.contacts[subscriber])
 
     def _take_withdrawals(self, p: int, records: DecisionBatch, found: list[int]) -> None:
-        """What waited and is stopped counts no more; it was decided before, and has not ended."""
+        """What waited and is stopped was decided before, and has not ended; it counts until its refund."""
         for index in found:
             if records.kind[index] != RecordKind.WITHDRAWAL:
                 continue
@@ -336,8 +335,6 @@ class Judges:
             hold(name in self.decided, "a withdrawal names a decision", name)
             hold(not self.ends[name], "what has ended is not withdrawn", name)
             self.counted["withdrawn"] += 1
-            for one in self.contacts[int(records.subscriber[index])]:
-                one.withdrawn |= one.decision == name
 
     def _take_outcome(self, subscriber: int, fields: Fields, log_ms: int) -> None:
         ids = [int(fields[name]) for name in ("partition", "position", "row", "rule")]
