@@ -8,7 +8,7 @@ the life but what is on the machine.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +27,7 @@ from engine.dispatch.outbox import LocalOutbox
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.rates import Rates
 from engine.dispatch.shared import Shared
+from engine.dispatch.wording import reworded
 from engine.flow.committer import commit
 from engine.flow.core import Core, Sizes
 from engine.flow.datadir import DataDir, Fixed
@@ -238,6 +239,7 @@ class Life:
         self.dispatcher = SimulatedDispatcher(size.policy(), self.outbox, self.gateways, lambda: self.now_ms)
         self.dispatcher.recover()
         self.dispatch = self.dispatcher.core
+        self.follow(book.book)
         self.taker = Taker(self.dispatch, now_ms)
         self.feeder = asyncio.run(self._make_feeder())
         self.core.dispatched_entry = self._entry
@@ -252,9 +254,21 @@ class Life:
             core.shelf,
             core.strings,
             self.taker,
+            self.follow,
             self.dispatch.cursors,
             None,
             lambda _p, _position: None,
+        )
+
+    def follow(self, book: Book) -> None:
+        """Let dispatch judge and word what waits by a book, as the runtime does."""
+        self.dispatch.follow(
+            replace(
+                self.size.policy(),
+                book=book.version,
+                rules={rule.id: rule.enabled for rule in book.rules},
+                words=lambda what: reworded(what, book),
+            )
         )
 
     def _entry(self, partition: Partition) -> int:

@@ -166,7 +166,12 @@ class Dispatch:
                 return
             await self._close_all()
             await self._control_topic.catch_up()
-            policy, partitions = self._policy(), self._config.data.partitions
+            active, partitions = self._control_topic.active, self._config.data.partitions
+            assert active is not None
+
+            def policy_of(number: int, book: Book) -> Policy:
+                return partition_policy(make_policy(self._config, book), number, partitions, len(numbers))
+
             context = DispatchContext(
                 self._config,
                 self._clock,
@@ -174,8 +179,9 @@ class Dispatch:
                 self._exchange,
                 self._feedback,
                 self._measure,
-                Shared(self._doors, process_rates(policy, partitions, len(numbers)), self._orphans),
+                Shared(self._doors, process_rates(self._policy(), partitions, len(numbers)), self._orphans),
                 self._guard,
+                policy_of,
             )
             room = asyncio.Semaphore(OPENING_MAX)
 
@@ -183,9 +189,12 @@ class Dispatch:
                 async with room:
                     if self._assignment != mine:
                         return
-                    one = SendingPartition(number, partition_policy(policy, number, partitions, len(numbers)), context)
+                    one = SendingPartition(number, policy_of(number, active), context)
                     await one.open(self._switches())
                     self.owned[number] = one
+                    newest = self._control_topic.active
+                    if newest is not None and newest is not active:  # it came while the partition was opened
+                        one.dispatcher.core.follow(policy_of(number, newest))
 
             await asyncio.gather(*(open_one(number) for number in sorted(numbers)))
 
