@@ -73,13 +73,13 @@ class ClusterWorld:
         self.net = Net(self.loop, self.broker, self.now_ms)
         draw_faults(self.net)
         self.net.cut = self._cut
-        self.network = Network(self.net, chance.choice((0.0, 0.3)))
+        self.network = self._make_network()
         subscribers = [8613800000000 + number for number in chance.sample(range(1, 9999), 60)]
         self.traffic = Traffic(
             chance, subscribers, chance.sample(subscribers, 30 if sleepy else chance.choice((6, 15)))
         )
         self.names = Names(self.config.cluster.prefix)
-        self.judges = ClusterJudges(self.size, self.broker, self.traffic, self.network, self.config.cluster.prefix)
+        self.judges = self._make_judges()
         self.choices = Choices()
         self.nodes = [
             Node(f"w{number}", self.config, self.net, self.network, compile_once)
@@ -90,6 +90,12 @@ class ClusterWorld:
         for name in ("produce", "start", "wait"):
             self.weights[name] = max(self.weights[name], _WEIGHTS[name])
         self._judged: set[int] = set()
+
+    def _make_network(self) -> Network:
+        return Network(self.net, self.chance.choice((0.0, 0.3)))
+
+    def _make_judges(self) -> ClusterJudges:
+        return ClusterJudges(self.size, self.broker, self.traffic, self.network, self.config.cluster.prefix)
 
     def now_ms(self) -> int:
         """Return the wall clock's time."""

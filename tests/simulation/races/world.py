@@ -1,0 +1,417 @@
+"""One seed, one race on one machine: a few subscribers, and all that may stop a text while it waits.
+
+Time is a number that the race moves, never back. After the drawn steps everything comes to rest, under the judge's
+eyes.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import orjson
+
+from connectors.contract import State
+from engine.dispatch import replies
+from engine.dispatch.model import Action, Send, SwitchScope
+from engine.flow.tickets import Ticket
+from state.batch import Row
+from state.frame import FrameKind
+from tests.simulation.judges import BrokenError
+from tests.simulation.machine import Machine, PowerCut
+from tests.simulation.network import Flight
+from tests.simulation.races.books import (
+    GREY,
+    HOUR_MS,
+    OFFER,
+    RULES,
+    STAFF,
+    Version,
+    Versions,
+    book_of,
+    draw_setting,
+)
+from tests.simulation.races.gateway import Gateway
+from tests.simulation.races.judge import Judge
+from tests.simulation.races.life import RaceLife, answered, draw_size
+
+START_MS = 1_225_760_400_000  # 2008-11-04 09:00 in Shanghai
+STEPS = 60
+TURNS_MAX = 200
+SCOPES = (("rule", "plain"), ("rule", "offer"), ("campaign", "care"), ("channel", "sms"))
+
+_WEIGHTS = {
+    "event": 8, "rush": 16, "fact": 7, "settle_fact": 4, "reply": 5, "settle_reply": 3, "activate": 4, "switch": 4,
+    "fold": 12, "commit": 12, "feed": 12, "turn": 18, "answer": 10, "tell": 8, "go_on": 10, "pass_time": 8,
+    "gateway": 3, "tick": 3, "crash": 1, "arm": 2,
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Wanted:
+    """Something that is asked of the engine until it is acknowledged."""
+
+    subscriber: int
+    fact: str
+    holds: bool
+    before: list[int]
+    going: Coroutine[Any, Any, None] | None = None
+    """A reply on its way; None where the network has yet to bring it again."""
+
+
+class Race:
+    """The history of one seed."""
+
+    def __init__(self, seed: int, steps: int = STEPS) -> None:
+        self.seed = seed
+        self.chance = chance = random.Random(seed)
+        self.steps = steps
+        self.step = 0
+        self.now_ms = START_MS
+        self.size = draw_size(chance)
+        self.setting = draw_setting(chance)
+        self.versions = Versions(chance)
+        self.gateway = Gateway(chance, chance.choice((0.0, 0.2, 0.5)))
+        self.machine = Machine()
+        self.judge = Judge(self.setting, Version())
+        self.subscribers = [
+            8613800000000 + number for number in chance.sample(range(1, 9999), chance.choice((1, 2, 3)))
+        ]
+        self.replies: list[Wanted] = []
+        self.trace: list[str] = []
+        self.counted: Counter[str] = Counter()
+        self.weights = {name: weight * chance.choice((0, 1, 1, 2, 4)) for name, weight in _WEIGHTS.items()}
+        for name in ("event", "rush", "fold", "commit", "feed", "turn", "pass_time"):
+            self.weights[name] = max(self.weights[name], _WEIGHTS[name])
+        self._n = 0
+        self._unsure: list[Callable[[], None]] = []
+        self._settling: list[tuple[Future[None], Callable[[], None]]] = []
+        self._asked: Counter[object] = Counter()
+        self.life: RaceLife
+
+    # ---- the course of a race
+
+    def run(self) -> None:
+        """Live through the drawn steps, then come to rest."""
+        with patch.object(replies, "answered", answered):
+            self._run()
+
+    def _run(self) -> None:
+        self._start()
+        names, weights = list(self.weights), list(self.weights.values())
+        for step in range(1, self.steps + 1):
+            self.step = step
+            self.do(self.chance.choices(names, weights)[0])
+        self._finish()
+
+    def do(self, name: str) -> None:
+        """Take one step; survive what it may do to the machine."""
+        self.now_ms += self.chance.randint(1, 60)
+        self.life.now_ms = self.now_ms
+        self.trace.append(f"{self.step} {name} at {self.now_ms - START_MS}")
+        action: Callable[[], None] = getattr(self, f"_{name}")
+        try:
+            action()
+        except PowerCut as cut:
+            self.trace.append(f"  power cut before: {cut}")
+            self._crash()
+        self.judge.look(self.gateway.record)
+
+    def _finish(self) -> None:
+        self.machine.cut_after(None)
+        self.gateway.fault_share = min(self.gateway.fault_share, 0.2)
+        for scope in SCOPES:
+            self._resume(scope)
+        for turn in range(TURNS_MAX):
+            self.step += 1
+            for name in ("up", "drain", "go_on", "drain", "feed", "turn", "answer_all", "go_on", "tell", "drain"):
+                self.do(name)
+            if self._at_rest():
+                return
+            self.now_ms += 61_000 if turn < 20 else 3 * HOUR_MS
+        life = self.life
+        raise BrokenError(
+            "everything comes to rest",
+            f"{[send.what for send in life.dispatch.sends.values()][:3]} fed={life.feeder.idle} busy={life.busy} "
+            f"owed={len(life.dispatch.unreported)} replies={self.replies[:3]}",
+        )
+
+    def _at_rest(self) -> bool:
+        life = self.life
+        return not (
+            life.busy or not life.feeder.idle or life.dispatch.sends or life.dispatch.unreported or life.flights
+            or life.told or self.replies
+        )  # fmt: skip
+
+    # ---- starting and dying
+
+    def _start(self) -> None:
+        book = book_of(self.setting, self.judge.versions[-1])
+        while True:
+            if self.chance.random() < 0.15 and self.step:
+                self.machine.cut_after(self.chance.randint(0, 60))
+            try:
+                self.life = RaceLife(self.size, self.machine, self.gateway, book, self.now_ms)  # type: ignore[arg-type]  # a far side, too
+                break
+            except PowerCut:
+                self.counted["crash in recovery"] += 1
+                self.machine.lose_power(self.chance)
+        self.machine.cut_after(None)
+        self.life.dispatcher.launcher.launch = self._hand_over
+        self.judge.activated(len(self.judge.versions) - 1)
+        self._report_first()
+
+    def _report_first(self) -> None:
+        """As the runtime does: what is owed to the log is there before anything new is let in."""
+        life = self.life
+        while life.dispatch.unreported:
+            life.outbox.flush(self.now_ms)
+            life.outbox.sync()
+            life.tell(self.now_ms)
+            self._drain()
+
+    def _crash(self) -> None:
+        life = self.life
+        self.counted["crash"] += 1
+        self.counted["killed between submit and answer"] += bool(life.flights)
+        self.counted["killed during an opt-out"] += any(one.going is not None for one in self.replies)
+        for one in self.replies:
+            if one.going is not None:
+                one.going.close()
+                one.going = None
+        if self.chance.random() < 0.6:
+            self.machine.lose_power(self.chance)
+        else:
+            self.machine.kill(self.chance)
+        self._forget_acknowledgements()
+        self.now_ms += self.chance.choice((1, 1_000, 60_000, 2 * HOUR_MS, 7 * HOUR_MS))
+        self._start()
+
+    def _forget_acknowledgements(self) -> None:
+        """Nobody is told any more of what was on its way; it may be in the log, or not."""
+        for n, event in self.judge.events.items():
+            if event.by_ms > self.now_ms:
+                self.judge.logged(n, self.now_ms)
+        for forget in self._unsure:
+            forget()
+        self._unsure, self._settling = [], []
+
+    # ---- steps: what comes in
+
+    def _event(self) -> None:
+        """Calls, often several to the same subscriber."""
+        subscriber = self.chance.choice(self.subscribers)
+        for _ in range(self.chance.choice((1, 1, 2))):
+            self._n += 1
+            n, wants = self._n, self.chance.choice((("plain",), ("offer",), ("other",), ("fee",), RULES[:2], RULES[1:]))
+            values: dict[str, Any] = {"n": n, "extra": n, **{f"to_{rule}": rule in wants for rule in RULES}}
+            late_ms = self.chance.choice((0, 0, 0, 5_000, HOUR_MS, -5_000))
+            self.judge.offered(n, subscriber)
+            ticket = self.life.append([Row("call", subscriber, self.now_ms - late_ms, values)])
+            ticket.future.add_done_callback(lambda _, n=n: self.judge.logged(n, self.now_ms))  # type: ignore[misc]  # bound now
+
+    def _fact(self) -> None:
+        """Something becomes known of a subscriber, by a row of a feed or a command."""
+        subscriber = self.chance.choice(self.subscribers)
+        fact, holds = self.chance.choice((STAFF, GREY, f"holds {OFFER}")), self.chance.random() < 0.7
+        if fact == f"holds {OFFER}":
+            row = Row("profile", subscriber, self.now_ms, {"services": [OFFER] if holds else []})
+        else:
+            row = Row("list", subscriber, self.now_ms, {"list": fact, "member": holds})
+        before = self.judge.known(subscriber)
+        self._unsure.append(lambda: self.judge.may_not_hold(subscriber, fact))
+        if not holds:
+            self.judge.may_not_hold(subscriber, fact)
+        is_last = self._last_asked((subscriber, fact))
+        self._when_fed(
+            self.life.append([row]), lambda: self._know(subscriber, fact, before, holds=holds, stays=is_last())
+        )
+
+    def _know(self, subscriber: int, fact: str, before: list[int], *, holds: bool, stays: bool = True) -> None:
+        if holds:
+            self.judge.holds(subscriber, fact, before)
+        if not stays:
+            self.judge.may_not_hold(subscriber, fact)
+
+    def _last_asked(self, what: object) -> Callable[[], bool]:
+        """Return what tells whether nothing was asked of the same thing since now."""
+        self._asked[what] += 1
+        number = self._asked[what]
+        return lambda: self._asked[what] == number
+
+    def _rush(self) -> None:
+        """Calls whose decisions wait at once."""
+        self._event()
+        self._drain()
+        self._feed()
+
+    def _settle_fact(self) -> None:
+        """A fact that is acknowledged at once."""
+        self._fact()
+        self._drain()
+        self._feed()
+
+    def _settle_reply(self) -> None:
+        """A reply that is acknowledged as soon as nothing is on its way."""
+        self._reply()
+        self._drain()
+        self._go_on()
+        self.life.outbox.flush(self.now_ms)
+        self.life.outbox.sync()
+        self._go_on()
+
+    def _when_fed(self, ticket: Ticket, then: Callable[[], None]) -> None:
+        """Do something once a row is acknowledged and dispatch has looked at what follows from it."""
+        self._settling.append((ticket.future, then))
+
+    def _reply(self) -> None:
+        """A subscriber writes a text; one at a time."""
+        subscriber = self.chance.choice(self.subscribers)
+        if any(one.subscriber == subscriber for one in self.replies):
+            return
+        fact, holds = self.chance.choice((("optout", True), ("optout", True), ("optout", False), ("optout.gprs", True)))
+        if not holds:
+            self.judge.may_not_hold(subscriber, fact)
+        self.replies.append(Wanted(subscriber, fact, holds, self.judge.known(subscriber)))
+        self._bring(self.replies[-1])
+
+    def _bring(self, wanted: Wanted) -> None:
+        words = {"optout": "TD", "optout.gprs": "TD gprs"}[wanted.fact] if wanted.holds else "START"
+        flying = self.life.dispatch.reaches(wanted.subscriber)
+        self.counted["an opt-out came while a text was in flight"] += flying and wanted.holds
+        self.counted["an opt-out came behind a full queue"] += self.life.dispatch.room() == 0 and wanted.holds
+        wanted.going = self.life.reply(wanted.subscriber, words)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Replies go as far as they can; the centre brings those again that a crash has cut off."""
+        for one in list(self.replies):
+            if one.going is None:
+                self._bring(one)
+                return
+            try:
+                one.going.send(None)
+            except StopIteration:
+                self.replies.remove(one)
+                self.counted["an opt-out was acknowledged"] += one.holds
+                self._know(one.subscriber, one.fact, one.before, holds=one.holds)
+
+    # ---- steps: operations
+
+    def _activate(self) -> None:
+        """A changed book."""
+        version = self.versions.after(self.judge.versions[-1])
+        number = self.judge.asked(version)
+        book = book_of(self.setting, version)
+        payload = self.life.core.put_book(book)
+        self.life.doors.schema = book.book.schema
+        ticket = self.life.broadcast(FrameKind.ACTIVATION, payload)
+        self._when_fed(ticket, lambda: self.judge.activated(number))
+
+    def _switch(self) -> None:
+        scope = self.chance.choice(SCOPES)
+        if self.chance.random() < 0.5:
+            self._resume(scope)
+            return
+        action = self.chance.choice((Action.PAUSE, Action.PAUSE, Action.KILL))
+        self._unsure.append(lambda: self.judge.resumes(scope))
+        is_last = self._last_asked(scope)
+        ticket = self._control(scope, action)
+        ticket.future.add_done_callback(lambda _: self.judge.stopped(scope, action.value) if is_last() else None)
+
+    def _resume(self, scope: tuple[str, str]) -> None:
+        self._last_asked(scope)
+        self.judge.resumes(scope)
+        self._control(scope, Action.RESUME)
+
+    def _control(self, scope: tuple[str, str], action: Action) -> Ticket:
+        """Switch as the runtime does: dispatch first, then the log."""
+        kind, name = scope
+        self.life.dispatch.switch(SwitchScope(kind), name, action, self.now_ms)
+        self.life.outbox.flush(self.now_ms)
+        self.life.outbox.sync()
+        payload = orjson.dumps({"action": action.value, "kind": kind, "name": name})
+        return self.life.broadcast(FrameKind.CONTROL, payload)
+
+    # ---- steps: fold and commit
+
+    def _fold(self) -> None:
+        life = self.life
+        p = self.chance.choice([p for p, items in enumerate(life.waiting) if items] or [0])
+        waiting = life.waiting[p]
+        items = [waiting.popleft() for _ in range(min(len(waiting), self.chance.randint(1, 4)))]
+        if items:
+            life.uncommitted[p] += life.core.partitions[p].process(items, self.now_ms)
+
+    def _commit(self) -> None:
+        pending = [p for p, frames in enumerate(self.life.uncommitted) if frames]
+        if pending:
+            self.life.commit(self.chance.choice(pending))
+
+    def _drain(self) -> None:
+        while self.life.busy:
+            self._fold()
+            self._commit()
+
+    def _tick(self) -> None:
+        """Pages are written now and then."""
+        for partition in self.life.core.partitions:
+            position = partition.log.next_position - 1
+            if position >= 0:
+                partition.flusher.step(position, self.chance.choice((1, 2, 8)))
+            partition.flusher.pump(self.chance.choice((1, 100)))
+
+    # ---- steps: sending
+
+    def _feed(self) -> None:
+        done = [one for one in self._settling if one[0].done()]
+        self.life.feed(self.now_ms)
+        for one in done:
+            self._settling.remove(one)
+            one[1]()
+
+    def _turn(self) -> None:
+        self.life.turn(self.now_ms)
+
+    def _hand_over(self, send: Send) -> None:
+        door = self.life.gateways[send.gateway]
+        door.let_go(send.parts)
+        flight = self.gateway.submit(door, send, self.now_ms)
+        self.counted["handed over"] += 1
+        self.counted["unknown"] += flight.outcome.state is State.UNKNOWN
+        self.life.flights.append(flight)
+
+    def _answer(self) -> None:
+        if self.life.flights:
+            self._settle(self.life.flights.pop(self.chance.randrange(len(self.life.flights))))
+
+    def _answer_all(self) -> None:
+        while self.life.flights:
+            self._settle(self.life.flights.pop())
+
+    def _settle(self, flight: Flight) -> None:
+        self.life.gateways[flight.send.gateway].busy -= 1
+        self.life.dispatch.settle(flight.send, flight.outcome, self.now_ms)
+
+    def _tell(self) -> None:
+        self.life.tell(self.now_ms)
+
+    def _gateway(self) -> None:
+        door = self.life.gateways["main"]
+        door.up, door.room_max = not door.up, self.chance.choice((1, 2, 8))
+
+    def _up(self) -> None:
+        self.life.gateways["main"].up = True
+
+    # ---- steps: time and faults
+
+    def _pass_time(self) -> None:
+        self.now_ms += self.chance.choice(
+            (200, 2_000, 2_000, 20_000, 300_000, 300_000, HOUR_MS // 2, HOUR_MS, 3 * HOUR_MS, 9 * HOUR_MS)
+        )
+
+    def _arm(self) -> None:
+        self.machine.cut_after(self.chance.choice((0, 1, 2, 3, 5, 8, 13)))
