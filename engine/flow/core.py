@@ -125,7 +125,14 @@ class Core:
     """Everything durable of one engine; see the module. `sizes` are the settings' where none are given."""
 
     def __init__(
-        self, config: Config, datadir: DataDir, store: Store, disk: Disk, compile_: Compile, sizes: Sizes | None = None
+        self,
+        config: Config,
+        datadir: DataDir,
+        store: Store,
+        disk: Disk,
+        compile_: Compile,
+        sizes: Sizes | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.config = config
         self.sizes = sizes or sizes_of(config)
@@ -135,7 +142,7 @@ class Core:
         self.metrics = Metrics(config.metrics.rules_max)
         self.shelf = BookShelf(datadir.books, disk, compile_)
         self.strings = open_strings(config, datadir, disk)
-        self.patience = Patience()
+        self.patience = patience or Patience()
         self.partitions = [self._partition(number) for number in range(config.data.partitions)]
         self.recovery = Recovery()
         self.book_fault = ""

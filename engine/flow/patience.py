@@ -20,12 +20,16 @@ log = logging.getLogger("opportune.pipeline")
 
 
 class Patience:
-    """Shared by the partitions of an engine; thread-safe. `fault` is what the disk said, while it has no room."""
+    """Shared by the partitions of an engine; thread-safe. `fault` is what the disk said, while it has no room.
 
-    def __init__(self, retry_s: float = RETRY_S) -> None:
+    `rest` passes the seconds between two attempts; by default it waits, and the end cuts it short.
+    """
+
+    def __init__(self, retry_s: float = RETRY_S, rest: Callable[[float], object] | None = None) -> None:
         self.fault: DiskFullError | None = None
         self._retry_s = retry_s
         self._ended = threading.Event()
+        self._rest = rest or self._ended.wait
         self._guard = threading.Lock()
         self._waiting = 0
         self._seldom = Seldom(log)
@@ -43,7 +47,7 @@ class Patience:
                     if not waits:
                         self._wait(fault)
                         waits = True
-                    self._ended.wait(self._retry_s)
+                    self._rest(self._retry_s)
         finally:
             if waits:
                 self._go_on()

@@ -41,10 +41,9 @@ from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 from rules.model import Book
 from state.batch import Row, Value, from_rows, select
-from state.disk import Disk, DiskFullError
+from state.disk import DiskFullError
 from state.frame import FrameKind
 from state.hashing import rows_by_partition
-from state.store import Store
 from tests.simulation.machine import Machine
 from tests.simulation.network import Flight, Network
 
@@ -108,16 +107,23 @@ class Size:
 class SimulatedCore(Core):
     """The durable core with small parts, recovered in one thread."""
 
-    def __init__(self, size: Size, datadir: DataDir, store: Store, disk: Disk) -> None:
+    def __init__(self, size: Size, datadir: DataDir, machine: Machine) -> None:
         self._size = size
-        super().__init__(size.config(), datadir, store, disk, _compile_once, size.sizes())
+        super().__init__(
+            size.config(), datadir, machine.store, machine, _compile_once, size.sizes(), machine.patience()
+        )
 
     def recover(self) -> None:
         """Recover partition by partition."""
         for partition in self.partitions:
             self.recovery.refolded += self._recover_one(partition)
         self.dead_letters = DeadLetters(
-            self.datadir.dead, self.disk, 1 << 30, self.resume_positions(), segment_bytes=self._size.segment_bytes
+            self.datadir.dead,
+            self.disk,
+            1 << 30,
+            self.resume_positions(),
+            self.patience,
+            segment_bytes=self._size.segment_bytes,
         )
 
     def let_go(self) -> None:
@@ -226,7 +232,7 @@ class Life:
         datadir = DataDir(ROOT, machine)
         datadir.hold()
         datadir.fix(Fixed(size.partitions, size.contacts_max))
-        self.core = SimulatedCore(size, datadir, machine.store, machine)
+        self.core = SimulatedCore(size, datadir, machine)
         self.core.recover()
         self.waiting: list[deque[Item]] = [deque() for _ in self.core.partitions]
         self.uncommitted: list[list[Appended]] = [[] for _ in self.core.partitions]

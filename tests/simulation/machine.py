@@ -5,9 +5,10 @@ through the code under test like nothing it can catch, and no step works any mor
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engine.flow.patience import Patience
 from state.disk import DiskFullError
 from state.store import Write
 from tests.fakes.disk import SimulatedDisk
@@ -27,6 +28,8 @@ class Machine(SimulatedDisk):
         super().__init__(on_step=self._count)
         self.steps = 0
         self.store = CountingStore(self)
+        self.when_full: Callable[[Patience], None] = lambda _: self.make_room()
+        """Called while a write waits for room: makes some, or ends the waiting."""
         self._left: int | None = None
 
     def cut_after(self, steps: int | None) -> None:
@@ -40,6 +43,17 @@ class Machine(SimulatedDisk):
         self._left -= 1
         if self._left < 0:
             raise PowerCut(f"{operation} {path}")
+
+    def make_room(self) -> None:
+        """Operations free the disk."""
+        self.capacity_bytes = None
+        self.store.full = False
+        self.store.refusals = 0
+
+    def patience(self) -> Patience:
+        """Return what waits for room on this machine, without the wall clock."""
+        patience = Patience(rest=lambda _: self.when_full(patience))
+        return patience
 
     def lose_power(self, chance: random.Random) -> None:
         """Forget what was not synced, as chance has it."""

@@ -19,6 +19,7 @@ GOALS = (
     "crash",
     "crash in recovery",
     "disk full",
+    "waited for room",
     "outbox full",
     # redo
     "a redo folded events",

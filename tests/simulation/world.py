@@ -16,6 +16,7 @@ from connectors.contract import Receipt, State
 from engine.dispatch.model import Action, Send, SwitchScope
 from engine.dispatch.opted_out import OptOut
 from engine.flow.partition import Item
+from engine.flow.patience import Patience
 from engine.flow.tickets import Ticket
 from state.batch import Row, Value
 from state.disk import DiskFullError
@@ -69,6 +70,7 @@ class World:
         self.steps = steps
         self.size = draw_size(chance)
         self.machine = Machine()
+        self.machine.when_full = self._when_full
         self.network = Network(chance, chance.choice((0.0, 0.3, 0.6)))
         subscribers = [8613800000000 + number for number in chance.sample(range(1, 9999), 150)]
         self.traffic = Traffic(chance, subscribers, chance.sample(subscribers, chance.choice((6, 15, 30))))
@@ -117,7 +119,7 @@ class World:
     def finish(self) -> None:
         """End all faults; everything that is open must end, and state must equal the clean fold for everybody."""
         self.machine.cut_after(None)
-        self._make_room()
+        self.machine.make_room()
         self.network.fault_share = min(self.network.fault_share, 0.3)
         for scope, name in SCOPES:
             self.life.dispatch.switch(SwitchScope(scope), name, Action.RESUME, self.now_ms)
@@ -198,7 +200,7 @@ class World:
             self.machine.lose_power(self.chance)
         else:
             self.machine.kill(self.chance)
-        self._make_room()
+        self.machine.make_room()
         self.now_ms += self.chance.choice((0, 1_000, 60_000)) - self.chance.choice((0, 0, 4_000))
         self._start_again()
 
@@ -206,7 +208,7 @@ class World:
         """The engine ends by itself, because of a full disk; operations make room."""
         self._lose_flights()
         self.machine.kill(self.chance)
-        self._make_room()
+        self.machine.make_room()
         self._start_again()
 
     def _lose_flights(self) -> None:
@@ -215,10 +217,14 @@ class World:
         self.network.doubtful.update(send.what.decision_id for send in flying)
         self.judges.close([send.what.decision_id for send in flying])
 
-    def _make_room(self) -> None:
-        self.machine.capacity_bytes = None
-        self.machine.store.full = False
-        self.machine.store.refusals = 0
+    def _when_full(self, patience: Patience) -> None:
+        """Operations make room while the engine waits, or end it."""
+        if self.chance.random() < 0.5:
+            self.trace.append("  a write waits until there is room")
+            self.counted["waited for room"] += 1
+            self.machine.make_room()
+        else:
+            patience.end()
 
     # Steps: feeds.
 
@@ -410,7 +416,7 @@ class World:
 
     def _make_room_for_outbox(self) -> None:
         self.counted["outbox full"] += 1
-        self._make_room()
+        self.machine.make_room()
 
     def _acknowledge(self, receipts: list[Receipt]) -> None:
         for receipt in receipts:
