@@ -163,7 +163,7 @@ class Feeder:
         self._stopped = stopped
         while not stopped():
             self._more.clear()
-            await self._look_to_the_end()
+            await self.look_to_the_end()
             if self._taker.room() > 0 and await self._feed():
                 await asyncio.sleep(0)
                 continue
@@ -196,7 +196,8 @@ class Feeder:
             self._followed = newest
             self._follow(self._shelf.get(newest[2]).book)
 
-    async def _look_to_the_end(self) -> None:
+    async def look_to_the_end(self) -> None:
+        """Pass on all that the journals take back."""
         while self.look_ahead():  # noqa: ASYNC110 the loop's other tasks get their turn between two pieces
             await asyncio.sleep(0)
 
@@ -210,7 +211,7 @@ class Feeder:
         if not await self._advance(entry.append_ms):
             return False
         if self._clock is not None:
-            await self._look_to_the_end()
+            await self.look_to_the_end()
         start_ms = entry.append_ms
         decided: list[Decided] = []
         cursors: dict[str, int] = {}

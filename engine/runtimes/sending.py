@@ -56,8 +56,8 @@ class Sending:
         self._owed: set[tuple[str, int]] = set()
 
     async def start(self) -> None:
-        """Read the outbox back, open the gateways, begin to feed."""
-        await self._dispatcher.start()
+        """Read the outbox back and what was taken back since, open the gateways, begin to feed."""
+        self._dispatcher.recover()
         self._owed = set(self._dispatcher.core.unreported)
         core = self._core
         for partition in core.partitions:
@@ -72,6 +72,9 @@ class Sending:
             self._clock if isinstance(self._clock, EventsClock) else None,
             self.arrivals.before,
         )
+        # Before the first send: what waits in the outbox may have been taken back when the run before ended.
+        await self._feeder.look_to_the_end()
+        await self._dispatcher.start()
         self._task = asyncio.create_task(self._feeder.run(lambda: self._stopping), name="feeder")
 
     async def report_owed(self, stopped: Callable[[], bool], check: Callable[[], None]) -> None:

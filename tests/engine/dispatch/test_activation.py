@@ -32,19 +32,18 @@ class Engine:
 
     def call(self, n: int) -> None:
         values: Mapping[str, Value] = {"n": n, "extra": n, **{f"to_{rule}": rule == "plain" for rule in RULES}}
-        self.life.append([Row("call", WHO, START_MS, values)])
+        self.life.put([Row("call", WHO, START_MS, values)])
         self.commit()
 
     def activate(self, version: Version) -> None:
-        self.life.broadcast(FrameKind.ACTIVATION, self.life.core.put_book(book_of(SETTING, version)))
+        self.life.spread(FrameKind.ACTIVATION, self.life.core.put_book(book_of(SETTING, version)))
         self.commit()
 
     def commit(self) -> None:
-        partition = self.life.core.partitions[0]
+        chance = random.Random(1)
         while self.life.busy:
-            items = [self.life.waiting[0].popleft() for _ in range(len(self.life.waiting[0]))]
-            self.life.uncommitted[0] += partition.process(items, START_MS)
-            self.life.commit(0)
+            self.life.fold(chance)
+            self.life.commit_some(chance)
 
     def step(self) -> list[str]:
         """Read the journal, take a turn; return why decisions ended."""

@@ -5,7 +5,8 @@ step, as no loop runs.
 """
 
 import random
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.replies import Replies
 from engine.settings.send_windows import SendWindow
 from state.batch import Row
+from state.frame import FrameKind
 from state.hashing import partition_of
 from tests.simulation.life import Life, Size
 from tests.simulation.races.books import OFFER
@@ -69,9 +71,49 @@ def draw_size(chance: random.Random) -> RaceSize:
 class RaceLife(Life):
     """The engine from a start to its end."""
 
+    def put(self, rows: Sequence[Row]) -> Future[None]:
+        """Let rows wait for their partitions; the future is done when they are durable."""
+        return self.append(rows).future
+
+    def spread(self, kind: FrameKind, payload: bytes) -> Future[None]:
+        """Let a frame wait for every partition; likewise."""
+        return self.broadcast(kind, payload).future
+
+    def fold(self, chance: random.Random) -> None:
+        """Fold some of what waits for a partition."""
+        p = chance.choice([p for p, items in enumerate(self.waiting) if items] or [0])
+        waiting = self.waiting[p]
+        items = [waiting.popleft() for _ in range(min(len(waiting), chance.randint(1, 4)))]
+        if items:
+            self.uncommitted[p] += self.core.partitions[p].process(items, self.now_ms)
+
+    def commit_some(self, chance: random.Random) -> None:
+        """Make what a partition folded durable."""
+        pending = [p for p, frames in enumerate(self.uncommitted) if frames]
+        if pending:
+            self.commit(chance.choice(pending))
+
+    def write_pages(self, chance: random.Random) -> None:
+        """Write some pages of each partition."""
+        for partition in self.core.partitions:
+            position = partition.log.next_position - 1
+            if position >= 0:
+                partition.flusher.step(position, chance.choice((1, 2, 8)))
+            partition.flusher.pump(chance.choice((1, 100)))
+
+    def look_ahead(self) -> None:
+        """Read what the journals take back."""
+        while self.feeder.look_ahead():
+            continue
+
+    def make_durable(self) -> None:
+        """Write what dispatch recorded."""
+        self.outbox.flush(self.now_ms)
+        self.outbox.sync()
+
     async def _member(self, subscriber: int, name: str, *, member: bool) -> tuple[int, int]:
-        ticket = self.append([Row("list", subscriber, self.now_ms, {"list": name, "member": member})])
-        await Until(ticket.future.done)
+        durable = self.put([Row("list", subscriber, self.now_ms, {"list": name, "member": member})])
+        await Until(durable.done)
         number = partition_of(subscriber, len(self.core.partitions))
         return number, self.core.partitions[number].log.next_position - 1
 

@@ -17,7 +17,6 @@ import orjson
 from connectors.contract import State
 from engine.dispatch import replies
 from engine.dispatch.model import Action, Send, SwitchScope
-from engine.flow.tickets import Ticket
 from state.batch import Row
 from state.frame import FrameKind
 from tests.simulation.judges import BrokenError
@@ -46,7 +45,7 @@ SCOPES = (("rule", "plain"), ("rule", "offer"), ("campaign", "care"), ("channel"
 _WEIGHTS = {
     "event": 8, "rush": 16, "fact": 7, "settle_fact": 4, "reply": 5, "settle_reply": 3, "activate": 4, "switch": 4,
     "fold": 12, "commit": 12, "feed": 12, "turn": 18, "answer": 10, "tell": 8, "go_on": 10, "pass_time": 8,
-    "gateway": 3, "tick": 3, "crash": 1, "arm": 2,
+    "gateway": 3, "pages": 3, "crash": 1, "arm": 2,
 }  # fmt: skip
 
 
@@ -162,14 +161,15 @@ class Race:
         self.machine.cut_after(None)
         self.life.dispatcher.launcher.launch = self._hand_over
         self.judge.activated(len(self.judge.versions) - 1)
-        self._report_first()
+        # As the runtime does: what was taken back, and what is owed to the log, come before anything is sent or let in.
+        self.life.look_ahead()
+        self._report()
 
-    def _report_first(self) -> None:
-        """As the runtime does: what is owed to the log is there before anything new is let in."""
+    def _report(self) -> None:
+        """Let the log hear of everything that is owed to it."""
         life = self.life
         while life.dispatch.unreported:
-            life.outbox.flush(self.now_ms)
-            life.outbox.sync()
+            life.make_durable()
             life.tell(self.now_ms)
             self._drain()
 
@@ -210,8 +210,8 @@ class Race:
             values: dict[str, Any] = {"n": n, "extra": n, **{f"to_{rule}": rule in wants for rule in RULES}}
             late_ms = self.chance.choice((0, 0, 0, 5_000, HOUR_MS, -5_000))
             self.judge.offered(n, subscriber)
-            ticket = self.life.append([Row("call", subscriber, self.now_ms - late_ms, values)])
-            ticket.future.add_done_callback(lambda _, n=n: self.judge.logged(n, self.now_ms))  # type: ignore[misc]  # bound now
+            durable = self.life.put([Row("call", subscriber, self.now_ms - late_ms, values)])
+            durable.add_done_callback(lambda _, n=n: self.judge.logged(n, self.now_ms))  # type: ignore[misc]  # bound now
 
     def _fact(self) -> None:
         """Something becomes known of a subscriber, by a row of a feed or a command."""
@@ -226,9 +226,7 @@ class Race:
         if not holds:
             self.judge.may_not_hold(subscriber, fact)
         is_last = self._last_asked((subscriber, fact))
-        self._when_fed(
-            self.life.append([row]), lambda: self._know(subscriber, fact, before, holds=holds, stays=is_last())
-        )
+        self._when_fed(self.life.put([row]), lambda: self._know(subscriber, fact, before, holds=holds, stays=is_last()))
 
     def _know(self, subscriber: int, fact: str, before: list[int], *, holds: bool, stays: bool = True) -> None:
         if holds:
@@ -259,13 +257,12 @@ class Race:
         self._reply()
         self._drain()
         self._go_on()
-        self.life.outbox.flush(self.now_ms)
-        self.life.outbox.sync()
+        self.life.make_durable()
         self._go_on()
 
-    def _when_fed(self, ticket: Ticket, then: Callable[[], None]) -> None:
+    def _when_fed(self, durable: Future[None], then: Callable[[], None]) -> None:
         """Do something once a row is acknowledged and dispatch has looked at what follows from it."""
-        self._settling.append((ticket.future, then))
+        self._settling.append((durable, then))
 
     def _reply(self) -> None:
         """A subscriber writes a text; one at a time."""
@@ -308,8 +305,7 @@ class Race:
         book = book_of(self.setting, version)
         payload = self.life.core.put_book(book)
         self.life.doors.schema = book.book.schema
-        ticket = self.life.broadcast(FrameKind.ACTIVATION, payload)
-        self._when_fed(ticket, lambda: self.judge.activated(number))
+        self._when_fed(self.life.spread(FrameKind.ACTIVATION, payload), lambda: self.judge.activated(number))
 
     def _switch(self) -> None:
         scope = self.chance.choice(SCOPES)
@@ -319,50 +315,37 @@ class Race:
         action = self.chance.choice((Action.PAUSE, Action.PAUSE, Action.KILL))
         self._unsure.append(lambda: self.judge.resumes(scope))
         is_last = self._last_asked(scope)
-        ticket = self._control(scope, action)
-        ticket.future.add_done_callback(lambda _: self.judge.stopped(scope, action.value) if is_last() else None)
+        durable = self._control(scope, action)
+        durable.add_done_callback(lambda _: self.judge.stopped(scope, action.value) if is_last() else None)
 
     def _resume(self, scope: tuple[str, str]) -> None:
         self._last_asked(scope)
         self.judge.resumes(scope)
         self._control(scope, Action.RESUME)
 
-    def _control(self, scope: tuple[str, str], action: Action) -> Ticket:
+    def _control(self, scope: tuple[str, str], action: Action) -> Future[None]:
         """Switch as the runtime does: dispatch first, then the log."""
         kind, name = scope
         self.life.dispatch.switch(SwitchScope(kind), name, action, self.now_ms)
-        self.life.outbox.flush(self.now_ms)
-        self.life.outbox.sync()
+        self.life.make_durable()
         payload = orjson.dumps({"action": action.value, "kind": kind, "name": name})
-        return self.life.broadcast(FrameKind.CONTROL, payload)
+        return self.life.spread(FrameKind.CONTROL, payload)
 
     # ---- steps: fold and commit
 
     def _fold(self) -> None:
-        life = self.life
-        p = self.chance.choice([p for p, items in enumerate(life.waiting) if items] or [0])
-        waiting = life.waiting[p]
-        items = [waiting.popleft() for _ in range(min(len(waiting), self.chance.randint(1, 4)))]
-        if items:
-            life.uncommitted[p] += life.core.partitions[p].process(items, self.now_ms)
+        self.life.fold(self.chance)
 
     def _commit(self) -> None:
-        pending = [p for p, frames in enumerate(self.life.uncommitted) if frames]
-        if pending:
-            self.life.commit(self.chance.choice(pending))
+        self.life.commit_some(self.chance)
 
     def _drain(self) -> None:
         while self.life.busy:
             self._fold()
             self._commit()
 
-    def _tick(self) -> None:
-        """Pages are written now and then."""
-        for partition in self.life.core.partitions:
-            position = partition.log.next_position - 1
-            if position >= 0:
-                partition.flusher.step(position, self.chance.choice((1, 2, 8)))
-            partition.flusher.pump(self.chance.choice((1, 100)))
+    def _pages(self) -> None:
+        self.life.write_pages(self.chance)
 
     # ---- steps: sending
 
@@ -409,9 +392,14 @@ class Race:
     # ---- steps: time and faults
 
     def _pass_time(self) -> None:
-        self.now_ms += self.chance.choice(
+        """Time passes; no gateway takes more than minutes to answer, and no log to hear of it."""
+        passed_ms = self.chance.choice(
             (200, 2_000, 2_000, 20_000, 300_000, 300_000, HOUR_MS // 2, HOUR_MS, 3 * HOUR_MS, 9 * HOUR_MS)
         )
+        if passed_ms > HOUR_MS // 2:
+            self._answer_all()
+            self._report()
+        self.now_ms += passed_ms
 
     def _arm(self) -> None:
         self.machine.cut_after(self.chance.choice((0, 1, 2, 3, 5, 8, 13)))

@@ -80,6 +80,7 @@ class SendingPartition:
         self._place = Place(names.decisions, number)
         self._tail = Tail(config.cluster, *self._place)
         self._ahead = Tail(config.cluster, *self._place)
+        self._seen_ahead = StaleRecordFilter(), RecordGuard()
         self._looked = 0
         """Offset up to which records were looked at for what they take back."""
         self.dispatcher = Dispatcher(
@@ -116,6 +117,9 @@ class SendingPartition:
         self._closing.push_async_callback(self._ahead.stop)
         self._ahead.seek(self.read)
         self._looked = self.read
+        # Before the first send, too: what waits in the outbox may have been taken back while nobody sent it.
+        async for records in self._ahead.to_end():
+            await self._look_at(records)
         await self.dispatcher.start()
         self._tasks = [
             asyncio.create_task(self._look_ahead(), name=f"ahead {self.number}"),
@@ -153,18 +157,22 @@ class SendingPartition:
 
         What cannot be read is counted and buried by the feeding task, which comes to the same record later.
         """
-        fresh, guard = StaleRecordFilter(), RecordGuard()
         while True:
-            for record in await self._ahead.poll():
-                read = guard.read(self._place, record, read_record)
-                if read is not None and fresh.counts(read.position):
-                    book = await self._context.wording.activated(read.decisions)
-                    if book is not None:
-                        self.dispatcher.core.follow(self._context.policy_of(self.number, book))
-                    withdrawn = await self._context.wording.withdrawn(self.number, read.decisions)
-                    if withdrawn:
-                        self.dispatcher.withdraw(withdrawn)
-                self._looked = record.offset + 1
+            await self._look_at(await self._ahead.poll())
+
+    async def _look_at(self, records: Iterable[Any]) -> None:
+        """Pass on what some records take back."""
+        wording, fresh, guard = self._context.wording, *self._seen_ahead
+        for record in records:
+            read = guard.read(self._place, record, read_record)
+            if read is not None and fresh.counts(read.position):
+                book = await wording.activated(read.decisions)
+                if book is not None:
+                    self.dispatcher.core.follow(self._context.policy_of(self.number, book))
+                withdrawn = await wording.withdrawn(self.number, read.decisions)
+                if withdrawn:
+                    self.dispatcher.withdraw(withdrawn)
+            self._looked = record.offset + 1
 
     async def _feed(self) -> None:
         written_s = time.monotonic()
