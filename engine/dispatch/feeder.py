@@ -158,6 +158,17 @@ class Feeder:
         """Whether everything durable has been handed over."""
         return all(reading.next >= reading.partition.journal.next_position for reading in self._readings)
 
+    async def passed(self, stopped: Callable[[], bool]) -> None:
+        """Return when dispatch knows what the journals take back, as far as they are durable now."""
+        journals = [(reading, reading.partition.journal) for reading in self._readings]
+        wanted = [(reading, journal, journal.next_position) for reading, journal in journals]
+
+        def is_behind() -> bool:
+            return any(max(reading.ahead, journal.first_position) < end for reading, journal, end in wanted)
+
+        while is_behind() and not stopped():  # noqa: ASYNC110 a few milliseconds, and rare
+            await asyncio.sleep(STEP_WAIT_S)
+
     async def run(self, stopped: Callable[[], bool]) -> None:
         """Feed until `stopped` says so; soon after, also where dispatch still has something to send."""
         self._stopped = stopped

@@ -59,8 +59,9 @@ class LocalOperations:
         return touched
 
     async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
-        """Put subscribers on a list or take them off; returns when the log has it."""
+        """Put subscribers on a list or take them off; returns when the log has it and dispatch has heard of it."""
         await self._feedback.members(subscribers, name, member=member)
+        await self._sending.heard()
 
     async def said(self, outcomes: Sequence[Said]) -> None:
         """Record what outside channels say of decisions; returns when the log has it."""

@@ -114,6 +114,11 @@ class Sending:
         await self._dispatcher.switch(SwitchScope(kind), name, Action(action))
         return touched
 
+    async def heard(self) -> None:
+        """Return when nothing goes any more that rows in the log took back; at once on the events' own clock."""
+        if self._feeder is not None and not isinstance(self._clock, EventsClock):
+            await self._feeder.passed(lambda: self._stopping or self.failure is not None)
+
     @property
     def idle(self) -> bool:
         """Whether all that can be sent now has been sent and reported."""

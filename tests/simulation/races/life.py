@@ -61,7 +61,7 @@ def draw_size(chance: random.Random) -> RaceSize:
         batch_rows_max=8,
         segment_bytes=8 << 10,
         fold_events_s=chance.choice((5.0, 60.0, 1e6)),
-        windows=chance.choice(((), (), ("daily 08:00-12:00",), ("daily 10:00-10:30", "daily 15:00-20:00"))),
+        windows=chance.choice(((), (), (), ("daily 08:00-12:00",), ("daily 10:00-10:30", "daily 15:00-20:00"))),
         quota_per_day=chance.choice((None, None, 6)),
         rate_per_s=chance.choice((float("inf"), float("inf"), 0.2)),
         queue_max=chance.choice((1000, 4, 2)),
