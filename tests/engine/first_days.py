@@ -98,7 +98,9 @@ class Engine:
     def take(self, lines: list[str], day: Day) -> None:
         """Decode and fold lines, which stand in the order of their times."""
         data = encode(lines)
-        batch = self._decoder.decode(Chunk("day", "", padded(data), len(data), 0, len(data)), FAR_MS).batch
+        batch = self._decoder.decode(
+            Chunk("day", "", padded(data), len(data), 0, len(data), True, True, 0), FAR_MS
+        ).batch
         assert batch.n == len(lines)
         for start in range(0, batch.n, FRAME_ROWS):
             part = select(batch, np.arange(start, min(start + FRAME_ROWS, batch.n), dtype=np.int32))

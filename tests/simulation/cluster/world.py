@@ -129,11 +129,7 @@ class ClusterWorld:
 
     def _finish(self) -> None:
         """End all faults; everything that is open must end."""
-        self.net.loss, self.broker.away_until_s, self.network.fault_share = 0.0, 0.0, 0.0
-        for node in self.nodes:
-            node.machine.cut_after(None)
-            if node.life is not None:
-                node.life.requests_left = None
+        self._end_faults()
         end_s = self.loop.now_s + REST_S
         while self.loop.now_s < end_s:
             self.step += 1
@@ -147,6 +143,13 @@ class ClusterWorld:
                 return
         told = [f"{node.name} runs={node.runs} faults={node.faults[-2:]}" for node in self.nodes]
         raise BrokenError("everything comes to rest", f"{self.judges.open()} {told}")
+
+    def _end_faults(self) -> None:
+        self.net.loss, self.broker.away_until_s, self.network.fault_share = 0.0, 0.0, 0.0
+        for node in self.nodes:
+            node.machine.cut_after(None)
+            if node.life is not None:
+                node.life.requests_left = None
 
     def _is_compared(self, p: int) -> bool:
         owned = [one for node in self.nodes for one in self._owned(node) if one.number == p]

@@ -3,7 +3,7 @@
     books      what a race's book says, and how it changes in mid-run
     gateway    the far side: it records each text that it is handed, and knows nothing else
     judge      holds that record against the times of acknowledgements; it shares no code with the engine
-    world      one seed, one race on one machine; `cluster` the same of workers over brokers
+    world      one seed, one race on one machine, in `steps`; `cluster` the same of workers over brokers
     plants     a bug in each gate of the second judging, which the judge must find
     reach      states that races must have been in
     run        `python -m tests.simulation.races.run N SEED [--cluster]`

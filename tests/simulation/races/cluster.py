@@ -40,6 +40,12 @@ class RaceNetwork(Network):
     def __init__(self, net: Net, fault_share: float) -> None:
         super().__init__(net, fault_share)
         self.record: list[Submit] = []
+        self.full_until_s = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes nothing for a while."""
+        return self._net.loop.now_s < self.full_until_s
 
     async def send(self, gateway: str, message: Message) -> Outcome:
         """Take a text to the network and bring its answer back."""
@@ -58,7 +64,11 @@ class RaceNetwork(Network):
 
 
 class RaceGateway(NodeGateway):
-    """A gateway that brings replies."""
+    """A gateway that brings replies, and may be full."""
+
+    def room(self) -> int:
+        """Return how many more texts it takes now."""
+        return 0 if cast("RaceNetwork", self._network).is_full else super().room()
 
     async def start(self, on_receipt: Any, on_mo: Any) -> None:
         """Open the gateway in the worker that runs."""
@@ -95,7 +105,14 @@ class ClusterRace(ClusterWorld):
         self.subscribers = self.traffic.lively[: self.chance.choice((1, 2, 3))]
         self.replying: set[int] = set()
         self.counted = self.broker.counted
-        for name, weight in (("produce", 30), ("reply", 10), ("profile", 3), ("activate", 3), ("freeze", 6)):
+        for name, weight in (
+            ("produce", 30),
+            ("fill", 10),
+            ("reply", 10),
+            ("profile", 5),
+            ("activate", 4),
+            ("freeze", 6),
+        ):
             self.weights[name] = weight
         self._n = 0
 
@@ -133,17 +150,11 @@ class ClusterRace(ClusterWorld):
 
     def _rest(self) -> None:
         """End all faults; every reply must be acknowledged, and every text must end."""
-        self.net.loss, self.broker.away_until_s, self.network.fault_share = 0.0, 0.0, 0.0
-        for node in self.nodes:
-            node.machine.cut_after(None)
-            if node.life is not None:
-                node.life.requests_left = None
+        self._end_faults()
         end_s = self.loop.now_s + REST_S
         while self.loop.now_s < end_s:
             self.step += 1
-            for node in self.nodes:
-                if not node.runs:
-                    node.start()
+            self._start()
             self._pass(1.0)
             if not self.replying and self._is_quiet():
                 check_tasks(self.nodes)
@@ -165,6 +176,11 @@ class ClusterRace(ClusterWorld):
         self.judge.offered(n, subscriber)
         values = {"n": n, "extra": n, **{f"to_{rule}": rule in wants for rule in RULES}}
         self._bring_row("call", subscriber, values)
+
+    def _fill(self) -> None:
+        """The network takes nothing for a while, and calls come whose texts wait."""
+        self.network.full_until_s = self.loop.now_s + self.chance.choice((0.5, 1.5, 4.0))
+        self._produce()
 
     def _profile(self) -> None:
         """A subscriber takes a service, or gives it up."""
