@@ -13,8 +13,9 @@ Decisions made against the first design, and why:
 
 - Frames hold columns of our own (`state.frame`), not Arrow IPC: frame of reference packing is a third of the size, and
   the decider reads the columns in place.
-- STRING values travel as 64-bit hashes (`state.hashing`), their texts beside them (`state.strings`): no dictionary has
-  to be agreed on between intakes, partitions or restarts.
+- STRING values are compared as 64-bit hashes (`state.hashing`); their texts travel with what has them: rows with their
+  frame (`state.texts`), features with their subscriber (`state.held_texts`), facts with their record. No dictionary has
+  to be agreed on between intakes, partitions or restarts, and none grows with the values of a feed.
 - Log and journal are two files, the journal written after the log's sync: it never speaks of a frame that a crash can
   take away, at the price of a second sync for frames that decide something.
 - A recorded or generated day runs on the events' own clock (`data.clock`): its age limits, windows and quotas are those

@@ -15,8 +15,10 @@ from state.hashing import hash_text
 from state.jit import kernel
 from state.raw import address_i32, address_i64, address_u8, load_i32, load_i64, load_u8, store_i64, store_u8
 from state.schema import Kind, Schema
+from state.texts import NO_TEXTS, Texts, joined, texts_of
 
 Int64s = NDArray[np.int64]
+NO_CAUSE = np.zeros((4, 0), np.int64)
 Value = int | float | bool | str | Sequence[str]
 
 
@@ -25,8 +27,10 @@ class Batch:
     """Columns of n events.
 
     `subscriber`, `at_ms`, `id` (0: none), `present` int64[n]; `type` uint8[n]; `cells` int64[schema.width, n];
-    `strings`: (hash, text) pairs that the readers of this batch may not know yet. `at_ms` is what the event says of
-    itself. `log_ms` int64[n] is the log's time of each row, which never goes back; 0 before the log has given it.
+    `texts` has what the hashes of STRING cells stand for, and maybe more. `at_ms` is what the event says of itself.
+    `log_ms` int64[n] is the log's time of each row, which never goes back; 0 before the log has given it. `cause`
+    int64[4, n] is the decision from which the engine derived a row: its partition, position, row and rule, rule 0 for
+    none; int64[4, 0] where no row has one.
     """
 
     schema: Schema
@@ -36,8 +40,9 @@ class Batch:
     id: Int64s
     present: Int64s
     cells: Int64s
-    strings: list[tuple[int, bytes]] = field(default_factory=list)
+    texts: Texts = NO_TEXTS
     log_ms: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
+    cause: Int64s = field(default_factory=lambda: NO_CAUSE)
 
     def __post_init__(self) -> None:
         if self.log_ms.shape[0] != self.subscriber.shape[0]:
@@ -51,13 +56,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One event in plain Python, for slow paths and tests; absent fields are unknown."""
+    """One event in plain Python, for slow paths and tests; absent fields are unknown.
+
+    `cause`: partition, position, row and rule of the decision from which the engine derived it, where it did.
+    """
 
     type: str
     subscriber: int
     at_ms: int
     values: Mapping[str, Value] = field(default_factory=dict)
     id: str = ""
+    cause: tuple[int, int, int, int] | None = None
 
 
 def empty(schema: Schema, n: int = 0) -> Batch:
@@ -74,7 +83,7 @@ def empty(schema: Schema, n: int = 0) -> Batch:
 
 
 def select(batch: Batch, rows: NDArray[np.int32]) -> Batch:
-    """Return the rows with the given indices, in the given order; `strings` are kept whole."""
+    """Return the rows with the given indices, in the given order; `texts` are kept whole."""
     n = rows.shape[0]
     out = Batch(
         batch.schema,
@@ -84,8 +93,9 @@ def select(batch: Batch, rows: NDArray[np.int32]) -> Batch:
         np.empty(n, np.int64),
         np.empty(n, np.int64),
         np.empty((batch.cells.shape[0], n), np.int64),
-        batch.strings,
+        batch.texts,
         np.empty(n, np.int64),
+        batch.cause[:, rows] if batch.cause.shape[1] else NO_CAUSE,
     )
     gather(
         rows,
@@ -109,9 +119,17 @@ def concat(batches: Sequence[Batch]) -> Batch:
         np.concatenate([batch.id for batch in batches]),
         np.concatenate([batch.present for batch in batches]),
         np.concatenate([batch.cells for batch in batches], axis=1),
-        [pair for batch in batches for pair in batch.strings],
+        joined([batch.texts for batch in batches]),
         np.concatenate([batch.log_ms for batch in batches]),
+        _causes(batches),
     )
+
+
+def _causes(batches: Sequence[Batch]) -> Int64s:
+    if not any(batch.cause.shape[1] for batch in batches):
+        return NO_CAUSE
+    parts = [batch.cause if batch.cause.shape[1] else np.zeros((4, batch.n), np.int64) for batch in batches]
+    return np.concatenate(parts, axis=1)
 
 
 def remap(batch: Batch, schema: Schema) -> Batch:
@@ -124,8 +142,8 @@ def remap(batch: Batch, schema: Schema) -> Batch:
     known = np.array([kind.name in schema.codes for kind in batch.schema.types], dtype=np.bool_)
     source = select(batch, np.flatnonzero(known[batch.type]).astype(np.int32))
     out = empty(schema, source.n)
-    out.subscriber, out.at_ms, out.id, out.strings = source.subscriber, source.at_ms, source.id, source.strings
-    out.log_ms = source.log_ms
+    out.subscriber, out.at_ms, out.id, out.texts = source.subscriber, source.at_ms, source.id, source.texts
+    out.log_ms, out.cause = source.log_ms, source.cause
     for code, kind in enumerate(batch.schema.types):
         if kind.name not in schema.codes:
             continue
@@ -148,18 +166,22 @@ def from_rows(schema: Schema, rows: Sequence[Row]) -> Batch:
     """Build a batch from plain rows; KeyError names an unknown event type or field."""
     batch = empty(schema, len(rows))
     strings: dict[int, bytes] = {}
+    causes = np.zeros((4, len(rows)), np.int64)
     for index, row in enumerate(rows):
         code = schema.code(row.type)
         batch.subscriber[index] = row.subscriber
         batch.at_ms[index] = row.at_ms
         batch.type[index] = code
         batch.id[index] = hash_text(row.id.encode()) if row.id else 0
+        if row.cause is not None:
+            causes[:, index] = row.cause
         for name, value in row.values.items():
             slot = schema.slot(code, name)
             described = schema.types[code].fields[slot]
             batch.cells[slot, index] = to_cell(described.kind, described.members, value, strings)
             batch.present[index] |= 1 << slot
-    batch.strings = list(strings.items())
+    batch.texts = texts_of(strings.items())
+    batch.cause = causes if any(row.cause is not None for row in rows) else NO_CAUSE
     return batch
 
 

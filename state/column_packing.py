@@ -1,9 +1,8 @@
 """Kernels that pack the columns of a frame into bytes and back.
 
-A column is sixteen bytes of description (width, shift and dictionary size in one word, then the smallest value), the
-dictionary if it has one, and each value's distance from the smallest in `width` bytes, its low `shift` bits left out.
-Cells are columns by event type and slot, over the rows that know the slot; a STRING column with few different values
-names them by number in its dictionary.
+Type, subscriber, time and id are columns over all rows (`state.value_packing`). Cells are columns by event type and
+slot, over the rows that know the slot; those of kind STRING are columns of texts (`state.text_packing`), but for format
+1, which has their hashes.
 
 Addresses point into arrays of the caller (`state.frame`), which keeps them alive and has made them large enough: every
 store and load of a value moves eight bytes, whatever its width, so up to seven bytes after the last value are
@@ -27,15 +26,9 @@ from state.raw import (
     load_u8,
     shift_right,
     store_i64,
-    trailing_zeros,
 )
-from state.widths import byte_mask, byte_width
-
-COLUMN_BYTES = 16
-"""Bytes of a column's description."""
-BUCKETS = 4096
-"""Buckets of the table that builds a dictionary; int64[2, BUCKETS], zero at first."""
-DICTIONARY_MAX = 2048
+from state.text_packing import TextSource, TextTarget, pack_texts, unpack_texts
+from state.value_packing import pack_column, unpack_column
 
 Int64s = NDArray[np.int64]
 
@@ -43,10 +36,12 @@ Int64s = NDArray[np.int64]
 @kernel
 def pack_columns(
     type_: NDArray[np.uint8], subscriber: Int64s, at_ms: Int64s, id_: Int64s, present: Int64s, cells: Int64s,
-    log_ms: Int64s, slots_of: Int64s, rows: NDArray[np.int32], values: Int64s, codes: Int64s, table: Int64s,
-    out: NDArray[np.uint8], start: int,
+    log_ms: Int64s, cause: Int64s, slots_of: Int64s, rows: NDArray[np.int32], values: Int64s, codes: Int64s,
+    texts: TextSource, out: NDArray[np.uint8], start: int,
 ) -> int:  # fmt: skip
-    """Pack every column but an empty `log_ms` to `out[start:]`; return the bytes taken, -1 when a type is unknown."""
+    """Pack every column but an empty `log_ms` or `cause` to `out[start:]`; return the bytes taken, -1 when a type is
+    unknown.
+    """
     n = type_.shape[0]
     types = slots_of.shape[1]
     base = address_of(out) + start
@@ -63,9 +58,10 @@ def pack_columns(
     at = pack_column(address_of(id_), n, at)
     if log_ms.shape[0]:
         at = pack_column(address_of(log_ms), n, at)
+    for part in range(cause.shape[0] if cause.shape[1] else 0):
+        at = pack_column(address_of(cause) + 8 * n * part, n, at)
     starts = np.zeros(257, np.int64)
     group_rows(type_, starts, rows)
-    generation = 0
     for code in range(types):
         low, high = starts[code], starts[code + 1]
         if low == high:
@@ -83,11 +79,9 @@ def pack_columns(
             column = address_i64(cells) + 8 * slot * n
             count = gather_known(some_at, high - low, present_at, column, slot, scratch)
             if (slots_of[1, code] >> slot) & 1 != 0:
-                generation += 1
-                at = pack_texts(scratch, count, address_i64(codes), address_i64(table), generation, at)
+                at = pack_texts(values, count, codes, texts, at)
             else:
                 at = pack_column(scratch, count, at)
-    table[1, :] = 0
     return at - base
 
 
@@ -120,82 +114,16 @@ def gather_known(rows_at: int, n: int, present_at: int, column: int, slot: int, 
 
 
 @kernel
-def pack_column(source: int, count: int, at: int) -> int:
-    """Pack `count` int64 at address `source` to address `at`; return the address after it."""
-    first = load_i64(source)
-    low, high, differ = first, first, np.int64(0)
-    for i in range(count):
-        value = load_i64(source + 8 * i)
-        low = min(low, value)
-        high = max(high, value)
-        differ |= value ^ first
-    shift = trailing_zeros(differ) & 63
-    width = byte_width(shift_right(high - low, shift))
-    at = write_column(at, width, shift, 0, low)
-    return pack_values(source, count, low, shift, width, at)
-
-
-@kernel
-def pack_texts(values: int, count: int, codes: int, table: int, generation: int, at: int) -> int:
-    """Pack `count` int64 at address `values` through a dictionary where that is smaller, else as a plain column.
-
-    A bucket of the table is a value, and BUCKETS words after it generation << 16 | code, so that it need not be
-    cleared.
-    """
-    limit = min(DICTIONARY_MAX, count // 2)
-    dictionary = at + COLUMN_BYTES
-    size = 0
-    for i in range(count):
-        value = load_i64(values + 8 * i)
-        bucket = value ^ shift_right(value, 32)
-        while True:
-            place = table + 8 * (bucket & (BUCKETS - 1))
-            used = load_i64(place + 8 * BUCKETS)
-            if shift_right(used, 16) != generation or load_i64(place) == value:
-                break
-            bucket += 1
-        if shift_right(used, 16) != generation:
-            if size == limit:
-                return pack_column(values, count, at)
-            used = (generation << 16) | size
-            store_i64(place, value)
-            store_i64(place + 8 * BUCKETS, used)
-            store_i64(dictionary + 8 * size, value)
-            size += 1
-        store_i64(codes + 8 * i, used & 0xFFFF)
-    if size == 1:
-        return write_column(at, 0, 0, 0, load_i64(values))
-    width = byte_width(size - 1)
-    write_column(at, width, 0, size, 0)
-    return pack_values(codes, count, 0, 0, width, dictionary + 8 * size)
-
-
-@kernel
-def write_column(at: int, width: int, shift: int, size: int, low: int) -> int:
-    """Write a column's description; return the address after it."""
-    store_i64(at, width | (shift << 8) | (size << 16))
-    store_i64(at + 8, low)
-    return at + COLUMN_BYTES
-
-
-@kernel
-def pack_values(source: int, count: int, low: int, shift: int, width: int, at: int) -> int:
-    """Write the distance of each value from `low` in `width` bytes; overwrites up to eight bytes after the end."""
-    if width > 0:
-        for i in range(count):
-            store_i64(at + i * width, shift_right(load_i64(source + 8 * i) - low, shift))
-    return at + count * width
-
-
-@kernel
 def unpack_columns(
     data: NDArray[np.uint8], start: int, length: int, fields: Int64s,
     type_: NDArray[np.uint8], subscriber: Int64s, at_ms: Int64s, id_: Int64s, present: Int64s, cells: Int64s,
-    log_ms: Int64s, rows: NDArray[np.int32], values: Int64s,
+    log_ms: Int64s, cause: Int64s, rows: NDArray[np.int32], values: Int64s, codes: Int64s, texts_of: Int64s,
+    texts: TextTarget,
 ) -> int:  # fmt: skip
     """Fill the columns from `length` bytes at `data[start:]`; return how many were read, -1 when it is none.
 
-    An empty `log_ms` says that it was left out.
+    An empty `log_ms` or `cause` says that it was left out. `texts_of`: the slots of each type, as bits, that are
+    columns of texts.
     """
     n = type_.shape[0]
     base = address_of(data) + start
@@ -212,6 +140,7 @@ def unpack_columns(
     at = unpack_column(at, end, n, address_of(at_ms))
     at = unpack_column(at, end, n, address_of(id_))
     at = unpack_column(at, end, n, address_of(log_ms)) if log_ms.shape[0] else at
+    at = unpack_causes(at, end, cause)
     starts = np.zeros(257, np.int64)
     group_rows(type_, starts, rows)
     cells[:, :] = 0
@@ -230,27 +159,48 @@ def unpack_columns(
         if shift_right(known, fields[code]) != 0:
             return -1
         for slot in range(fields[code]):
-            if (shared >> slot) & 1 != 0:
-                at = unpack_column(at, end, high - low, scratch)
-                for i in range(low, high):
-                    cells[slot, rows[i]] = values[i - low]
-            elif (known >> slot) & 1 != 0:
-                at = unpack_cells(at, end, rows, low, high, present, slot, cells, values)
+            if (known >> slot) & 1 != 0 and at >= 0:
+                count = high - low if (shared >> slot) & 1 != 0 else count_known(rows, low, high, present, slot)
+                at = unpack_cells(at, end, count, (texts_of[code] >> slot) & 1 != 0, values, codes, texts)
+                spread_known(rows, low, high, present, slot, cells, values, count)
     return at - base if at >= 0 else -1
 
 
 @kernel
-def unpack_cells(
-    at: int, end: int, rows: NDArray[np.int32], low: int, high: int, present: Int64s, slot: int, cells: Int64s,
-    values: Int64s,
-) -> int:  # fmt: skip
-    """Fill one slot of the rows that know it; return the address after the column, -1 when it is none."""
+def unpack_causes(at: int, end: int, cause: Int64s) -> int:
+    """Unpack the four columns of causes, where there are any; return the address after them, -1 when they are none."""
+    n = cause.shape[1]
+    for part in range(cause.shape[0] if n else 0):
+        at = unpack_column(at, end, n, address_of(cause) + 8 * n * part)
+    return at
+
+
+@kernel
+def unpack_cells(at: int, end: int, count: int, is_text: bool, values: Int64s, codes: Int64s, texts: TextTarget) -> int:
+    """Unpack the cells of one slot; return the address after them, -1 when they are none."""
+    if is_text:
+        return unpack_texts(at, end, count, values, codes, texts)
+    return unpack_column(at, end, count, address_of(values))
+
+
+@kernel
+def count_known(rows: NDArray[np.int32], low: int, high: int, present: Int64s, slot: int) -> int:
+    """Return how many of the rows know a slot."""
     count = 0
     for i in range(low, high):
         count += (present[rows[i]] >> slot) & 1
-    at = unpack_column(at, end, count, address_of(values))
-    if at < 0:
-        return -1
+    return count
+
+
+@kernel
+def spread_known(
+    rows: NDArray[np.int32], low: int, high: int, present: Int64s, slot: int, cells: Int64s, values: Int64s, count: int
+) -> None:
+    """Write `count` values, one after the other, to the cells of the rows that know the slot."""
+    if count == high - low:
+        for i in range(low, high):
+            cells[slot, rows[i]] = values[i - low]
+        return
     taken = 0
     for i in range(low, high):
         row = rows[i]
@@ -259,33 +209,3 @@ def unpack_cells(
         taken += known
         if taken == count:
             break
-    return at
-
-
-@kernel
-def unpack_column(at: int, end: int, count: int, target: int) -> int:
-    """Unpack `count` values to int64 at address `target`; return the address after the column, -1 when it is none."""
-    if at < 0 or at + COLUMN_BYTES > end:
-        return -1
-    head = load_i64(at)
-    low = load_i64(at + 8)
-    width, shift, size = head & 0xFF, (head >> 8) & 0xFF, shift_right(head, 16)
-    at += COLUMN_BYTES
-    if width > 8 or shift > 63 or size > DICTIONARY_MAX or at + 8 * size + count * width > end:
-        return -1
-    dictionary = at
-    at += 8 * size
-    mask = byte_mask(width)
-    if width == 0:
-        for i in range(count):
-            store_i64(target + 8 * i, low)
-    elif size == 0:
-        for i in range(count):
-            store_i64(target + 8 * i, low + ((load_i64(at + i * width) & mask) << shift))
-    else:
-        for i in range(count):
-            code = load_i64(at + i * width) & mask
-            if not 0 <= code < size:
-                return -1
-            store_i64(target + 8 * i, load_i64(dictionary + 8 * code))
-    return at + count * width

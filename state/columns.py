@@ -5,7 +5,8 @@ ones first. Columns are allocated once at full capacity as zero pages that the s
 nothing is ever copied to grow, a new feature costs nothing until its subscribers come by, and a dropped one is freed.
 
 64 neighbouring slots are a page: `dirty` marks the pages changed since they were last flushed (`state.flusher` clears
-it). Nothing here knows what a column means (`state.features`) or where it is kept (`state.pages`).
+it). Nothing here knows what a column means (`state.features`) or where it is kept (`state.pages`); only that some hold
+hashes of texts (`text_keys`), which are kept here too (`texts`).
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.features import ColumnSpec
+from state.held_texts import HeldTexts
 from state.index import Index
 
 PAGE_SLOTS = 64
@@ -49,6 +51,8 @@ class Table:
         self.dirty = np.zeros(capacity // PAGE_SLOTS, np.uint8)
         # How often a column was made, widened or dropped: an address that was read at another count is not valid.
         self.moves = 0
+        self.texts = HeldTexts()
+        self.text_keys: frozenset[Key] = frozenset()
         self._index = Index(self.subs, expected)
         self._columns: dict[Key, list[NDArray[Any]]] = {}
         self._hand = 0
@@ -156,6 +160,17 @@ class Table:
         for array in (self.subs, self.seen, *(info.array for info in self.layout())):
             part = array[self.top : slots]
             part[...] = 0
+
+    def sweep_texts(self) -> None:
+        """Let go of texts that no subscriber has any more, where so many came that it pays."""
+        if self.texts.due:
+            self.texts.sweep(
+                array[: self.top]
+                for key, arrays in self._columns.items()
+                if key in self.text_keys
+                for array in arrays
+                if array.dtype == np.int64
+            )
 
     def row_bytes(self) -> int:
         """Bytes that one more subscriber takes in the columns, `subs`, `seen` and the index."""

@@ -19,7 +19,7 @@ has narrower ids and no kinds, arms, log times and texts; what it lacks reads as
 """
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.formats import format_of, magic
-from state.frame import decode_texts, encode_texts
+from state.texts import NO_TEXTS, Texts, decode_texts, encode_texts, joined
 
 _HEADER = struct.Struct("<4sqq16sii")
 _TEXTS = struct.Struct("<ii")  # texts, and bytes of their part; since format 2
@@ -67,7 +67,7 @@ class DecisionBatch:
     `subscriber`, `at_ms`, `log_ms` int64[m], the row's own time and the log's; `outcome`, `gate` uint8[m];
     `of_position` int64[m] and `of_row` int32[m], of a withdrawal; `arm` uint8[m] and `probability` float32[m], of an
     offer drawn among several; `fact_start` int32[m + 1]; `facts` int64 cells, `facts_known` uint8, one per fact.
-    `texts`: (hash, text) pairs of facts that are shown.
+    `texts`: those of the STRING facts, so that a record is read without anything else for as long as it is kept.
     """
 
     position: int
@@ -90,7 +90,7 @@ class DecisionBatch:
     fact_start: NDArray[np.int32]
     facts: NDArray[np.int64]
     facts_known: NDArray[np.uint8]
-    texts: list[tuple[int, bytes]] = field(default_factory=list)
+    texts: Texts = NO_TEXTS
 
     @property
     def n(self) -> int:
@@ -107,7 +107,7 @@ class DecisionBatch:
         head = _HEADER.pack(magic(_MAGIC), self.position, self.append_ms, self.book.encode(), self.n, len(self.facts))
         texts = encode_texts(self.texts)
         columns = (getattr(self, name).astype(dtype, copy=False).tobytes() for name, dtype, _ in _LAYOUT)
-        return b"".join((head, _TEXTS.pack(len(self.texts), len(texts)), *columns, texts))
+        return b"".join((head, _TEXTS.pack(self.texts.count, len(texts)), *columns, texts))
 
 
 _LAYOUT: tuple[tuple[str, np.dtype[Any], str], ...] = (
@@ -171,7 +171,7 @@ def decode(data: bytes | memoryview) -> DecisionBatch:
     if version == 1:
         columns |= _defaults(n, append_ms)
         columns |= {name: columns[name].astype(np.int64) for name in ("rule", "channel")}
-    texts = decode_texts(data[at:], texts_count) if texts_count else []
+    texts = decode_texts(data[at:], texts_count) if texts_count else NO_TEXTS
     return DecisionBatch(position=position, append_ms=append_ms, book=book.decode(), texts=texts, **columns)
 
 
@@ -190,7 +190,7 @@ def _defaults(n: int, append_ms: int) -> dict[str, NDArray[Any]]:
 def activation(position: int, append_ms: int, book: str) -> DecisionBatch:
     """Return the batch that says that a book became the active one."""
     shapes = {"n": 0, "n+1": 1, "facts": 0}
-    columns = {name: np.zeros(shapes[size], dtype) for name, dtype, size in _LAYOUT}
+    columns: dict[str, Any] = {name: np.zeros(shapes[size], dtype) for name, dtype, size in _LAYOUT}
     return DecisionBatch(position=position, append_ms=append_ms, book=book, **columns)
 
 
@@ -213,10 +213,13 @@ def merged(first: DecisionBatch, second: DecisionBatch) -> DecisionBatch:
         append_ms=first.append_ms,
         book=first.book,
         fact_start=fact_start,
-        texts=[*first.texts, *second.texts],
+        texts=joined([first.texts, second.texts]),
         **columns,
         **facts,
     )
+
+
+ID_CHARS_MAX = 80
 
 
 def decision_id(partition: int, position: int, row: int, rule: int) -> str:
@@ -225,8 +228,10 @@ def decision_id(partition: int, position: int, row: int, rule: int) -> str:
 
 
 def parse_decision_id(text: str) -> tuple[int, int, int, int]:
-    """Return (partition, position, row, rule) of a decision id; ValueError when it is not one."""
+    """Return (partition, position, row, rule) of a decision id; ValueError when it is not one, as we write it."""
     parts = text.split("-")
-    if len(parts) != 4:
-        raise ValueError(f"decision id={text!r} must be partition-position-row-rule")
-    return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3], 16)
+    if len(parts) == 4 and len(text) <= ID_CHARS_MAX:
+        numbers = int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3], 16)
+        if decision_id(*numbers) == text and max(numbers) < 1 << 63:
+            return numbers
+    raise ValueError(f"decision id={text[:ID_CHARS_MAX]!r} must be partition-position-row-rule")

@@ -91,7 +91,6 @@ class Flusher:
         recovery_target_s: how long loading and redo may take after a crash.
         fold_events_s: events a second that redo folds; a core in no hurry does more than twice as many.
         load_subscribers_s: subscribers a second that loading takes in.
-        before_redo_moves: called by the writer before a start may leave out frames that it redid until now.
     """
 
     def __init__(
@@ -105,7 +104,6 @@ class Flusher:
         recovery_target_s: float = 10.0,
         fold_events_s: float = 1_500_000,
         load_subscribers_s: float = 1_000_000,
-        before_redo_moves: Callable[[], object] | None = None,
     ) -> None:
         self._table = table
         self._contacts = contacts
@@ -114,7 +112,7 @@ class Flusher:
         self._pages = Pages(table, contacts)
         self._keys = Keys(partition)
         self._layouts = StoredLayouts(store, self._keys, self._pages)
-        self._writer = PageWriter(store, self._keys.lengths, before_redo_moves)
+        self._writer = PageWriter(store, self._keys.lengths)
         self._sleepers = Sleepers(table, contacts, self._pages, self._layouts, store, self._keys, self._writer)
         self._target_s = recovery_target_s
         self._fold_events_s = fold_events_s

@@ -1,6 +1,6 @@
 """One hash of a text, one hash of a number, everywhere the same.
 
-A STRING value travels as the 64-bit hash of its UTF-8 bytes; the text itself is kept once, in `state.strings`. The hash
+A STRING value is compared by the 64-bit hash of its UTF-8 bytes; its text travels with it (`state.texts`). The hash
 takes eight bytes at a time: `h = fold((h ^ word) * K)`, the tail padded with zeros, the length mixed in last. It is not
 cryptographic: two texts collide with probability 2**-64 a pair. 0 is never a hash, so it can mean "none".
 

@@ -24,7 +24,7 @@ from state.widths import byte_mask, byte_width
 
 PAGE_SLOTS = 64
 
-HEADER_BYTES = 32  # layout i64, stamp i64, length of the lanes i64, used slots i64
+HEADER_BYTES = 32  # layout i64, stamp i64, lengths of the lanes u32 and of the texts u32, used slots i64
 SLACK_BYTES = 16
 LANE_BYTES_MAX = 1 + 8 + 8 + 8 * PAGE_SLOTS + SLACK_BYTES
 

@@ -11,7 +11,6 @@ What is in a batch is not known here: see `state.flusher` and `state.sleepers`.
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from state.disk import DiskError
@@ -53,15 +52,13 @@ class PageWriter:
     Args:
         store: where batches go; may be shared between partitions.
         lengths_key: where the store keeps how long log and journal were, durably, before pages were written.
-        before_redo_moves: called by the writer before a start may leave out frames that it redid until now.
     """
 
-    def __init__(self, store: Store, lengths_key: bytes, before_redo_moves: Callable[[], object] | None = None) -> None:
+    def __init__(self, store: Store, lengths_key: bytes) -> None:
         self.redo = RedoPoint(0, None)
         self.sweeps = 0
         self.queued_bytes = 0
         self._store = store
-        self._before_redo_moves = before_redo_moves
         self._jobs: deque[Job] = deque()
         self._rows: dict[int, bytes] = {}  # sleeping rows in jobs not yet written
         self._durable = -1
@@ -134,8 +131,6 @@ class PageWriter:
 
     def _write(self, job: Job) -> bool:
         """Write the oldest job; False when the store asks to come back later."""
-        if job.redo is not None and self._before_redo_moves is not None:
-            self._before_redo_moves()
         if not self._store.write([*job.writes, *self._lengths()]):
             return False
         if job.redo is not None:

@@ -6,6 +6,9 @@ slot, how far it is ahead of that. Columns are matched by key when bytes are rea
 history of what did not change: a column that memory has and the bytes lack stays zero, one that only the bytes have is
 skipped, or made where the caller asks for it (`adopt`).
 
+The bytes end with the texts that the columns name by their hashes (`state.held_texts`); how many bytes that are stands
+in the head, in the high half of the word that says how long the columns are. Format 1 has none.
+
 The squeezing itself is in `state.page_packing` and `state.row_packing`; what is written when, and where, in
 `state.flusher`.
 """
@@ -29,7 +32,11 @@ from state.row_packing import pack_rows, unpack_rows
 _HEADER = struct.Struct("<qqqq")
 _SLACK = bytes(SLACK_BYTES)
 _NO_STAMPS = np.zeros(0, np.int64)
+_NO_COLUMNS = np.zeros((0, 2), np.int64)
 _OUT_BYTES = 1 << 20
+_TEXTS_BITS = 32
+"""Where the length of the texts stands in the word that begins with that of the columns."""
+_LANES_MASK = (1 << _TEXTS_BITS) - 1
 
 
 class PageError(Exception):
@@ -140,7 +147,8 @@ class Pages:
                 pages[taken:], position, layout.id, _NO_STAMPS if stamps is None else stamps, self.table.subs,
                 self._addresses, lanes, self.contacts.arrays, self._out, ends,
             )  # fmt: skip
-            for page in self._cut(ends[:count]):
+            firsts = pages[taken : taken + count] * PAGE_SLOTS
+            for page in self._cut(ends[:count], firsts, PAGE_SLOTS, redoing=stamps is not None):
                 packed.append(page if _HEADER.unpack_from(page)[3] else None)
             if count == 0:
                 self._grow()
@@ -157,7 +165,8 @@ class Pages:
                 slots[len(packed) :], position, layout.id, _NO_STAMPS if stamps is None else stamps, self.table.subs,
                 self._addresses, words, self.contacts.arrays, self._out, ends,
             )  # fmt: skip
-            packed.extend(self._cut(ends[:count]))
+            firsts = slots[len(packed) : len(packed) + count].astype(np.int64)
+            packed.extend(self._cut(ends[:count], firsts, 1, redoing=stamps is not None))
             if count == 0:
                 self._grow()
         return packed
@@ -167,17 +176,20 @@ class Pages:
 
         The caller rebuilds the table's index when all pages are loaded. Raises PageError.
         """
-        layout_id, stamp, lanes_bytes = self._head(data, layout)
+        layout_id, stamp, lanes_bytes, texts = self._head(data, layout)
         if not 0 <= page < self.table.capacity // PAGE_SLOTS:
             raise PageError(f"page={page} must be >= 0 and < {self.table.capacity // PAGE_SLOTS}")
+        end = len(data) - texts
         result = unpack_page(
-            np.frombuffer(data + _SLACK, np.uint8), page, stamp, lanes_bytes, stamps, self._plan(layout_id, layout),
-            self.contacts.arrays,
+            np.frombuffer(data[:end] + _SLACK, np.uint8), page, stamp, lanes_bytes, stamps,
+            self._plan(layout_id, layout), self.contacts.arrays,
         )  # fmt: skip
         if result == -2:
             raise PageError(f"page={page} has more contacts than contacts_max={self.contacts.entries_max}")
         if result != 0:
             raise PageError(f"page={page} does not read back as it was written")
+        if texts and not self._take([data[end:]]):
+            raise PageError(f"texts of page={page} do not read back as they were written")
 
     def unpack_rows(self, slots: NDArray[np.int32], rows: list[bytes], layout: Layout) -> Int64s:
         """Load rows of one layout into slots, which are empty but for their subscribers; return the rows' stamps.
@@ -197,6 +209,9 @@ class Pages:
                 f"row of subscriber={subscriber} does not read back as it was written, or has more contacts than "
                 f"contacts_max={self.contacts.entries_max}"
             )
+        texts = [row[len(row) - length :] for row in rows if (length := _HEADER.unpack_from(row)[2] >> _TEXTS_BITS)]
+        if texts and not self._take(texts):
+            raise PageError("texts of a row do not read back as they were written")
         return stamps
 
     def adopt(self, layout: Layout) -> None:
@@ -233,22 +248,55 @@ class Pages:
             plan = self._plans[layout_id] = np.array(rows, np.int64)
         return plan
 
-    def _head(self, data: bytes, layout: Layout) -> tuple[int, int, int]:
-        """Return a page's layout, stamp and length of lanes after checking them."""
+    def _take(self, texts: list[bytes]) -> bool:
+        """Hold the texts of pages or rows; return whether they are whole."""
+        ends = np.cumsum([len(one) for one in texts])
+        begins = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+        return self.table.texts.take(np.frombuffer(bytearray(b"".join((*texts, _SLACK))), np.uint8), begins, ends)
+
+    def _head(self, data: bytes, layout: Layout) -> tuple[int, int, int, int]:
+        """Return a page's layout, stamp, length of lanes and of texts after checking them."""
         if len(data) < HEADER_BYTES:
             raise PageError(f"length={len(data)} must be >= {HEADER_BYTES}")
-        layout_id, stamp, packed_bytes, _ = _HEADER.unpack_from(data)
-        if layout_id != layout.id or not 0 < packed_bytes <= len(data) - HEADER_BYTES:
+        layout_id, stamp, lengths, _ = _HEADER.unpack_from(data)
+        packed_bytes, texts = lengths & _LANES_MASK, lengths >> _TEXTS_BITS
+        if layout_id != layout.id or not 0 < packed_bytes <= len(data) - HEADER_BYTES - texts or texts < 0:
             raise PageError(
                 f"layout={layout_id:x} length={packed_bytes} do not fit layout={layout.id:x} in {len(data)}"
             )
-        return layout_id, stamp, packed_bytes
+        return layout_id, stamp, packed_bytes, texts
 
-    def _cut(self, ends: Int64s) -> list[bytes]:
-        """Return the pieces of the output that end at `ends`."""
+    def _cut(self, ends: Int64s, firsts: Int64s, slots: int, *, redoing: bool) -> list[bytes]:
+        """Return the pieces of the output that end at `ends`, each with the texts of its `slots` after the first."""
         view = self._out.data
         bounds = [0, *ends.tolist()]
-        return [bytes(view[start:end]) for start, end in itertools.pairwise(bounds)]
+        columns = self._text_columns(redoing=redoing) if self.table.texts.count else _NO_COLUMNS
+        if not columns.shape[0]:
+            return [bytes(view[start:end]) for start, end in itertools.pairwise(bounds)]
+        data, text_ends = self.table.texts.append(firsts, slots, columns)
+        pieces = []
+        text_bounds = [0, *text_ends.tolist()]
+        texts = data.data
+        for (start, end), (begin, after) in zip(
+            itertools.pairwise(bounds), itertools.pairwise(text_bounds), strict=True
+        ):
+            head = _HEADER.unpack_from(view, start)
+            _HEADER.pack_into(view, start, *head[:2], head[2] | (after - begin) << _TEXTS_BITS, head[3])
+            pieces.append(b"".join((view[start:end], texts[begin:after])))
+        return pieces
+
+    def _text_columns(self, *, redoing: bool) -> Int64s:
+        """Return address and row bytes of the columns that may hold hashes of texts.
+
+        In redo, that of a book which redo has not come to may be there already: then any column of words may.
+        """
+        keys = self.table.text_keys
+        rows = [
+            row[:2]
+            for row, column in zip(self._addresses[2:].tolist(), self._layout.columns, strict=True)
+            if (redoing or column.key in keys) and np.dtype(column.dtype) == np.int64
+        ]
+        return np.array(rows, np.int64).reshape(-1, 2)
 
     def _grow(self) -> None:
         self._out = np.zeros(2 * self._out.shape[0], np.uint8)

@@ -131,15 +131,16 @@ def unpack_rows(
     """Load packed rows, row i up to `ends[i]`, into empty slots whose subscribers are set; write their stamps.
 
     Returns how many were loaded before one that is no row of its slot. `columns` as of `unpack_page`; `data` has
-    SLACK_BYTES after the last row.
+    SLACK_BYTES after the last row. The texts at the end of a row are left to the caller.
     """
     words = np.empty(_WORDS, np.int64)
     one = np.empty(1, np.int32)
     start = 0
     for i in range(slots.shape[0]):
         head = address_of(data) + start
-        packed = load_i64(head + 16)
-        if ends[i] - start < HEADER_BYTES or not 0 < packed <= ends[i] - start - HEADER_BYTES:
+        lengths = load_i64(head + 16)
+        packed, texts = lengths & 0xFFFFFFFF, shift_right(lengths, 32)
+        if ends[i] - start < HEADER_BYTES or not 0 < packed <= ends[i] - start - HEADER_BYTES - texts:
             return i
         if load_i64(head + 24) != subs[slots[i]]:
             return i
@@ -147,7 +148,7 @@ def unpack_rows(
         if unpack_row(head + HEADER_BYTES, head + HEADER_BYTES + packed, slots[i], columns, words) < 0:
             return i
         one[0] = slots[i]
-        if unpack_contacts(contacts, data, start + HEADER_BYTES + packed, one) != ends[i]:
+        if unpack_contacts(contacts, data, start + HEADER_BYTES + packed, one) != ends[i] - texts:
             return i
         start = int(ends[i])
     return len(slots)

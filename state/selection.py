@@ -1,4 +1,4 @@
-"""The values that candidates leave behind: small kernels over a batch's columns.
+"""The values that are kept of candidates: small kernels over a batch's columns.
 
 The decider calls them between the rules and the gates. They know slots, not what they mean.
 """
@@ -25,6 +25,28 @@ def count_facts(candidate_rule: NDArray[np.int32], fact_start: NDArray[np.int32]
         total += fact_start[rule + 1] - fact_start[rule]
     starts[candidate_rule.shape[0]] = total
     return int(total)
+
+
+@kernel
+def gather_texts(
+    candidate_rule: NDArray[np.int32],
+    fact_start: NDArray[np.int32],
+    fact_text: NDArray[np.uint8],
+    starts: NDArray[np.int32],
+    facts: NDArray[np.int64],
+    known: NDArray[np.uint8],
+    found: NDArray[np.int64],
+) -> int:
+    """Copy the known facts that are hashes of texts to `found`; return how many there are."""
+    count = 0
+    for i in range(candidate_rule.shape[0]):
+        rule = candidate_rule[i]
+        for fact in range(fact_start[rule], fact_start[rule + 1]):
+            at = starts[i] + fact - fact_start[rule]
+            if fact_text[fact] != 0 and known[at] != 0:
+                found[count] = facts[at]
+                count += 1
+    return count
 
 
 @kernel

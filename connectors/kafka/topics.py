@@ -63,6 +63,15 @@ async def check(config: KafkaConfig, wanted: Sequence[Topic]) -> list[str]:
         await client.close()
 
 
+async def exists(config: KafkaConfig, name: str) -> bool:
+    """Return whether there is a topic."""
+    client = await started(admin(config), config)
+    try:
+        return name in await _partitions(client, [Topic(name, 0)])
+    finally:
+        await client.close()
+
+
 def _faults(topic: Topic, there: Mapping[str, tuple[int, int]], settings: Mapping[str, Mapping[str, str]]) -> list[str]:
     if topic.name not in there:
         return [f"topic {topic.name} is missing" + ("; opportune topics create makes it" if topic.made else "")]

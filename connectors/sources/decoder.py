@@ -19,6 +19,7 @@ from state.batch import select
 from state.numbers import NO_PLAN, NumberPlan
 from state.raw import PADDING
 from state.schema import Schema
+from state.texts import joined, texts_of
 
 DAY_MS = 86_400_000
 _LINE_END = 10
@@ -62,7 +63,7 @@ class Decoder:
             put(scanned.batch, row, event)
             strings |= event.strings
             ok[row] = 1
-        scanned.batch.strings += strings.items()
+        scanned.batch.texts = joined([scanned.batch.texts, texts_of(strings.items())])
         rows = np.flatnonzero(ok).astype(np.int32)
         whole = len(rows) == scanned.batch.n
         batch = scanned.batch if whole else select(scanned.batch, rows)

@@ -32,6 +32,7 @@ from state.batch import Batch, empty, to_cell
 from state.hashing import hash_text
 from state.numbers import NumberError
 from state.schema import Kind
+from state.texts import texts_of
 
 AT_MS_MIN = 946_684_800_000
 """2000-01-01: an event cannot be older."""
@@ -346,7 +347,7 @@ def batch_of(plan: Plan, events: list[Event]) -> Batch:
     for row, event in enumerate(events):
         put(batch, row, event)
         strings |= event.strings
-    batch.strings = list(strings.items())
+    batch.texts = texts_of(strings.items())
     return batch
 
 

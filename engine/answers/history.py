@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.answers.records import Texts
 from state.batch import Batch
 from state.decisions import OutcomeState, decision_id
 from state.frame import Frame, FrameKind
@@ -23,6 +22,7 @@ from state.schema import (
     OUTCOME_GATEWAY,
     OUTCOME_STATE,
 )
+from state.texts import Chained, Lookup
 
 ENDS = {
     OutcomeState.COMMITTED: "accepted by {gateway}",
@@ -35,23 +35,26 @@ ENDS = {
 Ends = dict[str, list[tuple[int, str]]]
 
 
-def history(log: Log, subscriber: int, start: int, texts: Texts) -> Ends:
-    """Return (time, words) of everything that followed, by decision id; `start` is the first position to look at."""
+def history(log: Log, subscriber: int, start: int, texts: Lookup) -> Ends:
+    """Return (time, words) of everything that followed, by decision id; `start` is the first position to look at.
+
+    `texts` has those of frames of format 1, which do not bring all of their own.
+    """
     ends: Ends = {}
     for _, frame in log.read(max(start, log.first_position)):
         note_ends(ends, frame, subscriber, texts)
     return ends
 
 
-def note_ends(ends: Ends, frame: Frame, subscriber: int, texts: Texts) -> None:
+def note_ends(ends: Ends, frame: Frame, subscriber: int, texts: Lookup) -> None:
     """Add what a frame says of the subscriber's decisions."""
     if frame.kind != FrameKind.EVENTS or frame.batch is None:
         return
-    for name, at_ms, words in _said(frame.batch, subscriber, texts):
+    for name, at_ms, words in _said(frame.batch, subscriber, Chained(frame.batch.texts, texts)):
         ends.setdefault(name, []).append((at_ms, words))
 
 
-def _said(batch: Batch, subscriber: int, texts: Texts) -> Iterator[tuple[str, int, str]]:
+def _said(batch: Batch, subscriber: int, texts: Lookup) -> Iterator[tuple[str, int, str]]:
     """Yield (decision id, time, words) of the rows of one subscriber that speak of its decisions."""
     spoken = (batch.subscriber == subscriber) & ((batch.type == OUTCOME) | (batch.type == ANSWER))
     for row in np.flatnonzero(spoken).tolist():
@@ -66,6 +69,6 @@ def _said(batch: Batch, subscriber: int, texts: Texts) -> Iterator[tuple[str, in
         yield name, int(batch.at_ms[row]), words
 
 
-def _text(texts: Texts, hashed: int) -> str:
+def _text(texts: Lookup, hashed: int) -> str:
     found = texts.text(hashed) if hashed else b""
     return found.decode() if found is not None else "?"

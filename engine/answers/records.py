@@ -6,7 +6,7 @@ candidate. Filters are applied to columns first, so that only what is asked for 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,9 @@ from rules.model import Book, Rule
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id, decode
 from state.journal import Journal
 from state.schema import Kind
+from state.texts import Chained, Lookup
 
 Record = dict[str, Any]
-
-
-class Texts(Protocol):
-    """Finds a text by its hash."""
-
-    def text(self, hashed: int) -> bytes | None:
-        """Return the text, None when it is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +49,12 @@ class Wanted:
 
 
 def read_records(
-    journals: Iterable[tuple[int, Journal]], shelf: BookShelf, texts: Texts, wanted: Wanted
+    journals: Iterable[tuple[int, Journal]], shelf: BookShelf, texts: Lookup, wanted: Wanted
 ) -> Iterator[Record]:
-    """Yield the wanted records of the given (partition, journal) pairs, each partition in log order."""
+    """Yield the wanted records of the given (partition, journal) pairs, each partition in log order.
+
+    `texts` has those of records of format 1, which do not bring their own.
+    """
     for partition, journal in journals:
         reached = -1
         for entry in journal.read(journal.first_position):
@@ -69,7 +66,7 @@ def read_records(
                 yield record_of(partition, batch, int(index), shelf.get(batch.book).book, texts)
 
 
-def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, texts: Texts) -> Record:
+def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, texts: Lookup) -> Record:
     """Return one record as a plain dict; `book` is the version that the batch names."""
     rule_number = int(batch.rule[index])
     rule = book.by_stable_id[rule_number]
@@ -102,31 +99,27 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
     return record
 
 
-def facts_of(batch: DecisionBatch, index: int, rule: Rule, texts: Texts, *, hashes: bool = True) -> dict[str, Any]:
-    """Return what the rule read, by name; None where the value was unknown.
-
-    A text that is not kept reads as `#` and its hash in hex, or as unknown too where no `hashes` are wanted.
-    """
+def facts_of(batch: DecisionBatch, index: int, rule: Rule, texts: Lookup) -> dict[str, Any]:
+    """Return what the rule read, by name; None where the value was unknown, or is a text that is not kept."""
+    known_texts = Chained(batch.texts, texts)
     start = int(batch.fact_start[index])
     facts = {}
     for offset, fact in enumerate(rule.facts):
         known = bool(batch.facts_known[start + offset])
         cell = int(batch.facts[start + offset])
-        if known and not hashes and fact.kind == Kind.STRING:
-            known = texts.text(cell) is not None
-        facts[fact.name] = plain(cell, fact.kind, fact.members, texts) if known else None
+        facts[fact.name] = plain(cell, fact.kind, fact.members, known_texts) if known else None
     return facts
 
 
-def plain(cell: int, kind: Kind, members: tuple[str, ...], texts: Texts) -> Any:
-    """Return the Python value of a cell; a text that is not kept reads as `#` and its hash in hex."""
+def plain(cell: int, kind: Kind, members: tuple[str, ...], texts: Lookup) -> Any:
+    """Return the Python value of a cell; None for a text that is not kept."""
     if kind == Kind.FLOAT:
         return float(np.int64(cell).view(np.float64))
     if kind == Kind.BOOL:
         return cell != 0
     if kind == Kind.STRING:
         text = texts.text(cell)
-        return text.decode(errors="replace") if text is not None else f"#{cell & (1 << 64) - 1:016x}"
+        return text.decode(errors="replace") if text is not None else None
     if kind == Kind.SET:
         return [name for bit, name in enumerate(members) if cell >> bit & 1]
     return cell

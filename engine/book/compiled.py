@@ -48,7 +48,9 @@ class CompiledBook:
     """A book and everything the decider reads of it.
 
     `fact_start` int32[rules + 1], `fact_source` uint8[facts], `fact_index` int32[facts]: what each rule's candidates
-    leave in their records. `lists`: index of the feature with the bits of lists, -1 where the book has none.
+    leave in their records; `fact_text` uint8[facts]: whether it is a text. `shown`: event types and slots of the fields
+    whose texts features may show later. `lists`: index of the feature with the bits of lists, -1 where the book has
+    none.
     """
 
     book: Book
@@ -59,6 +61,8 @@ class CompiledBook:
     fact_start: NDArray[np.int32]
     fact_source: NDArray[np.uint8]
     fact_index: NDArray[np.int32]
+    fact_text: NDArray[np.uint8]
+    shown: tuple[tuple[int, int], ...]
     lists: int
 
 
@@ -80,8 +84,15 @@ def compile_book(book: Book) -> CompiledBook:
         fact_start=np.cumsum([0, *(len(rule.facts) for rule in book.rules)]).astype(np.int32),
         fact_source=np.array([_SOURCES[operand.source] for operand in facts], np.uint8),
         fact_index=np.array([operand.index for operand in facts], np.int32),
+        fact_text=np.array([operand.kind == Kind.STRING for operand in facts], np.uint8),
+        shown=tuple(sorted({(one.source_type, one.source_slot) for one in book.features if holds_text(one)})),
         lists=_index_of(book, LISTS),
     )
+
+
+def holds_text(feature: Feature) -> bool:
+    """Return whether a feature holds the hash of a text, which it may show later."""
+    return feature.value_kind == Kind.STRING and feature.source_slot >= 0
 
 
 def compile_texts(sources: Mapping[str, str], before: Book | None) -> CompiledBook:

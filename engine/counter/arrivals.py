@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.queue import QueueLostError
-from engine.answers.records import Texts
 from engine.flow.fold import Appended
 from engine.flow.partition import Partition
-from engine.flow.visits import VisitRow, visits_of
+from engine.flow.visits import VisitRow, name_of, visits_of
 from rules.gates.desk import VISIT_MS_MAX
+from state.texts import Lookup
 
 WAITING_MAX = 10_000
 
@@ -34,10 +34,10 @@ class LocalArrivals:
 
     Args:
         desk: where to, None when there is none.
-        texts: the texts of terminals and visits.
+        texts: those of terminals and visits of format 1.
     """
 
-    def __init__(self, desk: Desk | None, texts: Texts) -> None:
+    def __init__(self, desk: Desk | None, texts: Lookup) -> None:
         self._desk = desk
         self._texts = texts
         self._waiting: dict[int, deque[tuple[int, VisitRow]]] = {}
@@ -81,7 +81,7 @@ class LocalArrivals:
 
     async def _step(self, row: VisitRow, opening: Opening) -> None:
         assert self._desk is not None
-        terminal, visit = self._text(row.terminal), self._text(row.visit)
+        terminal, visit = name_of(row.terminal, self._texts), name_of(row.visit, self._texts)
         if visit in self._own:
             return
         if not row.opened:
@@ -103,10 +103,6 @@ class LocalArrivals:
     async def _restore(self, terminal: str, row: VisitRow, name: str) -> None:
         assert self._desk is not None
         await self._desk.restore(terminal, row.subscriber, name, row.at_ms)
-
-    def _text(self, hashed: int) -> str:
-        found = self._texts.text(hashed) if hashed else None
-        return found.decode() if found is not None else ""
 
 
 def _visits_after(partition: Partition, entry: int) -> list[VisitRow]:

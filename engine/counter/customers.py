@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.desk.model import Customer
-from engine.answers.records import Texts, plain
+from engine.answers.records import plain
 from engine.flow.core import Core
 from engine.flow.pipeline import Pipeline
 from rules.model import Book
+from state.texts import Chained, Lookup
 
 NAMES = {"brand": "brand", "tenure": "tenure_months", "handset": "handset"}
 """What the page shows, and the attribute it is read from."""
@@ -23,11 +24,12 @@ MONTHS_A_YEAR = 12
 
 async def customer_of(pipeline: Pipeline, core: Core, subscriber: int) -> Customer:
     """Return what is known of a subscriber; empty where nothing is."""
-    cells, book = await _cells_of(pipeline, core, subscriber)
-    return described(cells, book, core.strings)
+    known = await asyncio.wrap_future(pipeline.ask(subscriber, lambda partition: partition.attributes(subscriber)))
+    assert core.active is not None
+    return described(known.cells, core.active.book, Chained(known.texts, core.strings))
 
 
-def described(cells: Mapping[str, int], book: Book, texts: Texts) -> Customer:
+def described(cells: Mapping[str, int], book: Book, texts: Lookup) -> Customer:
     """Return what attribute cells, by name, say of a customer."""
     known = _plain(cells, book, texts)
     return Customer(
@@ -37,13 +39,7 @@ def described(cells: Mapping[str, int], book: Book, texts: Texts) -> Customer:
     )
 
 
-async def _cells_of(pipeline: Pipeline, core: Core, subscriber: int) -> tuple[dict[str, int], Book]:
-    cells = await asyncio.wrap_future(pipeline.ask(subscriber, lambda partition: partition.attributes(subscriber)))
-    assert core.active is not None
-    return cells, core.active.book
-
-
-def _plain(cells: Mapping[str, int], book: Book, texts: Texts) -> dict[str, Any]:
+def _plain(cells: Mapping[str, int], book: Book, texts: Lookup) -> dict[str, Any]:
     features = {feature.name: feature for feature in book.features}
     return {
         name: plain(cell, features[name].value_kind, features[name].members, texts)

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
-from engine.answers.records import Texts
 from engine.book.shelf import BookShelf
 from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
@@ -26,6 +25,7 @@ from engine.flow.partition import Partition
 from rules.model import Book
 from state.decisions import DecisionBatch, decode
 from state.journal import Entry
+from state.texts import Lookup
 
 ENTRIES_MAX = 64
 WAIT_S = 0.25
@@ -117,7 +117,7 @@ class Feeder:
 
     Args:
         partitions: whose journals.
-        shelf, texts: for names and texts of the records.
+        shelf, texts: for names of the records, and the texts of those of format 1.
         taker: dispatch.
         follow: called with the book that became active.
         cursors: the journal entry to read next, by partition number as text.
@@ -129,7 +129,7 @@ class Feeder:
         self,
         partitions: Sequence[Partition],
         shelf: BookShelf,
-        texts: Texts,
+        texts: Lookup,
         taker: Taker,
         follow: Callable[[Book], object],
         cursors: Mapping[str, int],

@@ -11,15 +11,19 @@ from dataclasses import replace
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from engine.answers.records import Texts, facts_of
+from engine.answers.records import facts_of
 from engine.dispatch.model import Decided, Withdrawn
 from rules.gates import explain, word_of
 from rules.model import Book, Channel, Rule
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id
+from state.texts import Lookup
 
 
-def decided_of(partition: int, batch: DecisionBatch, book: Book, texts: Texts) -> Iterator[Decided]:
-    """Yield the decisions among a frame's records, with their texts, in order."""
+def decided_of(partition: int, batch: DecisionBatch, book: Book, texts: Lookup) -> Iterator[Decided]:
+    """Yield the decisions among a frame's records, with their texts, in order.
+
+    `texts` has those that records of format 1 lack.
+    """
     for index in ((batch.outcome == Outcome.DECIDED) & (batch.kind == RecordKind.DECISION)).nonzero()[0].tolist():
         rule = book.by_stable_id[int(batch.rule[index])]
         channel = book.channels_by_id[int(batch.channel[index])]
@@ -42,10 +46,10 @@ def withdraws(batch: DecisionBatch) -> bool:
 
 
 def _decided(
-    partition: int, batch: DecisionBatch, index: int, book: Book, rule: Rule, channel: Channel, texts: Texts
+    partition: int, batch: DecisionBatch, index: int, book: Book, rule: Rule, channel: Channel, texts: Lookup
 ) -> Decided:
     offer = book.offers[rule.offer] if rule.offer is not None else None
-    facts = facts_of(batch, index, rule, texts, hashes=False)
+    facts = facts_of(batch, index, rule, texts)
     if offer is not None:
         facts |= {"offer.title": offer.title, "offer.script": offer.script, "offer.link": offer.link}
     facts |= {"at": int(batch.at_ms[index]), "logged": batch.append_ms, "subscriber": str(batch.subscriber[index])}

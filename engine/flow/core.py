@@ -82,6 +82,8 @@ def open_core(
         DataDirError: it was made with other fixed settings.
     """
     disk = disk or RealDisk()
+    if "strings_max" in config.state.model_fields_set:
+        log.warning("state.strings_max is not used any more: texts of any number are kept with what has them")
     datadir = DataDir(config.data.directory, disk)
     datadir.hold()
     try:
@@ -94,10 +96,9 @@ def open_core(
     return core
 
 
-def open_strings(config: Config, datadir: DataDir, disk: Disk, *, writable: bool = True) -> Strings:
-    """Open the texts of a data directory."""
-    disk.make_folder(datadir.strings)
-    return Strings(disk, datadir.strings / "texts", config.state.strings_max, writable=writable)
+def open_strings(datadir: DataDir, disk: Disk) -> Strings:
+    """Open the texts that a data directory has from format 1."""
+    return Strings(disk, datadir.strings / "texts")
 
 
 def activation(payload: bytes) -> Item:
@@ -141,7 +142,7 @@ class Core:
         self.disk = disk
         self.metrics = Metrics(config.metrics.rules_max)
         self.shelf = BookShelf(datadir.books, disk, compile_)
-        self.strings = open_strings(config, datadir, disk)
+        self.strings = open_strings(datadir, disk)
         self.patience = patience or Patience()
         self.partitions = [self._partition(number) for number in range(config.data.partitions)]
         self.recovery = Recovery()
@@ -157,7 +158,7 @@ class Core:
     def _partition(self, number: int) -> Partition:
         sizes, datadir = self.sizes, self.datadir
         return Partition(
-            FoldParts(number, sizes.fold, self.store, self.shelf.get, self.strings.sync),
+            FoldParts(number, sizes.fold, self.store, self.shelf.get),
             Log(datadir.log(number), self.disk, segment_bytes=sizes.log_segment_bytes),
             Journal(datadir.journal(number), self.disk, segment_bytes=sizes.journal_segment_bytes),
             self.patience,
@@ -194,7 +195,7 @@ class Core:
 
         _check_lengths(partition)
         partition.journal.forget_after(partition.log.next_position - 1)
-        folded = partition.recover(redo, self.strings.add)
+        folded = partition.recover(redo)
         if redone:
             commit(partition, redone)
         return folded
@@ -252,9 +253,7 @@ class Core:
     # ---- observing the pipeline (`engine.flow.observer.Observer`)
 
     def decoded(self, chunk: Chunk, decoded: Decoded) -> None:
-        """Keep the texts a chunk brought, before its frame can be durable; count."""
-        if decoded.batch.strings:
-            self.strings.add(decoded.batch.strings)
+        """Count."""
         self.metrics.events.labels(chunk.source).inc(decoded.batch.n)
         if decoded.slow:
             self.metrics.slow.labels(chunk.source).inc(decoded.slow)
@@ -284,7 +283,6 @@ class Core:
         if now - self._retained_s < RETAIN_EVERY_S:
             return
         self._retained_s = now
-        self.strings.sync()
         limits = self.config.log
         for partition in self.partitions:
             partition.log.retain(
@@ -318,7 +316,6 @@ class Core:
             partition.log.close()
             partition.journal.close()
         self.dead_letters.close()
-        self.strings.sync()
         self.strings.close()
         self.store.close()
         self.datadir.release()

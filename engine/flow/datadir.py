@@ -5,7 +5,7 @@
     log/P, journal/P log and journal of partition P
     pages            the store of pages and sleeping subscribers
     books            every rule book that was active
-    strings          texts by their hashes
+    strings          texts by their hashes, in a directory that began with format 1
     dead             dead letters;  replay  lines put back by `opportune dead replay`
     outbox           what dispatch has tried and how it ended
     http.json        address and name of the engine that runs here, while it does
@@ -133,7 +133,7 @@ class DataDir:
 
     @property
     def strings(self) -> Path:
-        """The folder of texts."""
+        """The folder of texts of format 1."""
         return self.root / "strings"
 
     @property

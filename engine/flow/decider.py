@@ -2,9 +2,10 @@
 
 The steps of `fold`, for the rows of one frame:
 
-1. attributes and features: each kind's kernel over the rows that update or read it, in log order;
+1. attributes and features: each kind's kernel over the rows that update or read it, in log order; the texts that they
+   may show later are kept with the columns (`state.held_texts`);
 2. conditions: every rule of the active book over the rows of its event type, in one call;
-3. facts: what each candidate's rule read;
+3. facts: what each candidate's rule read, with its texts;
 4. gates: candidates and outcomes in log order, contacts reserved; what waits for a subscriber that changes is judged
    again.
 
@@ -14,13 +15,15 @@ one starts empty, a dropped one is freed; contacts are kept by stable ids. A fea
 until the log's clock says that its columns were kept long enough.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.book.compiled import CompiledBook, FeaturePlan, Types
+from engine.book.compiled import CompiledBook, FeaturePlan, Types, holds_text
 from engine.flow.frame_records import decided, withdrawn
 from engine.flow.histories import Histories
 from rules.expressions.run import Workspace
@@ -34,8 +37,10 @@ from state.contacts import Contacts
 from state.decisions import DecisionBatch, merged
 from state.features import ColumnSpec, columns_of, fold, words
 from state.features.folding import WORDS, fold_features, list_rows, new_view
+from state.held_texts import HeldTexts
 from state.schema import ANSWER, LIST, LIST_MEMBER, OUTCOME, PROFILE, VISIT, Schema, make_schema
-from state.selection import count_facts, gather_facts
+from state.selection import count_facts, gather_facts, gather_texts
+from state.texts import NO_TEXTS, Lookup, Texts, texts_of
 
 VISIT_KEY: Key = ("visit", 1)
 """The columns that say since when a subscriber stands at a desk, and in which visit."""
@@ -48,6 +53,17 @@ AGAIN[[PROFILE, LIST, ANSWER]] = True
 """Those of them that have what waits judged again."""
 
 Snapshot = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """Cells of a subscriber's known attributes, by name, and the texts of those that are texts."""
+
+    cells: Mapping[str, int]
+    texts: Lookup
+
+
+NO_ATTRIBUTES = Attributes(MappingProxyType({}), NO_TEXTS)
 
 
 class Decider:
@@ -112,9 +128,11 @@ class Decider:
         if self.compiled is not None:
             self._paused = paused_arrays(self.compiled.book, self.paused)
 
-    def attributes(self, slot: int, clock_ms: int) -> dict[str, int]:
-        """Return the cells of one subscriber's known attributes at `clock_ms`, by name; changes nothing."""
-        return _attributes(self.compiled, self._arrays, slot, clock_ms) if self.compiled is not None else {}
+    def attributes(self, slot: int, clock_ms: int) -> Attributes:
+        """Return one subscriber's known attributes at `clock_ms`; changes nothing."""
+        cells = _attributes(self.compiled, self._arrays, slot, clock_ms) if self.compiled is not None else {}
+        texts = ((cell, self.table.texts.text(cell)) for cell in cells.values())
+        return Attributes(cells, texts_of((cell, text) for cell, text in texts if text is not None))
 
     def redo_done(self) -> None:
         """Free the columns that only earlier books used."""
@@ -131,6 +149,8 @@ class Decider:
         if compiled is None:
             return None
         self._reserve(batch.n)
+        for code, slot in compiled.shown:
+            self.table.texts.keep(batch.texts, batch.type, batch.present, batch.cells[slot], code, slot)
         self._fold_features(compiled, batch, slots, append_ms)
         self.histories.hide_learning(append_ms, self._outs[:, : batch.n], self._known[:, : batch.n])
         hits = self._rules.run(batch, append_ms, self._outs, self._known)
@@ -142,6 +162,7 @@ class Decider:
         verdicts, ended = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
         head = (position, append_ms, compiled.book.version)
         found = decided(head, batch, number, compiled.gates.rules, (row, rule), verdicts, facts)
+        found.texts = _texts(compiled, batch.texts, self.table.texts, rule, facts)
         if ended.found[0] > 0:
             found = merged(withdrawn(head, batch, number, ended), found)
         return found if found.n else None
@@ -158,6 +179,7 @@ class Decider:
             self.table.ensure(self.histories.key_of(feature), columns_of(plan.spec))
             for feature, plan in zip(book.features, compiled.plans, strict=True)
         ]
+        self.table.text_keys = frozenset(self.histories.key_of(one) for one in book.features if holds_text(one))
         self._paused = paused_arrays(book, self.paused)
         if self._outs.shape[0] < len(book.features) or self._outs.shape[1] < self._rows_max:
             self._outs = np.zeros((len(book.features), self._rows_max), np.int64)
@@ -290,6 +312,19 @@ class Decider:
         if feature < 0:
             return np.zeros(n, np.int64)
         return self._outs[feature, :n] * self._known[feature, :n]
+
+
+def _texts(
+    compiled: CompiledBook,
+    brought: Texts,
+    held: HeldTexts,
+    rule: NDArray[np.int32],
+    facts: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]],
+) -> Texts:
+    """Return the texts of the candidates' facts, of which the batch brought some and columns hold others."""
+    found = np.empty(facts[1].shape[0], np.int64)
+    count = gather_texts(rule, compiled.fact_start, compiled.fact_text, *facts, found)
+    return held.pick(np.unique(found[:count]), brought) if count else NO_TEXTS
 
 
 def _attributes(

@@ -14,7 +14,6 @@ from state.batch import Row, Value, from_rows
 from state.decisions import OutcomeState, parse_decision_id
 from state.hashing import partition_of
 from state.schema import Schema
-from state.strings import Strings
 
 Values = dict[str, Value]
 
@@ -33,17 +32,15 @@ class Appender(Protocol):
 
 
 class LocalAppender:
-    """Appends through the pipeline, and keeps the texts of the rows."""
+    """Appends through the pipeline."""
 
-    def __init__(self, pipeline: Pipeline, schema: Callable[[], Schema], strings: Strings) -> None:
+    def __init__(self, pipeline: Pipeline, schema: Callable[[], Schema]) -> None:
         self._pipeline = pipeline
         self._schema = schema
-        self._strings = strings
 
     async def append(self, rows: Sequence[Row]) -> Mapping[int, int]:
         """Append rows; returns when they are durable."""
         batch = from_rows(self._schema(), rows)
-        self._strings.add(batch.strings)
         await asyncio.wrap_future(self._pipeline.append(batch))
         partitions = self._pipeline.partitions
         numbers = {partition_of(row.subscriber, len(partitions)) for row in rows}

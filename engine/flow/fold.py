@@ -11,7 +11,7 @@ What belongs to the partition and not to a subscriber (positions of sources, pau
 travels in the snapshot that the flusher writes with `redo_from`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ import orjson
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook
-from engine.flow.decider import Decider
+from engine.flow.decider import NO_ATTRIBUTES, Attributes, Decider
 from engine.flow.repeats import Repeats
 from engine.flow.tickets import Ticket
 from engine.flow.visits import VisitRow
@@ -37,8 +37,6 @@ from state.store import Store
 SLACK_SLOTS = 1 << 17
 """Slots beyond the memory bound, for the new subscribers of one frame."""
 
-Texts = Sequence[tuple[int, bytes]]
-"""Hashes and the texts of which they are made."""
 Books = Callable[[str], CompiledBook]
 """Finds a compiled book by its version; raises KeyError when the data directory does not hold it."""
 
@@ -124,16 +122,12 @@ def limits_of(config: Config) -> FoldLimits:
 
 @dataclass(frozen=True, slots=True)
 class FoldParts:
-    """What the fold of one partition is made of: embedded, in a cluster and in the simulation.
-
-    `before_redo_moves` is called before a start may redo less than now: what redo would bring again must be durable.
-    """
+    """What the fold of one partition is made of: embedded, in a cluster and in the simulation."""
 
     number: int
     limits: FoldLimits
     store: Store
     books: Books
-    before_redo_moves: Callable[[], object] | None = None
 
 
 class Fold:
@@ -173,7 +167,6 @@ class Fold:
             self.snapshot,
             recovery_target_s=limits.recovery_target_s,
             fold_events_s=limits.fold_events_s,
-            before_redo_moves=parts.before_redo_moves,
         )
 
     @property
@@ -203,11 +196,10 @@ class Fold:
             self._repeats.restore(snapshot["repeats"])
         self.decider.restore(snapshot["decider"], self.books)
 
-    def recover(self, redo: Callable[[Appended], None], texts: Callable[[Texts], object] | None = None) -> int:
+    def recover(self, redo: Callable[[Appended], None]) -> int:
         """Load pages, fold the log again from where they end; return how many events were folded.
 
         `redo` gets every frame whose decisions the journal does not hold yet, to be made durable like a live one.
-        `texts` gets the texts that frames brought: a crash may have taken them from where they are kept.
         """
         recovered = self.flusher.recover()
         if recovered.snapshot is not None:
@@ -217,8 +209,6 @@ class Fold:
         self._stamps = recovered.slot_stamps
         folded = 0
         for position, frame in self.log.read(self.first_to_redo(recovered.redo_from)):
-            if texts is not None and frame.batch is not None and frame.batch.strings:
-                texts(frame.batch.strings)
             decisions = self.apply(position, frame)
             folded += frame.batch.n if frame.batch is not None else 0
             if position > self.journal.reached and decisions is not None:
@@ -237,10 +227,10 @@ class Fold:
         before = self.flusher.redo_snapshot
         return self._ids_since_ms(before["clock_ms"]) if before is not None else None
 
-    def attributes(self, subscriber: int) -> dict[str, int]:
-        """Return the cells of a subscriber's known attributes, by name; empty for one that is not in memory."""
+    def attributes(self, subscriber: int) -> Attributes:
+        """Return a subscriber's known attributes; empty for one that is not in memory."""
         slot = self.table.find(subscriber)
-        return self.decider.attributes(slot, self.clock_ms) if slot >= 0 else {}
+        return self.decider.attributes(slot, self.clock_ms) if slot >= 0 else NO_ATTRIBUTES
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold one frame into the state; return its records, None when it has no candidate and activates no book."""
@@ -283,6 +273,8 @@ class Fold:
             keep = np.flatnonzero(self._stamps[slots] < position).astype(np.int32)
             if keep.shape[0] < batch.n:
                 batch, number, slots = select(batch, keep), number[keep], slots[keep]
+        else:
+            self.table.sweep_texts()  # in redo, columns of a book that is not in force yet name texts too
         self.counts.events += batch.n
         return self.decider.fold(position, frame.append_ms, batch, number, slots)
 

@@ -28,8 +28,9 @@ def without_unknown_lists(decoded: Decoded, chunk: Chunk, lists: Collection[str]
     unknown = rows[~np.isin(batch.cells[LIST_NAME, rows], known)]
     if not unknown.shape[0]:
         return decoded
-    texts = dict(batch.strings)
-    names = [texts.get(int(hashed), b"").decode("utf-8", "replace") for hashed in batch.cells[LIST_NAME, unknown]]
+    names = [
+        (batch.texts.text(int(hashed)) or b"").decode("utf-8", "replace") for hashed in batch.cells[LIST_NAME, unknown]
+    ]
     starts = decoded.offsets[unknown].tolist()
     dead = [_letter(chunk, start, name, lists) for start, name in zip(starts, names, strict=True)]
     keep = np.setdiff1d(np.arange(batch.n), unknown).astype(np.int32)

@@ -116,7 +116,7 @@ class Embedded:
             queue_bytes_max=config.limits.intake_bytes_max,
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
-        appender = LocalAppender(self.pipeline, lambda: self.decoders.schema, core.strings)
+        appender = LocalAppender(self.pipeline, lambda: self.decoders.schema)
         self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome, core.metrics.count_members)
         self.desk_reporter = DeskReporter(self.feedback, core.metrics)
         self.desk: Desk | None = None

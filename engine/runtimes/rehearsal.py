@@ -19,10 +19,11 @@ from engine.dispatch.wording import decided_of
 from engine.flow.decider import Decider
 from rules.gates import word_of
 from rules.model import Book, Expectation, Scenario, ScenarioEvent
-from state.batch import Batch, Row, from_rows
+from state.batch import Row, from_rows
 from state.columns import Table
 from state.contacts import Contacts
 from state.decisions import DecisionBatch, Outcome, OutcomeState, RecordKind, parse_decision_id
+from state.texts import NO_TEXTS
 
 SLOTS = 64
 CONTACTS_MAX = 24
@@ -81,19 +82,6 @@ def _without_holdout(book: Book) -> Book:
     return replace(book, rules=rules, campaigns=MappingProxyType(campaigns), holdout_ppm=0)
 
 
-class _Texts:
-    """The texts that a scenario brings."""
-
-    def __init__(self) -> None:
-        self._by_hash: dict[int, bytes] = {}
-
-    def add(self, batch: Batch) -> None:
-        self._by_hash.update(batch.strings)
-
-    def text(self, hashed: int) -> bytes | None:
-        return self._by_hash.get(hashed)
-
-
 class _Run:
     """One scenario in a decider of its own."""
 
@@ -103,7 +91,6 @@ class _Run:
         self._decider = Decider(self._table, Contacts(self._table.capacity, contacts_max), SLOTS)
         self._decider.activate(compiled, 0)
         self._decider.histories.learned()
-        self._texts = _Texts()
         self._position = 0
         self._log_ms = 0
         self._made: dict[tuple[int, str], tuple[int, int, int]] = {}
@@ -155,7 +142,6 @@ class _Run:
         """Append a frame; what is decided on it is accepted at once."""
         self._position += 1
         batch = from_rows(self._book.schema, rows)
-        self._texts.add(batch)
         self._log_ms = max(self._log_ms, logged_ms)
         batch.log_ms[:] = self._log_ms
         slots = np.empty(batch.n, np.int32)
@@ -173,7 +159,7 @@ class _Run:
     def _note(self, records: DecisionBatch) -> None:
         book = self._book
         said = {}
-        for one in decided_of(0, records, book, self._texts):
+        for one in decided_of(0, records, book, NO_TEXTS):
             _, position, row, number = parse_decision_id(one.decision_id)
             self._made[one.subscriber, one.rule] = position, row, number
             said[row, number] = one.fault or one.text

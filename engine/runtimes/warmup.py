@@ -20,9 +20,10 @@ from state.dedupe import Dedupe
 from state.features import BOOK_KINDS
 from state.frame import Frame, FrameKind, decode, encode
 from state.hashing import split_by_partition
+from state.held_texts import HeldTexts
 from state.index import spread_entries
 from state.jit import watch_compiling
-from state.strings import find_place, insert_places
+from state.texts import hashed_texts
 
 KERNELS = 340
 KERNELS_OF_DECIDER = 280
@@ -132,11 +133,15 @@ def _scanner() -> None:
 
 
 def _memory() -> None:
-    """See an id twice, index a text and find it, double a table."""
+    """See an id twice, hold a text and find it, double a table."""
     Dedupe(1, 1).mark(np.array([1, 1]), 0, np.zeros(2, np.uint8))
-    hashes, places = np.zeros(2, np.int64), np.zeros(2, np.int64)
-    insert_places(np.array([1]), np.array([1]), hashes, places)
-    find_place(1, hashes, places)
+    held, some = HeldTexts(), hashed_texts([b"a", b"b"])
+    held.keep(some, np.zeros(2, np.uint8), np.ones(2, np.int64), some.hashes, 0, 0)
+    data, ends = held.append(np.zeros(1, np.int64), 1, np.array([[some.hashes.ctypes.data, 16]]))
+    held.take(data, np.zeros(1, np.int64), ends)
+    held.sweep([some.hashes])
+    held.pick(some.hashes, some)
+    held.text(1)
     spread_entries(np.zeros(2, np.int64), np.zeros(4, np.int64))
 
 

@@ -103,7 +103,8 @@ class StateConfig(Section):
         int, Field(ge=1_000, le=100_000_000, description="Ids remembered for that, per partition; the oldest go first.")
     ] = 1_000_000
     strings_max: Annotated[
-        int, Field(ge=1_000, le=100_000_000, description="Different texts kept readable; later ones show as a number.")
+        int,
+        Field(ge=1_000, le=100_000_000, description="No longer used: texts of any number are kept with what has them."),
     ] = 2_000_000
 
 

@@ -9,7 +9,6 @@ from engine.counter.arrivals import LocalArrivals
 from engine.flow.visits import VisitRow
 from engine.runtimes.rehearsal import run_scenarios
 from rules.load import load_book
-from state.hashing import hash_text
 from tests.connectors.desk.world import ANNA, HandClock, desk_over
 from tests.engine.test_local_arrivals import NOW_MS, Texts
 from tests.engine.world import BOOK
@@ -61,9 +60,7 @@ async def test_a_close_ends_the_visit_that_it_names_at_the_desk(opened: str, clo
     desk, _ = desk_over(clock=HandClock(NOW_MS))
     arrivals = LocalArrivals(desk, Texts())
     for position, name in enumerate((opened, closed)):
-        hashed = [hash_text(text.encode()) if text else 0 for text in ("t1", name)]
-        terminal, visit = hashed
-        row = VisitRow(ANNA, terminal, visit, opened=position == 0, at_ms=NOW_MS + position)
+        row = VisitRow(ANNA, "t1", name, opened=position == 0, at_ms=NOW_MS + position)
         frame: Any = type("Frame", (), {"position": position, "visits": [row]})
         partition: Any = type("Partition", (), {"number": 0})
         arrivals.note(partition, [frame])

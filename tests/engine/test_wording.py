@@ -11,7 +11,7 @@ from state.batch import Row, from_rows
 from state.columns import Table
 from state.contacts import Contacts
 from state.decisions import DecisionBatch
-from state.hashing import hash_text
+from state.texts import NO_TEXTS
 from tests.connectors.desk.world import ANNA
 
 BOOK = """
@@ -40,14 +40,6 @@ reason = "{call.kind}"
 text.sms = "{kind} {call.kind:.2}"
 """
 NOW_MS = 1_225_756_800_000
-WORDS = ("new", "old", "long", "moved", "caller")
-
-
-class Texts:
-    """Every text of this file."""
-
-    def text(self, hashed: int) -> bytes | None:
-        return {hash_text(word.encode()): word.encode() for word in WORDS}.get(hashed)
 
 
 def decide(rows: list[Row]) -> list[DecisionBatch]:
@@ -70,9 +62,9 @@ def test_what_the_event_says_and_what_is_kept_are_two_facts_with_two_names() -> 
     *_, batch = decide([Row("profile", ANNA, NOW_MS, {"brand": "new"}), late])
     book = load_text({"book.toml": BOOK})
 
-    (decided,) = decided_of(0, batch, book, Texts())
+    (decided,) = decided_of(0, batch, book, NO_TEXTS)
 
-    assert record_of(0, batch, 0, book, Texts())["facts"] == {"brand": "new", "profile.brand": "moved"}
+    assert record_of(0, batch, 0, book, NO_TEXTS)["facts"] == {"brand": "new", "profile.brand": "moved"}
     assert (decided.text, decided.fields["reason"]) == ("moved/ne", "now new, told moved")
 
 
@@ -80,22 +72,19 @@ def test_a_text_whose_value_is_not_kept_is_given_up_and_never_shows_a_hash() -> 
     (batch,) = decide([Row("call", ANNA, NOW_MS, {"kind": "long"})])
     book = load_text({"book.toml": BOOK})
 
-    class Lost:
-        def text(self, hashed: int) -> bytes | None:
-            return None
-
-    (decided,) = decided_of(0, batch, book, Lost())
+    batch.texts = NO_TEXTS
+    (decided,) = decided_of(0, batch, book, NO_TEXTS)
 
     assert decided.fault == "NO_VALUE kind"
     assert "#" not in decided.text + decided.fields["reason"]
-    assert record_of(0, batch, 0, book, Lost())["facts"]["kind"].startswith("#")
+    assert record_of(0, batch, 0, book, NO_TEXTS)["facts"]["kind"] is None
 
 
 def test_a_field_with_and_without_its_event_is_one_fact_and_shows_either_way() -> None:
     (batch,) = decide([Row("call", ANNA, NOW_MS, {"kind": "long"})])
     book = load_text({"book.toml": BOOK})
 
-    (decided,) = decided_of(0, batch, book, Texts())
+    (decided,) = decided_of(0, batch, book, NO_TEXTS)
 
-    assert record_of(0, batch, 0, book, Texts())["facts"] == {"kind": "long"}
+    assert record_of(0, batch, 0, book, NO_TEXTS)["facts"] == {"kind": "long"}
     assert (decided.text, decided.fields["reason"]) == ("long lo", "long")

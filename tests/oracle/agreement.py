@@ -22,6 +22,7 @@ from state.decisions import decode as decode_decisions
 from state.dedupe import Dedupe
 from state.frame import Frame, FrameKind, decode, encode
 from state.schema import Kind, Schema
+from state.texts import Lookup
 from tests.oracle.interpreter import Interpreter, Record, read_under
 
 
@@ -31,7 +32,6 @@ class Engine:
     def __init__(self, slots: int, contacts_max: int, rows_max: int) -> None:
         self.table = Table(slots)
         self.decider = Decider(self.table, Contacts(self.table.capacity, contacts_max), rows_max)
-        self.texts: dict[int, str] = {}
 
     @property
     def compiled(self) -> CompiledBook:
@@ -43,7 +43,6 @@ class Engine:
         self, position: int, append_ms: int, batch: Batch, keep: NDArray[np.int32], parts: int = 1
     ) -> tuple[Batch, list[Record]]:
         """Fold the rows `keep` of a frame, in that many calls; return them as the decider saw them, and the records."""
-        self.texts |= {hashed: text.decode() for hashed, text in batch.strings}
         whole = remap(select(batch, keep), self.decider.schema)
         self.decider.histories.begin(append_ms)
         records: list[Record] = []
@@ -68,11 +67,15 @@ class Engine:
         """What each record's rule read."""
         cells, known = found.facts.tolist(), found.facts_known.tolist()
         facts = []
+        # Not strict: `fact_start` has one more, where the facts of the last record end.
         for start, rule, kind in zip(found.fact_start.tolist(), found.rule.tolist(), found.kind.tolist(), strict=False):
             read = self.compiled.book.by_stable_id[rule].facts if kind == 0 else ()
             operands = enumerate(read, start)
             facts.append(
-                tuple(self.plain(one.kind, self.members(one), cells[at]) if known[at] else None for at, one in operands)
+                tuple(
+                    self.plain(one.kind, self.members(one), cells[at], found.texts) if known[at] else None
+                    for at, one in operands
+                )
             )
             assert all(cells[at] == 0 for at in range(start, start + len(facts[-1])) if not known[at])
         return facts
@@ -82,15 +85,17 @@ class Engine:
         is_feature = operand.source == "feature"
         return self.compiled.book.features[operand.index].members if is_feature else operand.members
 
-    def plain(self, kind: Kind, members: Sequence[str], cell: int) -> Any:
-        """The value behind a cell."""
+    def plain(self, kind: Kind, members: Sequence[str], cell: int, texts: Lookup) -> Any:
+        """The value behind a cell; its text must be where it is looked for."""
         match kind:
             case Kind.FLOAT:
                 return float(np.int64(cell).view(np.float64)).hex()
             case Kind.BOOL:
                 return bool(cell)
             case Kind.STRING:
-                return self.texts[cell]
+                text = texts.text(cell)
+                assert text is not None
+                return text.decode()
             case Kind.SET:
                 return frozenset(name for bit, name in enumerate(members) if cell >> bit & 1)
             case _:
@@ -104,7 +109,8 @@ class Engine:
         if one.value_kind in (Kind.INT, Kind.TIME):
             return [cell if there else None for cell, there in zip(cells, known, strict=True)]
         pairs = zip(cells, known, strict=True)
-        return [self.plain(one.value_kind, one.members, cell) if there else None for cell, there in pairs]
+        texts = self.table.texts
+        return [self.plain(one.value_kind, one.members, cell, texts) if there else None for cell, there in pairs]
 
 
 class Agreement:
@@ -163,6 +169,7 @@ class Agreement:
         for index, expected in values.items():
             asked = np.flatnonzero(np.array(self._read[index])[seen.type])
             self._same_values(index, self.engine.feature(index, asked), expected, seen, asked)
+        # Not strict: the first record that differs says more than two lengths, which are compared after it.
         for one, other in zip(found, wanted, strict=False):
             assert one == other, f"engine: {one}\nplain:  {other}"
         assert len(found) == len(wanted), (found[len(wanted) :], wanted[len(found) :])

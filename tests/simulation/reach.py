@@ -21,6 +21,10 @@ GOALS = (
     "disk full",
     "waited for room",
     "outbox full",
+    "a crash ended several tasks of workers",
+    # the flow
+    "several tasks of workers were on their way",
+    "a source waited for room",
     # redo
     "a redo folded events",
     "a redo began after pages",
@@ -51,12 +55,12 @@ def watched(counted: Counter[str]) -> Iterator[None]:
     recover, unseen, apply = Partition.recover, Partition._unseen, Partition.apply
     unknown, wake = Settling.unknown, Sleepers.wake
 
-    def recovered(self: Partition, redo: Any, texts: Any = None) -> int:
+    def recovered(self: Partition, redo: Any) -> int:
         def written(appended: Appended) -> None:
             counted["decisions were written in redo"] += 1
             redo(appended)
 
-        folded = recover(self, written, texts)
+        folded = recover(self, written)
         counted["a redo folded events"] += folded > 0
         counted["a redo began after pages"] += folded > 0 and self.flusher.redo_from > 0
         counted["retention removed frames"] += self.log.first_position > 0

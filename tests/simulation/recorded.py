@@ -39,6 +39,7 @@ from rules.model import Book
 from state.formats import FORMAT
 from state.frame import decode
 from state.schema import Schema, schema_from_json
+from tests.simulation.flow import WorldClock
 from tests.simulation.judges import Judges, hold
 from tests.simulation.life import ROOT, Life, Size
 from tests.simulation.machine import Machine
@@ -196,11 +197,16 @@ def check(path: Path) -> tuple[int, int]:
 
 
 def _covers(found: Any, said: Any) -> bool:
-    """Tell whether an answer says all that was said before; a later release may say more of a record."""
+    """Tell whether an answer says all that was said before; a later release may say more of a record.
+
+    Format 1 said `?` for a text that a crash had taken from its table; frames have it, and are asked for it now.
+    """
     if isinstance(said, dict):
         return isinstance(found, dict) and all(name in found and _covers(found[name], said[name]) for name in said)
     if isinstance(said, list):
         return isinstance(found, list) and len(found) == len(said) and all(map(_covers, found, said))
+    if isinstance(said, str) and said.endswith(": ?"):
+        return isinstance(found, str) and found.startswith(said[:-1])
     return bool(found == said)
 
 
@@ -217,7 +223,7 @@ def _check_fold(recorded: Recorded, judges: Judges, p: int) -> None:
 
 def _check_opened(recorded: Recorded, judges: Judges, machine: Machine, network: Network) -> None:
     """Open the data directory: nothing is lost, nothing added, state equals the clean fold."""
-    life = Life(recorded.size, machine, network, recorded.compiled(recorded.book), recorded.now_ms)
+    life = Life(recorded.size, machine, network, recorded.compiled(recorded.book), WorldClock(recorded.now_ms))
     for partition in life.core.partitions:
         p, where = partition.number, f"{recorded.path}: partition {partition.number}"
         frames, entries = recorded.frames(p), recorded.entries(p)

@@ -9,6 +9,7 @@ from state.decisions import RecordKind
 from state.decisions import decode as decode_decisions
 from state.frame import decode, encode
 from state.schema import OUTCOME, OUTCOME_CONTACT, OUTCOME_ERROR, make_schema, schema_from_json
+from state.texts import texts_of
 
 SCHEMA = (
     '[["profile",[["name",3,false,[]]]],["list",[["list",3,true,[]],["member",2,true,[]]]],["outcome"'
@@ -59,7 +60,7 @@ def test_an_outcome_of_the_release_before_has_no_time_of_contact_under_the_schem
 def test_records_of_the_release_before_are_decisions() -> None:
     batch = decode_decisions(base64.b85decode(DECISIONS))
 
-    assert (batch.position, batch.append_ms, batch.book, batch.texts) == (3, 5000, "0123456789abcdef", [])
+    assert (batch.position, batch.append_ms, batch.book, batch.texts.count) == (3, 5000, "0123456789abcdef", 0)
     assert (batch.rule.tolist(), batch.channel.tolist()) == ([77, 88], [5, 0])
     assert batch.rule.dtype == np.dtype(np.int64)
     assert batch.kind.tolist() == [RecordKind.DECISION] * 2
@@ -75,9 +76,9 @@ def test_a_batch_of_records_reads_back_as_it_was_written_with_its_texts() -> Non
     batch.kind = np.array([RecordKind.WITHDRAWAL, RecordKind.DECISION], np.uint8)
     batch.of_position, batch.of_row = np.array([2, 0]), np.array([9, 0], np.int32)
     batch.probability = np.array([0.25, 0.0], np.float32)
-    batch.texts = [(7, "流量".encode()), (-1, b"")]
+    batch.texts = texts_of([(7, "流量".encode()), (-1, b"")])
 
     back = decode_decisions(batch.encode())
     for name in ("kind", "row", "rule", "of_position", "of_row", "arm", "probability", "log_ms", "facts", "gate"):
         assert np.array_equal(getattr(back, name), getattr(batch, name)), name
-    assert back.texts == batch.texts
+    assert back.texts.pairs() == batch.texts.pairs()

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state.batch import Batch, empty
+from state.batch import Batch, Row, concat, empty, from_rows, select
 from state.frame import ROWS_MAX, Encoder, Frame, FrameError, FrameKind, decode, encode
+from state.key_kinds import PSEUDONYM
 from state.schema import EventType, Field, Kind, Schema, make_schema
+from state.texts import Texts, hashed_texts
 
 SCHEMA = make_schema(
     (Field("name", Kind.STRING), Field("age", Kind.INT)),
@@ -35,14 +37,41 @@ def random_batch(seed: int, n: int) -> Batch:
     batch.type[:] = rng.choice(rng.integers(0, len(SCHEMA.types), 3), n)
     for name in ("subscriber", "at_ms", "id", "log_ms"):
         getattr(batch, name)[:] = values(n)
+    if not batch.log_ms.any():
+        batch.log_ms[:] = 1  # times that are all 0 say that no log has stamped the rows
     for code, kind in enumerate(SCHEMA.types):
         rows = np.flatnonzero(batch.type == code)
         for slot in range(len(kind.fields)):
             known = rows if rng.random() < 0.5 else rows[rng.random(len(rows)) < rng.random()]
             batch.present[known] |= 1 << slot
             batch.cells[slot, known] = values(len(known))
-    batch.strings = [(int(h), rng.bytes(int(h) % 40)) for h in rng.integers(0, 2**40, rng.integers(0, 5))]
+    batch.texts = random_texts(rng, batch)
+    if rng.random() < 0.3:
+        batch.cause = np.stack([values(n) for _ in range(4)])
     return batch
+
+
+def random_texts(rng: np.random.Generator, batch: Batch) -> Texts:
+    """Texts for some of the STRING cells, which become their hashes; a few that no cell has."""
+    found = [rng.bytes(int(length)) for length in rng.integers(0, 40, rng.integers(0, 400))]
+    texts = hashed_texts(found)
+    for code, kind in enumerate(batch.schema.types):
+        for slot in (slot for slot, field in enumerate(kind.fields) if field.kind == Kind.STRING and found):
+            known = np.flatnonzero((batch.type == code) & (batch.present >> slot & 1 != 0))
+            some = known[rng.random(len(known)) < rng.choice([0.0, 0.9, 1.0])]
+            batch.cells[slot, some] = rng.choice(texts.hashes, len(some))
+    return texts
+
+
+def said(batch: Batch) -> list[bytes | None]:
+    """What each known STRING cell says."""
+    return [
+        batch.texts.text(int(batch.cells[slot, row]))
+        for code, kind in enumerate(batch.schema.types)
+        for slot, field in enumerate(kind.fields)
+        if field.kind == Kind.STRING
+        for row in np.flatnonzero((batch.type == code) & (batch.present >> slot & 1 != 0)).tolist()
+    ]
 
 
 def assert_same(left: Batch | None, right: Batch | None) -> None:
@@ -52,7 +81,10 @@ def assert_same(left: Batch | None, right: Batch | None) -> None:
         a, b = getattr(left, name), getattr(right, name)
         assert a.dtype == b.dtype
         assert np.array_equal(a, b), name
-    assert left.strings == right.strings
+    assert said(left) == said(right)
+    assert left.cause.any() == right.cause.any()
+    if left.cause.any():
+        assert np.array_equal(left.cause, right.cause)
 
 
 def schema_of(fingerprint: str) -> Schema:
@@ -113,7 +145,8 @@ def test_an_operators_batch_takes_less_than_25_bytes_an_event() -> None:
     batch.at_ms[:] = 1_700_000_000_000 + np.sort(rng.integers(0, 5000, 8000))
     batch.id[:] = rng.integers(-(2**63), 2**63 - 1, 8000)
     batch.present[:] = 7
-    batch.cells[0] = rng.integers(-(2**63), 2**63 - 1, 5)[rng.integers(0, 5, 8000)]
+    batch.texts = hashed_texts(b"kind %d" % number for number in range(5))
+    batch.cells[0] = batch.texts.hashes[rng.integers(0, 5, 8000)]
     batch.cells[1] = rng.integers(1, 7200, 8000)
     batch.cells[2] = (rng.integers(0, 400, 8000) / 4).view(np.int64)
     assert len(encode(Frame(FrameKind.EVENTS, 0, batch))) < 25 * 8000
@@ -127,6 +160,19 @@ def test_a_row_of_an_unknown_type_or_too_many_rows_are_refused() -> None:
     batch.subscriber = np.zeros(ROWS_MAX + 1, np.int64)
     with pytest.raises(ValueError, match=f"rows of a frame={ROWS_MAX + 1} must be <= {ROWS_MAX}"):
         encode(Frame(FrameKind.EVENTS, 0, batch))
+
+
+def test_a_frame_has_the_texts_of_its_rows_and_no_others_each_once_a_column() -> None:
+    batch = empty(SCHEMA, 100)
+    batch.type[:] = SCHEMA.code("call")
+    batch.texts = hashed_texts(b"text number %d" % number for number in range(1_000))
+    batch.cells[0] = batch.texts.hashes[np.arange(100) % 7 * 11]
+    batch.present[:] = 1
+    data = encode(Frame(FrameKind.EVENTS, 0, batch))
+    back = decode(data, schema_of).batch
+    assert back is not None
+    assert sorted(text for _, text in back.texts.pairs()) == sorted(b"text number %d" % (11 * n) for n in range(7))
+    assert len(data) < 500
 
 
 @settings(max_examples=300, deadline=None)
@@ -161,6 +207,19 @@ def test_log_times_that_are_the_frames_own_cost_nothing_and_a_column_of_others_c
     assert len(other) - len(same) == 16
     for data in (same, other):
         assert_same(batch, decode(data, schema_of).batch)
+
+
+def test_a_row_keeps_its_cause_and_rows_without_one_cost_nothing() -> None:
+    rows = [Row("call", 8613800000001, 1), Row("call", 8613800000002, 2, cause=(3, 1 << 40, 17, 1 << 50))]
+    batch = from_rows(SCHEMA, rows)
+    back = decode(encode(Frame(FrameKind.EVENTS, 0, batch, key_kind=PSEUDONYM)), schema_of)
+    assert back.key_kind == PSEUDONYM
+    assert back.batch is not None
+    assert back.batch.cause.T.tolist() == [[0, 0, 0, 0], [3, 1 << 40, 17, 1 << 50]]
+    both = concat([select(back.batch, np.array([1], np.int32)), from_rows(SCHEMA, rows[:1])])
+    assert both.cause.T.tolist() == [[3, 1 << 40, 17, 1 << 50], [0, 0, 0, 0]]
+    plain = [from_rows(SCHEMA, rows[:1]), select(back.batch, np.array([0], np.int32))]
+    assert len({len(encode(Frame(FrameKind.EVENTS, 0, one))) for one in plain}) == 1
 
 
 def test_rows_that_no_log_has_stamped_read_back_with_the_time_of_their_frame() -> None:

@@ -1,113 +1,59 @@
-"""Texts by their hashes, through crashes, bounds and other processes."""
+"""The table of texts of format 1 is read as it was written, up to a torn tail; nothing is written to it."""
 
+import struct
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from state import strings as module
 from state.disk import DamagedError, RealDisk
 from state.hashing import hash_text
-from state.strings import TEXT_BYTES_MAX, Strings
+from state.strings import Strings
 
 DISK = RealDisk()
 
 
-def pairs(*texts: str) -> list[tuple[int, bytes]]:
-    return [(hash_text(text.encode()), text.encode()) for text in texts]
+def block(texts: Sequence[str]) -> bytes:
+    """A block as format 1 wrote it."""
+    encoded = [text.encode() for text in texts]
+    body = b"".join(struct.pack("<qI", hash_text(text), len(text)) for text in encoded) + b"".join(encoded)
+    tail = struct.pack("<II", len(encoded), 0)
+    return struct.pack("<II", len(body), zlib.crc32(body, zlib.crc32(tail))) + tail + body
 
 
 def read(strings: Strings, *texts: str) -> list[str | None]:
     found = [strings.text(hash_text(text.encode())) for text in texts]
-    return [None if text is None else text.decode() for text in found]
+    return [text.decode() if text is not None else None for text in found]
 
 
-def test_a_text_is_stored_once_and_found_after_reopening(tmp_path: Path) -> None:
-    strings = Strings(DISK, tmp_path / "texts", 100)
-    assert strings.add(pairs("北京", "", "上海", "北京")) == 3
-    assert strings.add(pairs("上海", "a" * 300)) == 1
-    assert strings.add([]) == 0
-    strings.sync()
+def test_texts_of_every_block_are_found_by_their_hashes(tmp_path: Path) -> None:
+    path = tmp_path / "texts"
+    many = [f"text number {number}" for number in range(5_000)]
+    path.write_bytes(b"OPTEXTS1" + block(["北京", ""]) + block(["上海", "a" * 300]) + block(many))
+    strings = Strings(DISK, path)
+    assert read(strings, "北京", "", "上海", "a" * 300, "天津") == ["北京", "", "上海", "a" * 300, None]
+    assert read(strings, *many[::97]) == many[::97]
     strings.close()
-    size = (tmp_path / "texts").stat().st_size
-
-    again = Strings(DISK, tmp_path / "texts", 100)
-    assert read(again, "北京", "", "上海", "a" * 300, "广州") == ["北京", "", "上海", "a" * 300, None]
-    assert (again.add(pairs("北京")), again.count, (tmp_path / "texts").stat().st_size) == (0, 4, size)
 
 
-def test_a_reader_sees_what_the_writer_adds_later(tmp_path: Path) -> None:
-    writer = Strings(DISK, tmp_path / "texts", 100)
-    reader = Strings(DISK, tmp_path / "texts", 100, writable=False)
-    assert read(reader, "早") == [None]
-    writer.add(pairs("早"))
-    writer.add(pairs("晚"))
-    assert read(reader, "晚", "早", "午") == ["晚", "早", None]
+@pytest.mark.parametrize("cut", [1, 10, 30])
+def test_a_torn_tail_is_left_unread_and_stays(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "texts"
+    whole = b"OPTEXTS1" + block(["one"]) + block(["two", "three"])
+    path.write_bytes(whole[:-cut])
+    assert read(Strings(DISK, path), "one", "two", "three") == ["one", None, None]
+    assert path.read_bytes() == whole[:-cut]
 
 
-def test_texts_above_the_bound_are_refused_and_counted(tmp_path: Path) -> None:
-    strings = Strings(DISK, tmp_path / "texts", 2)
-    assert strings.add(pairs("a", "b", "c")) == 2
-    assert strings.add(pairs("d", "a")) == 0
-    assert (strings.count, strings.refused, read(strings, "a", "b", "c")) == (2, 2, ["a", "b", None])
-
-
-def test_a_text_too_long_is_cut(tmp_path: Path) -> None:
-    strings = Strings(DISK, tmp_path / "texts", 2)
-    strings.add([(77, b"x" * (TEXT_BYTES_MAX + 1))])
-    assert strings.text(77) == b"x" * TEXT_BYTES_MAX
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[int]]:
-    """A file of five blocks, and where each ends."""
-    path = tmp_path_factory.mktemp("strings") / "texts"
-    strings = Strings(DISK, path, 100)
-    ends = [8]
-    for k in range(5):
-        strings.add(pairs(f"one {k}", f"two {k}"))
-        ends.append(path.stat().st_size)
-    return path.read_bytes(), ends
-
-
-@given(cut=st.integers(0, 400), flip=st.integers(0, 400) | st.none())
-@settings(max_examples=100, deadline=None)
-def test_whatever_a_crash_leaves_the_whole_blocks_before_it_are_read_and_writing_goes_on(
-    written: tuple[bytes, list[int]], tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int | None
-) -> None:
-    data, ends = written
-    left = bytearray(data[:cut])
-    if flip is not None and 8 <= flip < len(left):
-        left[flip] ^= 0x10
-    sound = len(left) if flip is None or not 8 <= flip < len(left) else flip
-    whole = sum(end <= sound for end in ends[1:])
-    path = tmp_path_factory.mktemp("torn") / "texts"
-    path.write_bytes(left)
-
-    strings = Strings(DISK, path, 100)
-    assert strings.count == 2 * whole
-    assert path.stat().st_size == ends[whole]
-    strings.add(pairs("after", "one 4"))
+def test_a_directory_that_never_had_a_table_has_no_texts_and_gets_none(tmp_path: Path) -> None:
+    strings = Strings(DISK, tmp_path / "strings" / "texts")
+    assert read(strings, "one") == [None]
     strings.close()
-    assert read(Strings(DISK, path, 100), "after", "one 4", "one 0") == ["after", "one 4", "one 0" if whole else None]
+    assert not (tmp_path / "strings").exists()
 
 
-def test_thousands_of_texts_in_one_call_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BLOCK_TEXTS_MAX", 500)
-    strings = Strings(DISK, tmp_path / "texts", 10_000)
-    texts = [f"cell-{k}" for k in range(5_000)]
-    assert strings.add(pairs(*texts)) == 5_000
-    assert read(strings, *texts[::97]) == texts[::97]
-    assert Strings(DISK, tmp_path / "texts", 10_000).count == 5_000
-
-
-def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "texts").write_bytes(b"something else")
-    with pytest.raises(DamagedError, match="must be b'OPTEXTS1'"):
-        Strings(DISK, tmp_path / "texts", 5)
-
-
-def test_a_bound_below_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="strings_max=0 must be >= 1"):
-        Strings(DISK, tmp_path / "texts", 0)
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "texts").write_bytes(b"NOTEXTS1 at all")
+    with pytest.raises(DamagedError, match="begins with b'NOTEXTS1', must be b'OPTEXTS1'"):
+        Strings(DISK, tmp_path / "texts")

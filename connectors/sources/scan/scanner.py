@@ -1,7 +1,7 @@
 """The scanner's memory and its calls: what stands between the kernels and `decoder`.
 
-A scanner keeps tables, guesses and the set of texts that were reported before, all its own: one scanner a thread. The
-set of known texts is only a filter; when it has grown to its bound it is emptied, and texts are reported again.
+A scanner keeps tables, guesses and the set of a chunk's texts, all its own: one scanner a thread. The set is only a
+filter, so that a chunk brings each text once; when it has grown to its bound it is emptied, and texts come again.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.scan.texts import insert_all
 from connectors.sources.strict import AT_MS_MIN
 from state.batch import Batch
+from state.texts import NO_TEXTS, Texts, copied
 
 KNOWN_MAX = 1 << 20
-"""Texts that a scanner remembers to have reported."""
+"""Texts of a chunk that a scanner remembers to have reported."""
 _KNOWN_MIN = 1 << 14
 _MISSES_SHARE = 32
 _LINE_END = 10
@@ -48,7 +49,8 @@ class Scanner:
         self._plan = plan
         self._learned: dict[str, set[str]] = {}
         self._known = np.zeros(_KNOWN_MIN, np.int64)
-        self._fresh = np.zeros((at.FRESH_MAX, 3), np.int64)
+        self._fresh = np.zeros((at.FRESH_MAX, 4), np.int64)
+        self._moved = False  # whether texts of this chunk stand elsewhere in the set than was said
         self._strange = np.zeros((at.STRANGE_MAX, 3), np.int64)
         self._special = np.zeros(0, np.int64)
         self._high = np.zeros(0, np.int64)
@@ -78,10 +80,10 @@ class Scanner:
         cells = np.zeros(self._plan.schema.width * rows, np.int64)
         flags = np.empty(2 * rows, np.uint8)
         aim(self._context, words, cells, flags, base, length, rows, at_ms_max)
-        strings = self._run(data, base, rows)
+        texts = self._run(data, base, rows)
         subscriber, at_ms, id_, present = (words[n * rows : (n + 1) * rows] for n in range(4))
         table = cells.reshape(self._plan.schema.width, rows)
-        batch = Batch(self._plan.schema, subscriber, at_ms, flags[:rows], id_, present, table, strings)
+        batch = Batch(self._plan.schema, subscriber, at_ms, flags[:rows], id_, present, table, texts)
         offsets = words[4 * rows :]
         offsets[rows] = length if ended else length + 1
         return Scanned(batch, offsets, flags[rows:], self._word(at.REFUSED))
@@ -112,21 +114,33 @@ class Scanner:
         self._set(at.ANY_HIGH, any_high)
         return lines
 
-    def _run(self, data: Bytes, base: int, rows: int) -> list[tuple[int, bytes]]:
-        """Scan to the end; return the texts that are new. `data` must stay alive: `FRESH` points into it."""
-        strings: dict[int, bytes] = {}
+    def _run(self, data: Bytes, base: int, rows: int) -> Texts:
+        """Scan to the end; return the chunk's texts. `data` must stay alive: `FRESH` points into it."""
+        found: list[NDArray[np.int64]] = []
         done = -1
         while done < rows:
             self._make_room()
             done = scan_delimited(self._address) if self._delimiter else scan_json(self._address)
             count = self._word(at.FRESH_COUNT)
             if count:
-                for hashed, address, length in self._fresh[:count].tolist():
-                    strings[hashed] = data[address - base : address - base + length].tobytes()
+                found.append(self._fresh[:count].copy())
                 self._set(at.FRESH_COUNT, 0)
         if self._word(at.MISSES) * _MISSES_SHARE > rows and self._word(at.STRANGE_COUNT):
             self._learn(data, base)
-        return list(strings.items())
+        if not found:
+            return NO_TEXTS
+        hashes, addresses, lengths, slots = np.ascontiguousarray(np.concatenate(found).T)
+        self._forget(slots)
+        return copied(hashes, addresses, lengths)
+
+    def _forget(self, slots: NDArray[np.int64]) -> None:
+        """Empty the set of a chunk's texts; `slots` are theirs unless it was made larger or emptied meanwhile."""
+        if 8 * slots.shape[0] < len(self._known) and slots.shape[0] == self._word(at.KNOWN_COUNT) and not self._moved:
+            self._known[slots] = 0
+        else:
+            self._known[:] = 0
+        self._set(at.KNOWN_COUNT, 0)
+        self._moved = False
 
     def _learn(self, data: Bytes, base: int) -> None:
         """Add keys that the feed sends and the book does not know, so that they are guessed too."""
@@ -143,6 +157,7 @@ class Scanner:
         """Keep the known-set at most half full."""
         count = self._word(at.KNOWN_COUNT)
         if 2 * (count + at.FRESH_MAX) > len(self._known):
+            self._moved = True
             if len(self._known) >= 2 * KNOWN_MAX:
                 self._known[:] = 0
                 self._set(at.KNOWN_COUNT, 0)

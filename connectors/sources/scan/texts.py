@@ -1,4 +1,4 @@
-"""The set of texts that were reported before: a text that it lacks is reported once (`FRESH`).
+"""The set of texts that a chunk has brought so far: a text that it lacks is reported (`FRESH`), with its slot there.
 
 A look-up waits until some later texts were met, a ring of them: by then the processor has fetched the entry. Addresses
 in the ring and in `FRESH` point into the chunk being scanned, so all are looked up before a call returns.
@@ -65,8 +65,9 @@ def look_up(c: int, hashed: int, address: int, length: int) -> None:
     store_i64(known + slot * 8, hashed)
     store_i64(c + at.KNOWN_COUNT, load_i64(c + at.KNOWN_COUNT) + 1)
     count = load_i64(c + at.FRESH_COUNT)
-    note = load_i64(c + at.FRESH) + count * 24
+    note = load_i64(c + at.FRESH) + count * 32
     store_i64(note, hashed)
     store_i64(note + 8, address)
     store_i64(note + 16, length)
+    store_i64(note + 24, slot)
     store_i64(c + at.FRESH_COUNT, count + 1)

@@ -1,7 +1,7 @@
 """The cluster runtime: the same fold on Kafka, with Faust as consumer group and scaler.
 
     raw topics ─► intake ─► log ─► decide ─► decisions ─► dispatch ─► gateways
-                    │ texts, dead     └─► pages (compacted)    │ outbox       │ receipts, replies
+                    │ dead            └─► pages (compacted)    │ outbox       │ receipts, replies
                              ▲                                 ▼              ▼
                              └───────────── outcomes ──────────┴── receipts ──┘
                                                         control: books, which one is active, switches
@@ -27,7 +27,7 @@
         sending_partition  one partition that is sent: takeover, feeding, letting go
         outbox             what a partition has tried, as a topic; shares: its part of quotas and rates
         exchange           receipts and replies, carried to the partition that they concern
-        wording            books and texts for what is said
+        wording            books for what is said
     shared/    what the three have in common
         topics            names and settings of the topics
         control_topic     books, the active one and switches as every worker knows them; publisher: how they are written
@@ -36,7 +36,7 @@
         packed_records    what a frame says of the raw records in it, and how doubled ones are left out
         journal_position  records of decisions, and which of them count
         appender          outcomes, visits, answers and list changes, written into the log
-        texts             the texts of hashes, as a worker knows them
+        texts             texts of a cluster that began with format 1
         worker_desk       the desk of a worker: clerks' pages, panels in Redis, answers into the log
         watchdog          ends a worker that has fallen silent
     ask/       questions from outside: decisions as people read them, dead letters, an overview of the brokers

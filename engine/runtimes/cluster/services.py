@@ -20,7 +20,6 @@ from engine.book.shelf import BookShelf
 from engine.book.watch import BookWatcher
 from engine.counter.desk_reporter import DeskReporter
 from engine.flow.clock import WallClock
-from engine.flow.core import open_strings
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.feedback import Feedback
 from engine.metrics import Metrics
@@ -34,7 +33,7 @@ from engine.runtimes.cluster.shared.appender import TopicAppender
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.publisher import Publisher
 from engine.runtimes.cluster.shared.record_guard import RecordGuard
-from engine.runtimes.cluster.shared.texts import TopicTexts
+from engine.runtimes.cluster.shared.texts import OldTexts
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.runtimes.cluster.shared.watchdog import Watchdog
 from engine.runtimes.cluster.shared.worker_desk import has_counters, make_desk
@@ -152,13 +151,8 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         return self._active()
 
     async def _open_texts(self) -> None:
-        config, closing = self.config, self._closing
-        strings = await asyncio.to_thread(open_strings, config, self.datadir, self.datadir.disk)
-        closing.callback(strings.close)
-        self.texts = TopicTexts(config, strings, self.guard)
-        await self.texts.start()
-        closing.push_async_callback(self.texts.stop)
-        self._spawn(self.texts.follow())
+        self.texts = OldTexts(self.config, self.guard)
+        await self.texts.load()
 
     async def _open_desk(self) -> None:
         config = self.config

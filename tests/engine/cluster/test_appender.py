@@ -65,11 +65,13 @@ def test_outcomes_go_to_the_partitions_of_their_subscribers(subscribers: list[in
     assert sorted(found) == sorted(wanted)
 
 
-def test_a_text_is_written_once() -> None:
+def test_a_frame_brings_the_texts_of_its_rows() -> None:
     topics, log = feedback()
     for number in range(3):
         asyncio.run(log.outcomes([(f"0-{number}-0-7", 8613800000001, OutcomeState.REFUNDED, "smsc", "0x0b")]))
-    assert sorted(one.value or b"" for one in topics.of("texts")) == [b"0x0b", b"smsc"]
-    assert {one.key for one in topics.of("texts")} == {
-        hash_text(text).to_bytes(8, "little", signed=True) for text in (b"0x0b", b"smsc")
-    }
+    for record in topics.of("log"):
+        assert record.value is not None
+        batch = decode(record.value, lambda _: SCHEMA).batch
+        assert batch is not None
+        assert sorted(text for _, text in batch.texts.pairs()) == [b"0x0b", b"smsc"]
+    assert not topics.of("texts")

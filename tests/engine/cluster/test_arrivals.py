@@ -2,36 +2,37 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 from connectors.desk.desk import Desk
 from connectors.desk.queue import MemoryQueue
+from engine.flow.decider import Attributes
 from engine.flow.visits import VisitRow
 from engine.runtimes.cluster.decide.arrivals import TopicArrivals
 from rules.load import load_text
 from state.batch import Row, Value, from_rows
 from state.hashing import hash_text
+from state.texts import hashed_texts
 from tests.connectors.desk.world import ANNA, Log, desk_over
 
 BOOK = load_text(
     {"book.toml": '[book]\nzone = "Asia/Shanghai"\n[attributes]\nbrand = "string"\ntenure_months = "int"\n'}
 )
-KNOWN = {hash_text(text): text for text in (b"t1", b"v1", "全球通".encode())}
+KNOWN = {hash_text(text): text for text in (b"t1", b"v1")}
 
 
 class Known:
-    """Texts that are all there."""
+    """Texts that a cluster has from format 1."""
 
     def text(self, hashed: int) -> bytes | None:
         return KNOWN.get(hashed)
 
-    async def complete(self, read: Callable[[], Any]) -> Any:
-        return read()
 
-
-FOLD: Any = SimpleNamespace(attributes=lambda _: {"brand": hash_text("全球通".encode()), "tenure_months": 75})
+BRAND = "全球通".encode()
+ATTRIBUTES = Attributes({"brand": hash_text(BRAND), "tenure_months": 75}, hashed_texts([BRAND]))
+FOLD: Any = SimpleNamespace(attributes=lambda _: ATTRIBUTES)
 
 
 def rows(*, opened: bool) -> Any:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiokafka.producer.message_accumulator import BatchBuilder
 
 from connectors.sources.contract import Records
 from connectors.sources.dead_letter import Code
@@ -85,14 +84,6 @@ class Producer:
 
     async def send(self, topic: str, *_: object, **__: object) -> asyncio.Future[Any]:
         self.frames += topic == "opportune.log"
-        return asyncio.ensure_future(self.acknowledged.wait())
-
-    def create_batch(self) -> BatchBuilder:
-        return BatchBuilder(1 << 20, 0)
-
-    async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> asyncio.Future[Any]:
-        assert (topic, partition) == ("opportune.texts", 0)
-        assert batch.record_count() == 2, "the terminal's and the visit's name"
         return asyncio.ensure_future(self.acknowledged.wait())
 
 

@@ -42,11 +42,11 @@ def test_topics_have_the_partitions_and_the_cleaning_they_need() -> None:
     topics = {topic.name: topic for topic in topics_of(cluster(prefix="x.", replicas=3))}
 
     assert {name: topic.partitions for name, topic in topics.items()} == {
-        "x.log": 8, "x.decisions": 8, "x.pages": 8, "x.texts": 1, "x.dead": 1, "x.control": 1,
+        "x.log": 8, "x.decisions": 8, "x.pages": 8, "x.dead": 1, "x.control": 1,
         "x.outbox": 8, "x.receipts": 1,
     }  # fmt: skip
     compacted = {name for name, topic in topics.items() if topic.settings["cleanup.policy"] == "compact"}
-    assert compacted == {"x.pages", "x.texts", "x.control"}
+    assert compacted == {"x.pages", "x.control"}
     assert {topic.settings["min.insync.replicas"] for topic in topics.values()} == {"2"}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from state.batch import Row, Value
 from state.decisions import activation, decode
 from state.frame import FrameKind
+from tests.simulation.flow import WorldClock
 from tests.simulation.machine import Machine
 from tests.simulation.races.books import RULES, Setting, Version, book_of
 from tests.simulation.races.gateway import Gateway
@@ -27,28 +28,22 @@ class Engine:
 
     def start(self, version: Version) -> None:
         gateway = Gateway(random.Random(1), 0.0)
-        self.life = RaceLife(self.size, self.machine, gateway, book_of(SETTING, version), START_MS)  # type: ignore[arg-type]  # a far side, too
+        self.life = RaceLife(self.size, self.machine, gateway, book_of(SETTING, version), WorldClock(START_MS))  # type: ignore[arg-type]  # a far side, too
         self.life.gateways["main"].up = False
 
     def call(self, n: int) -> None:
         values: Mapping[str, Value] = {"n": n, "extra": n, **{f"to_{rule}": rule == "plain" for rule in RULES}}
-        self.life.put([Row("call", WHO, START_MS, values)])
-        self.commit()
+        self.life.append([Row("call", WHO, START_MS, values)])
+        self.life.drain()
 
     def activate(self, version: Version) -> None:
-        self.life.spread(FrameKind.ACTIVATION, self.life.core.put_book(book_of(SETTING, version)))
-        self.commit()
-
-    def commit(self) -> None:
-        chance = random.Random(1)
-        while self.life.busy:
-            self.life.fold(chance)
-            self.life.commit_some(chance)
+        self.life.pipeline.broadcast(FrameKind.ACTIVATION, self.life.put_book(book_of(SETTING, version)))
+        self.life.drain()
 
     def step(self) -> list[str]:
         """Read the journal, take a turn; return why decisions ended."""
-        self.life.feed(START_MS)
-        self.life.turn(START_MS)
+        self.life.feed()
+        self.life.dispatcher.turn()
         return [owed.report.error for owed in self.life.dispatch.unreported.values()]
 
 

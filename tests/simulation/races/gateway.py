@@ -35,17 +35,17 @@ class Gateway:
     """The one gateway of a race on one machine; it outlives the engine."""
 
     def __init__(self, chance: random.Random, fault_share: float) -> None:
-        self._chance = chance
+        self.chance = chance
         self.fault_share = fault_share
         self.record: list[Submit] = []
 
     def doors(self) -> dict[str, SimulatedDoor]:
         """Return the doors of a new life."""
-        return {"main": SimulatedDoor("main", self, room_max=self._chance.choice((1, 2, 8)))}  # type: ignore[arg-type]  # never asked
+        return {"main": SimulatedDoor("main", self, room_max=self.chance.choice((1, 2, 8)))}  # type: ignore[arg-type]  # never asked
 
     def submit(self, door: SimulatedDoor, send: Send, now_ms: int) -> Flight:
         """Take a text, and settle its fate."""
         door.busy += 1
-        outcome, taken = draw_outcome(self._chance, self.fault_share, len(self.record))
+        outcome, taken = draw_outcome(self.chance, self.fault_share, len(self.record))
         self.record.append(Submit(now_ms, send.what.subscriber, send.what.text, taken))
         return Flight(send, outcome)

@@ -5,8 +5,7 @@ step, as no loop runs.
 """
 
 import random
-from collections.abc import Callable, Coroutine, Generator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +14,9 @@ from engine.dispatch.core import DispatchCore
 from engine.dispatch.optout import OptOutWords
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.replies import Replies
+from engine.flow.queues import IDLE_WAIT_S
 from engine.settings.send_windows import SendWindow
 from state.batch import Row
-from state.frame import FrameKind
 from state.hashing import partition_of
 from tests.simulation.life import Life, Size
 from tests.simulation.races.books import OFFER
@@ -55,6 +54,7 @@ def draw_size(chance: random.Random) -> RaceSize:
     """Draw how a race is set."""
     return RaceSize(
         partitions=chance.choice((1, 2)),
+        workers=chance.choice((1, 2)),
         capacity=64,
         memory_subscribers=chance.choice((1 << 20, 1 << 20, 24)),
         contacts_max=24,
@@ -71,27 +71,17 @@ def draw_size(chance: random.Random) -> RaceSize:
 class RaceLife(Life):
     """The engine from a start to its end."""
 
-    def put(self, rows: Sequence[Row]) -> Future[None]:
-        """Let rows wait for their partitions; the future is done when they are durable."""
-        return self.append(rows).future
+    def work(self, chance: random.Random) -> None:
+        """Let workers take some steps."""
+        for _ in range(chance.choice((1, 2, 4, 8))):
+            self.flow.work()
 
-    def spread(self, kind: FrameKind, payload: bytes) -> Future[None]:
-        """Let a frame wait for every partition; likewise."""
-        return self.broadcast(kind, payload).future
-
-    def fold(self, chance: random.Random) -> None:
-        """Fold some of what waits for a partition."""
-        p = chance.choice([p for p, items in enumerate(self.waiting) if items] or [0])
-        waiting = self.waiting[p]
-        items = [waiting.popleft() for _ in range(min(len(waiting), chance.randint(1, 4)))]
-        if items:
-            self.uncommitted[p] += self.core.partitions[p].process(items, self.now_ms)
-
-    def commit_some(self, chance: random.Random) -> None:
-        """Make what a partition folded durable."""
-        pending = [p for p, frames in enumerate(self.uncommitted) if frames]
-        if pending:
-            self.commit(chance.choice(pending))
+    def drain(self) -> None:
+        """Fold and commit all that waits."""
+        while self.busy:
+            worked, committed = self.flow.work(), self.flow.commit()
+            if not worked and not committed:
+                self.clock.passed_s += IDLE_WAIT_S
 
     def write_pages(self, chance: random.Random) -> None:
         """Write some pages of each partition."""
@@ -108,11 +98,11 @@ class RaceLife(Life):
 
     def make_durable(self) -> None:
         """Write what dispatch recorded."""
-        self.outbox.flush(self.now_ms)
+        self.outbox.flush(self.clock.now_ms)
         self.outbox.sync()
 
     async def _member(self, subscriber: int, name: str, *, member: bool) -> tuple[int, int]:
-        durable = self.put([Row("list", subscriber, self.now_ms, {"list": name, "member": member})])
+        durable = self.append([Row("list", subscriber, self.clock.now_ms, {"list": name, "member": member})])
         await Until(durable.done)
         number = partition_of(subscriber, len(self.core.partitions))
         return number, self.core.partitions[number].log.next_position - 1
@@ -123,8 +113,8 @@ class RaceLife(Life):
 
     def reply(self, subscriber: int, text: str) -> Coroutine[Any, Any, None]:
         """Return the way of a reply; it may be acknowledged at its end."""
-        replies = Replies(self.dispatch, _Sink(self), lambda: self.now_ms, self._durable)
-        return replies.take(MobileOriginated("main", subscriber, "10086", text, self.now_ms))
+        replies = Replies(self.dispatch, _Sink(self), lambda: self.clock.now_ms, self._durable)
+        return replies.take(MobileOriginated("main", subscriber, "10086", text, self.clock.now_ms))
 
 
 class _Sink:

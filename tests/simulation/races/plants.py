@@ -13,13 +13,13 @@ from engine.dispatch.policy import Policy
 from engine.dispatch.queue import SendQueue
 from engine.dispatch.switches import Switches
 from engine.dispatch.take import Taking
+from engine.dispatch.wording import withdrawn_of
 from tests.simulation.plants import counted_by_event_time, reservations_that_expire_at_once, sent_before_durable
 
 
 @contextmanager
 def not_asked_again(word: str) -> Iterator[None]:
     """What a gate takes back is not heard of."""
-    withdrawn_of = feeder_module.withdrawn_of
 
     def without(*of: Any) -> Iterator[Any]:
         return (one for one in withdrawn_of(*of) if not one.reason.startswith(f"WITHDRAWN {word}"))

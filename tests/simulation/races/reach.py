@@ -3,7 +3,7 @@
 The race counts what it does; `watched` counts what only the engine knows. The judge sees none of this.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -63,7 +63,7 @@ def unreached(counted: Mapping[str, int], goals: Iterable[str] = GOALS) -> list[
 
 
 @contextmanager
-def watched(counted: Counter[str]) -> Iterator[None]:
+def watched(counted: defaultdict[str, int] | Counter[str]) -> Iterator[None]:
     """Count the states that only the engine knows."""
     refund, refuse, withdraw = Settling.refund, Settling.refuse, Withdrawing.withdraw
     word, channels_open = Taking._word, Taking._channels_open

@@ -16,6 +16,7 @@ from connectors.contract import State
 from engine.dispatch.model import Action, Send, SwitchScope
 from state.batch import Row
 from state.frame import FrameKind
+from tests.simulation.flow import WorldClock
 from tests.simulation.machine import Machine
 from tests.simulation.network import Flight
 from tests.simulation.races.books import (
@@ -62,7 +63,7 @@ class Steps:
         self.seed = seed
         self.chance = chance = random.Random(seed)
         self.step = 0
-        self.now_ms = START_MS
+        self.clock = WorldClock(START_MS)
         self.size = draw_size(chance)
         self.setting = draw_setting(chance)
         self.versions = Versions(chance)
@@ -84,6 +85,19 @@ class Steps:
         self._asked: Counter[object] = Counter()
         self.life: RaceLife
 
+    @property
+    def now_ms(self) -> int:
+        """The time of the race."""
+        return self.clock.now_ms
+
+    def report(self) -> None:
+        """Let the log hear of everything that is owed to it."""
+        life = self.life
+        while life.dispatch.unreported:
+            life.make_durable()
+            life.tell()
+            life.drain()
+
     # ---- steps: what comes in
 
     def _event(self) -> None:
@@ -95,7 +109,7 @@ class Steps:
             values: dict[str, Any] = {"n": n, "extra": n, **{f"to_{rule}": rule in wants for rule in RULES}}
             late_ms = self.chance.choice((0, 0, 0, 5_000, HOUR_MS, -5_000))
             self.judge.offered(n, subscriber)
-            durable = self.life.put([Row("call", subscriber, self.now_ms - late_ms, values)])
+            durable = self.life.append([Row("call", subscriber, self.now_ms - late_ms, values)])
             durable.add_done_callback(lambda _, n=n: self.judge.logged(n, self.now_ms))  # type: ignore[misc]  # bound now
 
     def _fact(self) -> None:
@@ -111,7 +125,9 @@ class Steps:
         if not holds:
             self.judge.may_not_hold(subscriber, fact)
         is_last = self._last_asked((subscriber, fact))
-        self._when_fed(self.life.put([row]), lambda: self._know(subscriber, fact, before, holds=holds, stays=is_last()))
+        self._when_fed(
+            self.life.append([row]), lambda: self._know(subscriber, fact, before, holds=holds, stays=is_last())
+        )
 
     def _know(self, subscriber: int, fact: str, before: list[int], *, holds: bool, stays: bool = True) -> None:
         if holds:
@@ -193,9 +209,8 @@ class Steps:
         version = self.versions.after(self.judge.versions[-1])
         number = self.judge.asked(version)
         book = book_of(self.setting, version)
-        payload = self.life.core.put_book(book)
-        self.life.doors.schema = book.book.schema
-        self._when_fed(self.life.spread(FrameKind.ACTIVATION, payload), lambda: self.judge.activated(number))
+        durable = self.life.pipeline.broadcast(FrameKind.ACTIVATION, self.life.put_book(book))
+        self._when_fed(durable, lambda: self.judge.activated(number))
 
     def _switch(self) -> None:
         scope = self.chance.choice(SCOPES)
@@ -219,20 +234,19 @@ class Steps:
         self.life.dispatch.switch(SwitchScope(kind), name, action, self.now_ms)
         self.life.make_durable()
         payload = orjson.dumps({"action": action.value, "kind": kind, "name": name})
-        return self.life.spread(FrameKind.CONTROL, payload)
+        return self.life.pipeline.broadcast(FrameKind.CONTROL, payload)
 
     # ---- steps: fold and commit
 
     def _fold(self) -> None:
-        self.life.fold(self.chance)
+        self.life.work(self.chance)
 
     def _commit(self) -> None:
-        self.life.commit_some(self.chance)
+        for _ in range(self.chance.choice((1, 2, 4, 8))):
+            self.life.flow.commit()
 
     def _drain(self) -> None:
-        while self.life.busy:
-            self._fold()
-            self._commit()
+        self.life.drain()
 
     def _pages(self) -> None:
         self.life.write_pages(self.chance)
@@ -241,13 +255,13 @@ class Steps:
 
     def _feed(self) -> None:
         done = [one for one in self._settling if one[0].done()]
-        self.life.feed(self.now_ms)
+        self.life.feed()
         for one in done:
             self._settling.remove(one)
             one[1]()
 
     def _turn(self) -> None:
-        self.life.turn(self.now_ms)
+        self.life.dispatcher.turn()
 
     def _hand_over(self, send: Send) -> None:
         door = self.life.gateways[send.gateway]
@@ -270,7 +284,7 @@ class Steps:
         self.life.dispatch.settle(flight.send, flight.outcome, self.now_ms)
 
     def _tell(self) -> None:
-        self.life.tell(self.now_ms)
+        self.life.tell()
 
     def _gateway(self) -> None:
         door = self.life.gateways["main"]
@@ -288,8 +302,8 @@ class Steps:
         )
         if passed_ms > HOUR_MS // 2:
             self._answer_all()
-            self._report()
-        self.now_ms += passed_ms
+            self.report()
+        self.clock.go(passed_ms)
 
     def _arm(self) -> None:
         self.machine.cut_after(self.chance.choice((0, 1, 2, 3, 5, 8, 13)))

@@ -38,8 +38,7 @@ class Race(Steps):
 
     def do(self, name: str) -> None:
         """Take one step; survive what it may do to the machine."""
-        self.now_ms += self.chance.randint(1, 60)
-        self.life.now_ms = self.now_ms
+        self.clock.go(self.chance.randint(1, 60))
         self.trace.append(f"{self.step} {name} at {self.now_ms - START_MS}")
         action: Callable[[], None] = getattr(self, f"_{name}")
         try:
@@ -60,7 +59,7 @@ class Race(Steps):
                 self.do(name)
             if self._at_rest():
                 return
-            self.now_ms += 61_000 if turn < 20 else 3 * HOUR_MS
+            self.clock.go(61_000 if turn < 20 else 3 * HOUR_MS)
         life = self.life
         raise BrokenError(
             "everything comes to rest",
@@ -83,7 +82,7 @@ class Race(Steps):
             if self.chance.random() < 0.15 and self.step:
                 self.machine.cut_after(self.chance.randint(0, 60))
             try:
-                self.life = RaceLife(self.size, self.machine, self.gateway, book, self.now_ms)  # type: ignore[arg-type]  # a far side, too
+                self.life = RaceLife(self.size, self.machine, self.gateway, book, self.clock)  # type: ignore[arg-type]  # a far side, too
                 break
             except PowerCut:
                 self.counted["crash in recovery"] += 1
@@ -93,15 +92,7 @@ class Race(Steps):
         self.judge.activated(len(self.judge.versions) - 1)
         # As the runtime does: what was taken back, and what is owed to the log, come before anything is sent or let in.
         self.life.look_ahead()
-        self._report()
-
-    def _report(self) -> None:
-        """Let the log hear of everything that is owed to it."""
-        life = self.life
-        while life.dispatch.unreported:
-            life.make_durable()
-            life.tell(self.now_ms)
-            self._drain()
+        self.report()
 
     def _crash(self) -> None:
         life = self.life
@@ -117,7 +108,7 @@ class Race(Steps):
         else:
             self.machine.kill(self.chance)
         self._forget_acknowledgements()
-        self.now_ms += self.chance.choice((1, 1_000, 60_000, 2 * HOUR_MS, 7 * HOUR_MS))
+        self.clock.go(self.chance.choice((1, 1_000, 60_000, 2 * HOUR_MS, 7 * HOUR_MS)))
         self._start()
 
     def _forget_acknowledgements(self) -> None:

@@ -16,31 +16,13 @@ from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter, read_record
 from engine.runtimes.cluster.shared.log_records import read_frame
 from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
-from engine.runtimes.cluster.shared.texts import text_of
+from engine.runtimes.cluster.shared.texts import OldTexts
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
 from state.decisions import DecisionBatch
 from state.frame import Frame
 from state.hashing import partition_of
-
-
-class TextTable:
-    """The texts topic in memory."""
-
-    def __init__(self) -> None:
-        self._texts: dict[int, bytes] = {}
-
-    async def load(self, config: Config) -> None:
-        """Read the topic to its end."""
-        guard, place = RecordGuard(), Place(Names(config.cluster.prefix).texts, 0)
-        async with Tail(config.cluster, *place) as tail:
-            async for records in tail.to_end():
-                read = (guard.read(place, one, text_of) for one in records)
-                self._texts.update(pair for pair in read if pair is not None)
-
-    def text(self, hashed: int) -> bytes | None:
-        """Return the text, None when it is not kept."""
-        return self._texts.get(hashed)
+from state.texts import Lookup
 
 
 async def decisions_of(config: Config, partition: int) -> AsyncIterator[DecisionBatch]:
@@ -58,7 +40,7 @@ async def decisions_of(config: Config, partition: int) -> AsyncIterator[Decision
 class TopicReader:
     """The topics of a cluster, for questions; made by `reading`."""
 
-    def __init__(self, config: Config, control_topic: ControlTopic, texts: TextTable) -> None:
+    def __init__(self, config: Config, control_topic: ControlTopic, texts: Lookup) -> None:
         self.control_topic = control_topic
         self._config = config
         self._texts = texts
@@ -105,8 +87,8 @@ async def reading(config: Config) -> AsyncIterator[TopicReader]:
     control_topic = ControlTopic(config, BooksInMemory())
     try:
         await control_topic.start()
-        texts = TextTable()
-        await texts.load(config)
+        texts = OldTexts(config)
+        await texts.load()
         yield TopicReader(config, control_topic, texts)
     finally:
         await control_topic.stop()

@@ -21,11 +21,12 @@ from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.model import Customer
 from connectors.desk.queue import QueueLostError
 from engine.counter.customers import described
+from engine.flow.decider import NO_ATTRIBUTES, Attributes
 from engine.flow.fold import Fold
-from engine.flow.visits import VisitRow, visits_of
-from engine.runtimes.cluster.shared.texts import TopicTexts
+from engine.flow.visits import VisitRow, name_of, visits_of
 from rules.model import Book
 from state.batch import Batch
+from state.texts import Chained, Lookup
 
 WAITING_MAX = 10_000
 RETRY_S = 0.2
@@ -35,10 +36,10 @@ log = logging.getLogger("opportune.cluster")
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A visit of the log; `cells` are the customer's attributes by name, as the fold knew them then."""
+    """A visit of the log; `known` are the customer's attributes as the fold knew them then."""
 
     row: VisitRow
-    cells: dict[str, int]
+    known: Attributes
     live: bool
 
 
@@ -47,11 +48,11 @@ class TopicArrivals:
 
     Args:
         desk: the worker's.
-        texts: the texts of terminals, visits and attributes.
+        texts: those of terminals, visits and attributes of format 1.
         book: returns the active book.
     """
 
-    def __init__(self, desk: Desk, texts: TopicTexts, book: Callable[[], Book]) -> None:
+    def __init__(self, desk: Desk, texts: Lookup, book: Callable[[], Book]) -> None:
         self._desk = desk
         self._texts = texts
         self._book = book
@@ -69,8 +70,8 @@ class TopicArrivals:
             self._add(fold, row, live=False)
 
     def _add(self, fold: Fold, row: VisitRow, *, live: bool) -> None:
-        cells = fold.attributes(row.subscriber) if row.opened else {}
-        self._waiting.append(Arrival(row, cells, live))
+        known = fold.attributes(row.subscriber) if row.opened else NO_ATTRIBUTES
+        self._waiting.append(Arrival(row, known, live))
         self._bell.set()
 
     async def run(self) -> None:
@@ -97,7 +98,7 @@ class TopicArrivals:
 
     async def _bring(self, arrival: Arrival) -> None:
         row = arrival.row
-        terminal, visit, customer = await self._texts.complete(lambda: self._read(arrival))
+        terminal, visit, customer = self._read(arrival)
         name = visit or f"{terminal}-{row.at_ms}"
         panel = await self._desk.queue.find_panel("visit", name)
         if not row.opened:
@@ -113,8 +114,6 @@ class TopicArrivals:
 
     def _read(self, arrival: Arrival) -> tuple[str, str, Customer]:
         row = arrival.row
-        return self._text(row.terminal), self._text(row.visit), described(arrival.cells, self._book(), self._texts)
-
-    def _text(self, hashed: int) -> str:
-        found = self._texts.text(hashed) if hashed else None
-        return found.decode() if found is not None else ""
+        terminal, visit = name_of(row.terminal, self._texts), name_of(row.visit, self._texts)
+        known = arrival.known
+        return terminal, visit, described(known.cells, self._book(), Chained(known.texts, self._texts))

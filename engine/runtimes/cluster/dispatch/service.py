@@ -18,7 +18,7 @@ reads it.
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,7 +43,6 @@ from engine.runtimes.cluster.dispatch.wording import Wording
 from engine.runtimes.cluster.shared.control_records import Switch
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.record_guard import RecordGuard
-from engine.runtimes.cluster.shared.texts import TopicTexts
 from engine.runtimes.cluster.shared.topics import Names
 from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
 from engine.runtimes.sending import make_policy
@@ -51,6 +50,7 @@ from engine.serve.gauges import add_by_partition, add_gateways
 from engine.settings.alerts import check_alerts
 from engine.settings.config import Config
 from rules.model import Book
+from state.texts import Lookup
 
 POLL_S = 0.1
 ANSWERS_S = 5.0
@@ -80,7 +80,7 @@ class Dispatch:
         metrics: what is counted.
         writer: the worker's, started.
         feedback: the log.
-        texts: the worker's, started.
+        texts: those of records of format 1.
         desk: the front desk, where this worker has one.
         guard: what reads records.
     """
@@ -93,7 +93,7 @@ class Dispatch:
         metrics: Metrics,
         writer: Writer,
         feedback: Feedback,
-        texts: TopicTexts,
+        texts: Lookup,
         desk: Desk | None = None,
         guard: RecordGuard | None = None,
     ) -> None:
@@ -166,12 +166,7 @@ class Dispatch:
                 return
             await self._close_all()
             await self._control_topic.catch_up()
-            active, partitions = self._control_topic.active, self._config.data.partitions
-            assert active is not None
-
-            def policy_of(number: int, book: Book) -> Policy:
-                return partition_policy(make_policy(self._config, book), number, partitions, len(numbers))
-
+            active, policy_of = self._active, policies(self._config, len(numbers))
             context = DispatchContext(
                 self._config,
                 self._clock,
@@ -179,7 +174,11 @@ class Dispatch:
                 self._exchange,
                 self._feedback,
                 self._measure,
-                Shared(self._doors, process_rates(self._policy(), partitions, len(numbers)), self._orphans),
+                Shared(
+                    self._doors,
+                    process_rates(self._policy(), self._config.data.partitions, len(numbers)),
+                    self._orphans,
+                ),
                 self._guard,
                 policy_of,
             )
@@ -192,9 +191,8 @@ class Dispatch:
                     one = SendingPartition(number, policy_of(number, active), context)
                     await one.open(self._switches())
                     self.owned[number] = one
-                    newest = self._control_topic.active
-                    if newest is not None and newest is not active:  # it came while the partition was opened
-                        one.dispatcher.core.follow(policy_of(number, newest))
+                    if self._active is not active:  # another came while the partition was opened
+                        one.dispatcher.core.follow(policy_of(number, self._active))
 
             await asyncio.gather(*(open_one(number) for number in sorted(numbers)))
 
@@ -254,16 +252,20 @@ class Dispatch:
 
     # ---- what it follows
 
-    def _policy(self) -> Policy:
+    @property
+    def _active(self) -> Book:
         assert self._control_topic.active is not None
-        return make_policy(self._config, self._control_topic.active)
+        return self._control_topic.active
+
+    def _policy(self) -> Policy:
+        return make_policy(self._config, self._active)
 
     def _follow(self, book: Book) -> None:
         """Send by the channels of a new book from now on."""
-        policy, partitions = make_policy(self._config, book), self._config.data.partitions
-        self._exchange.words = policy.optout
+        policy_of = policies(self._config, len(self.owned))
+        self._exchange.words = make_policy(self._config, book).optout
         for number, one in self.owned.items():
-            one.dispatcher.core.follow(partition_policy(policy, number, partitions, len(self.owned)))
+            one.dispatcher.core.follow(policy_of(number, book))
 
     def _switches(self) -> list[tuple[str, str, str]]:
         return [(one["kind"], one["name"], one["action"]) for one in self._control_topic.switches.values()]
@@ -325,3 +327,8 @@ class Dispatch:
     def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
         self._metrics.sends.labels(gateway, outcome.state.value).inc()
         self._metrics.to_gateway.observe(max(now_ms - what.append_ms, 0) / 1000)
+
+
+def policies(config: Config, owned: int) -> Callable[[int, Book], Policy]:
+    """Return how a partition is sent by a book, in a process that owns `owned` of them."""
+    return lambda number, book: partition_policy(make_policy(config, book), number, config.data.partitions, owned)

@@ -1,6 +1,6 @@
-"""The decisions of a record with their texts filled in, from the books and texts that a sending worker has.
+"""The decisions of a record with their texts filled in, from the books that a sending worker has.
 
-A record may name a book, or a text, that is still on its way: both topics are then read up to their ends first.
+A record may name a book that is still on its way: the control topic is then read up to its end first.
 """
 
 from dataclasses import replace
@@ -9,21 +9,21 @@ from engine.book.shelf import BookShelf
 from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
-from engine.runtimes.cluster.shared.texts import TopicTexts
 from rules.model import Book
 from state.decisions import DecisionBatch
+from state.texts import Lookup
 
 
 class Wording:
-    """Books and texts for sending; everything is called on the loop.
+    """Books for sending; everything is called on the loop.
 
     Args:
         shelf: books by version.
         control_topic: where books come from.
-        texts: the worker's.
+        texts: those of records of format 1.
     """
 
-    def __init__(self, shelf: BookShelf, control_topic: ControlTopic, texts: TopicTexts) -> None:
+    def __init__(self, shelf: BookShelf, control_topic: ControlTopic, texts: Lookup) -> None:
         self._shelf = shelf
         self._control_topic = control_topic
         self._texts = texts
@@ -31,7 +31,7 @@ class Wording:
     async def decided(self, number: int, batch: DecisionBatch) -> list[Decided]:
         """Return the decisions of one partition's record."""
         book = await self._book(batch.book)
-        decided = await self._texts.complete(lambda: list(decided_of(number, batch, book, self._texts)))
+        decided = list(decided_of(number, batch, book, self._texts))
         # A book that partitions have activated before we heard of it: ours is the older one, and judges nothing of it.
         return [replace(one, book="") for one in decided] if self._control_topic.is_ahead(batch.book) else decided
 

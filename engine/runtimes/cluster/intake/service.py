@@ -8,7 +8,7 @@ need not have the same partitions, and an agent would cost 70 microseconds a rec
 Chunks of several raw partitions share frames where they are small, because a frame costs its fold the same
 however few rows it has; `packed_records` says how a frame keeps their offsets apart.
 
-Texts and dead letters of a chunk are written with its frames; the raw offset is committed when all of them are. What a
+Dead letters of a chunk are written with its frames; the raw offset is committed when all of them are. What a
 crash between the two leaves is written again, and left out by the fold: `packed_records` says why that is exact. A dead
 letter's key is the place of its line, the same however often it is written.
 
@@ -30,14 +30,12 @@ from typing import Any
 import numpy as np
 
 from connectors.kafka.client import producer, started
-from connectors.kafka.rows import send_rows
 from connectors.sources.contract import Decoded, GroupSource, Records
 from connectors.sources.dead_letter import DeadLetter
 from connectors.sources.kafka.client import RawReader
 from engine.flow.decoders import Decoders, Source
 from engine.metrics import Metrics
 from engine.runtimes.cluster.shared.packed_records import pack_offsets
-from engine.runtimes.cluster.shared.texts import text_key
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names, worker_name
 from engine.settings.config import Config
 from rules.model import Book
@@ -56,8 +54,6 @@ FRAME_S = 0.0015
 other intakes write frames for it too."""
 GROUP_BYTES = 1 << 20
 """Chunks of several raw partitions share frames up to here; a frame of more is no cheaper a row."""
-
-Text = tuple[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,6 @@ class Packed:
 
     parts: list[Part]
     frames: list[tuple[int, bytes]]
-    texts: list[Text]
     append_ms: int
     assignment: int
 
@@ -125,7 +120,6 @@ class Packer:
         batch = concat([one.batch for one in decoded])
         offsets = np.concatenate([records.record_of(one.offsets) for records, one in zip(group, decoded, strict=True)])
         begins = np.cumsum([0, *(one.batch.n for one in decoded)])
-        texts, batch.strings = batch.strings, []
         frames = []
         for partition, some in enumerate(rows_by_partition(batch.subscriber, self._partitions)):
             if some.shape[0]:
@@ -141,12 +135,13 @@ class Packer:
                 )
                 frames.append((partition, bytes(self._encoder.encode(frame))))
         parts = [_part(records, one) for records, one in zip(group, decoded, strict=True)]
-        return Packed(parts, frames, texts, append_ms, group[0].assignment)
+        return Packed(parts, frames, append_ms, group[0].assignment)
 
 
 def _part(records: Records, decoded: Decoded) -> Part:
     chunk = records.chunk
     dead = [(records.place_of(one.offset), one) for one in decoded.dead]
+    dead += [((one.offset, 0), one) for one in records.dead]
     return Part(chunk.key, chunk.end, chunk.source, decoded.batch.n, decoded.slow, dead)
 
 
@@ -210,8 +205,7 @@ class Intake:
         """Pack chunks, send what they became and return it."""
         loop = asyncio.get_running_loop()
         packed = await loop.run_in_executor(self._pool, self._packer.pack, group, self._wall_ns() // 1_000_000)
-        texts = [(text_key(hashed), text) for hashed, text in packed.texts]
-        sent = [future for future, _ in await send_rows(self._producer, self._names.texts, 0, texts)]
+        sent = []
         for (offset, within), letter in (one for part in packed.parts for one in part.dead):
             key = f"{letter.key}@{offset}.{within}".encode()
             value = replace(letter, offset=offset).to_json()

@@ -1,7 +1,7 @@
 """Rows that the product itself makes, written into the log: outcomes, visits, answers, list changes.
 
 `engine.flow.feedback.Feedback` builds the rows; this is the `Appender` under it in a cluster. Rows go as one frame into
-each partition of `log` that their subscribers belong to, their texts into `texts`. A frame that did not come from a raw
+each partition of `log` that their subscribers belong to. A frame that did not come from a raw
 topic carries no raw offsets, so no fold takes it for a repeated one: an `append` that failed and is repeated writes its
 rows twice. Partitions leave a repeated visit or answer out (`engine.flow.repeats`); an outcome settles its contact
 once.
@@ -12,20 +12,14 @@ One producer writes everything, so rows stand in a partition in the order in whi
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from cachetools import FIFOCache
-
 from connectors.kafka.writer import Writer, Written
 from engine.flow.feedback import fields_of
-from engine.runtimes.cluster.shared.texts import text_key
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
 from state.batch import Batch, Row, from_rows, select
 from state.frame import Frame, FrameKind, encode
 from state.hashing import rows_by_partition
 from state.schema import Schema
-
-TEXTS_MAX = 100_000
-"""Texts remembered as written: terminals and visits have no end of new names."""
 
 
 class TopicAppender:
@@ -50,7 +44,6 @@ class TopicAppender:
         self._schema = schema
         self._wall_ms = wall_ms
         self._writer = writer
-        self._written: FIFOCache[int, None] = FIFOCache(TEXTS_MAX)
 
     async def append(self, rows: Sequence[Row]) -> Mapping[int, int]:
         """Append rows; returns when they are durable, with the position of each partition's frame.
@@ -58,12 +51,9 @@ class TopicAppender:
         BrokerError when they may not be: append them again.
         """
         batch = from_rows(self._schema(), rows)
-        texts, batch.strings = [pair for pair in batch.strings if pair[0] not in self._written], []
-        new = [Written(self._names.texts, 0, text, text_key(hashed)) for hashed, text in texts]
         frames = list(self._frames(batch))
-        offsets = await self._writer.write([*new, *frames])
-        self._written.update(dict.fromkeys(hashed for hashed, _ in texts))
-        return {frame.partition: offset for frame, offset in zip(frames, offsets[len(new) :], strict=True)}
+        offsets = await self._writer.write(frames)
+        return {frame.partition: offset for frame, offset in zip(frames, offsets, strict=True)}
 
     def fields_of(self, event: str) -> frozenset[str]:
         """Return the names of the fields of a type of event; none where the schema has no such type."""

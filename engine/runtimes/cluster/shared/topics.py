@@ -40,7 +40,7 @@ class Names:
 
     @property
     def texts(self) -> str:
-        """Texts by their hashes."""
+        """Texts by their hashes, of a cluster that began with format 1."""
         return f"{self.prefix}texts"
 
     @property
@@ -101,7 +101,6 @@ def topics_of(config: Config, raw_partitions: int = 0) -> list[Topic]:
         Topic(names.log, partitions, replicas, kept(config.log.log_hours_max)),
         Topic(names.decisions, partitions, replicas, kept(config.log.journal_hours_max)),
         Topic(names.pages, partitions, replicas, compact),
-        Topic(names.texts, 1, replicas, compact),
         Topic(names.dead, 1, replicas, kept(config.log.journal_hours_max)),
         Topic(names.control, 1, replicas, compact),
         Topic(names.outbox, partitions, replicas, kept(0) | {"segment.bytes": str(OUTBOX_SEGMENT_BYTES)}),
