@@ -127,9 +127,8 @@ class Dispatch:
 
     async def start(self) -> None:
         """Connect, open the gateways; GatewayError when one cannot be opened as configured."""
-        assert self._control_topic.active is not None
-        check_alerts(self._config, self._control_topic.active)
-        policy = self._policy()
+        check_alerts(self._config, self._active)
+        policy = make_policy(self._config, self._active)
         self._exchange.words = policy.optout
         self._doors = {name: GatewayDoor(one, policy.channels) for name, one in self._gateways.items()}
         if self._desk is not None:
@@ -167,6 +166,7 @@ class Dispatch:
             await self._close_all()
             await self._control_topic.catch_up()
             active, policy_of = self._active, policies(self._config, len(numbers))
+            rates = process_rates(make_policy(self._config, active), self._config.data.partitions, len(numbers))
             context = DispatchContext(
                 self._config,
                 self._clock,
@@ -174,11 +174,7 @@ class Dispatch:
                 self._exchange,
                 self._feedback,
                 self._measure,
-                Shared(
-                    self._doors,
-                    process_rates(self._policy(), self._config.data.partitions, len(numbers)),
-                    self._orphans,
-                ),
+                Shared(self._doors, rates, self._orphans),
                 self._guard,
                 policy_of,
             )
@@ -256,9 +252,6 @@ class Dispatch:
     def _active(self) -> Book:
         assert self._control_topic.active is not None
         return self._control_topic.active
-
-    def _policy(self) -> Policy:
-        return make_policy(self._config, self._active)
 
     def _follow(self, book: Book) -> None:
         """Send by the channels of a new book from now on."""
