@@ -7,7 +7,7 @@ its queue; it is no sink, as its answers are part of the decision. Dead letters 
 stay in the engine's log. `kafka` is what sources and the cluster share of that broker.
 
 `contract` says what a gateway promises, `sources.contract` what a source does; `access` says which callers over HTTP
-are let in; `secret` how a setting names a secret without holding it; `listing` finds the kinds.
+are let in; `secret` how a setting names a secret without holding it.
 
 To add a gateway or a source, add one folder: see `gateways` and `sources`. A kind never imports another one, and
 nothing here imports `rules`.

@@ -12,10 +12,14 @@ for the first request, and 3,630 s for the next.
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from aiohttp import web
 
 from connectors.listener import Listener
+
+BODY_S = 30.0
+"""Within which the body of a command must be whole, for a request under way keeps its connection open."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,6 +32,11 @@ class HttpDoor:
         self._idle_s = idle_s
         self._open: dict[asyncio.BaseTransport, _Connection] = {}
         self._listener: Listener | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open)
 
     async def start(
         self, server: Callable[[], asyncio.Protocol], host: str, port: int, tls: ssl.SSLContext | None = None
@@ -86,7 +95,15 @@ class _Connection(asyncio.Protocol):
         """Close it after `idle_s`, unless it is busy by then."""
         self.busy()
         if self._transport is not None and not self._transport.is_closing():
-            self._timer = asyncio.get_running_loop().call_later(idle_s, self._transport.close)
+            self._timer = asyncio.get_running_loop().call_later(idle_s, self._end)
+
+    def _end(self) -> None:
+        """Close it; what a peer that reads nothing has not taken by now is thrown away, for it would keep it open."""
+        transport = cast("asyncio.Transport", self._transport)
+        if transport.get_write_buffer_size():
+            transport.abort()
+        else:
+            transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport

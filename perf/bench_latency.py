@@ -4,7 +4,7 @@ Offered by another process (see `perf.offered`), with a page sweep under way all
 id on every event and the dedupe window on. The first two seconds do not count.
 
 What was written before, by us or others, is put on disk first: the system does that after half a minute, in one burst
-that every sync then waits behind. The last columns are the syncs of a bare file meanwhile (`perf.bare_disk`).
+that every sync then waits for. The last columns are the syncs of a bare file meanwhile (`perf.bare_disk`).
 """
 
 import asyncio

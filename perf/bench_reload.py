@@ -28,7 +28,7 @@ RULES = 1_000
 RATE = 50_000
 EVERY_S = 1.0
 AROUND_MS = 10
-"""What is due so long before or behind a reload counts as around it."""
+"""What is due so long before or after a reload counts as around it."""
 KINDS = ("one rule", "every rule")
 FILE = "rules-00000.toml"
 """The file whose first rule changes alone."""

@@ -18,9 +18,6 @@ cap = ["2 per 1h"]
 [campaigns.perf]
 cap = ["6 per 7d"]
 
-[offers.one]
-title = "one"
-
 [areas.fair]
 cells = [{cells}]
 
@@ -167,7 +164,9 @@ def _head() -> str:
 
 def _rules(rules: tuple[tuple[str, str], ...], first: int = 0) -> str:
     return "".join(
-        f'[[rule]]\nid = "r{first + number:04d}"\non = "{on}"\nwhen = "{when}"\noffer = "one"\nchannels = ["sms"]\n'
+        f'[offers.o{first + number:04d}]\ntitle = "offer {number}"\n'
+        f'[[rule]]\nid = "r{first + number:04d}"\non = "{on}"\nwhen = "{when}"\noffer = "o{first + number:04d}"\n'
+        f'channels = ["sms"]\n'
         f'priority = {99 - number % 100}\ncap = ["1 per 7d"]\nreason = "rule {number}"\ntext.sms = "text {number}"\n'
         for number, (on, when) in enumerate(rules, first)
     )

@@ -149,7 +149,7 @@ def digits(values: Int64s, width: int) -> Bytes:
 
 
 def words(rng: np.random.Generator, choice: tuple[str, ...], n: int) -> Bytes:
-    """Return one of the words for each row, zero bytes behind it."""
+    """Return one of the words for each row, zero bytes after it."""
     width = max(map(len, choice))
     table = np.array([list(word.encode().ljust(width, b"\0")) for word in choice], np.uint8)
     return table[rng.integers(0, len(choice), n)]

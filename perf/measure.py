@@ -36,7 +36,7 @@ def arguments(
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A folder for one benchmark, removed behind it. TMPDIR says where; it must be on a real disk."""
+    """A folder for one benchmark, removed after it. TMPDIR says where; it must be on a real disk."""
     with tempfile.TemporaryDirectory(prefix="opportune-perf-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 

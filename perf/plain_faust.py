@@ -45,7 +45,7 @@ def main() -> None:
                 taken = events - events // 2
                 cpu = (time.process_time() - counted[1]) / taken
                 rate = taken / (time.monotonic() - counted[2])
-                print(f"\n{cpu * 1e6:.1f} {rate:.0f}", flush=True)  # behind what Faust draws
+                print(f"\n{cpu * 1e6:.1f} {rate:.0f}", flush=True)  # after what Faust draws
                 os._exit(0)
 
     app.agent(app.topic(topic_name, value_serializer="json", key_serializer="raw"))(count)

@@ -68,7 +68,7 @@ def _fields(event: Declared[EventShape], attributes: set[str], broken: set[str],
         path = (*event.path, "fields", name)
         kind = FIELD_KINDS.get(word.removesuffix("!"))
         if kind is None:
-            message = f'{name}="{word}" must be one of {", ".join(FIELD_KINDS)}, with `!` behind it where required'
+            message = f'{name}="{word}" must be one of {", ".join(FIELD_KINDS)}, with `!` after it where required'
             hint = nearest(word, FIELD_KINDS)
             faults.add(Code.TYPE_MISMATCH, event.document, path, message, hint=hint)
         fault = identifier_fault(name)

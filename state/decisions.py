@@ -204,14 +204,19 @@ def merged(first: DecisionBatch, second: DecisionBatch) -> DecisionBatch:
     )
 
 
+ID_CHARS_MAX = 80
+
+
 def decision_id(partition: int, position: int, row: int, rule: int) -> str:
     """Return the id of a decision as text: partition-position-row-rule, the rule in hex."""
     return f"{partition}-{position}-{row}-{rule:x}"
 
 
 def parse_decision_id(text: str) -> tuple[int, int, int, int]:
-    """Return (partition, position, row, rule) of a decision id; ValueError when it is not one."""
+    """Return (partition, position, row, rule) of a decision id; ValueError when it is not one, as we write it."""
     parts = text.split("-")
-    if len(parts) != 4:
-        raise ValueError(f"decision id={text!r} must be partition-position-row-rule")
-    return int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3], 16)
+    if len(parts) == 4 and len(text) <= ID_CHARS_MAX:
+        numbers = int(parts[0]), int(parts[1]), int(parts[2]), int(parts[3], 16)
+        if decision_id(*numbers) == text and max(numbers) < 1 << 63:
+            return numbers
+    raise ValueError(f"decision id={text[:ID_CHARS_MAX]!r} must be partition-position-row-rule")

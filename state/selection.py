@@ -1,4 +1,4 @@
-"""The values that candidates leave behind: small kernels over a batch's columns.
+"""The values that are kept of candidates: small kernels over a batch's columns.
 
 The decider calls them between the rules and the gates. They know slots, not what they mean.
 """

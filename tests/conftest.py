@@ -10,7 +10,7 @@ repeats the order.
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests import branches
 
@@ -19,7 +19,9 @@ SEED = int(os.environ.get("OPPORTUNE_SEED", "1"))
 _QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("local", deadline=None, print_blob=True, suppress_health_check=_QUIET)
 settings.register_profile("ci", parent=settings.get_profile("local"), derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") == "true" else "local")
+_SEARCH = (Phase.explicit, Phase.generate)  # a planted bug need not be made small, nor remembered
+settings.register_profile("planted", parent=settings.get_profile("ci"), phases=_SEARCH, database=None)
+settings.load_profile(os.environ.get("OPPORTUNE_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "local"))
 
 
 @pytest.fixture(scope="session")

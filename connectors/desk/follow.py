@@ -16,6 +16,7 @@ from redis import asyncio as aioredis
 
 from connectors.desk.model import Panel
 from connectors.desk.queue import FORGET_MS, Mailbox, QueueLostError, end
+from connectors.seldom import Seldom
 
 T = TypeVar("T")
 
@@ -24,6 +25,7 @@ BACKOFF_MS_MIN = 50
 BACKOFF_MS_MAX = 1_000
 
 log = logging.getLogger(__name__)
+seldom = Seldom(log)
 
 
 class Panels(Protocol):
@@ -123,8 +125,8 @@ class Follower:
                 bell_after = "0"
                 await asyncio.sleep(backoff_ms / 1_000)
                 backoff_ms = min(2 * backoff_ms, BACKOFF_MS_MAX)
-            except Exception:
-                log.exception("desk: the follower of %d terminals failed, it starts again", len(self._boxes))
+            except Exception:  # noqa: BLE001 it is logged, with its traceback
+                seldom.exception("desk: the follower of %d terminals failed, it starts again", len(self._boxes))
                 self._fresh.update(self._boxes)
                 await asyncio.sleep(BACKOFF_MS_MAX / 1_000)
 

@@ -16,6 +16,7 @@ drops doubles by `Note.key`.
 No clock here: every function is given the time. No text is judged or escaped: see `view` for what leaves to a browser.
 """
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
@@ -23,8 +24,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 SETTLED_CARDS_MAX = 12
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+TERMINAL = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+Name = Annotated[str, StringConstraints(pattern=f"^{TERMINAL.pattern}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$")]
 Msisdn = Annotated[int, Field(gt=0, lt=1 << 63)]
 

@@ -41,11 +41,13 @@ from redis.exceptions import TimeoutError as RedisSilent
 from connectors.desk import scripts
 from connectors.desk.config import RedisConfig
 from connectors.desk.follow import BLOCK_MS, Follower
-from connectors.desk.model import Card, Panel
+from connectors.desk.model import TERMINAL, Card, Panel
 from connectors.desk.queue import FORGET_MS, Change, Pointer, Queue, QueueLostError
+from connectors.seldom import Seldom
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+seldom = Seldom(log)
 
 GONE = (RedisGone, RedisSilent, OSError)
 PANELS_KNOWN_MAX = 4_096
@@ -64,13 +66,22 @@ def panel_of(terminal: str, version: bytes | None, text: bytes | None) -> Panel:
     if version is None or text is None:
         return Panel(terminal=terminal)
     try:
-        return Panel.model_validate_json(text)
+        panel = Panel.model_validate_json(text)
+        if panel.terminal == terminal:
+            return panel
+        places = ["terminal"]
     except ValidationError as fault:
         places = sorted({".".join(str(step) for step in one["loc"]) or "panel" for one in fault.errors()})
-        log.error(
-            "desk: terminal %s: the panel in redis is unreadable, it counts as empty: %s", terminal, ", ".join(places)
-        )
-        return Panel(terminal=terminal, version=int(version) if version.isdigit() and len(version) < 16 else 0)
+    seldom.error(
+        "desk: terminal %s: the panel in redis is unreadable, it counts as empty: %s", terminal, ", ".join(places)
+    )
+    return Panel(terminal=terminal, version=int(version) if version.isdigit() and len(version) < 16 else 0)
+
+
+def _name(name: bytes) -> str:
+    """Return the name of a terminal as Redis has it; empty where it is none."""
+    text = name.decode(errors="replace")
+    return text if TERMINAL.fullmatch(text) else ""
 
 
 def newer(panel: Panel, other: Panel) -> bool:
@@ -219,12 +230,13 @@ class RedisQueue(Queue):
     async def find(self, kind: Pointer, key: int | str) -> str:
         """Follow a pointer."""
         found = await self._call(self._follow, kind, key)
-        return cast("bytes", found[0]).decode() if found else ""
+        return _name(found[0]) if found else ""
 
     async def find_panel(self, kind: Pointer, key: int | str) -> Panel | None:
         """Follow a pointer and read the hash in one step."""
         found = await self._call(self._follow, kind, key)
-        return self._seen(cast("bytes", found[0]).decode(), *found[1:3]) if found else None
+        terminal = _name(found[0]) if found else ""
+        return self._seen(terminal, *found[1:3]) if terminal else None
 
     async def card(self, decision_id: str) -> Card | None:
         """Read a card as it last was."""
@@ -232,7 +244,7 @@ class RedisQueue(Queue):
         try:
             return Card.model_validate_json(found[3]) if found and found[3] else None
         except ValidationError:
-            log.error("desk: a card in redis is unreadable, it counts as unknown")
+            seldom.error("desk: a card in redis is unreadable, it counts as unknown")
             return None
 
     async def panels(self, terminals: list[str]) -> list[Panel]:
@@ -293,18 +305,18 @@ class RedisQueue(Queue):
     async def due(self, now_ms: int, count_max: int) -> list[str]:
         """Take terminals whose time has come; Redis puts them off for everybody else."""
         found = await self._call(self._due, now_ms, self.retry_ms, count_max)
-        return [name.decode() for name in found]
+        return [terminal for name in found if (terminal := _name(name))]
 
     async def holding(self, field_name: Literal["rule", "campaign", "decision_id"], value: str) -> list[str]:
         """Search panels of open visits, some hundred a call, inside Redis."""
         await self.settled()
         known = cast("Awaitable[list[bytes]]", self._redis.zrange(f"{self.config.prefix}:due", 0, -1))
-        names = [name.decode() for name in await self.ask(known)]
+        names = [terminal for name in await self.ask(known) if (terminal := _name(name))]
         needle = _dump({field_name: value})[1:-1]
         found: list[str] = []
         for start in range(0, len(names), 512):
             some = await self._call(self._holding, _dump(names[start : start + 512]), needle)
-            found += [name.decode() for name in some]
+            found += [terminal for name in some if (terminal := _name(name))]
         return found
 
     async def watch(self, terminal: str) -> AsyncGenerator[Panel | None]:

@@ -17,7 +17,6 @@ the page's HTML.
 
 import asyncio
 import contextlib
-import re
 import uuid
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -29,16 +28,16 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors.desk.desk import BehindError, Desk, NotDurableError
-from connectors.desk.model import Card, Cause, Customer, DeclineReason, Id, Msisdn, Name, Reply, Ruling
+from connectors.desk.model import TERMINAL, Card, Cause, Customer, DeclineReason, Id, Msisdn, Name, Reply, Ruling
 from connectors.desk.queue import QueueLostError
 from connectors.desk.session import Sessions
 from connectors.desk.stream import EventStream
+from connectors.http_door import BODY_S
 from state.visible import visible
 
 BODY_BYTES_MAX = 16_384
 TEXT_CHARS_MAX = 500
 """Of a refusal, which may repeat what was sent."""
-TERMINAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 RESERVED = frozenset({"visits", "cards", "static"})
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -149,10 +148,13 @@ async def _body(request: web.Request, kind: type[Body]) -> Body:
         raise _RefusedError(415, "not_json", f"Content-Type is {request.content_type}, must be application/json")
     raw = bytearray()
     try:
-        async for piece in request.content.iter_any():
-            raw += piece
-            if len(raw) > BODY_BYTES_MAX:
-                raise _RefusedError(413, "too_large", f"body must be <= {BODY_BYTES_MAX} bytes")
+        async with asyncio.timeout(BODY_S):
+            async for piece in request.content.iter_any():
+                raw += piece
+                if len(raw) > BODY_BYTES_MAX:
+                    raise _RefusedError(413, "too_large", f"body must be <= {BODY_BYTES_MAX} bytes")
+    except TimeoutError as fault:
+        raise _RefusedError(408, "slow", f"body must be whole within {BODY_S:g} s") from fault
     except (web.RequestPayloadError, HttpProcessingError) as fault:
         raise _RefusedError(400, "invalid", f"body cannot be read: {fault}") from fault
     try:

@@ -10,11 +10,12 @@ from connectors.desk.model import Panel
 from connectors.desk.panels import BehindError, Panels
 from connectors.desk.queue import QueueLostError, end
 from connectors.desk.reporter import NotDurableError, Reporter
+from connectors.seldom import Seldom
 
 PANELS_MAX = 256
 """Panels taken at a time; each is put off by `retry_ms`, so that one process takes it."""
 
-log = logging.getLogger(__name__)
+seldom = Seldom(logging.getLogger(__name__))
 
 
 class Sweep:
@@ -58,5 +59,5 @@ class Sweep:
                     pass
             except QueueLostError:
                 continue
-            except Exception:
-                log.exception("desk: the sweep failed, it goes on in %d ms", self._config.sweep_ms)
+            except Exception:  # noqa: BLE001 it is logged, with its traceback
+                seldom.exception("desk: the sweep failed, it goes on in %d ms", self._config.sweep_ms)

@@ -17,12 +17,12 @@ from pydantic import Field
 
 from connectors.contract import Gateway, GatewayError, NowMs
 from connectors.gateways.config import GatewayConfig
-from connectors.listing import folders_with
+from state.listing import folders_in
 
 
 def kinds() -> dict[str, ModuleType]:
     """Return the package of every kind of gateway, by the kind's name, in alphabetical order."""
-    return folders_with(__name__, "Gateway")
+    return {name: package for name, package in folders_in(__name__).items() if hasattr(package, "Gateway")}
 
 
 def settings_type() -> Any:

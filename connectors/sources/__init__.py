@@ -14,9 +14,9 @@ is which field of the book), `decoder` (the fast scanner in `scan` first, then t
 
 from types import ModuleType
 
-from connectors.listing import folders_with
+from state.listing import folders_in
 
 
 def kinds() -> dict[str, ModuleType]:
     """Return the package of every kind of source, by the kind's name, in alphabetical order."""
-    return folders_with(__name__, "Config")
+    return {name: package for name, package in folders_in(__name__).items() if hasattr(package, "Config")}

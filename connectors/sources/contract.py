@@ -180,13 +180,15 @@ class ServedSource(Source, Protocol):
 class Records:
     """A chunk of a group source, with the place in its bytes and the offset of each of its records.
 
-    `assignment` is the reader's when the records came: after another one they are read again.
+    `assignment` is the reader's when the records came: after another one they are read again. `dead` stands for records
+    that were never lines.
     """
 
     chunk: Chunk
     starts: NDArray[np.int64]
     offsets: NDArray[np.int64]
     assignment: int = 0
+    dead: Sequence[DeadLetter] = ()
 
     def record_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the offset of the record that each byte position of the chunk lies in."""

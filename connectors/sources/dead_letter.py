@@ -41,6 +41,7 @@ class Code(StrEnum):
     OUT_OF_RANGE = "out_of_range"  # a number beyond 64 bits
     NOT_A_FRAME = "not_a_frame"  # a record in the log of a cluster that does not read as a frame
     NOT_A_RECORD = "not_a_record"  # a record in another topic of the cluster that does not read as one of ours
+    BATCH_UNREADABLE = "batch_unreadable"  # a compressed batch of a raw topic that is broken or unpacks to too much
     UNKNOWN_LIST = "unknown_list"  # a list event whose list the book does not have
 
 
@@ -91,11 +92,22 @@ class DeadLetter:
         return orjson.dumps(record)
 
 
+_TEXTS = ("source", "key", "code", "field", "value", "reason")
+_NUMBERS = ("offset", "line", "length", "received_ms")
+
+
 def from_json(text: bytes) -> DeadLetter:
-    """Read a record written by `DeadLetter.to_json`."""
+    """Read a record written by `DeadLetter.to_json`; ValueError where it is none."""
     record = orjson.loads(text)
+    if not isinstance(record, dict):
+        raise ValueError(f"the letter is {type(record).__name__}, must be an object")
+    record.setdefault("received_ms", 0)
     raw = record.pop("raw", None)
-    packed = record.pop("raw_base64", "")
+    packed = record.pop("raw_base64", None)
+    wrong = [name for name in _TEXTS if type(record.get(name)) is not str]
+    wrong += [name for name in _NUMBERS if type(record.get(name)) is not int]
+    if wrong or record.keys() - {*_TEXTS, *_NUMBERS} or type(packed if raw is None else raw) is not str:
+        raise ValueError(f"the letter has no {', '.join(wrong) or 'line'} as `dead list` prints it, or more than that")
     record["raw"] = raw.encode() if raw is not None else base64.b64decode(packed)
     record["code"] = Code(record["code"])
     return DeadLetter(**record)

@@ -21,6 +21,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, cast
 
+from state.listing import names_in
+
 UMASK = 0o027
 """What is written is the owner's and, to read, the group's: subscribers' numbers stand in most of it."""
 
@@ -42,7 +44,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and leave with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        from engine.commands.shared.out import complain
+
+        complain(f"{self.prog}: {message}; see {self.prog} --help")
+        self.exit(2)
 
 
 class _Version(argparse.Action):
@@ -67,7 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser_of(known, options=False).print_help()
         return 2
     if words[0] not in known and not words[0].startswith("-"):
-        sys.stderr.write(f"opportune: {words[0]!r} is no command; {_hint(words[0], known)}\n")
+        from engine.commands.shared.out import complain
+
+        complain(f"opportune: {words[0]!r} is no command; {_hint(words[0], known)}")
         return 2
     # Only the named command is imported: `opportune pause` must not wait for the imports of `opportune feed`.
     parser = parser_of(words[:1]) if words[0] in known else parser_of(known, options=False)
@@ -79,8 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def command_names() -> tuple[str, ...]:
     """Return the names of all commands, in order."""
-    files = (file for folder in __path__ for file in Path(folder).glob("*.py"))
-    return tuple(sorted(file.stem for file in files if file.stem != "__init__"))
+    return tuple(names_in(__path__))
 
 
 def parser_of(names: Iterable[str], *, options: bool = True) -> Parser:

@@ -5,9 +5,10 @@ book is named and there is no `config.toml`, the book is checked alone.
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from engine.commands.shared.out import say
 
 if TYPE_CHECKING:
     from engine.settings.config import Config
@@ -36,11 +37,11 @@ def run(args: argparse.Namespace) -> int:
     if config is not None:
         check_compatibility(config, args.config, book)
     for name in _renewed(config, book) if config is not None else ():
-        sys.stdout.write(f"feature {name} changed: its history would start anew\n")
+        say(f"feature {name} changed: its history would start anew")
     beside = f"{args.config} fits it" if config is not None else "no config.toml beside it"
-    sys.stdout.write(
+    say(
         f"{folder}: {len(book.rules)} rules, {len(book.features)} features, {len(book.tests)} tests; "
-        f"version {book.version}; {beside}\n"
+        f"version {book.version}; {beside}"
     )
     return 0
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from engine.commands.shared.error import CommandError
+from engine.commands.shared.out import progress, say
 
 if TYPE_CHECKING:
     from connectors.sources.mapping import Mapping as LineMapping
@@ -100,8 +101,9 @@ async def _of_cluster(config: Config, args: argparse.Namespace) -> int:
             stay[f"of source {source}, whose topic is another one now"] += len(letters) - len(ours)
             done = 0
             async for done in replay.put_back(ours):
-                sys.stderr.write(f"\r{source}: {done} of {len(ours)}" if sys.stderr.isatty() else "")
-            sys.stdout.write(f"{source}: {done} lines handed over\n" if done else "")
+                progress(f"{source}: {done} of {len(ours)}")
+            if done:
+                say(f"{source}: {done} lines handed over")
     finally:
         await replay.stop()
     _say_rest(by_source, stay)
@@ -116,7 +118,7 @@ def _list(chosen: Iterator[StoredLetter], args: argparse.Namespace) -> int:
     if args.counts:
         counts = Counter((kept.letter.source, str(kept.letter.code)) for kept in chosen)
         for (source, code), count in sorted(counts.items()):
-            sys.stdout.write(f"{source:<20} {code:<20} {count:>10,}\n")
+            say(f"{source:<20} {code:<20} {count:>10,}")
         return 0
     for kept in chosen:
         sys.stdout.write(_line(kept) if args.format == "table" else _json(kept))
@@ -197,9 +199,9 @@ def _sorted_out(
 def _say_rest(by_source: Mapping[str, list[StoredLetter]], stay: Stay) -> None:
     for why, count in sorted(stay.items()):
         if count:
-            sys.stdout.write(f"{count} lines stay where they are: {why}\n")
+            say(f"{count} lines stay where they are: {why}")
     if not by_source:
-        sys.stdout.write("nothing to replay\n")
+        say("nothing to replay")
 
 
 def _replay(config: Config, datadir: DataDir, chosen: Iterator[StoredLetter]) -> int:
@@ -218,7 +220,7 @@ def _replay(config: Config, datadir: DataDir, chosen: Iterator[StoredLetter]) ->
         draft.write_bytes(b"".join(kept.letter.raw + b"\n" for kept in letters))
         draft.rename(folder / f"{stamp}.lines")
         _mark(config, datadir, [kept.number for kept in letters], held=held)
-        sys.stdout.write(f"{source}: {len(letters)} lines handed over\n")
+        say(f"{source}: {len(letters)} lines handed over")
     _say_rest(by_source, stay)
     datadir.release()
     return 0

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.commands.shared.error import CommandError
+from engine.commands.shared.out import progress, say
 
 if TYPE_CHECKING:
     from engine.feed.day import DayPlan
@@ -62,12 +62,13 @@ def run(args: argparse.Namespace) -> int:
         plan, shares = _plan(args), FaultShares(args.late, args.doubled, args.broken)
         target = _target(args)
         if isinstance(target, Files) and target.exists():
-            sys.stdout.write(f"feed: {target.path(0)} is there already and holds this day; kept\n")
+            say(f"feed: {target.path(0)} is there already and holds this day; kept")
             return 0
         report = feed(plan, target, shares, args.rate, not args.no_profiles, _progress(args.events))
     except (ValueError, FeedError) as fault:
         raise CommandError(str(fault)) from fault
-    sys.stdout.write(_summary(args, report))
+    for line in _summary(args, report):
+        say(line)
     return 0
 
 
@@ -115,15 +116,14 @@ def _progress(events: int) -> Callable[[int], None]:
     shown = [time.monotonic()]
 
     def show(lines: int) -> None:
-        if sys.stderr.isatty() and time.monotonic() - shown[0] > PROGRESS_S:
+        if time.monotonic() - shown[0] > PROGRESS_S:
             shown[0] = time.monotonic()
-            sys.stderr.write(f"\rfeed: {lines:,} of {events:,} lines")
-            sys.stderr.flush()
+            progress(f"feed: {lines:,} of {events:,} lines")
 
     return show
 
 
-def _summary(args: argparse.Namespace, report: FeedReport) -> str:
+def _summary(args: argparse.Namespace, report: FeedReport) -> list[str]:
     kinds = ", ".join(f"{name} {count:,}" for name, count in sorted(report.kinds.items(), key=lambda item: -item[1]))
     faults = [f"{getattr(report, name):,} {name}" for name in ("late", "doubled", "broken") if getattr(report, name)]
     rate = report.lines / max(report.seconds, 1e-9)
@@ -132,4 +132,4 @@ def _summary(args: argparse.Namespace, report: FeedReport) -> str:
         f"      in {report.seconds:.1f} s, {rate:,.0f} a second, from {report.first} to {report.last}",
         f"      {kinds}",
     ]
-    return "\n".join([*lines, *([f"      of these {', '.join(faults)}"] if faults else [])]) + "\n"
+    return [*lines, *([f"      of these {', '.join(faults)}"] if faults else [])]

@@ -5,10 +5,10 @@ What is written is small and complete: files dropped into `inbox/` are decided b
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from engine.commands.shared.error import CommandError
+from engine.commands.shared.out import say
 
 HELP = "Write a first configuration and rule book into an empty folder."
 
@@ -83,6 +83,6 @@ def run(args: argparse.Namespace) -> int:
         (folder / name).mkdir()
     (folder / "config.toml").write_text(render(SETTINGS), encoding="utf-8")
     (folder / "book" / "first.toml").write_text(BOOK, encoding="utf-8")
-    sys.stdout.write(f"written: {folder / 'config.toml'}, {folder / 'book' / 'first.toml'}\n")
-    sys.stdout.write("next: opportune check, opportune test, opportune run\n")
+    say(f"written: {folder / 'config.toml'}, {folder / 'book' / 'first.toml'}")
+    say("next: opportune check, opportune test, opportune run")
     return 0

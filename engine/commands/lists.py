@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from engine.commands.shared import control
 from engine.commands.shared.error import CommandError
 from engine.commands.shared.msisdn import number
+from engine.commands.shared.out import say
 
 if TYPE_CHECKING:
     from state.numbers import NumberPlan
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         body = {"list": args.name, "member": args.action == "add", "subscribers": some}
         changed += ask(config, "/lists", body)["changed"]
     what = "are on" if args.action == "add" else "are off"
-    sys.stdout.write(f"{changed} subscribers {what} the list {args.name}\n")
+    say(f"{changed} subscribers {what} the list {args.name}")
     return 0
 
 

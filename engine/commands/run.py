@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from engine.commands.shared.error import CommandError
+from engine.commands.shared.out import complain
 
 if TYPE_CHECKING:
     from engine.settings.config import Config
@@ -59,4 +60,5 @@ def _greet(config: Config, port: int) -> None:
     if port:
         base = f"{'https' if config.http.tls_files else 'http'}://{config.http.host}:{port}"
         lines.append(f"status {base}/status   metrics {base}/metrics   desk {base}/desk/TERMINAL")
-    sys.stderr.write("".join(f"opportune: {line}\n" for line in lines))
+    for line in lines:
+        complain(f"opportune: {line}")

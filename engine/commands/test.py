@@ -7,6 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from engine.commands.shared.out import say
+
 HELP = "Run the tests beside the rules of a book."
 
 
@@ -37,8 +39,8 @@ def run(args: argparse.Namespace) -> int:
             continue
         failed += 1
         scenario = result.scenario
-        sys.stdout.write(f"{folder / scenario.file}:{scenario.line}: FAILED: {scenario.name}\n")
+        say(f"{folder / scenario.file}:{scenario.line}: FAILED: {scenario.name}")
         for fault in result.faults:
-            sys.stdout.write(f"    {fault}\n")
-    sys.stdout.write(f"{passed} passed, {failed} failed\n")
+            say(f"    {fault}")
+    say(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

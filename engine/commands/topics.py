@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
+
+from engine.commands.shared.out import say
 
 if TYPE_CHECKING:
     from engine.settings.config import Config
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config)
     if args.action == "create":
         for name in asyncio.run(create(config.cluster, topics_of(config, args.raw))):
-            sys.stdout.write(f"made {name}\n")
+            say(f"made {name}")
     return _check(config)
 
 
@@ -43,7 +44,7 @@ def _check(config: Config) -> int:
 
     faults = asyncio.run(check(config.cluster, topics_of(config)))
     for fault in faults:
-        sys.stdout.write(f"{fault}\n")
+        say(fault)
     if not faults:
-        sys.stdout.write(f"all {len(topics_of(config))} topics are as they must be\n")
+        say(f"all {len(topics_of(config))} topics are as they must be")
     return 1 if faults else 0

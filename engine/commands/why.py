@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.commands.shared.msisdn import number
+from engine.commands.shared.out import say
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -66,7 +67,7 @@ def _print(args: argparse.Namespace, records: Sequence[Record], ends: Ends, zone
         record["sent"] = ends.get(record["id"], [])
         sys.stdout.write(ndjson(record) if args.format == "ndjson" else _story(record, zone))
     if not records and args.format == "table":
-        sys.stdout.write(f"{args.msisdn}: no rule was ever a candidate\n")
+        say(f"{args.msisdn}: no rule was ever a candidate")
 
 
 def _time(record: Record) -> int:

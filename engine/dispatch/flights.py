@@ -5,10 +5,11 @@ import logging
 from collections.abc import Callable
 
 from connectors.contract import NowMs, Outcome, State
+from connectors.seldom import Seldom
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.model import Decided, Send
 
-log = logging.getLogger(__name__)
+seldom = Seldom(logging.getLogger(__name__))
 
 OnOutcome = Callable[[Decided, str, Outcome, int], None]
 """Called with every attempt's outcome: the decision, the gateway, the outcome, the time; for metrics."""
@@ -57,8 +58,8 @@ class Flights:
         door.let_go(send.parts)
         try:
             outcome = await door.send(send.what, self._now_ms())
-        except Exception as fault:
-            log.exception("gateway %s", send.gateway)
+        except Exception as fault:  # noqa: BLE001 it is logged, with its traceback
+            seldom.exception("gateway %s", send.gateway)
             outcome = Outcome(State.UNKNOWN, type(fault).__name__)
         now_ms = self._now_ms()
         self._core.settle(send, outcome, now_ms)

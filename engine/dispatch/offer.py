@@ -72,7 +72,7 @@ class Offering:
     def advance_cursors(self) -> None:
         """Let the durable cursors follow the outbox.
 
-        They lag behind `cursors` by what is not committed yet. Whoever trims the journal must use the durable ones.
+        They are before `cursors` by what is not committed yet. Whoever trims the journal must use the durable ones.
         """
         while self._pending_cursors and self._pending_cursors[0][0] <= self._state.outbox.durable:
             self.durable_cursors = self._pending_cursors.popleft()[1]

@@ -1,7 +1,7 @@
 """Waiting for room on a full disk: what the disk refused is tried again until it is taken, or until the end.
 
-Log, journal and dead letters go through it. While one waits nothing is lost: the worker holds its frame, the intake
-fills, and sources slow down. The log says that it waits, and that it goes on, once a minute at most.
+Log, journal, texts and dead letters go through it. While one waits nothing is lost: the worker holds its frame, the
+intake fills, and sources slow down. The log says that it waits, and that it goes on, once a minute at most.
 """
 
 import logging

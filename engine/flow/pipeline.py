@@ -12,7 +12,8 @@ N worker threads share stages 2 to 5 (`engine.flow.stages`). Chunks are decoded 
 in the order in which they were taken; a partition is folded by one worker at a time. Kernels run without the
 interpreter lock, so two workers use two cores. What waits between the stages, and the lock, is in
 `engine.flow.queues`; the commit thread is `engine.flow.committer`. The intake is bounded in bytes: `room` says no
-before memory does, and sources slow down.
+before memory does, and sources slow down. Without `start` there are no threads: then the caller takes the tasks of
+`stages` and `committer` and does them, as the simulation does.
 
 A fault in any stage stops the pipeline: tickets and answers carry it to their callers, `failure` to the runtime.
 Nothing is retried here, because whatever was not acknowledged comes again after a restart. What is asked or appended
@@ -22,7 +23,7 @@ after the end fails at once, so nobody waits forever.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from connectors.sources.contract import Chunk
@@ -41,6 +42,8 @@ T = TypeVar("T")
 
 CHUNK_BYTES_A_PARTITION = 2 << 20
 CHUNK_BYTES_MAX = 8 << 20
+SYNCS_MAX = 8
+"""Partitions that are synced at once, beside the first."""
 
 
 class StoppedError(Exception):
@@ -59,6 +62,8 @@ class Pipeline:
         chunk_bytes: size of the chunks that pull sources are asked for; by default so many that a partition's part is
             a frame of its own, which is never copied.
         wall_ns: wall clock, epoch nanoseconds.
+        monotonic_s: a clock that never goes back, seconds.
+        syncing: syncs the partitions beside the first, threads of its own by default; shut down by `stop`.
     """
 
     def __init__(
@@ -71,13 +76,16 @@ class Pipeline:
         queue_bytes_max: int,
         chunk_bytes: int | None = None,
         wall_ns: Callable[[], int] = time.time_ns,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        syncing: Executor | None = None,
     ) -> None:
         self.partitions = partitions
         size = chunk_bytes or min(CHUNK_BYTES_A_PARTITION * len(partitions), CHUNK_BYTES_MAX, queue_bytes_max // 4)
         self._queues = Queues(len(partitions), queue_bytes_max)
-        self._stages = Stages(partitions, self._queues, decode, observer, size, wall_ns)
-        self.committer = Committer(partitions, self._queues, observer, lambda: self._stages.pulls, wall_ns)
-        runs = [(f"worker-{i}", self._stages.work) for i in range(threads)]
+        self.stages = Stages(partitions, self._queues, decode, observer, size, wall_ns, monotonic_s)
+        syncing = syncing or ThreadPoolExecutor(min(len(partitions), SYNCS_MAX), "sync")
+        self.committer = Committer(partitions, self._queues, observer, lambda: self.stages.pulls, wall_ns, syncing)
+        runs = [(f"worker-{i}", self.stages.work) for i in range(threads)]
         self._threads = [
             threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
             for name, run in [*runs, ("commit", self.committer.run)]
@@ -108,7 +116,7 @@ class Pipeline:
 
     def add_source(self, source: PullSource) -> None:
         """Ask `source` for chunks from now on."""
-        self._stages.add_source(source)
+        self.stages.add_source(source)
 
     def room(self, length: int, reading: int = 0) -> bool:
         """Tell whether `length` more bytes may be offered now; see `Queues.room`."""
@@ -148,7 +156,7 @@ class Pipeline:
     def idle(self) -> bool:
         """Whether every pull source is exhausted and all that was taken is durable."""
         with self._queues.changed:
-            return self._stages.exhausted and self._queues.empty
+            return self.stages.exhausted and self._queues.empty
 
     @property
     def queued_bytes(self) -> int:

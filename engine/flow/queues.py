@@ -163,16 +163,14 @@ class Queues:
             self.folded.notify()
 
     def take_uncommitted(self) -> list[list[Appended]] | None:
-        """Wait for folded frames and return them, a list a partition; None when no more will come.
+        """Return the folded frames, a list a partition; None when there are none now.
 
         A partition with `UNCOMMITTED_FRAMES_MAX` of them was not folded on, so workers are woken for it.
         """
         with self.changed:
-            while not any(self.uncommitted):
-                if self.stopping and (self.failure is not None or (self.drained and not any(self.folding))):
-                    return None
-                self.folded.wait(IDLE_WAIT_S)
             taken = self.uncommitted
+            if not any(taken):
+                return None
             self.uncommitted = [[] for _ in taken]
             self.committing = True
             if any(len(frames) >= UNCOMMITTED_FRAMES_MAX for frames in taken):
@@ -193,6 +191,11 @@ class Queues:
     def drained(self) -> bool:
         """Locked: whether all that was taken has been given to a fold."""
         return not self.pushed and not any(self.waiting) and self._released == self._taken
+
+    @property
+    def all_folded(self) -> bool:
+        """Locked: whether the end has come and nothing more will be folded."""
+        return self.stopping and (self.failure is not None or (self.drained and not any(self.folding)))
 
     @property
     def empty(self) -> bool:

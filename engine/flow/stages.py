@@ -3,9 +3,10 @@
 A worker asks for its next task under the lock of the queues and does it without. It folds first, because that frees the
 queues; then it decodes what was pushed; then it reads a source. So the flow slows down at its source and never fills
 memory.
+
+`next_task` never waits, and a task is done step by step (`engine.flow.tasks`); only `work` waits, for a thread.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from engine.flow.observer import Observer
 from engine.flow.partition import Item, Partition
 from engine.flow.queues import IDLE_WAIT_S, UNCOMMITTED_FRAMES_MAX, Queues, rows_of
 from engine.flow.source_clocks import ChunkClock, SourceClocks
+from engine.flow.tasks import Task, finish
 from engine.flow.tickets import Ticket
 from state.batch import select
 from state.frame import FrameKind
@@ -28,7 +30,6 @@ TICK_S = 1.0
 
 Decode = Callable[[Chunk], Decoded]
 """Decodes a chunk under the schema of the book now active; called by several threads at once."""
-Task = Callable[[], None]
 
 
 class PullSource(Protocol):
@@ -55,6 +56,7 @@ class Stages:
         observer: gets chunks and dead letters.
         chunk_bytes: size of the chunks that pull sources are asked for.
         wall_ns: wall clock, epoch nanoseconds.
+        monotonic_s: a clock that never goes back, seconds.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Stages:
         observer: Observer,
         chunk_bytes: int,
         wall_ns: Callable[[], int],
+        monotonic_s: Callable[[], float],
     ) -> None:
         self._partitions = partitions
         self._queues = queues
@@ -72,12 +75,13 @@ class Stages:
         self._observer = observer
         self._chunk_bytes = chunk_bytes
         self._wall_ns = wall_ns
+        self._monotonic_s = monotonic_s
         self._pulled: list[PullSource] = []
         self._reading: set[PullSource] = set()
         self._resting: dict[PullSource, float] = {}
         on_events = partitions[0].events_clock
         self._clocks = SourceClocks(partition.clocks for partition in partitions) if on_events else None
-        self._last_frame_s = [time.monotonic()] * len(partitions)
+        self._last_frame_s = [monotonic_s()] * len(partitions)
 
     def add_source(self, source: PullSource) -> None:
         """Ask `source` for chunks from now on."""
@@ -96,16 +100,21 @@ class Stages:
         return all(source.exhausted for source in self._pulled) and not self._reading
 
     def work(self) -> None:
-        """Do task after task until the end."""
-        while (task := self._next_task()) is not None:
-            task()
+        """Do task after task until the end: the loop of a worker thread."""
+        while (task := self._wait_for_task()) is not None:
+            finish(task)
 
-    def _next_task(self) -> Task | None:
+    def next_task(self) -> Task | None:
+        """Return something to do, which is the caller's alone from now on; None where there is nothing just now."""
+        with self._queues.changed:
+            return self._fold_task() or self._decode_task() or self._read_task() or self._tick_task()
+
+    def _wait_for_task(self) -> Task | None:
         """Wait for something to do and return it; None at the end."""
         queues = self._queues
         with queues.changed:
             while queues.failure is None:
-                task = self._fold_task() or self._decode_task() or self._read_task() or self._tick_task()
+                task = self.next_task()
                 if task is not None:
                     return task
                 if queues.stopping and queues.drained:
@@ -122,10 +131,10 @@ class Stages:
                 continue
             if queues.questions[number]:
                 queues.folding[number] = True
-                return lambda: self._answer(number)
+                return self._answer(number)
             if waiting and len(queues.uncommitted[number]) < UNCOMMITTED_FRAMES_MAX:
                 queues.folding[number] = True
-                return lambda: self._fold(number)
+                return self._fold(number)
         return None
 
     def _decode_task(self) -> Task | None:
@@ -134,13 +143,13 @@ class Stages:
             return None
         chunk, ticket = queues.pushed.popleft()
         sequence = queues.take_sequence()
-        return lambda: self._decode_and_release(sequence, chunk, ticket)
+        return self._decode_and_release(sequence, chunk, ticket)
 
     def _read_task(self) -> Task | None:
         queues = self._queues
         if queues.stopping or queues.waiting_rows > UNFOLDED_ROWS_MAX or not queues.room(self._chunk_bytes):
             return None
-        now_s = time.monotonic()
+        now_s = self._monotonic_s()
         for source in self._pulled:
             if source in self._reading or self._resting.get(source, 0.0) > now_s:
                 continue
@@ -148,7 +157,7 @@ class Stages:
             self._pulled.remove(source)  # to the end, so that sources are read by turns
             self._pulled.append(source)
             sequence = queues.take_sequence()
-            return lambda: self._read(sequence, source)
+            return self._read(sequence, source)
         return None
 
     def _tick_task(self) -> Task | None:
@@ -156,7 +165,7 @@ class Stages:
         queues = self._queues
         if queues.stopping:
             return None
-        now_s = time.monotonic()
+        now_s = self._monotonic_s()
         for number, last_s in enumerate(self._last_frame_s):
             if now_s - last_s > TICK_S and not queues.folding[number]:
                 self._last_frame_s[number] = now_s
@@ -168,32 +177,36 @@ class Stages:
 
     # ---- doing it; none of these is locked
 
-    def _read(self, sequence: int, source: PullSource) -> None:
+    def _read(self, sequence: int, source: PullSource) -> Task:
         queues = self._queues
         chunk = source.next_chunk(self._chunk_bytes)
         with queues.changed:
             self._reading.discard(source)
             if chunk is None:
-                self._resting[source] = time.monotonic() + IDLE_WAIT_S
+                self._resting[source] = self._monotonic_s() + IDLE_WAIT_S
             else:
                 queues.queued_bytes += chunk.length
             queues.changed.notify()  # another worker may read this source on while we decode
         if chunk is None:
             self._release(sequence, [])
             return
-        self._decode_and_release(sequence, chunk, Ticket(chunk.length, chunk.received_ns))
+        yield
+        yield from self._decode_and_release(sequence, chunk, Ticket(chunk.length, chunk.received_ns))
         source.recycle(chunk)
 
-    def _decode_and_release(self, sequence: int, chunk: Chunk, ticket: Ticket) -> None:
+    def _decode_and_release(self, sequence: int, chunk: Chunk, ticket: Ticket) -> Task:
         decoded = self._decode(chunk)
+        yield
         self._observer.decoded(chunk, decoded)
         if decoded.dead:
+            yield
             self._observer.dead(decoded.dead)
         count = len(self._partitions)
         ticket.expect(count)
         items = items_of(chunk, decoded, ticket, count)
         clocks = self._clocks
         stamp = None if clocks is None else lambda: stamp_items(clocks, chunk.source, decoded, items)
+        yield
         self._release(sequence, items, stamp)
 
     def _release(self, sequence: int, items: Sequence[Item], stamp: Callable[[], None] | None = None) -> None:
@@ -201,22 +214,24 @@ class Stages:
             self._queues.release(sequence, items, stamp)
             self._wake_others()
 
-    def _fold(self, number: int) -> None:
+    def _fold(self, number: int) -> Task:
         queues, partition = self._queues, self._partitions[number]
         items = queues.take_items(number, partition.batch_rows_max)
         for appended in partition.process(items, self._wall_ns() // 1_000_000):
             queues.put_uncommitted(number, appended)
+            yield
         with queues.changed:
             queues.folding[number] = False
-            self._last_frame_s[number] = time.monotonic()
+            self._last_frame_s[number] = self._monotonic_s()
             queues.waiting_rows -= sum(map(rows_of, items))
             self._wake_others()
 
-    def _answer(self, number: int) -> None:
+    def _answer(self, number: int) -> Task:
         """Answer what was asked of a partition's state."""
         queues = self._queues
         for question in queues.take_questions(number):
             question.put_to(self._partitions[number])
+            yield
         with queues.changed:
             queues.folding[number] = False
             self._wake_others()

@@ -10,6 +10,7 @@ answer holds a subscriber's number unless the request named it.
     500  anything else that a handler raises: our fault. The log has the traceback, the answer no details
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
@@ -20,8 +21,9 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from connectors.access import Guard, bears, from_here
-from connectors.http_door import HttpDoor
+from connectors.http_door import BODY_S, HttpDoor
 from connectors.listening import naming
+from connectors.seldom import Seldom, SeldomFilter
 from connectors.tls import TlsContext
 from engine.serve.controls import Body, RequestError, read_body
 from state.visible import visible
@@ -29,6 +31,7 @@ from state.visible import visible
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 BODY_BYTES_MAX = 1 << 20
 CONNECTIONS_MAX = 512
 IDLE_S = 60.0
@@ -59,7 +62,7 @@ class Front:
         idle_s: float = IDLE_S,
     ) -> None:
         self._door = HttpDoor(connections_max, idle_s)
-        middlewares = [self._door.middleware, self._meant, _answer_faults]
+        middlewares = [self._door.middleware, self._meant, _answering_faults(Seldom(log))]
         self.app = web.Application(client_max_size=body_bytes_max, middlewares=middlewares)
         guard.add_to(self.app)
         self._tls = tls
@@ -111,7 +114,9 @@ class Front:
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port, which differs from the one asked for when that is 0. OSError names the settings."""
-        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
+        self._runner = web.AppRunner(
+            self.app, access_log=None, logger=_server_log(), shutdown_timeout=2.0, auto_decompress=False
+        )
         await self._runner.setup()
         assert self._runner.server is not None
         with naming("http.host and http.port", host, port):
@@ -124,22 +129,34 @@ class Front:
             await self._runner.cleanup()
 
 
-@web.middleware
-async def _answer_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
+def _server_log() -> logging.Logger:
+    """Return the log of aiohttp's server, which by itself writes a traceback for every request that it cannot read."""
+    logger = logging.Logger("aiohttp.server")
+    logger.parent = logging.getLogger()
+    logger.addFilter(SeldomFilter((HttpProcessingError, ConnectionError)))
+    return logger
+
+
+def _answering_faults(seldom: Seldom) -> Middleware:
     """Answer 500 where a handler raises what it does not mean to, and log it.
 
     A caller that has gone, or has got the beginning of another answer, is left to aiohttp: it closes the connection.
     """
-    try:
-        return await handler(request)
-    except web.HTTPException:
-        raise
-    except Exception:
-        gone = request.transport is None or request.transport.is_closing()
-        if gone or request.writer.output_size:
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException:
             raise
-        log.exception("%s %s failed", request.method, _route(request))
-        return _json({"error": "the engine failed; its log says how"}, 500)
+        except Exception:
+            gone = request.transport is None or request.transport.is_closing()
+            if gone or request.writer.output_size:
+                raise
+            seldom.exception("%s %s failed", request.method, _route(request))
+            return _json({"error": "the engine failed; its log says how"}, 500)
+
+    return answer
 
 
 def _route(request: web.Request) -> str:
@@ -152,7 +169,10 @@ async def _raw(request: web.Request) -> bytes:
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise RequestError("the body cannot be read: it must not be packed")
     try:
-        return await request.read()
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError as fault:
+        raise web.HTTPRequestTimeout(text=f"the body must be whole within {BODY_S:g} s") from fault
     except (web.RequestPayloadError, HttpProcessingError) as fault:
         raise RequestError(f"the body cannot be read: {fault}") from fault
 

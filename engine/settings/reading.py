@@ -107,6 +107,7 @@ def _other_kinds(read: Any, written: Any, path: tuple[int | str, ...], document:
             there = read.get(key) if isinstance(read, dict) else getattr(read, str(key), None)
             yield from _other_kinds(there, value, (*path, key), document)
     elif isinstance(written, list) and isinstance(read, list | tuple):
+        # Not strict: what reads a list may make fewer of its elements.
         for index, (there, value) in enumerate(zip(read, written, strict=False)):
             yield from _other_kinds(there, value, (*path, index), document)
     elif type(read) in (int, float, bool) and isinstance(written, str | bool) and type(read) is not type(written):

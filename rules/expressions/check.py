@@ -116,7 +116,7 @@ class _Walk:
             case ast.Attribute():
                 return self._attribute(node)
             case _:
-                self.context.fault(Code.TYPE_MISMATCH, node, "a list can only stand behind `in`")
+                self.context.fault(Code.TYPE_MISMATCH, node, "a list can only stand after `in`")
                 return None
 
     def _condition(self, node: ast.expr) -> Expr | None:
@@ -150,7 +150,7 @@ class _Walk:
         assert isinstance(node.value, ast.Name)
         if node.value.id == "areas":
             words = self.context.words(node)
-            message = f"`{words}` can only stand behind `in`"
+            message = f"`{words}` can only stand after `in`"
             self.context.fault(Code.TYPE_MISMATCH, node, message, hint=f"write `cell in {words}`")
             return None
         return self._named(node, f"{node.value.id}.{node.attr}")
@@ -203,7 +203,7 @@ class _Walk:
                 right, after_in = None, True
             else:
                 if after_in:
-                    message = "nothing can be compared with what stands behind `in`"
+                    message = "nothing can be compared with what stands after `in`"
                     self.context.fault(Code.TYPE_MISMATCH, right_node, message)
                     return None
                 right = self.visit(right_node)

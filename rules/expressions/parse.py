@@ -43,7 +43,7 @@ _INSTEAD: dict[type[ast.AST], tuple[str, str]] = {
     ast.Invert: ("`~`", "write `not`"),
     ast.Pow: ("`**`", "write the product out"),
     ast.IfExp: ("`if ... else`", "write two rules, or `default(x, y)`"),
-    ast.Subscript: ("`[...]` behind a value", ""),
+    ast.Subscript: ("`[...]` after a value", ""),
     ast.Set: ("a set in braces", "write a list: `[...]`"),
     ast.JoinedStr: ("an f-string", "texts belong in the rule's templates"),
     ast.Lambda: ("`lambda`", ""),
@@ -149,7 +149,7 @@ def _fault_of(node: ast.expr) -> tuple[str, str, ast.expr]:
         case ast.Call(func=func):
             return "a call of anything but a named function", "", func
         case ast.Attribute():
-            return "a dot behind anything but a name", "", node
+            return "a dot after anything but a name", "", node
         case ast.Constant(value=value):
             return f"`{value!r}`", "`known(x)` asks whether x is there" if value is None else "", node
     subject, hint = _INSTEAD.get(type(inner), (f"`{type(inner).__name__}`", ""))

@@ -16,9 +16,6 @@ from state.jit import part
 VISIT_MS_MAX = 30 * 60_000
 """A visit that nobody closed ends after this long, in event time."""
 
-TERMINAL, VISIT, OPEN, CAUSE = range(4)
-"""Slots of the built-in event type `visit`."""
-
 
 def _columns(book: Book) -> NDArray[np.uint8]:
     return np.array([channel.kind == "desk" for channel in book.channels.values()], np.uint8)

@@ -54,10 +54,18 @@ _FAR_PAST = -(1 << 62)
 _FAR_FUTURE = 1 << 62
 
 
-def pane_columns(spec: FeatureSpec, wide: bool) -> list[ColumnSpec]:
-    """Return the one column of a ring with elements of 8 bytes, or of 4."""
-    elements = spec.ring + (1 if spec.ring > 1 else 0)
-    return [ColumnSpec("int64", 1 + elements) if wide else ColumnSpec("int32", 2 + elements)]
+def narrow_columns(spec: FeatureSpec) -> list[ColumnSpec]:
+    """Return the one column of a ring with elements of 4 bytes."""
+    return [ColumnSpec("int32", 2 + _elements(spec))]
+
+
+def wide_columns(spec: FeatureSpec) -> list[ColumnSpec]:
+    """Return the one column of a ring with elements of 8 bytes."""
+    return [ColumnSpec("int64", 1 + _elements(spec))]
+
+
+def _elements(spec: FeatureSpec) -> int:
+    return spec.ring + (1 if spec.ring > 1 else 0)
 
 
 @kernel

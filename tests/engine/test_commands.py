@@ -177,18 +177,22 @@ def many_calls(count: int = 20_000) -> bytes:
     return joined(call(8613800000000 + n, BASE_MS + n * 1000) for n in range(1, count + 1))
 
 
-def test_a_disk_that_fills_pauses_the_engine_which_goes_on_with_room_and_nothing_is_lost(make: Make) -> None:
+def test_a_disk_that_fills_holds_the_engine_up_until_there_is_room_and_nothing_is_lost(make: Make) -> None:
     engine = make(more="[log]\nsegment_bytes = 1048576\n").start()
-    assert engine.process is not None
+    process = engine.process
+    assert process is not None
     (engine.folder / "disk.full").touch()
     engine.put("day.ndjson", many_calls())
 
-    process = engine.process
     wait_for(lambda: process.exit is not None or "the flow waits until there is room" in process.err, "a full disk")
     (engine.folder / "disk.full").unlink()
-    wait_for(lambda: process.exit is not None or len(engine.spooled()) == 20_000, "every text")
-
+    wait_for(lambda: process.exit is not None or engine.status()["events"] >= 20_000, "the rest of the day")
+    assert process.exit is None, process.err
+    assert re.search(r"write \S+: no room left on the disk; the flow waits", process.err)
     assert engine.stop() == 0
+    summary = engine.drain()
+
+    assert "20,000 subscribers known" in summary
     assert len({record["subscriber"] for record in engine.records("--decided")}) == 20_000
     assert len(engine.spooled()) == 20_000
 

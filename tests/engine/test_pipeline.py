@@ -1,4 +1,4 @@
-"""Nobody waits for ever: whoever was promised something by a pipeline that ends is told why it does not come."""
+"""Nobody waits forever: what a pipeline has promised and cannot keep when it ends fails with the reason."""
 
 import asyncio
 import threading
@@ -12,6 +12,7 @@ import pytest
 from engine.flow.fold import Appended
 from engine.flow.partition import Item
 from engine.flow.pipeline import Pipeline, StoppedError
+from engine.flow.tasks import finish
 from state.batch import Row, Value, from_rows, select
 from state.frame import FrameKind
 from state.hashing import partition_of, rows_by_partition
@@ -124,13 +125,40 @@ def test_every_partition_that_cannot_be_committed_is_told_the_first_ends_the_pip
     nothing: Any = None
     partitions = [Slow(break_of(number), number) for number in range(2)]
     pipeline = Pipeline(cast("Any", partitions), nothing, nothing, threads=2, queue_bytes_max=1 << 20)
-    taken = [(one, list(one.process([], 0))) for one in partitions]
+    pipeline.broadcast(FrameKind.CONTROL, b"{}")
+    while (folding := pipeline.stages.next_task()) is not None:
+        finish(folding)
+    committing = pipeline.committer.next_task()
+    assert committing is not None
 
     with pytest.raises(OSError, match="disk 0 is gone"):
-        pipeline.committer.commit(cast("Any", taken))
+        finish(committing)
     pipeline.committer.close()
 
     assert "partition 1 could not be committed either: disk 1 is gone" in caplog.text
+
+
+def test_without_threads_whoever_takes_a_task_has_it_alone_and_nothing_waits() -> None:
+    partition = Slow(lambda: 0)
+    observer = SimpleNamespace(committed=lambda *_: None)
+    nothing: Any = None
+    pipeline = Pipeline([cast("Any", partition)], nothing, cast("Any", observer), threads=1, queue_bytes_max=1 << 20)
+
+    assert (pipeline.stages.next_task(), pipeline.committer.next_task()) == (None, None)
+    done = pipeline.broadcast(FrameKind.CONTROL, b"{}")
+    folding = pipeline.stages.next_task()
+    assert folding is not None
+    assert pipeline.stages.next_task() is None
+    finish(folding)
+    committing = pipeline.committer.next_task()
+    assert committing is not None
+    assert pipeline.committer.next_task() is None
+    assert not done.done()
+    finish(committing)
+
+    assert done.done()
+    assert pipeline.idle
+    pipeline.committer.close()
 
 
 def promises(pipeline: Pipeline) -> dict[str, Future[Any]]:

@@ -182,6 +182,12 @@ class SimulatedDisk:
             self._settle(self._names[path], chance)
         self._durable_names = dict(self._names)
 
+    def stays(self, path: Path, start: int, end: int) -> bool:
+        """Tell whether these bytes of a file are on the medium, and the name that leads to them."""
+        content = self._names[path]
+        named = self._durable_names.get(path) is content
+        return named and content.durable[start:end] == content.seen[start:end]
+
     def damage(self, path: Path, offset: int, flip: int = 0xFF) -> None:
         """Flip bits of one byte on the medium, as rot does."""
         content = self._names[path]

@@ -3,13 +3,15 @@
     .venv/bin/python -m tests.hostile.flood --records 10000000 --seed 1
 
     files, tcp, http     lines: each is an event or a dead letter
-    lists, control       requests: each is answered 400, or 200 where it happens to be right
-    topics               records in memory, through the reader that workers have: each is taken or buried
+    requests             to control, lists, outcomes, letters, visits, cards, sessions: each is answered, none with 5xx
+    topics               the nine of a cluster, records in memory, through the readers that workers have: each is taken
+                         or buried (`tests.hostile.test_topics` has two workers on a real Kafka)
 
 The records are drawn in batches from the seed, so a run of a given seed and size is the same everywhere.
 """
 
 import argparse
+import http.client
 import random
 import socket
 import sys
@@ -20,25 +22,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import orjson
-
+from connectors.sources.decoder import DAY_MS, Decoder
+from connectors.sources.kafka.client import records_of
+from connectors.sources.kafka.config import RawConfig
 from engine.runtimes.cluster.dispatch.exchange import parse_heard
 from engine.runtimes.cluster.dispatch.outbox import check_array
 from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
+from rules.load import load_text
 from state.formats import NewerFormatError
+from tests.connectors.kafka.record_batches import laid_values
 from tests.engine.engines import Engine, Nursery
-from tests.engine.world import BASE_MS, BOOK, call, config
-from tests.hostile.records import OUTBOX, PARSED, RECEIPTS, KafkaRecord
+from tests.engine.world import BASE_MS, BOOK, config
+from tests.hostile.drawn import TOPICS, Lines, request, topic_record
+from tests.hostile.records import PARSED
 from tests.parts.ports import free_port
 
-BATCH = 1_000
-SHARES = {"http": 0.2, "tcp": 0.2, "files": 0.15, "topics": 0.45}
+BATCH = 2_000
+SHARES = {"http": 0.2, "tcp": 0.2, "files": 0.15, "topics": 0.4, "raw": 0.05}
 REQUESTS_MAX = 20_000
-"""Of requests to /control and /lists, which cost a round trip each."""
+"""Of requests, which cost a round trip each."""
 GROWTH_BYTES_MAX = 200 << 20
-QUIET_S = 600.0
-FIRST = 8613800000000
+QUIET_S = 900.0
 
 
 @dataclass
@@ -63,85 +69,51 @@ class Report:
         return "\n".join([*lines, f"{self.records:,} records in {self.seconds:.1f} s; {memory}"])
 
 
-# ---- what is drawn
-
-
-def line(draw: random.Random) -> bytes:
-    """Return a line, not blank, without a line end."""
-    good = call(FIRST + draw.randrange(1_000), BASE_MS + draw.randrange(1_000_000)).rstrip()
-    return DAMAGES[draw.randrange(len(DAMAGES))](good, draw).replace(b"\n", b" ").strip() or b"x"
-
-
-def _flipped(good: bytes, draw: random.Random) -> bytes:
-    data = bytearray(good)
-    for _ in range(draw.randint(1, 8)):
-        data[draw.randrange(len(data))] = draw.randrange(256)
-    return bytes(data)
-
-
-def _spliced(good: bytes, draw: random.Random) -> bytes:
-    """Put a value that is none somewhere after a colon."""
-    places = [index for index, byte in enumerate(good) if byte == 58]
-    at = draw.choice(places) + 1
-    return good[:at] + draw.choice(VALUES) + good[at:]
-
-
-VALUES = (
-    b"null,", b"9" * 400 + b",", b"-0,", b"1e999,", b"NaN,", b'"\\ud800",', b'"\\u0000\\u001b[2J",', b"[" * 300,
-    b'{"a":' * 50, b"true,", b'"\xff\xfe",', b'"\xe2\x80\xae",', b"'", b'"', b"\x00", b"\xef\xbb\xbf",
-)  # fmt: skip
-DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
-    lambda good, _: good,
-    _flipped,
-    _spliced,
-    lambda good, draw: good[: draw.randrange(1, len(good))],
-    lambda good, draw: draw.randbytes(draw.randint(1, 200)),
-    lambda good, draw: good[:-1] + b"," + good[1:],
-    lambda good, draw: good * draw.randint(2, 4),
-)
-
-
-def request(draw: random.Random) -> tuple[str, bytes]:
-    """Return a path and a body that asks for something that there is not."""
-    path = draw.choice(("/control", "/lists"))
-    good: dict[str, Any] = {"action": "pause", "kind": "rule", "name": "none"}
-    if path == "/lists":
-        good = {"list": "none", "member": True, "subscribers": [FIRST]}
-    good[draw.choice(list(good))] = draw.choice([None, -1, 1 << 70, "\x1b[2J\n", [], {}, "x" * 500, True, 1.5])
-    body = (
-        orjson.dumps(good, default=str) if all(type(one) is not int or one < 1 << 63 for one in good.values()) else b"{"
-    )
-    return path, body if draw.random() < 0.7 else _flipped(body, draw)
-
-
-def topic_record(draw: random.Random) -> tuple[str, KafkaRecord, Callable[[Any], object]]:
-    """Return a topic, a record that stands in it, and what reads it."""
-    topic = draw.choice(TOPICS)
-    records, parse = READ[topic]
-    record = records[draw.randrange(len(records))]
-    key, value = record.key, record.value
-    if value and draw.random() < 0.5:
-        value = _flipped(value[:2_000], draw)
-    if key and draw.random() < 0.2:
-        key = _flipped(key, draw)
-    if draw.random() < 0.1:
-        value = draw.randbytes(draw.randint(0, 300))
-    return topic, KafkaRecord(key, value), parse
-
-
-def _check_array(record: KafkaRecord) -> None:
+def _array(record: Any) -> None:
     check_array(record.value)
 
 
-READ: dict[str, tuple[list[KafkaRecord], Any]] = {
-    **{topic: (list(records.values()), parse) for topic, (records, parse) in PARSED.items()},
-    "receipts": (list(RECEIPTS.values()), parse_heard),
-    "outbox": ([KafkaRecord(None, value) for value in OUTBOX.values()], _check_array),
+READERS: dict[str, Callable[[Any], object]] = {
+    **{topic: parse for topic, (_, parse) in PARSED.items()},
+    "receipts": parse_heard,
+    "outbox": _array,
 }
-TOPICS = sorted(READ)
 
 
-# ---- where it goes
+class Topics:
+    """The topics of a cluster, as its workers read them, in this process."""
+
+    def __init__(self, draw: random.Random, lines: Lines, report: Report) -> None:
+        self._draw, self._lines, self._report = draw, lines, report
+        self._guard = RecordGuard()
+        self._source = RawConfig(name="raw", topic="raw")
+        self._decoder = Decoder(self._source.mapping, load_text({"book.toml": BOOK}).schema)
+        self._offset = 0
+
+    def ours(self, count: int) -> None:
+        """Read records of a topic of ours."""
+        topic = self._draw.choice(TOPICS)
+        place, parse, guard, found = Place(topic, 0), READERS[topic], self._guard, 0
+        silent = topic in {"control", "outbox", "pages"}  # where a record may say nothing, and is passed over
+        for _ in range(count):
+            before = guard.counts[topic]
+            record = topic_record(topic, self._draw)
+            try:
+                taken = guard.read(place, record, parse) is not None
+            except NewerFormatError:
+                taken = True  # it is said, not counted: a newer release writes there
+            buried = guard.counts[topic] - before
+            found += buried == 1 or (buried == 0 and (taken or silent))
+        self._report.sent[topic] += count
+        self._report.counted[topic] += found
+
+    def raw(self, count: int) -> None:
+        """Read records of a raw topic."""
+        laid = laid_values(self._lines.some(count), self._offset)
+        self._offset += count
+        decoded = self._decoder.decode(records_of(self._source, 0, laid, 0).chunk, BASE_MS + DAY_MS)
+        self._report.sent["raw"] += count
+        self._report.counted["raw"] += decoded.batch.n + len(decoded.dead)
 
 
 class Flood:
@@ -150,23 +122,31 @@ class Flood:
     def __init__(self, engine: Engine, tcp_port: int, seed: int) -> None:
         self._engine = engine
         self._draw = random.Random(seed)
+        self._lines = Lines(self._draw)
         self._tcp = socket.create_connection(("127.0.0.1", tcp_port))
+        self._front = http.client.HTTPConnection(str(urlsplit(engine.url).netloc), timeout=60)
         self._files = 0
-        self._guard = RecordGuard()
         self.report = Report()
+        self._topics = Topics(self._draw, self._lines, self.report)
 
     def run(self, records: int) -> Report:
         """Send so many records; return what became of them."""
         began = time.monotonic()
-        self._lines("http", BATCH)
+        self._send("http", BATCH)
         self._settle()
         self.report.start_bytes = memory_of(self._engine)
         requests = min(REQUESTS_MAX, records // 100)
         for door, count in self._batches(records - BATCH - requests):
-            getattr(self, f"_{door}")(count) if door == "topics" else self._lines(door, count)
+            if door == "topics":
+                self._topics.ours(count)
+            elif door == "raw":
+                self._topics.raw(count)
+            else:
+                self._send(door, count)
         self._requests(requests)
         self._settle()
         self._tcp.close()
+        self._front.close()
         self.report.end_bytes = memory_of(self._engine)
         self.report.seconds = time.monotonic() - began
         return self.report
@@ -177,10 +157,10 @@ class Flood:
             yield self._draw.choices(list(SHARES), list(SHARES.values()))[0], count
             records -= count
 
-    def _lines(self, door: str, count: int) -> None:
-        body = b"".join(line(self._draw) + b"\n" for _ in range(count))
+    def _send(self, door: str, count: int) -> None:
+        body = self._lines.body(count)
         if door == "http":
-            while (status := self._engine.post("/events", body)[0]) == 429:
+            while (status := self._post("/events", body)) == 429:
                 time.sleep(0.05)
             assert status == 202, status
         elif door == "tcp":
@@ -190,24 +170,17 @@ class Flood:
             self._engine.put(f"{self._files:06}.ndjson", body)
         self.report.sent["lines"] += count
 
+    def _post(self, path: str, body: bytes) -> int:
+        self._front.request("POST", path, body, {"Content-Type": "application/json"})
+        answer = self._front.getresponse()
+        answer.read()
+        return answer.status
+
     def _requests(self, count: int) -> None:
         for _ in range(count):
-            path, body = request(self._draw)
-            status = self._engine.post(path, body, **{"Content-Type": "application/json"})[0]
+            status = self._post(*request(self._draw))
             self.report.sent["requests"] += 1
-            self.report.counted["requests"] += status in {200, 400}
-
-    def _topics(self, count: int) -> None:
-        for _ in range(count):
-            topic, record, parse = topic_record(self._draw)
-            before = self._guard.counts.total()
-            try:
-                taken = self._guard.read(Place(topic, 0), record, parse) is not None
-            except NewerFormatError:
-                taken = True  # it is said, not counted: a newer release writes there
-            self.report.sent[topic] += 1
-            buried = self._guard.counts.total() - before
-            self.report.counted[topic] += buried == 1 or (buried == 0 and (taken or _may_be_nothing(topic)))
+            self.report.counted["requests"] += 200 <= status < 500
 
     def _settle(self) -> None:
         """Wait until every line is counted; after `QUIET_S` the difference is told by the report."""
@@ -219,11 +192,6 @@ class Flood:
             if counted >= wanted:
                 return
             time.sleep(0.1)
-
-
-def _may_be_nothing(topic: str) -> bool:
-    """Tell whether a record that is passed over in silence may stand there: a key of a release to come, an array."""
-    return topic in {"control", "outbox"}
 
 
 def memory_of(engine: Engine) -> int:

@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+from engine.runtimes.cluster.ask.letters import letter_of
+from engine.runtimes.cluster.decide.page_rows import check_row
 from engine.runtimes.cluster.shared.control_records import parse_control
 from engine.runtimes.cluster.shared.journal_position import REACHED, read_record
 from engine.runtimes.cluster.shared.log_records import read_frame
@@ -32,8 +34,8 @@ def _book(**fields: object) -> bytes:
     return orjson.dumps({"version": version_of(SOURCES), "sources": SOURCES, "schema": SCHEMA} | fields)
 
 
-def frame(kind: FrameKind, payload: bytes) -> bytes:
-    return encode(Frame(kind, 0, payload=payload))
+def frame(kind: FrameKind, payload: bytes, append_ms: int = 0, **head: Any) -> bytes:
+    return encode(Frame(kind, append_ms, payload=payload, **head))
 
 
 CONTROL = {
@@ -79,6 +81,11 @@ LOG = {
     "control-that-explodes": KafkaRecord(None, frame(FrameKind.CONTROL, b'{"action":"explode"}')),
     "control-that-forgets-numbers": KafkaRecord(None, frame(FrameKind.CONTROL, b'{"action":"forget","keys":[1]}')),
     "control-that-is-no-json": KafkaRecord(None, frame(FrameKind.CONTROL, b"\xff\x00")),
+    "tick-before-time": KafkaRecord(None, frame(FrameKind.TICK, b"", -1)),
+    "tick-after-all-time": KafkaRecord(None, frame(FrameKind.TICK, b"", 1 << 62)),
+    "clocks-of-a-text": KafkaRecord(None, frame(FrameKind.TICK, b"", clocks={"inbox": "boom"})),
+    "clocks-of-texts": KafkaRecord(None, frame(FrameKind.TICK, b"", clocks={"inbox": ["boom"]})),
+    "sources-of-texts": KafkaRecord(None, frame(FrameKind.TICK, b"", sources={"raw/0": "boom"})),
 }
 TEXTS = {
     "null-key": KafkaRecord(None, b"text"),
@@ -109,6 +116,38 @@ DECISIONS = {
     "negative-position": KafkaRecord(None, REACHED.pack(-5) + bytes(100)),
     "zeros": KafkaRecord(None, bytes(4096)),
 }
+PAGES = {
+    "place-of-the-copy": KafkaRecord(b"K\x00\x00", b"\xff" * 16),
+    "another-partition": KafkaRecord(b"P\x00\x63\x00\x00\x00\x01", b"garbage"),
+    "null-key": KafkaRecord(None, b"garbage"),
+    "short-key": KafkaRecord(b"P", b"garbage"),
+    "page-of-a-long-key": KafkaRecord(b"P\x00\x00" + b"\xff" * 30, bytes(64)),
+    "page-of-garbage": KafkaRecord(b"P\x00\x00\x00\x00\x00\x01", b"garbage"),
+    "page-of-columns-beyond-its-end": KafkaRecord(b"P\x00\x00\x00\x00\x00\x01", b"\xff" * 40),
+    "row-of-garbage": KafkaRecord(b"S\x00\x00" + bytes(8), b"x"),
+    "layout-of-garbage": KafkaRecord(b"L\x00\x00" + bytes(8), b"[[]]"),
+    "layout-of-another-key": KafkaRecord(b"L\x00\x00" + bytes(8), b"[]"),
+    "sweep-of-garbage": KafkaRecord(b"M\x00\x00", b"\xff"),
+    "sweep-of-texts": KafkaRecord(b"M\x00\x00", b'["now", 5]'),
+    "count-of-a-kilobyte": KafkaRecord(b"C\x00\x00", bytes(1024)),
+    "lengths-of-one-byte": KafkaRecord(b"J\x00\x00", b"x"),
+}
+LETTER = {
+    "source": "feed", "key": "raw/0", "offset": 1, "line": 0, "code": "bad_syntax", "field": "", "value": "",
+    "reason": "", "length": 1, "received_ms": 0, "raw": "x",
+}  # fmt: skip
+DEAD = {
+    "null-key": KafkaRecord(None, b"garbage"),
+    "garbage": KafkaRecord(b"raw/0@1.0", b"garbage"),
+    "list": KafkaRecord(b"raw/0@1.0", b"[]"),
+    "key-that-is-no-text": KafkaRecord(b"\xff", None),
+    "letter-without-a-line": KafkaRecord(b"raw/0@1.0", orjson.dumps(LETTER | {"raw": None})),
+    "source-of-a-list": KafkaRecord(b"raw/0@1.0", orjson.dumps(LETTER | {"source": ["feed"]})),
+    "offset-of-a-text": KafkaRecord(b"raw/0@1.0", orjson.dumps(LETTER | {"offset": "1"})),
+    "code-of-no-release": KafkaRecord(b"raw/0@1.0", orjson.dumps(LETTER | {"code": "boom"})),
+    "more-than-a-letter": KafkaRecord(b"raw/0@1.0", orjson.dumps(LETTER | {"more": 1})),
+    "nested-100000-deep": KafkaRecord(b"raw/0@1.0", b"[" * 100_000),
+}
 OUTBOX: dict[str, bytes | None] = {
     "null-value": None,
     "garbage": b"garbage",
@@ -132,9 +171,16 @@ def parse_log(record: KafkaRecord) -> Frame:
     return read_frame(record, unknown, unknown)
 
 
+def check_page(record: KafkaRecord) -> None:
+    """Read a row as a copy of partition 0 does."""
+    check_row(b"\x00\x00", record.key, record.value)
+
+
 PARSED: dict[str, tuple[dict[str, KafkaRecord], Any]] = {
     "control": (CONTROL, parse_control),
     "log": (LOG, parse_log),
     "texts": (TEXTS, text_of),
     "decisions": (DECISIONS, read_record),
+    "pages": (PAGES, check_page),
+    "dead": (DEAD, letter_of),
 }

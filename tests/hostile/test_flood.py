@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine.engines import Nursery
-from tests.hostile.flood import READ, flood
+from tests.hostile.drawn import READ
+from tests.hostile.flood import flood
 
 RECORDS = 100_000
 
@@ -17,5 +18,5 @@ def test_an_engine_under_a_hundred_thousand_hostile_records_lives_and_counts_eac
     report = flood(nursery, tmp_path / "engine", RECORDS, seed=1)
 
     print(report)
-    assert report.sent.keys() == {"lines", "requests", *READ}
+    assert report.sent.keys() == {"lines", "requests", "raw", *READ}
     assert report.counted == report.sent

@@ -1,6 +1,8 @@
 """Text from outside that would draw over a terminal or forge a line: it is shown as what it is."""
 
 import logging
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -8,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.seldom import EVERY_S, Seldom
 from engine.commands.shared.faults import say
-from engine.commands.shared.logs import OneLine
+from engine.commands.shared.logs import LINE_CHARS_MAX, TRACE_LINES_MAX, OneLine
+from engine.commands.shared.out import complain
+from engine.commands.shared.out import say as say_line
 from engine.commands.shared.reader import ndjson
 from engine.serve.controls import RequestError
 from rules.diagnostics import BookErrors
@@ -87,6 +92,44 @@ def test_no_line_of_a_traceback_looks_like_a_record() -> None:
 def test_a_fault_that_names_a_file_of_escapes_is_one_line() -> None:
     assert say(FileNotFoundError(2, "No such file", f"inbox/{FORGED}")).isprintable()
     assert say(RequestError(FORGED)).isprintable()
+
+
+@pytest.mark.parametrize("print_", [say_line, complain])
+def test_what_a_command_says_is_one_line(print_: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
+    print_(f"source {FORGED}: 3 lines")
+    said = "".join(capsys.readouterr())
+
+    assert said.count("\n") == 1
+    assert said.rstrip("\n").isprintable()
+
+
+def test_no_command_prints_a_formatted_text_that_is_not_made_visible() -> None:
+    folder = Path(__file__).parents[2] / "engine" / "commands"
+    raw = re.compile(r"""(?:stdout|stderr)\.write\(\s*f?["'].*\{|\bprint\(""")
+    ours = {"engine/commands/__init__.py": 2}  # the version of ours, and what `say` has made visible
+    found = {
+        str(file.relative_to(folder.parents[1])): len(raw.findall(file.read_text(encoding="utf-8")))
+        for file in folder.rglob("*.py")
+    }
+
+    assert {name: count for name, count in found.items() if count} == ours
+
+
+def test_tracebacks_by_the_thousand_are_one_and_a_count(caplog: pytest.LogCaptureFixture) -> None:
+    now_s = [100.0]
+    seldom = Seldom(logging.getLogger("t"), lambda: now_s[0])
+    for _ in range(1_000):
+        try:
+            raise ValueError("x" * 900_000)
+        except ValueError:
+            seldom.exception("%s %s failed", "POST", "/desk/visits")
+    now_s[0] += EVERY_S
+    seldom.error("%s %s failed", "POST", "/desk/visits")
+
+    assert [bool(record.exc_info) for record in caplog.records] == [True, False]
+    assert "999 more like this" in caplog.records[1].getMessage()
+    formatted = OneLine().format(caplog.records[0])
+    assert len(formatted) < (TRACE_LINES_MAX + 1) * (LINE_CHARS_MAX + 10)
 
 
 def test_a_javascript_link_is_refused_by_check() -> None:

@@ -11,6 +11,8 @@ from connectors.kafka.writer import Written
 from connectors.sources.dead_letter import from_json
 from engine.book.shelf import BookShelf, BooksInMemory
 from engine.dispatch.orphans import Orphans
+from engine.flow.dead_letters import StoredLetter
+from engine.runtimes.cluster.ask.letters import raw_place
 from engine.runtimes.cluster.decide.changelog import PagesCopy
 from engine.runtimes.cluster.dispatch.exchange import Exchange, parse_heard
 from engine.runtimes.cluster.dispatch.outbox import TopicOutbox, cursors_in
@@ -29,9 +31,12 @@ from tests.fakes.store import MemoryStore
 from tests.hostile.records import (
     BROKEN,
     CONTROL,
+    DEAD,
     DECISIONS,
+    LETTER,
     LOG,
     OUTBOX,
+    PAGES,
     PARSED,
     RECEIPTS,
     SOURCES,
@@ -264,13 +269,35 @@ async def test_a_decision_record_that_claims_to_reach_beyond_the_log_silences_no
 def test_a_page_under_a_key_of_another_partition_or_of_the_copy_itself_is_not_applied(key: bytes | None) -> None:
     store, guard = MemoryStore(), RecordGuard()
     copy = PagesCopy(store, 3, place=PLACE, guard=guard)
-    rows: list[Any] = [(key, b"x"), (b"P\x00\x03\x00\x00\x00\x01", b"page")]
+    page = bytes(64)
+    rows: list[Any] = [(key, b"x"), (b"P\x00\x03\x00\x00\x00\x01", page)]
     copy.apply(rows, 9)
 
     assert guard.counts[PLACE.topic] == 1
-    assert store.get(b"P\x00\x03\x00\x00\x00\x01") == b"page"
+    assert store.get(b"P\x00\x03\x00\x00\x00\x01") == page
     assert copy.begin() == 9
 
 
+@pytest.mark.parametrize("word", [word for word, record in PAGES.items() if record.key is not None])
+def test_a_page_of_garbage_leaves_the_one_before_in_the_copy(word: str) -> None:
+    store, guard = MemoryStore(), RecordGuard()
+    copy = PagesCopy(store, 0, place=PLACE, guard=guard)
+    key, value = PAGES[word].key, PAGES[word].value
+    assert key is not None
+    store.write([(key, b"before")])
+    copy.apply([(key, value)], 9)
+
+    assert guard.counts[PLACE.topic] == 1
+    assert store.get(key) == (b"before" if key[:1] != b"K" else store.get(key))
+
+
+def test_a_letter_whose_key_names_no_partition_came_from_nowhere() -> None:
+    for key in ("", "raw", "raw/", "raw/x", "raw/-1", "raw/" + "9" * 5_000, "raw/\u0661"):
+        letter = from_json(orjson.dumps(LETTER | {"key": key}))
+        assert raw_place(StoredLetter("1", letter, replayed=False)) == ("", 0)
+    assert raw_place(StoredLetter("1", from_json(orjson.dumps(LETTER)), replayed=False)) == ("raw", 0)
+
+
 def test_every_topic_has_its_hostile_records() -> None:
-    assert all(len(records) >= 5 for records in (CONTROL, LOG, TEXTS, RECEIPTS, DECISIONS, OUTBOX))
+    topics = (CONTROL, LOG, TEXTS, RECEIPTS, DECISIONS, OUTBOX, PAGES, DEAD)
+    assert all(len(records) >= 5 for records in topics)

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.engine.world import BOOK, call
-from tests.hostile.records import CONTROL, DECISIONS, LOG, OUTBOX, RECEIPTS, TEXTS, KafkaRecord
+from tests.hostile.records import CONTROL, DEAD, DECISIONS, LOG, OUTBOX, PAGES, RECEIPTS, TEXTS, KafkaRecord
 from tests.parts.kafka.workers import PARTITIONS, Cluster, cluster_on
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
@@ -19,11 +19,6 @@ pytestmark = [pytest.mark.parts, pytest.mark.slow]
 NOW_MS = int(time.time() * 1000) - 600_000
 COMPACTED = {"control", "texts", "pages"}
 BYTES_MAX = 500_000
-PAGES = {
-    "place-of-the-copy": KafkaRecord(b"K\x00\x00", b"\xff" * 16),
-    "another-partition": KafkaRecord(b"P\x00\x63\x00\x00\x00\x01", b"garbage"),
-    "short-key": KafkaRecord(b"P", b"garbage"),
-}
 HOSTILE: dict[str, Iterable[KafkaRecord]] = {
     "control": CONTROL.values(),
     "log": LOG.values(),
@@ -32,7 +27,7 @@ HOSTILE: dict[str, Iterable[KafkaRecord]] = {
     "decisions": DECISIONS.values(),
     "pages": PAGES.values(),
     "outbox": [KafkaRecord(None, value) for value in OUTBOX.values()],
-    "dead": [KafkaRecord(None, b"garbage"), KafkaRecord(b"\xff", None), KafkaRecord(b"x", b"[]")],
+    "dead": DEAD.values(),
 }
 SENDING = """
 [gateways.spool]

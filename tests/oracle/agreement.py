@@ -67,6 +67,7 @@ class Engine:
         """What each record's rule read."""
         cells, known = found.facts.tolist(), found.facts_known.tolist()
         facts = []
+        # Not strict: `fact_start` has one more, where the facts of the last record end.
         for start, rule, kind in zip(found.fact_start.tolist(), found.rule.tolist(), found.kind.tolist(), strict=False):
             read = self.compiled.book.by_stable_id[rule].facts if kind == 0 else ()
             operands = enumerate(read, start)
@@ -168,6 +169,7 @@ class Agreement:
         for index, expected in values.items():
             asked = np.flatnonzero(np.array(self._read[index])[seen.type])
             self._same_values(index, self.engine.feature(index, asked), expected, seen, asked)
+        # Not strict: the first record that differs says more than two lengths, which are compared after it.
         for one, other in zip(found, wanted, strict=False):
             assert one == other, f"engine: {one}\nplain:  {other}"
         assert len(found) == len(wanted), (found[len(wanted) :], wanted[len(found) :])

@@ -15,7 +15,7 @@ _LAST_MS = (datetime(2100, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds
 
 @lru_cache(maxsize=200_000)
 def offset_ms(zone: str, minute: int) -> int:
-    """Local time minus UTC in a minute since 1970; the years before and behind the book's calendar have its ends'."""
+    """Local time minus UTC in a minute since 1970; the years before and after the book's calendar have its ends'."""
     at_ms = min(max(minute * MINUTE_MS, 0), _LAST_MS)
     offset = (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(ZoneInfo(zone)).utcoffset()
     assert offset is not None

@@ -1,50 +1,38 @@
 """One life of the engine, between two crashes: the real parts, put together without threads and without a loop.
 
-What the runtime's threads do is here in methods that the world calls: decode, fold, commit. The dispatcher is the real
-one; the world takes its turns, and what it launches goes to the world. Nothing is checked here, and nothing outlives
-the life but what is on the machine.
+The pipeline is the real one, whose steps the world takes (`tests.simulation.flow`), and so is the dispatcher
+(`tests.simulation.sending`). Nothing is checked here, and nothing outlives the life but what is on the machine.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
 
 from connectors.contract import Receipt
-from connectors.sources.contract import Chunk, padded
 from connectors.sources.mapping import Mapping as LineMapping
 from engine.book.compiled import CompiledBook, compile_texts
-from engine.dispatch.core import DispatchCore
-from engine.dispatch.dispatcher import Dispatcher
-from engine.dispatch.doors import Door
 from engine.dispatch.feeder import Feeder
-from engine.dispatch.model import Decided, Report, Send, Withdrawn
-from engine.dispatch.orphans import Orphans
-from engine.dispatch.outbox import LocalOutbox
+from engine.dispatch.model import Report
 from engine.dispatch.policy import ChannelPolicy, Policy
-from engine.dispatch.rates import Rates
-from engine.dispatch.shared import Shared
-from engine.flow.committer import commit
 from engine.flow.core import Core, Sizes
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.dead_letters import DeadLetters
 from engine.flow.decoders import Decoders, Source
-from engine.flow.fold import Appended, FoldLimits
-from engine.flow.partition import Item, Partition
-from engine.flow.stages import items_of
-from engine.flow.tickets import Ticket
+from engine.flow.fold import FoldLimits
+from engine.flow.partition import Partition
+from engine.flow.pipeline import Pipeline
 from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 from rules.model import Book
-from state.batch import Row, Value, from_rows, select
-from state.disk import DiskFullError
-from state.frame import FrameKind
-from state.hashing import rows_by_partition
+from state.batch import Row, from_rows
+from tests.simulation.flow import FileFeed, Flow, SideTasks, WorldClock
 from tests.simulation.machine import Machine
 from tests.simulation.network import Flight, Network
+from tests.simulation.sending import SimulatedDispatcher, SimulatedOutbox, Taker, outcome_row
+from tests.simulation.traffic import File
 
 ROOT = Path("/sim")
 DEDUPE_WINDOW_MS = 3_600_000
@@ -56,6 +44,8 @@ class Size:
     """How large a world is, and how it is set; drawn from the seed."""
 
     partitions: int = 2
+    workers: int = 2
+    intake_bytes_max: int = 1 << 20
     capacity: int = 512
     memory_subscribers: int = 1 << 20
     contacts_max: int = 12
@@ -128,128 +118,73 @@ class SimulatedCore(Core):
     def let_go(self) -> None:
         """Remove old segments now."""
         self._retained_s = -1e9
-        self._retain()
+        super()._retain()
+
+    def _retain(self) -> None:
+        """The world says when."""
 
 
 @dataclass(slots=True)
 class Told:
     """Outcomes on their way into the log."""
 
-    ticket: Ticket
+    durable: "Future[None]"
     reports: list[Report]
 
 
-@dataclass(slots=True)
-class Taker:
-    """Dispatch as the feeder sees it."""
-
-    dispatch: DispatchCore
-    now_ms: int
-    idle: bool = True
-
-    def room(self) -> int:
-        """Return the room of dispatch."""
-        return self.dispatch.room()
-
-    def offer(self, decided: Sequence[Decided], cursors: Mapping[str, int]) -> None:
-        """Pass decisions on."""
-        self.dispatch.offer(decided, cursors, self.now_ms)
-
-    def withdraw(self, withdrawn: Sequence[Withdrawn]) -> None:
-        """Pass on what the fold took back."""
-        self.dispatch.withdraw(withdrawn, self.now_ms)
-
-
-def _nothing() -> None:
-    """Nothing happens."""
-
-
-class SimulatedOutbox(LocalOutbox):
-    """The outbox on the simulated disk: the world says what happens where there is no room, and while it writes."""
-
-    refused: Callable[[], None] = staticmethod(_nothing)
-    writing: Callable[[], None] = staticmethod(_nothing)
-
-    def flush(self, now_ms: int) -> None:
-        """Append what was collected; without room the dispatcher waits until there is."""
-        try:
-            super().flush(now_ms)
-        except DiskFullError:
-            self.refused()
-            super().flush(now_ms)
-
-    async def commit(self) -> None:
-        """Make what was flushed durable, in this thread."""
-        self.writing()
-        self.sync()
-
-
-class Launcher:
-    """In the place of the tasks that fly: each attempt goes to the world as soon as it is launched."""
-
-    def __init__(self) -> None:
-        self.launch: Callable[[Send], None] = lambda _: None
-
-
-class Idle:
-    """In the place of the reporter: the world carries outcomes to the log itself."""
-
-    def step(self) -> None:
-        """Report nothing."""
-
-
-class SimulatedDispatcher(Dispatcher):
-    """The real dispatcher, whose turns the world takes one by one."""
+class Life:
+    """The engine from a start to its end; `files` are what it reads."""
 
     def __init__(
-        self, policy: Policy, outbox: LocalOutbox, doors: Mapping[str, Door], now_ms: Callable[[], int]
+        self,
+        size: Size,
+        machine: Machine,
+        network: Network,
+        book: CompiledBook,
+        clock: WorldClock,
+        files: Sequence[File] = (),
     ) -> None:
-        shared = Shared(doors, Rates(policy.gateway_rates, policy.channel_rates), Orphans())
-        super().__init__(policy, {}, None, cast("Any", None), now_ms, outbox, shared=shared)
-        self.launcher = Launcher()
-        self._flights, self._reporter = cast("Any", self.launcher), cast("Any", Idle())
-
-    def turn(self) -> None:
-        """Take a turn; nothing in it waits, so its coroutine runs through at once."""
-        turning = self._turn()
-        try:
-            turning.send(None)
-        except StopIteration:
-            return
-        raise AssertionError("a turn waits for something that is not there")
-
-    async def _rest(self) -> None:
-        """Let the world pass time."""
-
-
-class Life:
-    """The engine from a start to its end."""
-
-    def __init__(self, size: Size, machine: Machine, network: Network, book: CompiledBook, now_ms: int) -> None:
         self.size = size
+        self.clock = clock
         self.network = network
         datadir = DataDir(ROOT, machine)
         datadir.hold()
         datadir.fix(Fixed(size.partitions, size.contacts_max))
         self.core = SimulatedCore(size, datadir, machine)
         self.core.recover()
-        self.waiting: list[deque[Item]] = [deque() for _ in self.core.partitions]
-        self.uncommitted: list[list[Appended]] = [[] for _ in self.core.partitions]
-        self.core.activate(book, now_ms)
-        self.reading = self.core.resume_positions()
+        self.core.activate(book, clock.now_ms)
         self.doors = Decoders([Source("files", MAPPING), Source("tcp", MAPPING)], book.book.schema)
-        self.now_ms = now_ms
+        self._start_flow(files)
         self.outbox = SimulatedOutbox(datadir.outbox, machine, segment_bytes=size.segment_bytes // 4)
         self.gateways = network.doors()
-        self.dispatcher = SimulatedDispatcher(size.policy(), self.outbox, self.gateways, lambda: self.now_ms)
+        self.dispatcher = SimulatedDispatcher(size.policy(), self.outbox, self.gateways, clock)
         self.dispatcher.recover()
         self.dispatch = self.dispatcher.core
-        self.taker = Taker(self.dispatch, now_ms)
+        self.taker = Taker(self.dispatch, clock)
         self.feeder = asyncio.run(self._make_feeder())
         self.core.dispatched_entry = self._entry
         self.flights: list[Flight] = []
         self.told: Told | None = None
         self.receipts: list[Receipt] = []  # taken, and not yet durable
+
+    def _start_flow(self, files: Sequence[File]) -> None:
+        size, clock, chance = self.size, self.clock, self.network.chance
+        side = SideTasks()
+        self.pipeline = Pipeline(
+            self.core.partitions,
+            self.doors.decode,
+            self.core,
+            threads=size.workers,
+            queue_bytes_max=size.intake_bytes_max,
+            wall_ns=lambda: clock.now_ms * 1_000_000,
+            monotonic_s=lambda: clock.passed_s,
+            syncing=side,
+        )
+        self.flow = Flow(self.pipeline, side, size.workers, chance)
+        positions = self.core.resume_positions()
+        self.feeds = [FileFeed(file, positions.get(file.key, 0), chance, clock) for file in files]
+        for feed in self.feeds:
+            self.pipeline.add_source(feed)
 
     async def _make_feeder(self) -> Feeder:
         core = self.core
@@ -266,68 +201,32 @@ class Life:
     def _entry(self, partition: Partition) -> int:
         return self.dispatch.durable_cursors.get(str(partition.number), 0)
 
-    # From lines to decisions.
+    # Into the log.
 
-    def offer(self, source: str, key: str, data: bytes, start: int, line: int, now_ms: int) -> Ticket:
-        """Decode a chunk and let its rows wait for their partitions."""
-        chunk = Chunk(
-            source, key, padded(data), len(data), start, start + len(data), not key, False, now_ms * 1_000_000, line
-        )
-        ticket = Ticket(chunk.length)
-        decoded = self.doors.decode(chunk)
-        self.core.decoded(chunk, decoded)
-        if decoded.dead:
-            self.core.dead(decoded.dead)
-        count = len(self.core.partitions)
-        ticket.expect(count)
-        for waiting, item in zip(self.waiting, items_of(chunk, decoded, ticket, count), strict=True):
-            waiting.append(item)
-        return ticket
+    def append(self, rows: Sequence[Row]) -> "Future[None]":
+        """Append rows that the engine makes itself."""
+        return self.pipeline.append(from_rows(self.doors.schema, rows))
 
-    def append(self, rows: Sequence[Row]) -> Ticket:
-        """Let rows that the engine makes itself wait for their partitions."""
-        ticket = Ticket()
-        batch = from_rows(self.doors.schema, rows)
-        count = len(self.core.partitions)
-        parts = rows_by_partition(batch.subscriber, count)
-        ticket.expect(sum(part.shape[0] > 0 for part in parts))
-        for waiting, part in zip(self.waiting, parts, strict=True):
-            if part.shape[0]:
-                waiting.append(Item(ticket, select(batch, part)))
-        return ticket
-
-    def broadcast(self, kind: FrameKind, payload: bytes) -> Ticket:
-        """Let a frame wait for every partition."""
-        ticket = Ticket()
-        ticket.expect(len(self.waiting))
-        for waiting in self.waiting:
-            waiting.append(Item(ticket, kind=kind, payload=payload))
-        return ticket
-
-    def activate(self, compiled: CompiledBook) -> None:
-        """Put a book into the log of every partition, as the runtime does."""
+    def put_book(self, compiled: CompiledBook) -> bytes:
+        """Keep a book and let the decoders follow, as the runtime does; return what its activation says."""
         payload = self.core.put_book(compiled)
         self.doors.schema = compiled.book.schema
-        self.broadcast(FrameKind.ACTIVATION, payload)
+        return payload
 
-    def commit(self, p: int) -> None:
-        """Make a partition's frames durable and acknowledge them."""
-        taken, self.uncommitted[p] = self.uncommitted[p], []
-        commit(self.core.partitions[p], taken)
-        for frame in taken:
-            for ticket in frame.tickets:
-                ticket.done()
+    @property
+    def read(self) -> bool:
+        """Whether the files are read to their present ends."""
+        return all(feed.exhausted for feed in self.feeds)
 
     @property
     def busy(self) -> bool:
-        """Whether anything waits to be folded or committed."""
-        return any(self.waiting) or any(self.uncommitted)
+        """Whether anything that was taken is not durable yet."""
+        return self.flow.busy
 
     # What dispatch's loop does.
 
-    def feed(self, now_ms: int) -> None:
+    def feed(self) -> None:
         """Let the feeder offer some entries; nothing in it waits, so its coroutine runs through at once."""
-        self.taker.now_ms = now_ms
         while self.feeder.look_ahead():
             continue
         if self.dispatch.room() > 0:
@@ -338,35 +237,18 @@ class Life:
                 return
             raise AssertionError("the feeder waits for something that is not there")
 
-    def turn(self, now_ms: int) -> None:
-        """Let the dispatcher take, commit and launch."""
-        self.now_ms = now_ms
-        self.dispatcher.turn()
-
-    def tell(self, now_ms: int) -> None:
+    def tell(self) -> None:
         """Carry outcomes to the log, one bundle at a time."""
         if self.told is not None:
-            if not self.told.ticket.future.done():
+            if not self.told.durable.done():
                 return
             self.dispatch.mark_reported(self.told.reports)
             self.told = None
+        now_ms = self.clock.now_ms
         reports = self.dispatch.reports(50)
         if reports:
-            self.told = Told(
-                self.append([outcome_row(report, now_ms, self.dispatch.contact_ms(report)) for report in reports]),
-                reports,
-            )
-
-
-def outcome_row(report: Report, now_ms: int, contact_ms: int | None) -> Row:
-    """Return the event that says what became of a decision."""
-    partition, position, row, rule = report.decision_id.split("-")
-    values: dict[str, Value] = {
-        "partition": int(partition), "position": int(position), "row": int(row), "rule": int(rule, 16),
-        "state": int(report.state), "gateway": report.gateway, "error": report.error,
-        "contact_ms": now_ms if contact_ms is None else contact_ms,
-    }  # fmt: skip
-    return Row("outcome", report.subscriber, now_ms, values)
+            rows = [outcome_row(report, now_ms, self.dispatch.contact_ms(report)) for report in reports]
+            self.told = Told(self.append(rows), reports)
 
 
 MAPPING = LineMapping(time_format="epoch_ms")

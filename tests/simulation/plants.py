@@ -13,16 +13,22 @@ from unittest.mock import patch
 
 import numpy as np
 
+import engine.flow.committer as committer_module
 import tests.simulation.world as world_module
 from engine.dispatch.commits import Commits
 from engine.dispatch.model import Send
 from engine.dispatch.settle import Settling
+from engine.flow.committer import commit_task
 from engine.flow.decider import Decider
+from engine.flow.fold import Appended
 from engine.flow.partition import Item, Partition
+from engine.flow.queues import Queues
+from engine.flow.tasks import Task
 from state.contacts import EXPIRES_MS, remove_entry
 from state.decisions import DecisionBatch, OutcomeState
 from state.dedupe import Dedupe
 from state.flusher import Flusher, Recovered
+from state.journal import Journal
 from state.schema import OUTCOME, OUTCOME_STATE
 from tests.simulation.machine import Machine
 
@@ -162,6 +168,69 @@ def sent_before_durable() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def journaled_first() -> Iterator[None]:
+    """The commit thread makes decisions durable before the frames that they come from."""
+
+    def swapped(partition: Partition, appended: Sequence[Appended]) -> Task:
+        for frame in appended:
+            if frame.decisions is not None:
+                partition.journal.append(frame.position, [frame.decisions.encode()], frame.append_ms)
+        partition.journal.sync()
+        yield
+        yield from commit_task(partition, [replace(frame, decisions=None) for frame in appended])
+
+    with patch.object(committer_module, "commit_task", swapped):
+        yield
+
+
+@contextmanager
+def fed_before_durable() -> Iterator[None]:
+    """Dispatch takes decisions as soon as they stand in the journal, synced or not."""
+    durable = property(lambda self: self.reached, lambda self, _: None)
+    with patch.object(Journal, "durable", durable, create=True):
+        yield
+
+
+@contextmanager
+def acknowledged_before_durable() -> Iterator[None]:
+    """A source hears that its lines are safe as soon as they are folded."""
+    put = Queues.put_uncommitted
+
+    def put_and_acknowledge(self: Queues, number: int, appended: Appended) -> None:
+        put(self, number, appended)
+        for ticket in appended.tickets:
+            if not ticket.future.done():
+                ticket.future.set_result(None)
+
+    with patch.object(Queues, "put_uncommitted", put_and_acknowledge):
+        yield
+
+
+@contextmanager
+def pages_beyond_the_journal() -> Iterator[None]:
+    """Pages may be written as far as the log is durable, though the journal lacks the last decisions."""
+
+    def as_the_log(partition: Partition, appended: Sequence[Appended]) -> Task:
+        yield from commit_task(partition, appended)
+        partition.flusher.durable(partition.log.durable, partition.journal.next_position)
+
+    with patch.object(committer_module, "commit_task", as_the_log):
+        yield
+
+
+@contextmanager
+def released_at_once() -> Iterator[None]:
+    """Chunks go to the partitions as soon as they are decoded, in whatever order the workers were."""
+    release = Queues.release
+
+    def at_once(self: Queues, _sequence: int, *released: Any) -> None:
+        release(self, self._released, *released)
+
+    with patch.object(Queues, "release", at_once):
+        yield
+
+
 PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "the journal is not synced": lambda: _no_sync("journal"),
     "page stamps are ignored on redo": ignored_stamps,
@@ -174,6 +243,11 @@ PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "ids are forgotten in a crash": forgotten_ids,
     "ids are replayed from too late": ids_replayed_too_late,
     "a text is sent before its attempt is durable": sent_before_durable,
+    "decisions are durable before their frames": journaled_first,
+    "a decision is sent before it is durable": fed_before_durable,
+    "lines are acknowledged before they are durable": acknowledged_before_durable,
+    "pages are written beyond the journal": pages_beyond_the_journal,
+    "chunks overtake each other": released_at_once,
     "what nobody can say anything about is sent again": resent_unknown,
 }
 """Bugs by what they do."""

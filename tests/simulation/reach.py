@@ -21,6 +21,10 @@ GOALS = (
     "disk full",
     "waited for room",
     "outbox full",
+    "a crash ended several tasks of workers",
+    # the flow
+    "several tasks of workers were on their way",
+    "a source waited for room",
     # redo
     "a redo folded events",
     "a redo began after pages",

@@ -39,6 +39,7 @@ from rules.model import Book
 from state.formats import FORMAT
 from state.frame import decode
 from state.schema import Schema, schema_from_json
+from tests.simulation.flow import WorldClock
 from tests.simulation.judges import Judges, hold
 from tests.simulation.life import ROOT, Life, Size
 from tests.simulation.machine import Machine
@@ -222,7 +223,7 @@ def _check_fold(recorded: Recorded, judges: Judges, p: int) -> None:
 
 def _check_opened(recorded: Recorded, judges: Judges, machine: Machine, network: Network) -> None:
     """Open the data directory: nothing is lost, nothing added, state equals the clean fold."""
-    life = Life(recorded.size, machine, network, recorded.compiled(recorded.book), recorded.now_ms)
+    life = Life(recorded.size, machine, network, recorded.compiled(recorded.book), WorldClock(recorded.now_ms))
     for partition in life.core.partitions:
         p, where = partition.number, f"{recorded.path}: partition {partition.number}"
         frames, entries = recorded.frames(p), recorded.entries(p)

@@ -157,20 +157,15 @@ def unpack_short(body: bytes) -> Short:
     """Read the body of a submit_sm or deliver_sm."""
     reader = _Reader(body)
     service_type = reader.text("service_type", 6)
-    source = Address(reader.octet("source_addr_ton"), reader.octet("source_addr_npi"), reader.text("source_addr", 21))
-    destination = Address(
-        reader.octet("dest_addr_ton"), reader.octet("dest_addr_npi"), reader.text("destination_addr", 21)
-    )
-    esm_class = reader.octet("esm_class")
-    reader.octet("protocol_id")
-    priority = reader.octet("priority_flag")
+    source = reader.address("source_addr_ton", "source_addr_npi", "source_addr", 21)
+    destination = reader.address("dest_addr_ton", "dest_addr_npi", "destination_addr", 21)
+    esm_class, _, priority = reader.numbers("esm_class", "protocol_id", "priority_flag")
     reader.text("schedule_delivery_time", 17)
     validity = reader.text("validity_period", 17)
-    registered = reader.octet("registered_delivery")
-    reader.octet("replace_if_present_flag")
-    coding = reader.octet("data_coding")
-    reader.octet("sm_default_msg_id")
-    payload = reader.octets("short_message", reader.octet("sm_length"))
+    registered, _, coding, _, length = reader.numbers(
+        "registered_delivery", "replace_if_present_flag", "data_coding", "sm_default_msg_id", "sm_length"
+    )
+    payload = reader.octets("short_message", length)
     tlvs = reader.tlvs()
     return Short(source, destination, esm_class, priority, validity, registered, coding, payload, tlvs, service_type)
 
@@ -179,12 +174,10 @@ def unpack_data(body: bytes) -> Short:
     """Read the body of a data_sm, which has its text in message_payload."""
     reader = _Reader(body)
     service_type = reader.text("service_type", 6)
-    source = Address(reader.octet("source_addr_ton"), reader.octet("source_addr_npi"), reader.text("source_addr", 65))
-    destination = Address(
-        reader.octet("dest_addr_ton"), reader.octet("dest_addr_npi"), reader.text("destination_addr", 65)
-    )
-    esm_class, registered = reader.octet("esm_class"), reader.octet("registered_delivery")
-    coding, tlvs = reader.octet("data_coding"), reader.tlvs()
+    source = reader.address("source_addr_ton", "source_addr_npi", "source_addr", 65)
+    destination = reader.address("dest_addr_ton", "dest_addr_npi", "destination_addr", 65)
+    esm_class, registered, coding = reader.numbers("esm_class", "registered_delivery", "data_coding")
+    tlvs = reader.tlvs()
     return Short(source, destination, esm_class, 0, "", registered, coding, b"", tlvs, service_type)
 
 
@@ -198,7 +191,8 @@ def unpack_bind(body: bytes) -> Bind:
     """Read the body of a bind request."""
     reader = _Reader(body)
     system_id, password = reader.text("system_id", 16), reader.text("password", 9)
-    return Bind(system_id, password, reader.text("system_type", 13), reader.octet("interface_version"))
+    system_type, (version,) = reader.text("system_type", 13), reader.numbers("interface_version")
+    return Bind(system_id, password, system_type, version)
 
 
 def pack_id(message_id: str) -> bytes:
@@ -228,12 +222,17 @@ class _Reader:
         self._body = body
         self._at = 0
 
-    def octet(self, name: str) -> int:
-        if self._at >= len(self._body):
-            raise CodecError(f"{name} is missing, body is {len(self._body)} octets")
-        value = self._body[self._at]
-        self._at += 1
+    def numbers(self, *names: str) -> bytes:
+        """Return fields of one octet each that stand one after the other."""
+        value = self._body[self._at : self._at + len(names)]
+        if len(value) < len(names):
+            raise CodecError(f"{names[len(value)]} is missing, body is {len(self._body)} octets")
+        self._at += len(names)
         return value
+
+    def address(self, ton: str, npi: str, digits: str, size: int) -> Address:
+        kind, plan = self.numbers(ton, npi)
+        return Address(kind, plan, self.text(digits, size))
 
     def text(self, name: str, size: int) -> str:
         end = self._body.find(0, self._at, self._at + size)
@@ -253,12 +252,17 @@ class _Reader:
     def tlvs(self) -> dict[int, bytes]:
         """Return the optional parameters; what follows a broken one that means nothing to us is left out."""
         values = {}
-        while self._at + 4 <= len(self._body):
-            tag, length = _TLV.unpack_from(self._body, self._at)
-            self._at += 4
-            if tag not in _READ_TLVS and length > len(self._body) - self._at:
-                break
-            values[tag] = self.octets(f"optional parameter 0x{tag:04x}", length)
+        body, at = self._body, self._at
+        while at + 4 <= len(body):
+            tag, length = _TLV.unpack_from(body, at)
+            at += 4
+            value = body[at : at + length]
+            if len(value) < length:
+                if tag not in _READ_TLVS:
+                    break
+                raise CodecError(f"optional parameter 0x{tag:04x} has {len(value)} octets, must have {length}")
+            values[tag] = value
+            at += length
         return values
 
 

@@ -13,6 +13,7 @@ An alert has `about`, the subscriber that it tells of, and `to` only where its c
 
 import hashlib
 import hmac
+import re
 
 import orjson
 
@@ -23,6 +24,7 @@ KEY = "Idempotency-Key"
 AGE_S_MAX = 300
 """A signature is taken for so long after its time."""
 _NOT_TAKEN = {408, 425, 429, 503}
+_SECONDS = re.compile("[0-9]{1,9}")
 RETRY_S_MAX = 3_600
 
 
@@ -61,7 +63,7 @@ def outcome_of(status: int, retry_after: str, decision_id: str) -> Outcome:
         return Outcome(State.ACCEPTED, "", (decision_id,))
     code = f"HTTP {status}"
     if status in _NOT_TAKEN:
-        wish_s = min(int(retry_after), RETRY_S_MAX) if retry_after.isascii() and retry_after.isdigit() else None
+        wish_s = min(int(retry_after), RETRY_S_MAX) if _SECONDS.fullmatch(retry_after) else None
         return Outcome(State.RETRY, code, (), wish_s * 1000 if wish_s is not None else None)
     return Outcome(State.UNKNOWN if status >= 500 else State.PERMANENT, code)
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
 from aiokafka.record.util import calc_crc32c
 from numpy.typing import NDArray
 
 from connectors.kafka import BrokerError
 from connectors.sources.kafka.kernel import lay_out
+from connectors.sources.kafka.unpack import UnpackError, unpack
 from state.raw import PADDING
 
 Int64s = NDArray[np.int64]
@@ -29,24 +29,32 @@ _CRC_AT = 21
 _CODEC = 7
 _TRANSACTIONAL = 16
 _CONTROL = 32
-_CODECS = {1: ("gzip", gzip_decode), 2: ("snappy", snappy_decode), 3: ("lz4", lz4_decode), 4: ("zstd", zstd_decode)}
 FORMAT = 2
+PIECE_BYTES = 16 << 20
+"""A piece ends with the batch in which so much is reached."""
+_NO_TEXT: NDArray[np.uint8] = np.zeros(PADDING, np.uint8)
+_NONE: Int64s = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """Lines of consecutive records: `text[:length]`, padded; where each begins and its offset; what comes next."""
+    """Lines of consecutive records: `text[:length]`, padded; where each begins and its offset; what comes next.
+
+    Or no line, but a batch that nobody will ever read: `refused` says why, `base` is its first offset.
+    """
 
     text: NDArray[np.uint8]
     length: int
     starts: Int64s
     offsets: Int64s
     next_offset: int
+    refused: str = ""
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """One batch as it stands: its records are `data[at:end]`."""
+    """One batch as it stands: its records are `data[at:end]`; or why it cannot be unpacked."""
 
     data: NDArray[np.uint8]
     at: int
@@ -54,6 +62,7 @@ class _Batch:
     base: int
     count: int
     next_offset: int
+    refused: str = ""
 
 
 Aborted = Sequence[tuple[int, int]]
@@ -66,17 +75,21 @@ def lay_out_batches(
     """Yield the records from offset `first` on, in pieces that end with the batch in which `rows_max` is reached.
 
     Records of `aborted` transactions are left out. A piece may be without records, where a batch holds none that count:
-    its `next_offset` is the way on. BrokerError, which names `place`, when the bytes are damaged, or in a format that
-    we do not read.
+    its `next_offset` is the way on. A batch that cannot be unpacked is a piece of its own. BrokerError, which names
+    `place`, when the bytes are damaged, or in a format that we do not read.
     """
     group: list[_Batch] = []
-    rows = 0
+    rows = size = 0
     for batch in _batches(place, data, aborted):
-        group.append(batch)
-        rows += batch.count
-        if rows >= rows_max:
+        if not batch.refused:
+            group.append(batch)
+            rows += batch.count
+            size += batch.end - batch.at
+        if group and (rows >= rows_max or size >= PIECE_BYTES or batch.refused):
             yield _laid(place, group, first, single=single)
-            group, rows = [], 0
+            group, rows, size = [], 0, 0
+        if batch.refused:
+            yield Laid(_NO_TEXT, 0, _NONE, _NONE, batch.next_offset, batch.refused, batch.base)
     if group:
         yield _laid(place, group, first, single=single)
 
@@ -100,8 +113,7 @@ def _batches(place: str, data: bytes, aborted: Aborted) -> Iterator[_Batch]:
         if given_up.leave_out(base, producer, attributes):
             records = _Batch(whole, 0, 0, base, 0, base + last + 1)
         elif attributes & _CODEC:
-            plain = np.frombuffer(_unpacked(where, attributes & _CODEC, view[at + _HEADER.size : end]), np.uint8)
-            records = _Batch(plain, 0, plain.shape[0], base, count, base + last + 1)
+            records = _unpacked(where, attributes & _CODEC, view[at + _HEADER.size : end], base, count, base + last + 1)
         yield records
         at = end
 
@@ -123,16 +135,14 @@ class _GivenUp:
         return bool(attributes & _TRANSACTIONAL) and producer in self._producers
 
 
-def _unpacked(where: str, codec: int, packed: memoryview) -> bytes:
-    if codec not in _CODECS:
-        raise BrokerError(
-            f"{where}: compression={codec} must be one of {', '.join(name for name, _ in _CODECS.values())}"
-        )
-    name, decode = _CODECS[codec]
+def _unpacked(where: str, codec: int, packed: memoryview, base: int, count: int, next_offset: int) -> _Batch:
     try:
-        return bytes(decode(packed.tobytes()))
-    except Exception as fault:  # every codec's library raises its own
-        raise BrokerError(f"{where}: {name} cannot be unpacked: {fault}") from fault
+        plain = unpack(codec, packed.tobytes())
+    except UnpackError as fault:
+        return _Batch(_NO_TEXT, 0, 0, base, count, next_offset, str(fault))
+    except BrokerError as fault:
+        raise BrokerError(f"{where}: {fault}") from fault
+    return _Batch(plain, 0, plain.shape[0], base, count, next_offset)
 
 
 def _laid(place: str, batches: list[_Batch], first: int, *, single: bool) -> Laid:

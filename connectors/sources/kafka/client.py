@@ -15,9 +15,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
+from connectors.kafka import BrokerError
 from connectors.kafka.client import consumer, started
 from connectors.kafka.config import KafkaConfig
+from connectors.seldom import Seldom
 from connectors.sources.contract import Chunk, Records
+from connectors.sources.dead_letter import Code, DeadLetter
 from connectors.sources.kafka.batches import Laid, lay_out_batches
 from connectors.sources.kafka.config import RawConfig
 from connectors.sources.kafka.fetch import Answer, Fetches
@@ -26,7 +29,11 @@ MUCH_BYTES = 1 << 18
 """A poll that brought this much starts the next fetch while its records are packed. After a smaller one, a fetch at
 once would be answered with the little that is there, and later records would wait for the fetch after it."""
 
+ANSWER_BYTES = 64 << 20
+"""Of the lines of one partition in one answer: what unpacks to more is read in several."""
+
 log = logging.getLogger("opportune.kafka")
+seldom = Seldom(log)
 
 
 def records_of(source: RawConfig, partition: int, laid: Laid, received_ns: int, assignment: int = 0) -> Records:
@@ -42,7 +49,18 @@ def records_of(source: RawConfig, partition: int, laid: Laid, received_ns: int, 
         done=False,
         received_ns=received_ns,
     )
-    return Records(chunk, laid.starts, laid.offsets, assignment)
+    return Records(chunk, laid.starts, laid.offsets, assignment, _refused(chunk, laid) if laid.refused else ())
+
+
+def _refused(chunk: Chunk, laid: Laid) -> tuple[DeadLetter]:
+    """Return the letter that stands for a batch which cannot be unpacked; it cannot be replayed from there."""
+    raw, length, received_ms = b"", laid.next_offset - laid.base, chunk.received_ns // 1_000_000
+    return (
+        DeadLetter(
+            chunk.source, chunk.key, laid.base, 0, Code.BATCH_UNREADABLE, "", f"{length} records", laid.refused,
+            raw, length, received_ms,
+        ),
+    )  # fmt: skip
 
 
 class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -147,10 +165,16 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         pieces = lay_out_batches(
             _key(place), answer.data, answer.offset, self._records_max, single=single, aborted=answer.aborted
         )
-        for laid in pieces:
-            self._fetches.go_on(place, laid.next_offset)
-            if laid.offsets.shape[0]:
-                found.append(records_of(source, place.partition, laid, received_ns, assignment))
+        try:
+            for laid in pieces:
+                self._fetches.go_on(place, laid.next_offset)
+                if laid.offsets.shape[0] or laid.refused:
+                    found.append(records_of(source, place.partition, laid, received_ns, assignment))
+                if sum(records.chunk.length for records in found) >= ANSWER_BYTES:
+                    break  # what follows is fetched again
+        except BrokerError as fault:
+            self._fetches.hold(place)
+            seldom.error("nothing more is read of %s until it can be read: %s", _key(place), fault)
         return found
 
     async def commit(self, ends: Mapping[str, int]) -> bool:

@@ -10,6 +10,7 @@ change is asked again after a moment.
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from connectors.kafka.config import KafkaConfig
 WAIT_MS = 100
 """How long a broker waits for a first record before it answers that there is none."""
 RETRY_S = 0.1
+HOLD_S = 1.0
 READ_COMMITTED = 1
 
 log = logging.getLogger("opportune.kafka.fetch")
@@ -58,6 +60,7 @@ class Fetches:
         self._topics = topics
         self._wanted: dict[TopicPartition, int] = {}
         self._under_way: dict[int, asyncio.Task[list[Answer]]] = {}
+        self._held_s: dict[TopicPartition, float] = {}
 
     async def start(self) -> None:
         """Connect; BrokerError when no broker answers."""
@@ -99,10 +102,16 @@ class Fetches:
         answers = [answer for task in done for answer in task.result()]
         return [one for one in answers if self._wanted.get(one.place) == one.offset]
 
+    def hold(self, place: TopicPartition) -> None:
+        """Do not ask for a partition for `HOLD_S`: what stands there cannot be read now."""
+        self._held_s[place] = time.monotonic() + HOLD_S
+
     def ask(self) -> None:
         """Send a request to every broker that has none."""
         by_node: defaultdict[int, dict[TopicPartition, int]] = defaultdict(dict)
         for place, offset in self._wanted.items():
+            if self._held_s.get(place, 0.0) > time.monotonic():
+                continue
             node = self._client.cluster.leader_for_partition(place)
             if node is None or node == -1:
                 self._client.force_metadata_update()

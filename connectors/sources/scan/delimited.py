@@ -184,7 +184,7 @@ def subscriber_text(c: int, p: int) -> tuple[int, int]:
     end, number, count = digits(first)
     if count == 0 or count > _SUBSCRIBER_DIGITS_MAX or load_u8(first) == 48:
         return 0, 0
-    number = msisdn(c, number, count, plus)
+    number = msisdn(c, first, number, count, plus)
     if number == 0:
         return 0, 0
     store_i64(c + at.R_SUBSCRIBER, number)

@@ -200,7 +200,7 @@ def subscriber_value(c: int, p: int) -> int:
     end, number, count = digits(p)
     if count == 0 or count > _SUBSCRIBER_DIGITS_MAX or load_u8(p) == 48:
         return 0
-    number = msisdn(c, number, count, plus)
+    number = msisdn(c, p, number, count, plus)
     if number == 0:
         return 0
     store_i64(c + at.R_SUBSCRIBER, number)

@@ -73,18 +73,20 @@ def digits(p: int) -> tuple[int, int, int]:
 
 
 @part
-def msisdn(c: int, number: int, count: int, plus: int) -> int:
-    """Return the subscriber that `count` digits write, after a plus or not; 0 where the strict path must say."""
+def msisdn(c: int, p: int, number: int, count: int, plus: int) -> int:
+    """Return the subscriber that the `count` digits at `p` write, after a plus or not; 0: the strict path must say."""
     if shift_right(load_i64(c + at.NATIONAL_DIGITS), count) & 1 == 0:
         return number
-    return national(c, number, count, plus)
+    return national(c, p, number, count, plus)
 
 
 @kernel
-def national(c: int, number: int, count: int, plus: int) -> int:
-    """Look a number up in the number plan, by how many digits it has and its first two."""
+def national(c: int, p: int, number: int, count: int, plus: int) -> int:
+    """Look a number up in the number plan, by how many digits it has, two at least, and its first two."""
     table = load_i64(c + at.NATIONAL)
-    what = load_u8(table + at.N_LEADS + 100 * count + number // _POWERS[count - 2])
+    # The first two are read again: to divide the number would take as long as all that is left.
+    lead = 10 * load_u8(p) + load_u8(p + 1) - 11 * 48
+    what = load_u8(table + at.N_LEADS + 100 * count + lead)
     if what == at.N_UNSURE:
         return 0
     if what == at.N_NATIONAL and plus == 0:

@@ -31,6 +31,9 @@ from state.raw import PADDING
 
 log = logging.getLogger(__name__)
 
+UNREAD_BYTES_MAX = 64 << 10
+"""Of acknowledgements that a sender has not read; one that reads none is hung up on."""
+
 _LINE_END = b"\n"
 
 
@@ -48,6 +51,9 @@ class _Connection(asyncio.BufferedProtocol):
         self.lines = 0
         self.heard_s = 0.0
         self.paused = False
+        self.ended = False
+        self.waiting = 0
+        """Chunks with lines of this connection that are not durable yet."""
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,10 +78,21 @@ class _Connection(asyncio.BufferedProtocol):
         if self.filled and not self._passing and not self._buffer.endswith(_LINE_END, 0, self.filled):
             self._buffer[self.filled] = 10
             self.filled += 1
-        return False
+        self.ended = True
+        self._source.wake()
+        return self._source.config.acknowledge  # a sender that has said all may still wait to hear that it is durable
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._source.left(self, broken=exc is not None)
+
+    def close(self) -> None:
+        """Close it, at once where the peer reads none of what we answer: it would keep the connection open."""
+        if self.transport is None:
+            return
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
 
     def pause(self) -> None:
         """Read no more until the next hand-over."""
@@ -217,7 +234,7 @@ class TcpSource:
         for connection in list(self._connections):
             if not connection.paused and loop.time() - connection.heard_s > idle_s and connection.transport is not None:
                 self.idle_closed += 1
-                connection.transport.close()
+                connection.close()
         self._sweeper = loop.call_later(max(idle_s / 4, 0.25), self._sweep)
 
     def wake(self) -> None:
@@ -238,6 +255,7 @@ class TcpSource:
         total = sum(length for _, length in parts)
         if total == 0:
             self._leaving.clear()
+            self._close_ended(list(self._connections))
             return False
         if not self._intake.room(total):
             for connection, _ in parts:
@@ -251,6 +269,7 @@ class TcpSource:
             connection.take(length, data, at)
             connection.lines += count_lines(data.ctypes.data + at, length)
             counted.append((connection, connection.lines))
+            connection.waiting += 1
             connection.resume()
             at += length
         self._leaving.clear()
@@ -280,10 +299,19 @@ class TcpSource:
         self._offered.discard(future)
         durable = not future.cancelled() and future.exception() is None
         for connection, lines in counted:
+            connection.waiting -= 1
             transport = connection.transport
             if transport is None or transport.is_closing():
                 continue
-            if not durable:
+            if not durable or transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
                 transport.abort()
             elif self.config.acknowledge:
                 transport.write(b"%d\n" % lines)
+        self._close_ended([connection for connection, _ in counted])
+
+    def _close_ended(self, connections: "list[_Connection]") -> None:
+        """Close those that have said all, once all of it is durable and they have heard so."""
+        for connection in connections:
+            transport = connection.transport
+            if connection.ended and not connection.filled and not connection.waiting and transport is not None:
+                transport.close()

@@ -66,7 +66,7 @@ def address(config: Config) -> tuple[str, str]:
         record = orjson.loads(DataDir(config.data.directory).address.read_bytes())
         host, port, name = record["host"], record["port"], record["engine"]
         scheme = "https" if record.get("tls") else "http"
-    except (OSError, ValueError, KeyError) as fault:
+    except (OSError, ValueError, KeyError, TypeError) as fault:
         raise CommandError(f"no engine runs on {config.data.directory}") from fault
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", name
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from engine.commands.shared.out import say
 
 if TYPE_CHECKING:
     from engine.settings.config import Config
@@ -42,5 +43,5 @@ def ask_for(action: str, args: argparse.Namespace) -> int:
     from engine.commands.shared.client import ask
 
     answer = ask(config_of(args), "/control", {"action": action, "kind": args.kind, "name": args.name})
-    sys.stdout.write(f"{action}: {args.kind} {args.name}; queued sends touched: {answer['touched']}\n")
+    say(f"{action}: {args.kind} {args.name}; queued sends touched: {answer['touched']}")
     return 0

@@ -7,6 +7,7 @@ line. Lines of a traceback begin with a bar, so none of them looks like a record
 import logging
 import sys
 
+from connectors.seldom import SeldomFilter
 from state.visible import visible
 
 LINE_CHARS_MAX = 2_000
@@ -18,6 +19,11 @@ class OneLine(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record with the end of its traceback, whatever another handler has made of that before."""
+        record.exc_text = None
+        return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 the base names it
         """Return the record on one line."""
@@ -34,3 +40,4 @@ def start_logging() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("asyncio").addFilter(SeldomFilter())

@@ -3,18 +3,13 @@
 With a field, only events that know it count.
 """
 
-from state.features.panes import COUNT, fold_panes, pane_columns
-from state.features.spec import ColumnSpec, FeatureKind, FeatureSpec, always
+from state.features.panes import COUNT, fold_panes, narrow_columns
+from state.features.spec import FeatureKind, always
 from state.schema import Kind
-
-
-def _columns(spec: FeatureSpec) -> list[ColumnSpec]:
-    return pane_columns(spec, wide=False)
-
 
 KIND = FeatureKind(
     "count",
-    _columns,
+    narrow_columns,
     fold_panes,
     results=always(Kind.INT),
     takes="anything",

@@ -1,12 +1,8 @@
 """min: the least value of a field in the window; unknown before the first."""
 
-from state.features.panes import MIN_FLOAT, MIN_INT, fold_panes, pane_columns
-from state.features.spec import ORDERED, ColumnSpec, FeatureKind, FeatureSpec, same
+from state.features.panes import MIN_FLOAT, MIN_INT, fold_panes, wide_columns
+from state.features.spec import ORDERED, FeatureKind, FeatureSpec, same
 from state.schema import Kind
-
-
-def _columns(spec: FeatureSpec) -> list[ColumnSpec]:
-    return pane_columns(spec, wide=True)
 
 
 def _operation(spec: FeatureSpec) -> int:
@@ -15,7 +11,7 @@ def _operation(spec: FeatureSpec) -> int:
 
 KIND = FeatureKind(
     "min",
-    _columns,
+    wide_columns,
     fold_panes,
     results=same(*ORDERED),
     takes="a number or a time",

@@ -4,13 +4,9 @@ An integer total that leaves 64 bits stays at the nearest number that does not, 
 total is added in that order too.
 """
 
-from state.features.panes import ADD_FLOAT, ADD_INT, fold_panes, pane_columns
-from state.features.spec import NUMBERS, ColumnSpec, FeatureKind, FeatureSpec, same
+from state.features.panes import ADD_FLOAT, ADD_INT, fold_panes, wide_columns
+from state.features.spec import NUMBERS, FeatureKind, FeatureSpec, same
 from state.schema import Kind
-
-
-def _columns(spec: FeatureSpec) -> list[ColumnSpec]:
-    return pane_columns(spec, wide=True)
 
 
 def _operation(spec: FeatureSpec) -> int:
@@ -19,7 +15,7 @@ def _operation(spec: FeatureSpec) -> int:
 
 KIND = FeatureKind(
     "sum",
-    _columns,
+    wide_columns,
     fold_panes,
     results=same(*NUMBERS),
     takes="a number",

@@ -15,7 +15,7 @@ from connectors.kafka.writer import Writer, Written
 
 
 class Producer:
-    """An idempotent producer: what it gives up leaves a gap, behind which it takes nothing more."""
+    """An idempotent producer: what it gives up leaves a gap, after which it takes nothing more."""
 
     made: list["Producer"]
     broker_away = False

@@ -48,7 +48,7 @@ def check(mapping: Mapping, lines: list[bytes], decoder: Decoder | None = None, 
     """Decode lines both ways, compare everything, and return what the fast way gave."""
     decoder = decoder or Decoder(mapping, SCHEMA)
     chunk = chunk_of(b"\n".join(lines) + b"\n", received_ns=5_000_000, header=header)
-    # What lies behind the chunk must not matter.
+    # What lies after the chunk must not matter.
     chunk.data[chunk.length :] = np.frombuffer(b'"}' * 32, np.uint8)
     fast = decoder.decode(chunk, AT_MS_MAX)
     strict = decode_strictly(decoder.plan, chunk, AT_MS_MAX)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.sources.mapping import Mapping
+from connectors.sources.tcp import client
 from connectors.sources.tcp.client import TcpSource
 from connectors.sources.tcp.config import TcpConfig
 from tests.connectors.sources.intake import KeptIntake
@@ -127,6 +128,53 @@ async def test_lines_are_acknowledged_only_when_durable(started: Started) -> Non
 
     assert await reader.readline() == b"3\n"
     writer.close()
+
+
+async def test_a_sender_that_has_said_all_still_hears_what_is_durable(started: Started) -> None:
+    intake = KeptIntake()
+    intake.held = True
+    source = await started(intake, acknowledge=True)
+    reader, writer = await asyncio.open_connection("127.0.0.1", source.port)
+    writer.write(b"1\n2")
+    writer.write_eof()
+    await until(lambda: len(intake.waiting) == 1)
+    await asyncio.sleep(0.05)
+    assert source.status()["connections"] == 1
+    intake.waiting[0].set_result(None)
+
+    assert await asyncio.wait_for(reader.read(), 3) == b"2\n"
+    await until(lambda: source.status()["connections"] == 0)
+    writer.close()
+
+
+@pytest.mark.parametrize("acknowledge", [False, True])
+async def test_a_sender_that_says_nothing_and_its_end_is_not_kept(started: Started, acknowledge: bool) -> None:
+    source = await started(KeptIntake(), acknowledge=acknowledge)
+    reader, writer = await asyncio.open_connection("127.0.0.1", source.port)
+    writer.write_eof()
+
+    assert await asyncio.wait_for(reader.read(), 3) == b""
+    await until(lambda: source.status()["connections"] == 0)
+    writer.close()
+
+
+async def test_a_sender_that_reads_no_acknowledgement_is_hung_up_on_and_its_lines_are_kept(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "UNREAD_BYTES_MAX", 1_000)
+    intake = KeptIntake()
+    source = await started(intake, acknowledge=True)
+    sender = socket.create_connection(("127.0.0.1", source.port))
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    await until(lambda: bool(source._connections))
+    (connection,) = source._connections
+    assert connection.transport is not None
+    connection.transport.write(bytes(16 << 20))
+    sender.sendall(b"1\n")
+    await until(lambda: source.status()["connections"] == 0)
+
+    assert intake.text == b"1\n"
+    sender.close()
 
 
 async def test_a_sender_is_hung_up_on_when_its_lines_cannot_be_kept(started: Started) -> None:

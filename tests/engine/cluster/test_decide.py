@@ -12,6 +12,7 @@ from engine.runtimes.cluster.decide import service as module
 from engine.runtimes.cluster.decide.missing import MissingError
 from engine.runtimes.cluster.decide.service import Decide
 from engine.settings.config import Config
+from state.pages import PageError
 from tests.engine.cluster.standins import NOT_USED, TailStandIn
 
 OPENED_AT = 2
@@ -116,6 +117,21 @@ async def test_what_the_log_does_not_reach_back_to_is_opened_anew(decide: Any) -
     await assignment(decide, 0)
 
     assert decide.owned[0] is not before
+
+
+async def test_a_partition_whose_pages_do_not_read_back_is_held_and_the_others_go_on(
+    decide: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(one: OwnedStandIn, _: object) -> None:
+        if one.number == 1:
+            raise PageError("layout=0 length=7 do not fit")
+
+    monkeypatch.setattr(OwnedStandIn, "open", refuse)
+    await assignment(decide, 0, 1, 2)
+
+    assert decide.owned.keys() == {0, 2}
+    assert str(decide.held[1]) == "layout=0 length=7 do not fit"
+    assert decide.missing == {0: 0, 1: 1, 2: 0}
 
 
 async def test_while_it_rests_a_partition_takes_nothing(decide: Any) -> None:

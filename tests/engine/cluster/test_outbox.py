@@ -16,7 +16,7 @@ from state.disk import DiskError
 
 
 class Ledger:
-    """A topic's partition: transactions with a marker behind each, whole or not at all."""
+    """A topic's partition: transactions with a marker after each, whole or not at all."""
 
     def __init__(self) -> None:
         self.values: dict[int, bytes] = {}

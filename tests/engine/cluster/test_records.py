@@ -79,10 +79,10 @@ def intakes(draw: st.DrawFn) -> tuple[list[list[int]], list[list[tuple[int, int,
 
 
 def lane(draw: st.DrawFn, log: list[list[tuple[int, int, int]]], number: int, count: int) -> list[tuple[int, int]]:
-    """What an intake that begins now will read of a raw partition: pieces behind each other, (from, to)."""
+    """What an intake that begins now will read of a raw partition: pieces one after the other, (from, to)."""
     committed = draw(st.integers(0, reached(log, number)))
     cuts = sorted(draw(st.sets(st.integers(committed + 1, count), min_size=1))) if committed < count else []
-    return list(zip([committed, *cuts], cuts, strict=False))
+    return list(zip([committed, *cuts], cuts, strict=False))  # no piece begins at the last cut
 
 
 def reached(log: list[list[tuple[int, int, int]]], number: int) -> int:

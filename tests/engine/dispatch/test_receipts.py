@@ -15,7 +15,7 @@ from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.receipts import Awaited, Receipts
 from engine.dispatch.recovery import recover
 from state.decisions import OutcomeState
-from tests.engine.dispatch.test_dispatch_world import ScriptedDoor
+from tests.engine.dispatch.scripted import ScriptedDoor
 from tests.fakes.disk import SimulatedDisk
 
 NOW_MS = 1_225_760_400_000

@@ -41,10 +41,11 @@ def installed() -> Path:
 class Broker:
     """A broker that tests may kill, pause and start again on the same data and port; used as a context, or by hand.
 
-    With a `password`, its clients must speak TLS, trust `certificate` and log in as `user`.
+    With a `password`, its clients must speak TLS, trust `certificate` and log in as `user`, which may do everything, or
+    as `other`, with the same password, which may do nothing.
     """
 
-    user = "opportune"
+    user, other = "opportune", "feed"
 
     def __init__(self, folder: Path, port: int = 0, password: str = "") -> None:
         self.password = password
@@ -175,12 +176,16 @@ class Broker:
         subprocess.run(command, check=True, capture_output=True)
         store = self.folder / "store.pem"
         store.write_text(key.read_text(encoding="utf-8") + self.certificate.read_text(encoding="utf-8"))
-        login = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{self.user}="{self.password}";'
+        users = " ".join(f'user_{name}="{self.password}"' for name in (self.user, self.other))
+        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
         return {
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(store),
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.clients.plain.sasl.jaas.config": login,
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": f"User:{self.user};User:ANONYMOUS",  # who speaks to the listeners of brokers has no name
+            "allow.everyone.if.no.acl.found": "false",
         }
 
 

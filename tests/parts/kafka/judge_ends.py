@@ -137,7 +137,7 @@ def _over_quota(sent: Counter[Text], quotas: Mapping[str, int]) -> int:
 
 
 def _over_rates(arrivals: Sequence[Arrival], rates_per_s: Mapping[str, int]) -> int:
-    """Count the texts that came too soon behind those before them."""
+    """Count the texts that came too soon after those before them."""
     times: defaultdict[str, list[int]] = defaultdict(list)
     for one in arrivals:
         times[one.text.source].append(one.at_ms)

@@ -54,7 +54,7 @@ async def produce(bootstrap: str, topic: str, partitions: int, lines: Sequence[b
 async def produce_blocks(
     bootstrap: str, topic: str, partitions: int, blocks: Iterable[bytes], *, pause_s: float = 0.0
 ) -> None:
-    """Write one record a block of whole lines, to one partition after the other, with a pause behind each."""
+    """Write one record a block of whole lines, to one partition after the other, with a pause after each."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=1 << 20)
     await producer.start()
     try:
@@ -92,7 +92,7 @@ async def from_the_beginning(bootstrap: str, places: Sequence[TopicPartition]) -
 
 
 async def up_to_the_end(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> list[Any]:
-    """Return what is behind the consumer's place now, each partition's in order; see `aiokafka.ConsumerRecord`."""
+    """Return what is after the consumer's place now, each partition's in order; see `aiokafka.ConsumerRecord`."""
     ends = await consumer.end_offsets(places)
     found: list[Any] = []
     while any([await consumer.position(place) < ends[place] for place in places]):

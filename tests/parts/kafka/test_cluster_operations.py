@@ -248,7 +248,7 @@ def a_partition_whose_frames_kafka_deleted_too_early_is_held_and_the_others_go_o
     one.start()
     wait_for_text(cluster.folder / "a.log", "going on without them, as cluster.missing_frames says")
     cluster.wait_until_owned(1)
-    time.sleep(1.0)  # its book's activation went with the deleted frames; a new one stands behind them by now
+    time.sleep(1.0)  # its book's activation went with the deleted frames; a new one stands after them by now
     cluster.produce(calls(lost, 1, start=95))
     until(lambda: why(cluster, lost), lambda found: len(found) > before)
 

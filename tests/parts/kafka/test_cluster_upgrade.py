@@ -105,7 +105,7 @@ def test_workers_of_different_books_and_releases_decide_what_one_fold_of_the_log
     newer.program = NEXT_RELEASE
     newer.kill()
     newer.start()
-    told = "opportune. has format=3, this release reads 1 to 2: upgrade it"
+    told = "what is written in this cluster has format=3, this release reads 1 to 2: upgrade it"
     wait_for_text(cluster.folder / "a.log", told)
     wait_for_text(cluster.folder / "b.log", told)
     assert [ended(old) for old in (one, other)] == [1, 1]

@@ -1,5 +1,6 @@
 """TLS and log-in reach the brokers from the configuration, from every client: topics, a worker's own and Faust's."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -8,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaError
 
+from connectors.kafka import BrokerError
+from connectors.kafka.client import producer, started
+from engine.settings.reading import load_config
 from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.workers import START, wait_for_text
 
@@ -73,3 +78,26 @@ def test_a_worker_logs_in_over_tls(tmp_path: Path, broker: Broker) -> None:
         worker.kill()
         worker.wait(20)
     assert "a secret" not in log.read_text()
+
+
+def test_a_user_that_was_granted_nothing_writes_to_no_topic_of_ours(tmp_path: Path, broker: Broker) -> None:
+    text = CONFIG.format(bootstrap=broker.bootstrap, certificate=broker.certificate)
+    (tmp_path / "config.toml").write_text(text)
+    assert (
+        subprocess.run(**opportune(tmp_path, "a secret", "topics", "create", "--raw", "2"), check=False).returncode == 0
+    )
+    config = load_config(tmp_path / "config.toml").cluster.model_copy(update={"user": broker.other})
+    os.environ["KAFKA_PASSWORD"] = "a secret"
+
+    async def write() -> None:
+        client = await started(producer(config), config)
+        try:
+            await client.send_and_wait("opportune.control", b"x", key=b"active", partition=0)
+        finally:
+            await client.stop()
+
+    try:
+        with pytest.raises((BrokerError, KafkaError), match=r"(?i)authoriz"):
+            asyncio.run(write())
+    finally:
+        del os.environ["KAFKA_PASSWORD"]

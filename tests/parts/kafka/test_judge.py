@@ -22,7 +22,7 @@ NOON_MS = 1_762_142_400_000  # 2025-11-03T12:00:00+08:00
 
 @pytest.fixture(scope="module")
 def decided(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, DecisionBatch]]:
-    lines = b"".join(bytes(block) for block in blocks(Feed(500), EVENTS)).splitlines()
+    lines = b"".join(bytes(block) for block in blocks(Feed(1_000), EVENTS)).splitlines()
     return decided_embedded(tmp_path_factory.mktemp("embedded"), books.small(), lines)
 
 

@@ -10,6 +10,7 @@ that run at a time cannot both commit: the later start fences the earlier, and r
 killed replay leaves open holds intake of its raw partitions up for at most `TRANSACTION_MS`, or until the next replay.
 """
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from engine.settings.config import Config
 
 TRANSACTION_MS = 10_000
 LETTERS_A_TRANSACTION = 500
+PARTITION = re.compile("[0-9]{1,9}")
 
 
 async def read_letters(config: Config) -> list[StoredLetter]:
@@ -34,7 +36,7 @@ async def read_letters(config: Config) -> list[StoredLetter]:
     async with Tail(config.cluster, *place, committed=True) as tail:
         async for records in tail.to_end():
             for record in records:
-                read = guard.read(place, record, _letter)
+                read = guard.read(place, record, letter_of)
                 if read is None:
                     continue
                 number, letter = read
@@ -45,15 +47,15 @@ async def read_letters(config: Config) -> list[StoredLetter]:
     return [StoredLetter(number, letter, number in replayed) for number, letter in letters.items()]
 
 
-def _letter(record: Any) -> tuple[str, DeadLetter | None]:
+def letter_of(record: Any) -> tuple[str, DeadLetter | None]:
     """Return a letter and its number; None for the mark that it was replayed."""
     return record.key.decode(), None if record.value is None else from_json(record.value)
 
 
 def raw_place(kept: StoredLetter) -> tuple[str, int]:
-    """Return the raw topic and partition that a letter's line came from."""
+    """Return the raw topic and partition that a letter's line came from; no topic where its key names none."""
     topic, _, partition = kept.letter.key.rpartition("/")
-    return topic, int(partition)
+    return (topic, int(partition)) if PARTITION.fullmatch(partition) else ("", 0)
 
 
 class Replay:

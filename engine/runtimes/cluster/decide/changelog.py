@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from connectors.kafka import BrokerError
 from connectors.kafka.changes import Changes
-from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
+from engine.runtimes.cluster.decide.page_rows import OWNER, check_row
+from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import TOMBSTONE_MS
 from state.disk import DiskError
 from state.keys import KINDS, partition_bytes
@@ -28,8 +29,8 @@ from state.store import Store, Write
 GROUP_BYTES = 2 << 20
 BATCH_BYTES = 128 << 10
 STALL_S = 0.005
-_PLACE, _OWNER = b"K", b"O"
-_KINDS = (*KINDS, _OWNER, _PLACE)
+_PLACE = b"K"
+_KINDS = (*KINDS, OWNER, _PLACE)
 """First bytes of all keys here: those of `state.keys`, an owner's row that says nothing, and our place in the topic."""
 
 log = logging.getLogger("opportune.cluster")
@@ -60,7 +61,7 @@ class PagesCopy:
         self._place_of_rows = place or Place("pages", partition)
         self._guard = guard or RecordGuard()
         self._partition = partition_bytes(partition)
-        self.owner_key = _OWNER + self._partition
+        self.owner_key = OWNER + self._partition
         self._keep_ms = keep_ms
         self._wall_ms = wall_ms
 
@@ -78,8 +79,10 @@ class PagesCopy:
         batch: list[Write] = []
         size = 0
         for key, value in rows:
-            if not self._ours(key):
-                self._guard.bury(self._place_of_rows, end, key, value, "the key is none of this partition")
+            try:
+                check_row(self._partition, key, value)
+            except FAULTS as fault:
+                self._guard.bury(self._place_of_rows, end, key, value, fault)
                 continue
             batch.append((key, value))
             size += len(value or b"")
@@ -87,10 +90,6 @@ class PagesCopy:
                 self._write(batch)
                 batch, size = [], 0
         self._write([*batch, (_PLACE + self._partition, place)])
-
-    def _ours(self, key: bytes | None) -> bool:
-        """Tell whether a row of the topic may stand in the copy: the copy's own place is none of them."""
-        return key is not None and key[:1] in (*KINDS, _OWNER) and key[1:3] == self._partition
 
     def _write(self, batch: Sequence[Write]) -> None:
         while not self.store.write(batch):

@@ -35,6 +35,7 @@ from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGua
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
 from state.frame import Frame
+from state.pages import PageError
 from state.store import Store
 
 SETTLE_S = 0.02
@@ -87,8 +88,8 @@ class Decide:
         self._log = Tail(config.cluster, self._names.log, 0)
         self._resting: dict[int, Owned] = {}
         self.owned: dict[int, Owned] = {}
-        self.held: dict[int, MissingError] = {}
-        """Partitions that are ours and undecided, because frames that they need are deleted."""
+        self.held: dict[int, Exception] = {}
+        """Partitions that are ours and undecided: frames that they need are deleted, or pages do not read."""
 
     async def start(self) -> None:
         """Connect."""
@@ -139,6 +140,9 @@ class Decide:
                 await one.open(self._control_topic.catch_up)
             except MissingError as fault:
                 self._hold(number, fault)
+            except (PageError, *FAULTS) as fault:
+                self._hold(number, fault)
+                log.error("partition %d cannot be restored", number, exc_info=fault)
             else:
                 self.owned[number] = one
                 self._hold_against_desk(one)
@@ -155,7 +159,7 @@ class Decide:
         if self._arrivals is not None:
             self._arrivals.hold_against(one.fold, one.fold.standing())
 
-    def _hold(self, number: int, fault: MissingError) -> None:
+    def _hold(self, number: int, fault: Exception) -> None:
         self.held[number] = fault
         log.error("PARTITION %d IS NOT DECIDED: %s", number, fault)
 
@@ -201,8 +205,8 @@ class Decide:
 
     @property
     def missing(self) -> dict[int, int]:
-        """Frames that are deleted and still needed, by partition of ours."""
-        held = {number: fault.frames for number, fault in self.held.items()}
+        """Frames that are deleted and still needed, by partition of ours; 1 where its pages do not read back."""
+        held = {number: getattr(fault, "frames", 1) for number, fault in self.held.items()}
         return held | {number: one.missing.frames for number, one in self.owned.items()}
 
     async def take(self, number: int, record: Any) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from connectors.kafka.ledger import Ledger
 from connectors.kafka.tail import Tail
 from engine.dispatch import Dispatcher, FeedbackSink, OnOutcome, Policy
-from engine.dispatch.model import Decided
+from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.shared import Shared
 from engine.flow.clock import Clock
 from engine.runtimes.cluster.dispatch.exchange import Exchange
@@ -155,10 +155,17 @@ class SendingPartition:
             for record in await self._ahead.poll():
                 read = guard.read(self._place, record, read_record)
                 if read is not None and fresh.counts(read.position):
-                    withdrawn = await self._context.wording.withdrawn(self.number, read.decisions)
+                    withdrawn = await self._withdrawn(read.decisions)
                     if withdrawn:
                         self.dispatcher.withdraw(withdrawn)
                 self._looked = record.offset + 1
+
+    async def _withdrawn(self, batch: DecisionBatch) -> list[Withdrawn]:
+        """Return what a record takes back; nothing where no book has it, of which the feeding task says more."""
+        try:
+            return await self._context.wording.withdrawn(self.number, batch)
+        except FAULTS:
+            return []
 
     async def _feed(self) -> None:
         written_s = time.monotonic()

@@ -141,6 +141,7 @@ class Packer:
 def _part(records: Records, decoded: Decoded) -> Part:
     chunk = records.chunk
     dead = [(records.place_of(one.offset), one) for one in decoded.dead]
+    dead += [((one.offset, 0), one) for one in records.dead]
     return Part(chunk.key, chunk.end, chunk.source, decoded.batch.n, decoded.slow, dead)
 
 

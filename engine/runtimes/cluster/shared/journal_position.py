@@ -7,7 +7,10 @@ partition, and is dropped: that is all that a reader has to do.
 import struct
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from connectors.kafka.tail import Tail
+from engine.runtimes.cluster.shared.log_records import TIME_END_MS
 from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from state.decisions import DecisionBatch, decode
 
@@ -36,7 +39,13 @@ def read_record(record: Any) -> Reached:
     (position,) = REACHED.unpack_from(value)
     if position < 0:
         raise ValueError(f"position={position} must be >= 0")
-    return Reached(position, decode(value[REACHED.size :]))
+    decisions = decode(value[REACHED.size :])
+    for name, times in (("at_ms", decisions.at_ms), ("append_ms", np.array([decisions.append_ms]))):
+        if times.shape[0] and not (int(times.min()) >= 0 and int(times.max()) < TIME_END_MS):
+            raise ValueError(f"{name} must be >= 0 and < {TIME_END_MS}")
+    if decisions.position != position:
+        raise ValueError(f"position={position} must be that of the decisions, {decisions.position}")
+    return Reached(position, decisions)
 
 
 class StaleRecordFilter:

@@ -14,6 +14,9 @@ from engine.runtimes.cluster.shared.packed_records import unpack_offsets
 from state.frame import Frame, FrameError, FrameKind, decode
 from state.schema import Schema
 
+TIME_END_MS = 1 << 47
+"""In the year 6429: later times are nobody's, and no calendar of Python's has them long after."""
+
 
 def read_frame(
     record: Any, schema_of: Callable[[str], Schema], book_of: Callable[[str], object] | None = None
@@ -26,8 +29,7 @@ def read_frame(
     if value is None:
         raise FrameError("the record has no value")
     frame = decode(value, schema_of)
-    if not all(isinstance(end, int) for end in frame.sources.values()):
-        raise FrameError("the ends of its sources must be numbers")
+    _check_head(frame)
     if frame.kind == FrameKind.ACTIVATION:
         version = orjson.loads(frame.payload)["version"]
         if book_of is not None:
@@ -41,6 +43,21 @@ def read_frame(
     return frame
 
 
+def _check_head(frame: Frame) -> None:
+    if not all(isinstance(end, int) for end in frame.sources.values()):
+        raise FrameError("the ends of its sources must be numbers")
+    if not all(isinstance(one, int) for state in frame.clocks.values() for one in _list(state)):
+        raise FrameError("the clocks of its sources must be lists of numbers")
+    if not 0 <= frame.append_ms < TIME_END_MS:
+        raise FrameError(f"append_ms={frame.append_ms} must be >= 0 and < {TIME_END_MS}")
+
+
+def _list(state: object) -> list[object]:
+    if not isinstance(state, list):
+        raise FrameError("the clocks of its sources must be lists of numbers")
+    return state
+
+
 def _check_control(control: Any) -> None:
     if control["action"] != "forget":
         check_switch(control)
@@ -49,10 +66,13 @@ def _check_control(control: Any) -> None:
 
 
 def _check_rows(frame: Frame) -> None:
-    """Refuse rows that kernels would take for places in their tables."""
+    """Refuse rows that kernels would take for places in their tables, and times that no calendar has."""
     batch = frame.batch
     assert batch is not None
     if int(batch.type.max()) >= len(batch.schema.types):
         raise FrameError(f"type={int(batch.type.max())} must be < {len(batch.schema.types)}")
     if not bool(np.all(batch.subscriber > 0)):
         raise FrameError("subscribers must be > 0")
+    for name, times in (("at_ms", batch.at_ms), ("log_ms", batch.log_ms)):
+        if int(times.min()) < 0 or int(times.max()) >= TIME_END_MS:
+            raise FrameError(f"{name} must be >= 0 and < {TIME_END_MS}")
