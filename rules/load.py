@@ -94,6 +94,7 @@ def _read(version: str, texts: Mapping[str, str], lineage: Lineage, *, kept: boo
         decisions_max=catalogue.decisions_max,
         holdout_ppm=catalogue.holdout_ppm,
         sources=MappingProxyType({**texts, LOCK_FILE: lineage.write()}),
+        quiet=catalogue.quiet,
     )
 
 

@@ -202,7 +202,10 @@ class ScenarioEvent:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a test expects at a moment: a rule that acts on `channel`, and says `text`, or is stopped by `gate`."""
+    """What a test expects at a moment: a rule that acts on `channel`, and says `text`, or is stopped by `gate`.
+
+    `sent_ms`: when what is decided goes.
+    """
 
     at_ms: int
     rule: str
@@ -210,6 +213,7 @@ class Expectation:
     gate: str | None
     subscriber: int
     text: str | None = None
+    sent_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +230,15 @@ class Scenario:
     file: str
     line: int
     holdout: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Quiet hours of each subscriber: the attributes that say from when and to when, and in which zone they are."""
+
+    start: str
+    end: str
+    zone: str
 
 
 @dataclass(frozen=True)
@@ -248,6 +261,7 @@ class Book:
     decisions_max: tuple[int, ...]
     holdout_ppm: int
     sources: Mapping[str, str] = field(repr=False)
+    quiet: Quiet | None = None
 
     @cached_property
     def attributes(self) -> tuple[str, ...]:
