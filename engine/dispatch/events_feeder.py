@@ -28,6 +28,7 @@ from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
 from engine.flow.clock import EventsClock
 from engine.flow.event_time import EventTime
 from engine.flow.partition import Partition
+from rules.model import Book
 from state.decisions import DecisionBatch, Outcome, RecordKind, decode
 from state.texts import Lookup
 
@@ -56,6 +57,7 @@ class EventsFeeder:
         partitions: whose journals.
         shelf, texts: for names of the records, and the texts of those of format 1.
         taker: dispatch.
+        follow: called with the book that became active.
         cursors: the journal entry to read next, by partition number as text.
         clock: at the time at which the outbox ends.
         events: how far the fold has come.
@@ -68,6 +70,7 @@ class EventsFeeder:
         shelf: BookShelf,
         texts: Lookup,
         taker: MomentTaker,
+        follow: Callable[[Book], object],
         cursors: Mapping[str, int],
         clock: EventsClock,
         events: EventTime,
@@ -77,6 +80,8 @@ class EventsFeeder:
         self._shelf = shelf
         self._texts = texts
         self._taker = taker
+        self._follow = follow
+        self._followed = (-1, -1, "")
         self._clock = clock
         self._events = events
         self._before = before
@@ -98,6 +103,10 @@ class EventsFeeder:
         """Whether everything durable has been handed over, and no moment is being done."""
         read = all(reading.next >= reading.partition.journal.next_position for reading in self._readings)
         return read and not self._passing and self._events.held_ms == FOREVER_MS
+
+    async def look_to_the_end(self) -> None:
+        """Pass on what rows up to the present time took back: before the first send after a start."""
+        self._withdraw(self._clock.now_ms())
 
     async def run(self, stopped: Callable[[], bool]) -> None:
         """Feed until `stopped` says so."""
@@ -174,7 +183,7 @@ class EventsFeeder:
         self._passing = False
 
     def _withdraw(self, at_ms: int) -> None:
-        """Pass on what rows up to a time took back."""
+        """Pass on what rows up to a time took back, and the book that became active by then."""
         withdrawn: list[Withdrawn] = []
         for reading in self._readings:
             number = reading.partition.number
@@ -185,9 +194,14 @@ class EventsFeeder:
                 if withdraws(batch):
                     withdrawn += withdrawn_of(number, batch, self._shelf.get(batch.book).book, at_ms)
                 if entry.append_ms <= at_ms:
+                    reading.note(batch)
                     reading.ahead = entry.position + 1
         if withdrawn:
             self._taker.withdraw(withdrawn)
+        newest = max(reading.activated for reading in self._readings)
+        if newest > self._followed:
+            self._followed = newest
+            self._follow(self._shelf.get(newest[2]).book)
 
     async def _offer(self, at_ms: int) -> None:
         """Hand over what was decided up to a time, in order; however much: nothing goes on before it is done."""

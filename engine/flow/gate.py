@@ -30,8 +30,9 @@ class Gate:
         return min(self._held_ms)
 
     def folded(self, number: int, frame: Appended) -> None:
-        """Note a frame: what it decided is due at its end."""
-        if not self._open and frame.decisions is not None and (frame.decisions.outcome == Outcome.DECIDED).any():
+        """Note a frame: what it decided is due at its end, and dispatch follows a book that it activates."""
+        found = frame.decisions
+        if not self._open and found is not None and (found.activates or (found.outcome == Outcome.DECIDED).any()):
             self.hold(number, frame.append_ms)
 
     def hold(self, number: int, at_ms: int) -> None:

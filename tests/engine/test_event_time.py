@@ -54,7 +54,7 @@ class World:
 
     def fold(self, at_ms: int, *, decided: bool) -> None:
         outcome = np.array([Outcome.DECIDED if decided else Outcome.SUPPRESSED], np.uint8)
-        decisions = cast("Any", SimpleNamespace(outcome=outcome))
+        decisions = cast("Any", SimpleNamespace(outcome=outcome, activates=False))
         self.time.folded(0, Appended(0, at_ms, 1, decisions))
 
 
