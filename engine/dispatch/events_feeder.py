@@ -137,9 +137,15 @@ class EventsFeeder:
                 return max(first_ms, self._clock.now_ms())
             self._clock.reach(low_ms)
             return None
+        held_ms = min(held_ms, self._unread_ms())
         if held_ms < FOREVER_MS and held_ms <= min(self._due):
             return max(held_ms, self._clock.now_ms())
         return self._next_idle_ms(held_ms)
+
+    def _unread_ms(self) -> int:
+        """Return the time of the first entry that was not taken, be it one without decisions."""
+        waiting = (reading.peek() for reading in self._readings)
+        return min((entry.append_ms for entry in waiting if entry is not None), default=FOREVER_MS)
 
     def _next_idle_ms(self, held_ms: int) -> int | None:
         """Return the next moment where no events come."""
