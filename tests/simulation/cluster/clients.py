@@ -1,8 +1,8 @@
 """Clients of Kafka as the product makes them, over the brokers in memory: what takes time, is lost, or answers late.
 
-They stand in for aiokafka's producer, consumer and administrator in `connectors.kafka.client`, and for the reader of
-raw bytes (`connectors.sources.kafka.fetch.Fetches`). A request of a process that is killed arrives or not, as it was on
-its way or not; its answer reaches nobody.
+They stand in for aiokafka's producer and consumer in `connectors.kafka.client`, and for the reader of raw bytes
+(`connectors.sources.kafka.fetch.Fetches`); the administrator is in `administrator`. A request of a process that is
+killed arrives or not, as it was on its way or not; its answer reaches nobody.
 """
 
 import asyncio
@@ -330,26 +330,6 @@ class Consumer:
 def _wake(waiter: "asyncio.Future[None]") -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-class Admin:
-    """An administrator's client: deletes records."""
-
-    def __init__(self, net: Net) -> None:
-        self._net = net
-
-    async def start(self) -> None:
-        await self._net.ask(lambda: None)
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-    async def delete_records(self, below: Mapping[TopicPartition, Any]) -> None:
-        def delete() -> None:
-            for place, wanted in below.items():
-                self._net.broker.partitions[place].forget(wanted.before_offset)
-
-        await self._net.ask(delete)
 
 
 class Fetches:
