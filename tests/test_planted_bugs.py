@@ -1,4 +1,4 @@
-"""Bugs on purpose in SMPP and in the desk's model: their tests find each.
+"""Bugs on purpose in a kernel of features, in SMPP and in the desk's model: their tests find each.
 
 A test that no bug fails proves nothing. The bugs of the engine as a whole are in `tests.simulation.plants`.
 """
@@ -12,6 +12,7 @@ from tests.planted import run_planted
 
 FAILED = 1
 """Exit status of pytest when tests ran and some failed; others say that they could not run."""
+_ORACLE = ("tests/oracle/test_books.py",)
 _SMPP = tuple(
     f"tests/connectors/gateways/test_smpp_{part}.py" for part in ("codec", "coding", "receipts", "deliveries")
 )
@@ -29,6 +30,10 @@ class Plant:
 
 
 PLANTS = {
+    # features: a kernel with a bug is compiled, which takes minutes
+    "a late event moves the latest match back": Plant(
+        "state.features.kinds.since", "if updates and now > at:", "if updates:", _ORACLE
+    ),
     # SMPP
     "parts are put together as they come": Plant(
         "connectors.gateways.smpp.segments", "for number in sorted(pieces))", "for number in pieces)", _SMPP
