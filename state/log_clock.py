@@ -15,7 +15,8 @@ Until a source has shown two subscribers its clock is tentative: a row's log tim
 be wrong. The second subscriber begins the clock at the earlier of the two.
 
 The state is plain numbers, stored in each frame beside the source's position: whoever reads the source again from there
-gives the same times. Chunks, frames and partitions change nothing. Sources are not merged: each has a clock of its own.
+gives the same times. Chunks, frames and partitions change nothing. Each source has a clock of its own;
+how they become one stream is not here.
 """
 
 import numpy as np

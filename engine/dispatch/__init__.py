@@ -6,6 +6,7 @@
     offer take settle withdraw             the steps; what they share is `state`
     queue        rule queues and subscriber queues: what waits, in which order
     hours quotas rates retries switches    each one reason to wait
+    due          when the next of them ends, where the clock stands still: on the events' own
     doors        gateways and the desk, as one kind of thing
     receipts orphans                       what the network says later, matched by gateway, message id and number
     optout replies opted_out               words that mean "no more"; what a reply does; nothing from before goes

@@ -1,6 +1,7 @@
 """Making the outbox durable, one write for everything that was recorded, and resuming the callers that wait for it."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 
 from engine.dispatch.doors import Door
@@ -11,6 +12,8 @@ from state.disk import DiskFullError
 
 _DISK_RETRY_S = 1.0
 
+log = logging.getLogger(__name__)
+
 
 class Commits:
     """Commits the outbox once a turn of the loop.
@@ -19,12 +22,14 @@ class Commits:
         outbox: what is committed.
         doors: where places are held for the attempts of a commit.
         health: where a full disk is noted.
+        waits: what waits then, in a word.
     """
 
-    def __init__(self, outbox: Outbox, doors: Mapping[str, Door], health: Health) -> None:
+    def __init__(self, outbox: Outbox, doors: Mapping[str, Door], health: Health, waits: str = "dispatch") -> None:
         self._outbox = outbox
         self._doors = doors
         self._health = health
+        self._waits = waits
         self._waiters: list[asyncio.Future[None]] = []
 
     def wait(self) -> asyncio.Future[None]:
@@ -70,6 +75,8 @@ class Commits:
             except DiskFullError as fault:
                 if health.stopping:
                     raise
+                if health.disk_full is None:
+                    log.error("%s; %s waits until there is room", fault, self._waits)
                 health.fault = str(fault)
                 health.disk_full = fault
                 await asyncio.sleep(_DISK_RETRY_S)

@@ -15,6 +15,7 @@ from itertools import islice, takewhile
 from connectors.contract import Outcome, Receipt
 from engine.dispatch import records
 from engine.dispatch.doors import Door, GatewayDoor
+from engine.dispatch.due import Due, next_due
 from engine.dispatch.hours import LocalTime
 from engine.dispatch.model import Action, Decided, Phase, Report, Send, SwitchScope, Withdrawn
 from engine.dispatch.offer import Offering
@@ -103,6 +104,21 @@ class DispatchCore(DispatchState):
         return self._taking.starved
 
     @property
+    def blocked(self) -> bool:
+        """Whether something could have gone but for a gateway without room, or one that is down."""
+        return self._taking.blocked
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is more to do at the present time, beside what is in flight."""
+        return self.refunding or self.blocked or bool(self.unreported)
+
+    @property
+    def due(self) -> Due:
+        """When there is something to do, after the present time."""
+        return next_due(self)
+
+    @property
     def held(self) -> bool:
         """Whether all that waits is held by a window, a quota or a switch, and nothing by a try to come."""
         return not self.in_flight and not self.refunding and self._taking.held
@@ -112,6 +128,11 @@ class DispatchCore(DispatchState):
     def settle(self, send: Send, outcome: Outcome, now_ms: int) -> None:
         """Draw the conclusion from the outcome of an attempt."""
         self._settling.settle(send, outcome, self.advance(now_ms))
+
+    def resume(self, send: Send) -> None:
+        """Take an attempt up again that a restart has cut off: it is on its way, as before."""
+        send.phase = Phase.FLYING
+        self.in_flight += 1
 
     def unknown(self, send: Send, code: str, now_ms: int) -> None:
         """End an attempt that nobody can say the outcome of, unless sending twice is allowed."""

@@ -15,6 +15,7 @@ window or a quota. Several dispatchers of a process may share their doors: see `
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 
@@ -24,9 +25,10 @@ from connectors.desk.queue import QueueLostError
 from engine.dispatch.commits import Commits
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
+from engine.dispatch.due import Due
 from engine.dispatch.flights import Flights, OnOutcome
-from engine.dispatch.health import Health
-from engine.dispatch.model import Action, Decided, SwitchScope, Withdrawn
+from engine.dispatch.health import Health, Healthy
+from engine.dispatch.model import Action, Decided, Send, SwitchScope, Withdrawn
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.outbox import Outbox
 from engine.dispatch.policy import DESK, Policy
@@ -35,7 +37,7 @@ from engine.dispatch.replies import Replies, answered
 from engine.dispatch.replies import apply as apply_opt_out
 from engine.dispatch.reporter import FeedbackSink, OutcomeReporter
 from engine.dispatch.shared import Shared
-from state.disk import DiskError, DiskFullError
+from state.disk import DiskError
 
 _SOON_S = 0.005
 _IDLE_S = 0.05
@@ -44,7 +46,20 @@ _EMPTY_S = 0.5
 log = logging.getLogger(__name__)
 
 
-class Dispatcher:
+def figures(core: DispatchCore) -> dict[str, int | str]:
+    """Return the figures of what waits, is on its way and has ended."""
+    return {
+        "waiting": len(core.sends) - core.in_flight,
+        "in_flight": core.in_flight,
+        "untold": len(core.unreported),
+        "awaiting_receipts": len(core.receipts),
+        "orphan_receipts": core.receipts.orphans_seen,
+        "receipts_given_up": core.receipts.given_up,
+        **{f"total_{name}": count for name, count in sorted(core.counts.items())},
+    }
+
+
+class Dispatcher(Healthy):
     """Sends what was decided, and says what became of it.
 
     Args:
@@ -56,6 +71,8 @@ class Dispatcher:
         outbox: open; closed by `stop`.
         on_outcome: called with every outcome.
         shared: doors and rates of several dispatchers, in place of `gateways` and `desk`.
+        stands: whether the clock stands still between two calls of `rest`, as the events' own does: what is taken next
+            waits for all answers to what was taken before, and a restart takes up what was on its way.
     """
 
     def __init__(
@@ -68,6 +85,8 @@ class Dispatcher:
         outbox: Outbox,
         on_outcome: OnOutcome | None = None,
         shared: Shared | None = None,
+        *,
+        stands: bool = False,
     ) -> None:
         doors: dict[str, Door] = {name: GatewayDoor(one, policy.channels) for name, one in gateways.items()}
         if desk is not None:
@@ -83,13 +102,16 @@ class Dispatcher:
         self._outbox = outbox
         self._health = Health()
         self._wake = asyncio.Event()
-        self._commits = Commits(outbox, self.core.doors, self._health)
+        self._commits = Commits(outbox, self.core.doors, self._health, "the flow" if stands else "dispatch")
         self._flights = Flights(self.core, now_ms, self._wake, on_outcome)
         self._reporter = OutcomeReporter(self.core, feedback, self._health, self._wake)
         self._compaction = Compaction(self.core)
         self.replies = Replies(self.core, feedback, now_ms, self._durable)
         self._loop_task: asyncio.Task[None] | None = None
         self._recovered = False
+        self._stands = stands
+        self._resumed: list[Send] = []
+        self._rested = asyncio.Event()
 
     # From start to stop.
 
@@ -98,7 +120,7 @@ class Dispatcher:
 
         `switches` are those that hold now, as scope, name and action, where another system remembers them too.
         """
-        recover(self.core, self.core.advance(self._now_ms()))
+        self._resumed = recover(self.core, self.core.advance(self._now_ms()), resume=self._stands)
         if switches is not None:
             self.core.replace_switches(switches)
         self._recovered = True
@@ -112,6 +134,9 @@ class Dispatcher:
             self.recover()
         for gateway in self._gateways.values():
             await gateway.start(self.receipt, self.replies.take)
+        for send in self._resumed:
+            self.core.doors[send.gateway].hold(send.parts)
+            self._flights.launch(send)
         self._loop_task = asyncio.create_task(self._loop(), name="dispatch")
 
     async def stop(self, wait_s: float = 5.0) -> None:
@@ -146,6 +171,17 @@ class Dispatcher:
         """Take decisions over, each partition's in the order of its log; one offered twice is sent once."""
         self.core.offer(decided, cursors or {}, self._now_ms())
         self._wake.set()
+
+    async def rest(self, wait_s: float) -> Due | None:
+        """Wait until nothing more can go at the present time and the log has every outcome; None after `wait_s`.
+
+        Returns when there is something to do next.
+        """
+        self._rested.clear()
+        self._wake.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._rested.wait(), wait_s)
+        return self.core.due if self._rested.is_set() else None
 
     def withdraw(self, withdrawn: Iterable[Withdrawn]) -> None:
         """End decisions that the fold has taken back, wherever they wait and also where they come later."""
@@ -213,26 +249,6 @@ class Dispatcher:
         return self.core.queued(scope, name)
 
     @property
-    def failure(self) -> Exception | None:
-        """The fault that ended dispatch, if one did."""
-        return self._health.failure
-
-    @property
-    def disk_full(self) -> DiskFullError | None:
-        """What the disk said, while it has no room."""
-        return self._health.disk_full
-
-    @property
-    def fault(self) -> str:
-        """The last difficulty in words, empty when there is none."""
-        return self._health.fault
-
-    @property
-    def log_away(self) -> bool:
-        """Whether the log did not take the last reports."""
-        return self._health.log_away
-
-    @property
     def idle(self) -> bool:
         """Whether nothing is on its way, owed to the log, or waiting for anything but windows, quotas and switches."""
         self.core.advance(self._now_ms())  # what was held may go since
@@ -245,18 +261,7 @@ class Dispatcher:
 
     def status(self) -> dict[str, int | str]:
         """Return figures for the status table and metrics."""
-        core = self.core
-        return {
-            "waiting": len(core.sends) - core.in_flight,
-            "in_flight": core.in_flight,
-            "untold": len(core.unreported),
-            "awaiting_receipts": len(core.receipts),
-            "orphan_receipts": core.receipts.orphans_seen,
-            "receipts_given_up": core.receipts.given_up,
-            "outbox_bytes": self._outbox.kept_bytes,
-            "fault": self.fault,
-            **{f"total_{name}": count for name, count in sorted(core.counts.items())},
-        }
+        return {**figures(self.core), "outbox_bytes": self._outbox.kept_bytes, "fault": self.fault}
 
     # The loop.
 
@@ -274,7 +279,10 @@ class Dispatcher:
     async def _turn(self) -> None:
         self._wake.clear()
         now_ms = self._now_ms()
-        attempts = [] if self._health.stopping else self.core.take(now_ms)
+        waits = self._health.stopping or (self._stands and len(self._flights) > 0)
+        attempts = [] if waits else self.core.take(now_ms)
+        if not (waits or attempts or self.core.busy):
+            self._rested.set()
         await self._commits.turn(attempts, now_ms)
         # Only now: an attempt that is written to a gateway before its record is durable would be sent again after a
         # crash, because nothing says that it was made.
@@ -289,7 +297,8 @@ class Dispatcher:
         if self._wake.is_set() or self.core.refunding:
             await asyncio.sleep(0)
             return
-        rest_s = _SOON_S if self.core.starved else _IDLE_S if self.core.sends else _EMPTY_S
+        starved = self.core.blocked if self._stands else self.core.starved
+        rest_s = _SOON_S if starved else _IDLE_S if self.core.sends else _EMPTY_S
         timer = asyncio.get_running_loop().call_later(rest_s, self._wake.set)
         await self._wake.wait()
         timer.cancel()

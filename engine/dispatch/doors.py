@@ -1,7 +1,7 @@
 """Gateways and the desk as dispatch sees them: something with room that answers a send with an outcome."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from connectors.contract import Gateway, Message, Outcome, State
@@ -10,6 +10,12 @@ from connectors.desk.model import Card, Placing
 from connectors.desk.queue import QueueLostError
 from engine.dispatch.model import FOREVER_MS, Decided
 from engine.dispatch.policy import ChannelPolicy
+
+Recall = Callable[[Collection[str]], Mapping[str, Outcome] | None]
+"""Returns what became of sends that a door was given before a restart, or was about to be; it is called `recall`.
+
+What it does not name it certainly does not have. None where it cannot say.
+"""
 
 _DESK_ROOM = 256
 _RETRY_S = 0.2
@@ -55,6 +61,11 @@ class GatewayDoor:
     def repeatable(self) -> bool:
         """Whether the other side knows a message by its decision's id, as some kinds of gateway promise."""
         return bool(getattr(self._gateway, "repeatable", False))
+
+    def recall(self, decision_ids: Collection[str]) -> Mapping[str, Outcome] | None:
+        """Ask the gateway, where it is of a kind that can say."""
+        recall: Recall | None = getattr(self._gateway, "recall", None)
+        return recall(decision_ids) if recall is not None else None
 
     @property
     def up(self) -> bool:

@@ -8,19 +8,17 @@ What the fold takes back (a list, a profile, an answer) and the book that became
 first, whatever room there is: a decision that waits anywhere must not go once its withdrawal is durable, and what waits
 is judged by the active book. Partitions are told of a book one by one; the newest is it.
 
-On the events' own clock the feeder is what moves it: before it goes on by more than `STEP_MS`, it lets dispatch send
-what can be sent now. The clock must have been brought to where the outbox ends: what waits there is due by it.
+This is the feeder on the wall's clock; that on the events' own is `engine.dispatch.events_feeder`.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Protocol
 
 from engine.book.shelf import BookShelf
 from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
-from engine.flow.clock import EventsClock
 from engine.flow.partition import Partition
 from rules.model import Book
 from state.decisions import DecisionBatch, decode
@@ -29,16 +27,11 @@ from state.texts import Lookup
 
 ENTRIES_MAX = 64
 WAIT_S = 0.25
-STEP_MS = 60_000
 STEP_WAIT_S = 0.002
 
 
 class Taker(Protocol):
     """Dispatch, as the feeder sees it."""
-
-    @property
-    def idle(self) -> bool:
-        """Whether all that can be sent now has been."""
 
     def room(self) -> int:
         """Return how many decisions may be offered."""
@@ -50,7 +43,7 @@ class Taker(Protocol):
         """End decisions that the fold has taken back, also those that are offered later."""
 
 
-class _Reading:
+class Reading:
     """One journal: what was read of it, and the entry that comes next."""
 
     def __init__(self, partition: Partition, start: int) -> None:
@@ -80,16 +73,25 @@ class _Reading:
             self._peeked = entry
         return self._peeked if self._peeked.reached <= journal.durable else None
 
-    def look_ahead(self, shelf: BookShelf, until_ms: int | None) -> list[Withdrawn] | None:
-        """Return what the next durable entries take back, those up to a time; None when there are none."""
-        partition, journal = self.partition, self.partition.journal
-        start = max(self.ahead, journal.first_position)
-        if start >= journal.next_position:
-            return None
+    def rest(self) -> Iterator[Entry]:
+        """Yield the durable entries that were not taken."""
+        return self._durable(self.next)
+
+    def rest_ahead(self) -> Iterator[Entry]:
+        """Yield the durable entries that were not looked at for what was taken back."""
+        return self._durable(self.ahead)
+
+    def _durable(self, start: int) -> Iterator[Entry]:
+        journal = self.partition.journal
+        start = max(start, journal.first_position)
+        if start < journal.next_position:
+            yield from takewhile(lambda entry: entry.reached <= journal.durable, journal.read(start))
+
+    def look_ahead(self, shelf: BookShelf) -> list[Withdrawn] | None:
+        """Return what the next durable entries take back; None when there are none."""
+        partition, start = self.partition, self.ahead
         withdrawn: list[Withdrawn] = []
-        for entry in islice(journal.read(start), ENTRIES_MAX):
-            if entry.reached > journal.durable or (until_ms is not None and entry.append_ms > until_ms):
-                break
+        for entry in islice(self.rest_ahead(), ENTRIES_MAX):
             self.ahead = entry.position + 1
             batch = decode(entry.payload)
             self.note(batch)
@@ -121,7 +123,6 @@ class Feeder:
         taker: dispatch.
         follow: called with the book that became active.
         cursors: the journal entry to read next, by partition number as text.
-        clock: the events' clock, where dispatch lives by it; else None.
         before: called with (partition, position) before the decisions of that frame are offered.
     """
 
@@ -133,18 +134,15 @@ class Feeder:
         taker: Taker,
         follow: Callable[[Book], object],
         cursors: Mapping[str, int],
-        clock: EventsClock | None,
         before: Callable[[Partition, int], "asyncio.Future[None] | None"],
     ) -> None:
-        self._readings = [_Reading(one, cursors.get(str(one.number), 0)) for one in partitions]
+        self._readings = [Reading(one, cursors.get(str(one.number), 0)) for one in partitions]
         self._shelf = shelf
         self._texts = texts
         self._taker = taker
         self._follow = follow
         self._followed = (-1, -1, "")
-        self._clock = clock
         self._before = before
-        self._stopped: Callable[[], bool] = lambda: False
         self._more = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -170,15 +168,13 @@ class Feeder:
             await asyncio.sleep(STEP_WAIT_S)
 
     async def run(self, stopped: Callable[[], bool]) -> None:
-        """Feed until `stopped` says so; soon after, also where dispatch still has something to send."""
-        self._stopped = stopped
+        """Feed until `stopped` says so."""
         while not stopped():
             self._more.clear()
             await self.look_to_the_end()
             if self._taker.room() > 0 and await self._feed():
                 await asyncio.sleep(0)
                 continue
-            await self._catch_up()
             try:
                 await asyncio.wait_for(self._more.wait(), WAIT_S)
             except TimeoutError:
@@ -187,11 +183,9 @@ class Feeder:
     def look_ahead(self) -> bool:
         """Pass on some of what the journals take back, however little room dispatch has; return whether there was more.
 
-        It begins where the decisions do: what an entry before them took back was ended when they were taken over. On
-        the events' clock it goes no further than the present, as what waits may still go until then.
+        It begins where the decisions do: what an entry before them took back was ended when they were taken over.
         """
-        until_ms = self._clock.now_ms() if self._clock is not None else None
-        found = [reading.look_ahead(self._shelf, until_ms) for reading in self._readings]
+        found = [reading.look_ahead(self._shelf) for reading in self._readings]
         withdrawn = [one for some in found for one in some or ()]
         if withdrawn:
             self._taker.withdraw(withdrawn)
@@ -214,16 +208,6 @@ class Feeder:
 
     async def _feed(self) -> bool:
         """Offer the earliest entries; return whether there were any."""
-        first = self._earliest()
-        if first is None:
-            return False
-        entry = first.peek()
-        assert entry is not None
-        if not await self._advance(entry.append_ms):
-            return False
-        if self._clock is not None:
-            await self.look_to_the_end()
-        start_ms = entry.append_ms
         decided: list[Decided] = []
         cursors: dict[str, int] = {}
         for _ in range(ENTRIES_MAX):
@@ -231,9 +215,7 @@ class Feeder:
             entry = reading.peek() if reading is not None else None
             if reading is None or entry is None or len(decided) >= self._taker.room():
                 break
-            if self._clock is not None and entry.append_ms > start_ms + STEP_MS:
-                break
-            if self._clock is None and reading.next >= reading.ahead:
+            if reading.next >= reading.ahead:
                 break  # it came since the journals were looked at, and may take back what is read now
             partition = reading.partition
             ready = self._before(partition, entry.reached)
@@ -252,25 +234,7 @@ class Feeder:
             self._taker.offer(decided, cursors)
         return bool(cursors)
 
-    def _earliest(self) -> _Reading | None:
+    def _earliest(self) -> Reading | None:
         """Return the journal whose next entry is the oldest."""
         waiting = [(entry.append_ms, index) for index, one in enumerate(self._readings) if (entry := one.peek())]
         return self._readings[min(waiting)[1]] if waiting else None
-
-    async def _catch_up(self) -> None:
-        """With nothing left to feed, let the events' clock go to where the logs are."""
-        newest = max(reading.partition.clock_ms for reading in self._readings)
-        if self.idle and newest:
-            await self._advance(newest)
-
-    async def _advance(self, time_ms: int) -> bool:
-        """Move the events' clock, once dispatch has done what it can at the present time; False when stopped before."""
-        if self._clock is None:
-            return True
-        if time_ms > self._clock.now_ms() + STEP_MS:
-            while not self._taker.idle:
-                if self._stopped():
-                    return False
-                await asyncio.sleep(STEP_WAIT_S)
-        self._clock.reach(time_ms)
-        return True

@@ -43,6 +43,10 @@ class LocalTime:
             return FOREVER_MS
         return now_ms if wait == 0 else self._wall_ms(local.date(), minute + wait)
 
+    def next_day_ms(self, now_ms: int) -> int:
+        """Return when the next local date begins."""
+        return self._wall_ms(self.at(now_ms).date(), 1440)
+
     def _wall_ms(self, day: date, minute: int) -> int:
         """Return the instant of a wall-clock minute, counted from the start of `day`."""
         days, minute = divmod(minute, 1440)

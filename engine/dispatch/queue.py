@@ -84,6 +84,20 @@ class SendQueue:
                 self._push(send)
                 self._unpark(self._subscriber_queues[send.what.subscriber, send.what.channel])
 
+    def backoff_ms(self) -> int:
+        """Return when the next back-off ends; `FOREVER_MS` where none is."""
+        heap = self._backoff
+        while heap and not (heap[0][2].phase is Phase.BACKOFF and heap[0][2].due_ms == heap[0][0]):
+            heapq.heappop(heap)
+        return heap[0][0] if heap else FOREVER_MS
+
+    def expiry_ms(self) -> int:
+        """Return when the next send expires; `FOREVER_MS` where none does."""
+        heap = self._expiry
+        while heap and heap[0][2].phase is Phase.GONE:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else FOREVER_MS
+
     def expired(self, now_ms: int) -> Iterator[Send]:
         """Yield the sends whose time is up; those on their way are looked at again later. The caller drops each."""
         heap = self._expiry

@@ -12,7 +12,7 @@
     switch    operations paused, killed or resumed something
     opted_out nothing commercial goes to a subscriber that was decided before this position of its partition
     cursors   how far the caller had read when the decisions before this record were taken over
-    base      counters, switches, cursors, what was seen and opt-outs, replacing everything said before
+    base      counters, switches, cursors, what was seen, opt-outs and rates, replacing everything said before
 
 The first element is a letter; `recovery` reads the others in the order in which the functions here write them. The
 letters and the order are what outboxes on disk and in topics hold: they never change, new ones are added.
@@ -24,6 +24,7 @@ from typing import Any
 
 from engine.dispatch.model import Decided, Places, Report, Send
 from engine.dispatch.opted_out import OptOut
+from engine.dispatch.rates import Level
 
 Record = list[Any]
 
@@ -55,7 +56,7 @@ LATER: Mapping[str, tuple[type | UnionType, ...]] = {
     ATTEMPT: (int, str | None),
     OUTCOME: (int, int | None),
     AWAITS: (int,),
-    BASE: (list,),
+    BASE: (list, list),
 }
 """What may follow that: releases before wrote less."""
 
@@ -185,10 +186,23 @@ def opted_out(opt_out: OptOut) -> Record:
 
 
 def base(
-    quotas: list[Any], switches: list[Any], positions: Mapping[str, int], seen: list[Any], opt_outs: Iterable[OptOut]
+    quotas: list[Any],
+    switches: list[Any],
+    positions: Mapping[str, int],
+    seen: list[Any],
+    opt_outs: Iterable[OptOut],
+    rates: Iterable[Level],
 ) -> Record:
-    """Return the record that replaces what earlier ones said of these five."""
-    return [BASE, quotas, switches, dict(positions), seen, [list(one) for one in opt_outs]]
+    """Return the record that replaces what earlier ones said of these six."""
+    return [
+        BASE,
+        quotas,
+        switches,
+        dict(positions),
+        seen,
+        [list(one) for one in opt_outs],
+        [list(one) for one in rates],
+    ]
 
 
 def positions_in(record: Record) -> Mapping[str, int] | None:

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from engine.dispatch import records
 from engine.dispatch.core import DispatchCore
-from engine.dispatch.model import Action, Decided, Phase, Report, SwitchScope
+from engine.dispatch.doors import Recall
+from engine.dispatch.model import Action, Decided, Phase, Report, Send, SwitchScope
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.receipts import Awaited
 from engine.dispatch.records import Record
@@ -47,11 +48,16 @@ class _Alive:
         self.doubtful = False
 
 
-def recover(core: DispatchCore, now_ms: int) -> None:
-    """Bring `core`, which is new, to where its outbox ends."""
+def recover(core: DispatchCore, now_ms: int, *, resume: bool = False) -> list[Send]:
+    """Bring `core`, which is new, to where its outbox ends.
+
+    `resume`: no time has passed since, as on the events' clock. What was on its way to a door that can say (`recall`)
+    has the outcome that it had there; what is not there is returned, to be handed over now.
+    """
     replay = _Replay(core)
     for position, record in core.outbox.read():
         replay.apply(position, record)
+    flying: dict[str, list[Send]] = {}
     # By order, so that the sends to a subscriber queue as they did; compaction may have written them in another one.
     for alive in sorted(replay.alive.values(), key=lambda one: one.order):
         send = core.enqueue(alive.what, core.parts_of(alive.what), alive.order, alive.position)
@@ -59,12 +65,34 @@ def recover(core: DispatchCore, now_ms: int) -> None:
         send.doubtful, send.attempted_ms = alive.doubtful, alive.attempted_ms
         if alive.gateway:
             send.gateway = alive.gateway
-            core.unknown(send, "RESTART", now_ms)
+            flying.setdefault(alive.gateway, []).append(send)
         elif alive.due_ms > now_ms:
             core.queue.back_off(send, alive.due_ms)
+    resumed = [send for gateway, sends in flying.items() for send in _take_up(core, gateway, sends, now_ms, resume)]
     # By position again, as compaction takes them: `enqueue` has put them in by order.
     core.sends = {decision_id: core.sends[decision_id] for decision_id in replay.alive if decision_id in core.sends}
     core.restored()
+    return sorted(resumed, key=lambda send: send.order)
+
+
+def _take_up(core: DispatchCore, gateway: str, sends: list[Send], now_ms: int, resume: bool) -> list[Send]:
+    """Settle attempts without an outcome; return those that are to be handed over."""
+    door = core.doors.get(gateway) if resume else None
+    recall: Recall | None = getattr(door, "recall", None)  # not every door has it
+    outcomes = recall([send.what.decision_id for send in sends]) if recall is not None else None
+    if outcomes is None:
+        for send in sends:
+            core.unknown(send, "RESTART", now_ms)
+        return []
+    left: list[Send] = []
+    for send in sends:
+        core.resume(send)
+        outcome = outcomes.get(send.what.decision_id)
+        if outcome is None:
+            left.append(send)
+        else:
+            core.settle(send, outcome, now_ms)
+    return left
 
 
 class _Replay:
@@ -108,6 +136,8 @@ class _Replay:
     def _attempt(self, _: int, record: Record) -> None:
         decision_id, gateway, day, channel, campaign, parts, *attempted = record[1:]
         self.core.quotas.take(day, channel, campaign, parts)
+        if attempted and attempted[0]:
+            self.core.rates.passed(gateway, channel, parts, attempted[0] / 1000)
         alive = self.alive.get(decision_id)
         if alive is not None:
             alive.gateway, alive.day = gateway, day
@@ -171,12 +201,13 @@ class _Replay:
         self.core.opted_out.add(OptOut(*record[1:]))
 
     def _base(self, _: int, record: Record) -> None:
-        quotas, switches, cursors, seen, *opt_outs = record[1:]  # earlier releases wrote no opt-outs
+        quotas, switches, cursors, seen, *later = record[1:]  # earlier releases wrote neither opt-outs nor rates
         self.core.quotas.restore(quotas)
         self.core.switches.restore(switches)
         self.core.cursors = dict(cursors)
         self.core.seen.restore(seen)
-        self.core.opted_out.restore(*(opt_outs or [[]]))
+        self.core.opted_out.restore(*(later[:1] or [[]]))
+        self.core.rates.restore(*(later[1:] or [[]]))
 
 
 def _report(record: Record) -> Report:
@@ -210,7 +241,7 @@ class Compaction:
         core.withdrawn = {
             name: why for name, why in core.withdrawn.items() if name in core.sends or not core.seen.has(name)
         }
-        kept = (core.cursors, core.seen.plain(), core.opted_out.plain())
+        kept = (core.cursors, core.seen.plain(), core.opted_out.plain(), core.rates.levels())
         self._rewritten = core.outbox.put(records.base(core.quotas.counted(), active, *kept))
 
     def _rewrite(self) -> bool:

@@ -105,7 +105,13 @@ class Settling:
             wait = 0
             if outcome.state is not State.REROUTE:  # another gateway has not refused it: no reason to wait
                 wish_ms = outcome.retry_after_ms
-                wait = wait_ms(what.decision_id, send.tries, policy.retry_ms_min, policy.retry_ms_max, wish_ms)
+                wait = wait_ms(
+                    f"{what.subscriber} {what.rule} {what.append_ms}",
+                    send.tries,
+                    policy.retry_ms_min,
+                    policy.retry_ms_max,
+                    wish_ms,
+                )
             if not send.doubtful:  # a doubtful one may be on the air and keeps its places
                 state.quotas.give_back(*places_of(send))
             state.queue.back_off(send, now_ms + wait)

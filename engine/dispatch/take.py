@@ -24,6 +24,8 @@ class Taking:
         self._open_channels: set[str] = set()
         self.starved = False
         """Whether something could have gone but for rates and room, so it pays to look again soon."""
+        self.blocked = False
+        """Whether something could have gone but for a gateway that is down or has no room, or for what is in flight."""
         self.taken_back: list[Send] = []
         """Those of the last round that must not go; the caller refunds them."""
         self.quiet: list[tuple[Send, int]] = []
@@ -32,7 +34,7 @@ class Taking:
     def take(self, now_ms: int) -> list[Send]:
         """Return the sends to hand over, best first, each with its gateway; an attempt record is put for each."""
         state = self._state
-        self.starved = False
+        self.starved = self.blocked = False
         self._passed = 0
         self._rooms = {name: self._room_of(name, door, now_ms) for name, door in state.doors.items()}
         day = state.local.day(now_ms)
@@ -90,8 +92,10 @@ class Taking:
             return Verdict.PASS
         self._word(send)
         bucket = state.rates.channels[what.channel]
-        if state.in_flight >= state.policy.in_flight_max or bucket.room(state.now_ms / 1000) < 1:
+        full = state.in_flight >= state.policy.in_flight_max
+        if full or bucket.room(state.now_ms / 1000) < 1:
             self.starved = True
+            self.blocked |= full
             return Verdict.CLOSE
         if not state.quotas.fits(day, what.channel, what.campaign, send.parts):
             return Verdict.CLOSE
@@ -125,10 +129,14 @@ class Taking:
         state = self._state
         for name in state.policy.channels[send.what.channel].route:
             door = state.doors.get(name)
-            if name in send.refused or door is None or not door.up:
+            if name in send.refused or door is None:
+                continue
+            if not door.up:
+                self.blocked = True
                 continue
             if self._rooms[name] > 0:
                 return name
             self.starved = True
+            self.blocked |= door.room() <= 0
             return ""
         return ""

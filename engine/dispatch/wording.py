@@ -12,7 +12,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from engine.answers.records import facts_of
-from engine.dispatch.model import Decided, Withdrawn
+from engine.dispatch.model import FOREVER_MS, Decided, Withdrawn
 from rules.gates import explain, word_of
 from rules.model import Book, Channel, Rule
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id
@@ -30,9 +30,9 @@ def decided_of(partition: int, batch: DecisionBatch, book: Book, texts: Lookup) 
         yield _decided(partition, batch, index, book, rule, channel, texts)
 
 
-def withdrawn_of(partition: int, batch: DecisionBatch, book: Book) -> Iterator[Withdrawn]:
-    """Yield what a frame's records take back, with the gate that stops it now as the reason."""
-    for index in (batch.kind == RecordKind.WITHDRAWAL).nonzero()[0].tolist():
+def withdrawn_of(partition: int, batch: DecisionBatch, book: Book, until_ms: int = FOREVER_MS) -> Iterator[Withdrawn]:
+    """Yield what a frame's rows up to a log time take back, with the gate that stops it now as the reason."""
+    for index in ((batch.kind == RecordKind.WITHDRAWAL) & (batch.log_ms <= until_ms)).nonzero()[0].tolist():
         number, gate = int(batch.rule[index]), int(batch.gate[index])
         rule = book.by_stable_id.get(number)
         detail = explain(book, rule, gate, int(batch.detail[index])) if rule is not None else ""

@@ -29,6 +29,7 @@ class Committer:
         pulls: whether some source is asked for chunks, and may wait for room.
         wall_ns: wall clock, epoch nanoseconds.
         syncing: does the tasks of the partitions beside the first; shut down by `close`.
+        moved: called when all that was taken is durable.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Committer:
         pulls: Callable[[], bool],
         wall_ns: Callable[[], int],
         syncing: Executor,
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
         self._partitions = partitions
         self._queues = queues
         self._observer = observer
         self._pulls = pulls
         self._wall_ns = wall_ns
+        self._moved = moved
         self._syncing = syncing
 
     def run(self) -> None:
@@ -89,7 +92,8 @@ class Committer:
                 done.add_done_callback(partial(_log_other, partition.number, first))
             raise
         with self._queues.changed:
-            self._queues.committing = False
+            self._queues.committing = [False] * len(self._partitions)
+        self._moved()
 
     def _report(self, partition: Partition, appended: Sequence[Appended]) -> None:
         """Report that frames are durable, and complete their tickets."""

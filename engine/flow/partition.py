@@ -6,7 +6,7 @@
 redo the same.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,15 +17,13 @@ from connectors.sources.contract import later, reached
 from engine.flow.fold import Appended, Fold, FoldParts
 from engine.flow.patience import Patience
 from engine.flow.source_clocks import ChunkClock, has_begun, newer
+from engine.flow.steps import step_end
 from engine.flow.tickets import Ticket
 from engine.flow.visits import visits_of
 from state.batch import Batch, concat, select
 from state.frame import Frame, FrameKind
 from state.journal import Journal
 from state.log import Log
-
-EVENTS_SPAN_MS = 30_000
-"""Event time that one frame covers on the events' own clock."""
 
 
 @dataclass(slots=True)
@@ -34,7 +32,8 @@ class Item:
 
     `start` and `offsets` are positions in `key`; rows before the partition's own position of that key were appended
     before a crash and are left out. `rows` are the places of the rows in their chunk; on the events' own clock, `clock`
-    is that of their source, and `clock_state` its state before the row that follows them.
+    is that of their source, `clock_state` its state before the row that follows them, and `due_ms` the end of the one
+    step that the rows lie in, 0 where they may lie in several. `whole`: with the last row of the chunk.
     """
 
     ticket: Ticket
@@ -49,6 +48,8 @@ class Item:
     rows: NDArray[np.int32] | None = None
     clock: ChunkClock | None = None
     clock_state: list[int] | None = None
+    due_ms: int = 0
+    whole: bool = True
 
 
 class Partition(Fold):
@@ -76,7 +77,8 @@ class Partition(Fold):
         rows = 0
         for item in (part for whole in items for part in self._parts(whole)):
             size = item.batch.n if item.batch is not None else 0
-            if group and (self.events_clock or not _joinable(group[-1], item) or rows + size > self.batch_rows_max):
+            joinable = not group or (_joinable(group[-1], item) and rows + size <= self.batch_rows_max)
+            if not joinable or (self.events_clock and group and not _same_step(group[-1], item)):
                 yield self._frame(group, now_ms)
                 group, rows = [], 0
             group.append(item)
@@ -85,7 +87,7 @@ class Partition(Fold):
             yield self._frame(group, now_ms)
 
     def _frame(self, group: list[Item], now_ms: int) -> tuple[Frame, list[Ticket]]:
-        batch = _join(item.batch for item in group if item.batch is not None)
+        batch = _join([item.batch for item in group if item.batch is not None], in_time=self.events_clock)
         clocks = {
             item.clock.source: item.clock_state
             for item in group
@@ -110,28 +112,28 @@ class Partition(Fold):
         """Cut an item into parts that fit a frame; each carries the position of the row that follows it."""
         item = self._unseen(item)
         batch, offsets = item.batch, item.offsets
-        cuts = self._cuts(batch) if batch is not None else []
+        cuts = self._cuts(batch, in_step=item.due_ms > 0) if batch is not None else []
         if batch is None or not cuts:
-            yield _clocked(item)
+            yield _clocked(item, whole=item.whole)
             return
         item.ticket.expect_more(len(cuts))
         for start, end in zip([0, *cuts], [*cuts, batch.n], strict=True):
             following = item.end if end == batch.n or offsets is None else int(offsets[end])
             rows = np.arange(start, end, dtype=np.int32)
-            yield _clocked(replace(item, batch=select(batch, rows), end=following), whole=end == batch.n)
+            part = replace(item, batch=select(batch, rows), end=following)
+            yield _clocked(part, whole=item.whole and end == batch.n)
 
-    def _cuts(self, batch: Batch) -> list[int]:
-        """Return the rows where a batch is cut: every `batch_rows_max` rows, and, on the events' own clock, when it
-        has gone on by `EVENTS_SPAN_MS`, so that the one time of a frame is near the time of all its rows.
+    def _cuts(self, batch: Batch, *, in_step: bool) -> list[int]:
+        """Return the rows where a batch is cut: every `batch_rows_max` rows, and, on the events' own clock, between
+        steps, as the one time of a frame is the end of the step of all its rows.
         """
         cuts = set(range(self.batch_rows_max, batch.n, self.batch_rows_max))
-        if self.events_clock:
-            span = batch.log_ms // EVENTS_SPAN_MS
-            cuts.update((np.flatnonzero(np.diff(span)) + 1).tolist())
+        if self.events_clock and not in_step:
+            cuts.update((np.flatnonzero(np.diff(step_end(batch.log_ms))) + 1).tolist())
         return sorted(cuts)
 
     def _events_ms(self, item: Item, batch: Batch | None, clocks: dict[str, list[int]]) -> int:
-        """Return the time to stamp a frame with on the events' own clock: the latest log time of its rows.
+        """Return the time to stamp a frame with on the events' own clock: the end of the step of its rows.
 
         What the engine makes itself does not move the clock. Until a source's clock has begun it is tentative: so is
         the frame's time, and the first that has begun sets it, be it earlier.
@@ -139,7 +141,9 @@ class Partition(Fold):
         if batch is None or item.clock is None:
             return self.clock_ms
         begun = has_begun(self.clocks)
-        latest_ms = int(batch.log_ms.max())
+        if item.due_ms:  # what is tentative was put in its place
+            return max(self.clock_ms, item.due_ms) if begun else item.due_ms
+        latest_ms = step_end(int(batch.log_ms.max()))
         if not has_begun(clocks):
             return self.clock_ms if begun else max(self.clock_ms, latest_ms)
         return max(self.clock_ms, latest_ms) if begun else latest_ms
@@ -160,9 +164,18 @@ def _joinable(left: Item, right: Item) -> bool:
     return left.batch is None or right.batch is None or left.batch.schema is right.batch.schema
 
 
-def _join(batches: Iterable[Batch]) -> Batch | None:
+def _same_step(left: Item, right: Item) -> bool:
+    """Tell whether rows of sources may share a frame on the events' own clock."""
+    return left.due_ms == right.due_ms > 0
+
+
+def _join(batches: Sequence[Batch], *, in_time: bool) -> Batch | None:
+    """Return the rows of all; `in_time`: in the order of their log times."""
     some = [batch for batch in batches if batch.n]
-    return concat(some) if some else None
+    if len(some) < 2 or not in_time:
+        return concat(some) if some else None
+    joined = concat(some)
+    return select(joined, np.argsort(joined.log_ms, kind="stable").astype(np.int32))
 
 
 def _clocked(item: Item, *, whole: bool = True) -> Item:

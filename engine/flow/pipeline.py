@@ -15,6 +15,9 @@ interpreter lock, so two workers use two cores. What waits between the stages, a
 before memory does, and sources slow down. Without `start` there are no threads: then the caller takes the tasks of
 `stages` and `committer` and does them, as the simulation does.
 
+On the events' own clock rows wait between 3 and 4 until they are next in the order of log times over all sources
+(`engine.flow.merge`), and until dispatch has done what is due before them (`engine.flow.gate`).
+
 A fault in any stage stops the pipeline: tickets and answers carry it to their callers, `failure` to the runtime.
 Nothing is retried here, because whatever was not acknowledged comes again after a restart. What is asked or appended
 after the end fails at once, so nobody waits forever.
@@ -28,6 +31,7 @@ from typing import TypeVar
 
 from connectors.sources.contract import Chunk
 from engine.flow.committer import Committer
+from engine.flow.event_time import EventTime
 from engine.flow.observer import Observer
 from engine.flow.partition import Item, Partition
 from engine.flow.questions import Question
@@ -64,6 +68,7 @@ class Pipeline:
         wall_ns: wall clock, epoch nanoseconds.
         monotonic_s: a clock that never goes back, seconds.
         syncing: syncs the partitions beside the first, threads of its own by default; shut down by `stop`.
+        gated, quiet_s: on the events' own clock, as of `EventTime`.
     """
 
     def __init__(
@@ -78,13 +83,23 @@ class Pipeline:
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic_s: Callable[[], float] = time.monotonic,
         syncing: Executor | None = None,
+        gated: bool = False,
+        quiet_s: float | None = None,
     ) -> None:
         self.partitions = partitions
         size = chunk_bytes or min(CHUNK_BYTES_A_PARTITION * len(partitions), CHUNK_BYTES_MAX, queue_bytes_max // 4)
         self._queues = Queues(len(partitions), queue_bytes_max)
-        self.stages = Stages(partitions, self._queues, decode, observer, size, wall_ns, monotonic_s)
+        self.events: EventTime | None = None
+        """Time on the events' own clock; None on the wall's."""
+        if partitions[0].events_clock:
+            self.events = self._queues.held = EventTime(
+                partitions, self._queues, gated=gated, quiet_s=quiet_s, monotonic_s=monotonic_s
+            )
+        self.stages = Stages(partitions, self._queues, decode, observer, size, wall_ns, monotonic_s, self.events)
         syncing = syncing or ThreadPoolExecutor(min(len(partitions), SYNCS_MAX), "sync")
-        self.committer = Committer(partitions, self._queues, observer, lambda: self.stages.pulls, wall_ns, syncing)
+        self.committer = Committer(
+            partitions, self._queues, observer, lambda: self.stages.pulls, wall_ns, syncing, self._committed
+        )
         runs = [(f"worker-{i}", self.stages.work) for i in range(threads)]
         self._threads = [
             threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
@@ -107,6 +122,10 @@ class Pipeline:
     def fail(self, fault: BaseException) -> None:
         """Stop the flow because of a fault; all tickets and answers that are promised carry the first one."""
         self._queues.fail(fault)
+
+    def _committed(self) -> None:
+        if self.events is not None:
+            self.events.moved()
 
     def _guarded(self, run: Callable[[], None]) -> None:
         try:
@@ -151,6 +170,12 @@ class Pipeline:
     def failure(self) -> BaseException | None:
         """The fault that stopped the flow, if one did."""
         return self._queues.failure
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every pull source is exhausted."""
+        with self._queues.changed:
+            return self.stages.exhausted
 
     @property
     def idle(self) -> bool:

@@ -19,7 +19,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from connectors.sources.contract import Chunk
 from engine.flow.fold import Appended
@@ -30,6 +30,17 @@ from engine.flow.tickets import Ticket
 IDLE_WAIT_S = 0.05
 UNCOMMITTED_FRAMES_MAX = 64
 """Frames of a partition that wait for the commit thread, at which it is not folded on."""
+
+
+class Held(Protocol):
+    """Rows that wait beside the queues (`engine.flow.event_time`); locked."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether no row waits."""
+
+    def stop(self) -> None:
+        """Forget what will not be folded any more."""
 
 
 class Queues:
@@ -53,14 +64,17 @@ class Queues:
         self.folding = [False] * partitions
         """Whether a worker has the partition now: it is folded by one at a time."""
         self.uncommitted: list[list[Appended]] = [[] for _ in range(partitions)]
-        self.committing = False
+        self.committing = [False] * partitions
+        """Whether the commit thread has frames of the partition now."""
+        self.held: Held | None = None
+        """Rows that wait for their turn on the events' own clock."""
         self.queued_bytes = 0
         self.stopping = False
         self.failure: BaseException | None = None
         self._bytes_max = bytes_max
         self._taken = 0
         self._released = 0
-        self._decoded: dict[int, tuple[Sequence[Item], Callable[[], None] | None]] = {}
+        self._decoded: dict[int, Callable[[], None] | Sequence[Item]] = {}
         self._promised: set[Ticket] = set()
         self._ended: BaseException | None = None
 
@@ -121,26 +135,29 @@ class Queues:
         self._taken += 1
         return self._taken - 1
 
-    def release(self, sequence: int, items: Sequence[Item], stamp: Callable[[], None] | None = None) -> None:
+    def release(self, sequence: int, items: Callable[[], None] | Sequence[Item]) -> None:
         """Locked: give decoded chunks to the partitions in the order in which they were taken.
 
-        `stamp` is called when the chunk's turn has come, before.
+        What is to be called in place of that is called when the chunk's turn has come.
         """
-        self._decoded[sequence] = items, stamp
+        self._decoded[sequence] = items
         while self._released in self._decoded:
-            ready, ready_stamp = self._decoded.pop(self._released)
-            if ready_stamp is not None:
-                ready_stamp()
-            # A source that had nothing releases an empty list instead of one item a partition: not strict.
-            for waiting, item in zip(self.waiting, ready, strict=False):
-                waiting.append(item)
-                self.waiting_rows += rows_of(item)
+            ready = self._decoded.pop(self._released)
+            if callable(ready):
+                ready()
+            else:
+                # A source that had nothing releases an empty list instead of one item a partition: not strict.
+                for waiting, item in zip(self.waiting, ready, strict=False):
+                    waiting.append(item)
+                    self.waiting_rows += rows_of(item)
             self._released += 1
 
     def take_items(self, number: int, rows_max: int) -> list[Item]:
         """Return what waits for a partition: the first item, and those after it that fit into `rows_max` with it."""
         with self.changed:
             waiting = self.waiting[number]
+            if not waiting:
+                return []
             items = [waiting.popleft()]
             rows = rows_of(items[0])
             while waiting and rows + rows_of(waiting[0]) <= rows_max:
@@ -172,7 +189,7 @@ class Queues:
             if not any(taken):
                 return None
             self.uncommitted = [[] for _ in taken]
-            self.committing = True
+            self.committing = [bool(frames) for frames in taken]
             if any(len(frames) >= UNCOMMITTED_FRAMES_MAX for frames in taken):
                 self.changed.notify_all()
             return taken
@@ -190,7 +207,18 @@ class Queues:
     @property
     def drained(self) -> bool:
         """Locked: whether all that was taken has been given to a fold."""
-        return not self.pushed and not any(self.waiting) and self._released == self._taken
+        held = self.held is not None and not self.held.empty
+        return not any(self.waiting) and self.all_decoded and not held
+
+    @property
+    def all_decoded(self) -> bool:
+        """Locked: whether no chunk waits for a decoder, or is with one."""
+        return not self.pushed and self._released == self._taken
+
+    def resting(self, number: int) -> bool:
+        """Locked: whether all that was given to a partition is durable."""
+        busy = self.waiting[number] or self.folding[number] or self.uncommitted[number] or self.committing[number]
+        return not busy
 
     @property
     def all_folded(self) -> bool:
@@ -200,12 +228,14 @@ class Queues:
     @property
     def empty(self) -> bool:
         """Locked: whether all that was taken is durable."""
-        return self.drained and not any(self.folding) and not any(self.uncommitted) and not self.committing
+        return self.drained and not any(self.folding) and not any(self.uncommitted) and not any(self.committing)
 
     def stop(self) -> None:
         """Let every thread end once it finds nothing to do."""
         with self.changed:
             self.stopping = True
+            if self.held is not None:
+                self.held.stop()
             self.changed.notify_all()
             self.folded.notify()
 

@@ -2,7 +2,7 @@
 
 The clock of a source is `state.log_clock`. Its state goes with every part of a chunk into the frames of its partition,
 as of the row that the partition comes to next. At a start the least advanced partition says where each source's clock
-stood: from there its lines are read again.
+stood: from there its lines are read again. How sources become one stream is `engine.flow.merge`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -61,6 +61,10 @@ class SourceClocks:
         before = state.copy()
         run_clock(state, subscriber, at_ms, log_ms)
         return before
+
+    def begun(self, source: str) -> bool:
+        """Tell whether the clock of a source has begun; before that its log times are tentative."""
+        return bool(self._states[source][BEGUN])
 
 
 def newer(stored: Mapping[str, list[int]], clocks: Mapping[str, list[int]]) -> dict[str, list[int]]:

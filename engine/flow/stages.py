@@ -13,10 +13,10 @@ from typing import Protocol
 import numpy as np
 
 from connectors.sources.contract import Chunk, Decoded
+from engine.flow.event_time import EventTime
 from engine.flow.observer import Observer
 from engine.flow.partition import Item, Partition
 from engine.flow.queues import IDLE_WAIT_S, UNCOMMITTED_FRAMES_MAX, Queues, rows_of
-from engine.flow.source_clocks import ChunkClock, SourceClocks
 from engine.flow.tasks import Task, finish
 from engine.flow.tickets import Ticket
 from state.batch import select
@@ -57,6 +57,7 @@ class Stages:
         chunk_bytes: size of the chunks that pull sources are asked for.
         wall_ns: wall clock, epoch nanoseconds.
         monotonic_s: a clock that never goes back, seconds.
+        events: the events' own clock; None on the wall's.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Stages:
         chunk_bytes: int,
         wall_ns: Callable[[], int],
         monotonic_s: Callable[[], float],
+        events: EventTime | None = None,
     ) -> None:
         self._partitions = partitions
         self._queues = queues
@@ -79,14 +81,15 @@ class Stages:
         self._pulled: list[PullSource] = []
         self._reading: set[PullSource] = set()
         self._resting: dict[PullSource, float] = {}
-        on_events = partitions[0].events_clock
-        self._clocks = SourceClocks(partition.clocks for partition in partitions) if on_events else None
+        self._events = events
         self._last_frame_s = [monotonic_s()] * len(partitions)
 
     def add_source(self, source: PullSource) -> None:
         """Ask `source` for chunks from now on."""
         with self._queues.changed:
             self._pulled.append(source)
+            if self._events is not None:
+                self._events.add_reader(source)
             self._queues.changed.notify_all()
 
     @property
@@ -132,10 +135,14 @@ class Stages:
             if queues.questions[number]:
                 queues.folding[number] = True
                 return self._answer(number)
-            if waiting and len(queues.uncommitted[number]) < UNCOMMITTED_FRAMES_MAX:
+            if len(queues.uncommitted[number]) < UNCOMMITTED_FRAMES_MAX and (waiting or self._held(number)):
                 queues.folding[number] = True
                 return self._fold(number)
         return None
+
+    def _held(self, number: int) -> bool:
+        """Tell whether a partition has rows whose turn has come on the events' own clock."""
+        return self._events is not None and self._events.ready(number)
 
     def _decode_task(self) -> Task | None:
         queues = self._queues
@@ -147,11 +154,15 @@ class Stages:
 
     def _read_task(self) -> Task | None:
         queues = self._queues
-        if queues.stopping or queues.waiting_rows > UNFOLDED_ROWS_MAX or not queues.room(self._chunk_bytes):
+        if queues.stopping:
             return None
+        full = queues.waiting_rows > UNFOLDED_ROWS_MAX or not queues.room(self._chunk_bytes)
+        if full and self._events is None:
+            return None
+        wanted = self._events.lagging() if full and self._events is not None else self._pulled
         now_s = self._monotonic_s()
         for source in self._pulled:
-            if source in self._reading or self._resting.get(source, 0.0) > now_s:
+            if source not in wanted or source in self._reading or self._resting.get(source, 0.0) > now_s:
                 continue
             self._reading.add(source)
             self._pulled.remove(source)  # to the end, so that sources are read by turns
@@ -186,15 +197,19 @@ class Stages:
                 self._resting[source] = self._monotonic_s() + IDLE_WAIT_S
             else:
                 queues.queued_bytes += chunk.length
+            if self._events is not None:
+                self._events.read(source, chunk)
             queues.changed.notify()  # another worker may read this source on while we decode
         if chunk is None:
             self._release(sequence, [])
             return
         yield
-        yield from self._decode_and_release(sequence, chunk, Ticket(chunk.length, chunk.received_ns))
+        yield from self._decode_and_release(sequence, chunk, Ticket(chunk.length, chunk.received_ns), source)
         source.recycle(chunk)
 
-    def _decode_and_release(self, sequence: int, chunk: Chunk, ticket: Ticket) -> Task:
+    def _decode_and_release(
+        self, sequence: int, chunk: Chunk, ticket: Ticket, source: PullSource | None = None
+    ) -> Task:
         decoded = self._decode(chunk)
         yield
         self._observer.decoded(chunk, decoded)
@@ -204,20 +219,23 @@ class Stages:
         count = len(self._partitions)
         ticket.expect(count)
         items = items_of(chunk, decoded, ticket, count)
-        clocks = self._clocks
-        stamp = None if clocks is None else lambda: stamp_items(clocks, chunk.source, decoded, items)
+        events = self._events
         yield
-        self._release(sequence, items, stamp)
+        self._release(sequence, items if events is None else lambda: events.place(source, chunk, decoded, items))
 
-    def _release(self, sequence: int, items: Sequence[Item], stamp: Callable[[], None] | None = None) -> None:
+    def _release(self, sequence: int, items: Callable[[], None] | Sequence[Item]) -> None:
         with self._queues.changed:
-            self._queues.release(sequence, items, stamp)
+            self._queues.release(sequence, items)
             self._wake_others()
 
     def _fold(self, number: int) -> Task:
-        queues, partition = self._queues, self._partitions[number]
+        queues, partition, events = self._queues, self._partitions[number], self._events
         items = queues.take_items(number, partition.batch_rows_max)
+        if not items and events is not None:
+            items = [part.cut() for part in events.take(number)]
         for appended in partition.process(items, self._wall_ns() // 1_000_000):
+            if events is not None:
+                events.folded(number, appended)
             queues.put_uncommitted(number, appended)
             yield
         with queues.changed:
@@ -240,6 +258,8 @@ class Stages:
         """Locked: wake a worker for each thing there is to do now, but for the one that the caller does itself."""
         queues = self._queues
         ready = sum(map(bool, queues.waiting)) + sum(map(bool, queues.questions)) + len(queues.pushed)
+        if self._events is not None:
+            ready += sum(map(self._events.ready, range(len(queues.waiting))))
         ready += sum(source not in self._reading for source in self._pulled)
         if ready > 1:
             queues.changed.notify(ready - 1)
@@ -260,14 +280,3 @@ def items_of(chunk: Chunk, decoded: Decoded, ticket: Ticket, partitions: int) ->
         Item(ticket, part, where, chunk.key, chunk.start, chunk.end, chunk.dedupe, rows=rows)
         for part, where, rows in parts
     ]
-
-
-def stamp_items(clocks: SourceClocks, source: str, decoded: Decoded, items: Sequence[Item]) -> None:
-    """Give the rows of a chunk their log times, and each item its source's clock."""
-    batch = decoded.batch
-    log_ms = np.empty(batch.n, np.int64)
-    before = clocks.stamp(source, batch.subscriber, batch.at_ms, log_ms)
-    for item in items:
-        assert item.batch is not None
-        item.batch.log_ms[:] = log_ms[item.rows]
-        item.clock = ChunkClock(source, before.copy(), batch.subscriber, batch.at_ms, decoded.offsets)

@@ -33,6 +33,7 @@ from engine.flow.clock import Clock, EventsClock, WallClock
 from engine.flow.core import Core, open_core
 from engine.flow.decoders import Decoders
 from engine.flow.decoders import Source as DecodedSource
+from engine.flow.event_time import QUIET_S
 from engine.flow.feedback import Feedback, LocalAppender
 from engine.flow.pipeline import Pipeline
 from engine.runtimes.local_desk import make_desk
@@ -59,6 +60,13 @@ def settle() -> None:
     """Leave all that is loaded out of later collections of garbage: each would stop every thread for some 90 ms."""
     gc.collect()
     gc.freeze()
+
+
+def call_on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    """Have `stop` called when the process is asked to end, where the platform lets a loop hear of it."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, RuntimeError):
+            loop.add_signal_handler(name, stop)
 
 
 class Embedded:
@@ -114,6 +122,8 @@ class Embedded:
             core,
             threads=min(config.data.threads, config.data.partitions),
             queue_bytes_max=config.limits.intake_bytes_max,
+            gated=True,
+            quiet_s=None if self.drain else QUIET_S,
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
         appender = LocalAppender(self.pipeline, lambda: self.decoders.schema)
@@ -122,7 +132,7 @@ class Embedded:
         self.desk: Desk | None = None
         if config.desk.enabled:
             self.desk = make_desk(config.desk, core, self._on_visit, self.desk_reporter.answer, self.clock.now_ms)
-        self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock)
+        self.sending = Sending(config, book, core, self.desk, self.feedback, self.clock, self.pipeline.events)
         core.dispatched_entry = self.sending.entry
         self.watcher = BookWatcher(config.book.folder, core.shelf.compile, self._activate, self._reloaded)
         self.watcher.begin(book, core.book_fault)
@@ -151,9 +161,7 @@ class Embedded:
         if config.book.watch:
             watching = Ticker(config.book.poll_ms / 1000, self._look_at_book, self._stopping)
             self._watching = asyncio.create_task(watching.run(), name="book")
-        for name in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(NotImplementedError, RuntimeError):
-                self._loop.add_signal_handler(name, self.stop)
+        call_on_signals(self._loop, self.stop)
 
     def _make_decoders(self, book: Book) -> None:
         """Hold the sources' mappings against the first book; MappingError says what does not fit."""
@@ -217,16 +225,17 @@ class Embedded:
 
     async def _wait(self) -> None:
         """Return when asked to stop or drained; raise what ended the pipeline or dispatch."""
-        moves, moved_s = -1, self._loop.time()
+        moves, moved_s = (-1, -1), self._loop.time()
         while not self._stopping.is_set():
             self._raise_failure()
-            if self.drain and self.pipeline.idle:
-                if self.sending.idle:
+            if self.drain and self.pipeline.exhausted:
+                if self.pipeline.idle and self.sending.idle:
                     return
                 if self.sending.disk_full is not None:
                     raise self.sending.disk_full
-                if moves != self.sending.moves:
-                    moves, moved_s = self.sending.moves, self._loop.time()
+                moved = self.sending.moves, self.pipeline.queued_bytes
+                if moves != moved:
+                    moves, moved_s = moved, self._loop.time()
                 elif self._loop.time() - moved_s > self.config.dispatch.drain_wait_s:
                     log.warning("nothing was sent for %g s; the rest waits", self.config.dispatch.drain_wait_s)
                     return

@@ -13,10 +13,12 @@ from connectors.desk.desk import Desk
 from connectors.gateways import open_gateway
 from engine.counter.arrivals import LocalArrivals
 from engine.dispatch import Action, Decided, Dispatcher, LocalOutbox, Policy, SwitchScope, policy_of
+from engine.dispatch.events_feeder import EventsFeeder
 from engine.dispatch.feeder import Feeder
 from engine.dispatch.wording import reworded
 from engine.flow.clock import Clock, EventsClock
 from engine.flow.core import Core
+from engine.flow.event_time import EventTime
 from engine.flow.feedback import Feedback
 from engine.flow.fold import Appended
 from engine.flow.partition import Partition
@@ -31,11 +33,19 @@ OWED_POLL_S = 0.02
 class Sending:
     """Everything between the journals and the gateways; see the module.
 
+    `events`: how far the fold has come on the events' own clock, else None.
     Raises GatewayError when a gateway would not know whom to send alerts to.
     """
 
     def __init__(
-        self, config: Config, book: Book, core: Core, desk: Desk | None, feedback: Feedback, clock: Clock
+        self,
+        config: Config,
+        book: Book,
+        core: Core,
+        desk: Desk | None,
+        feedback: Feedback,
+        clock: Clock,
+        events: EventTime | None = None,
     ) -> None:
         check_alerts(config, book)
         self._config = config
@@ -44,15 +54,22 @@ class Sending:
         self._gateways = {name: open_gateway(name, one, clock.now_ms) for name, one in config.gateways.items()}
         outbox = LocalOutbox(core.datadir.outbox, core.disk)
         if isinstance(clock, EventsClock):
-            # Rates fill up and retries fall due by the time at which the last run ended, not from the first event on.
-            clock.reach(outbox.flushed_ms)
+            clock.reach(outbox.flushed_ms)  # what was due by then is done first
         self._dispatcher = Dispatcher(
-            make_policy(config, book), self._gateways, desk, feedback, clock.now_ms, outbox, self._measure
+            make_policy(config, book),
+            self._gateways,
+            desk,
+            feedback,
+            clock.now_ms,
+            outbox,
+            self._measure,
+            stands=events is not None,
         )
+        self._events = events
         if desk is not None:
             desk.on_opt_out = self._dispatcher.replies.opt_out
         self.arrivals = LocalArrivals(desk, core.strings)
-        self._feeder: Feeder | None = None
+        self._feeder: Feeder | EventsFeeder | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._owed: set[tuple[str, int]] = set()
@@ -64,16 +81,7 @@ class Sending:
         core = self._core
         for partition in core.partitions:
             await self.arrivals.resume(partition, self._dispatcher.cursors.get(str(partition.number), 0))
-        self._feeder = Feeder(
-            core.partitions,
-            core.shelf,
-            core.strings,
-            self._dispatcher,
-            self.follow,
-            self._dispatcher.cursors,
-            self._clock if isinstance(self._clock, EventsClock) else None,
-            self.arrivals.before,
-        )
+        self._feeder = self._make_feeder()
         # Before the first send: what waits in the outbox may have been taken back when the run before ended.
         await self._feeder.look_to_the_end()
         await self._dispatcher.start()
@@ -89,6 +97,13 @@ class Sending:
             check()
             await asyncio.sleep(OWED_POLL_S)
             self._owed &= self._dispatcher.core.unreported.keys()
+
+    def _make_feeder(self) -> Feeder | EventsFeeder:
+        core, dispatcher, before = self._core, self._dispatcher, self.arrivals.before
+        read = (core.partitions, core.shelf, core.strings, dispatcher, self.follow, dispatcher.cursors)
+        if isinstance(self._clock, EventsClock) and self._events is not None:
+            return EventsFeeder(*read, self._clock, self._events, before)
+        return Feeder(*read, before)
 
     async def stop(self) -> None:
         """Stop feeding, wait for answers, close the gateways."""
@@ -118,7 +133,7 @@ class Sending:
 
     async def heard(self) -> None:
         """Return when nothing goes any more that rows in the log took back; at once on the events' own clock."""
-        if self._feeder is not None and not isinstance(self._clock, EventsClock):
+        if isinstance(self._feeder, Feeder):
             await self._feeder.passed(lambda: self._stopping or self.failure is not None)
 
     @property
@@ -146,6 +161,8 @@ class Sending:
     def committed(self, partition: Partition, appended: Sequence[Appended]) -> None:
         """Look at durable frames for visits and decisions; called from the commit thread."""
         self.arrivals.note(partition, appended)
+        if self._events is not None:
+            self._events.committed(partition.number, appended[-1])
         if self._feeder is not None:
             self._feeder.wake()
 

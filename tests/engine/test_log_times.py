@@ -10,10 +10,12 @@ import pytest
 
 from connectors.sources.contract import Chunk, Decoded
 from engine.book.compiled import CompiledBook, compile_book
+from engine.flow.event_time import stamp_items
 from engine.flow.fold import FoldLimits, FoldParts
 from engine.flow.partition import Item, Partition
 from engine.flow.source_clocks import SourceClocks
-from engine.flow.stages import items_of, stamp_items
+from engine.flow.stages import items_of
+from engine.flow.steps import step_end
 from engine.flow.tickets import Ticket
 from rules.load import load_text
 from state.batch import Row, from_rows
@@ -185,9 +187,9 @@ def test_a_wrong_row_alone_in_the_first_run_is_corrected_by_the_second_subscribe
     world = World(compiled, 1, 100)
     world.feed("a", [(8613900000001, BASE_MS + YEAR_MS)], 1)
     world.start()
-    assert world.partitions[0].clock_ms == BASE_MS + YEAR_MS
+    assert world.partitions[0].clock_ms == step_end(BASE_MS + YEAR_MS)
     rows = [(8613900000001, BASE_MS + YEAR_MS), *((8613800000000 + i, BASE_MS + 1000 * i) for i in range(100))]
     world.feed("a", rows, 200)
-    assert world.partitions[0].clock_ms == BASE_MS + 99_000
+    assert world.partitions[0].clock_ms == step_end(BASE_MS + 99_000)
     world.start()
-    assert world.partitions[0].clock_ms == BASE_MS + 99_000
+    assert world.partitions[0].clock_ms == step_end(BASE_MS + 99_000)

@@ -75,6 +75,6 @@ def test_the_committer_gets_what_was_folded_and_then_the_end() -> None:
 
     assert queues.take_uncommitted() == [[], [frame]]
     assert not queues.empty, "it is being committed"
-    queues.committing = False
+    queues.committing = [False]
     assert queues.empty
     assert queues.take_uncommitted() is None

@@ -87,13 +87,9 @@ def journal_positions(data: Path) -> Iterator[tuple[int, list[int]]]:
 
 
 def what_was_decided(records: Iterable[dict[str, Any]], below: int) -> Counter[tuple[Any, ...]]:
-    """Count candidates by what became of them, for subscribers below a number; not by their ids.
-
-    A cap counts the times of contact, which are dispatch's: it is at another place when a kill comes. So one that its
-    cap stopped and one that was decided count alike here; `breaches` judges the caps.
-    """
+    """Count decisions by what they say, for subscribers below a number; not by their ids."""
     return Counter(
-        (one["subscriber"], one["rule"], one["at_ms"], None if one["gate"] == "cap" else one["gate"])
+        (one["subscriber"], one["rule"], one["at_ms"], one["outcome"], one["gate"], one["channel"])
         for one in records
         if one["subscriber"] < below
     )

@@ -197,7 +197,6 @@ class Life:
             self.taker,
             self.follow,
             self.dispatch.cursors,
-            None,
             lambda _p, _position: None,
         )
 

@@ -9,7 +9,10 @@ may everywhere. Without that file no receipt is expected, and accepted messages 
 import asyncio
 import logging
 import os
+from collections.abc import Collection
 from pathlib import Path
+
+import orjson
 
 from connectors.contract import (
     GatewayError,
@@ -27,6 +30,7 @@ from connectors.gateways.spool.config import SpoolConfig
 log = logging.getLogger(__name__)
 
 _READ_BYTES = 1 << 20
+_RECALLED_BYTES = 8 << 20
 _RETRY_AFTER_MS = 5_000
 
 _Waiting = tuple[bytes, str, asyncio.Future[Outcome]]
@@ -94,6 +98,22 @@ class SpoolGateway:
         self._queue.append((line, message.decision_id, outcome))
         self._wake.set()
         return await outcome
+
+    def recall(self, decision_ids: Collection[str]) -> dict[str, Outcome]:
+        """Return the outcomes of messages that were given before a restart: those whose whole line is in the file.
+
+        The lines before the last `_RECALLED_BYTES` are not looked at; what a crash has left unanswered is not there.
+        """
+        wanted = set(decision_ids)
+        folder = self._config.folder
+        found: dict[str, Outcome] = {}
+        for path in [self._out, *sorted(folder.glob("out-*.ndjson"), reverse=True)[:1]]:
+            for line in _last_lines(path):
+                decision_id = orjson.loads(line)["id"]
+                if decision_id in wanted:
+                    ids = (decision_id,) if self._in.exists() else ()
+                    found[decision_id] = Outcome(State.ACCEPTED, "", ids)
+        return found
 
     def status(self) -> dict[str, int | str]:
         """Return figures for the status table."""
@@ -232,6 +252,17 @@ class SpoolGateway:
             await self._on_receipt(said)
         else:
             await self._on_mo(said)
+
+
+def _last_lines(path: Path) -> list[bytes]:
+    """Return the whole lines at the end of a file; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        begin = max(0, file.seek(0, os.SEEK_END) - _RECALLED_BYTES)
+        file.seek(begin)
+        lines = file.read().split(b"\n")
+    return lines[1 if begin else 0 : -1]
 
 
 def _whole_lines(fd: int, size: int) -> int:

@@ -180,3 +180,20 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - what is waited for belongs to the other side
             await asyncio.sleep(0.005)
+
+
+async def test_after_a_restart_the_file_says_which_messages_it_has(tmp_path: Path) -> None:
+    async with running(tmp_path, file_bytes_max=4096) as (gateway, _):
+        for number in range(40):
+            await gateway.send(text(number))
+    with (tmp_path / "out.ndjson").open("ab") as file:
+        file.write(codec.encode(text(50), NOW_MS)[:-9])
+
+    gateway = Gateway("spool", Config(kind="spool", folder=tmp_path), lambda: NOW_MS)
+    found = gateway.recall(["0-1-2-38", "0-1-2-39", "0-1-2-50", "0-1-2-60"])
+    assert found.keys() == {"0-1-2-38", "0-1-2-39"}
+    assert {outcome.state for outcome in found.values()} == {State.ACCEPTED}
+
+
+def test_a_spool_without_a_file_has_no_message(tmp_path: Path) -> None:
+    assert Gateway("spool", Config(kind="spool", folder=tmp_path), lambda: NOW_MS).recall(["0-1-2-1"]) == {}

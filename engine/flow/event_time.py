@@ -1,0 +1,201 @@
+"""Time on the events' own clock: log times, the merge of sources, and how far every partition has come.
+
+A worker stamps each chunk and puts its rows into the merge (`place`), and folds from there what the gate lets pass
+(`take`). The feeder of dispatch asks how far all partitions have come (`low_ms`), does what is due by then, and opens
+the gate (`passed`).
+
+A source that is read holds the others back until it has brought something later, or has no more. With `quiet_s` the
+engine goes on while sources wait for more: one that has had nothing for so long, or nothing at all yet, holds nothing
+back, and where nothing came for so long the step ends. Without (a drained run) only an exhausted source holds nothing
+back. Pushed events wait for no source.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from connectors.sources.contract import Chunk, Decoded
+from engine.flow.fold import Appended
+from engine.flow.gate import Gate
+from engine.flow.merge import Merge, Part, Reader
+from engine.flow.partition import Item, Partition
+from engine.flow.queues import Queues
+from engine.flow.source_clocks import ChunkClock, SourceClocks
+from engine.flow.steps import FOREVER_MS, STEP_MS
+
+QUIET_S = 1.0
+
+
+class EventTime:
+    """The events' clock of one pipeline.
+
+    Methods whose docstring says "locked" are called with the queues' lock held; all others take it.
+
+    Args:
+        partitions: recovered partitions.
+        queues: of the pipeline.
+        gated: whether dispatch opens the gate; else nothing stops.
+        quiet_s: see the module; None for a drained run.
+        monotonic_s: a clock that never goes back, seconds.
+    """
+
+    def __init__(
+        self,
+        partitions: Sequence[Partition],
+        queues: Queues,
+        *,
+        gated: bool,
+        quiet_s: float | None,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queues = queues
+        self._quiet_s = quiet_s
+        self._monotonic_s = monotonic_s
+        self._clocks = SourceClocks(partition.clocks for partition in partitions)
+        self._merge = Merge(len(partitions), min(one.batch_rows_max for one in partitions), self._reads)
+        self._gated = gated
+        self._gate = Gate(len(partitions), open_=not gated)
+        self._low_ms = [0] * len(partitions)
+        self._names: dict[Any, str] = {}
+        self._decoding: dict[Any, int] = {}
+        self._empty_s: dict[Any, float] = {}
+        self._placed_s = self._monotonic_s()
+        self.moved: Callable[[], None] = lambda: None
+        """Called, by any thread, when partitions may have come further."""
+
+    # ---- what workers do
+
+    def add_reader(self, reader: Reader) -> None:
+        """Locked: a source is read from now on."""
+        self._names[reader], self._decoding[reader] = "", 0
+
+    def read(self, reader: Reader, chunk: Chunk | None) -> None:
+        """Locked: a source was asked; it brought a chunk, which comes to `place`, or nothing."""
+        if chunk is None:
+            self._empty_s.setdefault(reader, self._monotonic_s())
+            return
+        self._empty_s.pop(reader, None)
+        self._names[reader] = chunk.source
+        self._decoding[reader] += 1
+
+    def place(self, reader: Reader | None, chunk: Chunk, decoded: Decoded, items: list[Item]) -> None:
+        """Locked: give the rows of a chunk their log times, and let them wait for their turn; `reader`: see `read`."""
+        log_ms = stamp_items(self._clocks, chunk.source, decoded, items)
+        if reader is not None:
+            self._decoding[reader] -= 1
+        if self._queues.stopping and self._gated:
+            return
+        self._placed_s = self._monotonic_s()
+        begun = self._clocks.begun(chunk.source)
+        self._merge.add(chunk.source, items, log_ms, begun=begun, pushed=reader is None)
+        self._queues.waiting_rows += decoded.batch.n
+
+    def ready(self, number: int) -> bool:
+        """Locked: tell whether a partition has rows that may be folded."""
+        return self._merge.ready(number, self._gate.limit_ms(number))
+
+    def take(self, number: int) -> list[Part]:
+        """Return the rows that a partition folds next."""
+        with self._queues.changed:
+            return self._merge.take(number, self._gate.limit_ms(number))
+
+    def folded(self, number: int, frame: Appended) -> None:
+        """Note a frame before the partition is folded on."""
+        with self._queues.changed:
+            self._gate.folded(number, frame)
+
+    def lagging(self) -> set[Reader]:
+        """Locked: return the sources that all others wait for: they are read however much waits."""
+        partitions = range(len(self._low_ms))
+        wanted_ms = min(self._gate.held_ms, *map(self._gate.limit_ms, partitions))
+        if any(map(self.ready, partitions)) or self._merge.complete_ms() >= wanted_ms:
+            return set()
+        return self._merge.lagging()
+
+    @property
+    def empty(self) -> bool:
+        """Locked: whether no row waits."""
+        return self._merge.empty
+
+    def stop(self) -> None:
+        """Locked: forget what waits for dispatch, which has ended; it comes again after a restart."""
+        if self._gated:
+            self._merge.clear()
+
+    def _reads(self) -> dict[Reader, str]:
+        if self._queues.stopping:
+            return {}
+        return {reader: name for reader, name in self._names.items() if self._is_read(reader)}
+
+    def _is_read(self, reader: Any) -> bool:
+        if self._decoding[reader]:
+            return True
+        if self._quiet_s is None:
+            return not reader.exhausted
+        empty_s = self._empty_s.get(reader)
+        if empty_s is None:
+            return True
+        return self._names[reader] != "" and self._monotonic_s() - empty_s < self._quiet_s
+
+    # ---- what dispatch does
+
+    @property
+    def drained(self) -> bool:
+        """Whether the run ends when no more events come."""
+        return self._quiet_s is None
+
+    def committed(self, number: int, frame: Appended) -> None:
+        """Note a frame that is durable: what lies before its step is, too."""
+        with self._queues.changed:
+            self._low_ms[number] = max(self._low_ms[number], frame.append_ms - STEP_MS)
+
+    def low_ms(self) -> int:
+        """Return up to when all rows are folded and durable; `FOREVER_MS` where there are no more, for now."""
+        queues = self._queues
+        with queues.changed:
+            complete_ms = self._complete_ms()
+            for number in range(len(self._low_ms)):
+                before_ms = self._low_ms[number] if self._low_ms[number] < FOREVER_MS else 0
+                low_ms = min(self._merge.head_ms(number) - 1, complete_ms) if queues.resting(number) else 0
+                self._low_ms[number] = max(before_ms, low_ms) if low_ms < FOREVER_MS - 1 else FOREVER_MS
+            return min(self._low_ms)
+
+    def _complete_ms(self) -> int:
+        complete_ms = self._merge.complete_ms()
+        open_ended = complete_ms == FOREVER_MS - 1
+        quiet = self._quiet_s is None or self._monotonic_s() - self._placed_s >= self._quiet_s
+        if open_ended and not (quiet and self._queues.all_decoded):
+            return self._merge.newest_ms - 1
+        return complete_ms
+
+    @property
+    def held_ms(self) -> int:
+        """The earliest time at which a decision is due that dispatch has not taken over."""
+        with self._queues.changed:
+            return self._gate.held_ms
+
+    def hold(self, number: int, at_ms: int) -> None:
+        """Stop a partition at a time: its journal has decisions that dispatch has not taken over."""
+        with self._queues.changed:
+            self._gate.hold(number, at_ms)
+
+    def passed(self, at_ms: int, due_ms: int) -> None:
+        """Let partitions go on: dispatch has done all that was due up to `at_ms`, and has more to do at `due_ms`."""
+        with self._queues.changed:
+            self._gate.passed(at_ms, due_ms)
+            self._queues.changed.notify_all()
+
+
+def stamp_items(clocks: SourceClocks, source: str, decoded: Decoded, items: Sequence[Item]) -> NDArray[np.int64]:
+    """Give the rows of a chunk their log times, and each item its source's clock; return the log times."""
+    batch = decoded.batch
+    log_ms = np.empty(batch.n, np.int64)
+    before = clocks.stamp(source, batch.subscriber, batch.at_ms, log_ms)
+    for item in items:
+        assert item.batch is not None
+        item.batch.log_ms[:] = log_ms[item.rows]
+        item.clock = ChunkClock(source, before.copy(), batch.subscriber, batch.at_ms, decoded.offsets)
+    return log_ms

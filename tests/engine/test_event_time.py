@@ -1,0 +1,164 @@
+"""How far all partitions have come on the events' clock, and where the gate stops them."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from connectors.sources.contract import Chunk, Decoded
+from engine.flow.event_time import EventTime
+from engine.flow.fold import Appended
+from engine.flow.queues import Queues
+from engine.flow.stages import items_of
+from engine.flow.steps import FOREVER_MS, STEP_MS, step_end
+from engine.flow.tickets import Ticket
+from state.batch import Row, from_rows
+from state.decisions import Outcome
+from state.schema import make_schema
+
+SCHEMA = make_schema((), ())
+BASE_MS = 1_225_756_800_000
+WHO = 8613800000000
+
+
+class Reader:
+    """A source that is read."""
+
+    exhausted = False
+
+
+class World:
+    """One partition, without threads."""
+
+    def __init__(self, *, gated: bool = True, quiet_s: float | None = None) -> None:
+        self.queues = Queues(1, 1 << 20)
+        partition: Any = SimpleNamespace(batch_rows_max=100, clocks={})
+        self.time = self.queues.held = EventTime([partition], self.queues, gated=gated, quiet_s=quiet_s)
+        self.reader = Reader()
+        self.time.add_reader(self.reader)
+        self.read = 0
+
+    def bring(self, *times: int) -> None:
+        """Let the source bring rows of subscribers of their own."""
+        start, self.read = self.read, self.read + len(times)
+        rows = [Row("list", WHO + start + n, at_ms, {"list": "x"}) for n, at_ms in enumerate(times)]
+        data = np.zeros(0, np.uint8)
+        chunk = Chunk("a", "a", data, 0, start, self.read, dedupe=False, done=False, received_ns=0)
+        decoded = Decoded(from_rows(SCHEMA, rows), np.arange(start, self.read))
+        self.time.read(self.reader, chunk)
+        self.time.place(self.reader, chunk, decoded, items_of(chunk, decoded, Ticket(), 1))
+
+    def take(self) -> int:
+        return sum(part.count for part in self.time.take(0))
+
+    def fold(self, at_ms: int, *, decided: bool) -> None:
+        outcome = np.array([Outcome.DECIDED if decided else Outcome.SUPPRESSED], np.uint8)
+        decisions = cast("Any", SimpleNamespace(outcome=outcome, activates=False))
+        self.time.folded(0, Appended(0, at_ms, 1, decisions))
+
+
+def test_the_gate_is_shut_until_dispatch_has_done_what_was_due_at_the_start() -> None:
+    world = World()
+    world.bring(BASE_MS, BASE_MS + 1)
+    assert not world.time.ready(0)
+    world.time.passed(0, FOREVER_MS)
+    assert world.time.ready(0)
+
+
+def test_after_a_step_with_a_decision_the_fold_waits_for_dispatch_and_without_one_it_does_not() -> None:
+    world = World()
+    world.time.passed(0, FOREVER_MS)
+    world.bring(*(BASE_MS + n * STEP_MS for n in range(4)))
+    assert world.take() == 1
+    world.fold(BASE_MS, decided=False)
+    assert world.take() == 1
+    world.fold(BASE_MS + STEP_MS, decided=True)
+    assert world.time.held_ms == BASE_MS + STEP_MS
+    assert not world.time.ready(0)
+    world.time.passed(BASE_MS + STEP_MS, FOREVER_MS)
+    assert world.time.held_ms == FOREVER_MS
+    assert world.take() == 1
+
+
+def test_the_fold_stops_within_a_step_where_something_that_waits_is_due() -> None:
+    world = World()
+    world.time.passed(0, BASE_MS + 5_500)
+    world.bring(*(BASE_MS + n * 1000 for n in range(1, 10)))
+    assert world.take() == 5
+    assert not world.time.ready(0)
+    assert world.time.low_ms() == BASE_MS + 5_999
+    world.time.passed(BASE_MS + 5_500, FOREVER_MS)
+    assert world.take() == 4
+
+
+def test_what_is_in_no_fold_yet_and_what_may_still_be_read_is_not_reached() -> None:
+    world = World()
+    world.time.passed(0, FOREVER_MS)
+    assert world.time.low_ms() <= 0
+    world.bring(BASE_MS + 1, BASE_MS + 10)
+    assert world.time.low_ms() == BASE_MS
+    world.take()
+    assert world.time.low_ms() == BASE_MS + 9, "another row of that time may come"
+    world.queues.folding[0] = True
+    world.reader.exhausted = True
+    assert world.time.low_ms() == BASE_MS + 9
+    world.queues.folding[0] = False
+    assert world.time.low_ms() == FOREVER_MS
+
+
+def test_a_partition_that_is_never_at_rest_is_reached_by_what_it_has_made_durable() -> None:
+    world = World()
+    world.queues.folding[0] = True
+    world.time.committed(0, Appended(0, step_end(BASE_MS) + STEP_MS, 1, None))
+    assert world.time.low_ms() == step_end(BASE_MS)
+
+
+@pytest.mark.parametrize(("quiet_s", "reached"), [(0.0, True), (60.0, False)])
+def test_in_a_run_that_goes_on_a_step_ends_when_nothing_came_for_long_enough(quiet_s: float, reached: bool) -> None:
+    world = World(quiet_s=quiet_s)
+    world.time.passed(0, FOREVER_MS)
+    world.bring(BASE_MS + 1, BASE_MS + 10)
+    world.take()
+    world.time.read(world.reader, None)
+    assert (world.time.low_ms() == FOREVER_MS) == reached
+
+
+def test_without_dispatch_nothing_stops_and_an_end_folds_everything() -> None:
+    world = World(gated=False)
+    world.bring(BASE_MS, BASE_MS + STEP_MS)
+    world.fold(BASE_MS, decided=True)
+    world.queues.stop()
+    assert world.take() + world.take() == 2
+    assert world.time.empty
+
+
+def test_an_end_forgets_what_waits_for_dispatch() -> None:
+    world = World()
+    world.bring(BASE_MS, BASE_MS + STEP_MS)
+    world.queues.stop()
+    assert world.time.empty
+    assert world.queues.drained
+
+
+def test_the_source_that_all_others_wait_for_is_read_however_much_waits() -> None:
+    world = World()
+    world.time.passed(0, FOREVER_MS)
+    other = Reader()
+    world.time.add_reader(other)
+    world.bring(BASE_MS + 1, BASE_MS + 10)
+    assert world.time.lagging() == {other}
+    other.exhausted = True
+    assert world.time.lagging() == set(), "there is something to fold"
+
+
+def test_a_source_that_has_brought_nothing_yet_holds_nobody_back_in_a_run_that_goes_on() -> None:
+    world = World(quiet_s=60.0)
+    world.time.passed(0, FOREVER_MS)
+    idle = Reader()
+    world.time.add_reader(idle)
+    world.bring(BASE_MS + 1, BASE_MS + 10)
+    assert world.time.low_ms() <= 0, "it was not asked"
+    world.time.read(idle, None)
+    assert world.take() == 2
+    assert world.time.low_ms() == BASE_MS + 9
