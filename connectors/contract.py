@@ -111,13 +111,17 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class MobileOriginated:
-    """A text that a subscriber sent to one of our numbers."""
+    """A text that a subscriber sent to one of our numbers.
+
+    `is_national`: the type of the subscriber's number, as the network says; None where it says neither.
+    """
 
     gateway: str
     subscriber: int
     to_address: str
     text: str
     at_ms: int
+    is_national: bool | None = None
 
 
 OnReceipt = Callable[[Receipt], Awaitable[None]]

@@ -18,7 +18,7 @@ Words used below:
     CAP         "N per DURATION" (rolling, to the millisecond), "N per day", "N per week" (from Monday), "N per month"
                 (the operator's calendar). N 0 to 1000, duration 1s to 366d. One text, or an array of them.
     PERCENT     "2.5%", 0% to 100%, four decimals at most
-    EXPRESSION  see `rules.expressions.check`; its functions: `rules.expressions.functions.reference()`
+    EXPRESSION  see `rules.expressions.check`; its functions: `rules/FUNCTIONS.md`
     TEXT        a text with gaps `{name}` or `{name:format}`, see `rules.templates`
 
 ## Of the file
@@ -37,10 +37,15 @@ Words used below:
                             Default for offers. Default "30d".
     max_age = DURATION      Default for rules. Default "1h".
     shelf_life = DURATION   Default for rules. Default "1d".
+    quiet = { from = "NAME", to = "NAME", zone = "Asia/Shanghai" }
+                            Two attributes with the subscriber's own quiet hours: minutes of the day ("int") or texts
+                            such as "22:00"; from 22:00 to 07:00 they span midnight. A text that would go in them waits
+                            for their end, within its shelf life; cards and alerts do not. A subscriber of whom either
+                            is unknown has none. Default of `zone`: the operator's. Default: none.
 
 ## [events.NAME]            what the network reports; at most 245 types
 
-    NAME                    None of `reply`, `due`, `goal`, `ask`: these are built in, or will be.
+    NAME                    None of `due`, `goal`, `ask`: these will be built in.
     fields = { NAME = "string", ... }
                             Kinds: "int" "float" "bool" "string" "time"; with `!` after it the field is required.
                             At most 62.
@@ -48,7 +53,17 @@ Words used below:
 
 Built-in types, always there; of them only `decisions_max` can be set: `profile` (fields: the attributes), `list`
 (list, member), `outcome` (partition, position, row, rule, state, gateway, error), `visit` (terminal, visit, open,
-cause), `answer` (partition, position, row, rule, card, answer, note). No attribute or feature may take a field's name.
+cause), `answer` (partition, position, row, rule, card, answer, note), `reply`
+(text, number, decision), `owner` (erased). No attribute or feature may take a field's name.
+
+An event `reply` is a text that a subscriber sent to one of our numbers and that is no opt-out word: `text`, the
+`number` that it was sent to, and the id of the `decision` that it most likely answers, the latest that reached the
+subscriber from that number within seven days; unknown where there is none.
+
+An event `owner` says that the number has passed to another customer: at that row the state of the old one ends, with
+history, attributes, lists, opt-out and contacts, and what waits for it is withdrawn (gate "owner"). The row itself is
+the first of the new one. With `erased` true it is the same customer, forgotten by `opportune customer erase`: the lists
+that exclude stay, so an opt-out holds.
 
 ## [attributes]             what is known of a subscriber, from `profile` events; at most 62
 
@@ -167,11 +182,11 @@ and `status` say which ones start anew.
     holdout = false         Whether control groups are drawn; also where a `gate = "holdout"` is expected.
     expect = [{ at = TIME, rule = ID, channel = ID }, { at = TIME, rule = ID, gate = "cap" }, ...]
                             All decisions that must come, and no others; a `gate` says what must have stopped a rule.
-                            A decision may promise its `text = ""` as well. "+10m" is after the first event. Default:
-                            nothing.
+                            A decision may promise its `text = ""` as well, and when it goes: `sent = TIME`, after
+                            the subscriber's quiet hours. "+10m" is after the first event. Default: nothing.
 
-In a test every decision is accepted by its gateway at once, features have learned, and a subscriber has as many places
-for contacts as the engine of the configuration.
+In a test every decision is accepted by its gateway at once, or when quiet hours end; features have learned, and a
+subscriber has as many places for contacts as the engine of the configuration.
 
 # Example
 

@@ -18,7 +18,8 @@ from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
 from rules.fields import declare_schema
 from rules.lineage import Lineage, bits_of
-from rules.model import Area, Campaign, Cap, Category, Channel, ListDef, Offer
+from rules.model import Area, Campaign, Cap, Category, Channel, ListDef, Offer, Quiet
+from rules.quiet import read_quiet
 from rules.sections import Declared, id_fault, read_caps, read_duration, read_percentage, read_reach, sections
 from rules.shape import (
     AreaShape,
@@ -77,6 +78,7 @@ class Catalogue:
     max_age_ms: int = 3_600_000
     shelf_life_ms: int = 86_400_000
     declined_hides_ms: int = 30 * 86_400_000
+    quiet: Quiet | None = None
     list_members: tuple[str, ...] = ()
     live_members: dict[str, frozenset[str]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
@@ -99,6 +101,8 @@ def declare(documents: list[Document], lineage: Lineage, faults: Faults) -> Cata
     catalogue.schema, catalogue.decisions_max = declare_schema(
         documents, lineage, catalogue.live_members, catalogue.broken, decisions_max, faults
     )
+    if book is not None:
+        catalogue.quiet = read_quiet(book, catalogue.attributes, catalogue.zone, catalogue.broken, faults)
     _lists(catalogue, documents, lineage, faults)
     _channels(catalogue, documents, faults)
     _campaigns(catalogue, documents, faults)

@@ -181,7 +181,7 @@ class _Compiler:
             reason=reason,
             texts=texts,
             klass=klass,
-            facts=_facts(when, (reason, *texts.values()), scope),
+            facts=self._facts(when, (reason, *texts.values()), scope, channels),
             enabled=shape.enabled,
             file=self.document.file,
             line=block.line,
@@ -204,6 +204,16 @@ class _Compiler:
         lists = self.catalogue.lists.values()
         always = [one.name for one in lists if one.excludes in ("all", klass) or one.name in own]
         return tuple(dict.fromkeys((*exclude, *always)))
+
+    def _facts(
+        self, when: Expr, texts: tuple[Template, ...], scope: Scope, channels: list[Channel]
+    ) -> tuple[Operand, ...]:
+        """What is journaled with a decision: what the rule reads, and the quiet hours where it sends texts."""
+        facts = {operand.name: operand for operand in _facts(when, texts, scope)}
+        quiet = self.catalogue.quiet
+        if quiet is not None and any(channel.kind == "sms" for channel in channels):
+            facts |= {name: scope.names[name] for name in (quiet.start, quiet.end) if name not in facts}
+        return tuple(facts.values())
 
     def _numbers(self, shape: RuleShape, number: int) -> dict[str, Any]:
         """Caps, times and holdout: what depends on no other part."""

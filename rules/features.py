@@ -26,6 +26,7 @@ from rules.diagnostics import Diagnostic, Origin, PlainOrigin, nearest
 from rules.expressions import Expr, Operand, Parsed, Scope, canonical, check, meaning, parse, read
 from rules.expressions.functions import reads_local_time
 from rules.expressions.parse import two_texts
+from rules.fields import LATER
 from rules.memory import remembered
 from rules.model import Book, Feature, Window
 from rules.sections import Declared, identifier_fault, sections
@@ -336,7 +337,7 @@ def _is_own(
     """Whether neither the name nor the history belongs to something else."""
     clash = "an attribute" if one.name in names.subscriber else ""
     owner = next((kind.name for kind in names.catalogue.schema.types[1:] if one.name in kind.slots), None)
-    if owner is not None:
+    if owner is not None and not (faults.kept and owner in LATER):
         clash = f"a field of `{owner}`"
     if clash:
         message = f"feature `{one.name}` has the name of {clash}: a rule could not tell them apart"

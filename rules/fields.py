@@ -16,8 +16,10 @@ from state.schema import FIELDS_MAX, TYPES_MAX, VISIT, EventType, Field, Kind, S
 __all__ = ["declare_schema"]
 
 FIELD_KINDS = {"int": Kind.INT, "float": Kind.FLOAT, "bool": Kind.BOOL, "string": Kind.STRING, "time": Kind.TIME}
-RESERVED = ("reply", "due", "goal", "ask")
+RESERVED = ("due", "goal", "ask")
 """Built-in types to come. A book that was active before they were reserved keeps its own of that name."""
+LATER = ("reply", "owner")
+"""Built-in types that the first release lacked. A book that was active before keeps its own of that name, likewise."""
 DESK_CARDS_MAX = 3
 FIELDS_KEY = frozenset({"fields"})
 
@@ -40,6 +42,7 @@ def declare_schema(
     """
     attributes = _attributes(documents, lineage, live_members, broken, faults)
     types: list[EventType] = []
+    own: list[EventType] = []
     limits = dict.fromkeys(_FIXED_NAMES, decisions_max)
     limits[_FIXED_NAMES[VISIT]] = max(decisions_max, DESK_CARDS_MAX)
     names = {one.name for one in attributes}
@@ -48,7 +51,9 @@ def declare_schema(
         if event.name in RESERVED and not faults.kept:
             message = f"`{event.name}` is the name of a built-in event type: a book cannot declare it"
             faults.add(Code.NAME_CLASH, event.document, event.path, message, hint="choose another name", key=True)
-        if event.name in _FIXED_NAMES:
+        if event.name in LATER and event.shape.fields and faults.kept:
+            own.append(EventType(event.name, _fields(event, names, broken, faults)))
+        elif event.name in _FIXED_NAMES:
             if event.shape.fields:
                 message = f"`{event.name}` is built in: its fields are fixed"
                 faults.add(Code.NAME_CLASH, event.document, (*event.path, "fields"), message, key=True)
@@ -58,7 +63,7 @@ def declare_schema(
         else:
             types.append(EventType(event.name, _fields(event, names, broken, faults)))
         limits[event.name] = limit
-    schema = make_schema(attributes, tuple(types))
+    schema = make_schema(attributes, tuple(types), tuple(own))
     return schema, tuple(limits[kind.name] for kind in schema.types)
 
 
@@ -103,7 +108,7 @@ def _attributes(
         elif fault:
             broken.add(name)
             faults.add(Code.BAD_NAME, document, path, fault, key=True)
-        elif name in _FIXED_FIELDS:
+        elif name in _FIXED_FIELDS and not (faults.kept and _FIXED_FIELDS[name] in LATER):
             broken.add(name)
             message = f"attribute `{name}` has the name of a field of `{_FIXED_FIELDS[name]}`, which is built in"
             faults.add(Code.NAME_CLASH, document, path, message, key=True)

@@ -95,6 +95,7 @@ def _read(version: str, texts: Mapping[str, str], lineage: Lineage, *, kept: boo
         holdout_ppm=catalogue.holdout_ppm,
         sources=MappingProxyType({**texts, LOCK_FILE: lineage.write()}),
         categories=MappingProxyType(catalogue.categories),
+        quiet=catalogue.quiet,
     )
 
 

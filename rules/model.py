@@ -213,7 +213,10 @@ class ScenarioEvent:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a test expects at a moment: a rule that acts on `channel`, and says `text`, or is stopped by `gate`."""
+    """What a test expects at a moment: a rule that acts on `channel`, and says `text`, or is stopped by `gate`.
+
+    `sent_ms`: when what is decided goes.
+    """
 
     at_ms: int
     rule: str
@@ -221,6 +224,7 @@ class Expectation:
     gate: str | None
     subscriber: int
     text: str | None = None
+    sent_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +241,15 @@ class Scenario:
     file: str
     line: int
     holdout: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Quiet hours of each subscriber: the attributes that say from when and to when, and in which zone they are."""
+
+    start: str
+    end: str
+    zone: str
 
 
 @dataclass(frozen=True)
@@ -260,6 +273,7 @@ class Book:
     holdout_ppm: int
     sources: Mapping[str, str] = field(repr=False)
     categories: Mapping[str, Category] = field(default_factory=dict)
+    quiet: Quiet | None = None
 
     @cached_property
     def attributes(self) -> tuple[str, ...]:

@@ -190,8 +190,11 @@ class _Maker:
             self.fault(Code.TEST_EXPECTATION, (*path, "gate"), f'unknown gate "{wanted.gate}"', hint=hint)
         elif wanted.text is not None and wanted.channel is None:
             self.fault(Code.TEST_EXPECTATION, (*path, "text"), "a `text` is of the `channel` that carries it")
+        elif wanted.sent is not None and wanted.channel is None:
+            self.fault(Code.TEST_EXPECTATION, (*path, "sent"), "`sent` is of the `channel` that carries it")
+        sent_ms = self._time(wanted.sent, (*path, "sent"), first_ms) if wanted.sent is not None else None
         subscriber = wanted.subscriber or shape.subscriber
-        return Expectation(at_ms or 0, wanted.rule, wanted.channel, wanted.gate, subscriber, wanted.text)
+        return Expectation(at_ms or 0, wanted.rule, wanted.channel, wanted.gate, subscriber, wanted.text, sent_ms)
 
     def _values(
         self, data: Mapping[str, Any], fields: Mapping[str, Field], path: Path, what: str

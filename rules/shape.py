@@ -62,6 +62,15 @@ class BookShape(Shape):
     max_age: str = "1h"
     shelf_life: str = "1d"
     declined_hides: str = "30d"
+    quiet: dict[str, Any] = {}
+
+
+class QuietShape(Shape):
+    """`quiet` of `[book]`."""
+
+    start: str = Field(alias="from")
+    end: str = Field(alias="to")
+    zone: str | None = None
 
 
 class EventShape(Shape):
@@ -199,6 +208,7 @@ class ExpectShape(Shape):
     channel: Id | None = None
     gate: str | None = None
     text: str | None = None
+    sent: Any = None
     subscriber: Annotated[int, Field(gt=0, lt=1 << 63)] | None = None
 
 

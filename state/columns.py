@@ -89,6 +89,10 @@ class Table:
         """Free live slots: their rows become zero in every column, their pages dirty."""
         self._index.remove(slots)
         self.seen[slots] = 0
+        self.clear(slots)
+
+    def clear(self, slots: NDArray[np.int32]) -> None:
+        """Make the rows of slots zero in every column, as of a subscriber of whom nothing is known."""
         self.dirty[slots // PAGE_SLOTS] = 1
         for arrays in self._columns.values():
             for array in arrays:

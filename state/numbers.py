@@ -54,12 +54,18 @@ class NumberPlan:
                 bound = f">= {least} and <= {DIGITS_MAX - len(self.country)}"
                 raise ValueError(f"digits={digits} of prefix={prefix!r} must be {bound}")
 
-    def subscriber(self, written: str | int) -> int:
-        """Return the MSISDN that is written; NumberError when there is none."""
+    def subscriber(self, written: str | int, *, is_national: bool | None = None) -> int:
+        """Return the MSISDN that is written; NumberError when there is none.
+
+        `is_national` is what a network says of the type of the number, None where it says nothing: an international one
+        is read as it stands, a national one must be in the plan. Without a country it changes nothing.
+        """
         signs = _signs(written)
         digits = signs.removeprefix("+")
         if not _DIGITS.fullmatch(digits):
             raise _refused(written, f"must be up to {DIGITS_MAX} digits")
+        if self.country and is_national is not None:
+            return self._of_type(written, digits, is_national=is_national)
         if signs[0] == "+" or digits.startswith(EXIT):
             return self._international(written, digits.removeprefix(EXIT) if signs[0] != "+" else digits)
         national = digits.removeprefix(TRUNK)
@@ -76,6 +82,14 @@ class NumberPlan:
             return False
         known = [prefix for prefix in self.national if text.startswith(prefix)]
         return bool(known) and len(text) == self.national[max(known, key=len)]
+
+    def _of_type(self, written: str | int, digits: str, *, is_national: bool) -> int:
+        if not is_national:
+            return self._international(written, digits.removeprefix(EXIT))
+        for national in (digits.removeprefix(TRUNK), digits.removeprefix(EXIT).removeprefix(self.country)):
+            if self.is_national(national):  # the second: a network that puts the country code before it all the same
+                return int(self.country + national)
+        raise _refused(written, "is said to be national and is not in the number plan")
 
     def _international(self, written: str | int, digits: str) -> int:
         rest = digits.removeprefix(self.country) if self.country else digits

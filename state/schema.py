@@ -1,6 +1,6 @@
 """What an event may say: its types, their fields, and the kinds of value a field holds.
 
-A schema comes from a rule book. Event type codes and field slots are indices, so that rows are plain integers; five
+A schema comes from a rule book. Event type codes and field slots are indices, so that rows are plain integers; the
 built-in types come first and keep their codes forever. Values are 64-bit cells (see `Kind`).
 
 Frames carry a schema's fingerprint; `state.batch.remap` moves rows between schemas by name.
@@ -52,7 +52,7 @@ class EventType:
         return {field.name: slot for slot, field in enumerate(self.fields)}
 
 
-PROFILE, LIST, OUTCOME, VISIT, ANSWER = range(5)
+PROFILE, LIST, OUTCOME, VISIT, ANSWER, REPLY, OWNER = range(7)
 """Codes of the built-in event types."""
 
 # Slots of their fields, in the order in which the fields are declared below; plain integers, because kernels read them.
@@ -62,6 +62,8 @@ DECISION_SLOTS = DECISION_PARTITION, DECISION_POSITION, DECISION_ROW, DECISION_R
 OUTCOME_STATE, OUTCOME_GATEWAY, OUTCOME_ERROR, OUTCOME_CONTACT = range(4, 8)
 VISIT_TERMINAL, VISIT_NAME, VISIT_OPEN, VISIT_CAUSE = range(4)
 ANSWER_CARD, ANSWER_WORD, ANSWER_NOTE = range(4, 7)
+REPLY_TEXT, REPLY_NUMBER, REPLY_DECISION = range(3)
+(OWNER_ERASED,) = range(1)
 
 _ID = (Field("partition", Kind.INT), Field("position", Kind.INT), Field("row", Kind.INT), Field("rule", Kind.INT))
 _FIXED = (
@@ -89,6 +91,8 @@ _FIXED = (
         "answer",
         (*_ID, Field("card", Kind.STRING), Field("answer", Kind.STRING), Field("note", Kind.STRING)),
     ),
+    EventType("reply", (Field("text", Kind.STRING), Field("number", Kind.STRING), Field("decision", Kind.STRING))),
+    EventType("owner", (Field("erased", Kind.BOOL),)),
 )
 
 
@@ -122,12 +126,15 @@ class Schema:
         return self.types[code].slots[field]
 
 
-def make_schema(attributes: tuple[Field, ...], types: tuple[EventType, ...]) -> Schema:
+def make_schema(attributes: tuple[Field, ...], types: tuple[EventType, ...], own: tuple[EventType, ...] = ()) -> Schema:
     """Return the schema of a book: built-in types (attributes are the fields of `profile`), then `types`.
 
+    `own` are a book's types from before a type of that name was built in: each stands in the built-in one's place.
     Raises ValueError when a bound is passed: FIELDS_MAX fields a type, TYPES_MAX types, MEMBERS_MAX members a set.
     """
-    schema = Schema((EventType("profile", attributes), *_FIXED, *types))
+    before = {one.name: one for one in own}
+    fixed = (before.get(one.name, one) for one in _FIXED)
+    schema = Schema((EventType("profile", attributes), *fixed, *types))
     if len(schema.types) > TYPES_MAX:
         raise ValueError(f"event types={len(schema.types)} must be <= {TYPES_MAX}")
     for kind in schema.types:
@@ -137,6 +144,19 @@ def make_schema(attributes: tuple[Field, ...], types: tuple[EventType, ...]) -> 
             if len(field.members) > MEMBERS_MAX:
                 raise ValueError(f"members of {kind.name}.{field.name}={len(field.members)} must be <= {MEMBERS_MAX}")
     return schema
+
+
+def first_form(schema: Schema) -> Schema:
+    """Return a book's schema as the first release made it: without what was built in since.
+
+    A type that a book from then declared under a name that is built in now stands after the others, whatever its place
+    was: of such a book the form is not known.
+    """
+    profile, *fixed = schema.types[: len(_FIXED) + 1]
+    known = {one.name: one for one in fixed}
+    contact = known["outcome"].fields[:OUTCOME_CONTACT]
+    first = (known["list"], EventType("outcome", contact), known["visit"], known["answer"])
+    return Schema((profile, *first, *schema.types[len(_FIXED) + 1 :]))
 
 
 def schema_to_json(schema: Schema) -> bytes:

@@ -1,6 +1,6 @@
 """The front desk: a customer stands at a counter, and the clerk sees at most three cards worth saying.
 
-Read in this order: `model` (what a panel is and every change it can undergo, pure), `queue` and `store` (panels kept by
+Read in this order: `model` (what a panel is), `changes` (all that can become of it, pure), `queue` and `store` (kept by
 this process, and on its disk), `redis`, `scripts`, `follow` (or by a Redis server, for several processes), `desk` (the
 face the engine sees) with `panels` (changes by compare-and-set), `reporter` (what the log must learn) and `sweep` (what
 runs out), `routes`, `session`, `stream`, `view` (HTTP and the page's event stream), `page.html`, `page.js`, `page.css`

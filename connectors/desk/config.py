@@ -111,7 +111,11 @@ class DeskConfig(BaseModel):
         int, Field(ge=10, le=600_000, description="Milliseconds until an answer that the log refused is offered again.")
     ] = 2_000
     number_prefix: Annotated[
-        str, Field(description="Digits put before an eleven-digit number that a clerk types.", pattern=r"^[0-9]{0,4}$")
+        str,
+        Field(
+            description="Digits put before an eleven-digit number that a clerk types, where numbers.country is empty.",
+            pattern=r"^[0-9]{0,4}$",
+        ),
     ] = ""
     country_code: Annotated[
         str, Field(description="Country code left out where a number is shown.", pattern=r"^[0-9]{0,4}$")

@@ -8,8 +8,10 @@ The engine gives two callbacks, each resolving once the log has it durably:
   customer.
 - `on_answer(card, answer)` for every card's one end: accept, decline, later, expired or withdrawn.
 
-Both are called at least once, in order for one terminal, across crashes of this process (`model` says how); the
-card's decision id and the visit's id identify the doubles. A clerk's answer is confirmed to the page only after
+A third, `on_opt_out(subscriber)`, puts a customer who says so at the counter on the list of those who want no texts.
+
+The first two are called at least once, in order for one terminal, across crashes of this process (`changes` says how);
+the card's decision id and the visit's id identify the doubles. A clerk's answer is confirmed to the page only after
 `on_answer` resolved.
 
 `offer` puts a card before the clerk where its subscriber stands. `withdraw` takes cards back, as when a rule is killed.
@@ -24,12 +26,12 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from typing import Literal
 
-from connectors.desk import model
+from connectors.desk import changes
 from connectors.desk.config import DeskConfig
 from connectors.desk.model import Card, CardState, Cause, Customer, Panel, Placing, Reply, Ruling, Visit
 from connectors.desk.panels import ATTEMPTS_MAX, BehindError, Panels, refuse_when_behind
 from connectors.desk.queue import Change, Queue
-from connectors.desk.reporter import NotDurableError, OnAnswer, OnVisit, Reporter
+from connectors.desk.reporter import NotDurableError, OnAnswer, OnOptOut, OnVisit, Reporter
 from connectors.desk.sweep import Sweep
 
 VISIT_POLL_MS = 50
@@ -53,9 +55,11 @@ class Desk:
         config: DeskConfig | None = None,
         clock: Callable[[], int] = now_ms,
         where: str = "",
+        on_opt_out: OnOptOut | None = None,
     ) -> None:
         self.queue = queue
         self.where = where
+        self.on_opt_out = on_opt_out
         self.config = config or DeskConfig()
         self.clock = clock
         self.pages = 0
@@ -102,12 +106,11 @@ class Desk:
             elsewhere = await self.queue.find("subscriber", subscriber)
             here = await self.queue.read(terminal)
             there = await self.queue.read(elsewhere) if elsewhere not in {"", terminal} else None
-            standing = there.open_visit if there is not None else None
-            if there is not None and standing is not None and standing.subscriber == subscriber:
-                left, after = model.moved(there, here, visit, now, logged=logged)
+            if there is not None and subscriber in there.subscribers:
+                left, after = changes.moved(there, here, visit, now, logged=logged)
                 pairs: tuple[tuple[Panel, Panel], ...] = ((there, left), (here, after))
             else:
-                after = model.opened(here, visit, now, logged=logged)
+                after = changes.opened(here, visit, now, logged=logged)
                 pairs = ((here, after),)
             refuse_when_behind(here, after)
             if await self.queue.write(Change(pairs, {subscriber: elsewhere})):
@@ -122,10 +125,9 @@ class Desk:
 
         After a restart it is not known whether a visit from the log came as far as the desk.
         """
-        panels = (await self.queue.read(terminal), await self.queue.find_panel("subscriber", subscriber))
-        if any(
-            panel is not None and panel.visit is not None and panel.visit.opened_ms >= opened_ms for panel in panels
-        ):
+        here, there = await self.queue.read(terminal), await self.queue.find_panel("subscriber", subscriber)
+        stands = there.visit_of(subscriber) if there is not None else None
+        if any(visit is not None and visit.opened_ms >= opened_ms for visit in (here.visit, stands)):
             return False
         await self.open_visit(terminal, subscriber, visit_id, logged=True)
         return True
@@ -139,7 +141,7 @@ class Desk:
         def close(panel: Panel, now: int) -> tuple[Panel, Visit | None]:
             if panel.visit is None or panel.visit.id != visit_id:
                 return panel, None
-            after = model.closed(panel, cause, now)
+            after = changes.closed(panel, cause, now)
             return after, after.visit
 
         panel, visit = await self._panels.change(found.terminal, close, found)
@@ -155,9 +157,23 @@ class Desk:
         def touch(panel: Panel, now: int) -> tuple[Panel, bool]:
             if panel.open_visit is None or panel.open_visit.id != visit_id:
                 return panel, False
-            return model.touched(panel, now), True
+            return changes.touched(panel, now), True
 
         return (await self._panels.change(found.terminal, touch, found))[1]
+
+    async def opt_out(self, visit_id: str) -> bool:
+        """Send the customer of a visit no more commercial texts; return whether the visit is open, once that holds."""
+        found = await self._panels.find("visit", visit_id)
+        visit = found.open_visit if found is not None else None
+        if visit is None or visit.id != visit_id:
+            return False
+        try:
+            if not visit.opted_out and self.on_opt_out is not None:
+                await self.on_opt_out(visit.subscriber)
+        except Exception as fault:
+            raise NotDurableError(f"an opt-out: {fault}") from fault
+        await self._panels.change(visit.terminal, lambda panel, now: (changes.opted_out(panel, visit_id, now), None))
+        return True
 
     async def introduce(self, subscriber: int, customer: Customer) -> bool:
         """Set what is known of the customer; return whether the subscriber stands at a counter."""
@@ -168,7 +184,7 @@ class Desk:
         def introduce(panel: Panel, now: int) -> tuple[Panel, bool]:
             if panel.open_visit is None or panel.open_visit.subscriber != subscriber:
                 return panel, False
-            return model.introduced(panel, customer, now), True
+            return changes.introduced(panel, customer, now), True
 
         return (await self._panels.change(found.terminal, introduce, found))[1]
 
@@ -177,7 +193,7 @@ class Desk:
     async def seat(self, terminal: str, session: int) -> bool:
         """Give a terminal to a session whose page is served here; whether no later sign-in has it."""
         panel, _ = await self._panels.change(
-            terminal, lambda panel, now: (model.seated(panel, session, self.where, now), None)
+            terminal, lambda panel, now: (changes.seated(panel, session, self.where, now), None)
         )
         return self.may_act(panel, session)
 
@@ -215,7 +231,7 @@ class Desk:
         if found is not None:
 
             def place(panel: Panel, now: int) -> tuple[Panel, Placing]:
-                return model.placed(panel, card, self.config.cards_max, now)
+                return changes.placed(panel, card, self.config.cards_max, now)
 
             placing = (await self._panels.change(found.terminal, place, found))[1]
         if placing not in {Placing.SHOWN, Placing.ENDED}:
@@ -235,14 +251,14 @@ class Desk:
             return Ruling.UNKNOWN, None
 
         def reply_to(panel: Panel, now: int) -> tuple[Panel, Ruling]:
-            return model.answered(panel, decision_id, reply, note, now)
+            return changes.answered(panel, decision_id, reply, note, now)
 
         panel, ruling = await self._panels.change(found.terminal, reply_to, found)
         await self._reporter.report(panel)
         card = panel.card(decision_id)
         if card is None:
             card = await self.queue.card(decision_id)
-            ruling = model.ruled(card, reply, note) if card else Ruling.UNKNOWN
+            ruling = changes.ruled(card, reply, note) if card else Ruling.UNKNOWN
         self.counts[f"answer_{reply.value if ruling is Ruling.RECORDED else ruling.value}"] += 1
         return ruling, card
 
@@ -251,8 +267,9 @@ class Desk:
         taken: list[str] = []
 
         def take(panel: Panel, now: int) -> tuple[Panel, list[str]]:
-            chosen = [card.decision_id for card in panel.live if getattr(card, kind) == value]
-            return model.withdrawn(panel, lambda card: card.decision_id in chosen, now), chosen
+            held = (*panel.live, *panel.left)
+            chosen = [card.decision_id for card in held if getattr(card, kind) == value]
+            return changes.withdrawn(panel, lambda card: card.decision_id in chosen, now), chosen
 
         for terminal in await self.queue.holding(kind, value):
             panel, chosen = await self._panels.change(terminal, take)
@@ -264,7 +281,8 @@ class Desk:
 
     async def drawn(self, terminal: str, decision_ids: frozenset[str]) -> None:
         """Remember that these cards reached a page."""
-        await self._panels.change(terminal, lambda panel, now: (model.drawn(panel, decision_ids, now), None))
+        _, fresh = await self._panels.change(terminal, lambda panel, now: changes.drawn(panel, decision_ids, now))
+        self.counts["cards_drawn"] += fresh
 
     def watch(self, terminal: str) -> AsyncGenerator[Panel | None]:
         """Yield a terminal's panel now and after every change; None while the queue is out of reach."""

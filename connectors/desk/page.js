@@ -10,6 +10,7 @@ const RETRY_MS = 1200;         // between repetitions of an answer
 const IDLE_WARNING_MS = 30000;
 const LAST_MINUTE_MS = 60000;
 const NOTICE_MS = 5000;
+const SURE_MS = 5000;
 
 const REASONS = [
   ["has_it", "已有"], ["too_dear", "嫌贵"], ["no_need", "不需要"], ["another_time", "稍后"], ["left", "客户已走"],
@@ -112,6 +113,7 @@ function drawVisit() {
     keysFrom = performance.now() + GUARD_MS;
     for (const view of cards.values()) view.element.remove();
     cards.clear();
+    sureUntil = 0;
     speak(`正在接待 ${panel.number}`);
   }
   say(byId("customer-number"), panel.number);
@@ -128,6 +130,7 @@ function drawVisit() {
     byId("key-choose").replaceChildren(...[...slots].map((slot) => make("kbd", "", slot)), " 选择");
   }
   byId("keys").classList.toggle("still", Boolean(asking));
+  drawOptOut();
   drawCards();
 }
 
@@ -338,6 +341,28 @@ async function closeVisit() {
   byId("close").disabled = false;
 }
 
+/* The first press asks, the second within a moment records: a wish must not be made by a slip. */
+let sureUntil = 0;
+async function optOut() {
+  if (!panel || panel.state !== "open" || panel.opted_out) return;
+  const sure = performance.now() < sureUntil;
+  sureUntil = sure ? 0 : performance.now() + SURE_MS;
+  drawOptOut();
+  if (!sure) return;
+  try {
+    const { status } = await ask("POST", `/desk/visits/${encodeURIComponent(panel.visit)}/optout`);
+    notify(status === 204 ? "已登记：不再发送营销短信。" : "还没有登记成功，请再试一次。");
+  } catch {
+    notify("暂时连不上，请再试一次。");
+  }
+}
+
+function drawOptOut() {
+  const sure = performance.now() < sureUntil;
+  byId("optout").disabled = panel.opted_out === true;
+  say(byId("optout"), panel.opted_out ? "已退订营销" : sure ? "确认退订营销？" : "不再营销");
+}
+
 let keeping = false;
 async function keepIfWarned() {
   if (byId("idle").hidden || keeping) return;
@@ -437,5 +462,6 @@ document.addEventListener("keydown", onKey);
 document.addEventListener("pointerdown", keepIfWarned);
 byId("number-form").addEventListener("submit", openVisit);
 byId("close").addEventListener("click", closeVisit);
+byId("optout").addEventListener("click", optOut);
 byId("keep").addEventListener("click", keepIfWarned);
 start();

@@ -1,4 +1,4 @@
-"""Panels changed by compare-and-set: read, apply a pure change of `model`, write; again where another was first.
+"""Panels changed by compare-and-set: read, apply a pure change of `changes`, write; again where another was first.
 
 Every process of a cluster changes panels at the same time, so a change may meet others; it is tried again a bounded
 number of times.

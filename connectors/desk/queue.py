@@ -2,7 +2,7 @@
 
 A keeper stores whole panels and replaces them by compare-and-set: `write` takes pairs (before, after) and stores all or
 none, only while every stored panel still has the version it was read at, and every subscriber still stands where the
-writer thought. All meaning is in `model`; two keepers differ in storage only, and one contract suite runs over both.
+writer thought. All meaning is in `changes`; two keepers differ in storage only, and one contract suite runs over both.
 
 `watch` yields a terminal's panel at once and after every change, the newest only: a slow reader skips, it never falls
 behind. It yields None when the keeper is out of reach, and the panel again when it is back.
@@ -54,22 +54,28 @@ async def end(task: asyncio.Task[None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Panels to replace together. `stands` says where the writer read each subscriber to be ("" = nowhere)."""
+    """Panels to replace together. `stands` says where the writer read each subscriber to be ("" = nowhere).
+
+    A subscriber is where an open visit is, else where a closed one has left cards.
+    """
 
     pairs: tuple[tuple[Panel, Panel], ...]
     stands: Mapping[int, str] = field(default_factory=dict)
 
     def moves(self) -> dict[int, str]:
-        """Return where subscribers stand afterwards: terminals of open visits; "" for those that leave."""
-        left = {b.open_visit.subscriber: "" for b, _ in self.pairs if b.open_visit is not None}
-        return left | {a.open_visit.subscriber: a.terminal for _, a in self.pairs if a.open_visit is not None}
+        """Return where subscribers stand afterwards, or have left cards: terminals; "" for those that have gone."""
+        gone = {number: "" for before, _ in self.pairs for number in before.subscribers}
+        there = {card.subscriber: after.terminal for _, after in self.pairs for card in after.left}
+        stand = {a.open_visit.subscriber: a.terminal for _, a in self.pairs if a.open_visit is not None}
+        return gone | there | stand
 
     def cards(self) -> dict[str, tuple[Card, str]]:
         """Return each card that this change touched with its terminal; also one that ended as its visit gave way."""
         found: dict[str, tuple[Card, str]] = {}
         for before, after in self.pairs:
             fresh = [note.card for note in after.owed if note.card is not None and note not in before.owed]
-            for card in (*fresh, *(card for card in after.cards if card not in before.cards)):
+            here = (*before.cards, *before.left)
+            for card in (*fresh, *(card for card in (*after.cards, *after.left) if card not in here)):
                 found[card.decision_id] = (card, after.terminal)
         return found
 
@@ -321,5 +327,5 @@ class MemoryQueue(Queue):
         return [
             terminal
             for terminal, panel in self._panels.items()
-            if any(getattr(card, field_name) == value for card in panel.live)
+            if any(getattr(card, field_name) == value for card in (*panel.live, *panel.left))
         ]

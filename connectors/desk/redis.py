@@ -10,7 +10,7 @@ Keys, all under one prefix:
     run  settling           string  the server's run as last met; while the second stands, panels are put back
 
 A change is one script (`scripts`): it compares every version and every place, then sets all or nothing. A call repeated
-after a lost reply is harmless, because every change in `model` is. Pages are woken by plain XREAD on their terminals'
+after a lost reply is harmless, because every change in `changes` is. Pages are woken by plain XREAD on their terminals'
 streams, some hundred terminals a connection (`follow`); an entry only rings, the panel is read afterwards, so a wake-up
 doubled does no harm.
 

@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
-from connectors.desk import model
+from connectors.desk import changes
 from connectors.desk.model import Answer, Card, Customer, Note, Panel, Visit
 from connectors.desk.panels import Panels
 
@@ -19,6 +19,8 @@ STOP_S_MAX = 5
 
 OnVisit = Callable[[Visit], Awaitable[Customer | None]]
 OnAnswer = Callable[[Card, Answer], Awaitable[None]]
+OnOptOut = Callable[[int], Awaitable[None]]
+"""Puts a subscriber on the list of those who want no commercial texts; returns when it holds."""
 Introduce = Callable[[int, Customer], Awaitable[bool]]
 
 log = logging.getLogger(__name__)
@@ -98,7 +100,7 @@ class Reporter:
             if reported:
                 self._refused = False
                 keys = frozenset(reported)
-                await self._panels.change(panel.terminal, lambda p, now: (model.settled(p, keys, now), None), panel)
+                await self._panels.change(panel.terminal, lambda p, now: (changes.settled(p, keys, now), None), panel)
 
     async def _report_one(self, note: Note) -> None:
         if note.card is not None:

@@ -3,6 +3,7 @@
     POST   /desk/visits                  {terminal, subscriber, visit?, customer?}   201, or 200 when it stood already
     DELETE /desk/visits/{visit}?cause=   done | logout                               200 with the visit as it closed
     POST   /desk/visits/{visit}/keep     the clerk is still there                    204, or 409 when it has closed
+    POST   /desk/visits/{visit}/optout   the customer wants no commercial texts      204, or 409 when it has closed
     POST   /desk/cards/{card}/answer     {answer, note?}     200; 409 with the card's state when it came too late
     POST   /desk/{terminal}/session      {token}             204 and a cookie; takes over from the session before
     GET    /desk/{terminal}/session      204, or 401 when it holds no more; a system gets {signed_in, where, since_ms}
@@ -33,11 +34,13 @@ from connectors.desk.queue import QueueLostError
 from connectors.desk.session import Sessions
 from connectors.desk.stream import EventStream
 from connectors.http_door import BODY_S
+from state.numbers import NO_PLAN, NumberError, NumberPlan
 from state.visible import visible
 
 BODY_BYTES_MAX = 16_384
 TEXT_CHARS_MAX = 500
 """Of a refusal, which may repeat what was sent."""
+ELEVEN, DIGITS_MIN = 11, 5
 RESERVED = frozenset({"visits", "cards", "static"})
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -62,7 +65,7 @@ class VisitBody(_Body):
 
     terminal: Name
     subscriber: Msisdn | None = None
-    number: str = Field(default="", pattern=r"^[0-9]{0,15}$")
+    number: str = Field(default="", max_length=40)
     visit: Id | None = None
     customer: Customer = Customer()
 
@@ -80,20 +83,23 @@ class SessionBody(_Body):
     token: str = Field(max_length=128)
 
 
-def add_routes(app: web.Application, desk: Desk, key: bytes) -> Sessions:
+def add_routes(app: web.Application, desk: Desk, key: bytes, numbers: NumberPlan = NO_PLAN) -> Sessions:
     """Serve a desk in an application with a `Guard`; return what signs terminals in, by `key`.
+
+    `numbers` reads what systems and clerks write as a subscriber.
 
     The systems' token is read here.
     """
     token = desk.config.token.read() if desk.config.token is not None else None
     sessions = Sessions(token, key, desk.config.session_ms)
-    handlers = _Handlers(desk, sessions)
+    handlers = _Handlers(desk, sessions, numbers)
     app.on_shutdown.append(handlers.close)
     app.router.add_routes(
         [
             web.post("/desk/visits", handlers.open_visit),
             web.delete("/desk/visits/{visit}", handlers.close_visit),
             web.post("/desk/visits/{visit}/keep", handlers.keep_visit),
+            web.post("/desk/visits/{visit}/optout", handlers.opt_out),
             web.post("/desk/cards/{card}/answer", handlers.answer),
             web.get("/desk/static/{name}", handlers.static),
             web.post("/desk/{terminal}/session", handlers.session),
@@ -168,8 +174,9 @@ async def _body(request: web.Request, kind: type[Body]) -> Body:
 class _Handlers:
     """The handlers. Each one checks first whether the caller may ask."""
 
-    def __init__(self, desk: Desk, sessions: Sessions) -> None:
+    def __init__(self, desk: Desk, sessions: Sessions, numbers: NumberPlan) -> None:
         self._desk = desk
+        self._numbers = numbers
         self._sessions = sessions
         self._closing = asyncio.Event()
         folder = files(__package__)
@@ -220,15 +227,23 @@ class _Handlers:
 
     def _subscriber(self, body: VisitBody) -> int:
         if body.subscriber is not None:
-            return body.subscriber
+            return self._by_plan(body.subscriber, "subscriber")
         if not self._desk.config.clerk_opens_visits:
             raise _RefusedError(403, "not_here", "clerks do not open visits here: desk.clerk_opens_visits is false")
-        digits = body.number
-        if len(digits) == 11:
-            digits = self._desk.config.number_prefix + digits
-        if not 5 <= len(digits) <= 18 or not int(digits):
-            raise _RefusedError(400, "invalid", f"number: {len(body.number)} digits, must be 5 to 15")
-        return int(digits)
+        typed = body.number
+        if not self._numbers.country and len(typed) == ELEVEN and typed.isdecimal():
+            typed = self._desk.config.number_prefix + typed
+        return self._by_plan(typed, "number")
+
+    def _by_plan(self, written: int | str, field: str) -> int:
+        """Return the subscriber that is written; what is none, or too short for a customer's number, is refused."""
+        try:
+            subscriber = self._numbers.subscriber(written)
+        except NumberError as fault:
+            raise _RefusedError(400, "invalid", f"{field}: {str(fault).partition(' ')[2]}") from fault
+        if field == "number" and len(str(subscriber)) < DIGITS_MIN:
+            raise _RefusedError(400, "invalid", f"number: {len(str(subscriber))} digits, must be {DIGITS_MIN} to 15")
+        return subscriber
 
     @_answering
     async def close_visit(self, request: web.Request) -> web.Response:
@@ -249,6 +264,15 @@ class _Handlers:
         visit_id = request.match_info["visit"]
         await self._let_in(request, await self._desk.queue.find("visit", visit_id))
         if not await self._desk.keep_visit(visit_id):
+            return _refusal(409, "closed", "the visit has closed")
+        return web.Response(status=204)
+
+    @_answering
+    async def opt_out(self, request: web.Request) -> web.Response:
+        """Record that the customer wants no more commercial texts."""
+        visit_id = request.match_info["visit"]
+        await self._let_in(request, await self._desk.queue.find("visit", visit_id))
+        if not await self._desk.opt_out(visit_id):
             return _refusal(409, "closed", "the visit has closed")
         return web.Response(status=204)
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 
-from connectors.desk import model
+from connectors.desk import changes
 from connectors.desk.config import DeskConfig
 from connectors.desk.model import Panel
 from connectors.desk.panels import BehindError, Panels
@@ -49,7 +49,7 @@ class Sweep:
         return len(terminals)
 
     def _let_time_pass(self, panel: Panel, now_ms: int) -> tuple[Panel, None]:
-        return model.lapsed(panel, self._config.visit_idle_ms, now_ms), None
+        return changes.lapsed(panel, self._config.visit_idle_ms, now_ms), None
 
     async def _run(self) -> None:
         while True:

@@ -71,6 +71,7 @@ def sight(panel: Panel, now_ms: int, idle_ms: int, country_code: str) -> Sight:
             "number": masked(visit.subscriber, country_code),
             "cause": visit.cause.value if visit.cause else "",
             "cards": [_card(card, owed) for card in on_screen],
+            "opted_out": visit.opted_out,
             **visit.customer.model_dump(),
         }
         distances = {

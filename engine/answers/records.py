@@ -66,6 +66,20 @@ def read_records(
                 yield record_of(partition, batch, int(index), shelf.get(batch.book).book, texts)
 
 
+def longer_numbers(journals: Iterable[tuple[int, Journal]], subscriber: int, count_max: int = 3) -> list[int]:
+    """Return up to `count_max` numbers of records that are this one with up to three digits before it."""
+    end = 10 ** len(str(subscriber))
+    found: set[int] = set()
+    for _, journal in journals:
+        for entry in journal.read(journal.first_position):
+            numbers = decode(entry.payload).subscriber
+            longer = numbers[(numbers % end == subscriber) & (numbers >= end) & (numbers < 1000 * end)]
+            found.update(longer.tolist())
+            if len(found) >= count_max:
+                return sorted(found)[:count_max]
+    return sorted(found)
+
+
 def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, texts: Lookup) -> Record:
     """Return one record as a plain dict; `book` is the version that the batch names."""
     rule_number = int(batch.rule[index])

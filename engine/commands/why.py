@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the story of one subscriber."""
     import asyncio
 
-    from engine.answers.records import Wanted
+    from engine.answers.records import Wanted, longer_numbers
     from engine.commands.shared.reader import opened
     from engine.dispatch.words import words_of
     from engine.settings.reading import load_config
@@ -46,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
         for record in records:
             record["words"] = words.get(record["id"])
         _print(args, records, reader.ends(subscriber, records), reader.zone)
+        longer = longer_numbers(reader.journals, subscriber) if not records else []
+    if longer:
+        sys.stderr.write(f"hint: was the country code left off? there is {' and '.join(map(str, longer))}\n")
     return 0
 
 

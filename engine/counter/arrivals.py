@@ -85,16 +85,9 @@ class LocalArrivals:
         if visit in self._own:
             return
         if not row.opened:
-            await self._desk.close_visit(visit or await self._nameless(row.subscriber))
+            await self._desk.close_visit(visit or await nameless(self._desk, row))
         elif terminal:
             await opening(terminal, row, visit or f"{terminal}-{row.at_ms}")
-
-    async def _nameless(self, subscriber: int) -> str:
-        """Return the name that the desk gave to a subscriber's open visit; empty where the source gave one."""
-        assert self._desk is not None
-        panel = await self._desk.queue.find_panel("subscriber", subscriber)
-        name = panel.open_visit.id if panel is not None and panel.open_visit is not None else ""
-        return name if panel is not None and name.removeprefix(f"{panel.terminal}-").isdigit() else ""
 
     async def _open(self, terminal: str, row: VisitRow, name: str) -> None:
         assert self._desk is not None
@@ -103,6 +96,19 @@ class LocalArrivals:
     async def _restore(self, terminal: str, row: VisitRow, name: str) -> None:
         assert self._desk is not None
         await self._desk.restore(terminal, row.subscriber, name, row.at_ms)
+
+
+async def nameless(desk: Desk, row: VisitRow) -> str:
+    """Return the name that the desk gave to the open visit that a closing row without a name is about.
+
+    Empty where the source gave the visit a name, or where it has begun since: a close that comes late is no end of it.
+    """
+    panel = await desk.queue.find_panel("subscriber", row.subscriber)
+    visit = panel.visit_of(row.subscriber) if panel is not None else None
+    if visit is None:
+        return ""
+    began = visit.id.removeprefix(f"{visit.terminal}-")
+    return visit.id if began.isdigit() and int(began) <= row.at_ms else ""
 
 
 def _visits_after(partition: Partition, entry: int) -> list[VisitRow]:

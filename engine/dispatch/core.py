@@ -93,6 +93,8 @@ class DispatchCore(DispatchState):
         taken = self._taking.take(now_ms)
         for send in dict.fromkeys(self._taking.taken_back):
             self._settling.refund(send, self.taken_back(send.what), now_ms, attempted=False)
+        for send, until_ms in self._taking.quiet:
+            self.queue.back_off(send, until_ms)
         return taken
 
     @property

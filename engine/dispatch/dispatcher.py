@@ -87,7 +87,7 @@ class Dispatcher:
         self._flights = Flights(self.core, now_ms, self._wake, on_outcome)
         self._reporter = OutcomeReporter(self.core, feedback, self._health, self._wake)
         self._compaction = Compaction(self.core)
-        self._replies = Replies(self.core, feedback, now_ms, self._durable)
+        self.replies = Replies(self.core, feedback, now_ms, self._durable)
         self._loop_task: asyncio.Task[None] | None = None
         self._recovered = False
 
@@ -111,7 +111,7 @@ class Dispatcher:
         if not self._recovered:
             self.recover()
         for gateway in self._gateways.values():
-            await gateway.start(self.receipt, self._replies.take)
+            await gateway.start(self.receipt, self.replies.take)
         self._loop_task = asyncio.create_task(self._loop(), name="dispatch")
 
     async def stop(self, wait_s: float = 5.0) -> None:
@@ -235,6 +235,7 @@ class Dispatcher:
     @property
     def idle(self) -> bool:
         """Whether nothing is on its way, owed to the log, or waiting for anything but windows, quotas and switches."""
+        self.core.advance(self._now_ms())  # what was held may go since
         return not self.core.unreported and not self._outbox.dirty and self.core.held
 
     @property

@@ -9,10 +9,12 @@ from math import inf
 
 from engine.dispatch.model import Decided
 from engine.dispatch.optout import OptOutWords
+from engine.dispatch.quiet import quiet_until_ms
 from engine.settings.alerts import alert_route
 from engine.settings.config import Config
 from engine.settings.send_windows import SendWindow
 from rules.catalogue import OPT_OUT_LIST
+from rules.model import Quiet
 from state.numbers import NO_PLAN, NumberPlan
 
 NOTICE_RULE = "optout"
@@ -63,6 +65,8 @@ class Policy:
     """Words a decision of an earlier book anew; None: all go as they were worded."""
     numbers: NumberPlan = NO_PLAN
     """How the numbers of those who reply are read."""
+    quiet: Quiet | None = None
+    """The quiet hours of the active book; None: it has none."""
     optout_confirmation: str = ""
     """The text that confirms an opt-out; empty for none."""
 
@@ -71,6 +75,18 @@ class Policy:
         if self.rules is None or rule == NOTICE_RULE or self.rules.get(rule, False):
             return ""
         return "RULE_DISABLED" if rule in self.rules else "RULE_GONE"
+
+    def quiet_until_ms(self, what: Decided, now_ms: int) -> int:
+        """Return until when a text must wait for its subscriber's quiet hours to end; `now_ms` where it may go.
+
+        Cards wait for nobody, and an alert does not go to its subject.
+        """
+        if self.quiet is None:
+            return now_ms
+        channel = self.channels.get(what.channel)
+        if channel is None or channel.alert or channel.route == (DESK,):
+            return now_ms
+        return quiet_until_ms(self.quiet, what.facts, now_ms)
 
     @property
     def channel_rates(self) -> Mapping[str, float]:

@@ -131,7 +131,9 @@ class _Replay:
         self.core.seen.mark(report.decision_id)
         if given_back:
             self.core.quotas.give_back(*given_back)
-        self.alive.pop(report.decision_id, None)
+        alive = self.alive.pop(report.decision_id, None)
+        if alive is not None and contact_ms is not None:
+            self.core.reached.note(report.subscriber, alive.what.channel, report.decision_id, contact_ms)
         self.core.owe(report, position, contact_ms)
         earlier = self.core.receipts.of(report.decision_id)
         if ids or doubtful_parts:

@@ -19,13 +19,14 @@ from engine.dispatch.core import DispatchCore
 from engine.dispatch.model import Decided
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.optout import Wish
-from engine.dispatch.policy import NOTICE_RULE, Policy
+from engine.dispatch.policy import DESK, NOTICE_RULE, Policy
 from rules.catalogue import OPT_OUT_LIST
 from state.hashing import stable_id
 from state.numbers import NumberError, NumberPlan
 
 ANSWERED_S = 30.0
 """How long answers of gateways to what is on its way are waited for, before a reply is left to come again."""
+EVERYTHING = Wish(out=True)
 NOTICE_PARTITION = 1 << 20
 """The partition in the ids of notices: one that no log has, so they are no decision's."""
 NOTICE_LIFE_MS = 24 * 3_600_000
@@ -40,8 +41,11 @@ class ReplySink(Protocol):
     async def member(self, subscriber: int, name: str, *, member: bool) -> tuple[int, int]:
         """Put a subscriber on a list or take one off it; return its partition, and a position not before the row's."""
 
-    async def reply(self, reply: MobileOriginated) -> bool:
-        """Keep a reply that is no opt-out as an event; return whether the schema has such events."""
+    async def reply(self, reply: MobileOriginated, decision_id: str) -> bool:
+        """Keep a reply that is no opt-out as an event, with the decision that it answers, empty where none is known.
+
+        Returns whether the schema has such events.
+        """
 
 
 def list_of(wish: Wish) -> str:
@@ -49,14 +53,23 @@ def list_of(wish: Wish) -> str:
     return f"{OPT_OUT_LIST}.{wish.service}" if wish.service else OPT_OUT_LIST
 
 
+def channels_of(policy: Policy, gateway: str, to_address: str) -> list[str]:
+    """Return the channels that texts from a number go by; where none has it, those that the gateway sends.
+
+    Without a gateway, as where a clerk heard it, every channel of texts.
+    """
+    texts = {name: one for name, one in policy.channels.items() if not one.alert and one.route != (DESK,)}
+    by_gateway = [name for name, one in texts.items() if not gateway or gateway in one.route]
+    return [name for name in by_gateway if policy.channels[name].source_address == to_address] or by_gateway
+
+
 def notice_of(opt_out: OptOut, policy: Policy, gateway: str, to_address: str, now_ms: int) -> Decided | None:
     """Return the text that confirms an opt-out, None where none is set or no channel goes by the reply's gateway.
 
     The channel is the one of the number that was replied to, else the first that the gateway sends.
     """
-    by_gateway = [name for name, one in policy.channels.items() if gateway in one.route and not one.alert]
-    same = [name for name in by_gateway if policy.channels[name].source_address == to_address]
-    if not policy.optout_confirmation or not by_gateway:
+    channels = channels_of(policy, gateway, to_address)
+    if not policy.optout_confirmation or not channels:
         return None
     row, rule = stable_id(str(opt_out.subscriber)), stable_id(NOTICE_RULE)
     return Decided(
@@ -64,7 +77,7 @@ def notice_of(opt_out: OptOut, policy: Policy, gateway: str, to_address: str, no
         subscriber=opt_out.subscriber,
         rule=NOTICE_RULE,
         campaign=NOTICE_RULE,
-        channel=(same or by_gateway)[0],
+        channel=channels[0],
         offer=opt_out.service,
         text=policy.optout_confirmation,
         klass="service",
@@ -116,33 +129,48 @@ class Replies:
         reply = known
         wish = core.policy.optout.read(reply.text)
         if wish is None:
-            await keep(self._sink, reply, core.counts)
+            await keep(self._sink, reply, core.counts, answered_by(core, reply))
             return
-        core.counts["opt_outs" if wish.out else "opt_ins"] += 1
         if wish.out:
-            core.opt_out(OptOut(reply.subscriber, wish.service), self._now_ms())
-        partition, position = await self._sink.member(reply.subscriber, list_of(wish), member=wish.out)
-        if wish.out:
-            opt_out = OptOut(reply.subscriber, wish.service, partition, position)
-            apply(core, opt_out, reply.gateway, reply.to_address, self._now_ms())
-            await self._durable()
-            await answered(core, reply.subscriber)
+            await self.opt_out(reply.subscriber, wish, reply.gateway, reply.to_address)
+        else:
+            core.counts["opt_ins"] += 1
+            await self._sink.member(reply.subscriber, list_of(wish), member=False)
+
+    async def opt_out(self, subscriber: int, wish: Wish = EVERYTHING, gateway: str = "", to_address: str = "") -> None:
+        """Opt a subscriber out, by a reply or, without a gateway, at the desk; returns when it holds."""
+        core = self._core
+        core.counts["opt_outs"] += 1
+        core.opt_out(OptOut(subscriber, wish.service), self._now_ms())
+        partition, position = await self._sink.member(subscriber, list_of(wish), member=True)
+        apply(core, OptOut(subscriber, wish.service, partition, position), gateway, to_address, self._now_ms())
+        await self._durable()
+        await answered(core, subscriber)
 
 
 def by_plan(reply: MobileOriginated, numbers: NumberPlan, counts: dict[str, int]) -> MobileOriginated | None:
     """Return a reply as its subscriber's; None for a number that nobody can have: coming again would not mend it."""
     try:
-        return replace(reply, subscriber=numbers.subscriber(reply.subscriber))
+        return replace(reply, subscriber=numbers.subscriber(reply.subscriber, is_national=reply.is_national))
     except NumberError:
         counts["replies_unusable"] = counts.get("replies_unusable", 0) + 1
         log.warning("gateway %s: a reply came from what is no subscriber's number", reply.gateway)
         return None
 
 
-async def keep(sink: ReplySink, reply: MobileOriginated, counts: dict[str, int]) -> None:
+def answered_by(core: DispatchCore, reply: MobileOriginated) -> str:
+    """Return the decision that a reply most likely answers: the latest that reached its subscriber from that number.
+
+    Empty where nothing did within `reached.ANSWERED_DAYS` before the reply.
+    """
+    channels = channels_of(core.policy, reply.gateway, reply.to_address)
+    return core.reached.answered(reply.subscriber, channels, reply.at_ms)
+
+
+async def keep(sink: ReplySink, reply: MobileOriginated, counts: dict[str, int], decision_id: str = "") -> None:
     """Keep a reply that asks for nothing as an event; where the log takes none, it is counted and logged."""
     counts["replies"] = counts.get("replies", 0) + 1
-    if not await sink.reply(reply):
+    if not await sink.reply(reply, decision_id):
         counts["replies_not_kept"] = counts.get("replies_not_kept", 0) + 1
         log.warning(
             "gateway %s: a reply of %d characters is no opt-out and was not kept", reply.gateway, len(reply.text)

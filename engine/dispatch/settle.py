@@ -119,6 +119,7 @@ class Settling:
         doubtful_parts = send.parts if state is OutcomeState.UNKNOWN and not send.doubtful else 0
         # On the events' clock dispatch may be a minute before the decision's own time: nobody is reached before that.
         contact_ms = max(now_ms if state is OutcomeState.COMMITTED else send.attempted_ms, send.what.append_ms)
+        self.state.reached.note(what.subscriber, what.channel, what.decision_id, contact_ms)
         self._expect(report, ids, (send.attempted_ms, doubtful_parts), now_ms, contact_ms)
 
     def _learn(self, report: Report, awaited: Awaited, ids: Sequence[str], now_ms: int) -> None:

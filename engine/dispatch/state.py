@@ -19,6 +19,7 @@ from engine.dispatch.policy import DESK, ChannelPolicy, Policy
 from engine.dispatch.queue import SendQueue
 from engine.dispatch.quotas import Quotas
 from engine.dispatch.rates import Rates
+from engine.dispatch.reached import Reached
 from engine.dispatch.receipts import Receipts
 from engine.dispatch.seen import SeenDecisions
 from engine.dispatch.switches import Switches
@@ -77,6 +78,7 @@ class DispatchState:
         self.receipts = Receipts(policy.receipt_keep_ms, policy.awaited_max, orphans, self.is_flying)
         self.seen = SeenDecisions()
         self.opted_out = OptedOut()
+        self.reached = Reached()
         self.withdrawn: dict[str, str] = {}
         """Decisions taken back that are on their way or still to come, with the reason."""
         self.cursors: dict[str, int] = {}

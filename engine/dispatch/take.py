@@ -26,6 +26,8 @@ class Taking:
         """Whether something could have gone but for rates and room, so it pays to look again soon."""
         self.taken_back: list[Send] = []
         """Those of the last round that must not go; the caller refunds them."""
+        self.quiet: list[tuple[Send, int]] = []
+        """Those of the last round whose subscriber has quiet hours, and until when; the caller lets them wait."""
 
     def take(self, now_ms: int) -> list[Send]:
         """Return the sends to hand over, best first, each with its gateway; an attempt record is put for each."""
@@ -35,7 +37,7 @@ class Taking:
         self._rooms = {name: self._room_of(name, door, now_ms) for name, door in state.doors.items()}
         day = state.local.day(now_ms)
         self._open_channels = self._channels_open(now_ms)
-        self.taken_back = []
+        self.taken_back, self.quiet = [], []
         taken = state.queue.take(lambda queue: self._is_open(queue, day), lambda send: self._judge(send, day))
         for send in taken:
             state.outbox.put(records.attempt(send))
@@ -43,11 +45,18 @@ class Taking:
 
     @property
     def held(self) -> bool:
-        """Whether every waiting send is held by a window, a quota or a switch."""
+        """Whether every waiting send is held by a window, a quota, a switch or its subscriber's quiet hours."""
         state = self._state
         self._open_channels = self._channels_open(state.now_ms)
         day = state.local.day(state.now_ms)
-        return not any(self._is_open(queue, day) for queue in state.queue.rule_queues.values())
+        queues = state.queue.rule_queues.values()
+        return not any(self._is_open(queue, day) and not self._all_quiet(queue) for queue in queues)
+
+    def _all_quiet(self, queue: RuleQueue) -> bool:
+        policy, now_ms = self._state.policy, self._state.now_ms
+        if policy.quiet is None:
+            return False
+        return all(policy.quiet_until_ms(send.what, now_ms) > now_ms for send in queue.sends)
 
     def _room_of(self, name: str, door: Door, now_ms: int) -> int:
         rate = self._state.rates.gateways.get(name)
@@ -74,6 +83,10 @@ class Taking:
         what, state = send.what, self._state
         if state.taken_back(what):
             self.taken_back.append(send)
+            return Verdict.PASS
+        until_ms = state.policy.quiet_until_ms(what, state.now_ms)
+        if until_ms > state.now_ms:
+            self.quiet.append((send, until_ms))
             return Verdict.PASS
         self._word(send)
         bucket = state.rates.channels[what.channel]

@@ -9,6 +9,8 @@ The steps of `fold`, for the rows of one frame:
 4. gates: candidates and outcomes in log order, contacts reserved; what waits for a subscriber that changes is judged
    again.
 
+A row that ends an owner of its number cuts the frame: see `engine.flow.owners`.
+
 It sees no clock, no random source, no network: its inputs are the frame, its position and append time, and the state.
 `activate` switches the book at an exact position: a feature whose meaning the old book had keeps its columns, a new
 one starts empty, a dropped one is freed; contacts are kept by stable ids. A feature that is to learn first is unknown
@@ -24,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook, FeaturePlan, Types, holds_text
-from engine.flow.frame_records import decided, withdrawn
+from engine.flow.frame_records import Head, decided, withdrawn
 from engine.flow.histories import Histories
+from engine.flow.owners import Owned, fold_in_pieces, owners_in
 from rules.expressions.run import Workspace
 from rules.gates.kernel import Verdicts, Withdrawals, decide, withdrawals
 from rules.gates.lists import LISTS
@@ -44,6 +47,8 @@ from state.texts import NO_TEXTS, Lookup, Texts, texts_of
 
 VISIT_KEY: Key = ("visit", 1)
 """The columns that say since when a subscriber stands at a desk, and in which visit."""
+VISIT_BEGIN_KEY: Key = ("visit begin", 1)
+"""The column that says when that visit began by its own event; the first release had none."""
 
 STATE_TYPES: Types = frozenset({PROFILE, LIST, OUTCOME, VISIT, ANSWER})
 """Event types that the gates fold into contacts and visits, or that have what waits judged again."""
@@ -89,7 +94,9 @@ class Decider:
         self._known = np.zeros((0, rows_max), np.uint8)
         self._view = new_view()
         self._paused = Paused(np.zeros(0, np.uint8), np.zeros(0, np.uint8))
-        self._visit_ms, self._visit = self._visit_columns()
+        columns = table.ensure(VISIT_KEY, [ColumnSpec("int64", 1), ColumnSpec("int64", 1)])
+        self._visit_ms, self._visit = (column.reshape(-1) for column in columns)
+        self._visit_at_ms = table.ensure(VISIT_BEGIN_KEY, [ColumnSpec("int64", 1)])[0].reshape(-1)
 
     def snapshot(self) -> Snapshot:
         """Return the active book, the births of its columns and the pauses, as plain data."""
@@ -128,11 +135,25 @@ class Decider:
         if self.compiled is not None:
             self._paused = paused_arrays(self.compiled.book, self.paused)
 
+    def values(self, slot: int, clock_ms: int) -> dict[str, int]:
+        """Return the cells of one subscriber's known features at `clock_ms`, by name; changes nothing."""
+        return _values(self.compiled, self._arrays, slot, clock_ms) if self.compiled is not None else {}
+
+    def texts_of(self, cells: Mapping[str, int]) -> Texts:
+        """Return the texts of those values of a subscriber that are texts."""
+        texts = ((cell, self.table.texts.text(cell)) for cell in cells.values())
+        return texts_of((cell, text) for cell, text in texts if text is not None)
+
     def attributes(self, slot: int, clock_ms: int) -> Attributes:
         """Return one subscriber's known attributes at `clock_ms`; changes nothing."""
-        cells = _attributes(self.compiled, self._arrays, slot, clock_ms) if self.compiled is not None else {}
-        texts = ((cell, self.table.texts.text(cell)) for cell in cells.values())
-        return Attributes(cells, texts_of((cell, text) for cell, text in texts if text is not None))
+        names = self.compiled.book.attributes if self.compiled is not None else ()
+        values = self.values(slot, clock_ms)
+        cells = {name: values[name] for name in names if name in values}
+        return Attributes(cells, self.texts_of(cells))
+
+    def visit_ms(self, slot: int) -> int:
+        """Return since when a subscriber stands at a desk, 0 for not, by the log's clock."""
+        return int(self._visit_ms[slot])
 
     def redo_done(self) -> None:
         """Free the columns that only earlier books used."""
@@ -148,6 +169,21 @@ class Decider:
         compiled = self.compiled
         if compiled is None:
             return None
+        head = (position, append_ms, compiled.book.version)
+        owners = owners_in(batch)
+        if owners.shape[0] == 0:
+            return self._fold_piece(head, batch, number, slots)
+        lists = self._arrays[compiled.lists][0] if compiled.lists >= 0 else None
+        owned = Owned(self.table, self.contacts, compiled.book, lists)
+        return fold_in_pieces(owned, head, batch, owners, number, slots, self._fold_piece)
+
+    def _fold_piece(
+        self, head: Head, batch: Batch, number: NDArray[np.int32], slots: NDArray[np.int32]
+    ) -> DecisionBatch | None:
+        """Fold rows of one frame, as `fold`; no owner of a number ends in them."""
+        compiled = self.compiled
+        assert compiled is not None
+        position, append_ms, _ = head
         self._reserve(batch.n)
         for code, slot in compiled.shown:
             self.table.texts.keep(batch.texts, batch.type, batch.present, batch.cells[slot], code, slot)
@@ -160,16 +196,11 @@ class Decider:
         row, rule = self._rules.rows[:hits], self._rules.exprs[:hits]
         facts = self._facts(compiled, batch, append_ms, row, rule)
         verdicts, ended = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
-        head = (position, append_ms, compiled.book.version)
         found = decided(head, batch, number, compiled.gates.rules, (row, rule), verdicts, facts)
         found.texts = _texts(compiled, batch.texts, self.table.texts, rule, facts)
         if ended.found[0] > 0:
             found = merged(withdrawn(head, batch, number, ended), found)
         return found if found.n else None
-
-    def _visit_columns(self) -> list[NDArray[np.int64]]:
-        columns = self.table.ensure(VISIT_KEY, [ColumnSpec("int64", 1), ColumnSpec("int64", 1)])
-        return [column.reshape(-1) for column in columns]
 
     def _adopt(self, compiled: CompiledBook) -> None:
         book = compiled.book
@@ -213,7 +244,7 @@ class Decider:
                 self._adopt(self.compiled)
 
     def _drop_unused(self) -> None:
-        used = {VISIT_KEY, *self.histories.born.items()}
+        used = {VISIT_KEY, VISIT_BEGIN_KEY, *self.histories.born.items()}
         for key in self.table.keys():  # noqa: SIM118 a method of Table, not a dict's
             if key not in used:
                 self.table.drop(key)
@@ -270,21 +301,12 @@ class Decider:
         m = row.shape[0]
         ended = withdrawals(self._waiting(batch, slots, state_rows) + m)
         verdicts = Verdicts(np.zeros(m, np.uint8), np.zeros(m, np.int32), np.zeros(m, np.int32))
+        lists = self._bits(compiled.lists, batch.n)
         rows = Rows(
-            number,
-            slots,
-            batch.type,
-            batch.subscriber,
-            batch.at_ms,
-            batch.log_ms,
-            batch.present,
-            batch.cells,
-            self._outs,
-            self._known,
-            self._bits(compiled.lists, batch.n),
-            self._visit_ms,
-            self._visit,
-        )
+            number, slots, batch.type, batch.subscriber, batch.at_ms, batch.log_ms, batch.present, batch.cells,
+            self._outs, self._known, lists, self._visit_ms, self._visit,
+            self._visit_at_ms,
+        )  # fmt: skip
         decide(
             compiled.gates,
             self._paused,
@@ -327,19 +349,17 @@ def _texts(
     return held.pick(np.unique(found[:count]), brought) if count else NO_TEXTS
 
 
-def _attributes(
-    compiled: CompiledBook, arrays: Sequence[list[NDArray[Any]]], slot: int, clock_ms: int
-) -> dict[str, int]:
-    """Fold one row that updates nothing, and return what each attribute reads for it."""
+def _values(compiled: CompiledBook, arrays: Sequence[list[NDArray[Any]]], slot: int, clock_ms: int) -> dict[str, int]:
+    """Fold one row that updates nothing into a copy, and return what each feature reads for it."""
     found: dict[str, int] = {}
-    slots, clocks = np.array([slot], np.int32), np.array([clock_ms])
+    slots, clocks = np.zeros(1, np.int32), np.array([clock_ms])
     updates, zeros = np.zeros(1, np.uint8), np.zeros(1, np.int64)
     out, known = np.zeros(1, np.int64), np.zeros(1, np.uint8)
     for feature, plan, columns in zip(compiled.book.features, compiled.plans, arrays, strict=True):
-        if feature.attribute:
-            fold(plan.spec, columns, slots, np.zeros(1, np.int32), updates, clocks, zeros, out, known)
-            if known[0]:
-                found[feature.name] = int(out[0])
+        copy = [column[slot : slot + 1].copy() for column in columns]
+        fold(plan.spec, copy, slots, np.zeros(1, np.int32), updates, clocks, zeros, out, known)
+        if known[0]:
+            found[feature.name] = int(out[0])
     return found
 
 

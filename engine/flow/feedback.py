@@ -152,10 +152,18 @@ class Feedback:
             self._count_members(name, member, len(subscribers))
         return reached
 
-    async def reply(self, reply: MobileOriginated) -> bool:
-        """Keep what a subscriber wrote as an event `reply`; return whether the schema has such events."""
+    async def erase(self, subscriber: int) -> None:
+        """Have all that is kept of a subscriber end, but for the lists that exclude; returns when it is durable."""
+        await self._appender.append([Row("owner", subscriber, self._now_ms(), {"erased": True})])
+
+    async def reply(self, reply: MobileOriginated, decision_id: str) -> bool:
+        """Keep what a subscriber wrote as an event `reply`, with the decision that it answers; empty: none is known.
+
+        Returns whether the schema has such events.
+        """
         fields = self._appender.fields_of("reply")
-        values: Values = {"text": reply.text, "to": reply.to_address, "gateway": reply.gateway}
+        values: Values = {"text": reply.text, "number": reply.to_address}
+        values |= {"decision": decision_id} if decision_id else {}
         kept = {name: value for name, value in values.items() if name in fields}
         if kept:
             await self._appender.append([Row("reply", reply.subscriber, self._now_ms(), kept)])

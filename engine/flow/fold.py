@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook
 from engine.flow.decider import NO_ATTRIBUTES, Attributes, Decider
+from engine.flow.owners import owners_in
 from engine.flow.repeats import Repeats
 from engine.flow.tickets import Ticket
 from engine.flow.visits import VisitRow
@@ -33,6 +34,7 @@ from state.dedupe import Dedupe
 from state.flusher import Flusher, Snapshot
 from state.frame import Frame, FrameKind
 from state.store import Store
+from state.texts import Texts
 
 SLACK_SLOTS = 1 << 17
 """Slots beyond the memory bound, for the new subscribers of one frame."""
@@ -60,6 +62,16 @@ class Counts:
     events: int = 0
     doubled: int = 0
     repeated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is kept of one subscriber: values by name, with the texts of some; contacts; since when at a desk."""
+
+    cells: dict[str, int]
+    texts: Texts
+    contacts: list[dict[str, int]]
+    visit_ms: int
 
 
 class FrameLog(Protocol):
@@ -232,6 +244,23 @@ class Fold:
         slot = self.table.find(subscriber)
         return self.decider.attributes(slot, self.clock_ms) if slot >= 0 else NO_ATTRIBUTES
 
+    def known(self, subscriber: int, position: int) -> Known | None:
+        """Return all that is kept of a subscriber, None where nothing is; asked between two frames.
+
+        `position` is that of the next frame. One that sleeps is woken for it, which changes no value.
+        """
+        slot = self.table.find(subscriber)
+        if slot < 0:
+            slots, who = np.empty(1, np.int32), np.array([subscriber])
+            self.table.lookup(who, slots, position)
+            if self.flusher.wake(who, slots, position)[0] < 0:
+                self.table.remove(slots)
+                return None
+            slot = int(slots[0])
+        decider = self.decider
+        cells = decider.values(slot, self.clock_ms)
+        return Known(cells, decider.texts_of(cells), self.contacts.of(slot), decider.visit_ms(slot))
+
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold one frame into the state; return its records, None when it has no candidate and activates no book."""
         # A frame with clocks has a time that may go back once: the first was tentative (`state.log_clock`).
@@ -264,6 +293,8 @@ class Fold:
         batch, number = self._rows_to_fold(frame)
         if batch.n == 0:
             return None
+        for subscriber in batch.subscriber[owners_in(batch)].tolist():
+            self._repeats.forget(subscriber)
         self._make_room(position)
         slots = np.empty(batch.n, np.int32)
         fresh = self.table.lookup(batch.subscriber, slots, position)

@@ -8,12 +8,14 @@ from rules.gates.scene import RuleTable
 from state.batch import Batch
 from state.decisions import DecisionBatch, Outcome, RecordKind
 
+Head = tuple[int, int, str]
+"""Of a frame: its position, its append time, and the version of the book that decides."""
 Facts = tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]]
 """Starts, cells and known flags of what candidates read."""
 
 
 def decided(
-    head: tuple[int, int, str],
+    head: Head,
     batch: Batch,
     number: NDArray[np.int32],
     rules: RuleTable,
@@ -21,7 +23,7 @@ def decided(
     verdicts: Verdicts,
     facts: Facts,
 ) -> DecisionBatch:
-    """Return the records of the candidates, int32[m] rows and rules; `head`: position, append time, book version."""
+    """Return the records of the candidates, int32[m] rows and rules."""
     row, rule = candidates
     m = row.shape[0]
     position, append_ms, book = head
@@ -50,7 +52,7 @@ def decided(
     )
 
 
-def withdrawn(head: tuple[int, int, str], batch: Batch, number: NDArray[np.int32], found: Withdrawals) -> DecisionBatch:
+def withdrawn(head: Head, batch: Batch, number: NDArray[np.int32], found: Withdrawals) -> DecisionBatch:
     """Return the records of the decisions that rows of this frame withdrew."""
     k = int(found.found[0])
     row = found.row[:k]

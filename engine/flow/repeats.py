@@ -57,6 +57,11 @@ class Repeats:
         self._answers[name] = None
         return False
 
+    def forget(self, subscriber: int) -> None:
+        """Forget the visits of a subscriber."""
+        for name in [name for name in self._visits if name[0] == subscriber]:
+            del self._visits[name]
+
     def plain(self) -> dict[str, Any]:
         """Return everything as plain data."""
         return {"visits": [[*name, *said] for name, said in self._visits.items()], "answers": [*self._answers]}

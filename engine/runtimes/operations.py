@@ -8,9 +8,12 @@ from typing import Any
 
 import orjson
 
+from engine.answers.customer import described
 from engine.counter.outside_reporter import OutsideReporter
 from engine.flow.core import Core
 from engine.flow.feedback import Feedback
+from engine.flow.fold import Known
+from engine.flow.partition import Partition
 from engine.flow.pipeline import Pipeline
 from engine.runtimes.sending import Sending
 from engine.serve.controls import ReplayedBody, Said
@@ -62,6 +65,19 @@ class LocalOperations:
         """Put subscribers on a list or take them off; returns when the log has it and dispatch has heard of it."""
         await self._feedback.members(subscribers, name, member=member)
         await self._sending.heard()
+
+    async def export(self, subscriber: int) -> Mapping[str, Any]:
+        """Return all that the state keeps of a subscriber."""
+
+        def read(partition: Partition) -> tuple[int, Known | None]:
+            return partition.number, partition.known(subscriber, partition.log.next_position)
+
+        number, known = await asyncio.wrap_future(self._pipeline.ask(subscriber, read))
+        return described(number, subscriber, known, self.book, self._core.strings)
+
+    async def erase(self, subscriber: int) -> None:
+        """Have the state of a subscriber end; returns when the log has it."""
+        await self._feedback.erase(subscriber)
 
     async def said(self, outcomes: Sequence[Said]) -> None:
         """Record what outside channels say of decisions; returns when the log has it."""

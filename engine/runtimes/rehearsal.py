@@ -15,6 +15,8 @@ from types import MappingProxyType
 import numpy as np
 
 from engine.book.compiled import CompiledBook, compile_book
+from engine.dispatch.model import Decided
+from engine.dispatch.quiet import quiet_until_ms
 from engine.dispatch.wording import decided_of
 from engine.flow.decider import Decider
 from rules.gates import word_of
@@ -34,7 +36,8 @@ CONTACTS_MAX = 24
 class ScenarioRecord:
     """One decision record of a scenario's run.
 
-    `at_ms` is its event's time; `text` is what a decision says, or why it cannot be said.
+    `at_ms` is its event's time; `text` is what a decision says, or why it cannot be said; `sent_ms` when it goes, None
+    where it does not.
     """
 
     at_ms: int
@@ -43,13 +46,14 @@ class ScenarioRecord:
     channel: str | None
     gate: str | None
     text: str = ""
+    sent_ms: int | None = None
 
     def meets(self, wanted: Expectation) -> bool:
         """Return whether this is what was expected."""
         same = (self.at_ms, self.subscriber, self.rule) == (wanted.at_ms, wanted.subscriber, wanted.rule)
         if wanted.gate is not None:
             return same and self.gate == wanted.gate
-        says = wanted.text in {None, self.text}
+        says = wanted.text in {None, self.text} and wanted.sent_ms in {None, self.sent_ms}
         return same and self.gate is None and wanted.channel in {None, self.channel} and says
 
     def __str__(self) -> str:
@@ -94,6 +98,7 @@ class _Run:
         self._position = 0
         self._log_ms = 0
         self._made: dict[tuple[int, str], tuple[int, int, int]] = {}
+        self._sent_ms: dict[tuple[int, str], int] = {}
         self._seen: list[ScenarioRecord] = []
 
     def seen(self, scenario: Scenario) -> list[ScenarioRecord]:
@@ -134,8 +139,12 @@ class _Run:
         position, row, number = self._made.get((subscriber, rule), (0, 0, self._book.by_id[rule].stable_id))
         return {"partition": 0, "position": position, "row": row, "rule": number}
 
-    def _settle(self, subscriber: int, rule: str, state: OutcomeState, at_ms: int) -> None:
+    def _settle(
+        self, subscriber: int, rule: str, state: OutcomeState, at_ms: int, contact_ms: int | None = None
+    ) -> None:
         values = {**self._decision(subscriber, rule), "state": int(state)}
+        if contact_ms is not None:
+            values["contact_ms"] = contact_ms
         self._fold([Row("outcome", subscriber, at_ms, values)], at_ms)
 
     def _fold(self, rows: Sequence[Row], logged_ms: int) -> None:
@@ -154,7 +163,10 @@ class _Run:
         decided = (records.outcome == Outcome.DECIDED) & (records.kind == RecordKind.DECISION)
         for index in np.flatnonzero(decided).tolist():
             rule = self._book.by_stable_id[int(records.rule[index])].id
-            self._settle(int(records.subscriber[index]), rule, OutcomeState.COMMITTED, logged_ms)
+            subscriber = int(records.subscriber[index])
+            sent_ms = self._sent_ms.get((subscriber, rule))
+            state = OutcomeState.COMMITTED if sent_ms is not None else OutcomeState.REFUNDED
+            self._settle(subscriber, rule, state, logged_ms, sent_ms)
 
     def _note(self, records: DecisionBatch) -> None:
         book = self._book
@@ -163,6 +175,10 @@ class _Run:
             _, position, row, number = parse_decision_id(one.decision_id)
             self._made[one.subscriber, one.rule] = position, row, number
             said[row, number] = one.fault or one.text
+            sent_ms = self._goes_ms(one)
+            self._sent_ms.pop((one.subscriber, one.rule), None)
+            if sent_ms < one.expires_ms:
+                self._sent_ms[one.subscriber, one.rule] = sent_ms
         for index in np.flatnonzero(records.kind == RecordKind.DECISION).tolist():
             channel, number = int(records.channel[index]), int(records.rule[index])
             self._seen.append(
@@ -173,8 +189,14 @@ class _Run:
                     book.channel_name(channel) if channel else None,
                     word_of(int(records.gate[index])),
                     said.get((int(records.row[index]), number), ""),
+                    self._sent_ms.get((int(records.subscriber[index]), book.by_stable_id[number].id)),
                 )
             )
+
+    def _goes_ms(self, one: Decided) -> int:
+        """Return when a decision goes: at once, or when the quiet hours of its subscriber end."""
+        quiet, kind = self._book.quiet, self._book.channels[one.channel].kind
+        return quiet_until_ms(quiet, one.facts, self._log_ms) if quiet is not None and kind == "sms" else self._log_ms
 
 
 def _faults(scenario: Scenario, seen: list[ScenarioRecord]) -> Iterator[str]:
@@ -186,6 +208,7 @@ def _faults(scenario: Scenario, seen: list[ScenarioRecord]) -> Iterator[str]:
             continue
         how = f"stopped by gate {wanted.gate}" if wanted.gate else f"decided on {wanted.channel or 'any channel'}"
         how += f' as "{wanted.text}"' if wanted.text is not None else ""
+        how += f" and sent at {_time(scenario, wanted.sent_ms)}" if wanted.sent_ms is not None else ""
         then = [str(one) for one in seen if one.at_ms == wanted.at_ms and one.subscriber == wanted.subscriber]
         yield f"expected {wanted.rule} {how} at {_time(scenario, wanted.at_ms)}; came: {', '.join(then) or 'nothing'}"
     for one in left:

@@ -49,6 +49,8 @@ class Sending:
         self._dispatcher = Dispatcher(
             make_policy(config, book), self._gateways, desk, feedback, clock.now_ms, outbox, self._measure
         )
+        if desk is not None:
+            desk.on_opt_out = self._dispatcher.replies.opt_out
         self.arrivals = LocalArrivals(desk, core.strings)
         self._feeder: Feeder | None = None
         self._task: asyncio.Task[None] | None = None
@@ -176,6 +178,7 @@ def make_policy(config: Config, book: Book) -> Policy:
     return replace(
         policy_of(config, book.zone, desk, book.lists, alert),
         book=book.version,
+        quiet=book.quiet,
         rules={rule.id: rule.enabled for rule in book.rules},
         words=lambda what: reworded(what, book),
     )

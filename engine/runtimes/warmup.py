@@ -107,7 +107,7 @@ def _decider() -> None:
     slots = np.empty(batch.n, np.int32)
     table.lookup(batch.subscriber, slots, 1)
     decider.fold(1, 1_004, batch, np.arange(batch.n, dtype=np.int32), slots)
-    decider.attributes(int(slots[0]), 1_004)
+    decider.values(int(slots[0]), 1_004)
     select(batch, np.arange(2, dtype=np.int32))
     split_by_partition(batch.subscriber, 2, np.zeros(3, np.int64), np.empty(batch.n, np.int32))
     decode(encode(Frame(FrameKind.EVENTS, 1, batch)), lambda _: book.schema)

@@ -42,6 +42,12 @@ class ListBody(_Body):
     subscribers: list[int | str]
 
 
+class CustomerBody(_Body):
+    """One subscriber, to export or to erase."""
+
+    subscriber: int | str
+
+
 class Said(_Body):
     """What an outside channel says of one decision that it was given, by the id and the subscriber it was given."""
 
@@ -107,6 +113,14 @@ def subscribers_of(body: ListBody, numbers: NumberPlan) -> list[int]:
         return [numbers.subscriber(one) for one in body.subscribers]
     except NumberError as fault:
         raise RequestError(f"subscribers: {fault}") from fault
+
+
+def customer_of(body: CustomerBody, numbers: NumberPlan) -> int:
+    """Return the subscriber of a request; RequestError when it is no number."""
+    try:
+        return numbers.subscriber(body.subscriber)
+    except NumberError as fault:
+        raise RequestError(f"subscriber: {fault}") from fault
 
 
 def check_list(book: Book, body: ListBody) -> None:

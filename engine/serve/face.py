@@ -17,12 +17,14 @@ from connectors.tls import server_context
 from engine.metrics import Metrics
 from engine.serve.controls import (
     ControlBody,
+    CustomerBody,
     ListBody,
     OutcomesBody,
     Said,
     check_list,
     check_outcomes,
     control_record,
+    customer_of,
     subscribers_of,
 )
 from engine.serve.front import BODY_BYTES_MAX, Front
@@ -52,6 +54,12 @@ class Runtime(Protocol):
 
     async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
         """Put subscribers on a list or take them off; returns when the log has it."""
+
+    async def export(self, subscriber: int) -> Mapping[str, Any]:
+        """Return all that the state keeps of a subscriber; RequestError where it is not kept here."""
+
+    async def erase(self, subscriber: int) -> None:
+        """Have the state of a subscriber end, but for the lists that exclude; returns when the log has it."""
 
     async def said(self, outcomes: Sequence[Said]) -> None:
         """Record what outside channels say of decisions; returns when the log has it."""
@@ -92,11 +100,13 @@ class Face:
         front.read("/status", self._status)
         front.write("/control", ControlBody, self._control)
         front.write("/lists", ListBody, self._lists)
+        front.write("/customers/export", CustomerBody, self._export)
+        front.write("/customers/erase", CustomerBody, self._erase)
         front.write("/outcomes", OutcomesBody, self._outcomes)
         if config.metrics.enabled:
             front.page("/metrics", METRICS_TYPE, metrics.page)
         if desk is not None:
-            add_desk_routes(front.app, desk, terminal_key(config.desk, address.parent))
+            add_desk_routes(front.app, desk, terminal_key(config.desk, address.parent), self._numbers)
 
     async def open(self) -> int:
         """Listen, and write where; return the port."""
@@ -128,6 +138,13 @@ class Face:
         if subscribers:
             await self._runtime.members(subscribers, body.name, member=body.member)
         return {"changed": len(subscribers)}
+
+    async def _export(self, body: CustomerBody) -> Mapping[str, Any]:
+        return await self._runtime.export(customer_of(body, self._numbers))
+
+    async def _erase(self, body: CustomerBody) -> Mapping[str, Any]:
+        await self._runtime.erase(customer_of(body, self._numbers))
+        return {"erased": 1}
 
     async def _outcomes(self, body: OutcomesBody) -> Mapping[str, Any]:
         check_outcomes(body, self._partitions)

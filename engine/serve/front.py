@@ -62,8 +62,10 @@ class Front:
         idle_s: float = IDLE_S,
     ) -> None:
         self._door = HttpDoor(connections_max, idle_s)
-        middlewares = [self._door.middleware, self._meant, _answering_faults(Seldom(log))]
-        self.app = web.Application(client_max_size=body_bytes_max, middlewares=middlewares)
+        self.app = web.Application(
+            client_max_size=body_bytes_max,
+            middlewares=[self._door.middleware, self._meant, _answering_faults(Seldom(log))],
+        )
         guard.add_to(self.app)
         self._tls = tls
         self.name = secrets.token_hex(8)

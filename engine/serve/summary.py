@@ -27,7 +27,8 @@ def _flow(status: Status) -> Iterator[str]:
     yield f"{events:,} events in {seconds:.1f} s ({events / max(seconds, 1e-9):,.0f}/s, start-up included)"
     subscribers = sum(partition["subscribers"] + partition["sleeping"] for partition in status["partitions"])
     yield f"{subscribers:,} subscribers known, book {status['book']['version']} with {status['book']['rules']} rules"
-    yield f"{status['dead_letters']:,} dead letters, {status['doubled']:,} doubled events left out"
+    dead, doubled = status["dead_letters"], status["doubled"]
+    yield f"{events + dead:,} lines = {events - doubled:,} decided upon + {doubled:,} doubled + {dead:,} dead letters"
     for source, figures in status["sources"].items():
         yield from (f"NOT READ, source {source}: {fault}" for fault in figures.get("faults", ()))
 
@@ -61,9 +62,9 @@ def _sends(status: Status) -> Iterator[str]:
     if waiting:
         yield f"{'waiting (window, quota, gateway)':<{COLUMN}}{waiting:>9,}"
     desk = status.get("desk", {})
-    shown, visits = desk.get("offer_shown", 0), desk.get("visits_closed", 0)
-    if shown or visits:
-        yield f"{'cards before a clerk':<{COLUMN}}{shown:>9,}  in {visits:,} visits"
+    drawn, visits = desk.get("cards_drawn", 0), desk.get("visits_closed", 0)
+    if drawn or visits:
+        yield f"{'cards that a page drew':<{COLUMN}}{drawn:>9,}  in {visits:,} visits"
 
 
 def _next(data: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ its place in `order`. `kernel.decide` runs them all in one call for a batch. Ser
 by their own and their campaign's caps only, and do not use up the caps of a channel or of everything.
 """
 
-from rules.gates.order import CHANNEL_GATES, LAST_GATES, RULE_GATES
+from rules.gates.order import CHANNEL_GATES, LAST_GATES, ROW_GATES, RULE_GATES
 from rules.gates.spec import Gate
 from rules.model import Book, Rule
 
@@ -24,7 +24,7 @@ __all__ = ["GATES", "NUMBERS", "PASSED", "Gate", "explain", "word_of"]
 PASSED = 0
 """What a record holds in place of a gate's number where none stopped the candidate."""
 
-GATES: dict[int, Gate] = {gate.number: gate for gate in (*RULE_GATES, *CHANNEL_GATES, *LAST_GATES)}
+GATES: dict[int, Gate] = {gate.number: gate for gate in (*RULE_GATES, *CHANNEL_GATES, *LAST_GATES, *ROW_GATES)}
 """Every gate by its number on disk, in their order."""
 
 NUMBERS: dict[str, int] = {gate.word: number for number, gate in GATES.items()}

@@ -2,7 +2,7 @@
 
 A visit is open from its `visit` event until the closing one that names it, and for `VISIT_MS_MAX` at the most. A close
 that comes late, after the subscriber's next visit has opened, names another visit and changes nothing; one without a
-name closes a visit without a name. Columns: `is_desk` uint8[channels].
+name closes a visit without a name that began before it. Columns: `is_desk` uint8[channels].
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from rules.model import Book
 from state.jit import part
 
 VISIT_MS_MAX = 30 * 60_000
-"""A visit that nobody closed ends after this long, in event time."""
+"""A visit that nobody closed ends after this long, by the log's clock."""
 
 
 def _columns(book: Book) -> NDArray[np.uint8]:
@@ -25,12 +25,13 @@ def _columns(book: Book) -> NDArray[np.uint8]:
 def nobody_at_desk(is_desk: NDArray[np.uint8], scene: Scene, row: int, pair: int) -> int:
     """Stop at a desk where no visit of the subscriber is open for the event.
 
-    An event from before the visit that comes in while it is open counts: the customer is there.
+    An event from before the visit that comes in while it is open counts: the customer is there. An event that comes in
+    after the end does not, whenever it happened.
     """
     if is_desk[scene.rules.pair_channel[pair]] == 0:
         return PASSES
     visit_ms = scene.rows.visit_ms[scene.rows.slot[row]]
-    return PASSES if visit_ms > 0 and scene.rows.at_ms[row] - visit_ms < VISIT_MS_MAX else 0
+    return PASSES if visit_ms > 0 and scene.rows.log_ms[row] - visit_ms < VISIT_MS_MAX else 0
 
 
 GATE = Gate(

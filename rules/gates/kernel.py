@@ -214,8 +214,8 @@ def open_or_close(scene: Scene, row: int) -> None:
     visit = rows.cells[VISIT_NAME, row] if (rows.present[row] >> VISIT_NAME) & 1 == 1 else 0
     closing = (rows.present[row] >> VISIT_OPEN) & 1 == 1 and rows.cells[VISIT_OPEN, row] == 0
     if not closing:
-        rows.visit_ms[slot], rows.visit[slot] = rows.at_ms[row], visit
-    elif rows.visit[slot] == visit:
+        rows.visit_ms[slot], rows.visit[slot], rows.visit_at_ms[slot] = rows.log_ms[row], visit, rows.at_ms[row]
+    elif rows.visit[slot] == visit and (visit != 0 or rows.visit_at_ms[slot] <= rows.at_ms[row]):
         rows.visit_ms[slot] = 0
 
 

@@ -130,7 +130,7 @@ def _is_on_screen(offers: Offers, scene: Scene, entry: int, row: int) -> bool:
     """Return whether a contact was made at a desk in the visit that is open now."""
     rows = scene.rows
     visit_ms = rows.visit_ms[rows.slot[row]]
-    is_there = visit_ms > 0 and rows.at_ms[row] - visit_ms < VISIT_MS_MAX
+    is_there = visit_ms > 0 and rows.log_ms[row] - visit_ms < VISIT_MS_MAX
     if not is_there or scene.contacts.entries[entry, AT_MS] < visit_ms:
         return False
     channel = channel_of(scene.contacts, entry)

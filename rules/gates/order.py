@@ -13,6 +13,7 @@ from rules.gates import (
     holdout,
     lists,
     offer,
+    owner,
     pause,
     per_event,
     text,
@@ -45,3 +46,8 @@ LAST_GATES: tuple[Gate, ...] = (
 )
 """Asked when a channel was found. What stops here has all the same taken its places: of its event, its channel, its
 offer and under every cap, where its contact counts as one that was made at the decision."""
+
+ROW_GATES: tuple[Gate, ...] = (
+    owner.GATE,  # the number has a new owner
+)
+"""Asked of no candidate: a row of the log ends what waits, whatever the book says."""

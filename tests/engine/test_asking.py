@@ -221,3 +221,13 @@ def test_metrics_are_clean_for_promtool_and_count_right(make: Make) -> None:
 
 def test_health_says_that_it_serves(make: Make) -> None:
     assert make().start().get("/health") == {"ok": True, "fault": ""}
+
+
+def test_a_number_without_its_country_code_gets_a_hint_and_one_that_nobody_has_gets_none(make: Make) -> None:
+    engine = make()
+    engine.put("day.ndjson", call(8613800000001, BASE_MS))
+    engine.drain()
+
+    assert engine.command("why", "3800000001").err == "hint: was the country code left off? there is 8613800000001\n"
+    assert engine.command("why", "3800000002").err == ""
+    assert engine.command("why", "8613800000001").err == ""

@@ -1,7 +1,7 @@
 """`run --drain` ends by itself, with a summary; a second run finds nothing new."""
 
 from tests.engine.conftest import Make
-from tests.engine.world import BASE_MS, call, joined
+from tests.engine.world import BASE_MS, BOOK, call, joined, line
 
 
 def day(count: int = 300) -> bytes:
@@ -21,6 +21,14 @@ def test_a_drained_run_decides_and_sends_everything_and_says_so(make: Make) -> N
     assert f"{len(records):,}" in summary
 
 
+def test_the_summary_adds_up(make: Make) -> None:
+    engine = make()
+    engine.put("day.ndjson", day() + b"no event\n")
+
+    (line,) = [one for one in engine.drain().splitlines() if " lines = " in one]
+    assert line == "301 lines = 300 decided upon + 0 doubled + 1 dead letters"
+
+
 def test_a_second_run_reads_no_line_twice(make: Make) -> None:
     engine = make()
     engine.put("day.ndjson", day())
@@ -33,3 +41,21 @@ def test_a_second_run_reads_no_line_twice(make: Make) -> None:
     assert engine.records() == before
     assert engine.spooled() == spooled
     assert summary.startswith("0 events")
+
+
+def test_a_recorded_day_goes_on_over_quiet_hours_and_sends_what_waited_for_their_end(make: Make) -> None:
+    quiet = '[book]\nquiet = { from = "quiet_from", to = "quiet_to" }\n'
+    attributes = '[attributes]\nquiet_from = "string"\nquiet_to = "string"\n'
+    engine = make(book=BOOK.replace("[book]\n", quiet).replace("[attributes]\n", attributes))
+    hour_ms, who, other, third = 3_600_000, 8613800000001, 8613800000002, 8613800000003  # it begins at eight
+    hours = {"quiet_from": "21:00", "quiet_to": "07:30"}
+    rows = [
+        line(type="profile", msisdn=who, time=BASE_MS, **hours),
+        call(who, BASE_MS + 15 * hour_ms),
+        call(other, BASE_MS + 15 * hour_ms + 1),
+        call(third, BASE_MS + 24 * hour_ms),
+    ]
+    engine.put("day.ndjson", joined(rows))
+    engine.drain()
+
+    assert sorted(one["to"] for one in engine.spooled()) == [who, other, third]

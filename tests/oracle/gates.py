@@ -20,6 +20,7 @@ class Gate(IntEnum):
     CONTACTS_FULL = 11
     OFFER = 12
     NO_VALUE = 13
+    OWNER = 14
 
     @property
     def word(self) -> str:

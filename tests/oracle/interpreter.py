@@ -61,6 +61,7 @@ class Person:
     memories: dict[str, Memory] = field(default_factory=dict)
     visit_ms: int = 0
     visit: Any = None
+    visit_at_ms: int = 0
 
 
 class Interpreter:
@@ -104,12 +105,13 @@ class Interpreter:
     def step(self, position: int, number: int, append_ms: int, row: Row) -> tuple["Moment", list[Record]]:
         """Take one event; return what is known as of it, and a record for each candidate, best priority first."""
         code = self.book.schema.code(row.type)
+        ended = self._owner_ends(position, number, append_ms, row) if row.type == "owner" else []
         moment = Moment(self, code, row, append_ms)
         for index, feature in self.told[code]:
             self._tell(moment, index, feature)
         candidates = [rule for rule in self.rules[code] if moment.holds(rule.when)]
         withdrawn = self._set_aside(moment, position, number)
-        return moment, withdrawn + self._judge(moment, position, number, candidates)
+        return moment, ended + withdrawn + self._judge(moment, position, number, candidates)
 
     def _tell(self, moment: "Moment", index: int, feature: Feature) -> None:
         """Let a feature know of an event, if it is one of its own."""
@@ -126,14 +128,34 @@ class Interpreter:
         if value is not None and (feature.where is None or moment.holds(feature.where)):
             memory.update(row.at_ms, value)
 
+    def _owner_ends(self, position: int, number: int, append_ms: int, row: Row) -> list[Record]:
+        """Forget a person; one who is erased stays on the lists that exclude. Return what it withdraws."""
+        moment, erased = Moment(self, self.book.schema.code("owner"), row, append_ms), bool(row.values.get("erased"))
+        verdict = Verdict(Gate.OWNER, int(erased))
+        records = []
+        for promise in moment.person.promises.kept:
+            rule = self.book.by_stable_id.get(promise.rule)
+            if promise.may_come(append_ms) and rule is not None and promise.channel in self.book.channels_by_id:
+                record = self._record(moment, position, number, rule, verdict)
+                named = (promise.position, promise.row)
+                records.append(record._replace(channel=promise.channel, facts=(), kind=1, of=named))
+        memories = moment.person.memories
+        del self.people[row.subscriber]
+        if erased:
+            lists = {one: memory for one, memory in memories.items() if isinstance(memory, Lists)}
+            for memory in lists.values():
+                memory.on -= {name for name, one in self.book.lists.items() if not one.excludes}
+            self.people[row.subscriber].memories = dict(lists)
+        return records
+
     def _set_aside(self, moment: "Moment", position: int, number: int) -> list[Record]:
         """Outcomes settle promises, answers decline them, visits open and close, changes of the subscriber withdraw."""
         row, person = moment.row, moment.person
         values = row.values
         if row.type == "visit":
             if values.get("open") is not False:
-                person.visit_ms, person.visit = row.at_ms, values.get("visit")
-            elif values.get("visit") == person.visit:
+                person.visit_ms, person.visit, person.visit_at_ms = moment.append_ms, values.get("visit"), row.at_ms
+            elif values.get("visit") == person.visit and (person.visit is not None or person.visit_at_ms <= row.at_ms):
                 person.visit_ms = 0
         named: list[int] = [int(values.get(name, 0)) for name in ("position", "row", "rule")]  # type: ignore[arg-type]  # INT fields
         if row.type == "outcome":
@@ -226,9 +248,9 @@ class Interpreter:
         if rule.offer in offered:
             return Verdict(Gate.OFFER, 0)
         offer, person = self.book.offers[rule.offer], moment.person
-        at_ms, log_ms = moment.row.at_ms, moment.append_ms
+        log_ms = moment.append_ms
         desks = {one.channel_id for one in self.book.channels.values() if one.kind == "desk"}
-        is_there = person.visit_ms and at_ms - person.visit_ms < VISIT_MS_MAX
+        is_there = person.visit_ms and log_ms - person.visit_ms < VISIT_MS_MAX
         for promise in person.promises.kept:
             if promise.is_service or promise.offer != stable_id(rule.offer):
                 continue
@@ -270,11 +292,11 @@ class Interpreter:
     def _ask(
         self, moment: "Moment", rule: Rule, name: str, on_channel: Mapping[tuple[str, str], int]
     ) -> tuple[Gate, int]:
-        channel, person, at_ms = self.book.channels[name], moment.person, moment.row.at_ms
+        channel, person = self.book.channels[name], moment.person
         log_ms = moment.append_ms
         if ("channel", name) in self.paused:
             return Gate.CHANNEL_PAUSED, 0
-        if channel.kind == "desk" and not (person.visit_ms and at_ms - person.visit_ms < VISIT_MS_MAX):
+        if channel.kind == "desk" and not (person.visit_ms and log_ms - person.visit_ms < VISIT_MS_MAX):
             return Gate.NO_VISIT, 0
         if on_channel[name, rule.klass] >= channel.per_event_max:
             return Gate.CHANNEL_FULL, 0

@@ -50,6 +50,8 @@ PACES = (
     Pace((0, 0, 1, 1000, HOUR_MS, DAY_MS, 9 * DAY_MS, 40 * DAY_MS), (0, 0, 0, 1, 7 * HOUR_MS, 2 * DAY_MS, 33 * DAY_MS)),
 )
 TYPES = ["call"] * 12 + ["data"] * 6 + ["move"] * 2 + ["profile"] * 4 + ["list"] * 3 + ["visit"] * 3 + ["answer"]
+OWNERS = 0.02
+"""Of the rows, those after which the number is another's, or its customer is forgotten."""
 
 
 def value(random: Random, word: str, at_ms: int, members: int) -> Any:
@@ -75,6 +77,8 @@ def event(random: Random, at_ms: int, shape: Shape, decided: Sequence[Record]) -
     kind = random.choice(TYPES)
     if decided and random.random() < 0.25:
         return told(random, at_ms, random.choice(decided[-6:]))
+    if random.random() < OWNERS:
+        return Row("owner", subscriber, at_ms, random.choice([{}, {"erased": True}, {"erased": False}]))
     if kind == "list":
         name = random.choice(LISTS[: shape.lists] or LISTS)
         return Row(

@@ -5,7 +5,7 @@ import pytest
 from engine.runtimes.rehearsal import run_scenarios
 from rules.gates import GATES, NUMBERS, Gate
 from rules.gates.kernel import STATE_COMMITTED, STATE_REFUNDED, STATE_UNKNOWN, TYPE_ANSWER, TYPE_OUTCOME, TYPE_VISIT
-from rules.gates.order import CHANNEL_GATES, LAST_GATES, RULE_GATES
+from rules.gates.order import CHANNEL_GATES, LAST_GATES, ROW_GATES, RULE_GATES
 from rules.load import load_text
 from state.decisions import OutcomeState
 from state.schema import ANSWER, OUTCOME, VISIT
@@ -15,7 +15,7 @@ BASE = """
 [channels.sms]
 [channels.desk]
 """
-IN_ORDER = (*RULE_GATES, *CHANNEL_GATES, *LAST_GATES)
+IN_ORDER = (*RULE_GATES, *CHANNEL_GATES, *LAST_GATES, *ROW_GATES)
 
 
 def test_the_numbers_on_disk_are_those_of_the_first_release() -> None:

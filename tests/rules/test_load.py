@@ -15,7 +15,7 @@ from rules.lineage import LOCK_FILE
 from rules.load import load_book, load_text
 from rules.model import Book, Cap, Window
 from state.hashing import stable_id
-from state.schema import ANSWER, PROFILE, VISIT, Kind
+from state.schema import OWNER, PROFILE, VISIT, Kind
 
 BASE = (Path(__file__).parents[1] / "diagnostics" / "_base.toml").read_text()
 RULE = """
@@ -53,7 +53,7 @@ def test_a_rule_is_read_with_every_default() -> None:
     rule = load_text({"_base.toml": BASE}).by_id["base-rule"]
 
     assert (rule.stable_id, rule.campaign, rule.campaign_id) == (stable_id("base-rule"), "care", stable_id("care"))
-    assert (rule.on, rule.channels, rule.channel_ids) == (ANSWER + 1, ("desk",), (stable_id("desk"),))
+    assert (rule.on, rule.channels, rule.channel_ids) == (OWNER + 1, ("desk",), (stable_id("desk"),))
     assert (rule.offer, rule.priority, rule.caps, rule.exclude, rule.holdout_ppm) == (None, 50, (), ("optout",), 0)
     assert (rule.max_age_ms, rule.shelf_life_ms, rule.klass, rule.enabled) == (HOUR_MS, DAY_MS, "commercial", True)
     assert (rule.reason.text, dict(rule.texts), rule.file, rule.line) == ("base-rule", {}, "_base.toml", 37)
@@ -380,12 +380,26 @@ def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
 
 
 def test_a_book_that_was_active_before_a_name_was_reserved_is_still_read() -> None:
-    text = BASE + "[events.reply]\n[events.due]\n"
+    text = (
+        BASE
+        + "[events.reply]\nfields = { word = 'string' }\n[events.owner]\nfields = { erased = 'int' }\n[events.due]\n"
+    )
     with pytest.raises(BookErrors, match="R211"):
         load_text({"a.toml": text})
     kept = {"a.toml": text, LOCK_FILE: load_text({"a.toml": BASE}).sources[LOCK_FILE]}
 
-    assert {"reply", "due"} <= set(load_text(kept).schema.codes)
+    schema = load_text(kept).schema
+    assert {"reply", "due"} <= set(schema.codes)
+    assert [schema.types[schema.code(name)].fields[0].name for name in ("reply", "owner")] == ["word", "erased"]
+
+
+def test_a_book_from_before_may_have_an_attribute_with_the_name_of_a_later_field() -> None:
+    text = BASE.replace("[attributes]", "[attributes]\nnumber = 'int'") + "[features.decision]\ncount = 'data'\n"
+    with pytest.raises(BookErrors, match="`number` has the name of a field of `reply`"):
+        load_text({"a.toml": text})
+    kept = {"a.toml": text, LOCK_FILE: load_text({"a.toml": BASE}).sources[LOCK_FILE]}
+
+    assert "number" in load_text(kept).attributes
 
 
 def test_a_changed_area_changes_the_history_of_what_counts_in_it() -> None:

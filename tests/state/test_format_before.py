@@ -8,7 +8,17 @@ from state.batch import remap
 from state.decisions import RecordKind
 from state.decisions import decode as decode_decisions
 from state.frame import decode, encode
-from state.schema import OUTCOME, OUTCOME_CONTACT, OUTCOME_ERROR, make_schema, schema_from_json
+from state.schema import (
+    OUTCOME,
+    OUTCOME_CONTACT,
+    OUTCOME_ERROR,
+    EventType,
+    Field,
+    Kind,
+    first_form,
+    make_schema,
+    schema_from_json,
+)
 from state.texts import texts_of
 
 SCHEMA = (
@@ -51,7 +61,7 @@ def test_an_outcome_of_the_release_before_has_no_time_of_contact_under_the_schem
     assert schema.fingerprint != PUSHED.fingerprint
 
     ours = remap(frame.batch, schema)
-    assert ours.type.tolist() == [0, 5, OUTCOME]
+    assert ours.type.tolist() == [0, schema.code("call"), OUTCOME]
     assert ours.present[2] == (1 << OUTCOME_ERROR + 1) - 1
     assert ours.cells[:OUTCOME_CONTACT, 2].tolist()[:5] == [0, 4, 1, 77, 1]
     assert decode(encode(frame), {PUSHED.fingerprint: PUSHED}.__getitem__).sources == {"feed": 9}
@@ -82,3 +92,9 @@ def test_a_batch_of_records_reads_back_as_it_was_written_with_its_texts() -> Non
     for name in ("kind", "row", "rule", "of_position", "of_row", "arm", "probability", "log_ms", "facts", "gate"):
         assert np.array_equal(getattr(back, name), getattr(batch, name)), name
     assert back.texts.pairs() == batch.texts.pairs()
+
+
+def test_the_first_form_of_a_schema_is_what_the_first_release_made_of_the_book() -> None:
+    book = make_schema((Field("name", Kind.STRING),), (EventType("call", (Field("seconds", Kind.INT),)),))
+
+    assert first_form(book).fingerprint == PUSHED.fingerprint != book.fingerprint

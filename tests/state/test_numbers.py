@@ -107,3 +107,27 @@ def test_every_input_is_a_number_of_15_digits_or_an_error_and_reading_is_idempot
     assert 1 <= subscriber < 10**15
     assert CHINA.is_national(subscriber) or CHINA.subscriber(subscriber) == subscriber
     assert CHINA.subscriber(f"+{subscriber}") == subscriber
+
+
+@pytest.mark.parametrize(
+    ("written", "is_national", "subscriber"),
+    [
+        (8613800000001, False, 8613800000001),
+        (13800000001, True, 8613800000001),
+        ("013800000001", True, 8613800000001),
+        (8613800000001, True, 8613800000001),  # a network that puts the country code before it all the same
+        (13800000001, False, 13800000001),  # somebody else, in North America
+        ("0013800000001", False, 13800000001),
+        (13800000001, None, 8613800000001),
+    ],
+)
+def test_the_type_of_a_number_says_whether_it_is_national(
+    written: str | int, is_national: bool | None, subscriber: int
+) -> None:
+    assert CHINA.subscriber(written, is_national=is_national) == subscriber
+
+
+def test_a_national_number_that_is_not_in_the_plan_is_nobodys_and_without_a_country_types_change_nothing() -> None:
+    with pytest.raises(NumberError, match="is said to be national and is not in the number plan"):
+        CHINA.subscriber(447700900123, is_national=True)
+    assert NumberPlan().subscriber(447700900123, is_national=True) == 447700900123

@@ -27,6 +27,8 @@ SLOTS = {
         "ANSWER_WORD": "answer",
         "ANSWER_NOTE": "note",
     },
+    "reply": {"REPLY_TEXT": "text", "REPLY_NUMBER": "number", "REPLY_DECISION": "decision"},
+    "owner": {"OWNER_ERASED": "erased"},
 }
 
 

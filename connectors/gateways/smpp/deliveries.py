@@ -17,7 +17,7 @@ from collections import Counter
 
 from connectors.contract import MobileOriginated, NowMs, OnMobileOriginated, OnReceipt, Receipt
 from connectors.gateways.smpp import codec
-from connectors.gateways.smpp.codec import Short
+from connectors.gateways.smpp.codec import Address, Short
 from connectors.gateways.smpp.coding import GSM_PACKED, charset_of, decode
 from connectors.gateways.smpp.config import SmppConfig
 from connectors.gateways.smpp.receipts import ReceiptIds, is_receipt, receipt_of
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 DIGITS_MAX = 15
 """Digits of the longest number of a subscriber, by E.164; a longer sender is somebody else's short code or a fault."""
+NATIONAL_BY_TON = {1: False, 2: True}
+"""Types of number that say whether a sender is national; of the others nothing is known."""
 _HOLD_S = 1.0
 _LOGGED_OCTETS_MAX = 512
 
@@ -109,7 +111,7 @@ class Deliveries:
 
     async def _reply(self, short: Short) -> None:
         piece = piece_of(short)
-        source, destination = short.source.digits, short.destination.digits
+        source, destination = short.source, short.destination.digits
         if piece.place is None:
             await self._give(source, destination, Text((piece,), whole=True))
             return
@@ -137,19 +139,20 @@ class Deliveries:
         if complete is not None and not complete.done():
             complete.set_result(None)
 
-    async def _give(self, source: str, destination: str, text: Text) -> None:
+    async def _give(self, source: Address, destination: str, text: Text) -> None:
         octets = b"".join(piece.octets for piece in text.pieces)
         coding = text.pieces[0].coding
         words, whole = self._read(text.pieces)
-        subscriber = number_of(source)
+        subscriber = number_of(source.digits)
         if not subscriber:
-            self._keep_unread("a text from no subscriber", source, octets, coding)
+            self._keep_unread("a text from no subscriber", source.digits, octets, coding)
             return
         if words is None or not whole or not text.whole:
             why = "a text in no known coding" if words is None else "a text that is only partly readable"
-            self._keep_unread(why if text.whole else "a text without all its parts", source, octets, coding)
+            self._keep_unread(why if text.whole else "a text without all its parts", source.digits, octets, coding)
         if words is not None:
-            await self._on_mo(MobileOriginated(self._name, subscriber, destination, words, self._now_ms()))
+            national = NATIONAL_BY_TON.get(source.ton)
+            await self._on_mo(MobileOriginated(self._name, subscriber, destination, words, self._now_ms(), national))
 
     def _read(self, pieces: tuple[Piece, ...]) -> tuple[str | None, bool]:
         """Return the words of a text, None when it has none, and whether every octet of it was understood."""

@@ -10,7 +10,7 @@ Pure: the caller passes the time in and knows who waits for what.
 from typing import NamedTuple
 
 from connectors.gateways.smpp import codec
-from connectors.gateways.smpp.codec import Short
+from connectors.gateways.smpp.codec import Address, Short
 
 TEXTS_MAX = 10_000
 _CONCATENATION_8, _CONCATENATION_16 = 0x00, 0x08
@@ -77,7 +77,7 @@ def _checked(place: Place) -> Place | None:
     return place if 1 <= place.number <= place.total <= 255 and place.total > 1 else None
 
 
-Key = tuple[str, str, int, int]
+Key = tuple[Address, str, int, int]
 """Source, destination, reference, total: one text on its way."""
 
 

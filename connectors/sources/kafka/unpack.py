@@ -7,6 +7,7 @@ always read; the others where Python's package `cramjam` is installed.
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def _zstd(packed: bytes) -> Bytes:
     return _into(zstd.decompress_into, packed)
 
 
-def _into(decompress: Callable[[bytes, Bytes], int], packed: bytes) -> Bytes:
+def _into(decompress: Callable[[Any, Any], int], packed: bytes) -> Bytes:
     """Unpack into memory that is only taken as far as it is filled; the library refuses to go beyond its end."""
     out = np.empty(UNPACKED_BYTES_MAX, np.uint8)
     return out[: decompress(packed, out)]

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from connectors.desk.desk import Desk
+from engine.answers.customer import described
 from engine.counter.outside_reporter import OutsideReporter
 from engine.dispatch import SwitchScope
 from engine.flow.feedback import Feedback
@@ -13,8 +14,10 @@ from engine.runtimes.cluster.decide.service import Decide
 from engine.runtimes.cluster.dispatch.service import Dispatch
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.publisher import Publisher
-from engine.serve.controls import Said
+from engine.runtimes.cluster.shared.texts import OldTexts
+from engine.serve.controls import RequestError, Said
 from rules.model import Book
+from state.hashing import partition_of
 
 
 class TopicOperations:
@@ -23,7 +26,8 @@ class TopicOperations:
     Args:
         agents: what this worker does.
         control_topic, publisher, feedback: ways into the cluster's topics.
-        decide, dispatch, desk: those that this worker has.
+        decide, dispatch, desk, texts: those that this worker has.
+        partitions: of the cluster.
         failure: returns the fault that is ending it.
     """
 
@@ -36,6 +40,8 @@ class TopicOperations:
         decide: Decide | None,
         dispatch: Dispatch | None,
         desk: Desk | None,
+        texts: OldTexts,
+        partitions: int,
         failure: Callable[[], BaseException | None],
     ) -> None:
         self._agents = agents
@@ -46,6 +52,8 @@ class TopicOperations:
         self._decide = decide
         self._dispatch = dispatch
         self._desk = desk
+        self._texts = texts
+        self._partitions = partitions
         self._failure = failure
 
     @property
@@ -70,6 +78,19 @@ class TopicOperations:
         """Put subscribers on a list or take them off; returns when their partitions of the log have it."""
         await self._feedback.members(subscribers, name, member=member)
 
+    async def export(self, subscriber: int) -> Mapping[str, Any]:
+        """Return all that the state keeps of a subscriber; RequestError where another worker owns its partition."""
+        number = partition_of(subscriber, self._partitions)
+        one = self._decide.owned.get(number) if self._decide is not None else None
+        if one is None:
+            raise RequestError(f"partition={number} of that number is not decided here: ask the worker that owns it")
+        known = one.fold.known(subscriber, one.folded + 1)
+        return described(number, subscriber, known, self.book, self._texts)
+
+    async def erase(self, subscriber: int) -> None:
+        """Have the state of a subscriber end; returns when its partition of the log has it."""
+        await self._feedback.erase(subscriber)
+
     async def said(self, outcomes: Sequence[Said]) -> None:
         """Record what outside channels say of decisions; returns when the log has it."""
         await self._outside.said(outcomes)
@@ -81,6 +102,7 @@ class TopicOperations:
         return {
             "agents": list(self._agents),
             "book": active.version if active is not None else "",
+            "renewed": list(self._control_topic.renewed),
             "desk": self._desk.status() if self._desk is not None else {},
             "held": {str(number): str(fault) for number, fault in decide.held.items()} if decide else {},
             "standby": {str(number): offset for number, offset in decide.standby.offsets.items()} if decide else {},

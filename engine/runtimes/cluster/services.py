@@ -41,6 +41,7 @@ from engine.runtimes.ticker import Ticker
 from engine.serve.face import Face
 from engine.serve.gauges import add_book, add_book_fault
 from engine.settings.config import Config
+from rules.catalogue import OPT_OUT_LIST
 from rules.load import read_folder
 from rules.model import Book
 from state.store import RocksStore
@@ -63,6 +64,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.dispatch: Dispatch | None = None
         self.desk: Desk | None = None
         self.arrivals: TopicArrivals | None = None
+        self.texts: OldTexts | None = None
         self.port = 0
         self._work: list[asyncio.Task[None]] = []
         self._closing = contextlib.AsyncExitStack()
@@ -156,12 +158,22 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
 
     async def _open_desk(self) -> None:
         config = self.config
-        desk = self.desk = make_desk(config.desk, DeskReporter(self.feedback, self.metrics), self._desk_forgot)
+        desk = self.desk = make_desk(
+            config.desk, DeskReporter(self.feedback, self.metrics), self._on_opt_out, self._desk_forgot
+        )
         await desk.start()
         self._closing.push_async_callback(desk.stop)
         if "decide" in config.cluster.agents:
+            assert self.texts is not None
             self.arrivals = TopicArrivals(desk, self.texts, self._active)
             self._spawn(self.arrivals.run())
+
+    async def _on_opt_out(self, subscriber: int) -> None:
+        """Record a customer's opt-out; where no dispatch is here, what waits is judged again by its list alone."""
+        if self.dispatch is not None:
+            await self.dispatch.opt_out(subscriber)
+        else:
+            await self.feedback.member(subscriber, OPT_OUT_LIST, member=True)
 
     def _desk_forgot(self) -> None:
         if self.decide is not None:
@@ -201,6 +213,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         add_owned(self.metrics.gauges, self.decide, self.watchdog)
 
     async def _start_dispatch(self) -> None:
+        assert self.texts is not None
         self.dispatch = Dispatch(
             self.config,
             self.shelf,
@@ -219,6 +232,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.dispatch.add_gauges()
 
     async def _serve(self) -> None:
+        assert self.texts is not None
         operations = TopicOperations(
             self.config.cluster.agents,
             self.control_topic,
@@ -227,6 +241,8 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
             self.decide,
             self.dispatch,
             self.desk,
+            self.texts,
+            self.config.data.partitions,
             lambda: self.failure,
         )
         face = Face(self.config, operations, self.metrics, self.desk, self.datadir.address)

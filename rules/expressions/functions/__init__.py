@@ -19,7 +19,14 @@ from rules.expressions.signature import Function
 from rules.expressions.tree import Call, Expr, walk
 from state.listing import modules_in
 
-__all__ = ["FUNCTIONS", "reads_local_time", "reference"]
+__all__ = ["FUNCTIONS", "page", "reads_local_time", "reference"]
+
+PAGE_HEAD = """# Functions of the expressions
+
+What `when` and `where` may call. Made of the files in `rules/expressions/functions`; write it anew with
+`UPDATE_EXPECTED=1 pytest tests/rules/expressions/test_functions.py`. Operators stand in `rules/expressions/check.py`.
+
+"""
 
 _FOUND: tuple[Function, ...] = tuple(module.FUNCTION for module in modules_in("rules.expressions.functions"))
 
@@ -35,6 +42,14 @@ def reads_local_time(expr: Expr) -> bool:
 def reference() -> str:
     """The functions for authors of rules: usage, what it gives and an example, one paragraph each."""
     return "\n\n".join(_entry(one) for one in FUNCTIONS.values())
+
+
+def page() -> str:
+    """The reference as the page `rules/FUNCTIONS.md`, which a test holds against the files here."""
+    entries = reference().splitlines()
+    lines = [f"## `{line}`\n" if line and not line.startswith(" ") else line.strip() for line in entries]
+    lines = [f"\n{line}" if line.startswith("Example: ") else line for line in lines]
+    return PAGE_HEAD + "\n".join(lines) + "\n"
 
 
 def _entry(one: Function) -> str:

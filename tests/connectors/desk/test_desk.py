@@ -41,15 +41,64 @@ async def test_the_same_visit_twice_is_one_visit(made: tuple[Desk, Log]) -> None
     assert log.stood() == ["v1 open", "v1 done"]
 
 
-async def test_the_next_customer_closes_the_visit_and_its_cards_expire(made: tuple[Desk, Log]) -> None:
+async def test_the_next_customer_closes_the_visit_and_its_cards_expire_in_their_time(
+    made: tuple[Desk, Log], clock: HandClock
+) -> None:
     desk, log = made
     await desk.open_visit("t1", ANNA, "v1")
     assert await desk.offer(ANNA, card("d1")) is Placing.SHOWN
     await desk.open_visit("t1", BERT, "v2")
     assert log.stood() == ["v1 open", "v1 next", "v2 open"]
-    assert log.told() == ["d1 expired"]
+    assert (log.told(), (await desk.queue.read("t1")).live) == ([], ())
     assert await desk.offer(ANNA, card("d2")) is Placing.NO_VISIT
+    clock.now += 300_000
+    await desk.sweep()
+    assert log.told() == ["d1 expired"]
     assert await desk.queue.find("subscriber", ANNA) == ""
+
+
+@pytest.mark.parametrize("counter", ["t1", "t2"])
+@pytest.mark.parametrize("between", [False, True])
+async def test_unanswered_cards_come_again_where_the_customer_of_a_closed_visit_comes_back(
+    made: tuple[Desk, Log], counter: str, between: bool
+) -> None:
+    desk, log = made
+    await desk.open_visit("t1", ANNA, "v1")
+    for name in ("d1", "d2", "d3"):
+        await desk.offer(ANNA, card(name, reason=name))
+    await desk.answer("d2", Reply.DECLINE)
+    await desk.close_visit("v1")
+    assert (await desk.answer("d1", Reply.ACCEPT))[0] is Ruling.LATE
+    if between:
+        await desk.open_visit("t1", BERT, "v2")
+        assert (await desk.queue.read("t1")).live == ()
+    await desk.open_visit(counter, ANNA, "v3")
+    panel = await desk.queue.read(counter)
+    assert {one.decision_id: one.slot for one in panel.live} == {"d1": 1, "d3": 3}
+    assert await desk.offer(ANNA, card("d9", reason="d1")) is Placing.DOUBLE, "one customer, one set of cards"
+    assert await desk.offer(ANNA, card("d8", reason="new")) is Placing.SHOWN
+    assert (await desk.answer("d1", Reply.ACCEPT))[0] is Ruling.RECORDED
+    assert log.told() == ["d2 decline", "d1 accept"]
+
+
+async def test_at_two_counters_a_customer_has_one_set_of_cards(made: tuple[Desk, Log]) -> None:
+    desk, log = made
+    await desk.open_visit("t1", ANNA, "v1")
+    await desk.offer(ANNA, card("d1"))
+    await desk.open_visit("t2", ANNA, "v2")
+    assert await desk.offer(ANNA, card("d2")) is Placing.DOUBLE
+    panels = [await desk.queue.read(name) for name in ("t1", "t2")]
+    assert [[one.decision_id for one in (*panel.live, *panel.left)] for panel in panels] == [[], ["d1"]]
+    assert log.told() == []
+
+
+async def test_cards_that_were_left_are_taken_back_with_their_rule(made: tuple[Desk, Log]) -> None:
+    desk, log = made
+    await desk.open_visit("t1", ANNA, "v1")
+    await desk.offer(ANNA, card("d1", rule="r"))
+    await desk.close_visit("v1")
+    assert await desk.withdraw("rule", "r") == ("d1",)
+    assert log.told() == ["d1 withdrawn"]
 
 
 async def test_a_subscriber_at_a_second_counter_takes_the_cards_along(made: tuple[Desk, Log]) -> None:
@@ -121,11 +170,15 @@ async def test_many_hands_on_one_card_give_one_answer(made: tuple[Desk, Log]) ->
     assert len(log.answers) == 1
 
 
-async def test_an_answer_after_the_visit_is_late_and_shows_how_the_card_ended(made: tuple[Desk, Log]) -> None:
+async def test_an_answer_after_the_visit_is_late_and_shows_how_the_card_ended(
+    made: tuple[Desk, Log], clock: HandClock
+) -> None:
     desk, _ = made
     await desk.open_visit("t1", ANNA, "v1")
     await desk.offer(ANNA, card("d1"))
     await desk.open_visit("t1", BERT, "v2")
+    clock.now += 300_000
+    await desk.sweep()
     ruling, ended = await desk.answer("d1", Reply.ACCEPT)
     assert ruling is Ruling.LATE
     assert ended is not None
@@ -266,7 +319,7 @@ async def test_a_watcher_sees_the_panel_now_and_after_every_change(made: tuple[D
         await desk.close_visit("v1")
         while seen is None or seen.open_visit:
             seen = await asyncio.wait_for(anext(panels), 5)
-        assert seen.cards[0].answer.shown
+        assert seen.left[0].answer.shown
 
 
 async def test_many_watchers_share_and_leave(made: tuple[Desk, Log]) -> None:

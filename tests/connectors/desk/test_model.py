@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.desk import model
-from connectors.desk.model import Card, CardState, Cause, Panel, Reply, Visit
+from connectors.desk import changes
+from connectors.desk.model import Card, CardState, Cause, Panel, Placing, Reply, Visit
 from tests.connectors.desk.world import ANNA, BERT, NOON_MS, card
 
 IDLE_MS = 5_000
@@ -43,32 +43,34 @@ class Play:
         match step:
             case "open":
                 visit = Visit(id=f"v{self.made}", terminal="t1", subscriber=what, opened_ms=self.now)
-                self.panel = model.opened(before, visit, self.now)
+                self.panel = changes.opened(before, visit, self.now)
             case "place":
                 made = card(f"d{len(self.shown)}", what, expires_ms=self.now + 2_000)
-                self.panel, placing = model.placed(before, made, 3, self.now)
-                if placing is model.Placing.SHOWN:
+                self.panel, placing = changes.placed(before, made, 3, self.now)
+                if placing is Placing.SHOWN:
                     self.shown[made.decision_id] = made
             case "answer":
                 reply = list(Reply)[self.made % 3]
-                self.panel, _ = model.answered(before, f"d{what}", reply, "", self.now)
+                self.panel, _ = changes.answered(before, f"d{what}", reply, "", self.now)
             case "close":
-                self.panel = model.closed(before, what, self.now)
+                self.panel = changes.closed(before, what, self.now)
             case "wait":
                 self.now += what
-                self.panel = model.lapsed(before, IDLE_MS, self.now)
+                self.panel = changes.lapsed(before, IDLE_MS, self.now)
             case "withdraw":
-                self.panel = model.withdrawn(before, lambda one: one.decision_id == f"d{what}", self.now)
+                self.panel = changes.withdrawn(before, lambda one: one.decision_id == f"d{what}", self.now)
             case "draw":
-                self.panel = model.drawn(before, frozenset({f"d{what}"}), self.now)
+                self.panel, _ = changes.drawn(before, frozenset({f"d{what}"}), self.now)
             case "settle":
                 self.told += [note.key for note in before.owed]
-                self.panel = model.settled(before, frozenset(note.key for note in before.owed), self.now)
+                self.panel = changes.settled(before, frozenset(note.key for note in before.owed), self.now)
         self.judge(before)
 
     def judge(self, before: Panel) -> None:
         panel = self.panel
         assert (panel is before) or panel.version > before.version
+        assert all(one.state is CardState.LIVE for one in panel.left)
+        assert len(panel.left) <= changes.LEFT_MAX
         slots = [one.slot for one in panel.live]
         assert sorted(set(slots)) == sorted(slots)
         assert set(slots) <= {1, 2, 3}
@@ -78,11 +80,11 @@ class Play:
             assert panel.open_visit is not None
             assert {one.subscriber for one in panel.live} == {panel.open_visit.subscriber}
         for one in before.live:
-            stays = panel.card(one.decision_id)
+            stays = next((two for two in panel.cards if two.decision_id == one.decision_id), None)
             assert stays is None or stays.state is not CardState.LIVE or stays.slot == one.slot
-        assert len(panel.cards) <= 3 + model.SETTLED_CARDS_MAX
+        assert len(panel.cards) <= 3 + changes.SETTLED_CARDS_MAX
         due = panel.due_ms(IDLE_MS, RETRY_MS)
-        assert (due is None) == (panel.open_visit is None and not panel.owed)
+        assert (due is None) == (panel.open_visit is None and not panel.owed and not panel.left)
 
 
 @given(steps)
@@ -93,6 +95,7 @@ def test_every_card_shown_ends_once_in_the_log_and_every_visit_opens_and_closes_
     for step, what in taken:
         play.take(step, what)
     play.take("close", Cause.DONE)
+    play.take("wait", 2_000)
     play.take("settle", 0)
     assert len(set(play.told)) == len(play.told)
     assert {key for key in play.told if key.startswith("answer:")} == {f"answer:{one}" for one in play.shown}
@@ -111,6 +114,6 @@ def test_a_panel_survives_its_own_json(taken: list[tuple[str, Any]]) -> None:
 
 
 def test_a_clock_that_steps_back_makes_no_panel_older() -> None:
-    first = model.opened(Panel(terminal="t1"), Visit(id="v1", terminal="t1", subscriber=1, opened_ms=9), NOON_MS)
-    later = model.closed(first, Cause.DONE, NOON_MS - 60_000)
+    first = changes.opened(Panel(terminal="t1"), Visit(id="v1", terminal="t1", subscriber=1, opened_ms=9), NOON_MS)
+    later = changes.closed(first, Cause.DONE, NOON_MS - 60_000)
     assert later.changed_ms == first.changed_ms

@@ -85,6 +85,7 @@ async def test_what_is_not_durable_is_not_confirmed(served: Served) -> None:
         ({"terminal": "t1", "subscriber": 1 << 63}, "subscriber"),
         ({"terminal": "t1", "number": "12"}, "number"),
         ({"terminal": "t1", "number": "１３８"}, "number"),
+        ({"terminal": "t1", "number": "138x"}, "number"),
         ({"terminal": "visits", "subscriber": 1}, "terminal"),
         ({"terminal": "t1", "subscriber": 1, "more": 1}, "more"),
         ({"terminal": "t1", "subscriber": 1, "customer": {"brand": "x" * 41}}, "customer.brand"),
@@ -284,3 +285,36 @@ async def test_a_lost_queue_is_503_and_nothing_else_breaks() -> None:
             await desk.offer(ANNA, card("d2"))
         queue.lost = False
         assert (await served.answer("d1", "accept"))[0] == 200
+
+
+async def test_a_customers_wish_for_no_more_texts_is_confirmed_when_the_log_has_it_and_recorded_once(
+    served: Served,
+) -> None:
+    visit = await served.open()
+    url = f"{served.url}/desk/visits/{visit}/optout"
+    served.log.refuses = True
+    async with served.http.post(url) as reply:
+        assert reply.status == 503
+    panel = await served.desk.queue.read("counter-3")
+    assert panel.visit is not None
+    assert not panel.visit.opted_out
+    served.log.refuses = False
+    for _ in range(2):
+        async with served.http.post(url) as reply:
+            assert reply.status == 204
+    panel = await served.desk.queue.read("counter-3")
+    assert panel.visit is not None
+    assert panel.visit.opted_out
+    assert served.log.opted_out == [ANNA]
+
+
+async def test_a_wish_is_heard_in_an_open_visit_only_and_from_its_own_terminal(served: Served) -> None:
+    visit = await served.open()
+    async with aiohttp.ClientSession() as stranger, stranger.post(f"{served.url}/desk/visits/{visit}/optout") as reply:
+        heard = reply.status
+    async with served.http.delete(f"{served.url}/desk/visits/{visit}") as reply:
+        assert reply.status == 200
+    async with served.http.post(f"{served.url}/desk/visits/{visit}/optout") as reply:
+        assert reply.status == 409
+    guarded = served.desk.config.token is not None
+    assert (heard, served.log.opted_out) == ((401, []) if guarded else (204, [ANNA]))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.desk import model
+from connectors.desk import changes
 from connectors.desk.config import DeskConfig, RedisConfig
 from connectors.desk.model import Panel, Visit
 from connectors.desk.view import clipped, masked, sight
@@ -16,8 +16,8 @@ from tests.connectors.desk.world import ANNA, NOON_MS, card
 
 def panel_with(**more: Any) -> Panel:
     visit = Visit(id="v1", terminal="t1", subscriber=ANNA, opened_ms=NOON_MS)
-    opened = model.opened(Panel(terminal="t1"), visit, NOON_MS)
-    return model.placed(opened, card("d1", expires_ms=NOON_MS + 60_000, **more), 3, NOON_MS)[0]
+    opened = changes.opened(Panel(terminal="t1"), visit, NOON_MS)
+    return changes.placed(opened, card("d1", expires_ms=NOON_MS + 60_000, **more), 3, NOON_MS)[0]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ class Log:
 
     visits: list[Visit] = field(default_factory=list)
     answers: list[tuple[Card, Answer]] = field(default_factory=list)
+    opted_out: list[int] = field(default_factory=list)
     refuses: bool = False
     customer: Customer | None = None
 
@@ -42,6 +43,11 @@ class Log:
         if self.refuses:
             raise OSError("no space left on device")
         self.answers.append((card, answer))
+
+    async def on_opt_out(self, subscriber: int) -> None:
+        if self.refuses:
+            raise OSError("no space left on device")
+        self.opted_out.append(subscriber)
 
     def told(self) -> list[str]:
         """Return what was told, in short words."""
@@ -80,7 +86,9 @@ def desk_over(queue: Queue | None = None, clock: object = None, **settings: obje
     config = DeskConfig.model_validate(settings)
     log = Log()
     queue = queue or MemoryQueue(config.visit_idle_ms, config.retry_ms)
-    return Desk(queue, log.on_visit, log.on_answer, config, clock or now_ms), log  # type: ignore[arg-type]  # a callable
+    wall: object = clock or now_ms
+    made = Desk(queue, log.on_visit, log.on_answer, config, wall, on_opt_out=log.on_opt_out)  # type: ignore[arg-type]  # a callable
+    return made, log
 
 
 async def until_settled(queue: Queue) -> None:

@@ -98,7 +98,7 @@ def in_parameters(parts: Sequence[bytes], coding: int, reference: int = 7) -> li
 async def test_a_reply_is_read_in_its_coding(octets: bytes, coding: int, text: str) -> None:
     inbox = Inbox()
     assert await inbox.take(reply(octets, coding)) == codec.OK
-    assert inbox.replies == [MobileOriginated("smsc", 8613800000001, "10086", text, NOW_MS)]
+    assert inbox.replies == [MobileOriginated("smsc", 8613800000001, "10086", text, NOW_MS, False)]
     assert inbox.unread == 0
 
 
@@ -280,3 +280,11 @@ def test_an_address_is_masked_where_it_could_be_a_subscriber(address: str, shown
 def test_any_body_is_answered(body: bytes, command: int) -> None:
     status = asyncio.run(Inbox().deliveries.take(command, body))
     assert status in (codec.OK, codec.INVALID_LENGTH)
+
+
+@pytest.mark.parametrize(("ton", "is_national"), [(0, None), (1, False), (2, True), (5, None)])
+async def test_the_type_of_the_senders_number_is_given_on(ton: int, is_national: bool | None) -> None:
+    inbox = Inbox()
+    await inbox.take(Short(Address(ton, 1, "13800000001"), Address(0, 1, "10086"), payload=b"TD"))
+    (one,) = inbox.replies
+    assert (one.subscriber, one.is_national) == (13800000001, is_national)

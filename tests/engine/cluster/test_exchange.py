@@ -86,7 +86,7 @@ class World:
         self.members.append((subscriber, name, member))
         return 2, 77
 
-    async def reply(self, reply: MobileOriginated) -> bool:
+    async def reply(self, reply: MobileOriginated, decision_id: str) -> bool:
         self.replies.append(reply)
         return True
 

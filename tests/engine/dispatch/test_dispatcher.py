@@ -65,6 +65,7 @@ class Log:
         self.members: list[tuple[int, str, bool]] = []
         self.contacts: dict[str, int | None] = {}
         self.replies: list[MobileOriginated] = []
+        self.answers: list[str] = []
         self.away = False
         self.keeps_replies = True
         self.position = 50
@@ -81,8 +82,9 @@ class Log:
         self.members.append((subscriber, name, member))
         return 0, self.position
 
-    async def reply(self, reply: MobileOriginated) -> bool:
+    async def reply(self, reply: MobileOriginated, decision_id: str) -> bool:
         self.replies.append(reply)
+        self.answers.append(decision_id)
         return self.keeps_replies
 
     def states(self) -> list[tuple[str, OutcomeState]]:

@@ -110,6 +110,7 @@ async def test_every_decided_card_ends_in_exactly_one_way(tmp_path: Path, comes_
             for number in range(COUNTERS):
                 await insist(opener.close_visit, f"v{number}")
                 assert (await insist(opener.queue.read, f"t{number}")).live == ()
+            await insist(opener.withdraw, "rule", "r")  # what the visits left unanswered
             owing = [f"t{number}" for number in range(COUNTERS)]
             async with asyncio.timeout(10):
                 while owing:

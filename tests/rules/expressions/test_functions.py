@@ -1,13 +1,17 @@
 """What every function of the expressions promises, whichever file it stands in."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from rules.expressions.functions import FUNCTIONS, reads_local_time, reference
+from rules.expressions.functions import FUNCTIONS, page, reads_local_time, reference
 from rules.expressions.signature import Function
 from rules.expressions.tree import Literal
 from tests.rules.expressions.examples import can_fold, folded, interpreted, kernel_agrees
 from tests.rules.expressions.worlds import tree
 
+PAGE = Path(__file__).parents[3] / "rules" / "FUNCTIONS.md"
 ALL = tuple(FUNCTIONS.values())
 FOLDED = [one for one in ALL if one.plain is not None and one.local is None and can_fold(one.example)]
 
@@ -38,6 +42,14 @@ def test_the_reference_tells_usage_docs_and_example(function: Function) -> None:
 
     assert function.docs in entry
     assert function.example.text in entry
+
+
+def test_the_page_for_authors_tells_every_function() -> None:
+    if os.environ.get("UPDATE_EXPECTED"):
+        PAGE.write_text(page(), encoding="utf-8")
+
+    assert PAGE.read_text(encoding="utf-8") == page()
+    assert [line for line in page().splitlines() if line.startswith("## ")] == [f"## `{one.usage}`" for one in ALL]
 
 
 @pytest.mark.parametrize("function", ALL, ids=lambda one: one.name)

@@ -332,26 +332,6 @@ def _wake(waiter: "asyncio.Future[None]") -> None:
         waiter.set_result(None)
 
 
-class Admin:
-    """An administrator's client: deletes records."""
-
-    def __init__(self, net: Net) -> None:
-        self._net = net
-
-    async def start(self) -> None:
-        await self._net.ask(lambda: None)
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-    async def delete_records(self, below: Mapping[TopicPartition, Any]) -> None:
-        def delete() -> None:
-            for place, wanted in below.items():
-                self._net.broker.partitions[place].forget(wanted.before_offset)
-
-        await self._net.ask(delete)
-
-
 class Fetches:
     """Reads raw topics as the bytes of record batches; see `connectors.sources.kafka.fetch`."""
 

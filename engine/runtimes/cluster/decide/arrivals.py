@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from connectors.desk.desk import BehindError, Desk, NotDurableError
 from connectors.desk.model import Customer
 from connectors.desk.queue import QueueLostError
+from engine.counter.arrivals import nameless
 from engine.counter.customers import described
 from engine.flow.decider import NO_ATTRIBUTES, Attributes
 from engine.flow.fold import Fold
@@ -102,6 +103,9 @@ class TopicArrivals:
         name = visit or f"{terminal}-{row.at_ms}"
         panel = await self._desk.queue.find_panel("visit", name)
         if not row.opened:
+            if not visit:
+                name = await nameless(self._desk, row)
+                panel = await self._desk.queue.find_panel("visit", name) if name else None
             if panel is not None and panel.open_visit is not None and panel.open_visit.id == name:
                 await self._desk.close_visit(name)
             return

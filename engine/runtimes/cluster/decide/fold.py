@@ -75,7 +75,7 @@ class ClusterFold(Fold):
             if len(self._standing) >= STANDING_MAX:
                 self._standing.pop(next(iter(self._standing)))
             self._standing[visit.subscriber] = visit
-        elif kept is not None and kept.visit == visit.visit:
+        elif kept is not None and kept.visit == visit.visit and (visit.visit or kept.at_ms <= visit.at_ms):
             del self._standing[visit.subscriber]
 
     def swept(self) -> None:

@@ -31,12 +31,13 @@ from engine.dispatch.core import DispatchCore
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.optout import OptOutWords
 from engine.dispatch.orphans import Orphans
-from engine.dispatch.replies import by_plan, keep, list_of
+from engine.dispatch.replies import EVERYTHING, answered_by, by_plan, keep, list_of
 from engine.flow.feedback import Feedback
 from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
 from state.disk import DiskError
+from state.hashing import partition_of
 
 APPLIED_S = 20.0
 """How long a reply waits for the word of its partition's owner."""
@@ -166,26 +167,38 @@ class Exchange:
         await self._publish({"receipt": [*fields, *more]})
 
     async def reply(self, reply: MobileOriginated) -> None:
-        """Put a subscriber that opts out on the list; returns when its partition's owner has applied it."""
+        """Put a subscriber that opts out on the list; returns when its partition's owner has applied it.
+
+        Of any other reply, the decision that it answers is known where this worker sends for its subscriber; else the
+        event has none.
+        """
         known = by_plan(reply, self._numbers, self.counts)
         if known is None:
             return
         reply = known
         wish = self.words.read(reply.text)
         if wish is None:
-            await keep(self._feedback, reply, self.counts)
+            owner = self.listeners.get(partition_of(reply.subscriber, self._config.data.partitions))
+            answers = answered_by(owner.core, reply) if owner is not None else ""
+            await keep(self._feedback, reply, self.counts, answers)
             return
         self.counts["opt_outs" if wish.out else "opt_ins"] += 1
         stands = await self._feedback.member(reply.subscriber, list_of(wish), member=wish.out)
         if wish.out:
-            await self._applied(OptOut(reply.subscriber, wish.service, *stands), reply)
+            await self._applied(OptOut(reply.subscriber, wish.service, *stands), (reply.gateway, reply.to_address))
 
-    async def _applied(self, opt_out: OptOut, reply: MobileOriginated) -> None:
+    async def opt_out(self, subscriber: int) -> None:
+        """Put a subscriber who said so at the desk on the list; returns when its partition's owner has applied it."""
+        self.counts["opt_outs"] += 1
+        stands = await self._feedback.member(subscriber, list_of(EVERYTHING), member=True)
+        await self._applied(OptOut(subscriber, "", *stands), ("", ""))
+
+    async def _applied(self, opt_out: OptOut, by: tuple[str, str]) -> None:
         """Return when the owner says that it has applied an opt-out; TimeoutError after `APPLIED_S`."""
         token = secrets.token_hex(8)
         said = self._waiting[token] = asyncio.get_running_loop().create_future()
         try:
-            await self._publish({"opt_out": list(opt_out), "by": [reply.gateway, reply.to_address], "token": token})
+            await self._publish({"opt_out": list(opt_out), "by": list(by), "token": token})
             await asyncio.wait_for(said, APPLIED_S)
         finally:
             del self._waiting[token]

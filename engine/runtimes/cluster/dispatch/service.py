@@ -279,6 +279,10 @@ class Dispatch:
         except (QueueLostError, BehindError, NotDurableError) as fault:
             log.warning("kill %s %s: its cards stay on the screens: %s", kind, name, fault)
 
+    async def opt_out(self, subscriber: int) -> None:
+        """Opt a subscriber out who said so at the desk; returns when its partition's owner has applied it."""
+        await self._exchange.opt_out(subscriber)
+
     # ---- what it shows
 
     def queued(self, scope: SwitchScope, name: str) -> int:

@@ -18,6 +18,7 @@ read, for its activation follows.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,9 +38,12 @@ from engine.runtimes.cluster.shared.control_records import (
 from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
+from rules.features import renewed
 from rules.model import Book
 from state.disk import DamagedError
-from state.schema import Schema
+from state.schema import Schema, first_form
+
+log = logging.getLogger("opportune.cluster")
 
 Listener = Callable[[Book], None]
 
@@ -69,6 +73,8 @@ class ControlTopic:
         self.switch_listeners: list[Callable[[Switch], None]] = []
         self.switches: dict[bytes, Switch] = {}
         self.active: Book | None = None
+        self.renewed: tuple[str, ...] = ()
+        """Features whose history started anew with the active book, as far as this process followed it."""
         self._named = ""
         self._broken: set[str] = set()
         self.format = 0
@@ -124,15 +130,30 @@ class ControlTopic:
         return self._shelf.get(version).book
 
     def schema(self, fingerprint: str) -> Schema:
-        """Return the schema that a frame names; DamagedError when no book that we have read has it."""
+        """Return the schema that a frame names; DamagedError when no book that we have read has it.
+
+        A book's schema has another fingerprint in each release that builds something in. So it is looked for in the
+        forms of the books that were published with it, then of all others, the newest first.
+        """
         found = self._schemas.get(fingerprint)
         if found is None:
-            named = (version for version, schema in reversed(list(self.versions.items())) if schema == fingerprint)
-            version = next(named, None)
-            if version is None:
+            newest = list(reversed(self.versions.items()))
+            named = [version for version, published in newest if published == fingerprint]
+            others = [version for version, published in newest if published != fingerprint]
+            forms = (form for version in (*named, *others) for form in self._forms(version))
+            found = next((form for form in forms if form.fingerprint == fingerprint), None)
+            if found is None:
                 raise DamagedError(f"schema={fingerprint} belongs to no book of {self._names.control}")
-            found = self._schemas[fingerprint] = self.book(version).schema
+            self._schemas[fingerprint] = found
         return found
+
+    def _forms(self, version: str) -> tuple[Schema, ...]:
+        """Return the schema of a book, as this release has it and as the first one had; none where it does not read."""
+        try:
+            schema = self.book(version).schema
+        except FAULTS:
+            return ()
+        return schema, first_form(schema)
 
     async def _take(self, records: list[Any]) -> None:
         for record in records:
@@ -200,7 +221,11 @@ class ControlTopic:
         others = () if self.active is not None else reversed(list(self.versions))
         for version in (self._named, *others):
             if await self._compiles(version):
-                self.active = (await asyncio.to_thread(self._shelf.get, version)).book
+                book = (await asyncio.to_thread(self._shelf.get, version)).book
+                self.renewed = renewed(self.active, book) if self.active is not None else ()
+                for name in self.renewed:
+                    log.warning("the history of feature %s starts anew: what it keeps means something else now", name)
+                self.active = book
                 for listener in self.listeners:
                     listener(self.active)
                 return

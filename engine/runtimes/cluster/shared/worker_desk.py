@@ -9,7 +9,7 @@ is confirmed only when Kafka has it.
     fold of the owner ─► TopicArrivals ─► Redis customers' facts, and visits that raw topics brought
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from connectors.desk.config import DeskConfig
 from connectors.desk.desk import Desk
@@ -23,8 +23,16 @@ def has_counters(config: DeskConfig) -> bool:
     return config.enabled and config.queue == "redis"
 
 
-def make_desk(config: DeskConfig, desk_reporter: DeskReporter, forgotten: Callable[[], object]) -> Desk:
-    """Return a desk that is not started; `forgotten` is called when Redis was started again."""
+def make_desk(
+    config: DeskConfig,
+    desk_reporter: DeskReporter,
+    opted_out: Callable[[int], Awaitable[None]],
+    forgotten: Callable[[], object],
+) -> Desk:
+    """Return a desk that is not started.
+
+    `opted_out` puts a customer who says so on the list of opt-outs; `forgotten` is called when Redis was started again.
+    """
     queue = RedisQueue(config.visit_idle_ms, config.retry_ms, config.redis)
     queue.listeners.append(forgotten)
-    return Desk(queue, desk_reporter.visit, desk_reporter.answer, config, WallClock().now_ms)
+    return Desk(queue, desk_reporter.visit, desk_reporter.answer, config, WallClock().now_ms, on_opt_out=opted_out)
