@@ -96,11 +96,6 @@ def open_core(
     return core
 
 
-def open_strings(datadir: DataDir, disk: Disk) -> Strings:
-    """Open the texts that a data directory has from format 1."""
-    return Strings(disk, datadir.strings / "texts")
-
-
 def activation(payload: bytes) -> Item:
     """Return the item that switches a partition to the book named in `payload`."""
     ticket = Ticket()
@@ -142,7 +137,7 @@ class Core:
         self.disk = disk
         self.metrics = Metrics(config.metrics.rules_max)
         self.shelf = BookShelf(datadir.books, disk, compile_)
-        self.strings = open_strings(datadir, disk)
+        self.strings = Strings(disk, datadir.strings / "texts")
         self.patience = patience or Patience()
         self.partitions = [self._partition(number) for number in range(config.data.partitions)]
         self.recovery = Recovery()

@@ -15,7 +15,6 @@ from engine.answers.records import Record, Wanted, read_records
 from engine.book.shelf import BookShelf
 from engine.commands.shared.error import CommandError
 from engine.commands.shared.out import complain
-from engine.flow.core import open_strings
 from engine.flow.datadir import DataDir
 from engine.settings.config import Config
 from rules.model import Book
@@ -23,6 +22,7 @@ from state.disk import RealDisk
 from state.hashing import stable_id
 from state.journal import Journal
 from state.log import Log
+from state.strings import Strings
 from state.visible import visible, visible_json
 
 WRITING_S = 0.3
@@ -36,7 +36,7 @@ class Reader:
         self.datadir = DataDir(config.data.directory, disk)
         self.partitions = self.datadir.fixed().partitions
         self.shelf = BookShelf(self.datadir.books, disk)
-        self.strings = open_strings(self.datadir, disk)
+        self.strings = Strings(disk, self.datadir.strings / "texts")
         self.journals = [
             (number, Journal(self.datadir.journal(number), disk, read_only=True)) for number in range(self.partitions)
         ]

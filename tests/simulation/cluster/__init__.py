@@ -13,6 +13,6 @@
     run       clusters by number: `python -m tests.simulation.cluster.run`
 
 What is real: everything of a worker below its Faust app (`WorkerServices`), with intake, decide, dispatch, outbox,
-exchange, control topic, texts, standby copies and watchdogs. What is not: Faust, aiokafka, RocksDB, HTTP, the
+exchange, control topic, standby copies and watchdogs. What is not: Faust, aiokafka, RocksDB, HTTP, the
 loader's process.
 """

@@ -1,8 +1,8 @@
 """Clients of Kafka as the product makes them, over the brokers in memory: what takes time, is lost, or answers late.
 
-They stand in for aiokafka's producer, consumer and administrator in `connectors.kafka.client`, and for the reader of
-raw bytes (`connectors.sources.kafka.fetch.Fetches`). A request of a process that is killed arrives or not, as it was on
-its way or not; its answer reaches nobody.
+They stand in for aiokafka's producer and consumer in `connectors.kafka.client`, and for the reader of raw bytes
+(`connectors.sources.kafka.fetch.Fetches`); the administrator is in `administrator`. A request of a process that is
+killed arrives or not, as it was on its way or not; its answer reaches nobody.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ from engine.settings.config import Config
 from rules.model import Book
 from state.disk import DiskError
 from state.page_writer import PageWriter
-from tests.simulation.cluster.admin import Admin
+from tests.simulation.cluster.administrator import Admin
 from tests.simulation.cluster.clients import Consumer, Fetches, Producer
 from tests.simulation.cluster.loop import VirtualLoop, ask_loop
 from tests.simulation.cluster.net import Net

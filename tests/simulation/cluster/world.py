@@ -307,7 +307,7 @@ class ClusterWorld:
         self.broker.away_until_s = self.loop.now_s + self.chance.choice((0.2, 1.0, 4.0))
 
     def _compact(self) -> None:
-        names = (self.names.pages, self.names.texts, self.names.control)
+        names = (self.names.pages, self.names.control)
         for place, partition in self.broker.partitions.items():
             if place.topic in names:
                 partition.compact()

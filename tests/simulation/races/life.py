@@ -127,6 +127,6 @@ class _Sink:
         """Put a subscriber on a list, or take one off it."""
         return await self._life._member(subscriber, name, member=member)
 
-    async def reply(self, reply: MobileOriginated) -> bool:
+    async def reply(self, reply: MobileOriginated, decision_id: str) -> bool:
         """Nothing but wishes is sent in a race."""
-        raise AssertionError(reply.text)
+        raise AssertionError(reply.text, decision_id)

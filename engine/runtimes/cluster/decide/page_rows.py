@@ -18,8 +18,8 @@ OWNER = b"O"
 KEY_BYTES = {PAGE: 7, ROW: 11, TOMBSTONE: 15, LAYOUT: 11, SWEEP: 3, COUNT: 3, keys.LENGTHS: 3, OWNER: 3}
 """How long the keys of each kind are, partition included."""
 COUNT_BYTES_MAX = 8
-_LANES = struct.Struct("<q")
-_LANES_AT = 16
+_LENGTHS = struct.Struct("<II")
+_LENGTHS_AT = 16
 
 
 def check_row(partition: bytes, key: bytes | None, value: bytes | None) -> None:
@@ -44,9 +44,9 @@ def check_row(partition: bytes, key: bytes | None, value: bytes | None) -> None:
 def _check_packed(value: bytes) -> None:
     if len(value) < HEADER_BYTES:
         raise ValueError(f"the page has {len(value)} bytes, must have >= {HEADER_BYTES}")
-    (lanes,) = _LANES.unpack_from(value, _LANES_AT)
-    if not 0 <= lanes <= len(value) - HEADER_BYTES:
-        raise ValueError(f"the page says that {lanes} of its {len(value)} bytes are columns")
+    lanes, texts = _LENGTHS.unpack_from(value, _LENGTHS_AT)
+    if lanes + texts > len(value) - HEADER_BYTES:
+        raise ValueError(f"the page says that {lanes} of its {len(value)} bytes are columns, and {texts} texts")
 
 
 def _check_sweep(record: object) -> None:
