@@ -94,13 +94,8 @@ def _read(version: str, texts: Mapping[str, str], lineage: Lineage, *, kept: boo
         decisions_max=catalogue.decisions_max,
         holdout_ppm=catalogue.holdout_ppm,
         sources=MappingProxyType({**texts, LOCK_FILE: lineage.write()}),
-<<<<<<< HEAD
-        categories=MappingProxyType(catalogue.categories),
-        quiet=catalogue.quiet,
-=======
         quiet=catalogue.quiet,
         categories=MappingProxyType(catalogue.categories),
->>>>>>> main
     )
 
 

@@ -272,13 +272,8 @@ class Book:
     decisions_max: tuple[int, ...]
     holdout_ppm: int
     sources: Mapping[str, str] = field(repr=False)
-<<<<<<< HEAD
-    categories: Mapping[str, Category] = field(default_factory=dict)
-    quiet: Quiet | None = None
-=======
     quiet: Quiet | None = None
     categories: Mapping[str, Category] = field(default_factory=dict)
->>>>>>> main
 
     @cached_property
     def attributes(self) -> tuple[str, ...]:
