@@ -99,6 +99,11 @@ that exclude stay, so an opt-out holds.
     cap = CAP               Over all rules of the campaign.
     holdout = PERCENT       Subscribers who get nothing of this campaign. Default "0%".
 
+## [categories.ID]          what commercial rules of any campaigns have in common
+
+    title = ID
+    cap = CAP               Over all commercial rules of the category.
+
 ## [offers.ID]
 
     title = ID              What a clerk or a text calls it: `{offer.title}`.
@@ -145,6 +150,7 @@ and `status` say which ones start anew.
     channels = [ID, ...]    In order of preference. Required.
     offer = ID              Default: none.
     campaign = ID           Default: the file's.
+    category = ID           Default: none.
     class = "commercial"    or "service": not held by the caps of channels and of the book. Default: the first class
                             that one of its channels has, else "commercial".
     priority = 50           0 to 1000; the highest first, then by id.

@@ -19,7 +19,7 @@ from rules.spans import duration_ms, duration_text
 
 __all__ = ["COUNT_MAX", "Scope", "cap", "cap_fault"]
 
-Scope = Literal["rule", "campaign", "channel", "all"]
+Scope = Literal["rule", "campaign", "category", "channel", "all"]
 
 COUNT_MAX = 1_000
 CALENDAR_KINDS = ("day", "week", "month")

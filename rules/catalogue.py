@@ -18,13 +18,14 @@ from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
 from rules.fields import declare_schema
 from rules.lineage import Lineage, bits_of
-from rules.model import Area, Campaign, Cap, Channel, ListDef, Offer, Quiet
+from rules.model import Area, Campaign, Cap, Category, Channel, ListDef, Offer, Quiet
 from rules.quiet import read_quiet
 from rules.sections import Declared, id_fault, read_caps, read_duration, read_percentage, read_reach, sections
 from rules.shape import (
     AreaShape,
     BookShape,
     CampaignShape,
+    CategoryShape,
     ChannelShape,
     Faults,
     ListShape,
@@ -43,7 +44,18 @@ __all__ = ["Catalogue", "declare"]
 SERVICES = "services"
 OPT_OUT_LIST = "optout"
 """The list of those who want no commercial texts: in every book, declared or not, excluding at least `commercial`."""
-SECTIONS = ("book", "events", "attributes", "lists", "channels", "campaigns", "offers", "areas", "features")
+SECTIONS = (
+    "book",
+    "events",
+    "attributes",
+    "lists",
+    "channels",
+    "campaigns",
+    "categories",
+    "offers",
+    "areas",
+    "features",
+)
 CHANNEL_KINDS: tuple[Literal["sms", "desk", "alert"], ...] = ("sms", "desk", "alert")
 PER_EVENT_MAX = {"sms": 1, "desk": 3, "alert": 16}
 
@@ -59,6 +71,7 @@ class Catalogue:
     campaigns: dict[str, Campaign] = field(default_factory=dict)
     offers: dict[str, Offer] = field(default_factory=dict)
     areas: dict[str, Area] = field(default_factory=dict)
+    categories: dict[str, Category] = field(default_factory=dict)
     caps: tuple[Cap, ...] = ()
     decisions_max: tuple[int, ...] = ()
     holdout_ppm: int = 0
@@ -93,6 +106,7 @@ def declare(documents: list[Document], lineage: Lineage, faults: Faults) -> Cata
     _lists(catalogue, documents, lineage, faults)
     _channels(catalogue, documents, faults)
     _campaigns(catalogue, documents, faults)
+    _categories(catalogue, documents, faults)
     for one in sections("areas", AreaShape, documents, faults, catalogue.broken, id_fault):
         catalogue.areas[one.name] = Area(one.name, tuple(one.shape.cells), one.shape.title)
     for offer in sections("offers", OfferShape, documents, faults, catalogue.broken, id_fault):
@@ -196,6 +210,15 @@ def _campaigns(catalogue: Catalogue, documents: list[Document], faults: Faults) 
         elif name not in catalogue.campaigns and name not in catalogue.broken:
             catalogue.campaigns[name] = Campaign(name, stable_id(name), (), 0, name)
             numbers.add(stable_id(name), name, document, ("campaign",), key=False)
+
+
+def _categories(catalogue: Catalogue, documents: list[Document], faults: Faults) -> None:
+    numbers = Numbers("categories", faults)
+    for one in sections("categories", CategoryShape, documents, faults, catalogue.broken, id_fault):
+        shape, category_id = one.shape, stable_id(one.name)
+        caps = read_caps(shape.cap, "category", category_id, one.document, one.path, faults)
+        catalogue.categories[one.name] = Category(one.name, category_id, caps, shape.title or one.name)
+        numbers.add(category_id, one.name, one.document, one.path)
 
 
 LINK = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)

@@ -41,6 +41,7 @@ class Code(StrEnum):
     NAME_CLASH = "R211"
     ID_COLLISION = "R212"
     UNKNOWN_RULE = "R213"
+    UNKNOWN_CATEGORY = "R214"
 
     # R3xx: types, units, formats
     TYPE_MISMATCH = "R301"

@@ -89,7 +89,14 @@ def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tu
 
 def _shared_key(catalogue: Catalogue, broken: frozenset[str]) -> str:
     """Equal where all that a rule may name, other than fields, attributes and features, is equal."""
-    parts = (catalogue.lists, catalogue.channels, catalogue.campaigns, catalogue.offers, catalogue.areas)
+    parts = (
+        catalogue.lists,
+        catalogue.channels,
+        catalogue.campaigns,
+        catalogue.offers,
+        catalogue.areas,
+        catalogue.categories,
+    )
     return repr((parts, catalogue.max_age_ms, catalogue.shelf_life_ms, sorted(broken)))
 
 
@@ -145,6 +152,7 @@ class _Compiler:
         self._once(shape.channels, "channels")
         campaign = self._campaign(shape.campaign, campaign)
         offer = self._named(shape.offer, "offer", Code.UNKNOWN_OFFER, self.catalogue.offers)
+        category = self._named(shape.category, "category", Code.UNKNOWN_CATEGORY, self.catalogue.categories)
         klass = self._klass(shape, channels)
         number = stable_id(shape.id)
         code = self.catalogue.schema.codes.get(shape.on)
@@ -177,6 +185,7 @@ class _Compiler:
             enabled=shape.enabled,
             file=self.document.file,
             line=block.line,
+            category=category,
             **rule,
         )
 

@@ -5,7 +5,7 @@ book that this one follows, which keeps the bits of sets (`rules.lineage`). The 
 
 1. Read: each file to values (`rules.toml`). A file that is not TOML ends the reading here: without its names, half of
    what could be said of the others would be an echo.
-2. Declare: events, attributes, lists, channels, campaigns, areas, offers (`rules.catalogue`).
+2. Declare: events, attributes, lists, channels, campaigns, categories, areas, offers (`rules.catalogue`).
 3. Features, then rules, then tests, each on the names made before it (`rules.features`, `compile`, `scenarios`).
 4. All faults at once in `BookErrors`, or the frozen `Book`.
 
@@ -95,6 +95,7 @@ def _read(version: str, texts: Mapping[str, str], lineage: Lineage, *, kept: boo
         holdout_ppm=catalogue.holdout_ppm,
         sources=MappingProxyType({**texts, LOCK_FILE: lineage.write()}),
         quiet=catalogue.quiet,
+        categories=MappingProxyType(catalogue.categories),
     )
 
 

@@ -83,7 +83,7 @@ class Feature:
 class Cap:
     """At most `count_max` contacts of a scope within a window; `window_ms` is 0 for calendar kinds."""
 
-    scope: Literal["rule", "campaign", "channel", "all"]
+    scope: Literal["rule", "campaign", "category", "channel", "all"]
     scope_id: int
     count_max: int
     kind: Literal["rolling", "day", "week", "month"]
@@ -114,6 +114,16 @@ class Campaign:
     campaign_id: int
     caps: tuple[Cap, ...]
     holdout_ppm: int = 0
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """What commercial rules of several campaigns have in common; its caps hold for all of them together."""
+
+    name: str
+    category_id: int
+    caps: tuple[Cap, ...]
     title: str = ""
 
 
@@ -179,6 +189,7 @@ class Rule:
     enabled: bool = True
     file: str = ""
     line: int = 0
+    category: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +273,7 @@ class Book:
     holdout_ppm: int
     sources: Mapping[str, str] = field(repr=False)
     quiet: Quiet | None = None
+    categories: Mapping[str, Category] = field(default_factory=dict)
 
     @cached_property
     def attributes(self) -> tuple[str, ...]:
@@ -301,5 +313,7 @@ class Book:
         return channel.name if channel else None
 
     def caps_of(self, rule: Rule, channel: str) -> tuple[Cap, ...]:
-        """Every cap that a contact of this rule on this channel must respect: rule, campaign, channel, all."""
-        return (*rule.caps, *self.campaigns[rule.campaign].caps, *self.channels[channel].caps, *self.caps)
+        """Every cap that a contact of this rule on this channel must respect, the rule's first, everything's last."""
+        of_category = self.categories[rule.category].caps if rule.category is not None else ()
+        own = (*rule.caps, *self.campaigns[rule.campaign].caps, *of_category)
+        return (*own, *self.channels[channel].caps, *self.caps)

@@ -105,6 +105,13 @@ class CampaignShape(Shape):
     holdout: str = "0%"
 
 
+class CategoryShape(Shape):
+    """`[categories.NAME]`."""
+
+    title: Text = ""
+    cap: Caps = []
+
+
 class OfferShape(Shape):
     """`[offers.NAME]`."""
 
@@ -169,6 +176,7 @@ class RuleShape(Shape):
     channels: Annotated[Ids, Field(min_length=1)]
     offer: Id | None = None
     campaign: Id | None = None
+    category: Id | None = None
     klass: Klass | None = Field(None, alias="class")
     priority: Annotated[int, Field(ge=0, le=1_000)] = 50
     cap: Caps = []

@@ -8,13 +8,13 @@ uncounted majority costs four bytes each, and the others what they were promised
     COMMITTED     it reached the subscriber at its contact time, which the gateway's acceptance says
     UNKNOWN       it may have, at the time of its attempt
     SHADOW        the subscriber is held out: it counts where it would have been sent, at its decision
-    WITHDRAWN     judged again and stopped; it counts no more, unless it turns out to have been sent before
+    WITHDRAWN     judged again and stopped; it may have been on its way by then, so it counts until its end is told
 
 All times are the log's. A refund removes a contact, and so does any end of one that no cap and no offer counts
 afterwards (UNCAPPED), which is here only while it waits. An outcome that is said late or twice changes nothing: the
 first contact time stays.
 
-The list is bounded: a full block gives up what has expired or was withdrawn, then the oldest contact when no cap or
+The list is bounded: a full block gives up what has expired, then the oldest contact when no cap or
 offer can count it any more (older than the book's longest window), and remembers its time as the floor; a cap whose
 window reaches below the floor answers no, so nothing leaks. What no cap counts goes last, and is not tracked where
 there is no place. Which caps apply is not known here: see `rules.gates`.
@@ -221,9 +221,22 @@ def offer_of(arrays: ContactArrays, entry: int) -> int:
 
 
 @part
+def category_of(arrays: ContactArrays, entry: int) -> int:
+    """Return the category of a contact, 0 for none."""
+    return int(arrays.entries[entry, OFFER_CATEGORY] >> 32)
+
+
+@part
 def waits(arrays: ContactArrays, entry: int, log_ms: int) -> bool:
     """Return whether a contact may still be sent at `log_ms`."""
     return state_of(arrays, entry) & STATES == RESERVED and arrays.entries[entry, EXPIRES_MS] > log_ms
+
+
+@part
+def may_come(arrays: ContactArrays, entry: int, log_ms: int) -> bool:
+    """Return whether a contact without an end may reach the subscriber yet, or have reached it by `log_ms`."""
+    state = state_of(arrays, entry) & STATES
+    return state in (RESERVED, WITHDRAWN) and arrays.entries[entry, EXPIRES_MS] > log_ms
 
 
 @part
@@ -277,7 +290,7 @@ def allocate_block(arrays: ContactArrays) -> int:
 def make_room(arrays: ContactArrays, slot: int, log_ms: int, horizon_start_ms: int, capped: bool) -> bool:
     """Return whether `slot` can take one more contact, giving up another where that is needed.
 
-    What has expired or was withdrawn goes first, then the oldest contact before `horizon_start_ms`, then, for a contact
+    What has expired without an end goes first, then the oldest contact before `horizon_start_ms`, then, for a contact
     that caps count, one that they do not.
     """
     block = arrays.block[slot]
@@ -289,11 +302,11 @@ def make_room(arrays: ContactArrays, slot: int, log_ms: int, horizon_start_ms: i
     for i in range(np.int64(arrays.size[block])):
         whole = state_of(arrays, entry)
         state, at_ms = whole & STATES, int(arrays.entries[entry, AT_MS])
-        if state == WITHDRAWN or (state == RESERVED and arrays.entries[entry, EXPIRES_MS] <= log_ms):
+        if state in (RESERVED, WITHDRAWN) and arrays.entries[entry, EXPIRES_MS] <= log_ms:
             over = i if over < 0 else over
         elif whole & UNCAPPED != 0:
             uncapped = i if uncapped < 0 else uncapped
-        elif state != RESERVED and at_ms < oldest_ms:
+        elif state not in (RESERVED, WITHDRAWN) and at_ms < oldest_ms:
             oldest, oldest_ms = i, at_ms
         entry = next_entry(arrays, entry)
     if over >= 0:

@@ -5,11 +5,14 @@ The decider emits one `DecisionBatch` a frame; the journal stores its bytes; dis
 
 A record of kind WITHDRAWAL ends a decision of an earlier row that still waits: `of_position`, `of_row` and `rule` name
 that decision, in the same partition; `row` is the row of this frame that ended it (a list, a profile, an answer),
-`gate` and `detail` say which gate stops it now, `channel` and `subscriber` are the decision's, its facts are none. In
-the fold its contact has ended with this record. So a reader of the journal that has come past it sends that decision
-no more; one that has sent it already changes nothing, and its outcome counts the contact again. Several decisions of a
+`gate` and `detail` say which gate stops it now, `channel` and `subscriber` are the decision's, its facts are none. A
+reader of the journal that has come past it sends that decision no more, and reports a refund; one that has sent it
+already changes nothing, and reports that. Until then its contact counts. Several decisions of a
 row end with several records, so (position, row, rule) is no id of a withdrawal. A record of kind CONVERSION will name a
 decision the same way.
+
+A batch without records is that of an activation: its book became the active one at its position. What was decided
+before and waits is judged by that book from then on; nobody looks for it in the fold.
 
 Columns are packed as they stand: candidates are about one event in a hundred, so simplicity wins over size. Format 1
 has narrower ids and no kinds, arms, log times and texts; what it lacks reads as its default.
@@ -94,6 +97,11 @@ class DecisionBatch:
         """Number of records."""
         return int(self.row.shape[0])
 
+    @property
+    def activates(self) -> bool:
+        """Whether it says that its book became the active one."""
+        return self.n == 0
+
     def encode(self) -> bytes:
         """Return the batch as bytes; `decode` is the inverse."""
         head = _HEADER.pack(magic(_MAGIC), self.position, self.append_ms, self.book.encode(), self.n, len(self.facts))
@@ -177,6 +185,13 @@ def _defaults(n: int, append_ms: int) -> dict[str, NDArray[Any]]:
         "arm": np.zeros(n, np.uint8),
         "probability": np.zeros(n, np.float32),
     }
+
+
+def activation(position: int, append_ms: int, book: str) -> DecisionBatch:
+    """Return the batch that says that a book became the active one."""
+    shapes = {"n": 0, "n+1": 1, "facts": 0}
+    columns: dict[str, Any] = {name: np.zeros(shapes[size], dtype) for name, dtype, size in _LAYOUT}
+    return DecisionBatch(position=position, append_ms=append_ms, book=book, **columns)
 
 
 def merged(first: DecisionBatch, second: DecisionBatch) -> DecisionBatch:

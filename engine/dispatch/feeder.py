@@ -4,8 +4,9 @@ The position in each journal is dispatch's own durable cursor, so a restart cont
 decision that is read twice is known by its id. Nothing is pushed: what does not fit into dispatch's memory waits in the
 journal. The partitions are read in the order of time, the earliest entry first.
 
-What the fold takes back (a list, a profile, an answer) is read to the journal's end first, whatever room there is: a
-decision that waits anywhere must not go once its withdrawal is durable.
+What the fold takes back (a list, a profile, an answer) and the book that became active are read to the journal's end
+first, whatever room there is: a decision that waits anywhere must not go once its withdrawal is durable, and what waits
+is judged by the active book. Partitions are told of a book one by one; the newest is it.
 
 On the events' own clock the feeder is what moves it: before it goes on by more than `STEP_MS`, it lets dispatch send
 what can be sent now. The clock must have been brought to where the outbox ends: what waits there is due by it.
@@ -21,7 +22,8 @@ from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
 from engine.flow.clock import EventsClock
 from engine.flow.partition import Partition
-from state.decisions import decode
+from rules.model import Book
+from state.decisions import DecisionBatch, decode
 from state.journal import Entry
 from state.texts import Lookup
 
@@ -56,6 +58,8 @@ class _Reading:
         self.next = start
         self.ahead = start
         """The entry that is looked at next for what was taken back."""
+        self.activated = (-1, -1, "")
+        """When a book became active last, as far as was looked: time, position in the log, version."""
         self._reached = -1
         self._entries: Iterator[Entry] = iter(())
         self._peeked: Entry | None = None
@@ -88,9 +92,15 @@ class _Reading:
                 break
             self.ahead = entry.position + 1
             batch = decode(entry.payload)
+            self.note(batch)
             if withdraws(batch):
                 withdrawn += withdrawn_of(partition.number, batch, shelf.get(batch.book).book)
         return withdrawn if self.ahead > start else None
+
+    def note(self, batch: DecisionBatch) -> None:
+        """Remember the book that became active with a batch, if one did."""
+        if batch.activates:
+            self.activated = max(self.activated, (batch.append_ms, batch.position, batch.book))
 
     def take(self) -> bool:
         """Move past the next entry; return whether it reaches further in the log than every entry before it."""
@@ -109,6 +119,7 @@ class Feeder:
         partitions: whose journals.
         shelf, texts: for names of the records, and the texts of those of format 1.
         taker: dispatch.
+        follow: called with the book that became active.
         cursors: the journal entry to read next, by partition number as text.
         clock: the events' clock, where dispatch lives by it; else None.
         before: called with (partition, position) before the decisions of that frame are offered.
@@ -120,6 +131,7 @@ class Feeder:
         shelf: BookShelf,
         texts: Lookup,
         taker: Taker,
+        follow: Callable[[Book], object],
         cursors: Mapping[str, int],
         clock: EventsClock | None,
         before: Callable[[Partition, int], "asyncio.Future[None] | None"],
@@ -128,6 +140,8 @@ class Feeder:
         self._shelf = shelf
         self._texts = texts
         self._taker = taker
+        self._follow = follow
+        self._followed = (-1, -1, "")
         self._clock = clock
         self._before = before
         self._stopped: Callable[[], bool] = lambda: False
@@ -144,12 +158,23 @@ class Feeder:
         """Whether everything durable has been handed over."""
         return all(reading.next >= reading.partition.journal.next_position for reading in self._readings)
 
+    async def passed(self, stopped: Callable[[], bool]) -> None:
+        """Return when dispatch knows what the journals take back, as far as they are durable now."""
+        journals = [(reading, reading.partition.journal) for reading in self._readings]
+        wanted = [(reading, journal, journal.next_position) for reading, journal in journals]
+
+        def is_behind() -> bool:
+            return any(max(reading.ahead, journal.first_position) < end for reading, journal, end in wanted)
+
+        while is_behind() and not stopped():  # noqa: ASYNC110 a few milliseconds, and rare
+            await asyncio.sleep(STEP_WAIT_S)
+
     async def run(self, stopped: Callable[[], bool]) -> None:
         """Feed until `stopped` says so; soon after, also where dispatch still has something to send."""
         self._stopped = stopped
         while not stopped():
             self._more.clear()
-            await self._look_to_the_end()
+            await self.look_to_the_end()
             if self._taker.room() > 0 and await self._feed():
                 await asyncio.sleep(0)
                 continue
@@ -170,9 +195,20 @@ class Feeder:
         withdrawn = [one for some in found for one in some or ()]
         if withdrawn:
             self._taker.withdraw(withdrawn)
-        return any(some is not None for some in found)
+        more = any(some is not None for some in found)
+        if not more:
+            self._follow_newest()
+        return more
 
-    async def _look_to_the_end(self) -> None:
+    def _follow_newest(self) -> None:
+        """Let dispatch judge by the book that became active last."""
+        newest = max(reading.activated for reading in self._readings)
+        if newest > self._followed:
+            self._followed = newest
+            self._follow(self._shelf.get(newest[2]).book)
+
+    async def look_to_the_end(self) -> None:
+        """Pass on all that the journals take back."""
         while self.look_ahead():  # noqa: ASYNC110 the loop's other tasks get their turn between two pieces
             await asyncio.sleep(0)
 
@@ -186,7 +222,7 @@ class Feeder:
         if not await self._advance(entry.append_ms):
             return False
         if self._clock is not None:
-            await self._look_to_the_end()
+            await self.look_to_the_end()
         start_ms = entry.append_ms
         decided: list[Decided] = []
         cursors: dict[str, int] = {}
@@ -197,14 +233,21 @@ class Feeder:
                 break
             if self._clock is not None and entry.append_ms > start_ms + STEP_MS:
                 break
+            if self._clock is None and reading.next >= reading.ahead:
+                break  # it came since the journals were looked at, and may take back what is read now
             partition = reading.partition
             ready = self._before(partition, entry.reached)
             if ready is not None:
                 await ready
+            activates = False
             if reading.take():
                 batch = decode(entry.payload)
+                reading.note(batch)
                 decided += decided_of(partition.number, batch, self._shelf.get(batch.book).book, self._texts)
+                activates = batch.activates
             cursors[str(partition.number)] = reading.next
+            if activates:
+                break  # what comes after it is judged by its book, which dispatch follows first
         if cursors:
             self._taker.offer(decided, cursors)
         return bool(cursors)

@@ -29,7 +29,7 @@ from engine.settings.config import Config
 from state.batch import Batch, remap, select
 from state.columns import Table
 from state.contacts import Contacts
-from state.decisions import DecisionBatch
+from state.decisions import DecisionBatch, activation
 from state.dedupe import Dedupe
 from state.flusher import Flusher, Snapshot
 from state.frame import Frame, FrameKind
@@ -262,7 +262,7 @@ class Fold:
         return Known(cells, decider.texts_of(cells), self.contacts.of(slot), decider.visit_ms(slot))
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
-        """Fold one frame into the state; return its decision records, None when it has no candidate."""
+        """Fold one frame into the state; return its records, None when it has no candidate and activates no book."""
         # A frame with clocks has a time that may go back once: the first was tentative (`state.log_clock`).
         self.clock_ms = frame.append_ms if frame.clocks else max(self.clock_ms, frame.append_ms)
         self.sources.update(frame.sources)
@@ -273,7 +273,8 @@ class Fold:
         if frame.kind == FrameKind.ACTIVATION:
             book = self.books(orjson.loads(frame.payload)["version"])
             self.decider.activate(book, position, redo=self._stamps is not None)
-        elif frame.kind == FrameKind.CONTROL:
+            return activation(position, frame.append_ms, book.book.version)
+        if frame.kind == FrameKind.CONTROL:
             self._control(orjson.loads(frame.payload))
         if frame.batch is None or frame.batch.n == 0:
             return None

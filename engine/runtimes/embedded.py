@@ -146,6 +146,7 @@ class Embedded:
         if config.http.enabled:
             await self._serve()
         await self._forget_positions(positions)
+        await self.sending.report_owed(self._stopping.is_set, self._raise_failure)
         await self._start_sources()
         if config.book.watch:
             watching = Ticker(config.book.poll_ms / 1000, self._look_at_book, self._stopping)
@@ -278,12 +279,11 @@ class Embedded:
             log.exception("the book could not be looked at; the running one keeps serving")
 
     def _activate(self, compiled: CompiledBook) -> None:
-        """Put a new book into the log of every partition; decoders follow at once."""
+        """Put a new book into the log of every partition; decoders follow at once, dispatch by the journal."""
         book = compiled.book
         self.decoders.check(book.schema)
         payload = self.core.put_book(compiled)
         self.decoders.schema, self.decoders.lists = book.schema, tuple(book.lists)
-        self._loop.call_soon_threadsafe(self.sending.follow, book)
         self.pipeline.broadcast(FrameKind.ACTIVATION, payload).result()
 
     def _reloaded(self, result: str) -> None:

@@ -62,8 +62,9 @@ class LocalOperations:
         return touched
 
     async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
-        """Put subscribers on a list or take them off; returns when the log has it."""
+        """Put subscribers on a list or take them off; returns when the log has it and dispatch has heard of it."""
         await self._feedback.members(subscribers, name, member=member)
+        await self._sending.heard()
 
     async def export(self, subscriber: int) -> Mapping[str, Any]:
         """Return all that the state keeps of a subscriber."""

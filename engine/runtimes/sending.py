@@ -4,7 +4,7 @@ It exists so that the runtime has one thing to start and to close. What is sent 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,8 @@ from engine.settings.alerts import check_alerts
 from engine.settings.config import Config
 from rules.model import Book
 from state.disk import DiskFullError
+
+OWED_POLL_S = 0.02
 
 
 class Sending:
@@ -53,10 +55,12 @@ class Sending:
         self._feeder: Feeder | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._owed: set[tuple[str, int]] = set()
 
     async def start(self) -> None:
-        """Read the outbox back, open the gateways, begin to feed."""
-        await self._dispatcher.start()
+        """Read the outbox back and what was taken back since, open the gateways, begin to feed."""
+        self._dispatcher.recover()
+        self._owed = set(self._dispatcher.core.unreported)
         core = self._core
         for partition in core.partitions:
             await self.arrivals.resume(partition, self._dispatcher.cursors.get(str(partition.number), 0))
@@ -65,11 +69,26 @@ class Sending:
             core.shelf,
             core.strings,
             self._dispatcher,
+            self.follow,
             self._dispatcher.cursors,
             self._clock if isinstance(self._clock, EventsClock) else None,
             self.arrivals.before,
         )
+        # Before the first send: what waits in the outbox may have been taken back when the run before ended.
+        await self._feeder.look_to_the_end()
+        await self._dispatcher.start()
         self._task = asyncio.create_task(self._feeder.run(lambda: self._stopping), name="feeder")
+
+    async def report_owed(self, stopped: Callable[[], bool], check: Callable[[], None]) -> None:
+        """Return when the log has heard what became of texts of the run before; `check` raises where it never will.
+
+        Before new events are judged: a reservation ends at its expiry, so after a long stop caps would not count one
+        whose outcome comes later.
+        """
+        while self._owed and not stopped():
+            check()
+            await asyncio.sleep(OWED_POLL_S)
+            self._owed &= self._dispatcher.core.unreported.keys()
 
     async def stop(self) -> None:
         """Stop feeding, wait for answers, close the gateways."""
@@ -80,7 +99,7 @@ class Sending:
         await self._dispatcher.stop()
 
     def follow(self, book: Book) -> None:
-        """Send by the channels of a new book from now on; from the loop's thread."""
+        """Send by a book that became active, and judge by it what waits; from the loop's thread."""
         self._dispatcher.core.follow(make_policy(self._config, book))
 
     async def abandon(self) -> None:
@@ -96,6 +115,11 @@ class Sending:
         touched = self._dispatcher.queued(SwitchScope(kind), name)
         await self._dispatcher.switch(SwitchScope(kind), name, Action(action))
         return touched
+
+    async def heard(self) -> None:
+        """Return when nothing goes any more that rows in the log took back; at once on the events' own clock."""
+        if self._feeder is not None and not isinstance(self._clock, EventsClock):
+            await self._feeder.passed(lambda: self._stopping or self.failure is not None)
 
     @property
     def idle(self) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Middleware
 
 from connectors.access import Guard, bears, from_here
 from connectors.http_door import BODY_S, HttpDoor
@@ -31,7 +32,6 @@ from state.visible import visible
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 BODY_BYTES_MAX = 1 << 20
 CONNECTIONS_MAX = 512
 IDLE_S = 60.0

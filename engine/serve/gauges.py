@@ -34,6 +34,11 @@ def add_folds(gauges: Gauges, folds: Callable[[], Iterable[Fold]]) -> None:
         ("subscribers", "Subscribers in memory.", lambda one: one.table.count),
         ("sleeping_subscribers", "Subscribers asleep on disk.", lambda one: one.flusher.sleeping),
         ("dirty_pages", "Pages changed since they were flushed.", lambda one: one.flusher.dirty_pages),
+        (
+            "untracked_decisions",
+            "Decisions since the start that a change of their subscriber takes back no more: its list was full.",
+            lambda one: one.contacts.untracked,
+        ),
     ):
         add_by_partition(gauges, name, text, each(read))
 

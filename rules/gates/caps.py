@@ -6,8 +6,9 @@ clock: on the day when clocks change, "24h" reaches back 24 hours, 23 or 25 by t
 
 What waits may reach the subscriber at any time until it expires: it counts in every window as if it went now. What has
 reached the subscriber counts at its contact time, near the row's log time or in the same local period; one that may
-have, at its attempt; a held-out subscriber's, at its decision. What has expired or was withdrawn counts no more. The
-event's own time counts nothing: a late or an early one buys no second text.
+have, at its attempt; a held-out subscriber's, at its decision. What has expired counts no more; what was withdrawn may
+have been on its way, and counts until its refund. The event's own time counts nothing: a late or an early one buys no
+second text.
 
 A contact is reserved when a channel is chosen, so what is promised counts before it is sent. The detail is the index of
 the cap in `caps_that_hold`.
@@ -31,18 +32,19 @@ from state.contacts import (
     WITHDRAWN,
     ContactArrays,
     campaign_of,
+    category_of,
     channel_of,
+    may_come,
     next_entry,
     rule_of,
     state_of,
-    waits,
 )
 from state.jit import part
 from state.zone import local_day, local_month, local_week
 
-RULE, CAMPAIGN, CHANNEL, ALL = range(4)
+RULE, CAMPAIGN, CHANNEL, ALL, CATEGORY = range(5)
 ROLLING, DAY, WEEK, MONTH = range(4)
-_SCOPES = {"rule": RULE, "campaign": CAMPAIGN, "channel": CHANNEL, "all": ALL}
+_SCOPES = {"rule": RULE, "campaign": CAMPAIGN, "category": CATEGORY, "channel": CHANNEL, "all": ALL}
 _KINDS = {"rolling": ROLLING, "day": DAY, "week": WEEK, "month": MONTH}
 
 LONGEST_CALENDAR_MS = 33 * 86_400_000
@@ -94,6 +96,8 @@ def in_scope(arrays: ContactArrays, entry: int, scope: int, scope_id: int) -> bo
         return campaign_of(arrays, entry) == scope_id
     if state_of(arrays, entry) & SERVICE != 0:
         return False
+    if scope == CATEGORY:
+        return category_of(arrays, entry) == scope_id
     return scope == ALL or channel_of(arrays, entry) == scope_id
 
 
@@ -135,7 +139,7 @@ def cap_reached(
             continue
         state = state_of(arrays, this) & STATES
         if state in (RESERVED, WITHDRAWN):
-            count += waits(arrays, this, log_ms)
+            count += may_come(arrays, this, log_ms)
         elif kind == ROLLING:
             count += abs(int(arrays.entries[this, AT_MS]) - log_ms) < window_ms
         else:

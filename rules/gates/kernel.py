@@ -377,6 +377,6 @@ def keep(scene: Scene, position: int, row: int, rule: int, pair: int, state: int
     life_ms = rules.life_ms[rule]
     reserve(
         contacts, slot, log_ms, min(log_ms, NEVER_MS - life_ms) + life_ms, position, rows.number[row],
-        rules.stable[rule], rules.campaign[rule], rules.channel_id[rules.pair_channel[pair]], rules.offer[rule], 0,
-        state | marks,
+        rules.stable[rule], rules.campaign[rule], rules.channel_id[rules.pair_channel[pair]], rules.offer[rule],
+        rules.category[rule], state | marks,
     )  # fmt: skip

@@ -7,10 +7,10 @@ A commercial rule with an offer is stopped where, on any channel and by any comm
 - one was made within the offer's `repeat`;
 - one was declined, and the contact is nearer than `declined_hides`.
 
-Contacts are counted where they happen, by the log's clock, as caps count them; what has expired or was withdrawn counts
-no more. One of an offer that looks back is kept after it was sent, capped or not; where the list of a subscriber is
-full of others, an uncapped one goes without. Service messages are neither stopped here nor counted. The detail is which
-of these it was.
+Contacts are counted where they happen, by the log's clock, as caps count them; what has expired counts no more, what
+was withdrawn from its refund on. One of an offer that looks back is kept after it was sent, capped or not; where the
+list of a subscriber is full of others, an uncapped one goes without. Service messages are neither stopped here nor
+counted. The detail is which of these it was.
 """
 
 from typing import NamedTuple
@@ -35,12 +35,12 @@ from state.contacts import (
     ContactArrays,
     add_mark,
     channel_of,
+    may_come,
     next_entry,
     offer_of,
     row_of,
     rule_of,
     state_of,
-    waits,
 )
 from state.hashing import hash_text
 from state.jit import part
@@ -115,7 +115,7 @@ def _holds(offers: Offers, offer: int, scene: Scene, entry: int, row: int) -> in
     arrays, log_ms = scene.contacts, scene.rows.log_ms[row]
     made_ms = int(arrays.entries[entry, AT_MS])
     apart_ms, whole = abs(log_ms - made_ms), state_of(arrays, entry)
-    is_waiting = waits(arrays, entry, log_ms)
+    is_waiting = may_come(arrays, entry, log_ms)
     if whole & DECLINED != 0 and apart_ms < offers.hides_ms[offer]:
         return DECLINED_BEFORE
     if whole & STATES in (RESERVED, WITHDRAWN) and not is_waiting:

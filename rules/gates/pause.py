@@ -1,6 +1,10 @@
 """Pause: operations stopped a rule, a campaign or a channel; the log says from which position on.
 
 A pause of a campaign pauses its rules. Killing is a pause whose queued sends dispatch takes back as well.
+
+What was decided before a pause waits for its end, as long as its shelf life allows. But a profile, a list or an answer
+of its subscriber has it judged again, by all that holds then: what is paused at that moment is withdrawn. A text that
+waits through a pause is so one whose subscriber has not changed since its decision.
 """
 
 from collections.abc import Collection

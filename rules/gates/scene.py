@@ -44,11 +44,11 @@ class Paused(NamedTuple):
 class RuleTable(NamedTuple):
     """A book's rules, in the order of arbitration, and their channels.
 
-    By rule: `stable`, `campaign` and `offer` int32, the ids (0: no offer); `service` uint8; `life_ms` int64, how long a
-    decision may wait before it has certainly ended; its channels are the pairs `pair_start[r]:pair_start[r + 1]`.
-    `by_stable` int32: the rules' indices in the order of `stable`. By pair: `pair_channel` int32, an index; `capped`
-    uint8, whether any cap counts its contacts; `kept` uint8, whether a cap or its offer does after they were sent. By
-    channel: `channel_id` int32.
+    By rule: `stable`, `campaign`, `offer` and `category` int32, the ids (0: no offer, no category); `service` uint8;
+    `life_ms` int64, how long a decision may wait before it has certainly ended; its channels are the pairs
+    `pair_start[r]:pair_start[r + 1]`. `by_stable` int32: the rules' indices in the order of `stable`. By pair:
+    `pair_channel` int32, an index; `capped` uint8, whether any cap counts its contacts; `kept` uint8, whether a cap or
+    its offer does after they were sent. By channel: `channel_id` int32.
 
     `offer_index` int32[rules]: which of the book's `offers` a rule makes, -1 where it offers nothing or is a service.
     `horizon_ms`: how far back any cap or offer of the book counts.
@@ -57,6 +57,7 @@ class RuleTable(NamedTuple):
     stable: NDArray[np.int32]
     campaign: NDArray[np.int32]
     offer: NDArray[np.int32]
+    category: NDArray[np.int32]
     life_ms: NDArray[np.int64]
     by_stable: NDArray[np.int32]
     service: NDArray[np.uint8]

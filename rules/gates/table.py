@@ -59,6 +59,7 @@ def _rule_table(book: Book) -> RuleTable:
         stable=int32s(rule.stable_id for rule in book.rules),
         campaign=int32s(rule.campaign_id for rule in book.rules),
         offer=int32s(stable_id(rule.offer) if rule.offer is not None else 0 for rule in book.rules),
+        category=int32s(stable_id(rule.category) if rule.category is not None else 0 for rule in book.rules),
         life_ms=int64s(_life_ms(rule) for rule in book.rules),
         by_stable=np.argsort(np.array([rule.stable_id for rule in book.rules], np.int64)).astype(np.int32),
         service=np.array([rule.klass == "service" for rule in book.rules], np.uint8),

@@ -55,7 +55,11 @@ def test_a_recorded_day_goes_on_over_quiet_hours_and_sends_what_waited_for_their
         call(other, BASE_MS + 15 * hour_ms + 1),
         call(third, BASE_MS + 24 * hour_ms),
     ]
-    engine.put("day.ndjson", joined(rows))
+    # The clock of a source follows those who agree on it: others call every ten minutes.
+    quarters = range(0, 26 * hour_ms, hour_ms // 6)
+    others = [(at_ms, call(8613900000000 + n, BASE_MS + at_ms, kind="short")) for at_ms in quarters for n in range(5)]
+    timed = zip((0, 15 * hour_ms, 15 * hour_ms + 1, 24 * hour_ms), rows, strict=True)
+    engine.put("day.ndjson", joined(row for _, row in sorted([*others, *timed], key=lambda one: one[0])))
     engine.drain()
 
     assert sorted(one["to"] for one in engine.spooled()) == [who, other, third]

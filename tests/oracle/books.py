@@ -22,6 +22,7 @@ INTS = (0, 1, -1, 2, 3, 7, 60, 600_000, -(1 << 63), (1 << 63) - 1, (1 << 53) + 1
 FLOATS = (0.0, -0.0, 1.5, -2.5, 1e308, -1e308, 5e-324, 3.0, 0.1, 1 / 3, 1e16, float((1 << 53) + 2))
 CHANNELS = ("sms", "desk", "alert", "push")
 CAMPAIGNS = ("care", "sale")
+CATEGORIES = ("care", "sales")
 OFFERS = ("bundle", "upgrade", "plain")
 WINDOWS = ("1m", "7m", "10m", "30m", "1h", "12h", "18h", "1d", "7d", "30d", "today", "this month", "ever", "ever")
 FIELDS = {
@@ -289,6 +290,8 @@ def head_text(shape: Shape) -> str:
         parts.append(f'[channels.{name}]\nkind = "{kind}"\n{limit}{caps_text(random, 1)}')
     for name in CAMPAIGNS:
         parts.append(f'[campaigns.{name}]\nholdout = "{percent(random)}"\n{caps_text(random, 1)}')
+    for name in CATEGORIES:
+        parts.append(f"[categories.{name}]\n{caps_text(random, 1)}")
     for name in OFFERS:
         needs, refuses = random.sample(SERVICES[:3], 2)
         lines = [f'title = "{name}"']
@@ -336,6 +339,7 @@ def rule_text(seed: int, features: Sequence[tuple[str, str]], has_lists: bool) -
         (0.3, f'holdout = "{percent(random)}"'),
         (0.2 if has_lists else 0.0, f'exclude = ["{LISTS[0]}"]'),
         (0.1, "enabled = false"),
+        (0.4, f'category = "{random.choice(CATEGORIES)}"'),
     )
     lines += [line for share, line in options if random.random() < share]
     return "\n".join(lines) + "\n"

@@ -178,7 +178,7 @@ class Interpreter:
             channel = self.book.channels_by_id.get(promise.channel)
             if rule is None or channel is None or channel.name not in rule.channels:
                 continue
-            if not promise.may_come(moment.append_ms):
+            if promise.state != "waits" or not promise.may_come(moment.append_ms):
                 continue
             verdict = self._of_the_subscriber(moment, rule)
             if verdict.gate is Gate.NONE and ("channel", channel.name) in self.paused:
@@ -260,7 +260,7 @@ class Interpreter:
             if promise.state in ("waits", "withdrawn") and not promise.may_come(log_ms):
                 continue
             is_on_screen = is_there and promise.at_ms >= person.visit_ms and promise.channel in desks
-            if promise.state == "waits" or is_on_screen:
+            if promise.state in ("waits", "withdrawn") or is_on_screen:
                 return Verdict(Gate.OFFER, 1)
             if apart_ms < offer.repeat_ms:
                 return Verdict(Gate.OFFER, 2)
@@ -335,6 +335,7 @@ class Interpreter:
                 rule.klass == "service",
                 is_kept,
                 "waits" if waits else "shadow",
+                category=stable_id(rule.category) if rule.category is not None else 0,
             )
         )
 

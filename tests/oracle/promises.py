@@ -28,6 +28,7 @@ class Promise:
     is_kept: bool
     state: Literal["waits", "reached", "unsure", "shadow", "withdrawn"] = "waits"
     is_declined: bool = False
+    category: int = 0
 
     def counts_for(self, cap: Cap) -> bool:
         match cap.scope:
@@ -35,6 +36,8 @@ class Promise:
                 return self.rule == cap.scope_id
             case "campaign":
                 return self.campaign == cap.scope_id
+            case "category":
+                return not self.is_service and self.category == cap.scope_id
             case "channel":
                 return not self.is_service and self.channel == cap.scope_id
             case "all":
@@ -42,7 +45,7 @@ class Promise:
 
     def may_come(self, log_ms: int) -> bool:
         """Whether it may still reach the subscriber."""
-        return self.state == "waits" and (self.expires_ms is None or self.expires_ms > log_ms)
+        return self.state in ("waits", "withdrawn") and (self.expires_ms is None or self.expires_ms > log_ms)
 
 
 @dataclass
@@ -76,7 +79,7 @@ class Promises:
         if over:
             self.kept.remove(over[0])
             return True
-        ended = [one for one in self.kept if one.state != "waits" and one.is_kept]
+        ended = [one for one in self.kept if one.state not in ("waits", "withdrawn") and one.is_kept]
         old = [one for one in ended if one.at_ms < horizon_start_ms]
         if old:
             oldest = min(old, key=lambda promise: promise.at_ms)
@@ -123,7 +126,8 @@ def same_period(cap: Cap, made_ms: int, at_ms: int, zone: Zone) -> bool:
 def caps_of(book: Book, rule: Rule, channel: str) -> list[Cap]:
     """The caps of a rule on a channel, in the order in which records name them."""
     own = [*rule.caps, *book.campaigns[rule.campaign].caps]
-    return own if rule.klass == "service" else [*own, *book.channels[channel].caps, *book.caps]
+    of_category = book.categories[rule.category].caps if rule.category is not None else ()
+    return own if rule.klass == "service" else [*own, *of_category, *book.channels[channel].caps, *book.caps]
 
 
 def looks_back(book: Book, rule: Rule, channel: str) -> bool:

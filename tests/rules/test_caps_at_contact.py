@@ -106,6 +106,14 @@ def test_a_reservation_without_an_outcome_ends_an_hour_after_its_shelf_life() ->
     assert len(one.event(NOON_MS + 13 * HOUR_MS)) == 1
 
 
+def test_an_outcome_later_than_the_expiry_counts_from_then_on_at_its_contact_time() -> None:
+    one = deciding()
+    (first,) = one.event(NOON_MS)
+    one.outcome(NOON_MS + 14 * HOUR_MS, first, OutcomeState.COMMITTED, NOON_MS + 11 * HOUR_MS)
+    assert one.event(NOON_MS + 35 * HOUR_MS - 1) == []
+    assert one.event(NOON_MS + 35 * HOUR_MS) != []
+
+
 def test_an_outcome_of_the_release_before_counts_at_its_place_in_the_log() -> None:
     one = deciding()
     (first,) = one.event(NOON_MS)

@@ -140,15 +140,16 @@ def test_what_has_been_sent_is_not_withdrawn_and_what_was_sent_before_its_withdr
     assert one.states() == [COMMITTED, COMMITTED]
 
 
-def test_a_withdrawn_text_counts_no_more_and_its_refund_ends_it() -> None:
+def test_a_withdrawn_text_may_be_on_its_way_and_counts_until_its_refund() -> None:
     one = Deciding(BOOK)
     made = [one.event(NOON_MS, which="plain")[0] for _ in range(3)]
     assert one.event(NOON_MS, which="plain") == []
     one.take(NOON_MS + 1, listed(NOON_MS, "optout"))
     one.take(NOON_MS + 2, listed(NOON_MS, "optout", member=False))
-    assert len(one.event(NOON_MS + 3, which="plain")) == 1
+    assert one.event(NOON_MS + 3, which="plain") == []
     for each in made:
         one.outcome(NOON_MS + 4, each, OutcomeState.REFUNDED)
+    assert len(one.event(NOON_MS + 5, which="plain")) == 1
     assert one.states() == [RESERVED]
 
 

@@ -7,7 +7,7 @@ The pipeline is the real one, whose steps the world takes (`tests.simulation.flo
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from engine.book.compiled import CompiledBook, compile_texts
 from engine.dispatch.feeder import Feeder
 from engine.dispatch.model import Report
 from engine.dispatch.policy import ChannelPolicy, Policy
+from engine.dispatch.wording import reworded
 from engine.flow.core import Core, Sizes
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.dead_letters import DeadLetters
@@ -160,6 +161,7 @@ class Life:
         self.dispatcher = SimulatedDispatcher(size.policy(), self.outbox, self.gateways, clock)
         self.dispatcher.recover()
         self.dispatch = self.dispatcher.core
+        self.follow(book.book)
         self.taker = Taker(self.dispatch, clock)
         self.feeder = asyncio.run(self._make_feeder())
         self.core.dispatched_entry = self._entry
@@ -193,9 +195,21 @@ class Life:
             core.shelf,
             core.strings,
             self.taker,
+            self.follow,
             self.dispatch.cursors,
             None,
             lambda _p, _position: None,
+        )
+
+    def follow(self, book: Book) -> None:
+        """Let dispatch judge and word what waits by a book, as the runtime does."""
+        self.dispatch.follow(
+            replace(
+                self.size.policy(),
+                book=book.version,
+                rules={rule.id: rule.enabled for rule in book.rules},
+                words=lambda what: reworded(what, book),
+            )
         )
 
     def _entry(self, partition: Partition) -> int:

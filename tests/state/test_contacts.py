@@ -61,7 +61,7 @@ class Model:
             return True
         state = [one["state"] & STATES for one in held]
         for i, one in enumerate(held):
-            if state[i] == WITHDRAWN or (state[i] == RESERVED and one["expires_ms"] <= log_ms):
+            if state[i] in (RESERVED, WITHDRAWN) and one["expires_ms"] <= log_ms:
                 held.pop(i)
                 return True
         old = [i for i in range(LIMIT) if state[i] in (COMMITTED, UNKNOWN) and held[i]["at_ms"] < horizon_ms]

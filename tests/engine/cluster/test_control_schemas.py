@@ -23,9 +23,11 @@ async def test_frames_of_this_release_and_of_the_first_are_read_by_whichever_pub
         for book in (OLD, NEW):
             for form in (book.schema, first_form(book.schema)):
                 assert control.schema(form.fingerprint) == form
+        await control.stop()
 
 
 async def test_a_schema_of_no_book_is_damage() -> None:
     control = ControlTopic(Config(), BooksInMemory())
     with pytest.raises(DamagedError, match="belongs to no book"):
         control.schema("0" * 16)
+    await control.stop()

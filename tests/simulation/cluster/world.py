@@ -73,13 +73,13 @@ class ClusterWorld:
         self.net = Net(self.loop, self.broker, self.now_ms)
         draw_faults(self.net)
         self.net.cut = self._cut
-        self.network = Network(self.net, chance.choice((0.0, 0.3)))
+        self.network = self._make_network()
         subscribers = [8613800000000 + number for number in chance.sample(range(1, 9999), 60)]
         self.traffic = Traffic(
             chance, subscribers, chance.sample(subscribers, 30 if sleepy else chance.choice((6, 15)))
         )
         self.names = Names(self.config.cluster.prefix)
-        self.judges = ClusterJudges(self.size, self.broker, self.traffic, self.network, self.config.cluster.prefix)
+        self.judges = self._make_judges()
         self.choices = Choices()
         self.nodes = [
             Node(f"w{number}", self.config, self.net, self.network, compile_once)
@@ -90,6 +90,12 @@ class ClusterWorld:
         for name in ("produce", "start", "wait"):
             self.weights[name] = max(self.weights[name], _WEIGHTS[name])
         self._judged: set[int] = set()
+
+    def _make_network(self) -> Network:
+        return Network(self.net, self.chance.choice((0.0, 0.3)))
+
+    def _make_judges(self) -> ClusterJudges:
+        return ClusterJudges(self.size, self.broker, self.traffic, self.network, self.config.cluster.prefix)
 
     def now_ms(self) -> int:
         """Return the wall clock's time."""
@@ -123,11 +129,7 @@ class ClusterWorld:
 
     def _finish(self) -> None:
         """End all faults; everything that is open must end."""
-        self.net.loss, self.broker.away_until_s, self.network.fault_share = 0.0, 0.0, 0.0
-        for node in self.nodes:
-            node.machine.cut_after(None)
-            if node.life is not None:
-                node.life.requests_left = None
+        self._end_faults()
         end_s = self.loop.now_s + REST_S
         while self.loop.now_s < end_s:
             self.step += 1
@@ -141,6 +143,13 @@ class ClusterWorld:
                 return
         told = [f"{node.name} runs={node.runs} faults={node.faults[-2:]}" for node in self.nodes]
         raise BrokenError("everything comes to rest", f"{self.judges.open()} {told}")
+
+    def _end_faults(self) -> None:
+        self.net.loss, self.broker.away_until_s, self.network.fault_share = 0.0, 0.0, 0.0
+        for node in self.nodes:
+            node.machine.cut_after(None)
+            if node.life is not None:
+                node.life.requests_left = None
 
     def _is_compared(self, p: int) -> bool:
         owned = [one for node in self.nodes for one in self._owned(node) if one.number == p]

@@ -25,12 +25,11 @@ class Contact:
     channel: int
     service: bool
     contact_ms: int | None = None
-    withdrawn: bool = False
 
     def counts_near(self, log_ms: int, cap: Cap) -> bool:
         """Tell whether it counts in the cap's window around a time: what waits, in every one."""
         if self.contact_ms is None:
-            return not self.withdrawn and self.expires_ms > log_ms
+            return self.expires_ms > log_ms
         if cap.kind == "rolling":
             return abs(self.contact_ms - log_ms) < cap.window_ms
         return calendar(self.contact_ms, cap.kind) == calendar(log_ms, cap.kind)

@@ -155,7 +155,7 @@ class RowJudges(Known):
         return sum(one.counts_for(cap) and one.counts_near(log_ms, cap) for one in self.contacts[subscriber])
 
     def _take_withdrawals(self, p: int, records: DecisionBatch, found: list[int]) -> None:
-        """What waited and is stopped counts no more; it was decided before, and has not ended."""
+        """What waited and is stopped was decided before, and has not ended; it counts until its refund."""
         for index in found:
             if records.kind[index] != RecordKind.WITHDRAWAL:
                 continue
@@ -164,8 +164,6 @@ class RowJudges(Known):
             hold(name in self.decided, "a withdrawal names a decision", name)
             hold(not self.ends[name], "what has ended is not withdrawn", name)
             self.counted["withdrawn"] += 1
-            for one in self.contacts[int(records.subscriber[index])]:
-                one.withdrawn |= one.decision == name
 
     def _take_outcome(self, subscriber: int, fields: Fields, log_ms: int) -> None:
         ids = [int(fields[name]) for name in ("partition", "position", "row", "rule")]

@@ -1,7 +1,7 @@
 """One partition of decisions that this worker sends, from takeover to revocation.
 
     open    fence the previous owner ─► outbox read back ─► receipts since then ─► send
-    ahead   what the fold takes back, to the journal's end, whatever room the dispatcher has
+    ahead   what the fold takes back, and the book that became active, to the journal's end, whatever room there is
     feed    decisions from the durable cursor on, as long as the dispatcher has room, none of them before it was ahead
     close   take nothing more, let answers come in, commit them
 
@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter, r
 from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
+from rules.model import Book
 from state.decisions import DecisionBatch
 
 ROOM_POLL_S = 0.02
@@ -55,6 +56,8 @@ class DispatchContext:
     on_outcome: OnOutcome
     shared: Shared
     guard: RecordGuard
+    policy_of: Callable[[int, Book], Policy]
+    """How a partition is sent by a book."""
 
 
 class SendingPartition:
@@ -77,6 +80,7 @@ class SendingPartition:
         self._place = Place(names.decisions, number)
         self._tail = Tail(config.cluster, *self._place)
         self._ahead = Tail(config.cluster, *self._place)
+        self._seen_ahead = StaleRecordFilter(), RecordGuard()
         self._looked = 0
         """Offset up to which records were looked at for what they take back."""
         self.dispatcher = Dispatcher(
@@ -113,6 +117,9 @@ class SendingPartition:
         self._closing.push_async_callback(self._ahead.stop)
         self._ahead.seek(self.read)
         self._looked = self.read
+        # Before the first send, too: what waits in the outbox may have been taken back while nobody sent it.
+        async for records in self._ahead.to_end():
+            await self._look_at(records)
         await self.dispatcher.start()
         self._tasks = [
             asyncio.create_task(self._look_ahead(), name=f"ahead {self.number}"),
@@ -146,19 +153,26 @@ class SendingPartition:
     # ---- feeding
 
     async def _look_ahead(self) -> None:
-        """Pass on what the fold takes back, from where the decisions were taken over up to now.
+        """Pass on what the fold takes back and which book is active, from where the decisions were taken over on.
 
         What cannot be read is counted and buried by the feeding task, which comes to the same record later.
         """
-        fresh, guard = StaleRecordFilter(), RecordGuard()
         while True:
-            for record in await self._ahead.poll():
-                read = guard.read(self._place, record, read_record)
-                if read is not None and fresh.counts(read.position):
-                    withdrawn = await self._withdrawn(read.decisions)
-                    if withdrawn:
-                        self.dispatcher.withdraw(withdrawn)
-                self._looked = record.offset + 1
+            await self._look_at(await self._ahead.poll())
+
+    async def _look_at(self, records: Iterable[Any]) -> None:
+        """Pass on what some records take back."""
+        wording, fresh, guard = self._context.wording, *self._seen_ahead
+        for record in records:
+            read = guard.read(self._place, record, read_record)
+            if read is not None and fresh.counts(read.position):
+                book = await wording.activated(read.decisions)
+                if book is not None:
+                    self.dispatcher.core.follow(self._context.policy_of(self.number, book))
+                withdrawn = await self._withdrawn(read.decisions)
+                if withdrawn:
+                    self.dispatcher.withdraw(withdrawn)
+            self._looked = record.offset + 1
 
     async def _withdrawn(self, batch: DecisionBatch) -> list[Withdrawn]:
         """Return what a record takes back; nothing where no book has it, of which the feeding task says more."""

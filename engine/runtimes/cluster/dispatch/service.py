@@ -18,7 +18,7 @@ reads it.
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -127,9 +127,8 @@ class Dispatch:
 
     async def start(self) -> None:
         """Connect, open the gateways; GatewayError when one cannot be opened as configured."""
-        assert self._control_topic.active is not None
-        check_alerts(self._config, self._control_topic.active)
-        policy = self._policy()
+        check_alerts(self._config, self._active)
+        policy = make_policy(self._config, self._active)
         self._exchange.words = policy.optout
         self._doors = {name: GatewayDoor(one, policy.channels) for name, one in self._gateways.items()}
         if self._desk is not None:
@@ -166,7 +165,8 @@ class Dispatch:
                 return
             await self._close_all()
             await self._control_topic.catch_up()
-            policy, partitions = self._policy(), self._config.data.partitions
+            active, policy_of = self._active, policies(self._config, len(numbers))
+            rates = process_rates(make_policy(self._config, active), self._config.data.partitions, len(numbers))
             context = DispatchContext(
                 self._config,
                 self._clock,
@@ -174,8 +174,9 @@ class Dispatch:
                 self._exchange,
                 self._feedback,
                 self._measure,
-                Shared(self._doors, process_rates(policy, partitions, len(numbers)), self._orphans),
+                Shared(self._doors, rates, self._orphans),
                 self._guard,
+                policy_of,
             )
             room = asyncio.Semaphore(OPENING_MAX)
 
@@ -183,9 +184,11 @@ class Dispatch:
                 async with room:
                     if self._assignment != mine:
                         return
-                    one = SendingPartition(number, partition_policy(policy, number, partitions, len(numbers)), context)
+                    one = SendingPartition(number, policy_of(number, active), context)
                     await one.open(self._switches())
                     self.owned[number] = one
+                    if self._active is not active:  # another came while the partition was opened
+                        one.dispatcher.core.follow(policy_of(number, self._active))
 
             await asyncio.gather(*(open_one(number) for number in sorted(numbers)))
 
@@ -245,16 +248,17 @@ class Dispatch:
 
     # ---- what it follows
 
-    def _policy(self) -> Policy:
+    @property
+    def _active(self) -> Book:
         assert self._control_topic.active is not None
-        return make_policy(self._config, self._control_topic.active)
+        return self._control_topic.active
 
     def _follow(self, book: Book) -> None:
         """Send by the channels of a new book from now on."""
-        policy, partitions = make_policy(self._config, book), self._config.data.partitions
-        self._exchange.words = policy.optout
+        policy_of = policies(self._config, len(self.owned))
+        self._exchange.words = make_policy(self._config, book).optout
         for number, one in self.owned.items():
-            one.dispatcher.core.follow(partition_policy(policy, number, partitions, len(self.owned)))
+            one.dispatcher.core.follow(policy_of(number, book))
 
     def _switches(self) -> list[tuple[str, str, str]]:
         return [(one["kind"], one["name"], one["action"]) for one in self._control_topic.switches.values()]
@@ -320,3 +324,8 @@ class Dispatch:
     def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
         self._metrics.sends.labels(gateway, outcome.state.value).inc()
         self._metrics.to_gateway.observe(max(now_ms - what.append_ms, 0) / 1000)
+
+
+def policies(config: Config, owned: int) -> Callable[[int, Book], Policy]:
+    """Return how a partition is sent by a book, in a process that owns `owned` of them."""
+    return lambda number, book: partition_policy(make_policy(config, book), number, config.data.partitions, owned)

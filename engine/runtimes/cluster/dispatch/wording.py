@@ -39,6 +39,15 @@ class Wording:
         """Return what one partition's record takes back."""
         return list(withdrawn_of(number, batch, await self._book(batch.book))) if withdraws(batch) else []
 
+    async def activated(self, batch: DecisionBatch) -> Book | None:
+        """Return the book that became active with one partition's record, where we knew of none that came later."""
+        if not batch.activates:
+            return None
+        if not self._control_topic.knows(batch.book):
+            await self._control_topic.catch_up()
+        ahead = self._control_topic.is_ahead(batch.book)
+        return self._shelf.get(batch.book).book if ahead else None
+
     async def _book(self, version: str) -> Book:
         if not self._control_topic.knows(version):
             await self._control_topic.catch_up()
