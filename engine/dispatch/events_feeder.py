@@ -152,7 +152,7 @@ class EventsFeeder:
         first_ms = min(self._due)
         if first_ms <= min(held_ms, paced_ms) or (held_ms < FOREVER_MS and first_ms <= held_ms):
             return first_ms
-        if self._events.drained and self._due.turn_ms == first_ms:
+        if self._events.drained and self._due.turn_ms == first_ms < FOREVER_MS:
             return first_ms
         if held_ms == FOREVER_MS and began_ms and not self._events.drained:
             self._clock.reach(min(paced_ms, first_ms - 1))
