@@ -31,6 +31,8 @@ fields = {{ cell = "string!", city = "string", cause = "string", rat = "string",
 fields = {{ amount_fen = "int!", sp = "string", service = "string", balance = "float", settled = "bool" }}
 """
 
+OFFERS = 8
+"""Of which the small book's rules have one each, since one offer does not go again while it waits."""
 FAIR = tuple(f"28001-{10_000 + cell}" for cell in range(100))
 
 SMALL_FEATURES = """
@@ -159,13 +161,13 @@ def more_rules(count: int, variant: int = 0) -> tuple[tuple[str, str], ...]:
 
 
 def _head() -> str:
-    return HEAD.format(cells=", ".join(f'"{cell}"' for cell in FAIR))
+    offers = "".join(f'[offers.o{number}]\ntitle = "offer {number}"\n' for number in range(OFFERS))
+    return HEAD.format(cells=", ".join(f'"{cell}"' for cell in FAIR)) + offers
 
 
 def _rules(rules: tuple[tuple[str, str], ...], first: int = 0) -> str:
     return "".join(
-        f'[offers.o{first + number:04d}]\ntitle = "offer {number}"\n'
-        f'[[rule]]\nid = "r{first + number:04d}"\non = "{on}"\nwhen = "{when}"\noffer = "o{first + number:04d}"\n'
+        f'[[rule]]\nid = "r{first + number:04d}"\non = "{on}"\nwhen = "{when}"\noffer = "o{number % OFFERS}"\n'
         f'channels = ["sms"]\n'
         f'priority = {99 - number % 100}\ncap = ["1 per 7d"]\nreason = "rule {number}"\ntext.sms = "text {number}"\n'
         for number, (on, when) in enumerate(rules, first)

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook, FeaturePlan, Types, holds_text
-from engine.flow.frame_records import Head, decided, withdrawn
+from engine.flow.frame_records import Facts, Head, decided, withdrawn
 from engine.flow.histories import Histories
 from engine.flow.owners import Owned, fold_in_pieces, owners_in
 from rules.expressions.run import Workspace
@@ -194,7 +194,7 @@ class Decider:
         if hits == 0 and state_rows.shape[0] == 0:
             return None
         row, rule = self._rules.rows[:hits], self._rules.exprs[:hits]
-        facts = self._facts(compiled, batch, append_ms, row, rule)
+        facts = _facts(compiled, batch, append_ms, (self._outs, self._known), row, rule)
         verdicts, ended = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
         found = decided(head, batch, number, compiled.gates.rules, (row, rule), verdicts, facts)
         found.texts = _texts(compiled, batch.texts, self.table.texts, rule, facts)
@@ -267,24 +267,6 @@ class Decider:
             self._rows, self._counts, self._wheres.masks, self._updates, self._outs, self._known,
         )  # fmt: skip
 
-    def _facts(
-        self,
-        compiled: CompiledBook,
-        batch: Batch,
-        append_ms: int,
-        row: NDArray[np.int32],
-        rule: NDArray[np.int32],
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]]:
-        """Return starts, cells and known flags of what the candidates read."""
-        starts = np.empty(row.shape[0] + 1, np.int32)
-        total = count_facts(rule, compiled.fact_start, starts)
-        facts, known = np.empty(total, np.int64), np.empty(total, np.uint8)
-        gather_facts(
-            row, rule, compiled.fact_start, compiled.fact_source, compiled.fact_index,
-            batch.at_ms, append_ms, batch.present, batch.cells, self._outs, self._known, starts, facts, known,
-        )  # fmt: skip
-        return starts, facts, known
-
     def _judge(
         self,
         compiled: CompiledBook,
@@ -336,12 +318,31 @@ class Decider:
         return self._outs[feature, :n] * self._known[feature, :n]
 
 
+def _facts(
+    compiled: CompiledBook,
+    batch: Batch,
+    append_ms: int,
+    features: tuple[NDArray[np.int64], NDArray[np.uint8]],
+    row: NDArray[np.int32],
+    rule: NDArray[np.int32],
+) -> Facts:
+    """Return starts, cells and known flags of what the candidates read; `features` are values and known flags."""
+    starts = np.empty(row.shape[0] + 1, np.int32)
+    total = count_facts(rule, compiled.fact_start, starts)
+    facts, known = np.empty(total, np.int64), np.empty(total, np.uint8)
+    gather_facts(
+        row, rule, compiled.fact_start, compiled.fact_source, compiled.fact_index,
+        batch.at_ms, append_ms, batch.present, batch.cells, *features, starts, facts, known,
+    )  # fmt: skip
+    return starts, facts, known
+
+
 def _texts(
     compiled: CompiledBook,
     brought: Texts,
     held: HeldTexts,
     rule: NDArray[np.int32],
-    facts: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.uint8]],
+    facts: Facts,
 ) -> Texts:
     """Return the texts of the candidates' facts, of which the batch brought some and columns hold others."""
     found = np.empty(facts[1].shape[0], np.int64)

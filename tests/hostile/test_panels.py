@@ -50,7 +50,7 @@ async def _closing(question: Awaitable[object], ask: object) -> object:
     """Answer without asking a server."""
     if hasattr(question, "close"):
         question.close()
-    return await ask(question)  # type: ignore[operator]
+    return await ask(question)  # type: ignore[operator]  # a function of the test
 
 
 async def test_a_redis_without_room_makes_every_call_wait_and_goes_on_when_there_is_some() -> None:

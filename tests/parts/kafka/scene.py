@@ -31,6 +31,12 @@ kind = "sms"
 kind = "sms"
 [channels.desk]
 per_event_max = 3
+[offers.few]
+title = "few"
+[offers.slow]
+title = "slow"
+[offers.desk]
+title = "desk"
 [events.ticket]
 fields = { kind = "string!", number = "int!" }
 """
@@ -40,7 +46,7 @@ fields = { kind = "string!", number = "int!" }
 id = "on-{name}"
 on = "ticket"
 when = "kind == '{name}'"
-offer = "one"
+offer = "{name}"
 channels = ["{name}"]
 cap = ["2 per 1d"]
 {life}
@@ -54,7 +60,7 @@ text.{name} = "ticket {{number}}"
 id = "on-visit"
 on = "visit"
 when = "open"
-offer = "one"
+offer = "desk"
 channels = ["desk"]
 cap = ["1 per 7d"]
 shelf_life = "20s"

@@ -167,17 +167,9 @@ class Dispatch:
             await self._control_topic.catch_up()
             active, policy_of = self._active, policies(self._config, len(numbers))
             rates = process_rates(make_policy(self._config, active), self._config.data.partitions, len(numbers))
-            context = DispatchContext(
-                self._config,
-                self._clock,
-                self._wording,
-                self._exchange,
-                self._feedback,
-                self._measure,
-                Shared(self._doors, rates, self._orphans),
-                self._guard,
-                policy_of,
-            )
+            shared = Shared(self._doors, rates, self._orphans)
+            parts = (self._config, self._clock, self._wording, self._exchange, self._feedback, self._measure)
+            context = DispatchContext(*parts, shared, self._guard, policy_of)
             room = asyncio.Semaphore(OPENING_MAX)
 
             async def open_one(number: int) -> None:
