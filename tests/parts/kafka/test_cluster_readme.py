@@ -71,7 +71,7 @@ def test_topics_that_do_not_fit_are_named(tmp_path: Path, broker: Broker) -> Non
             env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    assert opportune("worker").stderr.count("is missing") == 9
+    assert opportune("worker").stderr.count("is missing") == 8
     assert opportune("topics", "create").returncode == 1, "the raw topic is its producers'"
     assert opportune("topics", "create", "--raw", "4").returncode == 0
     config.write_text(config.read_text().replace("partitions = 8", "partitions = 16"))
