@@ -18,7 +18,7 @@ from tests.parts.kafka.workers import PARTITIONS, Cluster, cluster_on
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
 NOW_MS = int(time.time() * 1000) - 600_000
-COMPACTED = {"control", "texts", "pages"}
+COMPACTED = {"control", "pages"}
 BYTES_MAX = 500_000
 HOSTILE: dict[str, Iterable[KafkaRecord]] = {
     "control": CONTROL.values(),

@@ -94,8 +94,8 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         add_book(self.metrics.gauges, self._active)
         appender = TopicAppender(config, self.writer, lambda: self._active().schema)
         self.feedback = Feedback(appender, WallClock().now_ms, self.metrics.count_outcome, self.metrics.count_members)
-        if "dispatch" in config.cluster.agents or has_counters(config.desk):
-            await self._open_texts()
+        self.texts = OldTexts(config, self.guard)
+        await self.texts.load()
         if has_counters(config.desk):
             await self._open_desk()
         if "decide" in config.cluster.agents:
@@ -151,10 +151,6 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         if self.control_topic.active is None or not self.control_topic.was_published(book.version):
             await self.publisher.publish(book)
         return self._active()
-
-    async def _open_texts(self) -> None:
-        self.texts = OldTexts(self.config, self.guard)
-        await self.texts.load()
 
     async def _open_desk(self) -> None:
         config = self.config
