@@ -41,8 +41,8 @@ class Code(StrEnum):
     OUT_OF_RANGE = "out_of_range"  # a number beyond 64 bits
     NOT_A_FRAME = "not_a_frame"  # a record in the log of a cluster that does not read as a frame
     NOT_A_RECORD = "not_a_record"  # a record in another topic of the cluster that does not read as one of ours
-    BATCH_UNREADABLE = "batch_unreadable"  # a compressed batch of a raw topic that is broken or unpacks to too much
     UNKNOWN_LIST = "unknown_list"  # a list event whose list the book does not have
+    BATCH_UNREADABLE = "batch_unreadable"  # a compressed batch of a raw topic that is broken or unpacks to too much
 
 
 @dataclass(frozen=True, slots=True)

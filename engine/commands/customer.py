@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from engine.commands.shared import control
 from engine.commands.shared.msisdn import number
+from engine.commands.shared.out import say
 
 if TYPE_CHECKING:
     from engine.answers.history import Ends
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     subscriber = number(args.msisdn, config.numbers.plan())
     answer = ask(config, f"/customers/{args.action}", {"subscriber": f"+{subscriber}"})
     if args.action == "erase":
-        sys.stdout.write(f"{args.msisdn}: erased; lists that exclude, like optout, are kept\n")
+        say(f"{args.msisdn}: erased; lists that exclude, like optout, are kept")
         return 0
     lines = [{"kind": "state", **answer["state"]}, *({"kind": "contact", **one} for one in answer["contacts"])]
     _print(lines)

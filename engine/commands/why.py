@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.commands.shared.msisdn import number
-from engine.commands.shared.out import say
+from engine.commands.shared.out import complain, say
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         _print(args, records, reader.ends(subscriber, records), reader.zone)
         longer = longer_numbers(reader.journals, subscriber) if not records else []
     if longer:
-        sys.stderr.write(f"hint: was the country code left off? there is {' and '.join(map(str, longer))}\n")
+        complain(f"hint: was the country code left off? there is {' and '.join(map(str, longer))}")
     return 0
 
 

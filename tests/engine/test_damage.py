@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 
 from engine.flow.committer import commit
-from engine.flow.core import Core
 from engine.flow.datadir import DataDir, DataDirError, Fixed
 from engine.flow.fold import Appended
 from engine.flow.patience import Patience
@@ -128,22 +127,6 @@ def test_a_full_disk_holds_the_journal_up_until_there_is_room(caplog: pytest.Log
     assert append.written == [(0, [b"decided"], 5)]
     assert len(caplog.records) == 2
     assert partition.patience.fault is None
-
-
-def test_a_full_disk_holds_the_texts_of_a_chunk_up_until_there_is_room(caplog: pytest.LogCaptureFixture) -> None:
-    add, count = Full(20), SimpleNamespace(inc=lambda _: None)
-    core = SimpleNamespace(
-        strings=SimpleNamespace(add=add),
-        patience=Patience(retry_s=0.001),
-        metrics=SimpleNamespace(events=SimpleNamespace(labels=lambda _: count)),
-    )
-    decoded = SimpleNamespace(batch=SimpleNamespace(strings=[(1, b"x")], n=1), slow=0)
-    with caplog.at_level(logging.WARNING):
-        Core.decoded(cast("Any", core), cast("Any", SimpleNamespace(source="tcp")), cast("Any", decoded))
-
-    assert add.written == [([(1, b"x")],)]
-    assert len(caplog.records) == 2
-    assert core.patience.fault is None
 
 
 def test_a_full_disk_does_not_hold_up_an_end() -> None:

@@ -155,7 +155,7 @@ def test_an_operators_batch_takes_less_than_25_bytes_an_event() -> None:
 def test_a_row_of_an_unknown_type_or_too_many_rows_are_refused() -> None:
     batch = random_batch(1, 3)
     batch.type[1] = 200
-    with pytest.raises(ValueError, match="type of a row=200 must be < 8"):
+    with pytest.raises(ValueError, match="type of a row=200 must be < 10"):
         encode(Frame(FrameKind.EVENTS, 0, batch))
     batch.subscriber = np.zeros(ROWS_MAX + 1, np.int64)
     with pytest.raises(ValueError, match=f"rows of a frame={ROWS_MAX + 1} must be <= {ROWS_MAX}"):

@@ -452,5 +452,5 @@ def test_codes_are_for_ever() -> None:
         "line_too_long", "invalid_utf8", "bad_syntax", "not_an_object", "too_deep", "duplicate_key", "column_count",
         "missing_type", "unknown_type", "missing_subscriber", "bad_subscriber", "missing_time", "bad_time",
         "time_out_of_range", "bad_id", "missing_field", "wrong_type", "out_of_range", "not_a_frame", "not_a_record",
-        "unknown_list",
+        "unknown_list", "batch_unreadable",
     ]  # fmt: skip

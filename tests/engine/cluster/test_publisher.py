@@ -82,7 +82,7 @@ def book(number: int, schema: str = "") -> Any:
     schema = schema or fingerprint(number // 1000)
     sources = {"rules.toml": str(number), "events.toml": schema}
     return SimpleNamespace(
-        version=version_of(sources), schema=SimpleNamespace(fingerprint=schema), sources=sources, rules=()
+        version=version_of(sources), schema=SimpleNamespace(fingerprint=schema), sources=sources, rules=(), features=()
     )
 
 
