@@ -17,9 +17,12 @@ from engine.runtimes.cluster.shared.topics import HOUR_MS
 from engine.settings.config import Config
 from rules.load import version_of
 from state.disk import DamagedError
+from state.schema import make_schema
 
 KEPT_HOURS = 24 + SEGMENT_HOURS
 YEAR_HOURS = 365 * 24
+
+BUILT_IN = make_schema((), ())
 
 
 class Control:
@@ -82,7 +85,11 @@ def book(number: int, schema: str = "") -> Any:
     schema = schema or fingerprint(number // 1000)
     sources = {"rules.toml": str(number), "events.toml": schema}
     return SimpleNamespace(
-        version=version_of(sources), schema=SimpleNamespace(fingerprint=schema), sources=sources, rules=(), features=()
+        version=version_of(sources),
+        schema=SimpleNamespace(fingerprint=schema, types=BUILT_IN.types),
+        sources=sources,
+        rules=(),
+        features=(),
     )
 
 

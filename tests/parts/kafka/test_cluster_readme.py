@@ -47,7 +47,7 @@ def test_the_readme_leads_to_a_cluster(tmp_path: Path, broker: Broker) -> None:
                 with (tmp_path / f"{len(behind)}.log").open("wb") as out:
                     behind.append(subprocess.Popen(command, cwd=tmp_path, env=env, stdout=out, stderr=out))
                 continue
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 240
             while True:
                 done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
                 assert done.returncode == 0, done.stderr
