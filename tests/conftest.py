@@ -8,6 +8,8 @@ repeats the order.
 """
 
 import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -33,6 +35,13 @@ def seed() -> int:
 def pytest_configure(config: pytest.Config) -> None:
     """Measure the branches of rules and state where the whole suite runs."""
     branches.register(config)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the kernels once, before processes that tests start would each do it within a test's time."""
+    if not hasattr(session.config, "workerinput") and branches.is_whole(session.config):
+        command = "from engine.runtimes.warmup import warm_up; warm_up(None)"
+        subprocess.run([sys.executable, "-c", command], cwd=session.config.rootpath, check=True)
 
 
 def pytest_report_header() -> str:
