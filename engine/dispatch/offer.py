@@ -34,14 +34,18 @@ class Offering:
         return max(0, state.policy.queue_max - len(state.sends) - len(state.unreported))
 
     def offer(self, decided: Iterable[Decided], cursors: Mapping[str, int], now_ms: int) -> None:
-        """Take decisions over, in the order of the log; those seen before change nothing.
+        """Take decisions over, in the order given; those seen before change nothing.
 
+        What is offered together may stand in another order than in the log: it is one record of the outbox, so after a
+        crash all of it was seen or nothing.
         `cursors` says how far the caller has read with them; it comes back as `cursors` after a restart.
         """
         state = self._state
         opens_ms = {name: state.local.opens_ms(one.windows, now_ms) for name, one in state.policy.channels.items()}
-        for what in decided:
-            if not state.seen.mark(what.decision_id):
+        every = list(decided)
+        new = state.seen.new([what.decision_id for what in every])
+        for what, is_new in zip(every, new, strict=True):
+            if not is_new:
                 state.counts["repeated"] += 1
                 continue
             state.counts["offered"] += 1

@@ -5,7 +5,7 @@ position those whose row and rule are remembered. Only one position a partition 
 After a crash the journal is read again from the last durable cursor; what was seen is rebuilt from the outbox.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from state.decisions import parse_decision_id
 
@@ -28,6 +28,13 @@ class SeenDecisions:
         new = (row, rule) not in here
         here.add((row, rule))
         return new
+
+    def new(self, decision_ids: Sequence[str]) -> list[bool]:
+        """Remember decisions that are offered together, in any order; return which of them are new."""
+        found = [False] * len(decision_ids)
+        for index in sorted(range(len(decision_ids)), key=lambda one: parse_decision_id(decision_ids[one])[:2]):
+            found[index] = self.mark(decision_ids[index])
+        return found
 
     def has(self, decision_id: str) -> bool:
         """Return whether a decision was seen, or can only come again."""

@@ -328,3 +328,10 @@ def test_an_empty_queue_keeps_nothing() -> None:
         queue.drop(send)
     list(queue.expired(0))
     assert (queue.count, queue.rule_queues, queue._subscriber_queues, queue._expiry) == (0, {}, {}, [])
+
+
+def test_decisions_that_are_offered_together_are_new_in_whatever_order_they_stand() -> None:
+    seen = SeenDecisions()
+
+    assert seen.new(["0-9-1-a", "0-2-1-a", "1-4-0-b", "0-9-1-a", "0-2-3-a"]) == [True, True, True, False, True]
+    assert seen.new(["0-2-1-a", "0-9-2-a", "1-5-0-b"]) == [False, True, True]
