@@ -21,7 +21,7 @@ def test_kills_partitions_frames_and_chunks_change_neither_what_is_sent_nor_when
     first = day.undisturbed()
 
     assert len([one for one in first.sent if is_sms(one)]) > 200
-    assert len([one for one in first.sent if not is_sms(one)]) > 50
+    assert len([one for one in first.sent if not is_sms(one)]) > 15
     assert against_the_rules(first.sent) == []
     for number in range(1, RUNS):
         assert first.difference(day.disturbed(number)) == ""
