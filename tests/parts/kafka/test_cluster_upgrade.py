@@ -113,7 +113,7 @@ def test_workers_of_different_books_and_releases_decide_what_one_fold_of_the_log
     cluster.wait_until_owned(1)
     one.start()
     assert ended(one) == 1, "it does not even join"
-    assert one.log.splitlines()[-1] == f"opportune worker: what is written under {told}"
+    assert one.log.splitlines()[-1] == f"opportune worker: {told}"
     assert "next.toml" not in cluster.command("status", "--cluster", "--once").stderr
 
     monkeypatch.setattr(formats, "FORMAT", 3)
