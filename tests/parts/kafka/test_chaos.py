@@ -1,5 +1,6 @@
 """Two minutes of chaos on a real Kafka, Redis and message centre, start and end included; see `chaos`."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ pytestmark = [pytest.mark.parts, pytest.mark.slow]
 def test_whatever_dies_nothing_is_lost_doubled_sent_twice_or_promised_too_often(tmp_path: Path) -> None:
     result = chaos(tmp_path, seed=20, seconds=50, rate=2_500)
 
-    assert result["clean"], result
+    assert result["clean"], json.dumps(result, default=str)
     assert result["contacts"] > 1_000
     assert result["stopped_by_caps"] > 1_000
     assert result["refunded"] > 20
