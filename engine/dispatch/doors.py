@@ -8,8 +8,9 @@ from connectors.contract import Gateway, Message, Outcome, State
 from connectors.desk.desk import BehindError, Desk
 from connectors.desk.model import Card, Placing
 from connectors.desk.queue import QueueLostError
-from engine.dispatch.model import FOREVER_MS, Decided
+from engine.dispatch.model import Decided
 from engine.dispatch.policy import ChannelPolicy
+from engine.flow.steps import FOREVER_MS
 
 Recall = Callable[[Collection[str]], Mapping[str, Outcome] | None]
 """Returns what became of sends that a door was given before a restart, or was about to be; it is called `recall`.

@@ -10,8 +10,9 @@ What a rate holds back goes on at whole tenths of a second, when as much may pas
 
 from typing import NamedTuple
 
-from engine.dispatch.model import FOREVER_MS, Phase, RuleQueue
+from engine.dispatch.model import Phase, RuleQueue
 from engine.dispatch.state import DispatchState
+from engine.flow.steps import FOREVER_MS
 
 TURN_MS = 100
 

@@ -23,11 +23,12 @@ from typing import Protocol
 from engine.book.shelf import BookShelf
 from engine.dispatch.due import Due
 from engine.dispatch.feeder import Reading, Taker
-from engine.dispatch.model import FOREVER_MS, Decided, Withdrawn
+from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
 from engine.flow.clock import EventsClock
 from engine.flow.event_time import EventTime
 from engine.flow.partition import Partition
+from engine.flow.steps import FOREVER_MS
 from rules.model import Book
 from state.decisions import DecisionBatch, Outcome, RecordKind, decode
 from state.texts import Lookup

@@ -6,7 +6,7 @@ The windows themselves are `engine.settings.send_windows`. Times are epoch milli
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from engine.dispatch.model import FOREVER_MS
+from engine.flow.steps import FOREVER_MS
 from engine.settings.send_windows import SendWindow, minutes_until_open
 
 _MINUTE_MS = 60_000

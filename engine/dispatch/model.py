@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
 
+from engine.flow.steps import FOREVER_MS
 from state.decisions import OutcomeState
-
-FOREVER_MS = 1 << 62
 
 Places = tuple[int, str, str, int]
 """What an attempt takes of quotas: day, channel, campaign, parts."""

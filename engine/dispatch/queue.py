@@ -16,7 +16,8 @@ import heapq
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from engine.dispatch.model import FOREVER_MS, Phase, RuleKey, RuleQueue, Send, rule_key_of
+from engine.dispatch.model import Phase, RuleKey, RuleQueue, Send, rule_key_of
+from engine.flow.steps import FOREVER_MS
 
 _SLACK = 1_000
 """Entries of ended sends that are not worth a sweep."""

@@ -12,7 +12,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from engine.answers.records import facts_of
-from engine.dispatch.model import FOREVER_MS, Decided, Withdrawn
+from engine.dispatch.model import Decided, Withdrawn
+from engine.flow.steps import FOREVER_MS
 from rules.gates import explain, word_of
 from rules.model import Book, Channel, Rule
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id

@@ -34,6 +34,7 @@ from rules.gates.kernel import Verdicts, Withdrawals, decide, withdrawals
 from rules.gates.lists import LISTS
 from rules.gates.pause import paused_arrays
 from rules.gates.scene import Paused, Rows
+from rules.model import Feature
 from state.batch import Batch
 from state.columns import Key, Table
 from state.contacts import Contacts
@@ -137,7 +138,7 @@ class Decider:
 
     def values(self, slot: int, clock_ms: int) -> dict[str, int]:
         """Return the cells of one subscriber's known features at `clock_ms`, by name; changes nothing."""
-        return _values(self.compiled, self._arrays, slot, clock_ms) if self.compiled is not None else {}
+        return self._values(slot, clock_ms, lambda _: True)
 
     def texts_of(self, cells: Mapping[str, int]) -> Texts:
         """Return the texts of those values of a subscriber that are texts."""
@@ -146,10 +147,11 @@ class Decider:
 
     def attributes(self, slot: int, clock_ms: int) -> Attributes:
         """Return one subscriber's known attributes at `clock_ms`; changes nothing."""
-        names = self.compiled.book.attributes if self.compiled is not None else ()
-        values = self.values(slot, clock_ms)
-        cells = {name: values[name] for name in names if name in values}
+        cells = self._values(slot, clock_ms, lambda feature: feature.attribute)
         return Attributes(cells, self.texts_of(cells))
+
+    def _values(self, slot: int, clock_ms: int, wanted: Callable[[Feature], bool]) -> dict[str, int]:
+        return _values(self.compiled, self._arrays, slot, clock_ms, wanted) if self.compiled is not None else {}
 
     def visit_ms(self, slot: int) -> int:
         """Return since when a subscriber stands at a desk, 0 for not, by the log's clock."""
@@ -350,13 +352,21 @@ def _texts(
     return held.pick(np.unique(found[:count]), brought) if count else NO_TEXTS
 
 
-def _values(compiled: CompiledBook, arrays: Sequence[list[NDArray[Any]]], slot: int, clock_ms: int) -> dict[str, int]:
-    """Fold one row that updates nothing into a copy, and return what each feature reads for it."""
+def _values(
+    compiled: CompiledBook,
+    arrays: Sequence[list[NDArray[Any]]],
+    slot: int,
+    clock_ms: int,
+    wanted: Callable[[Feature], bool],
+) -> dict[str, int]:
+    """Fold one row that updates nothing into a copy, and return what each wanted feature reads for it."""
     found: dict[str, int] = {}
     slots, clocks = np.zeros(1, np.int32), np.array([clock_ms])
     updates, zeros = np.zeros(1, np.uint8), np.zeros(1, np.int64)
     out, known = np.zeros(1, np.int64), np.zeros(1, np.uint8)
     for feature, plan, columns in zip(compiled.book.features, compiled.plans, arrays, strict=True):
+        if not wanted(feature):
+            continue
         copy = [column[slot : slot + 1].copy() for column in columns]
         fold(plan.spec, copy, slots, np.zeros(1, np.int32), updates, clocks, zeros, out, known)
         if known[0]:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from connectors.contract import MobileOriginated, Receipt, ReceiptState
 from connectors.kafka.writer import Written
-from engine.dispatch.model import FOREVER_MS
 from engine.dispatch.opted_out import OptOut
 from engine.dispatch.orphans import Orphans
 from engine.dispatch.receipts import Awaited, Receipts
+from engine.flow.steps import FOREVER_MS
 from engine.runtimes.cluster.dispatch.exchange import Exchange
 from tests.engine.cluster.test_settings import cluster
 

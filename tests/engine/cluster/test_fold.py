@@ -35,6 +35,7 @@ RAW = RawConfig(name="raw", topic="raw", dedupe=True)
 MINUTE_MS = 60_000
 EVENTS = 400
 WINDOW_MS = 10 * MINUTE_MS
+CONTACTS_MAX = 16
 COMPILED = compile_book(load_text({"book.toml": BOOK}))
 BOOKS = {COMPILED.book.version: COMPILED}
 
@@ -60,11 +61,15 @@ class KafkaLog:
 
 
 def fold_of(
-    log: KafkaLog, store: MemoryStore, policy: Literal["hold", "skip"] = "hold", books: dict[str, CompiledBook] = BOOKS
+    log: KafkaLog,
+    store: MemoryStore,
+    policy: Literal["hold", "skip"] = "hold",
+    books: dict[str, CompiledBook] = BOOKS,
+    contacts_max: int = CONTACTS_MAX,
 ) -> ClusterFold:
     """Return the fold of the partition as a new owner recovers it."""
     limits = FoldLimits(
-        slots=4096, memory_subscribers=4096, contacts_max=16, batch_rows_max=1000,
+        slots=4096, memory_subscribers=4096, contacts_max=contacts_max, batch_rows_max=1000,
         dedupe_window_ms=WINDOW_MS, dedupe_ids_max=1000,
     )  # fmt: skip
     parts = FoldParts(0, limits, store, books.__getitem__)

@@ -13,7 +13,7 @@ from connectors.contract import Receipt, ReceiptState
 from connectors.gateways.text import parts_count, parts_of
 from engine.dispatch import Report
 from engine.dispatch.hours import LocalTime
-from engine.dispatch.model import FOREVER_MS, Action, Decided, Phase, RuleKey, Send, SwitchScope
+from engine.dispatch.model import Action, Decided, Phase, RuleKey, Send, SwitchScope
 from engine.dispatch.orphans import ORPHAN_MS, Orphans
 from engine.dispatch.queue import SendQueue, Verdict
 from engine.dispatch.quotas import Quotas
@@ -22,6 +22,7 @@ from engine.dispatch.receipts import Awaited, Receipts
 from engine.dispatch.retries import wait_ms
 from engine.dispatch.seen import SeenDecisions
 from engine.dispatch.switches import Switches
+from engine.flow.steps import FOREVER_MS
 from engine.settings.send_windows import SendWindow
 from state.decisions import OutcomeState
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from connectors.contract import Message, Outcome, State
 from engine.dispatch import ChannelPolicy, Dispatcher, LocalOutbox, Policy
-from engine.dispatch.model import FOREVER_MS
 from engine.dispatch.rates import Rates, TokenBucket
+from engine.flow.steps import FOREVER_MS
 from engine.settings.send_windows import SendWindow
 from state.decisions import OutcomeState
 from tests.engine.dispatch.test_dispatcher import Log, ScriptedGateway, decided

@@ -9,11 +9,12 @@ import pytest
 from connectors.contract import Outcome, Receipt, ReceiptState, State
 from engine.dispatch import LocalOutbox
 from engine.dispatch.core import DispatchCore
-from engine.dispatch.model import FOREVER_MS, Decided, Report
+from engine.dispatch.model import Decided, Report
 from engine.dispatch.orphans import CLOCKS_MS, Orphans, same_number
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.receipts import Awaited, Receipts
 from engine.dispatch.recovery import recover
+from engine.flow.steps import FOREVER_MS
 from state.decisions import OutcomeState
 from tests.engine.dispatch.scripted import ScriptedDoor
 from tests.fakes.disk import SimulatedDisk

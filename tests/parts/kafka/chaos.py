@@ -7,8 +7,9 @@ machine's own timing is not: where in the log a fault falls differs from run to 
 steady rate (`offered`), texts go to a message centre that we did not write, and clerks open visits and answer cards
 (`clerks`). At the end everybody is let go on, and three judges count:
 
-- decisions, read as any reader reads them, against those of the embedded engine over the same lines, and against the
-  caps; those that refunds may free, or that tickets and visits brought, against the caps and one record each (`judge`);
+- decisions, read as any reader reads them, against one fold of the cluster's own log, as what gates stop follows from
+  when texts ended; their candidates against the embedded engine over the same lines; and contacts against the caps:
+  those that refunds may free, or that tickets and visits brought, against the caps and one record each (`judge`);
 - texts: one end each, and what the log was told against what the centre says that it got (`judge_ends`);
 - visits and cards: what was confirmed to clerks against the log (`judge_ends`).
 
@@ -30,14 +31,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.book.compiled import compile_book
+from engine.settings.config import StateConfig
 from perf.lines import Feed, blocks
 from perf.measure import workplace
+from rules.load import load_book
 from state.decisions import OutcomeState
 from tests.parts.kafka import scene
 from tests.parts.kafka.clerks import TERMINALS, Clerks
-from tests.parts.kafka.finding import Findings, Wanted, find
+from tests.parts.kafka.finding import Batches, Findings, Wanted, find
 from tests.parts.kafka.judge import judge_groups
 from tests.parts.kafka.judge_ends import judge_counters, judge_texts
+from tests.parts.kafka.log_fold import folded_at_once, frames_of
 from tests.parts.kafka.offered import Load, Tickets
 from tests.parts.kafka.workers import Cluster, Worker, cluster_on, decided_embedded
 from tests.parts.redis_server import RedisServer
@@ -220,17 +225,24 @@ def chaos(folder: Path, seed: int, seconds: float, rate: float) -> dict[str, Any
                 clerks = Clerks(cluster.addresses, seed)
                 world.run(list(plan(seed, seconds)), load, clerks)
                 found = find(cluster, centre, Wanted(expected, load.offered_tickets, clerks.confirmed), PATIENCE_S)
+                book = compile_book(load_book(cluster.folder / "book"))
+                books = {book.book.version: book}
+                folded = folded_at_once(
+                    frames_of(cluster.broker.bootstrap, books), books, contacts_max=StateConfig().contacts_max
+                )
     finally:
         centre.stop()
-    return {"seed": seed, "seconds": seconds, "events": len(lines), **_result(world, load, clerks, found)}
+    return {"seed": seed, "seconds": seconds, "events": len(lines), **_result(world, load, clerks, found, folded)}
 
 
-def _result(world: World, load: Load, clerks: Clerks, found: Findings) -> dict[str, Any]:
+def _result(world: World, load: Load, clerks: Clerks, found: Findings, folded: Batches) -> dict[str, Any]:
     """Let the judges speak."""
     logs = [log.read_text(encoding="utf-8") for log in world.cluster.folder.glob("*.log")]
     terms = scene.terms(world.in_doubt_max)
     refunded = {one for one, states in found.told.outcomes.items() if OutcomeState.REFUNDED in states}
-    decisions = judge_groups(found.batches, found.expected, scene.rules().groups, load.offered_tickets, refunded)
+    decisions = judge_groups(
+        found.batches, folded, found.expected, scene.rules().groups, load.offered_tickets, refunded
+    )
     texts = judge_texts(found.texts, found.cards, found.told.outcomes, found.arrivals, found.receipts, terms)
     counters = judge_counters(clerks.stories, found.cards, found.visits, found.told, world.forgotten_max)
     return {

@@ -134,7 +134,7 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Rules by how they are judged: `feed` against one machine, `tickets` by number, `caps` by contacts."""
+    """Rules by how they are judged: `feed` against the log, `tickets` by number, `caps` by contacts."""
 
     feed: frozenset[int]
     feed_caps: Sequence[CapTerms]
@@ -145,9 +145,13 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class GroupsVerdict:
-    """The feed against one machine; all groups' ids and caps; tickets, which have one record each, decided or not."""
+    """The feed against a fold of the log, its candidates against one machine; all groups' ids and caps; tickets, which
+    have one record each, decided or not.
+    """
 
     feed: Verdict
+    candidates_lost: int
+    candidates_surplus: int
     doubled_ids: int
     breaches: dict[str, int]
     tickets: int
@@ -157,30 +161,47 @@ class GroupsVerdict:
     @property
     def clean(self) -> bool:
         """Whether nothing was lost, doubled or promised too often, in any group."""
-        faults = (self.doubled_ids, self.tickets_lost, self.tickets_doubled, *self.breaches.values())
+        candidates = (self.candidates_lost, self.candidates_surplus)
+        faults = (*candidates, self.doubled_ids, self.tickets_lost, self.tickets_doubled, *self.breaches.values())
         return self.feed.clean and not any(faults)
 
 
 def judge_groups(
     found: list[tuple[int, DecisionBatch]],
+    folded: list[tuple[int, DecisionBatch]],
     expected: list[tuple[int, DecisionBatch]],
     groups: Groups,
     tickets: int,
     refunded: Set[str],
 ) -> GroupsVerdict:
-    """Judge the feed by what one machine decided, all others by tickets 1 to `tickets` and by the caps they have."""
+    """Judge the feed by the log, all others by tickets 1 to `tickets` and by the caps they have.
+
+    `folded` is what one fold of the cluster's own log decides. `expected` is what one machine decided of the same
+    lines: it has the same candidates, but texts ended there at other times, so gates may have stopped others.
+    """
     over: Counter[str] = Counter()
     for rules, caps in groups.caps.items():
         over.update(breaches(contacts_of(only(found, rules), refunded), caps))
     numbers, ids = ticket_numbers(found, groups), Counter(_ids(found))
+    came, wanted = candidates(only(found, groups.feed)), candidates(only(expected, groups.feed))
     return GroupsVerdict(
-        feed=judge(only(found, groups.feed), expected, groups.feed_caps),
+        feed=judge(only(found, groups.feed), only(folded, groups.feed), groups.feed_caps),
+        candidates_lost=(wanted - came).total(),
+        candidates_surplus=(came - wanted).total(),
         doubled_ids=ids.total() - len(ids),
         breaches=dict(over),
         tickets=tickets,
         tickets_lost=sum(not numbers[number] for number in range(1, tickets + 1)),
         tickets_doubled=numbers.total() - len(numbers),
     )
+
+
+def candidates(batches: Iterable[tuple[int, DecisionBatch]]) -> Counter[tuple[int, int, int]]:
+    """Return how many records there are of each subscriber, event time and rule, whatever became of them."""
+    found: Counter[tuple[int, int, int]] = Counter()
+    for _, batch in batches:
+        found.update(zip(batch.subscriber.tolist(), batch.at_ms.tolist(), batch.rule.tolist(), strict=True))
+    return found
 
 
 def ticket_numbers(found: Iterable[tuple[int, DecisionBatch]], groups: Groups) -> Counter[int]:

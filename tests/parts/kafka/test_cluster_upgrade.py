@@ -5,24 +5,20 @@ events at the positions that they have there. The release after this one is this
 test needs no history of the repository; what it writes is as foreign to this one as anything a later release writes.
 """
 
-import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiokafka import TopicPartition
 
-from engine.book.compiled import CompiledBook, compile_book
+from engine.book.compiled import compile_book
 from rules.load import load_book
 from state import formats
-from state.decisions import DecisionBatch
-from state.frame import Frame, FrameKind, decode
-from tests.engine.cluster.test_fold import KafkaLog, fold_of
+from state.frame import FrameKind
 from tests.engine.world import BOOK, call
-from tests.fakes.store import MemoryStore
-from tests.parts.kafka.rig import records, records_of
-from tests.parts.kafka.workers import PARTITIONS, START, Cluster, Worker, cluster_on, rows, wait_for_text
+from tests.parts.kafka.log_fold import folded_at_once, frames_of
+from tests.parts.kafka.rig import records_of
+from tests.parts.kafka.workers import START, Cluster, Worker, cluster_on, rows, wait_for_text
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
@@ -60,27 +56,6 @@ def ended(worker: Worker) -> int:
     """Wait until a worker has ended by itself; return its status."""
     assert worker.process is not None
     return worker.process.wait(30)
-
-
-def frames_of(bootstrap: str, books: dict[str, CompiledBook]) -> dict[int, list[tuple[int, Frame]]]:
-    """Return every frame of the log, by partition."""
-    schemas = {one.book.schema.fingerprint: one.book.schema for one in books.values()}
-    found: dict[int, list[tuple[int, Frame]]] = {number: [] for number in range(PARTITIONS)}
-    for one in asyncio.run(records(bootstrap, [TopicPartition("opportune.log", number) for number in found])):
-        found[one.partition].append((one.offset, decode(one.value, schemas.__getitem__)))
-    return found
-
-
-def folded_at_once(
-    frames: dict[int, list[tuple[int, Frame]]], books: dict[str, CompiledBook]
-) -> list[tuple[int, DecisionBatch]]:
-    """Return the decisions of one uninterrupted fold of every partition."""
-    found = []
-    for partition, log in frames.items():
-        fold = fold_of(KafkaLog(), MemoryStore(), books=books)
-        decided = (fold.apply(position, frame) for position, frame in log)
-        found += [(partition, one) for one in decided if one is not None]
-    return found
 
 
 def test_workers_of_different_books_and_releases_decide_what_one_fold_of_the_log_decides(
