@@ -135,7 +135,9 @@ class Interpreter:
         records = []
         for promise in moment.person.promises.kept:
             rule = self.book.by_stable_id.get(promise.rule)
-            if promise.may_come(append_ms) and rule is not None and promise.channel in self.book.channels_by_id:
+            if promise.state != "waits" or not promise.may_come(append_ms):
+                continue
+            if rule is not None and promise.channel in self.book.channels_by_id:
                 record = self._record(moment, position, number, rule, verdict)
                 named = (promise.position, promise.row)
                 records.append(record._replace(channel=promise.channel, facts=(), kind=1, of=named))

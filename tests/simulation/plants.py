@@ -212,8 +212,10 @@ def pages_beyond_the_journal() -> Iterator[None]:
     """Pages may be written as far as the log is durable, though the journal lacks the last decisions."""
 
     def as_the_log(partition: Partition, appended: Sequence[Appended]) -> Task:
-        yield from commit_task(partition, appended)
-        partition.flusher.durable(partition.log.durable, partition.journal.next_position)
+        task = commit_task(partition, appended)
+        while next(task, True) is None:
+            partition.flusher.durable(partition.log.durable, partition.journal.next_position)
+            yield
 
     with patch.object(committer_module, "commit_task", as_the_log):
         yield

@@ -111,14 +111,20 @@ def _add_decide(app: ClusterApp, config: Config) -> None:
         standby = {place.partition for place in app.assignor.assigned_standbys() if place.topic == name}
         await services.decide.assigned(_assigned(app, name), standby)
 
+    async def given(_: Any, places: Iterable[Any], **__: Any) -> None:
+        if services.decide is not None:
+            services.decide.given = _numbers(places, name)
+
     async def revoked(*_: Any, **__: Any) -> None:
         if services.decide is not None:
+            services.decide.given = set()
             await services.decide.revoked()
 
     async def finish(*_: Any, **__: Any) -> None:
         await services.finish()
 
     app.agent(topic, name="decide")(decide)
+    app.on_partitions_assigned.connect(given, weak=False)
     app.on_rebalance_complete.connect(_or_end(services, assigned), weak=False)
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_before_shutdown.connect(finish, weak=False)
@@ -137,11 +143,17 @@ def _add_dispatch(app: GroupApp, services: WorkerServices, config: Config) -> No
         assert services.dispatch is not None
         await services.dispatch.assigned(_assigned(app, name))
 
+    async def given(_: Any, places: Iterable[Any], **__: Any) -> None:
+        if services.dispatch is not None:
+            services.dispatch.given = _numbers(places, name)
+
     async def revoked(*_: Any, **__: Any) -> None:
         if services.dispatch is not None:
+            services.dispatch.given = set()
             await services.dispatch.revoked()
 
     app.agent(topic, name="dispatch")(dispatch)
+    app.on_partitions_assigned.connect(given, weak=False)
     app.on_rebalance_complete.connect(_or_end(services, assigned), weak=False)
     app.on_partitions_revoked.connect(revoked, weak=False)
     app.on_before_shutdown.connect(revoked, weak=False)
@@ -149,7 +161,11 @@ def _add_dispatch(app: GroupApp, services: WorkerServices, config: Config) -> No
 
 def _assigned(app: GroupApp, topic: str) -> set[int]:
     """Return the partitions of a topic that are ours now."""
-    return {place.partition for place in app.consumer.assignment() if place.topic == topic}
+    return _numbers(app.consumer.assignment(), topic)
+
+
+def _numbers(places: Iterable[Any], topic: str) -> set[int]:
+    return {place.partition for place in places if place.topic == topic}
 
 
 def _or_end(services: WorkerServices, assigned: Callable[[], Awaitable[None]]) -> Callable[..., Awaitable[None]]:

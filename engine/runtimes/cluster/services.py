@@ -196,10 +196,8 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         )
         await self.decide.start()
         self._closing.push_async_callback(self.decide.stop)
-        owned = self.decide.owned
-        self.watchdog = Watchdog(
-            config, Names(config.cluster.prefix).log, lambda: {number: one.folded for number, one in owned.items()}
-        )
+        log_topic = Names(config.cluster.prefix).log
+        self.watchdog = Watchdog(config, log_topic, self.decide.positions, self.decide.opening)
         await self.watchdog.start()
         self._closing.push_async_callback(self.watchdog.stop)
         self._spawn(Ticker(SETTLE_S, self.decide.settle).run())

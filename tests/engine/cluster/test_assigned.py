@@ -24,7 +24,8 @@ class App:
 
     def __init__(self, services: SimpleNamespace) -> None:
         self.services = services
-        self.on_rebalance_complete, self.on_partitions_revoked, self.on_before_shutdown = Signal(), Signal(), Signal()
+        self.on_partitions_assigned, self.on_partitions_revoked = Signal(), Signal()
+        self.on_rebalance_complete, self.on_before_shutdown = Signal(), Signal()
         self.assignor = SimpleNamespace(assigned_standbys=set)
         self.consumer = SimpleNamespace(assignment=set)
 
@@ -53,3 +54,27 @@ async def test_a_fault_of_an_assignment_ends_the_worker(agent: str) -> None:
         await handler(app)
 
     assert failed == [fault]
+
+
+@pytest.mark.parametrize("agent", ["decide", "dispatch"])
+async def test_what_the_group_gives_and_takes_is_known_though_it_is_never_opened(agent: str) -> None:
+    async def revoked() -> None:
+        pass
+
+    part = SimpleNamespace(given=set(), revoked=revoked)
+    services: Any = SimpleNamespace(**{agent: part})
+    app: Any = App(services)
+    if agent == "decide":
+        module._add_decide(app, Config())
+    else:
+        module._add_dispatch(app, services, Config())
+    topic = {"decide": "opportune.log", "dispatch": "opportune.decisions"}[agent]
+    places = [SimpleNamespace(topic=topic, partition=6), SimpleNamespace(topic="another", partition=1)]
+
+    for handler in app.on_partitions_assigned.handlers:
+        await handler(app, places)
+    assert part.given == {6}
+
+    for handler in app.on_partitions_revoked.handlers:
+        await handler(app, places)
+    assert part.given == set()

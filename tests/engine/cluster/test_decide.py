@@ -11,6 +11,7 @@ from engine.metrics import Metrics
 from engine.runtimes.cluster.decide import service as module
 from engine.runtimes.cluster.decide.missing import MissingError
 from engine.runtimes.cluster.decide.service import Decide
+from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
 from engine.settings.config import Config
 from state.pages import PageError
 from tests.engine.cluster.standins import NOT_USED, TailStandIn
@@ -235,3 +236,23 @@ async def test_a_worker_that_ends_writes_the_pages_of_what_rests_too(decide: Any
 
     assert [one.closed for one in OwnedStandIn.made] == ["finished", "finished"]
     assert not decide.owned
+
+
+async def test_a_partition_that_was_given_and_never_opened_stands_still(decide: Any) -> None:
+    decide.given = {0, 1}
+    await decide.assigned((0,), ())
+
+    assert decide.positions() == {0: OPENED_AT, 1: -1}
+    assert decide.opening() == set()
+
+    watchdog = Watchdog(Config(), "log", decide.positions, decide.opening)
+    ends = {0: OPENED_AT + 1, 1: 1}
+    watchdog.judge(ends, decide.positions(), 0.0)
+    with pytest.raises(SilentError, match="partition 1 stands at -1"):
+        watchdog.judge(ends, decide.positions(), Config().cluster.silent_s + 1.0)
+
+
+async def test_a_partition_may_stand_still_while_it_is_opened(decide: Any) -> None:
+    decide.given = {0, 1}
+    async with decide._changing:
+        assert decide.opening() == {0, 1}

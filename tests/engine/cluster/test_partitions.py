@@ -151,6 +151,15 @@ async def test_a_lost_partition_is_forgotten_when_partitions_are_assigned_anew(d
     assert dispatch.status()["lost"] == []
 
 
+async def test_a_partition_that_was_given_and_never_opened_stands_still(dispatch: Any) -> None:
+    dispatch.given = {0}
+
+    assert dispatch.positions() == {0: -1}
+    assert dispatch.at_rest() == set()
+    async with dispatch._changing:
+        assert dispatch.at_rest() == {0}
+
+
 def test_who_leaves_late_does_not_take_receipts_from_who_came_after() -> None:
     exchange = Exchange(Config(), NOT_USED, NOT_USED, NOT_USED)
     before: Any = SimpleNamespace()

@@ -55,6 +55,8 @@ AGENTS = ("--agents", "intake,decide,dispatch")
 TICK_S = 0.1
 PATIENCE_S = 60.0
 """With all events offered and everybody there: how long nothing may move until what is missing counts as lost."""
+SILENT_S = 15
+"""How long a worker may stand still before it ends; well below `PATIENCE_S`."""
 
 WORKER_FAULTS = (("kill", 5), ("pause", 3), ("long pause", 2), ("restart", 3), ("lose disk", 1))
 FAULTS = ("worker",) * 7 + ("broker",) * 2 + ("hang", "redis", "redis hang", "smsc", "smsc", "join or leave")
@@ -216,7 +218,7 @@ def chaos(folder: Path, seed: int, seconds: float, rate: float) -> dict[str, Any
         with RedisServer(folder) as redis:
             settings = {
                 "session_timeout_ms": SESSION_MS,
-                "cluster_settings": "standby_copies = 1",
+                "cluster_settings": f"standby_copies = 1\nsilent_s = {SILENT_S}",
                 "more": scene.settings(folder / "cluster", centre.port, redis.url),
             }
             with cluster_on(folder, scene.BOOK, **settings) as cluster:

@@ -42,7 +42,7 @@ def test_the_readme_leads_to_a_cluster(tmp_path: Path, broker: Broker) -> None:
         for line in lines.splitlines():
             words = shlex.split(line.split(" | ")[0].rstrip("& "))
             assert words[0] == ".venv/bin/opportune"
-            command = [sys.executable, "-c", START, *words[1:]]
+            command = [sys.executable, "-P", "-c", START, *words[1:]]  # -P: `rules` here is no package
             if line.endswith("&"):
                 with (tmp_path / f"{len(behind)}.log").open("wb") as out:
                     behind.append(subprocess.Popen(command, cwd=tmp_path, env=env, stdout=out, stderr=out))

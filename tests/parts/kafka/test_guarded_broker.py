@@ -46,7 +46,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 def opportune(folder: Path, password: str, *words: str) -> dict[str, Any]:
     return {
-        "args": [sys.executable, "-c", START, *words],
+        "args": [sys.executable, "-P", "-c", START, *words],
         "cwd": folder,
         "env": os.environ | {"PYTHONPATH": str(ROOT), "KAFKA_PASSWORD": password},
     }

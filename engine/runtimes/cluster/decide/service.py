@@ -87,6 +87,10 @@ class Decide:
         self._assignment = 0
         self._log = Tail(config.cluster, self._names.log, 0)
         self._resting: dict[int, Owned] = {}
+        self.given: set[int] = set()
+        """Partitions that the group gave us last; `assigned` says when they may be opened, which Faust may forget
+        where one rebalance follows another: then `positions` shows them as standing still.
+        """
         self.owned: dict[int, Owned] = {}
         self.held: dict[int, Exception] = {}
         """Partitions that are ours and undecided: frames that they need are deleted, or pages do not read."""
@@ -208,6 +212,15 @@ class Decide:
         """Frames that are deleted and still needed, by partition of ours; 1 where its pages do not read back."""
         held = {number: getattr(fault, "frames", 1) for number, fault in self.held.items()}
         return held | {number: one.missing.frames for number, one in self.owned.items()}
+
+    def positions(self) -> dict[int, int]:
+        """Return the frame that was folded last of every partition that is ours and not held, -1 where none was."""
+        unopened = self.given - self.owned.keys() - self.held.keys()
+        return dict.fromkeys(unopened, -1) | {number: one.folded for number, one in self.owned.items()}
+
+    def opening(self) -> set[int]:
+        """Return the partitions that are being opened, or let go, now."""
+        return self.given - self.owned.keys() if self._changing.locked() else set()
 
     async def take(self, number: int, record: Any) -> None:
         """Fold one record of the stream; one that is not ours any more, or was folded in redo, changes nothing.

@@ -118,12 +118,9 @@ class Dispatch:
         self._away_since_s: dict[int, float] = {}
         self.owned: dict[int, SendingPartition] = {}
         self.lost: dict[int, LostPartition] = {}
-        self._watchdog = Watchdog(
-            config,
-            Names(config.cluster.prefix).decisions,
-            lambda: {number: one.read - 1 for number, one in (self.owned | self.lost).items()},
-            lambda: [*self.lost, *(number for number, one in self.owned.items() if not one.dispatcher.room())],
-        )
+        self.given: set[int] = set()
+        """Partitions that the group gave us last; `assigned`, which opens them, may be forgotten by Faust."""
+        self._watchdog = Watchdog(config, Names(config.cluster.prefix).decisions, self.positions, self.at_rest)
 
     async def start(self) -> None:
         """Connect, open the gateways; GatewayError when one cannot be opened as configured."""
@@ -155,6 +152,17 @@ class Dispatch:
         yield self._watch()
 
     # ---- partitions
+
+    def positions(self) -> dict[int, int]:
+        """Return the record that was read last of every partition that is ours, -1 where none was."""
+        open_ones = {number: one.read - 1 for number, one in (self.owned | self.lost).items()}
+        return dict.fromkeys(self.given, -1) | open_ones
+
+    def at_rest(self) -> set[int]:
+        """Return the partitions that may stand still now: they are being opened, are lost, or have no room."""
+        opening = self.given - self.owned.keys() if self._changing.locked() else set()
+        full = {number for number, one in self.owned.items() if not one.dispatcher.room()}
+        return opening | self.lost.keys() | full
 
     async def assigned(self, numbers: Collection[int]) -> None:
         """Open the partitions that are ours now; gives up where another assignment comes in between."""
