@@ -11,8 +11,9 @@ A source that has shown fewer subscribers needs no more than it has; and where n
 `ROWS_MAX` rows, so many rows are enough. So a feed may pause for months, and a burst of ten wrong rows moves nothing.
 There is no bound above which a row is refused: a feed that went on after a longer pause would stand still with it.
 
-Until a source has shown two subscribers its clock is tentative: a row's log time is the latest time so far, which may
-be wrong. The second subscriber begins the clock at the earlier of the two.
+Until a source has shown three subscribers, or two in `ROWS_MAX` rows, its log times are tentative: nobody can say which
+of two is wrong. They are the latest time so far, which a second subscriber may take back to its own, and move by
+FAR_MS at the most. Then the clock begins, where the rule above has it, be it earlier.
 
 The state is plain numbers, stored in each frame beside the source's position: whoever reads the source again from there
 gives the same times. Chunks, frames and partitions change nothing. Each source has a clock of its own;
@@ -29,11 +30,11 @@ FAR_MS = 86_400_000
 NEAR_WITNESSES, FAR_WITNESSES = 3, 16
 ROWS_MAX = 64
 
-ROWS, BEGUN, CLOCK, FIRST_MS, AHEAD_ROWS, AHEAD_MS, KNOWN, WITNESSES = range(8)
-"""Cells of a state: rows so far; whether the clock has begun; the clock; the latest time of the first subscriber; of
-the rows ahead their number, their earliest time; how many subscribers are known, and how many witnesses there are.
-Those follow: FAR_WITNESSES cells of each."""
-_KNOWN_AT = 8
+ROWS, BEGUN, CLOCK, LATEST_MS, AHEAD_ROWS, AHEAD_MS, KNOWN, WITNESSES, PAIRED = range(9)
+"""Cells of a state: rows so far; whether the clock has begun; the clock; the tentative time before that; of
+the rows ahead their number, their earliest time; how many subscribers are known, and how many witnesses there are;
+whether the second subscriber has been taken in. Those follow: FAR_WITNESSES cells of each."""
+_KNOWN_AT = 9
 _WITNESSES_AT = _KNOWN_AT + FAR_WITNESSES
 STATE_CELLS = _WITNESSES_AT + FAR_WITNESSES
 
@@ -74,13 +75,9 @@ def run_clock(state: Int64s, subscriber: Int64s, at_ms: Int64s, log_ms: Int64s) 
         met(state, KNOWN, _KNOWN_AT, subscriber[row])
         if state[BEGUN] == 0:
             begin(state, subscriber[row], at_ms[row])
-        elif at_ms[row] > state[CLOCK] + JUMP_MS:
-            see_ahead(state, subscriber[row], at_ms[row])
         else:
-            if at_ms[row] >= state[CLOCK] - JUMP_MS:
-                state[AHEAD_ROWS], state[WITNESSES] = 0, 0
-            state[CLOCK] = max(state[CLOCK], at_ms[row])
-        log_ms[row] = state[CLOCK]
+            go(state, subscriber[row], at_ms[row])
+        log_ms[row] = state[CLOCK] if state[BEGUN] else state[LATEST_MS]
 
 
 @kernel
@@ -97,17 +94,31 @@ def met(state: Int64s, count_at: int, first: int, subscriber: int) -> None:
 
 @kernel
 def begin(state: Int64s, subscriber: int, at_ms: int) -> None:
-    """Go with the only subscriber, or begin with the second."""
+    """Take a row whose log time is tentative, and begin the clock where enough is known."""
     if state[KNOWN] == 1:
-        state[FIRST_MS] = at_ms if state[ROWS] == 1 else max(state[FIRST_MS], at_ms)
-        state[CLOCK] = state[FIRST_MS]
+        state[LATEST_MS] = at_ms if state[ROWS] == 1 else max(state[LATEST_MS], at_ms)
         return
-    state[BEGUN] = 1
-    state[CLOCK] = min(state[FIRST_MS], at_ms)
+    if state[PAIRED] == 0:
+        state[PAIRED] = 1
+        state[CLOCK] = min(state[LATEST_MS], at_ms)
+        state[LATEST_MS] = min(at_ms, state[LATEST_MS])
+    go(state, subscriber, at_ms)
+    if state[LATEST_MS] < at_ms <= state[LATEST_MS] + FAR_MS:
+        state[LATEST_MS] = at_ms
+    state[LATEST_MS] = max(state[LATEST_MS], state[CLOCK])
+    if state[KNOWN] > 2 or state[ROWS] >= ROWS_MAX:
+        state[BEGUN] = 1
+
+
+@kernel
+def go(state: Int64s, subscriber: int, at_ms: int) -> None:
+    """Go with a row, or take it as a witness."""
     if at_ms > state[CLOCK] + JUMP_MS:
         see_ahead(state, subscriber, at_ms)
-    else:
-        state[CLOCK] = max(state[CLOCK], at_ms)
+        return
+    if at_ms >= state[CLOCK] - JUMP_MS:
+        state[AHEAD_ROWS], state[WITNESSES] = 0, 0
+    state[CLOCK] = max(state[CLOCK], at_ms)
 
 
 @kernel
