@@ -15,11 +15,19 @@ from engine.flow.steps import FOREVER_MS, STEP_MS, step_end
 from engine.flow.tickets import Ticket
 from state.batch import Row, from_rows
 from state.decisions import Outcome
+from state.log_clock import new_clock, pack_clock, run_clock
 from state.schema import make_schema
 
 SCHEMA = make_schema((), ())
 BASE_MS = 1_225_756_800_000
 WHO = 8613800000000
+
+
+def begun_clock() -> list[int]:
+    """The clock of a source that has shown enough subscribers; as early as can be, so that any row is near it."""
+    state = new_clock()
+    run_clock(state, np.arange(3), np.full(3, BASE_MS), np.empty(3, np.int64))
+    return pack_clock(state)
 
 
 class Reader:
@@ -33,7 +41,7 @@ class World:
 
     def __init__(self, *, gated: bool = True, quiet_s: float | None = None) -> None:
         self.queues = Queues(1, 1 << 20)
-        partition: Any = SimpleNamespace(batch_rows_max=100, clocks={})
+        partition: Any = SimpleNamespace(batch_rows_max=100, clocks={"a": begun_clock()})
         self.time = self.queues.held = EventTime([partition], self.queues, gated=gated, quiet_s=quiet_s)
         self.reader = Reader()
         self.time.add_reader(self.reader)
