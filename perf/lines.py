@@ -37,11 +37,14 @@ LATE_MS = 600_000
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What the lines of a feed depend on; `first` is the number of the first event."""
+    """What the lines of a feed depend on; `first` is the number of the first event, `parties`: lines have a number of
+    the other party, a new one in each.
+    """
 
     subscribers: int
     seed: int = 1
     first: int = 0
+    parties: bool = False
 
 
 def write_lines(path: Path, feed: Feed, events: int) -> int:
@@ -77,10 +80,12 @@ def blocks(feed: Feed, events: int) -> Iterator[memoryview]:
         subscriber = FIRST_MSISDN + rng.integers(0, feed.subscribers, n)
         at_ms = START_MS + number * 3_600_000 // (feed.subscribers * EVENTS_AN_HOUR)
         at_ms = at_ms - rng.integers(0, 2_000, n) - (rng.random(n) < 0.01) * rng.integers(0, LATE_MS, n)
-        yield lay(rng, subscriber, at_ms, 1_000_000_000 + number)
+        yield lay(rng, subscriber, at_ms, 1_000_000_000 + number, parties=feed.parties)
 
 
-def lay(rng: np.random.Generator, subscriber: Int64s, at_ms: Int64s, number: Int64s) -> memoryview:
+def lay(
+    rng: np.random.Generator, subscriber: Int64s, at_ms: Int64s, number: Int64s, *, parties: bool = False
+) -> memoryview:
     """Lay each line out in a row of its own, filled up with zero bytes, and squeeze those out."""
     n = subscriber.shape[0]
     kind = rng.choice(len(TYPES), n, p=SHARES)
@@ -90,7 +95,8 @@ def lay(rng: np.random.Generator, subscriber: Int64s, at_ms: Int64s, number: Int
         parts: list[bytes | Bytes] = [
             b'{"type":"' + name.encode() + b'","msisdn":', digits(subscriber[rows], 13), b',"time":"',
             _time(at_ms[rows]), b'","id":"zj01-', name[:1].encode(), b"-", digits(number[rows], 12), b'",',
-            *_FIELDS[code](rng, rows.shape[0]), b"}\n",
+            *_FIELDS[code](rng, rows.shape[0]),
+            *((b',"party":"', digits(13_000_000_000 + number[rows], 11), b'"') if parties else ()), b"}\n",
         ]  # fmt: skip
         at = 0
         for part in parts:
