@@ -139,6 +139,8 @@ class Metrics:
         self.reloads = self._counter("opportune_book_reloads", "Attempts to activate a book.", "result")
         for result in RELOAD_RESULTS:  # a series that begins with its first event has no increase for an alert to see
             self.reloads.labels(result)
+        self._ended: dict[tuple[OutcomeState, str], Counter] = {}
+        self._sent: dict[tuple[str, str], Counter] = {}
         self._deciding: dict[int, Counter] = {}
         self._deciding_book = ""
 
@@ -158,8 +160,21 @@ class Metrics:
 
     def count_outcome(self, state: OutcomeState, error: str) -> None:
         """Count what became of one decision; codes that look like numbers of people, or are too many, are `other`."""
-        word = "other" if _NUMBER.search(error) else _bounded(error, self._errors, ERRORS_MAX)
-        self.outcomes.labels(state.name.lower(), word).inc()
+        counter = self._ended.get((state, error))
+        if counter is None:
+            word = "other" if _NUMBER.search(error) else _bounded(error, self._errors, ERRORS_MAX)
+            counter = self.outcomes.labels(state.name.lower(), word)
+            if len(self._ended) < ERRORS_MAX:
+                self._ended[state, error] = counter
+        counter.inc()
+
+    def count_send(self, gateway: str, state: str, seconds: float) -> None:
+        """Count an attempt by what became of it, and how long after its decision that was known."""
+        counter = self._sent.get((gateway, state))
+        if counter is None:
+            counter = self._sent[gateway, state] = self.sends.labels(gateway, state)
+        counter.inc()
+        self.to_gateway.observe(seconds)
 
     def count_members(self, name: str, member: bool, count: int) -> None:
         """Count subscribers that were put on a list of opt-outs or taken off it."""

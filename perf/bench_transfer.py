@@ -8,7 +8,6 @@ other one did not get the interpreter. So other work on the machine does not sho
 import argparse
 import gc
 import pickle
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 from engine.book import transfer
 from engine.book.compiled import CompiledBook, compile_texts
 from engine.book.loader import PAUSE_S
-from engine.runtimes.embedded import SWITCH_INTERVAL_S
+from engine.runtimes.interpreter import share
 from perf import books
 from perf.report import RESULTS, keep, table
 from rules.model import Book
@@ -89,7 +88,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="file to append the figures to")
     given = parser.parse_args()
     rules, rounds = (100, 3) if given.quick else (RULES, ROUNDS)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    share()
     before = books.sized(rules)
     base = compile_texts(before, None).book
     changed = {

@@ -44,7 +44,7 @@ START = "import sys; from engine.commands import main; sys.exit(main())"
 def book(*, texted: bool) -> Mapping[str, str]:
     """Return the small book, with a field for the other party, caps that let one text an hour go, and a holdout."""
     text = books.small()["book.toml"].replace("fields = { ", 'fields = { party = "string", ')
-    text = text.replace('calls_hour >= 3 and seconds > 200', 'calls_hour >= 2 and seconds > 60')
+    text = text.replace("calls_hour >= 3 and seconds > 200", "calls_hour >= 2 and seconds > 150")
     text = text.replace('cap = ["3 per day"]', 'cap = ["24 per day"]' + ("" if texted else '\nholdout = "100%"'))
     return {"book.toml": text.replace('cap = ["6 per 7d"]', 'cap = ["48 per 7d"]')}
 
@@ -67,7 +67,9 @@ def run(folder: Path, feed: Path, *, texted: bool, threads: int, subscribers: in
 
 def measure(folder: Path, name: str, *, party: bool, texted: bool, threads: int, given: Any) -> dict[str, Any]:
     """Run one case in whole and in part."""
-    files = [folder / f"{'party' if party else 'bare'}-{events}.ndjson" for events in (given.events, given.events // PART)]
+    files = [
+        folder / f"{'party' if party else 'bare'}-{events}.ndjson" for events in (given.events, given.events // PART)
+    ]
     whole, part = (
         isolated(run, folder / "run", file, texted=texted, threads=threads, subscribers=given.subscribers)
         for file in files

@@ -7,7 +7,6 @@ Everything durable is on: log, journal with decision records, page sweep.
 """
 
 import itertools
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from engine.flow.core import Core, open_core
 from engine.flow.decoders import Decoders, Source
 from engine.flow.partition import Partition
 from engine.flow.pipeline import Pipeline
-from engine.runtimes.embedded import SWITCH_INTERVAL_S, settle
+from engine.runtimes.interpreter import settle, share
 from engine.runtimes.warmup import warm_up
 from engine.settings.config import BookConfig, Config, DataConfig, SourcesConfig, StateConfig
 from rules.model import Book
@@ -127,7 +126,7 @@ class Engine:
 @contextmanager
 def stopped(config: Config) -> Iterator[Engine]:
     """Open and recover, start no thread; close at the end."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    share()
     warm_up(None)
     with Loader() as loader:
         core = open_core(config, compile_=loader.compile)

@@ -164,25 +164,39 @@ def remap(batch: Batch, schema: Schema) -> Batch:
 
 def from_rows(schema: Schema, rows: Sequence[Row]) -> Batch:
     """Build a batch from plain rows; KeyError names an unknown event type or field."""
-    batch = empty(schema, len(rows))
+    n = len(rows)
+    batch = empty(schema, n)
     strings: dict[int, bytes] = {}
-    causes = np.zeros((4, len(rows)), np.int64)
+    batch.subscriber[:] = np.fromiter((row.subscriber for row in rows), np.int64, n)
+    batch.at_ms[:] = np.fromiter((row.at_ms for row in rows), np.int64, n)
+    batch.id[:] = np.fromiter((hash_text(row.id.encode()) if row.id else 0 for row in rows), np.int64, n)
+    alike: dict[tuple[str, ...], list[int]] = {}
     for index, row in enumerate(rows):
-        code = schema.code(row.type)
-        batch.subscriber[index] = row.subscriber
-        batch.at_ms[index] = row.at_ms
-        batch.type[index] = code
-        batch.id[index] = hash_text(row.id.encode()) if row.id else 0
-        if row.cause is not None:
-            causes[:, index] = row.cause
-        for name, value in row.values.items():
-            slot = schema.slot(code, name)
+        alike.setdefault((row.type, *row.values), []).append(index)
+    for (name, *fields), indices in alike.items():
+        code = schema.code(name)
+        batch.type[indices] = code
+        for field_name in fields:
+            slot = schema.slot(code, field_name)
             described = schema.types[code].fields[slot]
-            batch.cells[slot, index] = to_cell(described.kind, described.members, value, strings)
-            batch.present[index] |= 1 << slot
+            values = [rows[index].values[field_name] for index in indices]
+            batch.cells[slot, indices] = _to_cells(described.kind, described.members, values, strings)
+            batch.present[indices] |= 1 << slot
     batch.texts = texts_of(strings.items())
-    batch.cause = causes if any(row.cause is not None for row in rows) else NO_CAUSE
+    if any(row.cause is not None for row in rows):
+        batch.cause = np.array([row.cause or (0, 0, 0, 0) for row in rows], np.int64).T.copy()
     return batch
+
+
+def _to_cells(
+    kind: Kind, members: tuple[str, ...], values: Sequence[Value], strings: dict[int, bytes]
+) -> Sequence[int] | Int64s:
+    """Return the cells of one field's values; few texts are met again and again, and are hashed once."""
+    if kind == Kind.STRING:
+        texts = [str(value) for value in values]
+        cells = {text: to_cell(kind, members, text, strings) for text in set(texts)}
+        return [cells[text] for text in texts]
+    return [to_cell(kind, members, value, strings) for value in values]
 
 
 def to_cell(kind: Kind, members: tuple[str, ...], value: Value, strings: dict[int, bytes]) -> int:

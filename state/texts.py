@@ -38,13 +38,14 @@ class Texts:
     `hashes` int64[k]; `starts` int64[k + 1], where each text begins in `data`, which has SLACK_BYTES after the last.
     """
 
-    __slots__ = ("_table", "data", "hashes", "starts")
+    __slots__ = ("_places", "_table", "data", "hashes", "starts")
 
     def __init__(self, hashes: Int64s, starts: Int64s, data: Bytes) -> None:
         self.hashes = hashes
         self.starts = starts
         self.data = data
         self._table: Int32s | None = None
+        self._places: dict[int, int] | None = None
 
     @property
     def count(self) -> int:
@@ -65,8 +66,11 @@ class Texts:
 
     def text(self, hashed: int) -> bytes | None:
         """Return the text with this hash, None when it is not here."""
-        place = find_text(hashed, self.hashes, self.table) if self.count else -1
-        return self.data[self.starts[place] : self.starts[place + 1]].tobytes() if place >= 0 else None
+        # A dict and not `find_text`: a kernel gives the interpreter lock away, and each call waits to have it back.
+        if self._places is None:
+            self._places = dict(zip(reversed(self.hashes.tolist()), range(self.count - 1, -1, -1), strict=True))
+        place = self._places.get(hashed)
+        return self.data[self.starts[place] : self.starts[place + 1]].tobytes() if place is not None else None
 
     def pairs(self) -> list[tuple[int, bytes]]:
         """Return hashes and texts, in their order."""

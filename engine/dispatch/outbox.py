@@ -77,12 +77,13 @@ class LocalOutbox:
     def __init__(self, folder: Path, disk: Disk | None = None, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._segments = Segments(folder, disk, segment_bytes=segment_bytes)
         self._waiting: list[Record] = []
+        self._next = self._segments.next_position
         self._unsynced = False
 
     @property
     def position(self) -> int:
         """Position that the next record put will have, as long as it is not flushed."""
-        return self._segments.next_position
+        return self._next
 
     @property
     def dirty(self) -> bool:
@@ -113,12 +114,13 @@ class LocalOutbox:
     def put(self, record: Record) -> int:
         """Collect a record; return its position."""
         self._waiting.append(record)
-        return self._segments.next_position
+        return self._next
 
     def flush(self, now_ms: int) -> None:
         """Append what was collected; DiskFullError leaves everything as it was."""
         if self._waiting:
             self._segments.append([orjson.dumps(self._waiting)], now_ms)
+            self._next = self._segments.next_position
             self._waiting = []
             self._unsynced = True
 

@@ -18,7 +18,18 @@ class SeenDecisions:
 
     def mark(self, decision_id: str) -> bool:
         """Remember a decision; return whether it is new."""
-        partition, position, row, rule = parse_decision_id(decision_id)
+        return self._mark(parse_decision_id(decision_id))
+
+    def new(self, decision_ids: Sequence[str]) -> list[bool]:
+        """Remember decisions that are offered together, in any order; return which of them are new."""
+        found = [False] * len(decision_ids)
+        parsed = [parse_decision_id(one) for one in decision_ids]
+        for index in sorted(range(len(parsed)), key=lambda one: parsed[one][:2]):
+            found[index] = self._mark(parsed[index])
+        return found
+
+    def _mark(self, parsed: tuple[int, int, int, int]) -> bool:
+        partition, position, row, rule = parsed
         highest, here = self._highest.get(partition, (-1, set()))
         if position < highest:
             return False
@@ -28,13 +39,6 @@ class SeenDecisions:
         new = (row, rule) not in here
         here.add((row, rule))
         return new
-
-    def new(self, decision_ids: Sequence[str]) -> list[bool]:
-        """Remember decisions that are offered together, in any order; return which of them are new."""
-        found = [False] * len(decision_ids)
-        for index in sorted(range(len(decision_ids)), key=lambda one: parse_decision_id(decision_ids[one])[:2]):
-            found[index] = self.mark(decision_ids[index])
-        return found
 
     def has(self, decision_id: str) -> bool:
         """Return whether a decision was seen, or can only come again."""

@@ -8,11 +8,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from connectors.contract import MobileOriginated
 from engine.flow.pipeline import Pipeline
 from state.batch import Row, Value, from_rows
 from state.decisions import OutcomeState, parse_decision_id
-from state.hashing import partition_of
+from state.hashing import split_by_partition
 from state.schema import Schema
 
 Values = dict[str, Value]
@@ -43,7 +45,9 @@ class LocalAppender:
         batch = from_rows(self._schema(), rows)
         await asyncio.wrap_future(self._pipeline.append(batch))
         partitions = self._pipeline.partitions
-        numbers = {partition_of(row.subscriber, len(partitions)) for row in rows}
+        starts = np.zeros(len(partitions) + 1, np.int64)
+        split_by_partition(batch.subscriber, len(partitions), starts, np.empty(batch.n, np.int32))
+        numbers = np.flatnonzero(np.diff(starts)).tolist()
         return {number: partitions[number].log.next_position - 1 for number in numbers}
 
     def fields_of(self, event: str) -> frozenset[str]:

@@ -10,10 +10,8 @@ One asyncio loop serves HTTP, gateways, desk and watching; the pipeline's thread
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -36,6 +34,7 @@ from engine.flow.decoders import Source as DecodedSource
 from engine.flow.event_time import QUIET_S
 from engine.flow.feedback import Feedback, LocalAppender
 from engine.flow.pipeline import Pipeline
+from engine.runtimes.interpreter import settle, share
 from engine.runtimes.local_desk import make_desk
 from engine.runtimes.operations import LocalOperations
 from engine.runtimes.sending import Sending
@@ -49,17 +48,9 @@ from engine.settings.config import Config
 from rules.model import Book
 from state.frame import FrameKind
 
-SWITCH_INTERVAL_S = 0.0005
-"""How soon a thread that computes in Python lets another one go on; a commit must not wait for a decode."""
 POLL_S = 0.02
 
 log = logging.getLogger("opportune")
-
-
-def settle() -> None:
-    """Leave all that is loaded out of later collections of garbage: each would stop every thread for some 90 ms."""
-    gc.collect()
-    gc.freeze()
 
 
 def call_on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
@@ -84,7 +75,7 @@ class Embedded:
 
     async def run(self, started: Callable[["Embedded"], None] = lambda _: None) -> Status:
         """Run until stopped; return the last status. Raises what stopped the pipeline, if a fault did."""
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        share()
         with Loader() as loader:
             return await self._run(loader, started)
 

@@ -183,9 +183,8 @@ class Sending:
         return {name: dict(gateway.status()) for name, gateway in self._gateways.items()}
 
     def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
-        metrics = self._core.metrics
-        metrics.sends.labels(gateway, outcome.state.value).inc()
-        metrics.to_gateway.observe(max(now_ms - what.append_ms, 0) / 1000)
+        seconds = max(now_ms - what.append_ms, 0) / 1000
+        self._core.metrics.count_send(gateway, outcome.state.value, seconds)
 
 
 def make_policy(config: Config, book: Book) -> Policy:

@@ -1,8 +1,6 @@
 """One worker of the cluster, as a process: what must fit before it starts, how it runs, its exit status."""
 
 import asyncio
-import gc
-import sys
 from typing import Any
 
 import faust
@@ -14,12 +12,8 @@ from engine.book.shelf import BooksInMemory
 from engine.runtimes.cluster.app import make_app
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.topics import topics_of
+from engine.runtimes.interpreter import settle, share
 from engine.settings.config import Config
-
-GARBAGE_AFTER = 100_000
-"""A poll makes tens of thousands of records, none of them in a cycle: looking at them sooner only costs."""
-SWITCH_S = 0.0005
-"""How long a thread keeps the interpreter from others: kernels run without it and must have it back soon."""
 
 
 async def require_topics(config: Config) -> None:
@@ -40,9 +34,8 @@ async def require_topics(config: Config) -> None:
 def run_worker(config: Config) -> int:
     """Run a worker until a signal ends it, or a fault does; return the exit status."""
     (config.data.directory / "faust").mkdir(parents=True, exist_ok=True)  # Faust makes folders, but none above them
-    sys.setswitchinterval(SWITCH_S)
-    gc.freeze()
-    gc.set_threshold(GARBAGE_AFTER, 20, 100)
+    share()
+    settle()
     with Loader() as loader:
         app = make_app(config, loader)
         worker = faust.Worker(

@@ -322,8 +322,8 @@ class Dispatch:
             add_by_partition(gauges, name, text, read)
 
     def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
-        self._metrics.sends.labels(gateway, outcome.state.value).inc()
-        self._metrics.to_gateway.observe(max(now_ms - what.append_ms, 0) / 1000)
+        seconds = max(now_ms - what.append_ms, 0) / 1000
+        self._metrics.count_send(gateway, outcome.state.value, seconds)
 
 
 def policies(config: Config, owned: int) -> Callable[[int, Book], Policy]:
