@@ -167,21 +167,24 @@ def from_rows(schema: Schema, rows: Sequence[Row]) -> Batch:
     n = len(rows)
     batch = empty(schema, n)
     strings: dict[int, bytes] = {}
-    batch.subscriber[:] = np.fromiter((row.subscriber for row in rows), np.int64, n)
-    batch.at_ms[:] = np.fromiter((row.at_ms for row in rows), np.int64, n)
-    batch.id[:] = np.fromiter((hash_text(row.id.encode()) if row.id else 0 for row in rows), np.int64, n)
+    batch.subscriber[:] = [row.subscriber for row in rows]
+    batch.at_ms[:] = [row.at_ms for row in rows]
+    batch.id[:] = [hash_text(row.id.encode()) if row.id else 0 for row in rows]
     alike: dict[tuple[str, ...], list[int]] = {}
     for index, row in enumerate(rows):
         alike.setdefault((row.type, *row.values), []).append(index)
     for (name, *fields), indices in alike.items():
         code = schema.code(name)
-        batch.type[indices] = code
+        where = slice(None) if len(indices) == n else indices
+        present = 0
         for field_name in fields:
             slot = schema.slot(code, field_name)
             described = schema.types[code].fields[slot]
             values = [rows[index].values[field_name] for index in indices]
-            batch.cells[slot, indices] = _to_cells(described.kind, described.members, values, strings)
-            batch.present[indices] |= 1 << slot
+            batch.cells[slot, where] = _to_cells(described.kind, described.members, values, strings)
+            present |= 1 << slot
+        batch.type[where] = code
+        batch.present[where] = present
     batch.texts = texts_of(strings.items())
     if any(row.cause is not None for row in rows):
         batch.cause = np.array([row.cause or (0, 0, 0, 0) for row in rows], np.int64).T.copy()

@@ -24,6 +24,7 @@ _HEADER = struct.Struct("<IIqqq")
 _UNCHECKED = struct.Struct("<II")
 _CHECKED = struct.Struct("<qqq")
 _WINDOW_BYTES = 4 << 20
+NO_END = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,13 @@ def first_of(head: bytes) -> tuple[int, int]:
     return position, append_ms
 
 
-def records(file: File, offset: int, position: int) -> Iterator[Record]:
-    """Yield checked records from `offset`, the first of them at `position`, until one does not check."""
+def records(file: File, offset: int, position: int, end: int = NO_END) -> Iterator[Record]:
+    """Yield checked records from `offset`, the first of them at `position`, until one does not check or `end` comes."""
     window, base = b"", offset
     while True:
         record = _parse(window, base, offset - base, position)
         if record is None:
-            window, base = _window(file, offset), offset
+            window, base = _window(file, offset, end), offset
             record = _parse(window, base, 0, position)
             if record is None:
                 return
@@ -119,9 +120,9 @@ def _parse(window: bytes, base: int, at: int, position: int) -> Record | None:
     return Record(position, append_ms, view[at + HEADER_BYTES : end], base + at, base + at + _padded(end - at))
 
 
-def _window(file: File, offset: int) -> bytes:
-    """Read ahead from `offset`, at least the whole record that seems to begin there."""
-    window = file.read(offset, _WINDOW_BYTES)
+def _window(file: File, offset: int, end: int) -> bytes:
+    """Read ahead from `offset`, no further than `end`, at least the whole record that seems to begin there."""
+    window = file.read(offset, max(0, min(_WINDOW_BYTES, end - offset)))
     if len(window) == _WINDOW_BYTES:
         need = HEADER_BYTES + _HEADER.unpack_from(window)[0]
         if _WINDOW_BYTES < need <= HEADER_BYTES + RECORD_BYTES_MAX:

@@ -30,6 +30,7 @@ class Segment:
     end: int = 0  # offset after the last of them
     first_append_ms: int = 0
     offsets: list[int] = field(default_factory=list)  # of every 64th record
+    _after: tuple[int, int] = (-1, 0)  # the record after the last one read, and where it stands
 
     @property
     def next_position(self) -> int:
@@ -42,8 +43,8 @@ class Segment:
             self.offsets.append(offset)
         if self.count == 0:
             self.first_append_ms = append_ms
+        self.end = end  # before the count: a reader that sees the record reads up to here
         self.count += 1
-        self.end = end
 
     def read_through(self, file: File) -> None:
         """Count the whole records that follow those known."""
@@ -75,14 +76,22 @@ class Segment:
                 raise
             raise GoneError(f"{self.path.parent}: position={start} was removed by retention meanwhile") from error
         try:
-            skip = min((start - self.first) // _INDEX_EVERY, len(self.offsets) - 1)
-            if skip < 0:
+            if not self.offsets:
                 return
-            for record in records(file, self.offsets[skip], self.first + skip * _INDEX_EVERY):
+            for record in records(file, *self._place(start), self.end):
                 if record.position >= start:
+                    self._after = (record.position + 1, record.end)
                     yield record
         finally:
             file.close()
+
+    def _place(self, start: int) -> tuple[int, int]:
+        """Return the offset and the position of a record at or before `start`."""
+        position, offset = self._after
+        if position == start:  # who follows the file comes back for the next
+            return offset, position
+        skip = min((start - self.first) // _INDEX_EVERY, len(self.offsets) - 1)
+        return self.offsets[skip], self.first + skip * _INDEX_EVERY
 
     def unread_bytes(self, disk: Disk) -> int:
         """Return how many bytes stand after the last whole record, as far as they are not zeros."""

@@ -7,7 +7,6 @@ partitions know the doubles by the visit's id and the decision's id.
 from connectors.desk.model import Answer, Card, Visit
 from engine.flow.feedback import Feedback
 from engine.metrics import Metrics
-from state.decisions import OutcomeState
 
 
 class DeskReporter:
@@ -24,7 +23,8 @@ class DeskReporter:
 
     async def answer(self, card: Card, answer: Answer) -> None:
         """Report how a card ended; one that no page ever drew is refunded, which gives its caps their place back."""
-        await self._feedback.answer(card.decision_id, card.subscriber, card.title, answer.kind, answer.note)
-        if not answer.shown:
-            await self._feedback.outcome(card.decision_id, card.subscriber, OutcomeState.REFUNDED, "desk", answer.kind)
+        refunded_by = "" if answer.shown else "desk"
+        await self._feedback.answer(
+            card.decision_id, card.subscriber, card.title, answer.kind, answer.note, refunded_by
+        )
         self._metrics.cards.labels(answer.kind).inc()

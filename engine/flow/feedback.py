@@ -125,19 +125,25 @@ class Feedback:
         values: Values = {"terminal": terminal, "visit": visit, "open": opened, "cause": cause}
         await self._appender.append([Row("visit", subscriber, self._now_ms(), values)])
 
-    async def answer(self, decision_id: str, subscriber: int, card: str, answer: str, note: str = "") -> None:
-        """Record how a clerk's customer answered a card."""
+    async def answer(
+        self, decision_id: str, subscriber: int, card: str, answer: str, note: str = "", refunded_by: str = ""
+    ) -> None:
+        """Record how a clerk's customer answered a card; `refunded_by` gives the caps their place back at once."""
+        at_ms = self._now_ms()
         partition, position, row, rule = parse_decision_id(decision_id)
-        values: Values = {
-            "partition": partition,
-            "position": position,
-            "row": row,
-            "rule": rule,
-            "card": card,
-            "answer": answer,
-            "note": note,
-        }
-        await self._appender.append([Row("answer", subscriber, self._now_ms(), values)])
+        named: Values = {"partition": partition, "position": position, "row": row, "rule": rule}
+        rows = [Row("answer", subscriber, at_ms, {**named, "card": card, "answer": answer, "note": note})]
+        if refunded_by:
+            ended: Values = {
+                "state": int(OutcomeState.REFUNDED),
+                "gateway": refunded_by,
+                "error": answer,
+                "contact_ms": at_ms,
+            }
+            rows.append(Row("outcome", subscriber, at_ms, {**named, **ended}))
+        await self._appender.append(rows)
+        if refunded_by and self._count is not None:
+            self._count(OutcomeState.REFUNDED, answer)
 
     async def member(self, subscriber: int, name: str, *, member: bool) -> tuple[int, int]:
         """Put a subscriber on a list, or take one off it.
