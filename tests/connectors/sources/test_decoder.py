@@ -9,14 +9,17 @@ from connectors.sources.contract import chunk_of
 from connectors.sources.dead_letter import Code
 from connectors.sources.decoder import Decoder
 from connectors.sources.mapping import Mapping
-from tests.connectors.sources.decoding import AT_MS_MAX, COLUMNS, ROW, SCHEMA, check, rows
-
-HEAD = b'"msisdn":8613800000001,"time":"2008-11-04T09:00:00+08:00"'
-
-
-def code_of(line: bytes, **settings: Any) -> str:
-    dead = check(Mapping(**settings), [line]).dead
-    return f"{dead[0].code} {dead[0].field}".strip() if dead else "event"
+from tests.connectors.sources.decoding import (
+    AT_MS_MAX,
+    COLUMNS,
+    DELIMITED,
+    HEAD,
+    SCHEMA,
+    check,
+    code_of,
+    delimited,
+    rows,
+)
 
 
 @pytest.mark.parametrize(
@@ -186,15 +189,6 @@ def test_decoders_in_several_threads_do_not_disturb_each_other() -> None:
 
 
 # --- delimited lines
-
-DELIMITED = {"format": "delimited", "time_offset": "+08:00"}
-
-
-def delimited(*changes: tuple[int, bytes], delimiter: bytes = b",") -> bytes:
-    row = list(ROW)
-    for place, value in changes:
-        row[place] = value
-    return delimiter.join(row)
 
 
 @pytest.mark.parametrize(
