@@ -154,7 +154,7 @@ class Agreement:
         self.position += 1
         self.log.append(record)
         self.engine.decider.control(dict(record))
-        self.plain.control(record)
+        self.plain.known.control(record)
 
     def frame(self, rows: Sequence[Row], append_ms: int, schema: Schema, batch: Batch | None = None) -> list[Record]:
         """Give both one frame of events written under `schema`; return the records on which they agree."""
@@ -162,7 +162,7 @@ class Agreement:
         batch = from_rows(schema, rows) if batch is None else batch
         batch.log_ms[:] = append_ms
         self.log.append(encode(Frame(FrameKind.EVENTS, append_ms, batch)))
-        self.plain.begin(append_ms)
+        self.plain.known.begin(append_ms)
         keep = self._kept(rows, append_ms, schema, batch)
         seen, found = self.engine.fold(self.position, append_ms, batch, np.array(keep, np.int32))
         wanted, values = self._interpreted([(number, rows[number]) for number in keep], append_ms, schema)

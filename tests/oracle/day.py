@@ -207,7 +207,7 @@ class Day:
         book = self.world.book
         kind = self.random.choice(["rule", "campaign", "channel"])
         names = {"rule": [*book.by_id], "campaign": [*book.campaigns], "channel": [*book.channels]}[kind]
-        resumed = [pair for pair in sorted(self.world.plain.paused) if self.random.random() < 0.7]
+        resumed = [pair for pair in sorted(self.world.plain.known.paused) if self.random.random() < 0.7]
         for pair in resumed:
             self.world.control({"kind": pair[0], "name": pair[1], "action": "resume"})
         self.world.control({"kind": kind, "name": self.random.choice(names), "action": "pause"})

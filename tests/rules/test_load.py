@@ -1,30 +1,17 @@
-"""What a good book becomes, what stays the same from book to book, and what a reload costs."""
+"""What a book becomes: everything in its place, by its defaults, or a fault and never a fall."""
 
-import time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from rules import compile as compiling
 from rules.diagnostics import BookErrors
-from rules.features import renewed
-from rules.lineage import LOCK_FILE
 from rules.load import load_book, load_text
-from rules.model import Book, Cap, Window
+from rules.model import Cap, Window
 from state.hashing import stable_id
 from state.schema import OWNER, PROFILE, VISIT, Kind
+from tests.rules.loading import BASE, RULE, book
 
-BASE = (Path(__file__).parents[1] / "diagnostics" / "_base.toml").read_text()
-RULE = """
-[[rule]]
-id = "{id}"
-on = "call"
-when = "{when}"
-channels = ["desk"]
-"""
 TEST = """
 [[test]]
 name = "t"
@@ -32,21 +19,6 @@ events = [{{ at = 2008-11-04T09:00:00+08:00, call = {{ {call} }} }}]
 """
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-
-
-def book(text: str, before: Book | None = None) -> Book:
-    return load_text({"_base.toml": BASE, "more.toml": text}, before)
-
-
-def fresh(sources: dict[str, str]) -> Book:
-    """The book as a new process would read it."""
-    compiling._generations[:] = [{}, {}]
-    return load_text(sources)
-
-
-def parts(made: Book) -> dict[str, object]:
-    """Everything that decides, comparable."""
-    return {name: value for name, value in vars(made).items() if name not in ("transitions", "_feature_indexes")}
 
 
 def test_a_rule_is_read_with_every_default() -> None:
@@ -201,24 +173,6 @@ expect = [{ at = 2026-01-05T00:00:00Z, rule = "base-rule", gate = "cap" }]
     ]
 
 
-def test_the_version_names_the_content_and_the_same_content_is_the_same_book() -> None:
-    one, other = book("# a"), book("# b")
-
-    assert len(one.version) == 16
-    assert one.version == book("# a").version != other.version
-    assert book("# a", one) is one
-
-
-def test_a_book_is_rebuilt_from_its_own_sources() -> None:
-    first = book('[attributes]\ncolours = { set = ["红", "\\"x\\\\"] }\n')
-    second = book('[attributes]\ncolours = { set = ["new", "\\"x\\\\"] }\n', first)
-
-    rebuilt = load_text(second.sources)
-
-    assert parts(rebuilt) == parts(second)
-    assert second.features[second.feature_index("colours")].members == ("红", '"x\\', "new")
-
-
 @pytest.mark.parametrize(
     ("declared", "excludes"),
     [("", "commercial"), ("[lists.optout]", "commercial"), ("[lists.optout]\nexcludes = 'all'", "all")],
@@ -262,225 +216,11 @@ def test_a_list_that_excludes_all_does_not_silence_alerts() -> None:
     assert "black" in made.by_id["offer"].exclude
 
 
-def test_a_member_keeps_its_bit_while_others_come_and_go() -> None:
-    first = book("")
-    base = BASE.replace('["12593", "mms"]', '["gprs", "mms"]').replace(
-        "[lists.complainers]", "[lists.staff]\n[lists.complainers]"
-    )
-
-    second = load_text({"_base.toml": base}, first)
-    third = load_text({"_base.toml": BASE}, second)
-
-    assert [made.features[2].members for made in (first, second, third)] == [
-        ("12593", "mms"),
-        ("12593", "mms", "gprs"),
-        ("12593", "mms", "gprs"),
-    ]
-    assert [second.lists[name].index for name in ("complainers", "optout", "staff")] == [0, 1, 2]
-    assert first.features[2].fingerprint == second.features[2].fingerprint
-    with pytest.raises(BookErrors, match=r"R210.*12593"):
-        load_text({"_base.toml": base, "b.toml": RULE.format(id="a", when="holds('12593')")}, first)
-
-
-FEATURE = "[features.f]\nsum = 'call.cost'\nwhere = \"kind == 'local' and age > 30\"\nover = '30d'\n"
-
-
-def fingerprint(text: str, base: str = BASE, name: str = "f") -> str:
-    made = load_text({"a.toml": base, "b.toml": text})
-    return made.features[made.feature_index(name)].fingerprint
-
-
-@pytest.mark.parametrize(
-    ("text", "base", "name"),
-    [
-        (FEATURE.replace("features.f", "features.g"), BASE, "g"),
-        (FEATURE.replace("kind == 'local' and age > 30", "(kind=='local')  and (age>30)"), BASE, "f"),
-        (FEATURE.replace("'30d'", "'720h'"), BASE, "f"),
-        ("[events.early]\n[features.e]\ncount = 'early'\n" + FEATURE, BASE, "f"),
-        (FEATURE, BASE.replace('kind = "string!", ', "").replace("cost =", 'kind = "string", cost ='), "f"),
-        (FEATURE, BASE.replace('name = "string"\n', ""), "f"),
-    ],
-    ids=["name", "spacing", "unit", "other types and features", "slots", "attributes"],
-)
-def test_a_history_is_kept_when_its_meaning_is_the_same(text: str, base: str, name: str) -> None:
-    assert fingerprint(text, base, name) == fingerprint(FEATURE)
-
-
-@pytest.mark.parametrize(
-    ("text", "base"),
-    [
-        (FEATURE.replace("sum", "max"), BASE),
-        (FEATURE.replace("call.cost", "call.seconds"), BASE),
-        (FEATURE.replace("> 30", "> 31"), BASE),
-        (FEATURE.replace("30d", "31d"), BASE),
-        (FEATURE + "panes = 6\n", BASE),
-        (FEATURE, BASE.replace("Asia/Shanghai", "Europe/Berlin")),
-        (FEATURE, BASE.replace('cost = "float"', 'cost = "int"')),
-    ],
-    ids=["kind", "field", "predicate", "window", "panes", "zone", "kind of value"],
-)
-def test_a_history_is_dropped_when_its_meaning_changes(text: str, base: str) -> None:
-    assert fingerprint(text, base) != fingerprint(FEATURE)
-
-
-def meaning(where: str) -> str:
-    made = load_text({"a.toml": BASE, "b.toml": f'[features.f]\ncount = "call"\nwhere = """{where}"""\n'})
-    return made.features[made.feature_index("f")].meaning
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        "age > 30 and kind == 'local'",
-        "30 < age and 'local' == kind",
-        "kind in ['local'] and (age > 30)",
-        "not (age <= 30) and kind == 'local'",
-    ],
-)
-def test_swapped_operands_keep_the_meaning_of_a_history(where: str) -> None:
-    assert meaning(where) == meaning("kind == 'local' and age > 30")
-
-
-@pytest.mark.parametrize("where", ["age < 30 and kind == 'local'", "30 > age and kind == 'local'", "age - 30 > 0"])
-def test_what_only_looks_like_a_swap_changes_the_meaning(where: str) -> None:
-    assert meaning(where) != meaning("kind == 'local' and age > 30")
-
-
-def test_a_learning_period_is_no_part_of_a_history() -> None:
-    plain, learning = load_text({"a.toml": BASE, "b.toml": FEATURE}), fingerprint(FEATURE + "since = '7d'\n")
-
-    assert plain.features[plain.feature_index("f")].fingerprint == learning
-
-
-def test_a_learning_period_is_a_duration_or_a_day_of_the_operators_zone() -> None:
-    text = "[features.a]\ncount = 'call'\nsince = '7d'\n[features.b]\nsum = 'call.cost'\nsince = 2026-03-01\n"
-    text += "[features.c]\nmax = 'call.cost'\nsince = '2026-03-01'\n[features.d]\nsince = 'call'\n"
-    made = load_text({"a.toml": BASE, "b.toml": text}).features[-4:]
-
-    march_ms = 1_772_294_400_000  # midnight in Shanghai
-    assert [(one.kind, one.learn_ms, one.known_from_ms) for one in made] == [
-        ("count", 604_800_000, 0), ("sum", 0, march_ms), ("max", 0, march_ms), ("since", 0, 0),
-    ]  # fmt: skip
-
-
-def test_a_book_says_which_histories_start_anew_when_it_follows_another() -> None:
-    before = load_text({"a.toml": BASE, "b.toml": FEATURE})
-    same = load_text({"a.toml": BASE, "b.toml": FEATURE.replace("age > 30", "30 < age")}, before)
-    other = load_text({"a.toml": BASE, "b.toml": FEATURE.replace("age > 30", "age > 31")}, before)
-
-    assert renewed(before, same) == ()
-    assert renewed(before, other) == ("f",)
-
-
 def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbf" + BASE.encode())
 
     assert load_book(tmp_path).version == load_text({"a.toml": BASE}).version
     assert load_text({"a.toml": "\ufeff" + BASE}).version == load_text({"a.toml": BASE}).version
-
-
-def test_a_book_that_was_active_before_a_name_was_reserved_is_still_read() -> None:
-    text = (
-        BASE
-        + "[events.reply]\nfields = { word = 'string' }\n[events.owner]\nfields = { erased = 'int' }\n[events.due]\n"
-    )
-    with pytest.raises(BookErrors, match="R211"):
-        load_text({"a.toml": text})
-    kept = {"a.toml": text, LOCK_FILE: load_text({"a.toml": BASE}).sources[LOCK_FILE]}
-
-    schema = load_text(kept).schema
-    assert {"reply", "due"} <= set(schema.codes)
-    assert [schema.types[schema.code(name)].fields[0].name for name in ("reply", "owner")] == ["word", "erased"]
-
-
-def test_a_book_from_before_may_have_an_attribute_with_the_name_of_a_later_field() -> None:
-    text = BASE.replace("[attributes]", "[attributes]\nnumber = 'int'") + "[features.decision]\ncount = 'data'\n"
-    with pytest.raises(BookErrors, match="`number` has the name of a field of `reply`"):
-        load_text({"a.toml": text})
-    kept = {"a.toml": text, LOCK_FILE: load_text({"a.toml": BASE}).sources[LOCK_FILE]}
-
-    assert "number" in load_text(kept).attributes
-
-
-def test_a_changed_area_changes_the_history_of_what_counts_in_it() -> None:
-    text = "[features.f]\ncount = 'data'\nwhere = 'cell in areas.airport'\n"
-
-    assert fingerprint(text) != fingerprint(text, BASE.replace("460-00-1-2", "460-00-1-3"))
-    assert fingerprint(text) == fingerprint(text, BASE.replace("[areas.airport]", "[areas.airport]\ntitle = '机场'"))
-
-
-def test_a_bad_book_leaves_what_was_read_before_untouched() -> None:
-    good = book("")
-    seen = parts(good)
-
-    with pytest.raises(BookErrors):
-        book("[[rule]]\n", good)
-
-    assert parts(good) == seen
-    assert parts(book("")) == seen
-
-
-EDITS = st.lists(
-    st.sampled_from(
-        [
-            ("rule", RULE.format(id="one", when="long_calls > 2")),
-            ("rule", RULE.format(id="two", when="known(later)")),
-            ("rule", RULE.format(id="two", when="later > 3")),
-            ("rule", RULE.format(id="three", when="pages == 1").replace("call", "letter")),
-            ("head", "[features.later]\ncount = 'data'\n"),
-            ("head", "[features.later]\nsum = 'call.cost'\n"),
-            ("head", "[features.earlier]\ncount = 'data'\nover = 'today'\n"),
-            ("head", "[events.letter]\nfields = { pages = 'int' }\n"),
-            ("head", "[events.letter]\nfields = { sheets = 'int', pages = 'int' }\n"),
-            ("head", "[book]\nmax_age = '5m'\n"),
-        ]
-    ),
-    max_size=5,
-    unique=True,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(EDITS, min_size=2, max_size=5))
-def test_a_reload_reads_what_a_new_process_would_read(books: list[list[tuple[str, str]]]) -> None:
-    base = BASE.replace('[book]\nzone = "Asia/Shanghai"\n', "")
-    for edits in books:
-        text = "".join(text for _, text in sorted(edits))
-        sources = {"a.toml": base, "b.toml": text}
-        try:
-            reloaded: object = parts(load_text(sources))
-        except BookErrors as errors:
-            reloaded = errors.diagnostics
-        kept = [dict(generation) for generation in compiling._generations]
-        try:
-            expected: object = parts(fresh(sources))
-        except BookErrors as errors:
-            expected = errors.diagnostics
-        compiling._generations[:] = kept
-
-        assert reloaded == expected
-
-
-def thousand(when: str = "kind == 'local' and long_calls == {n}", head: str = "") -> dict[str, str]:
-    rule = RULE + 'cap = ["1 per 30d"]\noffer = "12593"\nreason = "第{n}次 {{name}}"\n'
-    return {
-        "_base.toml": BASE,
-        "b.toml": head + "".join(rule.format(id=f"r{n}", when=when.format(n=n), n=n) for n in range(1_000)),
-    }
-
-
-def test_a_reload_of_a_thousand_rules_pays_for_what_changed() -> None:
-    first = load_text(thousand())
-    changed = thousand(head="[features.more]\ncount = 'data'\n")
-    changed["b.toml"] = changed["b.toml"].replace("long_calls == 500", "long_calls == 501")
-
-    began = time.process_time()
-    second = load_text(changed, first)
-    spent_ms = (time.process_time() - began) * 1_000
-
-    again = [one.id for one, other in zip(first.rules, second.rules, strict=True) if one.when is not other.when]
-    assert again == ["r500"]
-    assert spent_ms < 150
 
 
 def test_the_shipped_book_is_sound() -> None:

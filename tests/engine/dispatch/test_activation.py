@@ -9,9 +9,9 @@ from state.frame import FrameKind
 from tests.simulation.flow import WorldClock
 from tests.simulation.machine import Machine
 from tests.simulation.races.books import RULES, Setting, Version, book_of
+from tests.simulation.races.flow import START_MS
 from tests.simulation.races.gateway import Gateway
 from tests.simulation.races.life import RaceLife, RaceSize
-from tests.simulation.races.steps import START_MS
 
 WHO = 8613800000001
 SETTING = Setting()

@@ -6,7 +6,7 @@ from connectors.contract import MobileOriginated
 from engine.dispatch.model import Decided
 from engine.dispatch.policy import ChannelPolicy, Policy
 from engine.dispatch.reached import ANSWERED_DAYS, Reached
-from tests.engine.dispatch.test_dispatcher import NOW_MS, ScriptedGateway, World, decided, running, until
+from tests.engine.dispatch.standins import NOW_MS, ScriptedGateway, World, decided, running, until
 from tests.fakes.disk import SimulatedDisk
 
 WHO = 8613800000001

@@ -11,7 +11,7 @@ from engine.dispatch.wording import reworded
 from rules.load import load_text
 from rules.model import Book
 from state.decisions import OutcomeState
-from tests.engine.dispatch.test_dispatcher import NOW_MS, POLICY, World, decided, running, until
+from tests.engine.dispatch.standins import NOW_MS, POLICY, World, decided, running, until
 from tests.fakes.disk import SimulatedDisk
 
 BOOK = """

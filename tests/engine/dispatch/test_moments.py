@@ -13,7 +13,7 @@ from engine.dispatch.rates import Rates, TokenBucket
 from engine.flow.steps import FOREVER_MS
 from engine.settings.send_windows import SendWindow
 from state.decisions import OutcomeState
-from tests.engine.dispatch.test_dispatcher import Log, ScriptedGateway, decided
+from tests.engine.dispatch.standins import Log, ScriptedGateway, decided
 from tests.fakes.disk import SimulatedDisk
 
 NOON_MS = 1_225_771_200_000

@@ -12,7 +12,7 @@ from engine.dispatch import ChannelPolicy, Decided
 from engine.dispatch.opted_out import PENDING, OptedOut, OptOut
 from engine.dispatch.optout import OptOutWords
 from state.decisions import OutcomeState
-from tests.engine.dispatch.test_dispatcher import NOW_MS, POLICY, Log, ScriptedGateway, World, decided, running, until
+from tests.engine.dispatch.standins import NOW_MS, POLICY, Log, ScriptedGateway, World, decided, running, until
 from tests.fakes.disk import SimulatedDisk
 
 SUBSCRIBER = 8613800000099

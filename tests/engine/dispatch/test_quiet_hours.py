@@ -18,7 +18,7 @@ from engine.settings.config import Config
 from rules.diagnostics import BookErrors
 from rules.load import load_text
 from rules.model import Quiet
-from tests.engine.dispatch.test_dispatcher import World, decided, running, until
+from tests.engine.dispatch.standins import World, decided, running, until
 
 SHANGHAI = "Asia/Shanghai"
 QUIET = Quiet("quiet_from", "quiet_to", SHANGHAI)

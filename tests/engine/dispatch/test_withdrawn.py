@@ -6,7 +6,7 @@ import random
 from connectors.contract import Message, Outcome, State
 from engine.dispatch.model import Withdrawn
 from state.decisions import OutcomeState
-from tests.engine.dispatch.test_dispatcher import NOW_MS, ScriptedGateway, World, decided, running, until
+from tests.engine.dispatch.standins import NOW_MS, ScriptedGateway, World, decided, running, until
 from tests.fakes.disk import SimulatedDisk
 
 REASON = "WITHDRAWN list do-not-disturb"

@@ -1,7 +1,7 @@
 """One seed, one race on one machine: a few subscribers, and all that may stop a text while it waits.
 
 Time is a number that the race moves, never back. After the drawn steps everything comes to rest, under the judge's
-eyes. What a race does is in `steps`.
+eyes. What a race does is in `steps` and `flow`.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,9 @@ from engine.dispatch import replies
 from tests.simulation.judges import BrokenError
 from tests.simulation.machine import PowerCut
 from tests.simulation.races.books import HOUR_MS, book_of
+from tests.simulation.races.flow import START_MS
 from tests.simulation.races.life import RaceLife, answered
-from tests.simulation.races.steps import SCOPES, START_MS, Steps
+from tests.simulation.races.steps import SCOPES, Steps
 
 STEPS = 60
 TURNS_MAX = 200

@@ -59,6 +59,15 @@ OPENING_MAX = 8
 LOST_SESSIONS = 2
 """Session timeouts in which an assignment must follow the loss of a partition."""
 
+_GAUGES = (
+    ("waiting_sends", "Decisions taken over and not handed to a gateway.", "waiting"),
+    ("flying_sends", "Decisions handed to a gateway that has not answered.", "in_flight"),
+    ("untold_outcomes", "Outcomes that the log does not have yet.", "untold"),
+    ("awaited_receipts", "Messages whose receipts have not come.", "awaiting_receipts"),
+    ("outbox_bytes", "Bytes that a new owner would read.", "outbox_bytes"),
+)
+"""Gauges of a partition: name, text, and the figure of its dispatcher's status."""
+
 log = logging.getLogger("opportune.cluster")
 
 
@@ -308,13 +317,7 @@ class Dispatch:
             "Records of decisions that wait to be taken over.",
             lambda: list(self._watchdog.lags.items()),
         )
-        for name, text, figure in (
-            ("waiting_sends", "Decisions taken over and not handed to a gateway.", "waiting"),
-            ("flying_sends", "Decisions handed to a gateway that has not answered.", "in_flight"),
-            ("untold_outcomes", "Outcomes that the log does not have yet.", "untold"),
-            ("awaited_receipts", "Messages whose receipts have not come.", "awaiting_receipts"),
-            ("outbox_bytes", "Bytes that a new owner would read.", "outbox_bytes"),
-        ):
+        for name, text, figure in _GAUGES:
 
             def read(figure: str = figure) -> Iterator[tuple[int, float]]:
                 return ((number, float(one.dispatcher.status()[figure])) for number, one in self.owned.items())
