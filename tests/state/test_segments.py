@@ -67,6 +67,27 @@ def test_a_record_larger_than_the_read_window_reads_back(tmp_path: Path) -> None
     assert read_all(Segments(tmp_path)) == expected([10, 5 << 20, 10, 9 << 20])
 
 
+def test_a_reader_that_comes_back_goes_on_where_it_was(place: Place) -> None:
+    disk, folder = place
+    lengths = [9, 300, 0, 5000, 64] * 30
+    segments = Segments(folder, disk, segment_bytes=4096)
+    found: list[tuple[int, int, bytes]] = []
+    for at in range(0, len(lengths), 3):
+        fill(segments, lengths[at : at + 3])
+        found += read_all(segments, len(found))
+    assert found == expected(lengths)
+
+
+def test_a_reader_that_comes_back_after_a_cut_finds_what_was_written_since(tmp_path: Path) -> None:
+    segments = Segments(tmp_path)
+    fill(segments, [100, 200, 300])
+    assert len(read_all(segments)) == 3
+    segments.sync()
+    segments.cut(2)
+    fill(segments, [7, 5])
+    assert read_all(segments, 3) == expected([100, 200, 7, 5], 3)
+
+
 def test_a_second_appender_is_refused_with_the_holders_process(tmp_path: Path) -> None:
     held = Segments(tmp_path)
     with pytest.raises(LockedError, match=r"is held by process \d+"):
