@@ -57,15 +57,28 @@ def local_week(ms: int, transitions: Transitions) -> int:
 
 
 @kernel
-def month_of_day(day: int) -> int:
-    """Return year * 12 + month - 1 of a local day, minus that of January 1970."""
+def since_march(day: int) -> tuple[int, int]:
+    """Return the year that began with the last 1 March up to a local day, and how many days of it are over."""
     shifted = day + 719_468  # days since 1 March of the year 0
     era = shifted // 146_097
     day_of_era = shifted - era * 146_097
     year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    march_month = (5 * day_of_year + 2) // 153
-    return (year_of_era + era * 400) * 12 + march_month + 2 - 1970 * 12
+    return year_of_era + era * 400, day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+
+
+@kernel
+def month_of_day(day: int) -> int:
+    """Return year * 12 + month - 1 of a local day, minus that of January 1970."""
+    year, days_over = since_march(day)
+    return year * 12 + (5 * days_over + 2) // 153 + 2 - 1970 * 12
+
+
+@kernel
+def day_in_month(day: int) -> int:
+    """Return which day of its month a local day is, 1 to 31."""
+    days_over = since_march(day)[1]
+    march_month = (5 * days_over + 2) // 153
+    return days_over - (153 * march_month + 2) // 5 + 1
 
 
 @kernel

@@ -43,6 +43,7 @@ def test_day_week_month_hour_and_weekday_are_those_of_the_zone_database(name: st
 @settings(deadline=None)
 def test_months_follow_the_civil_calendar_for_ever(day: date) -> None:
     assert zone.month_of_day((day - EPOCH).days) == (day.year - 1970) * 12 + day.month - 1
+    assert zone.day_in_month((day - EPOCH).days) == day.day
 
 
 def test_the_first_row_holds_before_its_time_too() -> None:
