@@ -13,8 +13,9 @@ import numpy as np
 from connectors.sources.contract import Bytes, Chunk, Decoded, padded
 from connectors.sources.dead_letter import DeadLetter
 from connectors.sources.mapping import Mapping, compile_mapping
+from connectors.sources.objects import RefusedError
 from connectors.sources.scan.scanner import Scanned, Scanner
-from connectors.sources.strict import Judge, RefusedError, columns_of, dead_letter, is_blank, put
+from connectors.sources.strict import Judge, columns_of, dead_letter, is_blank, put
 from state.batch import select
 from state.numbers import NO_PLAN, NumberPlan
 from state.raw import PADDING

@@ -4,7 +4,7 @@ The fast scanner takes the lines that it is sure of; every other line comes here
 
 - NDJSON: one object a line, valid JSON in UTF-8. Keys that the book does not know are ignored, whatever their value. A
   key that is read may stand only once. `null` is the same as no value.
-- Delimited: as many values as columns; an empty value is no value.
+- Delimited: as many values as columns; an empty value is no value, and blanks around one are none of it.
 - The subscriber is a number or a text that `state.numbers` makes an MSISDN of, by the number plan.
 - The time is of the mapping's format, not before 2000 and not after the bound that the caller gives.
 - The id is a text or a whole number; "" is no id.
@@ -14,19 +14,18 @@ The fast scanner takes the lines that it is sure of; every other line comes here
 Faults are looked for in this order: line, type, subscriber, time, id, fields as declared; the first one is reported.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import orjson
 from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 
 from connectors.sources.contract import Chunk, Decoded
-from connectors.sources.dead_letter import RAW_BYTES_MAX, VALUE_CHARS_MAX, Code, DeadLetter
+from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
 from connectors.sources.delimited import BadQuotesError, split_line, typed
 from connectors.sources.mapping import Plan, TypePlan, offset_ms
+from connectors.sources.objects import Decimal, RefusedError, digits_of, members_of
 from connectors.sources.times import BadTimeError, parse_time
 from state.batch import Batch, empty, to_cell
 from state.hashing import hash_text
@@ -48,16 +47,6 @@ _CODES = {
 }
 
 
-class RefusedError(Exception):
-    """Raised when a line is no event."""
-
-    def __init__(self, code: Code, name: str, value: object, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.field, self.reason = code, name, reason
-        text = value if isinstance(value, str) else "" if value is None else repr(value)
-        self.value = text.encode("utf-8", "replace").decode()[:VALUE_CHARS_MAX]
-
-
 @dataclass(slots=True)
 class Event:
     """An accepted line: the cells of the slots that it names, and the texts they stand for."""
@@ -68,21 +57,6 @@ class Event:
     id: int
     cells: dict[int, int]
     strings: dict[int, bytes] = field(default_factory=dict)
-
-
-class _Decimal(float):
-    """A JSON number with a fraction or an exponent, and how it was written."""
-
-    text: str
-
-    def __new__(cls, text: str) -> "_Decimal":
-        self = super().__new__(cls, text)
-        self.text = text
-        return self
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """The members of a JSON object in order, doubles included."""
 
 
 class Judge:
@@ -113,7 +87,7 @@ class Judge:
             raise RefusedError(Code.INVALID_UTF8, "", raw[fault.start : fault.start + 8].hex(), str(fault)) from fault
         if self._mapping.format == "delimited":
             return self._event(self._split(text, columns), at_ms_max, delimited=True)
-        return self._event(_members_of(raw, text), at_ms_max, delimited=False)
+        return self._event(members_of(text), at_ms_max, delimited=False)
 
     def _split(self, text: str, columns: tuple[str, ...]) -> list[tuple[str, Any]]:
         try:
@@ -187,11 +161,11 @@ class Judge:
 
     def _parse_time(self, value: object) -> int:
         time_format = self._mapping.time_format
-        if isinstance(value, bool) or not isinstance(value, str | int | _Decimal):
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise BadTimeError("is neither a text nor a number")
         if not isinstance(value, str) and time_format == "iso8601":
             raise BadTimeError("is a number, but time_format is iso8601")
-        text = value if isinstance(value, str) else value.text if isinstance(value, _Decimal) else _digits(value)
+        text = value if isinstance(value, str) else value.text if isinstance(value, Decimal) else digits_of(value)
         return parse_time(text, time_format, self._offset_ms)
 
     def _id(self, value: object) -> int:
@@ -199,7 +173,7 @@ class Judge:
             return 0
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise RefusedError(Code.BAD_ID, self._id_field, value, "must be a text or a whole number")
-        return hash_text(value.encode() if isinstance(value, str) else _digits(value).encode())
+        return hash_text(value.encode() if isinstance(value, str) else digits_of(value).encode())
 
     def _fields(self, event: Event, wire: str, kind: TypePlan, values: dict[str, Any], delimited: bool) -> Event:
         described = self._plan.schema.types[kind.code].fields
@@ -213,7 +187,7 @@ class Judge:
         try:
             accepted = self._validators[wire].validate_python(known)
         except ValidationError as fault:
-            raise _refusal(fault) from fault
+            raise _refusal(fault, values) from fault
         for name, value in accepted.items():
             slot = kind.slots[name]
             item = described[slot]
@@ -251,41 +225,11 @@ class Judge:
             raise PydanticCustomError("bad_time", "{reason}", {"reason": str(fault)}) from fault
 
 
-def _digits(value: int) -> str:
-    """Return the digits of a whole number; one beyond all bounds is cut to a form that every reader refuses."""
-    return str(value) if value.bit_length() < 4096 else "9" * 1300
-
-
-def _members_of(raw: bytes, text: str) -> _Pairs:
-    """Return the members of the one object in a line."""
-    try:
-        orjson.loads(raw)
-        value = _JSON.decode(text)
-    except RecursionError as fault:
-        raise RefusedError(Code.TOO_DEEP, "", text, "values are nested too deep") from fault
-    except ValueError as fault:
-        reason = str(fault)
-        code = Code.TOO_DEEP if "depth" in reason else Code.OUT_OF_RANGE if "infinity" in reason else Code.BAD_SYNTAX
-        raise RefusedError(code, "", text, reason) from fault
-    if not isinstance(value, _Pairs):
-        raise RefusedError(Code.NOT_AN_OBJECT, "", text, "line must be one JSON object")
-    return value
-
-
-def _whole(text: str) -> int:
-    """Read a whole number; Python refuses one of more than 4,300 digits, which is out of every range anyway."""
-    return int(text) if len(text) <= 4000 else int(text[:4000])
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_Pairs, parse_float=_Decimal, parse_int=_whole)
-
-
-def _refusal(fault: ValidationError) -> RefusedError:
+def _refusal(fault: ValidationError, written: dict[str, Any]) -> RefusedError:
     first = fault.errors(include_url=False)[0]
     name = str(first["loc"][0])
     code = _CODES.get(first["type"], Code.WRONG_TYPE)
-    value = None if code == Code.MISSING_FIELD else first["input"]
-    return RefusedError(code, name, value, first["msg"])
+    return RefusedError(code, name, None if code == Code.MISSING_FIELD else written[name], first["msg"])
 
 
 def dead_letter(chunk: Chunk, fault: RefusedError, raw: bytes, at: int, line: int) -> DeadLetter:

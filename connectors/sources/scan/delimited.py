@@ -11,11 +11,21 @@ from connectors.sources.scan.keys import choose_type
 from connectors.sources.scan.maps import line_end
 from connectors.sources.scan.rows import begin_row, end_row, head, put, refuse_row, row_is_whole
 from connectors.sources.scan.texts import look_up_rest, meet
-from connectors.sources.scan.values import QUOTE, decimal, digits, hash_of, is_text, msisdn, next_special, time_text
+from connectors.sources.scan.values import (
+    QUOTE,
+    SPACE,
+    decimal,
+    digits,
+    hash_of,
+    is_text,
+    msisdn,
+    next_special,
+    time_text,
+)
 from state.jit import kernel, part
 from state.raw import load_i64, load_u8, store_i64
 
-_LINE_END, _RETURN, _PLUS, _MINUS, _BOM = 10, 13, 43, 45, 0xEF
+_TAB, _LINE_END, _RETURN, _PLUS, _MINUS, _BOM = 9, 10, 13, 43, 45, 0xEF
 _TRUE, _FALSE, _LOWER4, _LOWER5 = 0x65757274, 0x65736C6166, 0x20202020, 0x2020202020
 _WORD4, _WORD5 = 0xFFFFFFFF, 0xFFFFFFFFFF
 _SUBSCRIBER_DIGITS_MAX = 15
@@ -57,9 +67,7 @@ def line(c: int, p: int) -> int:
     count = load_i64(state + at.S_COLUMNS_COUNT)
     for n in range(count):
         entry = load_i64(columns + n * 8)
-        piece = load_i64(c + at.PIECES) + load_i64(entry + at.E_COLUMN) * 16
-        start = load_i64(piece)
-        stop = load_i64(piece + 8)
+        start, stop = piece_of(c, load_i64(entry + at.E_COLUMN))
         if stop != start and not value(c, entry, start, stop):
             return 0
     return end + 1 if row_is_whole(c) else 0
@@ -122,14 +130,42 @@ def closing_quote(c: int, p: int) -> int:
 
 
 @part
+def piece_of(c: int, column: int) -> tuple[int, int]:
+    """Return where the value of a column starts and stops, without the blanks around it."""
+    piece = load_i64(c + at.PIECES) + column * 16
+    start = load_i64(piece)
+    stop = load_i64(piece + 8)
+    # Both ends in one test: two branches a value cost a tenth of a line's time.
+    if stop != start and ((load_u8(start) - SPACE - 1) | (load_u8(stop - 1) - SPACE - 1)) < 0:
+        return trimmed(start, stop)
+    return start, stop
+
+
+@kernel
+def trimmed(start: int, stop: int) -> tuple[int, int]:
+    """Move both ends of a value over spaces and tabs, unless it stands in quotes."""
+    if load_u8(stop) == QUOTE:
+        return start, stop
+    while stop != start and is_blank(load_u8(start)):
+        start += 1
+    while stop != start and is_blank(load_u8(stop - 1)):
+        stop -= 1
+    return start, stop
+
+
+@part
+def is_blank(byte: int) -> bool:
+    """Return whether a byte is a space or a tab."""
+    return byte == SPACE or byte == _TAB  # noqa: PLR1714  no tuples in a kernel
+
+
+@part
 def type_column(c: int) -> bool:
     """Choose the state by the type column, where there is one."""
     column = load_i64(c + at.TYPE_COLUMN)
     if column < 0:
         return True
-    piece = load_i64(c + at.PIECES) + column * 16
-    start = load_i64(piece)
-    stop = load_i64(piece + 8)
+    start, stop = piece_of(c, column)
     return stop != start and choose_type(c, hash_of(start, stop - start)) and head(c, at.HEAD_TYPE, 1) != 0
 
 

@@ -85,7 +85,7 @@ def code_of(line: bytes, **settings: Any) -> str:
         (b'{"type":"call",%s,"kind":"a","seconds":true}' % HEAD, "wrong_type seconds"),
         (b'{"type":"call",%s,"kind":["a"]}' % HEAD, "wrong_type kind"),
         (b'{"type":"call",%s,"kind":"a","seconds":9223372036854775808}' % HEAD, "out_of_range seconds"),
-        (b'{"type":"call",%s,"kind":"a","fee":1e999}' % HEAD, "out_of_range"),
+        (b'{"type":"call",%s,"kind":"a","fee":1e999}' % HEAD, "out_of_range fee"),
         (b'{"type":"call",%s,"kind":"a","ended_at":"soon"}' % HEAD, "bad_time ended_at"),
         (b'{"type":"call",%s,"kind":"a","kind":"a"}' % HEAD, "duplicate_key kind"),
         (b'{"type":"call","type":"call",%s,"kind":"a"}' % HEAD, "duplicate_key type"),
@@ -362,7 +362,13 @@ def delimited(*changes: tuple[int, bytes], delimiter: bytes = b",") -> bytes:
         (delimited((5, "漫游".encode())), "event"),
         (delimited((5, b"")), "missing_field kind"),
         (delimited((6, b"6.1")), "wrong_type seconds"),
-        (delimited((6, b" 61")), "wrong_type seconds"),
+        (delimited((6, b" 61")), "event"),
+        (delimited((0, b" call\t"), (1, b"  8613800000001"), (2, b"2008-11-04 09:00:00 "), (8, b"true  ")), "event"),
+        (delimited((5, b' "local" ')), "event"),
+        (delimited((5, b" ")), "missing_field kind"),
+        (delimited((6, b'" 61"')), "wrong_type seconds"),
+        (delimited((6, b"6 1")), "wrong_type seconds"),
+        (delimited((5, b'" "x')), "bad_syntax"),
         (delimited((6, b"9223372036854775808")), "out_of_range seconds"),
         (delimited((7, b"1e999")), "out_of_range fee"),
         (delimited((8, b"yes")), "wrong_type paid"),
@@ -383,6 +389,45 @@ def delimited(*changes: tuple[int, bytes], delimiter: bytes = b",") -> bytes:
 )
 def test_every_fault_of_a_delimited_line_has_its_code(line: bytes, expected: str) -> None:
     assert code_of(line, **DELIMITED, columns=COLUMNS) == expected
+
+
+def test_blanks_that_pad_a_column_are_none_of_its_value() -> None:
+    mapping = Mapping(format="delimited", columns=COLUMNS, delimiter="|", time_offset="+08:00")
+    padding = [b"", b" ", b"  \t ", b"\t"]
+    lines = [b"|".join(before + value + after for value in ROW) for before in padding for after in padding]
+    decoded = check(mapping, lines)
+
+    first, *others = [(row[:5], row[6]) for row in rows(decoded)]
+    assert others == [first] * 15
+    assert (decoded.slow, {text for _, text in decoded.batch.texts.pairs()}) == (0, {b"local"})
+
+
+def test_blanks_inside_quotes_are_the_value_s_own() -> None:
+    mapping = Mapping(format="delimited", columns=COLUMNS, time_offset="+08:00")
+    decoded = check(mapping, [delimited((5, b'" a "')), delimited((5, b' " a " '))])
+
+    assert {text for _, text in decoded.batch.texts.pairs()} == {b" a "}
+    assert decoded.slow == 1
+
+
+@pytest.mark.parametrize("number", [b"9" * 5000, b"-" + b"9" * 5000, b"9" * 5000 + b".5", b"1e5000", b"1" * 400])
+def test_a_number_beyond_all_bounds_is_a_dead_letter_that_names_field_and_value(number: bytes) -> None:
+    start = number[:200].decode()
+    for place, name in ((6, "seconds"), (7, "fee"), (8, "paid"), (9, "ended_at"), (0, "type"), (1, "msisdn")):
+        (dead,) = check(Mapping(**DELIMITED, columns=COLUMNS), [delimited((place, number))]).dead
+        assert (dead.field, dead.value, bool(dead.reason)) == (name, start, True)
+    good = {"msisdn": b"1", "time": b'"2008-11-04T09:00:00Z"', "kind": b'"a"'}
+    for name in ("seconds", "fee", "paid", "kind", "ended_at", "msisdn", "time", "id"):
+        values = {**good, name: number}
+        line = b'{"type":"call",%s}' % b",".join(b'"%s":%s' % (key.encode(), value) for key, value in values.items())
+        (dead,) = check(Mapping(), [line]).dead
+        assert (dead.code, dead.field, dead.value, bool(dead.reason)) == (Code.OUT_OF_RANGE, name, start, True)
+
+
+def test_a_whole_number_may_have_any_number_of_leading_zeros() -> None:
+    line = delimited((6, b"-" + b"0" * 5000 + b"61"))
+
+    assert check(Mapping(**DELIMITED, columns=COLUMNS), [line]).batch.cells[1].tolist() == [-61]
 
 
 def test_columns_are_named_by_the_header_and_may_change_from_file_to_file() -> None:
@@ -425,12 +470,15 @@ PIECES = st.one_of(
 )
 
 
+PADDING = st.sampled_from([b"", b"", b"", b" ", b"\t", b"  "])
+
+
 @st.composite
 def delimited_lines(draw: st.DrawFn, delimiter: bytes) -> bytes:
     row = list(ROW)
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(row) - 1))
-        row[place : place + draw(st.sampled_from([1, 1, 1, 1, 0, 2]))] = [draw(PIECES)]
+        row[place : place + draw(st.sampled_from([1, 1, 1, 1, 0, 2]))] = [draw(PADDING) + draw(PIECES) + draw(PADDING)]
     quoted = draw(st.booleans())
     return delimiter.join(b'"%s"' % value if quoted and draw(st.booleans()) else value for value in row).replace(
         b"\n", b""
