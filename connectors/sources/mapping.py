@@ -19,6 +19,7 @@ from state.schema import ANSWER, OUTCOME, Schema
 INTERNAL_TYPES = frozenset({OUTCOME, ANSWER})
 """Event types that only the product itself makes; a feed that sends one gets the dead letter "unknown type"."""
 COLUMNS_MAX = 512
+NULL_WORDS_MAX = 32
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
 TimeFormat = Literal["iso8601", "compact", "epoch_ms", "epoch_s"]
@@ -54,6 +55,10 @@ class Mapping(BaseModel):
         dict[str, str | dict[str, str]],
         Field(description="Field of the book by its name in the feed; in a table of an event type, of that type only."),
     ] = {}
+    null_words: Annotated[
+        tuple[str, ...],
+        Field(description='Texts that mean "no value", as NULL, \\N or -, in every field.', max_length=NULL_WORDS_MAX),
+    ] = ()
     delimiter: Annotated[str, Field(description="One ASCII character between two values (delimited only).")] = ","
     columns: Annotated[
         tuple[str, ...],
@@ -79,6 +84,13 @@ class Mapping(BaseModel):
     def _offset(cls, value: str) -> str:
         if value:
             offset_ms(value)
+        return value
+
+    @field_validator("null_words")
+    @classmethod
+    def _words_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"null_words={list(value)} must differ")
         return value
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ The fast scanner takes the lines that it is sure of; every other line comes here
 - NDJSON: one object a line, valid JSON in UTF-8. Keys that the book does not know are ignored, whatever their value. A
   key that is read may stand only once. `null` is the same as no value.
 - Delimited: as many values as columns; an empty value is no value, and blanks around one are none of it.
+- A text that the mapping counts among its `null_words` is no value, in both.
 - The subscriber is a number or a text that `state.numbers` makes an MSISDN of, by the number plan.
 - The time is of the mapping's format, not before 2000 and not after the bound that the caller gives.
 - The id is a text or a whole number; "" is no id.
@@ -14,7 +15,7 @@ The fast scanner takes the lines that it is sure of; every other line comes here
 Faults are looked for in this order: line, type, subscriber, time, id, fields as declared; the first one is reported.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,9 +24,10 @@ from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError,
 
 from connectors.sources.contract import Chunk, Decoded
 from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
-from connectors.sources.delimited import BadQuotesError, split_line, typed
+from connectors.sources.delimited import split_line, typed
 from connectors.sources.mapping import Plan, TypePlan, offset_ms
-from connectors.sources.objects import Decimal, RefusedError, digits_of, members_of
+from connectors.sources.objects import Decimal, RefusedError, digits_of
+from connectors.sources.pairs import BOM, PairReader
 from connectors.sources.times import BadTimeError, parse_time
 from state.batch import Batch, empty, to_cell
 from state.hashing import hash_text
@@ -37,7 +39,6 @@ AT_MS_MIN = 946_684_800_000
 """2000-01-01: an event cannot be older."""
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 63) - 1
 _BLANKS = b" \t\r\n\x0b\x0c"
-_BOM = b"\xef\xbb\xbf"
 _CODES = {
     "missing": Code.MISSING_FIELD,
     "greater_than_equal": Code.OUT_OF_RANGE,
@@ -68,6 +69,7 @@ class Judge:
         self._mapping = mapping
         self._type_field, self._subscriber_field, self._time_field, self._id_field = plan.heads
         self._heads_read = frozenset(name for name in plan.heads if name)
+        self._reader = PairReader(mapping)
         self._offset_ms = offset_ms(mapping.time_offset) if mapping.time_offset else None
         self._validators = {wire: self._validator(kind) for wire, kind in plan.types.items()}
         self._members = {
@@ -77,30 +79,9 @@ class Judge:
 
     def judge(self, raw: bytes, at_ms_max: int, columns: tuple[str, ...] = ()) -> Event:
         """Return the event that `raw` (a line without its end) holds; RefusedError says why there is none."""
-        limit = self._mapping.line_bytes_max
-        if len(raw) > limit:
-            raise RefusedError(Code.LINE_TOO_LONG, "", f"{len(raw)} bytes", f"line must be <= {limit} bytes")
-        raw = raw.removeprefix(_BOM)
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError as fault:
-            raise RefusedError(Code.INVALID_UTF8, "", raw[fault.start : fault.start + 8].hex(), str(fault)) from fault
-        if self._mapping.format == "delimited":
-            return self._event(self._split(text, columns), at_ms_max, delimited=True)
-        return self._event(members_of(text), at_ms_max, delimited=False)
+        return self._event(self._reader.pairs(raw, columns), at_ms_max)
 
-    def _split(self, text: str, columns: tuple[str, ...]) -> list[tuple[str, Any]]:
-        try:
-            values = split_line(text, self._mapping.delimiter)
-        except BadQuotesError as fault:
-            raise RefusedError(Code.BAD_SYNTAX, "", text, str(fault)) from fault
-        if len(values) != len(columns):
-            reason = f"line must have {len(columns)} values, one a column"
-            raise RefusedError(Code.COLUMN_COUNT, "", f"{len(values)} values", reason)
-        return [(name, value or None) for name, value in zip(columns, values, strict=True) if name]
-
-    def _event(self, pairs: Iterable[tuple[str, Any]], at_ms_max: int, *, delimited: bool) -> Event:
-        pairs = list(pairs)
+    def _event(self, pairs: list[tuple[str, Any]], at_ms_max: int) -> Event:
         heads = self._heads(pairs)
         wire, kind = self._type(heads)
         subscriber = self._subscriber(heads.get(self._subscriber_field))
@@ -112,7 +93,7 @@ class Judge:
                 if name in values:
                     raise RefusedError(Code.DUPLICATE_KEY, name, value, f"{name!r} stands more than once")
                 values[name] = value
-        return self._fields(Event(kind.code, subscriber, at_ms, id_, {}), wire, kind, values, delimited)
+        return self._fields(Event(kind.code, subscriber, at_ms, id_, {}), wire, kind, values)
 
     def _heads(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         heads: dict[str, Any] = {}
@@ -175,12 +156,12 @@ class Judge:
             raise RefusedError(Code.BAD_ID, self._id_field, value, "must be a text or a whole number")
         return hash_text(value.encode() if isinstance(value, str) else digits_of(value).encode())
 
-    def _fields(self, event: Event, wire: str, kind: TypePlan, values: dict[str, Any], delimited: bool) -> Event:
+    def _fields(self, event: Event, wire: str, kind: TypePlan, values: dict[str, Any]) -> Event:
         described = self._plan.schema.types[kind.code].fields
         known: dict[str, Any] = {}
         for name, value in values.items():
             item = described[kind.slots[name]]
-            if delimited and value is not None:
+            if self._reader.delimited and value is not None:
                 value = typed(value, item.kind, self._mapping.set_delimiter)  # noqa: PLW2901  a text becomes its value
             if value is not None:
                 known[name] = value
@@ -259,7 +240,7 @@ def columns_of(plan: Plan, chunk: Chunk) -> tuple[str, ...]:
     mapping = plan.mapping
     if mapping.format != "delimited" or mapping.columns or not chunk.header:
         return mapping.columns
-    header = chunk.header.removeprefix(_BOM).decode("utf-8", "replace").strip("\r\n")
+    header = chunk.header.removeprefix(BOM).decode("utf-8", "replace").strip("\r\n")
     return tuple(split_line(header, mapping.delimiter))
 
 

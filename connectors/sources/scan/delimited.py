@@ -6,10 +6,9 @@ strict path.
 """
 
 from connectors.sources.scan import layout as at
-from connectors.sources.scan.kernel import member_bit
 from connectors.sources.scan.keys import choose_type
 from connectors.sources.scan.maps import line_end
-from connectors.sources.scan.rows import begin_row, end_row, head, put, refuse_row, row_is_whole
+from connectors.sources.scan.rows import begin_row, end_row, head, member_bit, null_word, put, refuse_row, row_is_whole
 from connectors.sources.scan.texts import look_up_rest, meet
 from connectors.sources.scan.values import (
     QUOTE,
@@ -65,10 +64,19 @@ def line(c: int, p: int) -> int:
     state = load_i64(c + at.STATE)
     columns = load_i64(state + at.S_COLUMNS)
     count = load_i64(state + at.S_COLUMNS_COUNT)
+    nulls = load_i64(c + at.NULL_WORDS)
     for n in range(count):
         entry = load_i64(columns + n * 8)
         start, stop = piece_of(c, load_i64(entry + at.E_COLUMN))
-        if stop != start and not value(c, entry, start, stop):
+        if stop == start:
+            continue
+        if nulls != 0:
+            taken = null_word(c, entry, start, stop, 1)
+            if taken > 0:
+                continue
+            if taken == 0:
+                return 0
+        if not value(c, entry, start, stop):
             return 0
     return end + 1 if row_is_whole(c) else 0
 

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.keys import find_key, is_key, take_type
 from connectors.sources.scan.maps import line_end
-from connectors.sources.scan.rows import begin_row, end_row, head, null, put, refuse_row, row_is_whole
+from connectors.sources.scan.rows import (
+    begin_row,
+    end_row,
+    head,
+    member_bit,
+    null,
+    null_word,
+    put,
+    refuse_row,
+    row_is_whole,
+)
 from connectors.sources.scan.texts import look_up_rest, meet
 from connectors.sources.scan.values import (
     COMMA,
@@ -135,6 +145,10 @@ def line(c: int, p: int) -> int:
 def value(c: int, entry: int, p: int) -> int:
     """Read the value of a key into the row."""
     action = load_i64(entry + at.E_ACTION)
+    if load_i64(c + at.NULL_WORDS) != 0 and load_u8(p) == QUOTE:
+        end = null_text(c, entry, p)
+        if end >= 0:
+            return end
     if action == at.STRING:
         return string_value(c, entry, p)
     if action == at.INT:
@@ -160,6 +174,13 @@ def value(c: int, entry: int, p: int) -> int:
     if action == at.SET:
         return set_value(c, entry, p)
     return skip(c, p)
+
+
+@kernel
+def null_text(c: int, entry: int, p: int) -> int:
+    """Take a text that means "no value"; -1 for another one, 0 where the strict path must judge."""
+    end = text_end(c, p + 1)
+    return null_word(c, entry, p + 1, end, end + 1) if end != 0 else 0
 
 
 @part
@@ -280,12 +301,3 @@ def set_value(c: int, entry: int, p: int) -> int:
             return 0
         if load_u8(p) == SPACE:
             p += 1
-
-
-@kernel
-def member_bit(members: int, hashed: int) -> int:
-    """Return the bit of a member of a set; 0 for one that the book does not declare."""
-    for n in range(load_i64(members)):
-        if load_i64(members + 8 + n * 8) == hashed:
-            return 1 << n
-    return 0

@@ -31,7 +31,9 @@ MET_OLDEST, MET = 440, 448
 MET_BYTES = 16 * 32
 # Context: the number plan. Bit n of NATIONAL_DIGITS: numbers of n digits are looked up in the table at NATIONAL.
 NATIONAL_DIGITS, NATIONAL = MET + MET_BYTES, MET + MET_BYTES + 8
-CONTEXT_WORDS = (MET + MET_BYTES) // 8 + 2
+# Context: hashes of the texts that mean "no value", a set as that of a field; 0 where there are none.
+NULL_WORDS = MET + MET_BYTES + 16
+CONTEXT_WORDS = (MET + MET_BYTES) // 8 + 3
 
 # Table of the number plan: what is added to a national number of n digits, then a byte for each n and two first digits.
 N_LEADS, N_WORDS = 16 * 8, 16 + 16 * 100 // 8

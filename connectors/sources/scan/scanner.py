@@ -20,6 +20,7 @@ from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.scan.texts import insert_all
 from connectors.sources.strict import AT_MS_MIN
 from state.batch import Batch
+from state.hashing import hash_text
 from state.texts import NO_TEXTS, Texts, copied
 
 KNOWN_MAX = 1 << 20
@@ -64,6 +65,8 @@ class Scanner:
         delimited = plan.mapping.format == "delimited"
         self._delimiter = ord(plan.mapping.delimiter) if delimited else 0
         self._national_digits, self._national = national_table(plan.numbers)
+        words = plan.mapping.null_words
+        self._null_words = np.array([len(words), *(hash_text(word.encode()) for word in words)], np.int64)
         self._prepare()
 
     def scan(self, data: Bytes, length: int, at_ms_max: int, columns: tuple[str, ...] = ()) -> Scanned:
@@ -191,6 +194,7 @@ class Scanner:
             (at.TYPE_COLUMN, self._tables.type_column),
             (at.NATIONAL_DIGITS, self._national_digits),
             (at.NATIONAL, self._national.ctypes.data),
+            (at.NULL_WORDS, self._null_words.ctypes.data if mapping.null_words else 0),
             (at.DATE_A, _NO_TEXT),
             (at.DATE_B, -1),
             (at.ZONE, -1),

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from connectors.sources.contract import Decoded, chunk_of
 from connectors.sources.dead_letter import Code
@@ -240,7 +241,24 @@ TEXTS = st.one_of(
     st.sampled_from(
         ["call", "data", "profile", "list", "local", "", "2008-11-04T09:00:00.001+08:00", "+8613800000001"]
     ),
-    st.sampled_from(["8613800000001", "炫铃", "12593", "\x00", "\x7f", "é" * 20, "a" * 40, '"', "\\", "\n", "😀"]),
+    st.sampled_from(
+        [
+            "8613800000001",
+            "NULL",
+            "-",
+            "861",
+            "炫铃",
+            "12593",
+            "\x00",
+            "\x7f",
+            "é" * 20,
+            "a" * 40,
+            '"',
+            "\\",
+            "\n",
+            "😀",
+        ]
+    ),
     st.text(max_size=20),
 )
 NUMBERS = st.one_of(
@@ -302,7 +320,8 @@ def json_lines(draw: st.DrawFn) -> bytes:
 @given(st.lists(json_lines(), min_size=1, max_size=12), st.sampled_from(["iso8601", "compact", "epoch_ms", "epoch_s"]))
 @example([b'{"type":"call"'], "iso8601")
 def test_the_scanner_agrees_with_the_strict_path_on_json(lines: list[bytes], time_format: Any) -> None:
-    check(Mapping(time_format=time_format if len(lines) % 3 == 0 else "iso8601"), lines)
+    null_words = NULLS if len(lines) % 2 else ()
+    check(Mapping(time_format=time_format if len(lines) % 3 == 0 else "iso8601", null_words=null_words), lines)
 
 
 def test_a_seeded_storm_of_broken_lines_is_counted_to_the_last() -> None:
@@ -410,6 +429,56 @@ def test_blanks_inside_quotes_are_the_value_s_own() -> None:
     assert decoded.slow == 1
 
 
+NULLS = ("NULL", "\\N", "-", "861")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (delimited((3, b"-"), (6, b" NULL "), (7, b"\\N"), (8, b'"-"'), (9, b"NULL")), "event"),
+        (delimited((6, b"null")), "wrong_type seconds"),
+        (delimited((5, b"NULL")), "missing_field kind"),
+        (delimited((0, b"-")), "missing_type type"),
+        (delimited((1, b"861")), "missing_subscriber msisdn"),
+        (delimited((2, b"\\N")), "missing_time time"),
+    ],
+)
+def test_null_words_mean_no_value_in_every_column(line: bytes, expected: str) -> None:
+    assert code_of(line, **DELIMITED, columns=COLUMNS, null_words=NULLS) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            b'{"type":"call",%s,"kind":"a","seconds":"NULL","paid":"-","ended_at":"\\\\N","id":"-","x":"-"}' % HEAD,
+            "event",
+        ),
+        (b'{"type":"call",%s,"kind":"NULL"}' % HEAD, "missing_field kind"),
+        (b'{"type":"call",%s,"kind":"a","kind":"-"}' % HEAD, "duplicate_key kind"),
+        (b'{"type":"NULL",%s,"kind":"a"}' % HEAD, "missing_type type"),
+        (b'{"type":"call","msisdn":"861","time":"2008-11-04T09:00:00Z","kind":"a"}', "missing_subscriber msisdn"),
+        (b'{"type":"call","msisdn":861,"time":"2008-11-04T09:00:00Z","kind":"a"}', "event"),
+        (b'{"type":"profile",%s,"services":["-"]}' % HEAD, "event"),
+    ],
+)
+def test_null_words_mean_no_value_in_every_member(line: bytes, expected: str) -> None:
+    assert code_of(line, null_words=NULLS) == expected
+
+
+def test_lines_with_null_words_are_still_read_fast() -> None:
+    lines = [b'{"type":"call",%s,"kind":"a","seconds":"-","id":"NULL"}' % HEAD]
+    rows_ = [delimited((3, b"-"), (6, b"NULL"), (9, b"-"))]
+
+    assert check(Mapping(null_words=NULLS), lines * 9).slow == 0
+    assert check(Mapping(**DELIMITED, columns=COLUMNS, null_words=NULLS), rows_ * 9).slow == 0
+
+
+def test_null_words_must_differ() -> None:
+    with pytest.raises(ValidationError, match=r"null_words=\['-', '-'\] must differ"):
+        Mapping(null_words=("-", "-"))
+
+
 @pytest.mark.parametrize("number", [b"9" * 5000, b"-" + b"9" * 5000, b"9" * 5000 + b".5", b"1e5000", b"1" * 400])
 def test_a_number_beyond_all_bounds_is_a_dead_letter_that_names_field_and_value(number: bytes) -> None:
     start = number[:200].decode()
@@ -465,6 +534,7 @@ PIECES = st.one_of(
         [b"data", b"profile", b"0", b"1", b"2008-11-04T09:00:00.5+08:00", "漫游".encode(), b"\xed\xa0\x80"]
     ),
     st.sampled_from([b"999999999999999", b"9999999999999999", b"+86138", b"123456789012345678", b"\r", b"\x00", b" "]),
+    st.sampled_from([b"NULL", b"-", b"\\N", b"861", b'"NULL"']),
     st.binary(max_size=9),
     st.integers(-(10**20), 10**20).map(lambda number: str(number).encode()),
 )
@@ -492,7 +562,8 @@ def test_the_scanner_agrees_with_the_strict_path_on_delimited_lines(
 ) -> None:
     lines = data.draw(st.lists(delimited_lines(delimiter.encode()), min_size=1, max_size=12))
     time_offset = "+08:00" if offset else ""
-    check(Mapping(format="delimited", columns=COLUMNS, delimiter=delimiter, time_offset=time_offset), lines)
+    settings = {"columns": COLUMNS, "delimiter": delimiter, "time_offset": time_offset}
+    check(Mapping(format="delimited", null_words=NULLS if len(lines) % 2 else (), **settings), lines)
 
 
 def test_codes_are_for_ever() -> None:
