@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from connectors.sources.time_pattern import steps_of
+from connectors.sources.zones import Offset, offset_in, zone_of
 from state.numbers import NO_PLAN, NumberPlan
 from state.schema import ANSWER, OUTCOME, Schema
 
@@ -22,7 +24,7 @@ COLUMNS_MAX = 512
 NULL_WORDS_MAX = 32
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
-TimeFormat = Literal["iso8601", "compact", "epoch_ms", "epoch_s"]
+TIME_FORMATS = ("iso8601", "compact", "epoch_ms", "epoch_s")
 
 
 class Mapping(BaseModel):
@@ -39,10 +41,20 @@ class Mapping(BaseModel):
     subscriber_field: Annotated[str, Field(description="Field with the MSISDN.", min_length=1)] = "msisdn"
     time_field: Annotated[str, Field(description="Field with the event's time.", min_length=1)] = "time"
     time_format: Annotated[
-        TimeFormat, Field(description="How times are written: iso8601, compact (20081104090000), epoch_ms or epoch_s.")
+        str,
+        Field(
+            description="How times are written: iso8601, compact (20081104090000), epoch_ms, epoch_s, or a pattern "
+            "such as %Y/%m/%d %H:%M:%S, of %Y %y %m %d %H %M %S %f (fraction) %z (zone) %%."
+        ),
     ] = "iso8601"
     time_offset: Annotated[
-        str, Field(description="Zone of ISO times that name none, as +08:00; empty: such a time is refused.")
+        str, Field(description="Offset of times that name no zone, as +08:00; empty: such a time is refused.")
+    ] = ""
+    time_zone: Annotated[
+        str,
+        Field(
+            description="Zone of times that name none, as Europe/Berlin, with its summer time; instead of time_offset."
+        ),
     ] = ""
     id_field: Annotated[
         str, Field(description="Field with the event's own id, by which doubled events are known; empty: none.")
@@ -79,6 +91,22 @@ class Mapping(BaseModel):
             raise ValueError(f"delimiter={value!r} must be one ASCII character, no letter, digit, quote or line end")
         return value
 
+    @field_validator("time_format")
+    @classmethod
+    def _time_is_readable(cls, value: str) -> str:
+        if "%" in value:
+            steps_of(value)
+        elif value not in TIME_FORMATS:
+            raise ValueError(f"time_format={value!r} must be {', '.join(TIME_FORMATS)} or a pattern as %Y-%m-%d")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        if value:
+            zone_of(value)
+        return value
+
     @field_validator("time_offset")
     @classmethod
     def _offset(cls, value: str) -> str:
@@ -106,6 +134,25 @@ class Mapping(BaseModel):
         if len(heads) != len(set(heads)):
             raise ValueError(f"type_field, subscriber_field, time_field and id_field={heads} must differ")
         return self
+
+    @model_validator(mode="after")
+    def _zone_is_said_once(self) -> "Mapping":
+        if self.time_offset and self.time_zone:
+            raise ValueError(f"time_offset={self.time_offset!r} and time_zone={self.time_zone!r} exclude each other")
+        pattern = steps_of(self.time_format) if "%" in self.time_format else ()
+        if pattern and all(step.name != "zone" for step in pattern) and self.local_offset is None:
+            raise ValueError(f"time_format={self.time_format!r} has no %z, so time_zone or time_offset must be given")
+        return self
+
+    @property
+    def local_offset(self) -> Offset | None:
+        """Return what gives the offset of a local time that names no zone; None where such a time is refused."""
+        if self.time_zone:
+            return offset_in(zone_of(self.time_zone))
+        if self.time_offset:
+            fixed = offset_ms(self.time_offset)
+            return lambda _: fixed
+        return None
 
 
 def offset_ms(text: str) -> int:

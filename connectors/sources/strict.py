@@ -25,10 +25,10 @@ from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError,
 from connectors.sources.contract import Chunk, Decoded
 from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
 from connectors.sources.delimited import split_line, typed
-from connectors.sources.mapping import Plan, TypePlan, offset_ms
+from connectors.sources.mapping import Plan, TypePlan
 from connectors.sources.objects import Decimal, RefusedError, digits_of
 from connectors.sources.pairs import BOM, PairReader
-from connectors.sources.times import BadTimeError, parse_time
+from connectors.sources.times import BadTimeError, TimeReader
 from state.batch import Batch, empty, to_cell
 from state.hashing import hash_text
 from state.numbers import NumberError
@@ -70,7 +70,7 @@ class Judge:
         self._type_field, self._subscriber_field, self._time_field, self._id_field = plan.heads
         self._heads_read = frozenset(name for name in plan.heads if name)
         self._reader = PairReader(mapping)
-        self._offset_ms = offset_ms(mapping.time_offset) if mapping.time_offset else None
+        self._times = TimeReader(mapping.time_format, mapping.local_offset)
         self._validators = {wire: self._validator(kind) for wire, kind in plan.types.items()}
         self._members = {
             wire: [frozenset(item.members) for item in plan.schema.types[kind.code].fields]
@@ -141,13 +141,12 @@ class Judge:
         return at_ms
 
     def _parse_time(self, value: object) -> int:
-        time_format = self._mapping.time_format
         if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise BadTimeError("is neither a text nor a number")
-        if not isinstance(value, str) and time_format == "iso8601":
+        if not isinstance(value, str) and self._mapping.time_format == "iso8601":
             raise BadTimeError("is a number, but time_format is iso8601")
         text = value if isinstance(value, str) else value.text if isinstance(value, Decimal) else digits_of(value)
-        return parse_time(text, time_format, self._offset_ms)
+        return self._times.read(text)
 
     def _id(self, value: object) -> int:
         if value is None or value == "":

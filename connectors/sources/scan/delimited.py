@@ -10,6 +10,7 @@ from connectors.sources.scan.keys import choose_type
 from connectors.sources.scan.maps import line_end
 from connectors.sources.scan.rows import begin_row, end_row, head, member_bit, null_word, put, refuse_row, row_is_whole
 from connectors.sources.scan.texts import look_up_rest, meet
+from connectors.sources.scan.times import time_text
 from connectors.sources.scan.values import (
     QUOTE,
     SPACE,
@@ -19,7 +20,6 @@ from connectors.sources.scan.values import (
     is_text,
     msisdn,
     next_special,
-    time_text,
 )
 from state.jit import kernel, part
 from state.raw import load_i64, load_u8, store_i64

@@ -28,19 +28,17 @@ from connectors.sources.scan.rows import (
     row_is_whole,
 )
 from connectors.sources.scan.texts import look_up_rest, meet
+from connectors.sources.scan.times import compact_time, epoch_time, time_text
 from connectors.sources.scan.values import (
     COMMA,
     QUOTE,
     SPACE,
-    compact_time,
     decimal,
     digits,
-    epoch_time,
     hash_of,
     msisdn,
     skip,
     text_end,
-    time_text,
     whole,
     word_end,
 )
@@ -241,7 +239,7 @@ def time_value(c: int, p: int) -> tuple[int, int]:
             return 0, 0
         return end + 1, at_ms
     form = load_i64(c + at.TIME_FORMAT)
-    if form == at.ISO8601 or load_u8(p) == 48:
+    if form == at.ISO8601 or form == at.PATTERN_FORMAT or load_u8(p) == 48:  # noqa: PLR1714  no tuples in a kernel
         return 0, 0
     if form == at.COMPACT:
         end, at_ms = compact_time(c, p)

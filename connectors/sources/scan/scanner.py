@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.sources.contract import Bytes
-from connectors.sources.mapping import Plan, offset_ms
+from connectors.sources.mapping import Mapping, Plan, offset_ms
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.delimited import scan_delimited
 from connectors.sources.scan.kernel import aim, scan_json
 from connectors.sources.scan.maps import map_bytes, map_delimiters
 from connectors.sources.scan.national import national_table
+from connectors.sources.scan.patterns import pattern_words
 from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.scan.texts import insert_all
 from connectors.sources.strict import AT_MS_MIN
+from connectors.sources.zones import offset_table
 from state.batch import Batch
 from state.hashing import hash_text
 from state.texts import NO_TEXTS, Texts, copied
@@ -65,6 +67,8 @@ class Scanner:
         delimited = plan.mapping.format == "delimited"
         self._delimiter = ord(plan.mapping.delimiter) if delimited else 0
         self._national_digits, self._national = national_table(plan.numbers)
+        self._pattern = pattern_words(plan.mapping.time_format)
+        self._zone = offset_table(plan.mapping.time_zone) if plan.mapping.time_zone else np.zeros((0, 2), np.int64)
         words = plan.mapping.null_words
         self._null_words = np.array([len(words), *(hash_text(word.encode()) for word in words)], np.int64)
         self._prepare()
@@ -181,8 +185,14 @@ class Scanner:
             (at.TYPES_MASK, self._tables.types_mask),
             (at.LINE_BYTES_MAX, mapping.line_bytes_max),
             (at.AT_MS_MIN, AT_MS_MIN),
-            (at.TIME_FORMAT, _FORMATS[mapping.time_format]),
-            (at.HAS_OFFSET, int(bool(mapping.time_offset))),
+            (at.TIME_FORMAT, _FORMATS.get(mapping.time_format, at.PATTERN_FORMAT)),
+            (at.PATTERN, self._pattern.ctypes.data),
+            (at.PATTERN_STEPS, len(self._pattern)),
+            (at.HAS_OFFSET, _has_offset(mapping)),
+            (at.ZONE_TABLE, self._zone.ctypes.data),
+            (at.ZONE_ROWS, len(self._zone)),
+            (at.OFFSET_FROM, 0),
+            (at.OFFSET_TO, 0),
             (at.OFFSET_MS, offset_ms(mapping.time_offset) if mapping.time_offset else 0),
             (at.KNOWN, self._known.ctypes.data),
             (at.KNOWN_MASK, len(self._known) - 1),
@@ -206,3 +216,9 @@ class Scanner:
 
     def _set(self, place: int, value: int) -> None:
         self._context[place // 8] = value
+
+
+def _has_offset(mapping: Mapping) -> int:
+    if mapping.time_zone:
+        return at.ZONE_OFFSET
+    return at.FIXED_OFFSET if mapping.time_offset else at.NO_OFFSET

@@ -5,7 +5,7 @@ import pytest
 from connectors.sources.decoder import Decoder
 from connectors.sources.mapping import Mapping
 from state.numbers import CHINA, NO_PLAN, NumberPlan
-from tests.connectors.sources.test_decoder import SCHEMA, check
+from tests.connectors.sources.decoding import SCHEMA, check
 
 WRITTEN = """
 8613800000001|13800000001|"13800000001"|"+13800000001"|"013800000001"|"+86 138 0000 0001"|"0086-138-0000-0001"
