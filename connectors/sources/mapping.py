@@ -40,6 +40,13 @@ class Mapping(BaseModel):
     type_field: Annotated[str, Field(description="Field that names the event type.", min_length=1)] = "type"
     subscriber_field: Annotated[str, Field(description="Field with the MSISDN.", min_length=1)] = "msisdn"
     time_field: Annotated[str, Field(description="Field with the event's time.", min_length=1)] = "time"
+    date_field: Annotated[
+        str,
+        Field(
+            description="Field with the date, where time_field has the time of day only: both are read by time_format "
+            "as one text, a space between them, with compact none (delimited only)."
+        ),
+    ] = ""
     time_format: Annotated[
         str,
         Field(
@@ -128,11 +135,19 @@ class Mapping(BaseModel):
         named = [name for name in self.columns if name]
         if len(named) != len(set(named)):
             raise ValueError(f"columns={list(self.columns)} must differ")
-        heads = [self.subscriber_field, self.time_field]
+        heads = [self.subscriber_field, self.time_field, *([self.date_field] if self.date_field else [])]
         heads += [] if self.type else [self.type_field]
         heads += [self.id_field] if self.id_field else []
         if len(heads) != len(set(heads)):
-            raise ValueError(f"type_field, subscriber_field, time_field and id_field={heads} must differ")
+            raise ValueError(f"type_field, subscriber_field, time_field, date_field and id_field={heads} must differ")
+        return self
+
+    @model_validator(mode="after")
+    def _date_can_be_joined(self) -> "Mapping":
+        if self.date_field and self.format != "delimited":
+            raise ValueError(f'date_field={self.date_field!r} needs format="delimited"')
+        if self.date_field and self.time_format.startswith("epoch"):
+            raise ValueError(f"date_field={self.date_field!r} needs a time_format of a date and a time of day")
         return self
 
     @model_validator(mode="after")
@@ -143,6 +158,11 @@ class Mapping(BaseModel):
         if pattern and all(step.name != "zone" for step in pattern) and self.local_offset is None:
             raise ValueError(f"time_format={self.time_format!r} has no %z, so time_zone or time_offset must be given")
         return self
+
+    @property
+    def date_gap(self) -> str:
+        """What stands between a date and its time of day when they are read as one text."""
+        return "" if self.time_format == "compact" else " "
 
     @property
     def local_offset(self) -> Offset | None:
@@ -232,7 +252,7 @@ def _plan_type(mapping: Mapping, schema: Schema, name: str, faults: list[str]) -
     for field, slot in kind.slots.items():
         if slot not in taken and field not in renamed:
             slots[field] = slot
-    heads = {mapping.subscriber_field, mapping.time_field, mapping.id_field} | (
+    heads = {mapping.subscriber_field, mapping.time_field, mapping.date_field, mapping.id_field} | (
         set() if mapping.type else {mapping.type_field}
     )
     for wire in sorted(heads & set(slots)):

@@ -68,7 +68,7 @@ class Judge:
         mapping = plan.mapping
         self._mapping = mapping
         self._type_field, self._subscriber_field, self._time_field, self._id_field = plan.heads
-        self._heads_read = frozenset(name for name in plan.heads if name)
+        self._heads_read = frozenset(name for name in (*plan.heads, mapping.date_field) if name)
         self._reader = PairReader(mapping)
         self._times = TimeReader(mapping.time_format, mapping.local_offset)
         self._validators = {wire: self._validator(kind) for wire, kind in plan.types.items()}
@@ -85,7 +85,7 @@ class Judge:
         heads = self._heads(pairs)
         wire, kind = self._type(heads)
         subscriber = self._subscriber(heads.get(self._subscriber_field))
-        at_ms = self._time(heads.get(self._time_field), at_ms_max)
+        at_ms = self._time(self._moment(heads), at_ms_max)
         id_ = self._id(heads.get(self._id_field)) if self._id_field else 0
         values: dict[str, Any] = {}
         for name, value in pairs:
@@ -126,6 +126,17 @@ class Judge:
             return self._plan.numbers.subscriber(value)
         except NumberError as fault:
             raise RefusedError(Code.BAD_SUBSCRIBER, self._subscriber_field, value, str(fault)) from fault
+
+    def _moment(self, heads: dict[str, Any]) -> object:
+        """Return what says the time: one value, or a date and a time of day as one text."""
+        value = heads.get(self._time_field)
+        date_field = self._mapping.date_field
+        if not date_field or value is None:
+            return value
+        date = heads.get(date_field)
+        if date is None:
+            raise RefusedError(Code.MISSING_TIME, date_field, None, f"line has no {date_field!r}")
+        return f"{date}{self._mapping.date_gap}{value}"
 
     def _time(self, value: object, at_ms_max: int) -> int:
         name = self._time_field

@@ -22,7 +22,7 @@ from connectors.sources.scan.values import (
     next_special,
 )
 from state.jit import kernel, part
-from state.raw import load_i64, load_u8, store_i64
+from state.raw import load_i64, load_u8, store_i64, store_u8
 
 _TAB, _LINE_END, _RETURN, _PLUS, _MINUS, _BOM = 9, 10, 13, 43, 45, 0xEF
 _TRUE, _FALSE, _LOWER4, _LOWER5 = 0x65757274, 0x65736C6166, 0x20202020, 0x2020202020
@@ -191,9 +191,7 @@ def value(c: int, entry: int, start: int, stop: int) -> bool:
         end, cell = subscriber_text(c, start)
         return end == stop and head(c, at.HEAD_SUBSCRIBER, 1) != 0
     elif action == at.A_TIME:
-        end, cell = time_text(c, start)
-        store_i64(c + at.R_AT, cell)
-        return end == stop and head(c, at.HEAD_TIME, 1) != 0
+        return time_head(c, start, stop)
     elif action == at.A_ID:
         store_i64(c + at.R_ID, hash_of(start, stop - start))
         return head(c, at.HEAD_ID, 1) != 0
@@ -208,6 +206,41 @@ def value(c: int, entry: int, start: int, stop: int) -> bool:
     else:
         return action == at.A_TYPE
     return end == stop and put(c, entry, 1, cell) != 0
+
+
+@part
+def time_head(c: int, start: int, stop: int) -> bool:
+    """Read the event's time into the row, its date from another column where that has it."""
+    if load_i64(c + at.DATE_COLUMN) >= 0:
+        start, stop = joined(c, start, stop)
+    end, cell = time_text(c, start) if start != stop else (0, 0)
+    store_i64(c + at.R_AT, cell)
+    return end == stop and end != 0 and head(c, at.HEAD_TIME, 1) != 0
+
+
+@kernel
+def joined(c: int, start: int, stop: int) -> tuple[int, int]:
+    """Write the date before the time of day, and return where they stand as one text; nowhere if they cannot be one."""
+    first, last = piece_of(c, load_i64(c + at.DATE_COLUMN))
+    nulls = load_i64(c + at.NULL_WORDS)
+    gap = load_i64(c + at.DATE_GAP)
+    length = last - first + stop - start + int(gap != 0)
+    if first == last or length >= at.JOINED_BYTES:
+        return 0, 0
+    if nulls != 0 and member_bit(nulls, hash_of(first, last - first)) != 0:
+        return 0, 0
+    p = c + at.JOINED
+    for n in range(first, last):
+        store_u8(p, load_u8(n))
+        p += 1
+    if gap != 0:
+        store_u8(p, gap)
+        p += 1
+    for n in range(start, stop):
+        store_u8(p, load_u8(n))
+        p += 1
+    store_u8(p, _LINE_END)
+    return c + at.JOINED, p
 
 
 @part

@@ -38,7 +38,11 @@ ZONE_TABLE, ZONE_ROWS, OFFSET_FROM, OFFSET_TO = (MET + MET_BYTES + 24 + 8 * n fo
 # Context: the steps of a time's pattern, and what they read: year, month, day, hour, minute, second, milliseconds.
 PATTERN, PATTERN_STEPS, PART = (MET + MET_BYTES + 56 + 8 * n for n in range(3))
 PARTS = 7
-CONTEXT_WORDS = PART // 8 + PARTS
+# Context: the column of the date where it has one of its own, else -1; the byte between date and time, else 0; room to
+# write them as one text.
+DATE_COLUMN, DATE_GAP, JOINED = (PART + 8 * (PARTS + n) for n in range(3))
+JOINED_BYTES = 64
+CONTEXT_WORDS = (JOINED + JOINED_BYTES) // 8 + 8
 
 # Table of the number plan: what is added to a national number of n digits, then a byte for each n and two first digits.
 N_LEADS, N_WORDS = 16 * 8, 16 + 16 * 100 // 8

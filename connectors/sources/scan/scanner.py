@@ -96,14 +96,17 @@ class Scanner:
         return Scanned(batch, offsets, flags[rows:], self._word(at.REFUSED))
 
     def _take_columns(self, columns: tuple[str, ...]) -> None:
-        """Read other columns from now on. Where a name stands twice, every line is left to the strict path."""
+        """Read other columns from now on. Where a name stands twice, or none is the date's, the strict path must."""
         self._columns = columns
         self._tables = Tables(self._plan, {}, columns)
         self._pieces = np.zeros(2 * len(columns) + 2, np.int64)
         self._prepare()
         self._set(at.PIECES, self._pieces.ctypes.data)
         named = [name for name in columns if name]
-        self._set(at.COLUMNS, len(columns) if len(set(named)) == len(named) else -1)
+        date = self._plan.mapping.date_field
+        self._set(at.DATE_COLUMN, columns.index(date) if date and date in columns else -1)
+        certain = len(set(named)) == len(named) and (not date or date in columns)
+        self._set(at.COLUMNS, len(columns) if certain else -1)
 
     def _map(self, base: int, length: int) -> int:
         """Map the bytes of a chunk, whose last one is a line end; return the number of line ends."""
@@ -186,6 +189,7 @@ class Scanner:
             (at.LINE_BYTES_MAX, mapping.line_bytes_max),
             (at.AT_MS_MIN, AT_MS_MIN),
             (at.TIME_FORMAT, _FORMATS.get(mapping.time_format, at.PATTERN_FORMAT)),
+            (at.DATE_GAP, ord(mapping.date_gap or "\0")),
             (at.PATTERN, self._pattern.ctypes.data),
             (at.PATTERN_STEPS, len(self._pattern)),
             (at.HAS_OFFSET, _has_offset(mapping)),

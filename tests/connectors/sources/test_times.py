@@ -114,6 +114,9 @@ def test_a_pattern_of_digits_reads_a_number_of_json_too() -> None:
         ({"time_format": "iso"}, "time_format='iso' must be iso8601, compact, epoch_ms, epoch_s or a pattern"),
         ({"time_zone": "Mars/Phobos"}, "time_zone='Mars/Phobos' must be a zone of the database"),
         ({"time_zone": "../etc"}, "time_zone='../etc' must be a zone of the database"),
+        ({"date_field": "day"}, "date_field='day' needs format=\"delimited\""),
+        ({**LINES, "date_field": "day", "time_format": "epoch_s"}, "needs a time_format of a date and a time of day"),
+        ({**LINES, "date_field": "time"}, "must differ"),
         ({"time_zone": "UTC", "time_offset": "+08:00"}, "exclude each other"),
     ],
 )
@@ -126,7 +129,7 @@ def test_a_setting_of_time_that_cannot_be_is_told(settings: dict[str, Any], told
 @settings(max_examples=40, deadline=None)
 @given(st.lists(MOMENTS, min_size=1, max_size=8), st.sampled_from(ZONES))
 def test_a_local_time_is_read_in_the_source_s_zone_with_its_summer_time(moments: list[datetime], zone: str) -> None:
-    expected = [ms(moment.replace(microsecond=0, tzinfo=ZoneInfo(zone))) for moment in moments]
+    expected = [ms(moment.replace(microsecond=0, fold=0, tzinfo=ZoneInfo(zone))) for moment in moments]
 
     for time_format, pattern in (("iso8601", "%Y-%m-%d %H:%M:%S"), ("compact", "%Y%m%d%H%M%S")):
         written = [moment.strftime(pattern) for moment in moments]
@@ -149,3 +152,68 @@ def test_a_time_that_names_its_zone_is_read_by_it_whatever_the_source_s_zone() -
     written = ["2008-11-04T01:00:00Z", "2008-11-04T09:00:00+08:00"]
 
     assert read(written, time_zone="Europe/Berlin") == ([1225760400000] * 2, 0)
+
+
+TWO_COLUMNS: dict[str, Any] = {
+    "format": "delimited",
+    "type": "call",
+    "columns": ("msisdn", "clock", "day", "kind"),
+    "time_field": "clock",
+    "date_field": "day",
+    "time_offset": "+08:00",
+    "null_words": ("-",),
+}
+
+
+@pytest.mark.parametrize(
+    ("time_format", "line"),
+    [
+        ("iso8601", "861,09:00:00,2008-11-04,a"),
+        ("iso8601", "861,09:00:00.0+08:00,2008-11-04,a"),
+        ("iso8601", '861,"09:00:00", 2008-11-04 ,a'),
+        ("compact", "861,090000,20081104,a"),
+        ("%Y%m%d %H%M%S", "861,090000,20081104,a"),
+        ("%d/%m/%Y %H:%M", '861,9:00,"4/11/2008",a'),
+    ],
+)
+def test_a_date_and_a_time_of_day_may_stand_in_two_columns(time_format: str, line: str) -> None:
+    mapping = Mapping(**TWO_COLUMNS, time_format=time_format)
+    decoded = check(mapping, [line.encode()] * 3)
+
+    assert (decoded.batch.at_ms.tolist(), decoded.slow) == ([1225760400000] * 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("861,09:00:00,,a", "missing_time day"),
+        ("861,09:00:00,-,a", "missing_time day"),
+        ("861,,2008-11-04,a", "missing_time clock"),
+        ("861,09:00:00,2008-11-31,a", "bad_time clock"),
+        (f"861,09:00:00,{'9' * 5000},a", "bad_time clock"),
+        (f"861,09:00:00.{'0' * 40},2008-11-04,a", "bad_time clock"),
+    ],
+)
+def test_a_date_or_time_of_day_that_cannot_be_is_a_dead_letter(line: str, expected: str) -> None:
+    assert code_of(line.encode(), **TWO_COLUMNS) == expected
+
+
+def test_the_date_is_found_by_the_header_and_missed_where_there_is_none() -> None:
+    mapping = Mapping(**{**TWO_COLUMNS, "columns": (), "header": True})
+
+    assert check(mapping, [b"2008-11-04,861,a,09:00:00"], header=b"day,msisdn,kind,clock").slow == 0
+    (dead,) = check(mapping, [b"2008-11-04,861,a,09:00:00"], header=b"date,msisdn,kind,clock").dead
+    assert (dead.code, dead.field) == ("missing_time", "day")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(*[st.text('0123456789-: \t"Z+', max_size=12)] * 2), min_size=1, max_size=8))
+def test_the_scanner_agrees_with_the_strict_path_on_whatever_stands_in_the_two_columns(
+    texts: list[tuple[str, str]],
+) -> None:
+    good = ("09:00:00", "2008-11-04")
+    for time_format in ("iso8601", "compact", "%Y-%m-%d %H:%M:%S"):
+        lines = [
+            f"861,{one},{other},a" for text in texts for one, other in (text, (text[0], good[1]), (good[0], text[1]))
+        ]
+        check(Mapping(**TWO_COLUMNS, time_format=time_format), [line.encode() for line in lines])
