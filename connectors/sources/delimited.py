@@ -14,6 +14,7 @@ Value = int | float | bool | str | list[str] | None
 _INTEGER = re.compile(r"(?P<sign>[+-]?)0*(?P<digits>\d+)", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _BLANKS = " \t"
+_BARE = frozenset({Kind.INT, Kind.FLOAT, Kind.BOOL})  # whose values have no blanks of their own, in quotes neither
 _BOOLS = {"true": True, "1": True, "false": False, "0": False}
 _DIGITS_MAX = 40  # Python takes long over more, and the first ones say that the number is out of range
 
@@ -22,10 +23,10 @@ class BadQuotesError(ValueError):
     """Raised when a quote stands where none may; the message says where."""
 
 
-def split_line(line: str, delimiter: str) -> list[str]:
-    """Return the values of a line, unquoted, without the blanks around them."""
+def split_line(line: str, delimiter: str, *, quotes: bool = True) -> list[str]:
+    """Return the values of a line, unquoted unless quotes are letters, without the blanks around them."""
     blanks = _BLANKS.replace(delimiter, "")
-    if '"' not in line:
+    if not quotes or '"' not in line:
         return [value.strip(blanks) for value in line.split(delimiter)]
     values: list[str] = []
     at = 0
@@ -76,12 +77,19 @@ def typed(text: str, kind: Kind, set_delimiter: str) -> Value:
     """Return the value that `text` writes for a field of `kind`; a text that writes none is returned as it is."""
     if text == "":
         return None
-    if kind == Kind.INT and (match := _INTEGER.fullmatch(text)):
-        return int(match["sign"] + match["digits"][:_DIGITS_MAX])
-    if kind == Kind.FLOAT and _FLOAT.fullmatch(text):
-        return float(text)
-    if kind == Kind.BOOL:
-        return _BOOLS.get(text.lower(), text)
+    if kind in _BARE:
+        return _number(text.strip(_BLANKS), kind, text)
     if kind == Kind.SET:
         return [member for member in text.split(set_delimiter) if member]
     return text
+
+
+def _number(bare: str, kind: Kind, text: str) -> Value:
+    """Return the number or bool that `bare` writes, None where it is nothing; else `text`."""
+    if bare == "":
+        return None
+    if kind == Kind.INT and (match := _INTEGER.fullmatch(bare)):
+        return int(match["sign"] + match["digits"][:_DIGITS_MAX])
+    if kind == Kind.FLOAT and _FLOAT.fullmatch(bare):
+        return float(bare)
+    return _BOOLS.get(bare.lower(), text) if kind == Kind.BOOL else text

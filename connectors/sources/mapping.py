@@ -86,6 +86,16 @@ class Mapping(BaseModel):
     set_delimiter: Annotated[
         str, Field(description="Character between the members of a set (delimited only).", min_length=1, max_length=1)
     ] = "|"
+    quotes: Annotated[
+        bool, Field(description="Whether values may stand in quotes; false: a quote is a letter (delimited only).")
+    ] = True
+    numbers_in_quotes: Annotated[
+        bool,
+        Field(
+            description='Numbers and bools may be texts, with leading zeros, as "0061" (ndjson only: in delimited '
+            "lines they are)."
+        ),
+    ] = False
     header: Annotated[bool, Field(description="The first line names the columns (delimited only).")] = False
     line_bytes_max: Annotated[
         int, Field(description="Bytes a line may have; a longer one is a dead letter.", ge=64, le=16 << 20)

@@ -39,7 +39,7 @@ class PairReader:
 
     def _split(self, text: str, columns: tuple[str, ...]) -> list[tuple[str, Any]]:
         try:
-            values = split_line(text, self._mapping.delimiter)
+            values = split_line(text, self._mapping.delimiter, quotes=self._mapping.quotes)
         except BadQuotesError as fault:
             raise RefusedError(Code.BAD_SYNTAX, "", text, str(fault)) from fault
         if len(values) != len(columns):

@@ -15,7 +15,7 @@ The fast scanner takes the lines that it is sure of; every other line comes here
 Faults are looked for in this order: line, type, subscriber, time, id, fields as declared; the first one is reported.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError,
 from connectors.sources.contract import Chunk, Decoded
 from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
 from connectors.sources.delimited import split_line, typed
-from connectors.sources.mapping import Plan, TypePlan
+from connectors.sources.mapping import Mapping, Plan, TypePlan
 from connectors.sources.objects import Decimal, RefusedError, digits_of
 from connectors.sources.pairs import BOM, PairReader
 from connectors.sources.times import BadTimeError, TimeReader
@@ -70,6 +70,7 @@ class Judge:
         self._type_field, self._subscriber_field, self._time_field, self._id_field = plan.heads
         self._heads_read = frozenset(name for name in (*plan.heads, mapping.date_field) if name)
         self._reader = PairReader(mapping)
+        self._kinds_of_text = _kinds_of_text(mapping)
         self._times = TimeReader(mapping.time_format, mapping.local_offset)
         self._validators = {wire: self._validator(kind) for wire, kind in plan.types.items()}
         self._members = {
@@ -171,7 +172,7 @@ class Judge:
         known: dict[str, Any] = {}
         for name, value in values.items():
             item = described[kind.slots[name]]
-            if self._reader.delimited and value is not None:
+            if isinstance(value, str) and item.kind in self._kinds_of_text:
                 value = typed(value, item.kind, self._mapping.set_delimiter)  # noqa: PLW2901  a text becomes its value
             if value is not None:
                 known[name] = value
@@ -216,6 +217,13 @@ class Judge:
             raise PydanticCustomError("bad_time", "{reason}", {"reason": str(fault)}) from fault
 
 
+def _kinds_of_text(mapping: Mapping) -> Set[Kind]:
+    """Return the kinds of field whose values a text may write."""
+    if mapping.format == "delimited":
+        return frozenset(Kind)
+    return frozenset({Kind.INT, Kind.FLOAT, Kind.BOOL} if mapping.numbers_in_quotes else ())
+
+
 def _refusal(fault: ValidationError, written: dict[str, Any]) -> RefusedError:
     first = fault.errors(include_url=False)[0]
     name = str(first["loc"][0])
@@ -251,7 +259,7 @@ def columns_of(plan: Plan, chunk: Chunk) -> tuple[str, ...]:
     if mapping.format != "delimited" or mapping.columns or not chunk.header:
         return mapping.columns
     header = chunk.header.removeprefix(BOM).decode("utf-8", "replace").strip("\r\n")
-    return tuple(split_line(header, mapping.delimiter))
+    return tuple(split_line(header, mapping.delimiter, quotes=mapping.quotes))
 
 
 def decode_strictly(plan: Plan, chunk: Chunk, at_ms_max: int) -> Decoded:

@@ -14,19 +14,19 @@ from connectors.sources.scan.times import time_text
 from connectors.sources.scan.values import (
     QUOTE,
     SPACE,
+    bool_text,
     decimal,
     digits,
     hash_of,
     is_text,
     msisdn,
     next_special,
+    whole_text,
 )
 from state.jit import kernel, part
 from state.raw import load_i64, load_u8, store_i64, store_u8
 
-_TAB, _LINE_END, _RETURN, _PLUS, _MINUS, _BOM = 9, 10, 13, 43, 45, 0xEF
-_TRUE, _FALSE, _LOWER4, _LOWER5 = 0x65757274, 0x65736C6166, 0x20202020, 0x2020202020
-_WORD4, _WORD5 = 0xFFFFFFFF, 0xFFFFFFFFFF
+_TAB, _LINE_END, _RETURN, _PLUS, _BOM = 9, 10, 13, 43, 0xEF
 _SUBSCRIBER_DIGITS_MAX = 15
 
 
@@ -244,16 +244,6 @@ def joined(c: int, start: int, stop: int) -> tuple[int, int]:
 
 
 @part
-def whole_text(p: int) -> tuple[int, int]:
-    """Read a whole number of at most 18 digits, leading zeros and a sign allowed."""
-    sign = load_u8(p)
-    end, number, count = digits(p + 1 if sign in (_MINUS, _PLUS) else p)
-    if count == 0 or count > 18:
-        return 0, 0
-    return end, (-number if sign == _MINUS else number)
-
-
-@part
 def subscriber_text(c: int, p: int) -> tuple[int, int]:
     """Read an MSISDN with or without a plus into the row."""
     plus = int(load_u8(p) == _PLUS)
@@ -266,20 +256,6 @@ def subscriber_text(c: int, p: int) -> tuple[int, int]:
         return 0, 0
     store_i64(c + at.R_SUBSCRIBER, number)
     return end, number
-
-
-@part
-def bool_text(start: int, stop: int) -> tuple[int, int]:
-    """Read true, false, 1 or 0, in letters of any size."""
-    word = load_i64(start)
-    length = stop - start
-    if length == 1 and (word & 0xFE) == 48:
-        return stop, word & 1
-    if length == 4 and (word & _WORD4) | _LOWER4 == _TRUE:
-        return stop, 1
-    if length == 5 and (word & _WORD5) | _LOWER5 == _FALSE:
-        return stop, 0
-    return 0, 0
 
 
 @kernel

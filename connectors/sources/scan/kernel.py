@@ -33,6 +33,7 @@ from connectors.sources.scan.values import (
     COMMA,
     QUOTE,
     SPACE,
+    bool_text,
     decimal,
     digits,
     hash_of,
@@ -40,6 +41,7 @@ from connectors.sources.scan.values import (
     skip,
     text_end,
     whole,
+    whole_text,
     word_end,
 )
 from state.jit import kernel, part
@@ -151,7 +153,7 @@ def value(c: int, entry: int, p: int) -> int:
         return string_value(c, entry, p)
     if action == at.INT:
         end, number = whole(p)
-        return put(c, entry, end, number) if end != 0 else null(c, entry, p)
+        return put(c, entry, end, number) if end != 0 else odd_number(c, entry, p)
     if action == at.A_TYPE:
         return type_value(c, p)
     if action == at.A_SUBSCRIBER:
@@ -162,16 +164,32 @@ def value(c: int, entry: int, p: int) -> int:
         return id_value(c, p)
     if action == at.FLOAT:
         end, number = decimal(p)
-        return put(c, entry, end, number) if end != 0 else null(c, entry, p)
+        return put(c, entry, end, number) if end != 0 else odd_number(c, entry, p)
     if action == at.BOOL:
         end, number = word_end(p)
-        return put(c, entry, end, number) if end != 0 and number < 2 else null(c, entry, p)
+        return put(c, entry, end, number) if end != 0 and number < 2 else odd_number(c, entry, p)
     if action == at.TIME:
         end, number = time_value(c, p)
         return put(c, entry, end, number) if end != 0 else null(c, entry, p)
     if action == at.SET:
         return set_value(c, entry, p)
     return skip(c, p)
+
+
+@kernel
+def odd_number(c: int, entry: int, p: int) -> int:
+    """Read a null, or a number or bool in quotes where the mapping has such."""
+    if load_u8(p) != QUOTE or load_i64(c + at.NUMBERS_IN_QUOTES) == 0:
+        return null(c, entry, p)
+    action = load_i64(entry + at.E_ACTION)
+    stop = text_end(c, p + 1)
+    if action == at.INT:
+        end, cell = whole_text(p + 1)
+    elif action == at.FLOAT:
+        end, cell = decimal(p + 1)
+    else:
+        end, cell = bool_text(p + 1, stop)
+    return put(c, entry, end + 1, cell) if end != 0 and end == stop else 0
 
 
 @kernel

@@ -42,7 +42,9 @@ PARTS = 7
 # write them as one text.
 DATE_COLUMN, DATE_GAP, JOINED = (PART + 8 * (PARTS + n) for n in range(3))
 JOINED_BYTES = 64
-CONTEXT_WORDS = (JOINED + JOINED_BYTES) // 8 + 8
+# Context: whether a JSON text may write a number or a bool.
+NUMBERS_IN_QUOTES = JOINED + JOINED_BYTES + 64
+CONTEXT_WORDS = NUMBERS_IN_QUOTES // 8 + 1
 
 # Table of the number plan: what is added to a national number of n digits, then a byte for each n and two first digits.
 N_LEADS, N_WORDS = 16 * 8, 16 + 16 * 100 // 8

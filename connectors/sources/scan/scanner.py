@@ -19,6 +19,7 @@ from connectors.sources.scan.national import national_table
 from connectors.sources.scan.patterns import pattern_words
 from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.scan.texts import insert_all
+from connectors.sources.scan.values import QUOTE
 from connectors.sources.strict import AT_MS_MIN
 from connectors.sources.zones import offset_table
 from state.batch import Batch
@@ -66,6 +67,7 @@ class Scanner:
         self._pieces = np.zeros(0, np.int64)
         delimited = plan.mapping.format == "delimited"
         self._delimiter = ord(plan.mapping.delimiter) if delimited else 0
+        self._quote = QUOTE if plan.mapping.quotes else self._delimiter
         self._national_digits, self._national = national_table(plan.numbers)
         self._pattern = pattern_words(plan.mapping.time_format)
         self._zone = offset_table(plan.mapping.time_zone) if plan.mapping.time_zone else np.zeros((0, 2), np.int64)
@@ -118,7 +120,7 @@ class Scanner:
             self._set(at.HIGH, self._high.ctypes.data)
         maps = self._word(at.SPECIAL), self._word(at.HIGH)
         if self._delimiter:
-            lines, any_high = map_delimiters(base, length, self._delimiter, *maps)
+            lines, any_high = map_delimiters(base, length, self._delimiter, self._quote, *maps)
         else:
             lines, any_high = map_bytes(base, length, *maps)
         self._set(at.ANY_HIGH, any_high)
@@ -189,6 +191,7 @@ class Scanner:
             (at.LINE_BYTES_MAX, mapping.line_bytes_max),
             (at.AT_MS_MIN, AT_MS_MIN),
             (at.TIME_FORMAT, _FORMATS.get(mapping.time_format, at.PATTERN_FORMAT)),
+            (at.NUMBERS_IN_QUOTES, int(mapping.numbers_in_quotes)),
             (at.DATE_GAP, ord(mapping.date_gap or "\0")),
             (at.PATTERN, self._pattern.ctypes.data),
             (at.PATTERN_STEPS, len(self._pattern)),

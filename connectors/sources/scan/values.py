@@ -18,10 +18,11 @@ _HIGHS = -0x7F7F7F7F7F7F7F80
 _PAIRS = 0x000000FF000000FF
 _TRUE, _FALSE, _NULL = 0x65757274, 0x65736C6166, 0x6C6C756E
 _WORD4, _WORD5 = 0xFFFFFFFF, 0xFFFFFFFFFF
+_LOWER4, _LOWER5 = 0x20202020, 0x2020202020
 POWERS = np.array([10**n for n in range(19)], dtype=np.int64)
 _FLOAT_POWERS = np.array([10.0**n for n in range(19)], dtype=np.float64)
 
-QUOTE, BACKSLASH, COMMA, COLON, SPACE = 34, 92, 44, 58, 32
+QUOTE, BACKSLASH, COMMA, COLON, SPACE, PLUS, MINUS = 34, 92, 44, 58, 32, 43, 45
 
 
 @part
@@ -102,6 +103,16 @@ def whole(p: int) -> tuple[int, int]:
     if count == 0 or count > 18 or (count > 1 and load_u8(first) == 48):
         return 0, 0
     return end, (-value if negative else value)
+
+
+@part
+def whole_text(p: int) -> tuple[int, int]:
+    """Read a whole number of at most 18 digits, leading zeros and a sign allowed."""
+    sign = load_u8(p)
+    end, number, count = digits(p + 1 if sign in (MINUS, PLUS) else p)
+    if count == 0 or count > 18:
+        return 0, 0
+    return end, (-number if sign == MINUS else number)
 
 
 @part
@@ -219,6 +230,20 @@ def word_end(p: int) -> tuple[int, int]:
         return p + 5, 0
     if word & _WORD4 == _NULL:
         return p + 4, 2
+    return 0, 0
+
+
+@part
+def bool_text(start: int, stop: int) -> tuple[int, int]:
+    """Read true, false, 1 or 0, in letters of any size."""
+    word = load_i64(start)
+    length = stop - start
+    if length == 1 and (word & 0xFE) == 48:
+        return stop, word & 1
+    if length == 4 and (word & _WORD4) | _LOWER4 == _TRUE:
+        return stop, 1
+    if length == 5 and (word & _WORD5) | _LOWER5 == _FALSE:
+        return stop, 0
     return 0, 0
 
 

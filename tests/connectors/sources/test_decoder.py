@@ -248,9 +248,11 @@ GOOD = {
     ),
     "id": st.one_of(st.integers(0, 1 << 60).map(str), st.just('"abc-1"'), st.just('""')),
     "kind": st.sampled_from(['"local"', '"long_distance_of_a_long_name"', '"漫游"']),
-    "seconds": st.integers(-(10**18) + 1, 10**18 - 1).map(str),
+    "seconds": st.one_of(
+        st.integers(-(10**18) + 1, 10**18 - 1).map(str), st.integers(-(10**19), 10**19).map(lambda n: f'"{n:04}"')
+    ),
     "fee": st.decimals(-(10**9), 10**9, allow_nan=False, places=4).map(str),
-    "paid": st.sampled_from(["true", "false"]),
+    "paid": st.sampled_from(["true", "false", '"true"', '"FALSE"', '"0"', '"x"']),
     "ended_at": st.just('"2008-11-04T09:00:00+08:00"'),
     "services": st.sampled_from(['["12593"]', '["12593","mms","炫铃"]', "[]", '["none"]']),
     "bytes_received_over_the_air": st.integers(0, 10**9).map(str),
@@ -282,7 +284,8 @@ def json_lines(draw: st.DrawFn) -> bytes:
 @example([b'{"type":"call"'], "iso8601")
 def test_the_scanner_agrees_with_the_strict_path_on_json(lines: list[bytes], time_format: Any) -> None:
     null_words = NULLS if len(lines) % 2 else ()
-    check(Mapping(time_format=time_format if len(lines) % 3 == 0 else "iso8601", null_words=null_words), lines)
+    time_format = time_format if len(lines) % 3 == 0 else "iso8601"
+    check(Mapping(time_format=time_format, null_words=null_words, numbers_in_quotes=len(lines) % 4 > 1), lines)
 
 
 def test_a_seeded_storm_of_broken_lines_is_counted_to_the_last() -> None:
@@ -335,7 +338,7 @@ def test_a_seeded_storm_of_broken_lines_is_counted_to_the_last() -> None:
         (delimited((0, b" call\t"), (1, b"  8613800000001"), (2, b"2008-11-04 09:00:00 "), (8, b"true  ")), "event"),
         (delimited((5, b' "local" ')), "event"),
         (delimited((5, b" ")), "missing_field kind"),
-        (delimited((6, b'" 61"')), "wrong_type seconds"),
+        (delimited((6, b'" 61"'), (7, b'" "'), (8, b'"true "')), "event"),
         (delimited((6, b"6 1")), "wrong_type seconds"),
         (delimited((5, b'" "x')), "bad_syntax"),
         (delimited((6, b"9223372036854775808")), "out_of_range seconds"),
@@ -422,6 +425,48 @@ def test_lines_with_null_words_are_still_read_fast() -> None:
 
     assert check(Mapping(null_words=NULLS), lines * 9).slow == 0
     assert check(Mapping(**DELIMITED, columns=COLUMNS, null_words=NULLS), rows_ * 9).slow == 0
+
+
+def test_a_quote_is_a_letter_where_the_mapping_has_no_quotes() -> None:
+    mapping = Mapping(**DELIMITED, columns=COLUMNS, quotes=False)
+    lines = [delimited((5, text)) for text in (b'a"b', b'"a', b'"a"', b' "a" ')]
+    decoded = check(mapping, lines)
+
+    assert {text for _, text in decoded.batch.texts.pairs()} == {b'a"b', b'"a', b'"a"'}
+    assert decoded.slow == 0
+    assert code_of(delimited((4, b'"a, b"')), **DELIMITED, columns=COLUMNS, quotes=False) == "column_count"
+
+
+def test_numbers_in_quotes_are_read_where_the_mapping_has_them() -> None:
+    line = b'{"type":"call",%s,"kind":"007","seconds":"0061","fee":"1.50","paid":"True"}' % HEAD
+    batch = check(Mapping(numbers_in_quotes=True), [line] * 3).batch
+    plain = check(Mapping(), [line.replace(b'"0061"', b"61").replace(b'"1.50"', b"1.5").replace(b'"True"', b"true")])
+
+    assert batch.cells[:, 0].tolist() == plain.batch.cells[:, 0].tolist()
+    assert check(Mapping(numbers_in_quotes=True), [line] * 3).slow == 0
+    assert code_of(line) == "wrong_type seconds"
+
+
+@pytest.mark.parametrize(
+    ("member", "expected"),
+    [
+        (b'"seconds":" 61 "', "event"),
+        (b'"seconds":61', "event"),
+        (b'"seconds":""', "event"),
+        (b'"seconds":null', "event"),
+        (b'"seconds":"6.1"', "wrong_type seconds"),
+        (b'"seconds":"x"', "wrong_type seconds"),
+        (b'"seconds":"' + b"9" * 5000 + b'"', "out_of_range seconds"),
+        (b'"fee":"1e999"', "out_of_range fee"),
+        (b'"paid":"yes"', "wrong_type paid"),
+        (b'"kind":5', "wrong_type kind"),
+        (b'"services":"mms"', "event"),
+        (b'"name":5', "event"),
+    ],
+)
+def test_a_text_that_writes_no_number_is_a_dead_letter(member: bytes, expected: str) -> None:
+    rest = b"" if b"kind" in member else b',"kind":"a"'
+    assert code_of(b'{"type":"call",%s,%s%s}' % (HEAD, member, rest), numbers_in_quotes=True) == expected
 
 
 def test_null_words_must_differ() -> None:
@@ -512,7 +557,8 @@ def test_the_scanner_agrees_with_the_strict_path_on_delimited_lines(
 ) -> None:
     lines = data.draw(st.lists(delimited_lines(delimiter.encode()), min_size=1, max_size=12))
     time_offset = "+08:00" if offset else ""
-    settings = {"columns": COLUMNS, "delimiter": delimiter, "time_offset": time_offset}
+    settings: Any = {"columns": COLUMNS, "delimiter": delimiter, "time_offset": time_offset}
+    settings["quotes"] = len(lines) % 4 > 1
     check(Mapping(format="delimited", null_words=NULLS if len(lines) % 2 else (), **settings), lines)
 
 
