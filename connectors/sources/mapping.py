@@ -24,6 +24,7 @@ COLUMNS_MAX = 512
 NULL_WORDS_MAX = 32
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
+Encoding = Literal["utf-8", "gb18030", "gbk", "big5", "latin-1", "cp1252"]  # a byte 10 is a line end in each of them
 TIME_FORMATS = ("iso8601", "compact", "epoch_ms", "epoch_s")
 
 
@@ -36,6 +37,9 @@ class Mapping(BaseModel):
         Literal["ndjson", "delimited"],
         Field(description="ndjson: a flat JSON object a line. delimited: values between delimiters, RFC 4180 quotes."),
     ] = "ndjson"
+    encoding: Annotated[
+        Encoding, Field(description="How letters are written: utf-8, gb18030, gbk, big5, latin-1 or cp1252.")
+    ] = "utf-8"
     type: Annotated[str, Field(description="Event type of every line; empty: read it from type_field.")] = ""
     type_field: Annotated[str, Field(description="Field that names the event type.", min_length=1)] = "type"
     subscriber_field: Annotated[str, Field(description="Field with the MSISDN.", min_length=1)] = "msisdn"

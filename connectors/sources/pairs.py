@@ -10,7 +10,7 @@ from connectors.sources.delimited import BadQuotesError, split_line
 from connectors.sources.mapping import Mapping
 from connectors.sources.objects import RefusedError, members_of
 
-BOM = b"\xef\xbb\xbf"
+BOM = "\ufeff"
 
 
 class PairReader:
@@ -26,14 +26,14 @@ class PairReader:
         limit = self._mapping.line_bytes_max
         if len(raw) > limit:
             raise RefusedError(Code.LINE_TOO_LONG, "", f"{len(raw)} bytes", f"line must be <= {limit} bytes")
-        text = self._text(raw.removeprefix(BOM))
+        text = self._text(raw)
         found = self._split(text, columns) if self.delimited else members_of(text)
         none = self._none
         return [(name, None if isinstance(value, str) and value in none else value) for name, value in found]
 
     def _text(self, raw: bytes) -> str:
         try:
-            return raw.decode()
+            return raw.decode(self._mapping.encoding).removeprefix(BOM)
         except UnicodeDecodeError as fault:
             raise RefusedError(Code.INVALID_UTF8, "", raw[fault.start : fault.start + 8].hex(), str(fault)) from fault
 

@@ -258,7 +258,7 @@ def columns_of(plan: Plan, chunk: Chunk) -> tuple[str, ...]:
     mapping = plan.mapping
     if mapping.format != "delimited" or mapping.columns or not chunk.header:
         return mapping.columns
-    header = chunk.header.removeprefix(BOM).decode("utf-8", "replace").strip("\r\n")
+    header = chunk.header.decode(mapping.encoding, "replace").removeprefix(BOM).strip("\r\n")
     return tuple(split_line(header, mapping.delimiter, quotes=mapping.quotes))
 
 
