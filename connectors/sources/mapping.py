@@ -40,6 +40,10 @@ class Mapping(BaseModel):
     encoding: Annotated[
         Encoding, Field(description="How letters are written: utf-8, gb18030, gbk, big5, latin-1 or cp1252.")
     ] = "utf-8"
+    ignore_unread_bytes: Annotated[
+        bool,
+        Field(description="Bytes not of the encoding are no fault in columns that nothing reads (delimited only)."),
+    ] = False
     type: Annotated[str, Field(description="Event type of every line; empty: read it from type_field.")] = ""
     type_field: Annotated[str, Field(description="Field that names the event type.", min_length=1)] = "type"
     subscriber_field: Annotated[str, Field(description="Field with the MSISDN.", min_length=1)] = "msisdn"

@@ -20,6 +20,7 @@ class PairReader:
         self._mapping = mapping
         self._none = frozenset(mapping.null_words)
         self.delimited = mapping.format == "delimited"
+        self._errors = "surrogateescape" if self.delimited and mapping.ignore_unread_bytes else "strict"
 
     def pairs(self, raw: bytes, columns: tuple[str, ...]) -> list[tuple[str, Any]]:
         """Return what a line without its end says, in order, None for no value; RefusedError says what is wrong."""
@@ -33,7 +34,7 @@ class PairReader:
 
     def _text(self, raw: bytes) -> str:
         try:
-            return raw.decode(self._mapping.encoding).removeprefix(BOM)
+            return raw.decode(self._mapping.encoding, self._errors).removeprefix(BOM)
         except UnicodeDecodeError as fault:
             raise RefusedError(Code.INVALID_UTF8, "", raw[fault.start : fault.start + 8].hex(), str(fault)) from fault
 
@@ -46,3 +47,14 @@ class PairReader:
             reason = f"line must have {len(columns)} values, one a column"
             raise RefusedError(Code.COLUMN_COUNT, "", f"{len(values)} values", reason)
         return [(name, value or None) for name, value in zip(columns, values, strict=True) if name]
+
+
+def check_letters(name: str, value: object) -> None:
+    """Refuse a value with bytes that are no letters of the encoding, which were let pass until it is read."""
+    if not isinstance(value, str) or value.isascii():
+        return
+    try:
+        value.encode()
+    except UnicodeEncodeError as fault:
+        raw = value.encode("utf-8", "surrogateescape").hex()
+        raise RefusedError(Code.INVALID_UTF8, name, raw, "holds bytes that are not of the encoding") from fault

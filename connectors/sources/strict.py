@@ -27,7 +27,7 @@ from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
 from connectors.sources.delimited import split_line, typed
 from connectors.sources.mapping import Mapping, Plan, TypePlan
 from connectors.sources.objects import Decimal, RefusedError, digits_of
-from connectors.sources.pairs import BOM, PairReader
+from connectors.sources.pairs import BOM, PairReader, check_letters
 from connectors.sources.times import BadTimeError, TimeReader
 from state.batch import Batch, empty, to_cell
 from state.hashing import hash_text
@@ -91,6 +91,7 @@ class Judge:
         values: dict[str, Any] = {}
         for name, value in pairs:
             if name in kind.slots:
+                check_letters(name, value)
                 if name in values:
                     raise RefusedError(Code.DUPLICATE_KEY, name, value, f"{name!r} stands more than once")
                 values[name] = value
@@ -100,6 +101,7 @@ class Judge:
         heads: dict[str, Any] = {}
         for name, value in pairs:
             if name in self._heads_read:
+                check_letters(name, value)
                 if name in heads:
                     raise RefusedError(Code.DUPLICATE_KEY, name, value, f"{name!r} stands more than once")
                 heads[name] = value
