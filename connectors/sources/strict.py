@@ -2,15 +2,15 @@
 
 The fast scanner takes the lines that it is sure of; every other line comes here, one at a time. What is accepted:
 
-- NDJSON: one object a line, valid JSON in UTF-8. Keys that the book does not know are ignored, whatever their value. A
-  key that is read may stand only once. `null` is the same as no value.
+- NDJSON: one object a line, valid JSON in the mapping's encoding. Keys that the book does not know are ignored,
+  whatever their value. A key that is read may stand only once. `null` is the same as no value.
 - Delimited: as many values as columns; an empty value is no value, and blanks around one are none of it.
 - A text that the mapping counts among its `null_words` is no value, in both.
 - The subscriber is a number or a text that `state.numbers` makes an MSISDN of, by the number plan.
 - The time is of the mapping's format, not before 2000 and not after the bound that the caller gives.
 - The id is a text or a whole number; "" is no id.
-- A field has its declared kind: no number for a text, no text for a number, no 1.0 for a whole number. A set is an
-  array of texts; members that the book does not declare are ignored.
+- A field has its declared kind: no number for a text, no text for a number unless the mapping has `numbers_in_quotes`,
+  no 1.0 for a whole number. A set is an array of texts; members that the book does not declare are ignored.
 
 Faults are looked for in this order: line, type, subscriber, time, id, fields as declared; the first one is reported.
 """
