@@ -8,8 +8,9 @@ add a kind, add such a folder: the settings (`sources.KIND`) and the embedded ru
 (`tests/connectors/test_one_folder_a_source.py`). `kafka` is read by the cluster's workers as a group, see there.
 
 Shared by all kinds: `contract` (what a source promises and what decoding gives back), `mapping` (which field of a feed
-is which field of the book), `decoder` (the fast scanner in `scan` first, then the strict path in `strict`), `replay`
-(the folder from which lines are read again). Nothing here keeps state or decides anything.
+is which field of the book), `decoder` (the fast scanner in `scan` first, then the strict path in `strict`: lines as
+names and values by `pairs`, times by `times`), `replay` (the folder from which lines are read again). Nothing here
+keeps state or decides anything.
 """
 
 from types import ModuleType

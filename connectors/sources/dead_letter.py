@@ -22,7 +22,7 @@ class Code(StrEnum):
     """Why a line is no event."""
 
     LINE_TOO_LONG = "line_too_long"  # beyond the mapping's line_bytes_max
-    INVALID_UTF8 = "invalid_utf8"  # the line is not UTF-8
+    INVALID_UTF8 = "invalid_utf8"  # the line is not UTF-8, or not of the mapping's encoding
     BAD_SYNTAX = "bad_syntax"  # no JSON, or quotes that do not close
     NOT_AN_OBJECT = "not_an_object"  # JSON, but not one object
     TOO_DEEP = "too_deep"  # arrays or objects nested beyond what is read

@@ -12,9 +12,11 @@ import numpy as np
 
 from connectors.sources.contract import Bytes, Chunk, Decoded, padded
 from connectors.sources.dead_letter import DeadLetter
+from connectors.sources.encodings import in_utf8, line_starts
 from connectors.sources.mapping import Mapping, compile_mapping
+from connectors.sources.objects import RefusedError
 from connectors.sources.scan.scanner import Scanned, Scanner
-from connectors.sources.strict import Judge, RefusedError, columns_of, dead_letter, is_blank, put
+from connectors.sources.strict import Judge, columns_of, dead_letter, is_blank, put
 from state.batch import select
 from state.numbers import NO_PLAN, NumberPlan
 from state.raw import PADDING
@@ -36,11 +38,20 @@ class Decoder:
     def decode(self, chunk: Chunk, at_ms_max: int) -> Decoded:
         """Decode every line; an event later than `at_ms_max` (receive time + `DAY_MS`) is a dead letter."""
         data = _stopped(chunk)
-        scanned = self._scanner.scan(data, chunk.length, at_ms_max, columns_of(self.plan, chunk))
+        scanned = self._scan(chunk, data, at_ms_max)
         if scanned.refused == 0:
             offsets = scanned.offsets[: scanned.batch.n]
             return Decoded(scanned.batch, offsets + chunk.start if chunk.start else offsets, [], scanned.batch.n, 0)
         return self._judge_rest(chunk, data, scanned, at_ms_max)
+
+    def _scan(self, chunk: Chunk, data: Bytes, at_ms_max: int) -> Scanned:
+        columns, mapping = columns_of(self.plan, chunk), self.plan.mapping
+        if mapping.encoding == "utf-8":
+            return self._scanner.scan(data, chunk.length, at_ms_max, columns)
+        readable = in_utf8(chunk, mapping.encoding, mapping.line_bytes_max)
+        scanned = self._scanner.scan(_stopped(readable), readable.length, at_ms_max, columns)
+        scanned.offsets = line_starts(chunk)
+        return scanned
 
     def _judge_rest(self, chunk: Chunk, data: Bytes, scanned: Scanned, at_ms_max: int) -> Decoded:
         """Give the strict path the lines that the scanner left, and take out the rows that are no events."""

@@ -13,15 +13,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from connectors.sources.time_pattern import steps_of
+from connectors.sources.zones import Offset, offset_in, zone_of
 from state.numbers import NO_PLAN, NumberPlan
 from state.schema import ANSWER, OUTCOME, Schema
 
 INTERNAL_TYPES = frozenset({OUTCOME, ANSWER})
 """Event types that only the product itself makes; a feed that sends one gets the dead letter "unknown type"."""
 COLUMNS_MAX = 512
+NULL_WORDS_MAX = 32
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
-TimeFormat = Literal["iso8601", "compact", "epoch_ms", "epoch_s"]
+Encoding = Literal["utf-8", "gb18030", "gbk", "big5", "latin-1", "cp1252"]  # a byte 10 is a line end in each of them
+TIME_FORMATS = ("iso8601", "compact", "epoch_ms", "epoch_s")
 
 
 class Mapping(BaseModel):
@@ -33,15 +37,39 @@ class Mapping(BaseModel):
         Literal["ndjson", "delimited"],
         Field(description="ndjson: a flat JSON object a line. delimited: values between delimiters, RFC 4180 quotes."),
     ] = "ndjson"
+    encoding: Annotated[
+        Encoding, Field(description="How letters are written: utf-8, gb18030, gbk, big5, latin-1 or cp1252.")
+    ] = "utf-8"
+    ignore_unread_bytes: Annotated[
+        bool,
+        Field(description="Bytes not of the encoding are no fault in columns that nothing reads (delimited only)."),
+    ] = False
     type: Annotated[str, Field(description="Event type of every line; empty: read it from type_field.")] = ""
     type_field: Annotated[str, Field(description="Field that names the event type.", min_length=1)] = "type"
     subscriber_field: Annotated[str, Field(description="Field with the MSISDN.", min_length=1)] = "msisdn"
     time_field: Annotated[str, Field(description="Field with the event's time.", min_length=1)] = "time"
+    date_field: Annotated[
+        str,
+        Field(
+            description="Field with the date, where time_field has the time of day only: both are read by time_format "
+            "as one text, a space between them, with compact none (delimited only)."
+        ),
+    ] = ""
     time_format: Annotated[
-        TimeFormat, Field(description="How times are written: iso8601, compact (20081104090000), epoch_ms or epoch_s.")
+        str,
+        Field(
+            description="How times are written: iso8601, compact (20081104090000), epoch_ms, epoch_s, or a pattern "
+            "such as %Y/%m/%d %H:%M:%S, of %Y %y %m %d %H %M %S %f (fraction) %z (zone) %%."
+        ),
     ] = "iso8601"
     time_offset: Annotated[
-        str, Field(description="Zone of ISO times that name none, as +08:00; empty: such a time is refused.")
+        str, Field(description="Offset of times that name no zone, as +08:00; empty: such a time is refused.")
+    ] = ""
+    time_zone: Annotated[
+        str,
+        Field(
+            description="Zone of times that name none, as Europe/Berlin, with its summer time; instead of time_offset."
+        ),
     ] = ""
     id_field: Annotated[
         str, Field(description="Field with the event's own id, by which doubled events are known; empty: none.")
@@ -54,6 +82,10 @@ class Mapping(BaseModel):
         dict[str, str | dict[str, str]],
         Field(description="Field of the book by its name in the feed; in a table of an event type, of that type only."),
     ] = {}
+    null_words: Annotated[
+        tuple[str, ...],
+        Field(description='Texts that mean "no value", as NULL, \\N or -, in every field.', max_length=NULL_WORDS_MAX),
+    ] = ()
     delimiter: Annotated[str, Field(description="One ASCII character between two values (delimited only).")] = ","
     columns: Annotated[
         tuple[str, ...],
@@ -62,6 +94,16 @@ class Mapping(BaseModel):
     set_delimiter: Annotated[
         str, Field(description="Character between the members of a set (delimited only).", min_length=1, max_length=1)
     ] = "|"
+    quotes: Annotated[
+        bool, Field(description="Whether values may stand in quotes; false: a quote is a letter (delimited only).")
+    ] = True
+    numbers_in_quotes: Annotated[
+        bool,
+        Field(
+            description='Numbers and bools may be texts, with leading zeros, as "0061" (ndjson only: in delimited '
+            "lines they are)."
+        ),
+    ] = False
     header: Annotated[bool, Field(description="The first line names the columns (delimited only).")] = False
     line_bytes_max: Annotated[
         int, Field(description="Bytes a line may have; a longer one is a dead letter.", ge=64, le=16 << 20)
@@ -74,11 +116,34 @@ class Mapping(BaseModel):
             raise ValueError(f"delimiter={value!r} must be one ASCII character, no letter, digit, quote or line end")
         return value
 
+    @field_validator("time_format")
+    @classmethod
+    def _time_is_readable(cls, value: str) -> str:
+        if "%" in value:
+            steps_of(value)
+        elif value not in TIME_FORMATS:
+            raise ValueError(f"time_format={value!r} must be {', '.join(TIME_FORMATS)} or a pattern as %Y-%m-%d")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        if value:
+            zone_of(value)
+        return value
+
     @field_validator("time_offset")
     @classmethod
     def _offset(cls, value: str) -> str:
         if value:
             offset_ms(value)
+        return value
+
+    @field_validator("null_words")
+    @classmethod
+    def _words_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"null_words={list(value)} must differ")
         return value
 
     @model_validator(mode="after")
@@ -88,12 +153,44 @@ class Mapping(BaseModel):
         named = [name for name in self.columns if name]
         if len(named) != len(set(named)):
             raise ValueError(f"columns={list(self.columns)} must differ")
-        heads = [self.subscriber_field, self.time_field]
+        heads = [self.subscriber_field, self.time_field, *([self.date_field] if self.date_field else [])]
         heads += [] if self.type else [self.type_field]
         heads += [self.id_field] if self.id_field else []
         if len(heads) != len(set(heads)):
-            raise ValueError(f"type_field, subscriber_field, time_field and id_field={heads} must differ")
+            raise ValueError(f"type_field, subscriber_field, time_field, date_field and id_field={heads} must differ")
         return self
+
+    @model_validator(mode="after")
+    def _date_can_be_joined(self) -> "Mapping":
+        if self.date_field and self.format != "delimited":
+            raise ValueError(f'date_field={self.date_field!r} needs format="delimited"')
+        if self.date_field and self.time_format.startswith("epoch"):
+            raise ValueError(f"date_field={self.date_field!r} needs a time_format of a date and a time of day")
+        return self
+
+    @model_validator(mode="after")
+    def _zone_is_said_once(self) -> "Mapping":
+        if self.time_offset and self.time_zone:
+            raise ValueError(f"time_offset={self.time_offset!r} and time_zone={self.time_zone!r} exclude each other")
+        pattern = steps_of(self.time_format) if "%" in self.time_format else ()
+        if pattern and all(step.name != "zone" for step in pattern) and self.local_offset is None:
+            raise ValueError(f"time_format={self.time_format!r} has no %z, so time_zone or time_offset must be given")
+        return self
+
+    @property
+    def date_gap(self) -> str:
+        """What stands between a date and its time of day when they are read as one text."""
+        return "" if self.time_format == "compact" else " "
+
+    @property
+    def local_offset(self) -> Offset | None:
+        """Return what gives the offset of a local time that names no zone; None where such a time is refused."""
+        if self.time_zone:
+            return offset_in(zone_of(self.time_zone))
+        if self.time_offset:
+            fixed = offset_ms(self.time_offset)
+            return lambda _: fixed
+        return None
 
 
 def offset_ms(text: str) -> int:
@@ -173,7 +270,7 @@ def _plan_type(mapping: Mapping, schema: Schema, name: str, faults: list[str]) -
     for field, slot in kind.slots.items():
         if slot not in taken and field not in renamed:
             slots[field] = slot
-    heads = {mapping.subscriber_field, mapping.time_field, mapping.id_field} | (
+    heads = {mapping.subscriber_field, mapping.time_field, mapping.date_field, mapping.id_field} | (
         set() if mapping.type else {mapping.type_field}
     )
     for wire in sorted(heads & set(slots)):

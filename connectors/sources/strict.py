@@ -2,32 +2,33 @@
 
 The fast scanner takes the lines that it is sure of; every other line comes here, one at a time. What is accepted:
 
-- NDJSON: one object a line, valid JSON in UTF-8. Keys that the book does not know are ignored, whatever their value. A
-  key that is read may stand only once. `null` is the same as no value.
-- Delimited: as many values as columns; an empty value is no value.
+- NDJSON: one object a line, valid JSON in the mapping's encoding. Keys that the book does not know are ignored,
+  whatever their value. A key that is read may stand only once. `null` is the same as no value.
+- Delimited: as many values as columns; an empty value is no value, and blanks around one are none of it.
+- A text that the mapping counts among its `null_words` is no value, in both.
 - The subscriber is a number or a text that `state.numbers` makes an MSISDN of, by the number plan.
 - The time is of the mapping's format, not before 2000 and not after the bound that the caller gives.
 - The id is a text or a whole number; "" is no id.
-- A field has its declared kind: no number for a text, no text for a number, no 1.0 for a whole number. A set is an
-  array of texts; members that the book does not declare are ignored.
+- A field has its declared kind: no number for a text, no text for a number unless the mapping has `numbers_in_quotes`,
+  no 1.0 for a whole number. A set is an array of texts; members that the book does not declare are ignored.
 
 Faults are looked for in this order: line, type, subscriber, time, id, fields as declared; the first one is reported.
 """
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import orjson
 from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 
 from connectors.sources.contract import Chunk, Decoded
-from connectors.sources.dead_letter import RAW_BYTES_MAX, VALUE_CHARS_MAX, Code, DeadLetter
-from connectors.sources.delimited import BadQuotesError, split_line, typed
-from connectors.sources.mapping import Plan, TypePlan, offset_ms
-from connectors.sources.times import BadTimeError, parse_time
+from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
+from connectors.sources.delimited import split_line, typed
+from connectors.sources.mapping import Mapping, Plan, TypePlan
+from connectors.sources.objects import Decimal, RefusedError, digits_of
+from connectors.sources.pairs import BOM, PairReader, check_letters
+from connectors.sources.times import BadTimeError, TimeReader
 from state.batch import Batch, empty, to_cell
 from state.hashing import hash_text
 from state.numbers import NumberError
@@ -38,7 +39,6 @@ AT_MS_MIN = 946_684_800_000
 """2000-01-01: an event cannot be older."""
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 63) - 1
 _BLANKS = b" \t\r\n\x0b\x0c"
-_BOM = b"\xef\xbb\xbf"
 _CODES = {
     "missing": Code.MISSING_FIELD,
     "greater_than_equal": Code.OUT_OF_RANGE,
@@ -46,16 +46,6 @@ _CODES = {
     "finite_number": Code.OUT_OF_RANGE,
     "bad_time": Code.BAD_TIME,
 }
-
-
-class RefusedError(Exception):
-    """Raised when a line is no event."""
-
-    def __init__(self, code: Code, name: str, value: object, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.field, self.reason = code, name, reason
-        text = value if isinstance(value, str) else "" if value is None else repr(value)
-        self.value = text.encode("utf-8", "replace").decode()[:VALUE_CHARS_MAX]
 
 
 @dataclass(slots=True)
@@ -70,21 +60,6 @@ class Event:
     strings: dict[int, bytes] = field(default_factory=dict)
 
 
-class _Decimal(float):
-    """A JSON number with a fraction or an exponent, and how it was written."""
-
-    text: str
-
-    def __new__(cls, text: str) -> "_Decimal":
-        self = super().__new__(cls, text)
-        self.text = text
-        return self
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """The members of a JSON object in order, doubles included."""
-
-
 class Judge:
     """Judges the lines of one source under one schema."""
 
@@ -93,8 +68,10 @@ class Judge:
         mapping = plan.mapping
         self._mapping = mapping
         self._type_field, self._subscriber_field, self._time_field, self._id_field = plan.heads
-        self._heads_read = frozenset(name for name in plan.heads if name)
-        self._offset_ms = offset_ms(mapping.time_offset) if mapping.time_offset else None
+        self._heads_read = frozenset(name for name in (*plan.heads, mapping.date_field) if name)
+        self._reader = PairReader(mapping)
+        self._kinds_of_text = _kinds_of_text(mapping)
+        self._times = TimeReader(mapping.time_format, mapping.local_offset)
         self._validators = {wire: self._validator(kind) for wire, kind in plan.types.items()}
         self._members = {
             wire: [frozenset(item.members) for item in plan.schema.types[kind.code].fields]
@@ -103,47 +80,28 @@ class Judge:
 
     def judge(self, raw: bytes, at_ms_max: int, columns: tuple[str, ...] = ()) -> Event:
         """Return the event that `raw` (a line without its end) holds; RefusedError says why there is none."""
-        limit = self._mapping.line_bytes_max
-        if len(raw) > limit:
-            raise RefusedError(Code.LINE_TOO_LONG, "", f"{len(raw)} bytes", f"line must be <= {limit} bytes")
-        raw = raw.removeprefix(_BOM)
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError as fault:
-            raise RefusedError(Code.INVALID_UTF8, "", raw[fault.start : fault.start + 8].hex(), str(fault)) from fault
-        if self._mapping.format == "delimited":
-            return self._event(self._split(text, columns), at_ms_max, delimited=True)
-        return self._event(_members_of(raw, text), at_ms_max, delimited=False)
+        return self._event(self._reader.pairs(raw, columns), at_ms_max)
 
-    def _split(self, text: str, columns: tuple[str, ...]) -> list[tuple[str, Any]]:
-        try:
-            values = split_line(text, self._mapping.delimiter)
-        except BadQuotesError as fault:
-            raise RefusedError(Code.BAD_SYNTAX, "", text, str(fault)) from fault
-        if len(values) != len(columns):
-            reason = f"line must have {len(columns)} values, one a column"
-            raise RefusedError(Code.COLUMN_COUNT, "", f"{len(values)} values", reason)
-        return [(name, value or None) for name, value in zip(columns, values, strict=True) if name]
-
-    def _event(self, pairs: Iterable[tuple[str, Any]], at_ms_max: int, *, delimited: bool) -> Event:
-        pairs = list(pairs)
+    def _event(self, pairs: list[tuple[str, Any]], at_ms_max: int) -> Event:
         heads = self._heads(pairs)
         wire, kind = self._type(heads)
         subscriber = self._subscriber(heads.get(self._subscriber_field))
-        at_ms = self._time(heads.get(self._time_field), at_ms_max)
+        at_ms = self._time(self._moment(heads), at_ms_max)
         id_ = self._id(heads.get(self._id_field)) if self._id_field else 0
         values: dict[str, Any] = {}
         for name, value in pairs:
             if name in kind.slots:
+                check_letters(name, value)
                 if name in values:
                     raise RefusedError(Code.DUPLICATE_KEY, name, value, f"{name!r} stands more than once")
                 values[name] = value
-        return self._fields(Event(kind.code, subscriber, at_ms, id_, {}), wire, kind, values, delimited)
+        return self._fields(Event(kind.code, subscriber, at_ms, id_, {}), wire, kind, values)
 
     def _heads(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         heads: dict[str, Any] = {}
         for name, value in pairs:
             if name in self._heads_read:
+                check_letters(name, value)
                 if name in heads:
                     raise RefusedError(Code.DUPLICATE_KEY, name, value, f"{name!r} stands more than once")
                 heads[name] = value
@@ -172,6 +130,17 @@ class Judge:
         except NumberError as fault:
             raise RefusedError(Code.BAD_SUBSCRIBER, self._subscriber_field, value, str(fault)) from fault
 
+    def _moment(self, heads: dict[str, Any]) -> object:
+        """Return what says the time: one value, or a date and a time of day as one text."""
+        value = heads.get(self._time_field)
+        date_field = self._mapping.date_field
+        if not date_field or value is None:
+            return value
+        date = heads.get(date_field)
+        if date is None:
+            raise RefusedError(Code.MISSING_TIME, date_field, None, f"line has no {date_field!r}")
+        return f"{date}{self._mapping.date_gap}{value}"
+
     def _time(self, value: object, at_ms_max: int) -> int:
         name = self._time_field
         if value is None:
@@ -186,34 +155,33 @@ class Judge:
         return at_ms
 
     def _parse_time(self, value: object) -> int:
-        time_format = self._mapping.time_format
-        if isinstance(value, bool) or not isinstance(value, str | int | _Decimal):
+        if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
             raise BadTimeError("is neither a text nor a number")
-        if not isinstance(value, str) and time_format == "iso8601":
+        if not isinstance(value, str) and self._mapping.time_format == "iso8601":
             raise BadTimeError("is a number, but time_format is iso8601")
-        text = value if isinstance(value, str) else value.text if isinstance(value, _Decimal) else _digits(value)
-        return parse_time(text, time_format, self._offset_ms)
+        text = value if isinstance(value, str) else value.text if isinstance(value, Decimal) else digits_of(value)
+        return self._times.read(text)
 
     def _id(self, value: object) -> int:
         if value is None or value == "":
             return 0
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise RefusedError(Code.BAD_ID, self._id_field, value, "must be a text or a whole number")
-        return hash_text(value.encode() if isinstance(value, str) else _digits(value).encode())
+        return hash_text(value.encode() if isinstance(value, str) else digits_of(value).encode())
 
-    def _fields(self, event: Event, wire: str, kind: TypePlan, values: dict[str, Any], delimited: bool) -> Event:
+    def _fields(self, event: Event, wire: str, kind: TypePlan, values: dict[str, Any]) -> Event:
         described = self._plan.schema.types[kind.code].fields
         known: dict[str, Any] = {}
         for name, value in values.items():
             item = described[kind.slots[name]]
-            if delimited and value is not None:
+            if isinstance(value, str) and item.kind in self._kinds_of_text:
                 value = typed(value, item.kind, self._mapping.set_delimiter)  # noqa: PLW2901  a text becomes its value
             if value is not None:
                 known[name] = value
         try:
             accepted = self._validators[wire].validate_python(known)
         except ValidationError as fault:
-            raise _refusal(fault) from fault
+            raise _refusal(fault, values) from fault
         for name, value in accepted.items():
             slot = kind.slots[name]
             item = described[slot]
@@ -251,41 +219,18 @@ class Judge:
             raise PydanticCustomError("bad_time", "{reason}", {"reason": str(fault)}) from fault
 
 
-def _digits(value: int) -> str:
-    """Return the digits of a whole number; one beyond all bounds is cut to a form that every reader refuses."""
-    return str(value) if value.bit_length() < 4096 else "9" * 1300
+def _kinds_of_text(mapping: Mapping) -> Set[Kind]:
+    """Return the kinds of field whose values a text may write."""
+    if mapping.format == "delimited":
+        return frozenset(Kind)
+    return frozenset({Kind.INT, Kind.FLOAT, Kind.BOOL} if mapping.numbers_in_quotes else ())
 
 
-def _members_of(raw: bytes, text: str) -> _Pairs:
-    """Return the members of the one object in a line."""
-    try:
-        orjson.loads(raw)
-        value = _JSON.decode(text)
-    except RecursionError as fault:
-        raise RefusedError(Code.TOO_DEEP, "", text, "values are nested too deep") from fault
-    except ValueError as fault:
-        reason = str(fault)
-        code = Code.TOO_DEEP if "depth" in reason else Code.OUT_OF_RANGE if "infinity" in reason else Code.BAD_SYNTAX
-        raise RefusedError(code, "", text, reason) from fault
-    if not isinstance(value, _Pairs):
-        raise RefusedError(Code.NOT_AN_OBJECT, "", text, "line must be one JSON object")
-    return value
-
-
-def _whole(text: str) -> int:
-    """Read a whole number; Python refuses one of more than 4,300 digits, which is out of every range anyway."""
-    return int(text) if len(text) <= 4000 else int(text[:4000])
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_Pairs, parse_float=_Decimal, parse_int=_whole)
-
-
-def _refusal(fault: ValidationError) -> RefusedError:
+def _refusal(fault: ValidationError, written: dict[str, Any]) -> RefusedError:
     first = fault.errors(include_url=False)[0]
     name = str(first["loc"][0])
     code = _CODES.get(first["type"], Code.WRONG_TYPE)
-    value = None if code == Code.MISSING_FIELD else first["input"]
-    return RefusedError(code, name, value, first["msg"])
+    return RefusedError(code, name, None if code == Code.MISSING_FIELD else written[name], first["msg"])
 
 
 def dead_letter(chunk: Chunk, fault: RefusedError, raw: bytes, at: int, line: int) -> DeadLetter:
@@ -315,8 +260,8 @@ def columns_of(plan: Plan, chunk: Chunk) -> tuple[str, ...]:
     mapping = plan.mapping
     if mapping.format != "delimited" or mapping.columns or not chunk.header:
         return mapping.columns
-    header = chunk.header.removeprefix(_BOM).decode("utf-8", "replace").strip("\r\n")
-    return tuple(split_line(header, mapping.delimiter))
+    header = chunk.header.decode(mapping.encoding, "replace").removeprefix(BOM).strip("\r\n")
+    return tuple(split_line(header, mapping.delimiter, quotes=mapping.quotes))
 
 
 def decode_strictly(plan: Plan, chunk: Chunk, at_ms_max: int) -> Decoded:

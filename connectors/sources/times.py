@@ -5,21 +5,27 @@
     compact    20081104090000[.fraction][zone], as call records write it
     epoch_ms   1225760400000, a number or its digits as a text
     epoch_s    1225760400, the same, with a fraction cut to milliseconds
+    a pattern  as `time_pattern` says
 
 `scan` reads the common ones of these fast, and must agree.
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+from connectors.sources.time_pattern import expression_of, steps_of
+from connectors.sources.zones import Offset
 
 MS_MAX = (1 << 63) - 1
 
+_DATE = (r"(?P<year>\d{4})", r"(?P<month>\d\d)", r"(?P<day>\d\d)")
+_CLOCK = (r"(?P<hour>\d\d)", r"(?P<minute>\d\d)")
+_SECOND = r"(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?"
 _ZONE = r"(?P<zone>[Zz]|[+-]\d\d(?::?\d\d)?)?"
-_FRACTION = r"(?:[.,](?P<fraction>\d{1,9}))?"
-_ISO = re.compile(
-    rf"(\d{{4}})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?P<seconds>:(?P<second>\d\d){_FRACTION})?{_ZONE}", re.ASCII
-)
-_COMPACT = re.compile(rf"(\d{{4}})(\d\d)(\d\d)[Tt]?(\d\d)(\d\d)(?P<second>\d\d){_FRACTION}{_ZONE}", re.ASCII)
+_FORMS = {
+    "iso8601": re.compile(f"{'-'.join(_DATE)}[Tt ]{':'.join(_CLOCK)}(?::{_SECOND})?{_ZONE}", re.ASCII),
+    "compact": re.compile(f"{''.join(_DATE)}[Tt]?{''.join(_CLOCK)}{_SECOND}{_ZONE}", re.ASCII),
+}
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 _SECONDS = re.compile(r"(?P<sign>-?)(?P<whole>\d{1,16})(?:\.(?P<fraction>\d{1,9}))?", re.ASCII)
 
@@ -28,36 +34,50 @@ class BadTimeError(ValueError):
     """Raised when a text is no time; the message says why."""
 
 
-def parse_time(text: str, time_format: str, offset_ms: int | None) -> int:
-    """Return the epoch milliseconds of `text`; `offset_ms` is the zone of a time that names none."""
-    if time_format == "epoch_ms":
-        return _epoch_ms(text)
-    if time_format == "epoch_s":
-        return _epoch_s(text)
-    match = (_COMPACT if time_format == "compact" else _ISO).fullmatch(text)
-    if match is None:
-        raise BadTimeError(f"is not of the form {time_format}")
-    year, month, day, hour, minute = (int(match[group]) for group in range(1, 6))
+class TimeReader:
+    """Reads the times of one source; `offset` gives the zone of those that name none."""
+
+    def __init__(self, time_format: str, offset: Offset | None) -> None:
+        self._format = time_format
+        self._offset = offset
+        self._form = expression_of(steps_of(time_format)) if "%" in time_format else _FORMS.get(time_format)
+
+    def read(self, text: str) -> int:
+        """Return the epoch milliseconds of `text`; BadTimeError where it is no time."""
+        if self._form is None:
+            return _epoch_ms(text) if self._format == "epoch_ms" else _epoch_s(text)
+        match = self._form.fullmatch(text)
+        if match is None:
+            raise BadTimeError(f"is not of the form {self._format}")
+        parts: dict[str, str | None] = match.groupdict()
+        local_ms = _local_ms(parts) + _milliseconds(parts.get("fraction"))
+        return local_ms - self._zone_ms(parts.get("zone"), local_ms)
+
+    def _zone_ms(self, zone: str | None, local_ms: int) -> int:
+        if zone is not None:
+            return _named_ms(zone)
+        if self._offset is None:
+            raise BadTimeError("names no zone, and the source has no time_offset or time_zone")
+        return self._offset(local_ms)
+
+
+def _local_ms(parts: dict[str, str | None]) -> int:
+    year, month, day = (int(parts[name] or 0) for name in ("year", "month", "day"))
+    hour, minute, second = (int(parts.get(name) or 0) for name in ("hour", "minute", "second"))
+    if len(parts["year"] or "") == 2:
+        year += 2000
     try:
-        moment = datetime(year, month, day, hour, minute, int(match["second"] or 0), tzinfo=UTC)
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as fault:
         raise BadTimeError(str(fault)) from fault
-    whole = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _SECOND * 1000
-    return whole + _milliseconds(match["fraction"]) - _zone_ms(match["zone"], offset_ms)
-
-
-_SECOND = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1) * 1000
 
 
 def _milliseconds(fraction: str | None) -> int:
     return int((fraction or "")[:3].ljust(3, "0"))
 
 
-def _zone_ms(zone: str | None, offset_ms: int | None) -> int:
-    if zone is None:
-        if offset_ms is None:
-            raise BadTimeError("names no zone, and the source has no time_offset")
-        return offset_ms
+def _named_ms(zone: str) -> int:
     if zone in "Zz":
         return 0
     hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > 3 else 0

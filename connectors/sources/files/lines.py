@@ -123,7 +123,7 @@ class LineReader:
             return self._config.settle_ms
         if self._config.mapping.format == "ndjson":
             with suppress(ValueError):
-                orjson.loads(line.tobytes())
+                orjson.loads(line.tobytes().decode(self._config.mapping.encoding))
                 return self._config.settle_ms
         return max(self._config.settle_ms, self._config.half_line_ms)
 

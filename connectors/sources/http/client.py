@@ -166,7 +166,9 @@ class HttpSource:
                 while block := await request.content.readany():
                     target.feed(block)
             target.finish()
-            if self.config.mapping.format == "ndjson":
+            mapping = self.config.mapping
+            # In other encodings a bracket or a quote may be half of a letter.
+            if mapping.format == "ndjson" and mapping.encoding == "utf-8":
                 array_to_lines(body.data, body.length)
         except TooLongError as fault:
             raise self._too_long() from fault

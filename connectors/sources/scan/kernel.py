@@ -16,22 +16,32 @@ from numpy.typing import NDArray
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.keys import find_key, is_key, take_type
 from connectors.sources.scan.maps import line_end
-from connectors.sources.scan.rows import begin_row, end_row, head, null, put, refuse_row, row_is_whole
+from connectors.sources.scan.rows import (
+    begin_row,
+    end_row,
+    head,
+    member_bit,
+    null,
+    null_word,
+    put,
+    refuse_row,
+    row_is_whole,
+)
 from connectors.sources.scan.texts import look_up_rest, meet
+from connectors.sources.scan.times import compact_time, epoch_time, time_text
 from connectors.sources.scan.values import (
     COMMA,
     QUOTE,
     SPACE,
-    compact_time,
+    bool_text,
     decimal,
     digits,
-    epoch_time,
     hash_of,
     msisdn,
     skip,
     text_end,
-    time_text,
     whole,
+    whole_text,
     word_end,
 )
 from state.jit import kernel, part
@@ -135,11 +145,15 @@ def line(c: int, p: int) -> int:
 def value(c: int, entry: int, p: int) -> int:
     """Read the value of a key into the row."""
     action = load_i64(entry + at.E_ACTION)
+    if load_i64(c + at.NULL_WORDS) != 0 and load_u8(p) == QUOTE:
+        end = null_text(c, entry, p)
+        if end >= 0:
+            return end
     if action == at.STRING:
         return string_value(c, entry, p)
     if action == at.INT:
         end, number = whole(p)
-        return put(c, entry, end, number) if end != 0 else null(c, entry, p)
+        return put(c, entry, end, number) if end != 0 else odd_number(c, entry, p)
     if action == at.A_TYPE:
         return type_value(c, p)
     if action == at.A_SUBSCRIBER:
@@ -150,16 +164,39 @@ def value(c: int, entry: int, p: int) -> int:
         return id_value(c, p)
     if action == at.FLOAT:
         end, number = decimal(p)
-        return put(c, entry, end, number) if end != 0 else null(c, entry, p)
+        return put(c, entry, end, number) if end != 0 else odd_number(c, entry, p)
     if action == at.BOOL:
         end, number = word_end(p)
-        return put(c, entry, end, number) if end != 0 and number < 2 else null(c, entry, p)
+        return put(c, entry, end, number) if end != 0 and number < 2 else odd_number(c, entry, p)
     if action == at.TIME:
         end, number = time_value(c, p)
         return put(c, entry, end, number) if end != 0 else null(c, entry, p)
     if action == at.SET:
         return set_value(c, entry, p)
     return skip(c, p)
+
+
+@kernel
+def odd_number(c: int, entry: int, p: int) -> int:
+    """Read a null, or a number or bool in quotes where the mapping has such."""
+    if load_u8(p) != QUOTE or load_i64(c + at.NUMBERS_IN_QUOTES) == 0:
+        return null(c, entry, p)
+    action = load_i64(entry + at.E_ACTION)
+    stop = text_end(c, p + 1)
+    if action == at.INT:
+        end, cell = whole_text(p + 1)
+    elif action == at.FLOAT:
+        end, cell = decimal(p + 1)
+    else:
+        end, cell = bool_text(p + 1, stop)
+    return put(c, entry, end + 1, cell) if end != 0 and end == stop else 0
+
+
+@kernel
+def null_text(c: int, entry: int, p: int) -> int:
+    """Take a text that means "no value"; -1 for another one, 0 where the strict path must judge."""
+    end = text_end(c, p + 1)
+    return null_word(c, entry, p + 1, end, end + 1) if end != 0 else 0
 
 
 @part
@@ -220,7 +257,7 @@ def time_value(c: int, p: int) -> tuple[int, int]:
             return 0, 0
         return end + 1, at_ms
     form = load_i64(c + at.TIME_FORMAT)
-    if form == at.ISO8601 or load_u8(p) == 48:
+    if form == at.ISO8601 or form == at.PATTERN_FORMAT or load_u8(p) == 48:  # noqa: PLR1714  no tuples in a kernel
         return 0, 0
     if form == at.COMPACT:
         end, at_ms = compact_time(c, p)
@@ -280,12 +317,3 @@ def set_value(c: int, entry: int, p: int) -> int:
             return 0
         if load_u8(p) == SPACE:
             p += 1
-
-
-@kernel
-def member_bit(members: int, hashed: int) -> int:
-    """Return the bit of a member of a set; 0 for one that the book does not declare."""
-    for n in range(load_i64(members)):
-        if load_i64(members + 8 + n * 8) == hashed:
-            return 1 << n
-    return 0

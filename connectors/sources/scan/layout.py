@@ -31,11 +31,29 @@ MET_OLDEST, MET = 440, 448
 MET_BYTES = 16 * 32
 # Context: the number plan. Bit n of NATIONAL_DIGITS: numbers of n digits are looked up in the table at NATIONAL.
 NATIONAL_DIGITS, NATIONAL = MET + MET_BYTES, MET + MET_BYTES + 8
-CONTEXT_WORDS = (MET + MET_BYTES) // 8 + 2
+# Context: hashes of the texts that mean "no value", a set as that of a field; 0 where there are none.
+NULL_WORDS = MET + MET_BYTES + 16
+# Context: the table of a zone (`zones.offset_table`), and from and to when OFFSET_MS holds, by local time.
+ZONE_TABLE, ZONE_ROWS, OFFSET_FROM, OFFSET_TO = (MET + MET_BYTES + 24 + 8 * n for n in range(4))
+# Context: the steps of a time's pattern, and what they read: year, month, day, hour, minute, second, milliseconds.
+PATTERN, PATTERN_STEPS, PART = (MET + MET_BYTES + 56 + 8 * n for n in range(3))
+PARTS = 7
+# Context: the column of the date where it has one of its own, else -1; the byte between date and time, else 0; room to
+# write them as one text.
+DATE_COLUMN, DATE_GAP, JOINED = (PART + 8 * (PARTS + n) for n in range(3))
+JOINED_BYTES = 64
+# Context: whether a JSON text may write a number or a bool.
+NUMBERS_IN_QUOTES = JOINED + JOINED_BYTES + 64
+CONTEXT_WORDS = NUMBERS_IN_QUOTES // 8 + 1
 
 # Table of the number plan: what is added to a national number of n digits, then a byte for each n and two first digits.
 N_LEADS, N_WORDS = 16 * 8, 16 + 16 * 100 // 8
 N_INTERNATIONAL, N_NATIONAL, N_UNSURE = range(3)
+
+# A step of a pattern: the number of the part it reads or one of these, then its letter or its fewest and most digits.
+STEP_FRACTION, STEP_SHORT_YEAR, STEP_ZONE, STEP_LETTER = range(6, 10)
+STEP_BYTES = 24
+NO_TIME = -1 << 62
 
 # State.
 S_CODE, S_REQUIRED, S_START, S_UNKNOWN, S_TYPE, S_KEYS, S_KEYS_MASK, S_SLOTS = 0, 8, 16, 24, 32, 40, 48, 56
@@ -55,7 +73,8 @@ INT, FLOAT, BOOL, STRING, TIME, SET = range(6)
 A_TYPE, A_SUBSCRIBER, A_TIME, A_ID, A_SKIP = range(6, 11)
 HEAD_TYPE, HEAD_SUBSCRIBER, HEAD_TIME, HEAD_ID = 1, 2, 4, 8
 
-ISO8601, COMPACT, EPOCH_MS, EPOCH_S = range(4)
+ISO8601, COMPACT, EPOCH_MS, EPOCH_S, PATTERN_FORMAT = range(5)
+NO_OFFSET, FIXED_OFFSET, ZONE_OFFSET = range(3)
 
 FRESH_MAX = 4096
 """Texts of one call that may be new; a call ends early when they are nearly used up."""

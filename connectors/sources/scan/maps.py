@@ -59,10 +59,11 @@ def map_bytes(address: int, length: int, special: int, high: int) -> tuple[int, 
 
 
 @kernel
-def map_delimiters(address: int, length: int, delimiter: int, special: int, high: int) -> tuple[int, int]:
+def map_delimiters(address: int, length: int, delimiter: int, quote: int, special: int, high: int) -> tuple[int, int]:
     """Map `length` bytes, 64 a word: bit i of `special` is a delimiter, quote or line end, of `high` no ASCII.
 
-    Returns the number of line ends, and whether any byte is not ASCII.
+    Where quotes are letters, `quote` is the delimiter. Returns the number of line ends, and whether any byte is not
+    ASCII.
     """
     lines = 0
     any_high = 0
@@ -72,7 +73,7 @@ def map_delimiters(address: int, length: int, delimiter: int, special: int, high
         p = address + done
         above = ~below_mask64(p, 128)
         ends = equal_mask64(p, _LINE_END)
-        store_i64(special + word, ends | equal_mask64(p, QUOTE) | equal_mask64(p, delimiter))
+        store_i64(special + word, ends | equal_mask64(p, quote) | equal_mask64(p, delimiter))
         store_i64(high + word, above)
         if done + 64 > length:
             inside = (1 << (length - done)) - 1

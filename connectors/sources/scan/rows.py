@@ -5,7 +5,7 @@ Bits say what was seen: a key or head that comes twice is never written twice, i
 """
 
 from connectors.sources.scan import layout as at
-from connectors.sources.scan.values import word_end
+from connectors.sources.scan.values import hash_of, word_end
 from state.jit import kernel, part
 from state.raw import load_i64, store_i64, store_u8
 
@@ -81,9 +81,32 @@ def null(c: int, entry: int, p: int) -> int:
     return put(c, entry, end, 0)
 
 
+@kernel
+def null_word(c: int, entry: int, start: int, stop: int, after: int) -> int:
+    """Take a text that means "no value"; return `after`, -1 for another text, 0 where the strict path must judge."""
+    if member_bit(load_i64(c + at.NULL_WORDS), hash_of(start, stop - start)) == 0:
+        return -1
+    action = load_i64(entry + at.E_ACTION)
+    if action < at.A_TYPE:
+        store_i64(c + at.NULLS, load_i64(c + at.NULLS) | load_i64(entry + at.E_BIT))
+        return put(c, entry, after, 0)
+    if action == at.A_ID:
+        return head(c, at.HEAD_ID, after)
+    return after if action == at.A_SKIP else 0
+
+
 @part
 def head(c: int, bit: int, end: int) -> int:
     """Mark a head as read; 0 for one that came before."""
     heads = load_i64(c + at.HEADS)
     store_i64(c + at.HEADS, heads | bit)
     return 0 if heads & bit != 0 else end
+
+
+@kernel
+def member_bit(members: int, hashed: int) -> int:
+    """Return the bit of a member of a set; 0 for one that the book does not declare."""
+    for n in range(load_i64(members)):
+        if load_i64(members + 8 + n * 8) == hashed:
+            return 1 << n
+    return 0

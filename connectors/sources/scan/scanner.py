@@ -10,16 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.sources.contract import Bytes
-from connectors.sources.mapping import Plan, offset_ms
+from connectors.sources.mapping import Mapping, Plan, offset_ms
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.delimited import scan_delimited
 from connectors.sources.scan.kernel import aim, scan_json
 from connectors.sources.scan.maps import map_bytes, map_delimiters
 from connectors.sources.scan.national import national_table
+from connectors.sources.scan.patterns import pattern_words
 from connectors.sources.scan.tables import KEYS_MAX, Tables
 from connectors.sources.scan.texts import insert_all
+from connectors.sources.scan.values import QUOTE
 from connectors.sources.strict import AT_MS_MIN
+from connectors.sources.zones import offset_table
 from state.batch import Batch
+from state.hashing import hash_text
 from state.texts import NO_TEXTS, Texts, copied
 
 KNOWN_MAX = 1 << 20
@@ -63,7 +67,12 @@ class Scanner:
         self._pieces = np.zeros(0, np.int64)
         delimited = plan.mapping.format == "delimited"
         self._delimiter = ord(plan.mapping.delimiter) if delimited else 0
+        self._quote = QUOTE if plan.mapping.quotes else self._delimiter
         self._national_digits, self._national = national_table(plan.numbers)
+        self._pattern = pattern_words(plan.mapping.time_format)
+        self._zone = offset_table(plan.mapping.time_zone) if plan.mapping.time_zone else np.zeros((0, 2), np.int64)
+        words = plan.mapping.null_words
+        self._null_words = np.array([len(words), *(hash_text(word.encode()) for word in words)], np.int64)
         self._prepare()
 
     def scan(self, data: Bytes, length: int, at_ms_max: int, columns: tuple[str, ...] = ()) -> Scanned:
@@ -89,14 +98,17 @@ class Scanner:
         return Scanned(batch, offsets, flags[rows:], self._word(at.REFUSED))
 
     def _take_columns(self, columns: tuple[str, ...]) -> None:
-        """Read other columns from now on. Where a name stands twice, every line is left to the strict path."""
+        """Read other columns from now on. Where a name stands twice, or none is the date's, the strict path must."""
         self._columns = columns
         self._tables = Tables(self._plan, {}, columns)
         self._pieces = np.zeros(2 * len(columns) + 2, np.int64)
         self._prepare()
         self._set(at.PIECES, self._pieces.ctypes.data)
         named = [name for name in columns if name]
-        self._set(at.COLUMNS, len(columns) if len(set(named)) == len(named) else -1)
+        date = self._plan.mapping.date_field
+        self._set(at.DATE_COLUMN, columns.index(date) if date and date in columns else -1)
+        certain = len(set(named)) == len(named) and (not date or date in columns)
+        self._set(at.COLUMNS, len(columns) if certain else -1)
 
     def _map(self, base: int, length: int) -> int:
         """Map the bytes of a chunk, whose last one is a line end; return the number of line ends."""
@@ -108,7 +120,7 @@ class Scanner:
             self._set(at.HIGH, self._high.ctypes.data)
         maps = self._word(at.SPECIAL), self._word(at.HIGH)
         if self._delimiter:
-            lines, any_high = map_delimiters(base, length, self._delimiter, *maps)
+            lines, any_high = map_delimiters(base, length, self._delimiter, self._quote, *maps)
         else:
             lines, any_high = map_bytes(base, length, *maps)
         self._set(at.ANY_HIGH, any_high)
@@ -178,8 +190,16 @@ class Scanner:
             (at.TYPES_MASK, self._tables.types_mask),
             (at.LINE_BYTES_MAX, mapping.line_bytes_max),
             (at.AT_MS_MIN, AT_MS_MIN),
-            (at.TIME_FORMAT, _FORMATS[mapping.time_format]),
-            (at.HAS_OFFSET, int(bool(mapping.time_offset))),
+            (at.TIME_FORMAT, _FORMATS.get(mapping.time_format, at.PATTERN_FORMAT)),
+            (at.NUMBERS_IN_QUOTES, int(mapping.numbers_in_quotes)),
+            (at.DATE_GAP, ord(mapping.date_gap or "\0")),
+            (at.PATTERN, self._pattern.ctypes.data),
+            (at.PATTERN_STEPS, len(self._pattern)),
+            (at.HAS_OFFSET, _has_offset(mapping)),
+            (at.ZONE_TABLE, self._zone.ctypes.data),
+            (at.ZONE_ROWS, len(self._zone)),
+            (at.OFFSET_FROM, 0),
+            (at.OFFSET_TO, 0),
             (at.OFFSET_MS, offset_ms(mapping.time_offset) if mapping.time_offset else 0),
             (at.KNOWN, self._known.ctypes.data),
             (at.KNOWN_MASK, len(self._known) - 1),
@@ -191,6 +211,7 @@ class Scanner:
             (at.TYPE_COLUMN, self._tables.type_column),
             (at.NATIONAL_DIGITS, self._national_digits),
             (at.NATIONAL, self._national.ctypes.data),
+            (at.NULL_WORDS, self._null_words.ctypes.data if mapping.null_words else 0),
             (at.DATE_A, _NO_TEXT),
             (at.DATE_B, -1),
             (at.ZONE, -1),
@@ -202,3 +223,9 @@ class Scanner:
 
     def _set(self, place: int, value: int) -> None:
         self._context[place // 8] = value
+
+
+def _has_offset(mapping: Mapping) -> int:
+    if mapping.time_zone:
+        return at.ZONE_OFFSET
+    return at.FIXED_OFFSET if mapping.time_offset else at.NO_OFFSET

@@ -1,4 +1,4 @@
-"""One value at an address: digits, times, texts, words, numbers that are read past.
+"""One value at an address: digits, texts, words, numbers that are read past.
 
 Every function takes an address and returns the address after what it read, or 0 where it is not sure; then the
 strict path judges the line. Nothing is read beyond a line end by more than `PADDING` bytes, because a line end stops
@@ -10,19 +10,19 @@ import numpy as np
 from connectors.sources.scan import layout as at
 from state.hashing import HASH_SEED, hash_address, hash_end, hash_step
 from state.jit import kernel, part
-from state.raw import bits_of_float, load_i64, load_u8, shift_right, store_i64, trailing_zeros
+from state.raw import bits_of_float, load_i64, load_u8, shift_right, trailing_zeros
 
-_ZEROS = 0x3030303030303030
+ZEROS = 0x3030303030303030
 _NINES = 0x7676767676767676
 _HIGHS = -0x7F7F7F7F7F7F7F80
 _PAIRS = 0x000000FF000000FF
 _TRUE, _FALSE, _NULL = 0x65757274, 0x65736C6166, 0x6C6C756E
 _WORD4, _WORD5 = 0xFFFFFFFF, 0xFFFFFFFFFF
-_POWERS = np.array([10**n for n in range(19)], dtype=np.int64)
+_LOWER4, _LOWER5 = 0x20202020, 0x2020202020
+POWERS = np.array([10**n for n in range(19)], dtype=np.int64)
 _FLOAT_POWERS = np.array([10.0**n for n in range(19)], dtype=np.float64)
-_MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 
-QUOTE, BACKSLASH, COMMA, COLON, SPACE = 34, 92, 44, 58, 32
+QUOTE, BACKSLASH, COMMA, COLON, SPACE, PLUS, MINUS = 34, 92, 44, 58, 32, 43, 45
 
 
 @part
@@ -43,7 +43,7 @@ def not_digits(word: int) -> int:
 @part
 def digits(p: int) -> tuple[int, int, int]:
     """Read up to 18 digits at `p`: the address after them, their value, their number (19 where there are more)."""
-    word = load_i64(p) ^ _ZEROS
+    word = load_i64(p) ^ ZEROS
     stop = not_digits(word)
     if stop != 0:
         count = trailing_zeros(stop) >> 3
@@ -51,13 +51,13 @@ def digits(p: int) -> tuple[int, int, int]:
             return p, 0, 0
         return p + count, eight_digits(word << (64 - 8 * count)), count
     value = eight_digits(word)
-    word = load_i64(p + 8) ^ _ZEROS
+    word = load_i64(p + 8) ^ ZEROS
     stop = not_digits(word)
     if stop != 0:
         count = trailing_zeros(stop) >> 3
         if count == 0:
             return p + 8, value, 8
-        return p + 8 + count, value * _POWERS[count] + eight_digits(word << (64 - 8 * count)), 8 + count
+        return p + 8 + count, value * POWERS[count] + eight_digits(word << (64 - 8 * count)), 8 + count
     value = value * 100000000 + eight_digits(word)
     count = 16
     p += 16
@@ -106,6 +106,16 @@ def whole(p: int) -> tuple[int, int]:
 
 
 @part
+def whole_text(p: int) -> tuple[int, int]:
+    """Read a whole number of at most 18 digits, leading zeros and a sign allowed."""
+    sign = load_u8(p)
+    end, number, count = digits(p + 1 if sign in (MINUS, PLUS) else p)
+    if count == 0 or count > 18:
+        return 0, 0
+    return end, (-number if sign == MINUS else number)
+
+
+@part
 def decimal(p: int) -> tuple[int, int]:
     """Read a JSON number of at most 15 digits without exponent as the bits of a float: then it is exact."""
     negative = load_u8(p) == 45
@@ -118,7 +128,7 @@ def decimal(p: int) -> tuple[int, int]:
         end, fraction, more = digits(end + 1)
         if more == 0 or count + more > 15:
             return 0, 0
-        number = float(value * _POWERS[more] + fraction) / _FLOAT_POWERS[more]
+        number = float(value * POWERS[more] + fraction) / _FLOAT_POWERS[more]
     after = load_u8(end) | 32
     if after == 101 or (negative and number == 0.0):
         return 0, 0
@@ -223,6 +233,20 @@ def word_end(p: int) -> tuple[int, int]:
     return 0, 0
 
 
+@part
+def bool_text(start: int, stop: int) -> tuple[int, int]:
+    """Read true, false, 1 or 0, in letters of any size."""
+    word = load_i64(start)
+    length = stop - start
+    if length == 1 and (word & 0xFE) == 48:
+        return stop, word & 1
+    if length == 4 and (word & _WORD4) | _LOWER4 == _TRUE:
+        return stop, 1
+    if length == 5 and (word & _WORD5) | _LOWER5 == _FALSE:
+        return stop, 0
+    return 0, 0
+
+
 @kernel
 def skip(c: int, p: int) -> int:
     """Read past a value that no rule reads; 0 for arrays, objects and long or odd numbers."""
@@ -241,158 +265,3 @@ def skip(c: int, p: int) -> int:
         return end
     end, _ = word_end(p)
     return end
-
-
-@kernel
-def days_of(year: int, month: int, day: int) -> int:
-    """Return the days from 1970-01-01 to a date of the Gregorian calendar, 1 <= year; -1 << 40 for no such date."""
-    if year < 1 or month < 1 or month > 12 or day < 1 or day > _MONTH_DAYS[month]:
-        return -1 << 40
-    if month == 2 and day == 29 and (year % 4 != 0 or (year % 100 == 0 and year % 400 != 0)):
-        return -1 << 40
-    shifted = year - 1 if month <= 2 else year
-    era = shifted // 400
-    of_era = shifted - era * 400
-    of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
-    return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
-
-
-@kernel
-def remember(c: int, a: int, b: int, days: int, minutes: int) -> bool:
-    """Keep the time that is written as the words `a` and `b`; false where there is no such date."""
-    if days == -1 << 40:
-        return False
-    store_i64(c + at.DATE_A, a)
-    store_i64(c + at.DATE_B, b)
-    store_i64(c + at.DATE_MS, (days * 1440 + minutes) * 60_000)
-    return True
-
-
-@kernel
-def new_minute(c: int, a: int, b: int) -> bool:
-    """Read `2008-11-` in `a` and `04T09:00` in `b`, and remember them; false where they are written otherwise."""
-    x = a ^ 0x2D30302D30303030
-    y = b ^ 0x30303A3030543030
-    between = shift_right(y, 16) & 0xFF  # 0: a T; 0x74: a space
-    if between != 0x74 and between != 0:  # noqa: PLR1714  no sets in a kernel
-        return False
-    if shift_right(x, 56) != 0 or shift_right(x, 32) & 0xFF != 0 or shift_right(y, 40) & 0xFF != 0:
-        return False
-    if not_digits(x) != 0 or not_digits(y & -0xFF0001) != 0:
-        return False
-    year = (x & 0xFF) * 1000 + (shift_right(x, 8) & 0xFF) * 100 + (shift_right(x, 16) & 0xFF) * 10
-    year += shift_right(x, 24) & 0xFF
-    month = (shift_right(x, 40) & 0xFF) * 10 + (shift_right(x, 48) & 0xFF)
-    day = (y & 0xFF) * 10 + (shift_right(y, 8) & 0xFF)
-    hour = (shift_right(y, 24) & 0xFF) * 10 + (shift_right(y, 32) & 0xFF)
-    minute = (shift_right(y, 48) & 0xFF) * 10 + shift_right(y, 56)
-    return hour <= 23 and minute <= 59 and remember(c, a, b, days_of(year, month, day), hour * 60 + minute)
-
-
-@part
-def iso_time(c: int, p: int) -> tuple[int, int]:
-    """Read `2008-11-04T09:00:00`, a fraction or none, a zone or none; (0, 0) where it is written otherwise.
-
-    The minute of the row before is remembered: a feed in the order of time writes it again.
-    """
-    a = load_i64(p)
-    b = load_i64(p + 8)
-    if (a != load_i64(c + at.DATE_A) or b != load_i64(c + at.DATE_B)) and not new_minute(c, a, b):
-        return 0, 0
-    x = (load_i64(p + 16) ^ 0x30303A) & 0xFFFFFF
-    second = (shift_right(x, 8) & 0xFF) * 10 + shift_right(x, 16)
-    if x & 0xFF != 0 or not_digits(x) != 0 or second > 59:
-        return 0, 0
-    value = load_i64(c + at.DATE_MS) + second * 1000
-    end = p + 19
-    if load_u8(end) == 46:
-        word = load_i64(end + 1) ^ _ZEROS
-        if not_digits(word) & 0x80808080 == 0x80000000:
-            value += (word & 0xFF) * 100 + (shift_right(word, 8) & 0xFF) * 10 + (shift_right(word, 16) & 0xFF)
-            end += 4
-        else:
-            end, fraction, count = digits(end + 1)
-            if count == 0 or count > 9:
-                return 0, 0
-            value += fraction * 1000 // _POWERS[count]
-    return zone_end(c, end, value)
-
-
-@part
-def zone_end(c: int, p: int, value: int) -> tuple[int, int]:
-    """Read Z, +08:00 or nothing after a local time, and return the time in UTC."""
-    word = load_i64(p) & 0xFFFFFFFFFFFF
-    if word == load_i64(c + at.ZONE) or new_zone(c, word):
-        return p + 6, value - load_i64(c + at.ZONE_MS)
-    first = word & 0xFF
-    if first | 32 == 122:
-        return p + 1, value
-    if first == 43 or first == 45 or load_i64(c + at.HAS_OFFSET) == 0:  # noqa: PLR1714  no tuples in a kernel
-        return 0, 0
-    return p, value - load_i64(c + at.OFFSET_MS)
-
-
-@kernel
-def new_zone(c: int, word: int) -> bool:
-    """Read `+08:00` in a word and remember it; false where it is none."""
-    sign = word & 0xFF
-    x = shift_right(word, 8) ^ 0x30303A3030
-    if (sign != 43 and sign != 45) or not_digits(x) != 0 or shift_right(x, 16) & 0xFF != 0:  # noqa: PLR1714  the same
-        return False
-    hours = (x & 0xFF) * 10 + (shift_right(x, 8) & 0xFF)
-    minutes = (shift_right(x, 24) & 0xFF) * 10 + (shift_right(x, 32) & 0xFF)
-    if hours > 18 or minutes > 59:
-        return False
-    offset = (hours * 60 + minutes) * 60_000
-    store_i64(c + at.ZONE, word)
-    store_i64(c + at.ZONE_MS, offset if sign == 43 else -offset)
-    return True
-
-
-@part
-def compact_time(c: int, p: int) -> tuple[int, int]:
-    """Read `20081104090000` and a zone or none."""
-    a = load_i64(p)
-    x = load_i64(p + 8) ^ _ZEROS
-    if not_digits(x << 16) != 0:
-        return 0, 0
-    if a != load_i64(c + at.DATE_A) or load_i64(c + at.DATE_B) != 0:
-        number = a ^ _ZEROS
-        if not_digits(number) != 0:
-            return 0, 0
-        number = eight_digits(number)
-        if not remember(c, a, 0, days_of(number // 10000, number // 100 % 100, number % 100), 0):
-            return 0, 0
-    clock = eight_digits(x << 16)
-    hour, minute, second = clock // 10000, clock // 100 % 100, clock % 100
-    if hour > 23 or minute > 59 or second > 59:
-        return 0, 0
-    return zone_end(c, p + 14, load_i64(c + at.DATE_MS) + ((hour * 60 + minute) * 60 + second) * 1000)
-
-
-@part
-def epoch_time(c: int, p: int) -> tuple[int, int]:
-    """Read whole or broken seconds, or milliseconds, since 1970."""
-    end, value, count = digits(p)
-    if count == 0 or count > 15:
-        return 0, 0
-    if load_i64(c + at.TIME_FORMAT) == at.EPOCH_MS:
-        return end, value
-    value *= 1000
-    if load_u8(end) == 46:
-        end, fraction, count = digits(end + 1)
-        if count == 0 or count > 9:
-            return 0, 0
-        value += fraction if count == 3 else fraction * 1000 // _POWERS[count]
-    return end, value
-
-
-@part
-def time_text(c: int, p: int) -> tuple[int, int]:
-    """Read a time that is written as a text in the mapping's format."""
-    form = load_i64(c + at.TIME_FORMAT)
-    if form == at.ISO8601:
-        return iso_time(c, p)
-    if form == at.COMPACT:
-        return compact_time(c, p)
-    return epoch_time(c, p)

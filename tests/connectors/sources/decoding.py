@@ -28,6 +28,7 @@ SCHEMA = make_schema(
     ),
 )
 HEAD = b'"msisdn":8613800000001,"time":"2008-11-04T09:00:00+08:00"'
+NULLS = ("NULL", "\\N", "-", "861")
 
 
 def rows(decoded: Decoded) -> list[tuple[Any, ...]]:

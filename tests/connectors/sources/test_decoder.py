@@ -1,9 +1,10 @@
-"""The decoder says of every line what the strict path says, and gives each fault its code."""
+"""The decoder says of every line what the strict path says, whatever the line."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from connectors.sources.contract import chunk_of
 from connectors.sources.dead_letter import Code
@@ -14,6 +15,8 @@ from tests.connectors.sources.decoding import (
     COLUMNS,
     DELIMITED,
     HEAD,
+    NULLS,
+    ROW,
     SCHEMA,
     check,
     code_of,
@@ -41,7 +44,7 @@ from tests.connectors.sources.decoding import (
         (b'{"type":"call",%s,"kind":"a","seconds":true}' % HEAD, "wrong_type seconds"),
         (b'{"type":"call",%s,"kind":["a"]}' % HEAD, "wrong_type kind"),
         (b'{"type":"call",%s,"kind":"a","seconds":9223372036854775808}' % HEAD, "out_of_range seconds"),
-        (b'{"type":"call",%s,"kind":"a","fee":1e999}' % HEAD, "out_of_range"),
+        (b'{"type":"call",%s,"kind":"a","fee":1e999}' % HEAD, "out_of_range fee"),
         (b'{"type":"call",%s,"kind":"a","ended_at":"soon"}' % HEAD, "bad_time ended_at"),
         (b'{"type":"call",%s,"kind":"a","kind":"a"}' % HEAD, "duplicate_key kind"),
         (b'{"type":"call","type":"call",%s,"kind":"a"}' % HEAD, "duplicate_key type"),
@@ -188,9 +191,6 @@ def test_decoders_in_several_threads_do_not_disturb_each_other() -> None:
     assert all(one == expected for one in found)
 
 
-# --- delimited lines
-
-
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
@@ -203,7 +203,13 @@ def test_decoders_in_several_threads_do_not_disturb_each_other() -> None:
         (delimited((5, "漫游".encode())), "event"),
         (delimited((5, b"")), "missing_field kind"),
         (delimited((6, b"6.1")), "wrong_type seconds"),
-        (delimited((6, b" 61")), "wrong_type seconds"),
+        (delimited((6, b" 61")), "event"),
+        (delimited((0, b" call\t"), (1, b"  8613800000001"), (2, b"2008-11-04 09:00:00 "), (8, b"true  ")), "event"),
+        (delimited((5, b' "local" ')), "event"),
+        (delimited((5, b" ")), "missing_field kind"),
+        (delimited((6, b'" 61"'), (7, b'" "'), (8, b'"true "')), "event"),
+        (delimited((6, b"6 1")), "wrong_type seconds"),
+        (delimited((5, b'" "x')), "bad_syntax"),
         (delimited((6, b"9223372036854775808")), "out_of_range seconds"),
         (delimited((7, b"1e999")), "out_of_range fee"),
         (delimited((8, b"yes")), "wrong_type paid"),
@@ -224,6 +230,134 @@ def test_decoders_in_several_threads_do_not_disturb_each_other() -> None:
 )
 def test_every_fault_of_a_delimited_line_has_its_code(line: bytes, expected: str) -> None:
     assert code_of(line, **DELIMITED, columns=COLUMNS) == expected
+
+
+def test_blanks_that_pad_a_column_are_none_of_its_value() -> None:
+    mapping = Mapping(format="delimited", columns=COLUMNS, delimiter="|", time_offset="+08:00")
+    padding = [b"", b" ", b"  \t ", b"\t"]
+    lines = [b"|".join(before + value + after for value in ROW) for before in padding for after in padding]
+    decoded = check(mapping, lines)
+
+    first, *others = [(row[:5], row[6]) for row in rows(decoded)]
+    assert others == [first] * 15
+    assert (decoded.slow, {text for _, text in decoded.batch.texts.pairs()}) == (0, {b"local"})
+
+
+def test_blanks_inside_quotes_are_the_value_s_own() -> None:
+    mapping = Mapping(format="delimited", columns=COLUMNS, time_offset="+08:00")
+    decoded = check(mapping, [delimited((5, b'" a "')), delimited((5, b' " a " '))])
+
+    assert {text for _, text in decoded.batch.texts.pairs()} == {b" a "}
+    assert decoded.slow == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (delimited((3, b"-"), (6, b" NULL "), (7, b"\\N"), (8, b'"-"'), (9, b"NULL")), "event"),
+        (delimited((6, b"null")), "wrong_type seconds"),
+        (delimited((5, b"NULL")), "missing_field kind"),
+        (delimited((0, b"-")), "missing_type type"),
+        (delimited((1, b"861")), "missing_subscriber msisdn"),
+        (delimited((2, b"\\N")), "missing_time time"),
+    ],
+)
+def test_null_words_mean_no_value_in_every_column(line: bytes, expected: str) -> None:
+    assert code_of(line, **DELIMITED, columns=COLUMNS, null_words=NULLS) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            b'{"type":"call",%s,"kind":"a","seconds":"NULL","paid":"-","ended_at":"\\\\N","id":"-","x":"-"}' % HEAD,
+            "event",
+        ),
+        (b'{"type":"call",%s,"kind":"NULL"}' % HEAD, "missing_field kind"),
+        (b'{"type":"call",%s,"kind":"a","kind":"-"}' % HEAD, "duplicate_key kind"),
+        (b'{"type":"NULL",%s,"kind":"a"}' % HEAD, "missing_type type"),
+        (b'{"type":"call","msisdn":"861","time":"2008-11-04T09:00:00Z","kind":"a"}', "missing_subscriber msisdn"),
+        (b'{"type":"call","msisdn":861,"time":"2008-11-04T09:00:00Z","kind":"a"}', "event"),
+        (b'{"type":"profile",%s,"services":["-"]}' % HEAD, "event"),
+    ],
+)
+def test_null_words_mean_no_value_in_every_member(line: bytes, expected: str) -> None:
+    assert code_of(line, null_words=NULLS) == expected
+
+
+def test_lines_with_null_words_are_still_read_fast() -> None:
+    lines = [b'{"type":"call",%s,"kind":"a","seconds":"-","id":"NULL"}' % HEAD]
+    rows_ = [delimited((3, b"-"), (6, b"NULL"), (9, b"-"))]
+
+    assert check(Mapping(null_words=NULLS), lines * 9).slow == 0
+    assert check(Mapping(**DELIMITED, columns=COLUMNS, null_words=NULLS), rows_ * 9).slow == 0
+
+
+def test_a_quote_is_a_letter_where_the_mapping_has_no_quotes() -> None:
+    mapping = Mapping(**DELIMITED, columns=COLUMNS, quotes=False)
+    lines = [delimited((5, text)) for text in (b'a"b', b'"a', b'"a"', b' "a" ')]
+    decoded = check(mapping, lines)
+
+    assert {text for _, text in decoded.batch.texts.pairs()} == {b'a"b', b'"a', b'"a"'}
+    assert decoded.slow == 0
+    assert code_of(delimited((4, b'"a, b"')), **DELIMITED, columns=COLUMNS, quotes=False) == "column_count"
+
+
+def test_numbers_in_quotes_are_read_where_the_mapping_has_them() -> None:
+    line = b'{"type":"call",%s,"kind":"007","seconds":"0061","fee":"1.50","paid":"True"}' % HEAD
+    batch = check(Mapping(numbers_in_quotes=True), [line] * 3).batch
+    plain = check(Mapping(), [line.replace(b'"0061"', b"61").replace(b'"1.50"', b"1.5").replace(b'"True"', b"true")])
+
+    assert batch.cells[:, 0].tolist() == plain.batch.cells[:, 0].tolist()
+    assert check(Mapping(numbers_in_quotes=True), [line] * 3).slow == 0
+    assert code_of(line) == "wrong_type seconds"
+
+
+@pytest.mark.parametrize(
+    ("member", "expected"),
+    [
+        (b'"seconds":" 61 "', "event"),
+        (b'"seconds":61', "event"),
+        (b'"seconds":""', "event"),
+        (b'"seconds":null', "event"),
+        (b'"seconds":"6.1"', "wrong_type seconds"),
+        (b'"seconds":"x"', "wrong_type seconds"),
+        (b'"seconds":"' + b"9" * 5000 + b'"', "out_of_range seconds"),
+        (b'"fee":"1e999"', "out_of_range fee"),
+        (b'"paid":"yes"', "wrong_type paid"),
+        (b'"kind":5', "wrong_type kind"),
+        (b'"services":"mms"', "event"),
+        (b'"name":5', "event"),
+    ],
+)
+def test_a_text_that_writes_no_number_is_a_dead_letter(member: bytes, expected: str) -> None:
+    rest = b"" if b"kind" in member else b',"kind":"a"'
+    assert code_of(b'{"type":"call",%s,%s%s}' % (HEAD, member, rest), numbers_in_quotes=True) == expected
+
+
+def test_null_words_must_differ() -> None:
+    with pytest.raises(ValidationError, match=r"null_words=\['-', '-'\] must differ"):
+        Mapping(null_words=("-", "-"))
+
+
+@pytest.mark.parametrize("number", [b"9" * 5000, b"-" + b"9" * 5000, b"9" * 5000 + b".5", b"1e5000", b"1" * 400])
+def test_a_number_beyond_all_bounds_is_a_dead_letter_that_names_field_and_value(number: bytes) -> None:
+    start = number[:200].decode()
+    for place, name in ((6, "seconds"), (7, "fee"), (8, "paid"), (9, "ended_at"), (0, "type"), (1, "msisdn")):
+        (dead,) = check(Mapping(**DELIMITED, columns=COLUMNS), [delimited((place, number))]).dead
+        assert (dead.field, dead.value, bool(dead.reason)) == (name, start, True)
+    good = {"msisdn": b"1", "time": b'"2008-11-04T09:00:00Z"', "kind": b'"a"'}
+    for name in ("seconds", "fee", "paid", "kind", "ended_at", "msisdn", "time", "id"):
+        values = {**good, name: number}
+        line = b'{"type":"call",%s}' % b",".join(b'"%s":%s' % (key.encode(), value) for key, value in values.items())
+        (dead,) = check(Mapping(), [line]).dead
+        assert (dead.code, dead.field, dead.value, bool(dead.reason)) == (Code.OUT_OF_RANGE, name, start, True)
+
+
+def test_a_whole_number_may_have_any_number_of_leading_zeros() -> None:
+    line = delimited((6, b"-" + b"0" * 5000 + b"61"))
+
+    assert check(Mapping(**DELIMITED, columns=COLUMNS), [line]).batch.cells[1].tolist() == [-61]
 
 
 def test_columns_are_named_by_the_header_and_may_change_from_file_to_file() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.sources.decoder import Decoder
 from connectors.sources.mapping import Mapping
-from tests.connectors.sources.decoding import COLUMNS, ROW, SCHEMA, check
+from tests.connectors.sources.decoding import COLUMNS, NULLS, ROW, SCHEMA, check
 
 NAMES = ["type", "msisdn", "time", "id", "kind", "seconds", "fee", "paid", "ended_at", "name", "services", "apn", "x"]
 NAMES += ["bytes_received_over_the_air", "a key of more than sixteen bytes", "名字", 'q"', "\\", ""]
@@ -20,7 +20,24 @@ TEXTS = st.one_of(
     st.sampled_from(
         ["call", "data", "profile", "list", "local", "", "2008-11-04T09:00:00.001+08:00", "+8613800000001"]
     ),
-    st.sampled_from(["8613800000001", "炫铃", "12593", "\x00", "\x7f", "é" * 20, "a" * 40, '"', "\\", "\n", "😀"]),
+    st.sampled_from(
+        [
+            "8613800000001",
+            "NULL",
+            "-",
+            "861",
+            "炫铃",
+            "12593",
+            "\x00",
+            "\x7f",
+            "é" * 20,
+            "a" * 40,
+            '"',
+            "\\",
+            "\n",
+            "😀",
+        ]
+    ),
     st.text(max_size=20),
 )
 NUMBERS = st.one_of(
@@ -49,9 +66,11 @@ GOOD = {
     ),
     "id": st.one_of(st.integers(0, 1 << 60).map(str), st.just('"abc-1"'), st.just('""')),
     "kind": st.sampled_from(['"local"', '"long_distance_of_a_long_name"', '"漫游"']),
-    "seconds": st.integers(-(10**18) + 1, 10**18 - 1).map(str),
+    "seconds": st.one_of(
+        st.integers(-(10**18) + 1, 10**18 - 1).map(str), st.integers(-(10**19), 10**19).map(lambda n: f'"{n:04}"')
+    ),
     "fee": st.decimals(-(10**9), 10**9, allow_nan=False, places=4).map(str),
-    "paid": st.sampled_from(["true", "false"]),
+    "paid": st.sampled_from(["true", "false", '"true"', '"FALSE"', '"0"', '"x"']),
     "ended_at": st.just('"2008-11-04T09:00:00+08:00"'),
     "services": st.sampled_from(['["12593"]', '["12593","mms","炫铃"]', "[]", '["none"]']),
     "bytes_received_over_the_air": st.integers(0, 10**9).map(str),
@@ -82,7 +101,9 @@ def json_lines(draw: st.DrawFn) -> bytes:
 @given(st.lists(json_lines(), min_size=1, max_size=12), st.sampled_from(["iso8601", "compact", "epoch_ms", "epoch_s"]))
 @example([b'{"type":"call"'], "iso8601")
 def test_the_scanner_agrees_with_the_strict_path_on_json(lines: list[bytes], time_format: Any) -> None:
-    check(Mapping(time_format=time_format if len(lines) % 3 == 0 else "iso8601"), lines)
+    null_words = NULLS if len(lines) % 2 else ()
+    time_format = time_format if len(lines) % 3 == 0 else "iso8601"
+    check(Mapping(time_format=time_format, null_words=null_words, numbers_in_quotes=len(lines) % 4 > 1), lines)
 
 
 def test_a_seeded_storm_of_broken_lines_is_counted_to_the_last() -> None:
@@ -125,9 +146,13 @@ PIECES = st.one_of(
         [b"data", b"profile", b"0", b"1", b"2008-11-04T09:00:00.5+08:00", "漫游".encode(), b"\xed\xa0\x80"]
     ),
     st.sampled_from([b"999999999999999", b"9999999999999999", b"+86138", b"123456789012345678", b"\r", b"\x00", b" "]),
+    st.sampled_from([b"NULL", b"-", b"\\N", b"861", b'"NULL"']),
     st.binary(max_size=9),
     st.integers(-(10**20), 10**20).map(lambda number: str(number).encode()),
 )
+
+
+PADDING = st.sampled_from([b"", b"", b"", b" ", b"\t", b"  "])
 
 
 @st.composite
@@ -135,7 +160,7 @@ def delimited_lines(draw: st.DrawFn, delimiter: bytes) -> bytes:
     row = list(ROW)
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(row) - 1))
-        row[place : place + draw(st.sampled_from([1, 1, 1, 1, 0, 2]))] = [draw(PIECES)]
+        row[place : place + draw(st.sampled_from([1, 1, 1, 1, 0, 2]))] = [draw(PADDING) + draw(PIECES) + draw(PADDING)]
     quoted = draw(st.booleans())
     return delimiter.join(b'"%s"' % value if quoted and draw(st.booleans()) else value for value in row).replace(
         b"\n", b""
@@ -149,4 +174,6 @@ def test_the_scanner_agrees_with_the_strict_path_on_delimited_lines(
 ) -> None:
     lines = data.draw(st.lists(delimited_lines(delimiter.encode()), min_size=1, max_size=12))
     time_offset = "+08:00" if offset else ""
-    check(Mapping(format="delimited", columns=COLUMNS, delimiter=delimiter, time_offset=time_offset), lines)
+    settings: Any = {"columns": COLUMNS, "delimiter": delimiter, "time_offset": time_offset}
+    settings["quotes"] = len(lines) % 4 > 1
+    check(Mapping(format="delimited", null_words=NULLS if len(lines) % 2 else (), **settings), lines)

@@ -137,6 +137,20 @@ def test_an_unfinished_last_line_waits_until_the_file_has_settled(
     assert source.exhausted
 
 
+def test_a_whole_json_value_in_another_encoding_needs_no_line_end_either(
+    tmp_path: Path, opened: Callable[..., FilesSource]
+) -> None:
+    line = '{"city":"杭州"}'.encode("gbk")
+    path = tmp_path / "live.ndjson"
+    path.write_bytes(line)
+    now = path.stat().st_mtime_ns + 6_000_000_000
+    source = opened(config(tmp_path, poll_ms=10, mapping=Mapping(encoding="gbk")), {}, now_ns=lambda: now)
+
+    last = source.next_chunk(1000)
+    assert last is not None
+    assert (text(last), last.done) == (line, True)
+
+
 def test_lines_are_numbered_over_a_restart(tmp_path: Path, opened: Callable[..., FilesSource]) -> None:
     (tmp_path / "a").write_bytes(b"12345678\n" * 2000)
     positions: dict[str, int] = {}

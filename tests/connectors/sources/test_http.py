@@ -53,6 +53,16 @@ async def test_a_body_is_answered_when_it_is_durable(served: Served) -> None:
     assert intake.chunks[0].dedupe
 
 
+async def test_only_a_body_of_utf_8_may_be_an_array(served: Served) -> None:
+    intake = KeptIntake()
+    client = await served(intake, mapping=Mapping(encoding="gbk"))
+    body = '[{"a":"乗"},{"b":1}]'.encode("gbk")
+    answer = await client.post("/events", data=body)
+
+    assert (answer.status, await answer.json()) == (202, {"lines": 1})
+    assert intake.text == body
+
+
 async def test_a_gzip_body_is_unpacked(served: Served) -> None:
     intake = KeptIntake()
     client = await served(intake)
