@@ -11,7 +11,7 @@ agree.
 import numpy as np
 from numpy.typing import NDArray
 
-from state.jit import kernel
+from state.jit import kernel, routine
 
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
@@ -24,7 +24,7 @@ def fixed_zone(offset_ms: int) -> Transitions:
     return np.array([[0, offset_ms]], dtype=np.int64)
 
 
-@kernel
+@routine
 def interval_at(ms: int, transitions: Transitions) -> int:
     """Return the row of `transitions` in force at `ms`."""
     low = 0

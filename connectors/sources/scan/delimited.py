@@ -12,7 +12,7 @@ from connectors.sources.scan.maps import line_end
 from connectors.sources.scan.rows import begin_row, end_row, head, put, refuse_row, row_is_whole
 from connectors.sources.scan.texts import look_up_rest, meet
 from connectors.sources.scan.values import QUOTE, decimal, digits, hash_of, is_text, msisdn, next_special, time_text
-from state.jit import kernel, part
+from state.jit import kernel, part, routine
 from state.raw import load_i64, load_u8, store_i64
 
 _LINE_END, _RETURN, _PLUS, _MINUS, _BOM = 10, 13, 43, 45, 0xEF
@@ -97,7 +97,7 @@ def cut(c: int, p: int) -> int:
     return p if p != 0 and load_u8(p) == _LINE_END else 0
 
 
-@kernel
+@routine
 def quoted(c: int, piece: int, p: int, found: int) -> int:
     """Write a value in quotes, and return the address after its closing quote; 0 where no quote begins it."""
     if found != p or load_u8(p) != QUOTE:
@@ -108,7 +108,7 @@ def quoted(c: int, piece: int, p: int, found: int) -> int:
     return stop + 1 if stop != 0 else 0
 
 
-@kernel
+@routine
 def closing_quote(c: int, p: int) -> int:
     """Return the address of the next quote in the line; 0 for none."""
     while True:
@@ -205,7 +205,7 @@ def bool_text(start: int, stop: int) -> tuple[int, int]:
     return 0, 0
 
 
-@kernel
+@routine
 def set_text(c: int, entry: int, start: int, stop: int) -> tuple[int, int]:
     """Read the members of a set between their delimiters."""
     delimiter = load_i64(c + at.SET_DELIMITER)

@@ -34,7 +34,7 @@ from connectors.sources.scan.values import (
     whole,
     word_end,
 )
-from state.jit import kernel, part
+from state.jit import kernel, part, routine
 from state.raw import address_i64, address_of, load_i64, load_u8, store_i64
 
 _LINE_END, _RETURN, _OPEN, _CLOSE, _OPEN_SET, _CLOSE_SET, _PLUS = 10, 13, 123, 125, 91, 93, 43
@@ -256,7 +256,7 @@ def id_value(c: int, p: int) -> int:
     return head(c, at.HEAD_ID, end)
 
 
-@kernel
+@routine
 def set_value(c: int, entry: int, p: int) -> int:
     """Read an array of texts as the bits of those that the book declares."""
     if load_u8(p) != _OPEN_SET:
@@ -282,7 +282,7 @@ def set_value(c: int, entry: int, p: int) -> int:
             p += 1
 
 
-@kernel
+@routine
 def member_bit(members: int, hashed: int) -> int:
     """Return the bit of a member of a set; 0 for one that the book does not declare."""
     for n in range(load_i64(members)):

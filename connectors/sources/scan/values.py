@@ -9,7 +9,7 @@ import numpy as np
 
 from connectors.sources.scan import layout as at
 from state.hashing import HASH_SEED, hash_address, hash_end, hash_step
-from state.jit import kernel, part
+from state.jit import part, routine
 from state.raw import bits_of_float, load_i64, load_u8, shift_right, store_i64, trailing_zeros
 
 _ZEROS = 0x3030303030303030
@@ -80,7 +80,7 @@ def msisdn(c: int, p: int, number: int, count: int, plus: int) -> int:
     return national(c, p, number, count, plus)
 
 
-@kernel
+@routine
 def national(c: int, p: int, number: int, count: int, plus: int) -> int:
     """Look a number up in the number plan, by how many digits it has, two at least, and its first two."""
     table = load_i64(c + at.NATIONAL)
@@ -154,7 +154,7 @@ def hash_of(p: int, length: int) -> int:
     return hash_end(hash_step(state, load_i64(p + 8) & shift_right(-1, 128 - 8 * length)), length)
 
 
-@kernel
+@routine
 def far_special(c: int, p: int) -> int:
     """Return the address of the next quote, backslash or control byte when it is not near."""
     special = load_i64(c + at.SPECIAL)
@@ -166,7 +166,7 @@ def far_special(c: int, p: int) -> int:
         offset = (offset | 7) + 57
 
 
-@kernel
+@routine
 def is_text(c: int, p: int, end: int) -> bool:
     """Return whether the bytes from `p` to `end` are UTF-8, in a chunk that is not all ASCII."""
     offset = p - load_i64(c + at.BASE)
@@ -177,7 +177,7 @@ def is_text(c: int, p: int, end: int) -> bool:
     return is_utf8(p, end)
 
 
-@kernel
+@routine
 def is_utf8(p: int, end: int) -> bool:
     """Return whether the bytes from `p` to `end` are UTF-8: no surrogates, nothing overlong, nothing cut."""
     while p < end:
@@ -223,7 +223,7 @@ def word_end(p: int) -> tuple[int, int]:
     return 0, 0
 
 
-@kernel
+@routine
 def skip(c: int, p: int) -> int:
     """Read past a value that no rule reads; 0 for arrays, objects and long or odd numbers."""
     first = load_u8(p)
@@ -243,7 +243,7 @@ def skip(c: int, p: int) -> int:
     return end
 
 
-@kernel
+@routine
 def days_of(year: int, month: int, day: int) -> int:
     """Return the days from 1970-01-01 to a date of the Gregorian calendar, 1 <= year; -1 << 40 for no such date."""
     if year < 1 or month < 1 or month > 12 or day < 1 or day > _MONTH_DAYS[month]:
@@ -257,7 +257,7 @@ def days_of(year: int, month: int, day: int) -> int:
     return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
 
 
-@kernel
+@routine
 def remember(c: int, a: int, b: int, days: int, minutes: int) -> bool:
     """Keep the time that is written as the words `a` and `b`; false where there is no such date."""
     if days == -1 << 40:
@@ -268,7 +268,7 @@ def remember(c: int, a: int, b: int, days: int, minutes: int) -> bool:
     return True
 
 
-@kernel
+@routine
 def new_minute(c: int, a: int, b: int) -> bool:
     """Read `2008-11-` in `a` and `04T09:00` in `b`, and remember them; false where they are written otherwise."""
     x = a ^ 0x2D30302D30303030
@@ -332,7 +332,7 @@ def zone_end(c: int, p: int, value: int) -> tuple[int, int]:
     return p, value - load_i64(c + at.OFFSET_MS)
 
 
-@kernel
+@routine
 def new_zone(c: int, word: int) -> bool:
     """Read `+08:00` in a word and remember it; false where it is none."""
     sign = word & 0xFF
