@@ -1,7 +1,7 @@
 """How numba compiles and keeps our kernels, where that differs from its own way. For `state.jit` alone.
 
 A piece of kernels is compiled no further than its callers need it: typed, lowered and linked. It has no code for calls
-from Python, is optimised and turned into machine code in its callers only, and is not kept on disk, as they contain it.
+from Python, is turned into machine code in its callers only, and is not kept on disk, as they contain it.
 That is half of the time of a first start.
 
 A kernel is found again by the name of its folder, which says its sources: not by the time of its file, which every
@@ -23,8 +23,12 @@ from numba.core.errors import TypingError
 class _PieceLibrary(JITCodeLibrary):  # type: ignore[misc]  # numba ships no types
     """Code that is linked into other libraries and never run by itself."""
 
+    is_laid_in = False
+
     def _optimize_final_module(self) -> None:
-        """Leave it to the libraries of the callers."""
+        # What is laid into its callers is optimised there. A call stays one, and gets the better code of the two.
+        if not self.is_laid_in:
+            super()._optimize_final_module()
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
@@ -40,6 +44,7 @@ class _PieceLowering(typed_passes.NativeLowering):  # type: ignore[misc]  # the 
         if not state.flags.nrt and _holds_arrays(state.return_type):
             raise TypingError(f"{name} returns {state.return_type}, must return no array: nobody counts its uses")
         state.library = _PieceLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.is_laid_in = state.flags.forceinline
         state.flags.no_cpython_wrapper = state.flags.no_cfunc_wrapper = state.flags.no_compile = True
         super().run_pass(state)
         state.cr = state.cr._replace(cfunc=_refusal(name))
