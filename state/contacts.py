@@ -133,7 +133,7 @@ class Contacts:
                     "offer": offered & _LOW32, "category": offered >> 32, "state": what >> 24 & 255,
                 }
             )  # fmt: skip
-            entry = next_entry(arrays, entry)
+            entry = vars(next_entry)["py_func"](arrays, entry)  # the piece itself has no code for Python
         return found
 
 
