@@ -32,7 +32,7 @@ STAGES = (
     (decider.Decider, "_fold_features", "features"),
     (run.Workspace, "run", "conditions"),
     (decider, "_facts", "facts"),
-    (decider.Decider, "_judge", "gates"),
+    (decider.Decider, "judge", "gates"),
     (decisions.DecisionBatch, "encode", "journal"),
     (journal.Journal, "append", "journal"),
     (segments.Segments, "sync", "sync"),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.hashing import hash_text
-from state.jit import kernel
+from state.jit import kernel, routine
 from state.raw import address_i32, address_i64, address_u8, load_i32, load_i64, load_u8, store_i64, store_u8
 from state.schema import Kind, Schema
 from state.texts import NO_TEXTS, Texts, joined, texts_of
@@ -253,7 +253,7 @@ def gather(
         gather_words(rows_at, n, column, address_i64(to_cells) + 8 * slot * n)
 
 
-@kernel
+@routine
 def gather_words(rows_at: int, n: int, source: int, target: int) -> None:
     """Copy the words of the rows to `target`, one after the other."""
     for i in range(n):

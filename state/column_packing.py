@@ -15,7 +15,7 @@ answers -1 where it does not fit; an address of -1 that is handed on stays -1.
 import numpy as np
 from numpy.typing import NDArray
 
-from state.jit import kernel
+from state.jit import allocating, routine
 from state.raw import (
     address_i32,
     address_i64,
@@ -33,7 +33,7 @@ from state.value_packing import pack_column, unpack_column
 Int64s = NDArray[np.int64]
 
 
-@kernel
+@allocating
 def pack_columns(
     type_: NDArray[np.uint8], subscriber: Int64s, at_ms: Int64s, id_: Int64s, present: Int64s, cells: Int64s,
     log_ms: Int64s, cause: Int64s, slots_of: Int64s, rows: NDArray[np.int32], values: Int64s, codes: Int64s,
@@ -85,7 +85,7 @@ def pack_columns(
     return at - base
 
 
-@kernel
+@routine
 def group_rows(type_: NDArray[np.uint8], starts: Int64s, rows: NDArray[np.int32]) -> None:
     """Write the rows of type t, in order, to `rows[starts[t]:starts[t + 1]]`; `starts` comes in as zeros."""
     n = type_.shape[0]
@@ -102,7 +102,7 @@ def group_rows(type_: NDArray[np.uint8], starts: Int64s, rows: NDArray[np.int32]
     starts[0] = 0
 
 
-@kernel
+@routine
 def gather_known(rows_at: int, n: int, present_at: int, column: int, slot: int, values: int) -> int:
     """Copy the column's cells of the rows that know the slot to address `values` and return how many there are."""
     count = 0
@@ -113,7 +113,7 @@ def gather_known(rows_at: int, n: int, present_at: int, column: int, slot: int, 
     return count
 
 
-@kernel
+@allocating
 def unpack_columns(
     data: NDArray[np.uint8], start: int, length: int, fields: Int64s,
     type_: NDArray[np.uint8], subscriber: Int64s, at_ms: Int64s, id_: Int64s, present: Int64s, cells: Int64s,
@@ -166,7 +166,7 @@ def unpack_columns(
     return at - base if at >= 0 else -1
 
 
-@kernel
+@routine
 def unpack_causes(at: int, end: int, cause: Int64s) -> int:
     """Unpack the four columns of causes, where there are any; return the address after them, -1 when they are none."""
     n = cause.shape[1]
@@ -175,7 +175,7 @@ def unpack_causes(at: int, end: int, cause: Int64s) -> int:
     return at
 
 
-@kernel
+@routine
 def unpack_cells(at: int, end: int, count: int, is_text: bool, values: Int64s, codes: Int64s, texts: TextTarget) -> int:
     """Unpack the cells of one slot; return the address after them, -1 when they are none."""
     if is_text:
@@ -183,7 +183,7 @@ def unpack_cells(at: int, end: int, count: int, is_text: bool, values: Int64s, c
     return unpack_column(at, end, count, address_of(values))
 
 
-@kernel
+@routine
 def count_known(rows: NDArray[np.int32], low: int, high: int, present: Int64s, slot: int) -> int:
     """Return how many of the rows know a slot."""
     count = 0
@@ -192,7 +192,7 @@ def count_known(rows: NDArray[np.int32], low: int, high: int, present: Int64s, s
     return count
 
 
-@kernel
+@routine
 def spread_known(
     rows: NDArray[np.int32], low: int, high: int, present: Int64s, slot: int, cells: Int64s, values: Int64s, count: int
 ) -> None:

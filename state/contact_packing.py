@@ -26,7 +26,7 @@ from state.contacts import (
     next_entry,
     place_of,
 )
-from state.jit import kernel, part
+from state.jit import allocating, part, routine
 from state.widths import byte_width
 
 NUMBERS = 10
@@ -40,7 +40,7 @@ _LOW32 = (1 << 32) - 1
 _LOW24 = (1 << 24) - 1
 
 
-@kernel
+@routine
 def packed_bytes(arrays: ContactArrays, slots: NDArray[np.int32]) -> int:
     """Return how many bytes `pack_contacts` writes for `slots`."""
     total = slots.shape[0]
@@ -73,7 +73,7 @@ def number_of(arrays: ContactArrays, entry: int, number: int) -> int:
     return shared & _LOW32 if number % 2 == 0 else shared >> 32
 
 
-@kernel
+@routine
 def pack_contacts(arrays: ContactArrays, slots: NDArray[np.int32], out: NDArray[np.uint8]) -> None:
     """Write the contacts of `slots` to `out`: 255 for none, else the header and the entries."""
     at = 0
@@ -96,7 +96,7 @@ def pack_contacts(arrays: ContactArrays, slots: NDArray[np.int32], out: NDArray[
             entry = next_entry(arrays, entry)
 
 
-@kernel
+@allocating
 def unpack_contacts(arrays: ContactArrays, data: NDArray[np.uint8], start: int, slots: NDArray[np.int32]) -> int:
     """Read the contacts of `slots` from `data[start:]`; return the offset after them, -1 when a block is too small."""
     at = start
@@ -137,7 +137,7 @@ def unpack_contacts(arrays: ContactArrays, data: NDArray[np.uint8], start: int, 
     return at
 
 
-@kernel
+@routine
 def read_entry(data: NDArray[np.uint8], at: int, numbers: NDArray[np.int64]) -> int:
     """Read the numbers of an entry; return the offset after them, -1 past the end."""
     for number in range(NUMBERS):
@@ -151,7 +151,7 @@ def read_entry(data: NDArray[np.uint8], at: int, numbers: NDArray[np.int64]) -> 
     return at
 
 
-@kernel
+@routine
 def read_entry_1(data: NDArray[np.uint8], at: int, numbers: NDArray[np.int64]) -> int:
     """Read an entry of format 1 as its numbers of now; return the offset after it, -1 past the end."""
     if at + ENTRY_1_BYTES > data.shape[0]:
@@ -168,7 +168,7 @@ def read_entry_1(data: NDArray[np.uint8], at: int, numbers: NDArray[np.int64]) -
     return at + ENTRY_1_BYTES
 
 
-@kernel
+@routine
 def write_bytes(out: NDArray[np.uint8], at: int, value: int, width: int) -> int:
     """Write the low `width` bytes of `value`, little-endian; return the offset after them."""
     for i in range(width):
@@ -176,7 +176,7 @@ def write_bytes(out: NDArray[np.uint8], at: int, value: int, width: int) -> int:
     return at + width
 
 
-@kernel
+@routine
 def read_bytes(data: NDArray[np.uint8], at: int, width: int) -> int:
     """Read `width` little-endian bytes as a non-negative number (eight bytes: signed)."""
     value = 0

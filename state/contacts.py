@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from state.jit import kernel, part
+from state.jit import kernel, part, routine
 
 FREE, RESERVED, COMMITTED, UNKNOWN, SHADOW, WITHDRAWN = range(6)
 STATES = 15
@@ -133,7 +133,7 @@ class Contacts:
                     "offer": offered & _LOW32, "category": offered >> 32, "state": what >> 24 & 255,
                 }
             )  # fmt: skip
-            entry = next_entry(arrays, entry)
+            entry = vars(next_entry)["py_func"](arrays, entry)  # the piece itself has no code for Python
         return found
 
 
@@ -336,7 +336,7 @@ def remove_entry(arrays: ContactArrays, block: int, entry: int) -> None:
     arrays.size[block] = last
 
 
-@kernel
+@routine
 def settle(arrays: ContactArrays, slot: int, position: int, row: int, rule: int, state: int, contact_ms: int) -> bool:
     """End the waiting of one decision's contact; return whether it was found.
 
@@ -367,7 +367,7 @@ def release_contacts(arrays: ContactArrays, slots: NDArray[np.int32]) -> None:
             free_block(arrays, slots[i])
 
 
-@kernel
+@routine
 def free_block(arrays: ContactArrays, slot: int) -> None:
     """Give back the block of `slot` and its chunks."""
     block = arrays.block[slot]

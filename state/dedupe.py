@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from state.hashing import mix64
 from state.index import SLOT_BITS, TAG_BITS, close_gap, home_shift, prefetch_home, probe
-from state.jit import kernel
+from state.jit import kernel, routine
 from state.raw import address_of
 
 IDS_MAX = (1 << (SLOT_BITS - 1)) - 1
@@ -87,7 +87,7 @@ class Dedupe:
         return mark_ids(ids, out, self._ring, self._entries, self._meta, self._calls[0][1], self.ids_max)
 
 
-@kernel
+@routine
 def remove_oldest(ring: Int64s, entries: Int64s, meta: Int64s, shift: int) -> None:
     """Remove the oldest sighting: take its id out of the table unless it was seen again since."""
     place = meta[_CLEAN] & (ring.shape[0] - 1)

@@ -10,7 +10,7 @@ cryptographic: two texts collide with probability 2**-64 a pair. 0 is never a ha
 import numpy as np
 from numpy.typing import NDArray
 
-from state.jit import kernel, part
+from state.jit import allocating, kernel, part, routine
 from state.raw import load_i64, shift_right
 
 _K = -0x61C8864680B583EB  # 0x9E3779B97F4A7C15, 2**64 over the golden ratio, odd
@@ -21,7 +21,7 @@ _MASK64 = (1 << 64) - 1
 _TAIL = np.array([0] + [(1 << (8 * n)) - 1 for n in range(1, 8)], dtype=np.int64)
 
 
-@kernel
+@routine
 def mix64(value: int) -> int:
     """Spread every bit of `value` over the result (xor-shift and multiply, twice)."""
     value = (value ^ shift_right(value, 32)) * _K
@@ -44,7 +44,7 @@ def hash_end(state: int, length: int) -> int:
     return state if state != 0 else 1
 
 
-@kernel
+@routine
 def hash_address(address: int, length: int) -> int:
     """Hash `length` bytes at `address`; up to seven bytes after the end must be readable."""
     state = HASH_SEED
@@ -83,7 +83,7 @@ def partition_of(subscriber: int, partitions: int) -> int:
     return shift_right(shift_right(mix64(subscriber), 32) * partitions, 32)
 
 
-@kernel
+@allocating
 def split_by_partition(
     subscribers: NDArray[np.int64], partitions: int, starts: NDArray[np.int64], rows: NDArray[np.int32]
 ) -> None:

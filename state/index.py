@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.hashing import mix64
-from state.jit import kernel
+from state.jit import allocating, kernel, routine
 from state.raw import address_of, prefetch, shift_right
 
 SLOT_BITS = 28
@@ -117,7 +117,7 @@ def _size_for(count: int) -> int:
     return size
 
 
-@kernel
+@routine
 def home_shift(entries: Int64s) -> int:
     """Return by how many bits a tag is shifted to give the home in a table of this (power of two) size."""
     shift = TAG_BITS
@@ -128,7 +128,7 @@ def home_shift(entries: Int64s) -> int:
     return shift
 
 
-@kernel
+@routine
 def probe(entries: Int64s, subs: Int64s, subscriber: int, tag: int, shift: int) -> int:
     """Return the place of the subscriber's entry, or of the free entry where it would stand."""
     mask = entries.shape[0] - 1
@@ -149,13 +149,13 @@ def find_slot(subscriber: int, subs: Int64s, entries: Int64s) -> int:
     return (entries[place] & _SLOT_MASK) - 1
 
 
-@kernel
+@routine
 def prefetch_home(tag: int, base: int, shift: int) -> None:
     """Fetch the line of the entry where a search for `tag` begins."""
     prefetch(base + shift_right(tag, shift) * 8)
 
 
-@kernel
+@routine
 def prefetch_slot(tag: int, entries: Int64s, shift: int, subs_base: int, seen_base: int) -> None:
     """Fetch the subscriber of the first entry of the search for `tag` that carries it."""
     mask = entries.shape[0] - 1
@@ -171,7 +171,7 @@ def prefetch_slot(tag: int, entries: Int64s, shift: int, subs_base: int, seen_ba
         prefetch(seen_base + slot * 8)
 
 
-@kernel
+@routine
 def allocate_slot(free: Slots, meta: Int64s, capacity: int) -> int:
     """Return a slot nobody has, the last freed first; -1 when there is none."""
     slot = -1
@@ -186,7 +186,7 @@ def allocate_slot(free: Slots, meta: Int64s, capacity: int) -> int:
     return slot
 
 
-@kernel
+@allocating
 def lookup_rows(
     subscribers: Int64s, slots: Slots, subs: Int64s, seen: Int64s, dirty: NDArray[np.uint8], entries: Int64s,
     free: Slots, meta: Int64s, fresh: Slots, position: int, insert: bool,
@@ -231,7 +231,7 @@ def lookup_rows(
     return inserted, refused
 
 
-@kernel
+@routine
 def close_gap(entries: Int64s, gap: int, shift: int) -> None:
     """Free the entry at `gap`, moving back the followers that it kept from their homes."""
     mask = entries.shape[0] - 1

@@ -1,10 +1,12 @@
 """Compile kernels once a release, and find them again at the next start.
 
 `kernel` is numba's `njit` with what every kernel of Opportune shares: machine code cached on disk, and the interpreter
-lock released while it runs. The cache folder of a module is named by a hash of its own source and of every module of
-ours that it imports, directly or not, because numba alone does not notice a change in a function inlined from another
-module and would serve the old result. A module that lists a folder
-(`state.listing`) counts with every file in it.
+lock released while it runs. Only what Python calls is one (`allocating` where it makes arrays); what kernels alone call
+is a piece of them, a `routine` or a `part`, which costs a third to compile.
+
+The cache folder of a module is named by a hash of its own source and of every module of ours that it imports, directly
+or not, because numba alone does not notice a change in a function inlined from another module and would serve the old
+result. A module that lists a folder (`state.listing`) counts with every file in it.
 
 `dispatch` makes one function of many bodies, for kernels in which a number chooses what to do.
 
@@ -20,7 +22,6 @@ import shutil
 import stat
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -29,9 +30,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from numba import config as numba_config
 from numba.core import event
 
+from state.compiling import PieceCompiler, kept_in
 from state.listing import names_in
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,14 +45,29 @@ _LISTING = re.compile(r"\bmodules_in\(\"([\w.]+)\"\)")
 _FOR_TYPES_ALONE = re.compile(r"^if TYPE_CHECKING:\n(?:(?:    .*)?\n)+", re.MULTILINE)
 """Imports that never run, so that nothing of them can be in a kernel."""
 log = logging.getLogger(__name__)
-_DECORATING = threading.Lock()
+_SHARED: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_UNCOUNTED: dict[str, Any] = {"_nrt": False}
+"""Counting the uses of sixty arrays wherever they are handed on was half of the code, and of the time to compile it."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(function: Function) -> Function:
-    """Compile `function` at its first call, without the interpreter lock, cached on disk."""
-    return _compiled(function, forceinline=False)
+    """Compile `function` at its first call, without the interpreter lock, cached on disk.
+
+    It makes no array: those that it is given are its caller's, so that numba need not count their uses.
+    """
+    return _kept(function, numba.njit(**_SHARED, **_UNCOUNTED)(function))
+
+
+def allocating(function: Function) -> Function:
+    """Compile `function` like a `kernel`; it may make arrays, for itself alone."""
+    return _kept(function, numba.njit(**_SHARED, _nrt=True)(function))
+
+
+def routine(function: Function) -> Function:
+    """Compile `function` as a piece of kernels that they call; Python cannot. See `state.compiling`."""
+    return cast("Function", numba.njit(**_SHARED, **_UNCOUNTED, pipeline_class=PieceCompiler)(function))
 
 
 def part(function: Function) -> Function:
@@ -59,22 +75,12 @@ def part(function: Function) -> Function:
 
     The compiler by itself leaves many as calls; in a scanner that tripled the cost of a row.
     """
-    return _compiled(function, forceinline=True)
+    made = numba.njit(**_SHARED, **_UNCOUNTED, forceinline=True, pipeline_class=PieceCompiler)(function)
+    return cast("Function", made)
 
 
-def inner(function: Function) -> Function:
-    """Compile `function`, which a factory made, like a `part`; only the kernels that call it are kept on disk.
-
-    By itself it would not be found again: numba names a closure by the kernels in it, which have other ids in every
-    process.
-    """
-    return _compiled(function, forceinline=True, cache=False)
-
-
-def _compiled(function: Function, *, forceinline: bool, cache: bool = True) -> Function:
-    with _DECORATING:
-        vars(numba_config)["CACHE_DIR"] = str(cache_folder(function.__module__))
-        made = numba.njit(cache=cache, nogil=True, error_model="numpy", forceinline=forceinline)(function)
+def _kept(function: Function, made: Any) -> Function:
+    made._cache = kept_in(cache_folder(function.__module__), function)
     return cast("Function", made)
 
 
@@ -114,7 +120,7 @@ def _takes_one(body: Callable[..., Any]) -> bool:
 
 
 def _copied_in(function: Callable[..., Any]) -> Callable[..., Any]:
-    return cast("Callable[..., Any]", numba.njit(inline="always", nogil=True, error_model="numpy")(function))
+    return cast("Callable[..., Any]", numba.njit(inline="always", **_SHARED)(function))
 
 
 class _Compiling(event.Listener):  # type: ignore[misc]  # numba says no types for its events
@@ -149,6 +155,11 @@ def cache_folder(module: str) -> Path:
         digest.update(name.encode())
         digest.update(_source(name) or b"")
     return _parent() / digest.hexdigest()
+
+
+def is_kept(module: str) -> bool:
+    """Return whether machine code of a module's kernels, as its sources now are, is on disk."""
+    return any(cache_folder(module).glob("*.nbc"))
 
 
 @lru_cache(maxsize=1)

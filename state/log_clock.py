@@ -23,7 +23,7 @@ how they become one stream is not here.
 import numpy as np
 from numpy.typing import NDArray
 
-from state.jit import kernel
+from state.jit import kernel, routine
 
 JUMP_MS = 10 * 60_000
 FAR_MS = 86_400_000
@@ -80,7 +80,7 @@ def run_clock(state: Int64s, subscriber: Int64s, at_ms: Int64s, log_ms: Int64s) 
         log_ms[row] = state[CLOCK] if state[BEGUN] else state[LATEST_MS]
 
 
-@kernel
+@routine
 def met(state: Int64s, count_at: int, first: int, subscriber: int) -> None:
     """Note a subscriber among those from `first` on, as many as there is room for."""
     count = state[count_at]
@@ -92,7 +92,7 @@ def met(state: Int64s, count_at: int, first: int, subscriber: int) -> None:
         state[count_at] = count + 1
 
 
-@kernel
+@routine
 def begin(state: Int64s, subscriber: int, at_ms: int) -> None:
     """Take a row whose log time is tentative, and begin the clock where enough is known."""
     if state[KNOWN] == 1:
@@ -110,7 +110,7 @@ def begin(state: Int64s, subscriber: int, at_ms: int) -> None:
         state[BEGUN] = 1
 
 
-@kernel
+@routine
 def go(state: Int64s, subscriber: int, at_ms: int) -> None:
     """Go with a row, or take it as a witness."""
     if at_ms > state[CLOCK] + JUMP_MS:
@@ -121,7 +121,7 @@ def go(state: Int64s, subscriber: int, at_ms: int) -> None:
     state[CLOCK] = max(state[CLOCK], at_ms)
 
 
-@kernel
+@routine
 def see_ahead(state: Int64s, subscriber: int, at_ms: int) -> None:
     """Take a row that is far ahead as a witness, and move the clock where there are enough."""
     earliest_ms = at_ms if state[AHEAD_ROWS] == 0 else min(state[AHEAD_MS], at_ms)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from state.contact_packing import pack_contacts, packed_bytes, unpack_contacts
 from state.contacts import ContactArrays
-from state.jit import kernel
+from state.jit import allocating, routine
 from state.raw import address_of, load_i64, load_u8, ones, shift_right, store_i64, store_u8, trailing_zeros
 from state.widths import byte_mask, byte_width
 
@@ -34,7 +34,7 @@ Int64s = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 
-@kernel
+@routine
 def load_lane(address: int, lane: int) -> int:
     """Load 8, 4 or 1 bytes, zero-extended; 4 must be aligned to 4 in an allocation that is a multiple of 8."""
     if lane == 8:
@@ -44,7 +44,7 @@ def load_lane(address: int, lane: int) -> int:
     return load_u8(address)
 
 
-@kernel
+@routine
 def store_lane(address: int, lane: int, value: int) -> None:
     """Store the low 8, 4 or 1 bytes of `value`."""
     if lane == 8:
@@ -57,7 +57,7 @@ def store_lane(address: int, lane: int, value: int) -> None:
         store_u8(address, value)
 
 
-@kernel
+@routine
 def gather_lane(address: int, stride: int, lane: int, values: Int64s) -> int:
     """Copy a lane to `values`; return 0 when all of it is zero."""
     some = 0
@@ -72,7 +72,7 @@ def gather_lane(address: int, stride: int, lane: int, values: Int64s) -> int:
     return some
 
 
-@kernel
+@routine
 def pack_lane(values: Int64s, at: int) -> int:
     """Pack a lane that is not all zero to address `at`; return the address after it."""
     low, high, count = 0x7FFFFFFFFFFFFFFF, -0x8000000000000000, 0
@@ -104,7 +104,7 @@ def pack_lane(values: Int64s, at: int) -> int:
     return at
 
 
-@kernel
+@routine
 def unpack_lane(at: int, end: int, address: int, stride: int, lane: int) -> int:
     """Spread one packed lane to the rows from `address` on (0: nowhere); return the address after it, -1 past `end`."""
     head = load_u8(at)
@@ -139,7 +139,7 @@ def unpack_lane(at: int, end: int, address: int, stride: int, lane: int) -> int:
     return after
 
 
-@kernel
+@allocating
 def pack_pages(
     pages: Int64s, position: int, layout: int, stamps: Int64s, subs: Int64s, columns: Int64s, lanes_max: int,
     contacts: ContactArrays, out: Bytes, ends: Int64s,
@@ -186,7 +186,7 @@ def pack_pages(
     return len(pages)
 
 
-@kernel
+@routine
 def pack_lane_or_zero(some: int, values: Int64s, at: int) -> int:
     """Pack a lane in the one byte that says all zero, or whole; return the address after it."""
     if some == 0:
@@ -195,7 +195,7 @@ def pack_lane_or_zero(some: int, values: Int64s, at: int) -> int:
     return pack_lane(values, at)
 
 
-@kernel
+@allocating
 def unpack_page(
     data: Bytes, page: int, stamp: int, lanes_bytes: int, stamps: Int64s, columns: Int64s,
     contacts: ContactArrays,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from state.contact_packing import pack_contacts, packed_bytes, unpack_contacts
 from state.contacts import ContactArrays
-from state.jit import kernel
+from state.jit import allocating, routine
 from state.page_packing import HEADER_BYTES, PAGE_SLOTS, SLACK_BYTES, Bytes, Int64s
 from state.raw import address_of, load_i64, load_u8, ones, shift_right, store_i64, store_u8
 from state.widths import byte_mask, byte_width
@@ -20,7 +20,7 @@ _WORDS = PAGE_SLOTS
 """Words that are packed together: one for each bit of the word that says which are not zero."""
 
 
-@kernel
+@routine
 def load_word(address: int, left: int) -> int:
     """Load up to eight bytes of a row that has `left` bytes."""
     if left >= _WORD:
@@ -31,7 +31,7 @@ def load_word(address: int, left: int) -> int:
     return value
 
 
-@kernel
+@routine
 def store_word(address: int, left: int, value: int) -> None:
     """Store up to eight bytes of a row that has room for `left`."""
     if left >= _WORD:
@@ -41,7 +41,7 @@ def store_word(address: int, left: int, value: int) -> None:
             store_u8(address + i, shift_right(value, 8 * i) & 0xFF)
 
 
-@kernel
+@routine
 def pack_words(words: Int64s, count: int, at: int) -> int:
     """Pack `words[:count]`, count <= 64, to address `at`; return the address after it."""
     bits = 0
@@ -62,7 +62,7 @@ def pack_words(words: Int64s, count: int, at: int) -> int:
     return at
 
 
-@kernel
+@routine
 def unpack_words(at: int, end: int, words: Int64s, count: int) -> int:
     """Unpack `count` words; return the address after it, -1 past `end`."""
     if at + 8 > end:
@@ -83,7 +83,7 @@ def unpack_words(at: int, end: int, words: Int64s, count: int) -> int:
     return at if at <= end else -1
 
 
-@kernel
+@allocating
 def pack_rows(
     slots: NDArray[np.int32], position: int, layout: int, stamps: Int64s, subs: Int64s, columns: Int64s, words_max: int,
     contacts: ContactArrays, out: Bytes, ends: Int64s,
@@ -123,7 +123,7 @@ def pack_rows(
     return len(slots)
 
 
-@kernel
+@allocating
 def unpack_rows(
     data: Bytes, ends: Int64s, slots: NDArray[np.int32], columns: Int64s, subs: Int64s, stamps: Int64s,
     contacts: ContactArrays,
@@ -154,7 +154,7 @@ def unpack_rows(
     return len(slots)
 
 
-@kernel
+@routine
 def unpack_row(at: int, end: int, slot: int, columns: Int64s, words: Int64s) -> int:
     """Load the columns of one row from address `at`; return 0, -1 when they are none."""
     total = 0

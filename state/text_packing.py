@@ -11,7 +11,7 @@ What is said of addresses, and of trust, in `state.column_packing` holds here.
 from typing import NamedTuple
 
 from state.hashing import hash_address
-from state.jit import kernel
+from state.jit import allocating, routine
 from state.raw import address_i64, address_of, load_i64, shift_right, store_i64
 from state.texts import SLACK_BYTES, Bytes, Int32s, Int64s, copy_bytes, find_text
 from state.value_packing import COLUMN_BYTES, pack_column, unpack_column
@@ -43,7 +43,7 @@ class TextTarget(NamedTuple):
     taken: Int64s
 
 
-@kernel
+@routine
 def pack_texts(values: Int64s, count: int, codes: Int64s, texts: TextSource, at: int) -> int:
     """Pack the texts of `count` hashes to address `at`; return the address after them."""
     texts.generation[0] += 1
@@ -78,7 +78,7 @@ def pack_texts(values: Int64s, count: int, codes: Int64s, texts: TextSource, at:
     return at if different == count else pack_column(address_i64(codes), count, at)
 
 
-@kernel
+@routine
 def unpack_texts(at: int, end: int, count: int, values: Int64s, codes: Int64s, texts: TextTarget) -> int:
     """Unpack the hashes of a column of texts, and the texts; return the address after it, -1 when it is none."""
     if at + COLUMN_BYTES > end:
@@ -93,7 +93,7 @@ def unpack_texts(at: int, end: int, count: int, values: Int64s, codes: Int64s, t
     return at if different == count else unpack_codes(at, end, count, different, values, codes)
 
 
-@kernel
+@routine
 def take_texts(at: int, size: int, different: int, values: Int64s, lengths: Int64s, texts: TextTarget) -> int:
     """Put the texts at an address, and the hash of each in `values`; return their bytes, -1 when they are none."""
     taken = 0
@@ -112,7 +112,7 @@ def take_texts(at: int, size: int, different: int, values: Int64s, lengths: Int6
     return taken
 
 
-@kernel
+@routine
 def take_text(texts: TextTarget, hashed: int, address: int, length: int) -> bool:
     """Copy one text; false where more of them come than the frame says that it has."""
     entry, used = texts.taken[0], texts.taken[1]
@@ -126,7 +126,7 @@ def take_text(texts: TextTarget, hashed: int, address: int, length: int) -> bool
     return True
 
 
-@kernel
+@allocating
 def unpack_codes(at: int, end: int, count: int, different: int, values: Int64s, codes: Int64s) -> int:
     """Put the value of each row's code in its place; return the address after the codes, -1 when they are none."""
     at = unpack_column(at, end, count, address_of(codes))

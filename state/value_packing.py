@@ -9,7 +9,7 @@ What is said of addresses, and of trust, in `state.column_packing` holds here.
 
 import numpy as np
 
-from state.jit import kernel
+from state.jit import routine
 from state.raw import load_i64, shift_right, store_i64, trailing_zeros
 from state.widths import byte_mask, byte_width
 
@@ -19,7 +19,7 @@ DICTIONARY_MAX = 2048
 """Values in a dictionary of format 1."""
 
 
-@kernel
+@routine
 def pack_column(source: int, count: int, at: int) -> int:
     """Pack `count` int64 at address `source` to address `at`; return the address after it."""
     first = load_i64(source)
@@ -35,7 +35,7 @@ def pack_column(source: int, count: int, at: int) -> int:
     return pack_values(source, count, low, shift, width, at)
 
 
-@kernel
+@routine
 def write_column(at: int, width: int, shift: int, low: int) -> int:
     """Write a column's description; return the address after it."""
     store_i64(at, width | (shift << 8))
@@ -43,7 +43,7 @@ def write_column(at: int, width: int, shift: int, low: int) -> int:
     return at + COLUMN_BYTES
 
 
-@kernel
+@routine
 def pack_values(source: int, count: int, low: int, shift: int, width: int, at: int) -> int:
     """Write the distance of each value from `low` in `width` bytes; overwrites up to eight bytes after the end."""
     if width > 0:
@@ -52,7 +52,7 @@ def pack_values(source: int, count: int, low: int, shift: int, width: int, at: i
     return at + count * width
 
 
-@kernel
+@routine
 def unpack_column(at: int, end: int, count: int, target: int) -> int:
     """Unpack `count` values to int64 at address `target`; return the address after the column, -1 when it is none."""
     if at < 0 or at + COLUMN_BYTES > end:

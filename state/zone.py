@@ -11,7 +11,7 @@ agree.
 import numpy as np
 from numpy.typing import NDArray
 
-from state.jit import kernel
+from state.jit import kernel, routine
 
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
@@ -24,7 +24,7 @@ def fixed_zone(offset_ms: int) -> Transitions:
     return np.array([[0, offset_ms]], dtype=np.int64)
 
 
-@kernel
+@routine
 def interval_at(ms: int, transitions: Transitions) -> int:
     """Return the row of `transitions` in force at `ms`."""
     low = 0
@@ -56,7 +56,7 @@ def local_week(ms: int, transitions: Transitions) -> int:
     return (local_day(ms, transitions) + 3) // 7
 
 
-@kernel
+@routine
 def since_march(day: int) -> tuple[int, int]:
     """Return the year that began with the last 1 March up to a local day, and how many days of it are over."""
     shifted = day + 719_468  # days since 1 March of the year 0

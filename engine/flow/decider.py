@@ -197,7 +197,7 @@ class Decider:
             return None
         row, rule = self._rules.rows[:hits], self._rules.exprs[:hits]
         facts = _facts(compiled, batch, append_ms, (self._outs, self._known), row, rule)
-        verdicts, ended = self._judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
+        verdicts, ended = self.judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
         found = decided(head, batch, number, compiled.gates.rules, (row, rule), verdicts, facts)
         found.texts = _texts(compiled, batch.texts, self.table.texts, rule, facts)
         if ended.found[0] > 0:
@@ -269,7 +269,7 @@ class Decider:
             self._rows, self._counts, self._wheres.masks, self._updates, self._outs, self._known,
         )  # fmt: skip
 
-    def _judge(
+    def judge(
         self,
         compiled: CompiledBook,
         position: int,

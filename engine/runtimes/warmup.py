@@ -1,17 +1,22 @@
 """Compile every kernel before serving, with a progress line; the machine code is kept on disk for the next start.
 
 Each step folds a small world of made-up rows through a part of the product, so that what is compiled is what is used.
+A step that takes long is also a share, which another process may compile before (`engine.runtimes.beside`).
 """
 
+import gc
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 import numpy as np
 
-from engine.book.compiled import compile_book
+from engine.book.compiled import CompiledBook, compile_book
 from engine.flow.decider import Decider
+from engine.runtimes.beside import Share, compile_beside
 from rules.load import load_text
 from state.batch import Row, from_rows, select
 from state.columns import Table
@@ -25,8 +30,8 @@ from state.index import spread_entries
 from state.jit import watch_compiling
 from state.texts import hashed_texts
 
-KERNELS = 340
-KERNELS_OF_DECIDER = 280
+KERNELS = 400
+KERNELS_OF_DECIDER = 285
 SLOTS = 64
 BOOK = """
 [book]
@@ -51,29 +56,36 @@ fields = { word = "string", number = "int", part = "float" }
 def warm_up(line: TextIO | None) -> float:
     """Compile or load every kernel; return the seconds it took. While kernels are compiled, `line` shows how far.
 
-    A release has about `KERNELS` of them; most compile in a blink, a scanner takes seconds.
+    A release has about `KERNELS` of them and their pieces; most compile in a blink, a scanner takes seconds.
     """
-    return _warm(line, (_decider, _scanner, _memory, _pages, _clock), KERNELS)
+    return _warm(line, SHARES, (_decider, _scanner, _memory, _pages, _clock), KERNELS)
 
 
 def warm_decider(line: TextIO | None) -> float:
     """`warm_up` of what the tests of a book need: features, conditions and gates."""
-    return _warm(line, (_decider,), KERNELS_OF_DECIDER)
+    return _warm(line, SHARES_OF_DECIDER, (_decider,), KERNELS_OF_DECIDER)
 
 
-def _warm(line: TextIO | None, steps: tuple[Callable[[], None], ...], kernels: int) -> float:
+def _warm(line: TextIO | None, shares: Sequence[Share], steps: Sequence[Callable[[], None]], kernels: int) -> float:
     began = time.monotonic()
+    shown = threading.Lock()
     compiled = 0
 
     def show(name: str) -> None:
         nonlocal compiled
-        compiled += 1
-        if line is not None and (line.isatty() or compiled == 1):
-            done = min(100 * compiled // kernels, 99)
-            line.write(f"\ropportune: compiling kernels, once a release: {done:>2}%  {name:<32.32}")
-            line.flush()
+        with shown:
+            compiled += 1
+            if line is not None and (line.isatty() or compiled == 1):
+                done = min(100 * compiled // kernels, 99)
+                line.write(f"\ropportune: compiling kernels, once a release: {done:>2}%  {name:<32.32}")
+                line.flush()
 
-    with watch_compiling(show):
+    def say(why: str) -> None:
+        if line is not None:
+            line.write(f"\ropportune: kernels are compiled in one process: {why}\n")
+
+    with watch_compiling(show), _uncollected():
+        compile_beside(shares, show, say)
         for step in steps:
             step()
     seconds = time.monotonic() - began
@@ -82,35 +94,73 @@ def _warm(line: TextIO | None, steps: tuple[Callable[[], None], ...], kernels: i
     return seconds
 
 
-def _decider() -> None:
-    """Fold every kind of feature, conditions and gates."""
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let no garbage be looked for meanwhile: the compiler makes millions of objects and hardly any cycles.
+
+    The search was a quarter of its time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _warm_book() -> tuple[CompiledBook, Decider, Table]:
+    """Return a book with every kind of feature, conditions and gates, active in a decider."""
     declared = [
         f'{kind.example}\nover = "{over}"\n' for over in ("1h", "today", "ever") for kind in BOOK_KINDS.values()
     ]
     features = "".join(f"[features.f{index}]\n{text}" for index, text in enumerate(declared))
     features += '[features.w]\ncount = "e"\nwhere = "word == \'x\' and number > 1"\n'
     rule = (
-        '[[rule]]\nid = "r"\non = "e"\nwhen = "f0 >= 1 and known(f1) and w >= 0"\noffer = "o"\nchannels = ["sms"]\n'
+        '[[rule]]\nid = "r"\non = "e"\nwhen = "f0 >= 1 and known(f1) and w >= 1"\noffer = "o"\nchannels = ["sms"]\n'
         'text.sms = "t"\nreason = "r"\ncap = ["1 per 1h", "2 per week", "9 per month"]\n'
     )
-    book = load_text({"warm.toml": BOOK + features + rule})
+    compiled = compile_book(load_text({"warm.toml": BOOK + features + rule}))
     table = Table(SLOTS)
     decider = Decider(table, Contacts(table.capacity, 8), SLOTS)
-    decider.activate(compile_book(book), 0)
+    decider.activate(compiled, 0)
+    return compiled, decider, table
+
+
+def _decider() -> None:
+    """Fold every kind of feature, conditions and gates."""
+    compiled, decider, table = _warm_book()
     rows = [
         Row("profile", 1, 1_000, {"name": "n", "services": ["b"]}),
         Row("list", 1, 1_001, {"list": "no", "member": False}),
         Row("e", 1, 1_002, {"word": "x", "number": 2, "part": 0.5}),
         Row("outcome", 1, 1_003, {"position": 1, "row": 2, "rule": 3, "state": 2}),
     ]
-    batch = from_rows(book.schema, rows)
+    batch = from_rows(compiled.book.schema, rows)
     slots = np.empty(batch.n, np.int32)
     table.lookup(batch.subscriber, slots, 1)
     decider.fold(1, 1_004, batch, np.arange(batch.n, dtype=np.int32), slots)
     decider.values(int(slots[0]), 1_004)
     select(batch, np.arange(2, dtype=np.int32))
     split_by_partition(batch.subscriber, 2, np.zeros(3, np.int64), np.empty(batch.n, np.int32))
-    decode(encode(Frame(FrameKind.EVENTS, 1, batch)), lambda _: book.schema)
+    decode(encode(Frame(FrameKind.EVENTS, 1, batch)), lambda _: compiled.book.schema)
+
+
+def _features() -> None:
+    """Fold an event that no rule is for: of `_decider`, what comes before the gates."""
+    compiled, decider, table = _warm_book()
+    batch = from_rows(compiled.book.schema, [Row("e", 1, 1_000, {"word": "x", "number": 0, "part": 0.5})])
+    slots = np.empty(batch.n, np.int32)
+    table.lookup(batch.subscriber, slots, 1)
+    decider.fold(1, 1_004, batch, np.arange(batch.n, dtype=np.int32), slots)
+    decode(encode(Frame(FrameKind.EVENTS, 1, batch)), lambda _: compiled.book.schema)
+
+
+def _gates() -> None:
+    """Judge no candidates: of `_decider`, the gates alone."""
+    compiled, decider, _ = _warm_book()
+    batch, none = from_rows(compiled.book.schema, [Row("e", 1, 1_000, {})]), np.zeros(0, np.int32)
+    decider.judge(compiled, 1, 1_004, batch, np.zeros(1, np.int32), np.zeros(1, np.int32), none, none, none)
 
 
 def _scanner() -> None:
@@ -170,5 +220,33 @@ def _clock() -> None:
     run_clock(new_clock(), np.array([1, 2]), np.array([5, 9]), np.empty(2, np.int64))
 
 
+SHARES_OF_DECIDER = (
+    Share("features", _features, "rules.expressions.kernel", 20),
+    Share("gates", _gates, "rules.gates.kernel", 17),
+)
+SHARES = (
+    *SHARES_OF_DECIDER,
+    Share("scanner", _scanner, "connectors.sources.scan.kernel", 9),
+    Share("pages", _pages, "state.page_packing", 6),
+    Share("memory", _memory, "state.held_texts", 2),
+)
+
+
+def compile_shares(names: Sequence[str], line: TextIO) -> None:
+    """Compile some shares for the process that started this one, and tell it of every kernel."""
+
+    def tell(name: str) -> None:
+        line.write(f"{name}\n")
+        line.flush()
+
+    with watch_compiling(tell), _uncollected():
+        for share in SHARES:
+            if share.name in names:
+                share.run()
+
+
 if __name__ == "__main__":
-    warm_up(sys.stderr)
+    if sys.argv[1:]:
+        compile_shares(sys.argv[1:], sys.stdout)
+    else:
+        warm_up(sys.stderr)

@@ -17,7 +17,7 @@ from rules.expressions.functions import FUNCTIONS
 from rules.expressions.lanes import INFINITE, LANES, covers, product_overflows
 from rules.expressions.opcodes import FLOATS, INTS, LOCAL, deal
 from rules.expressions.tree import INT_MIN
-from state.jit import dispatch, kernel, part
+from state.jit import dispatch, part, routine
 from state.raw import bits_of_float, float_of_bits, load_i64, ones, store_i64, trailing_zeros
 from state.zone import Transitions
 
@@ -146,7 +146,7 @@ float_of = dispatch([(FLOAT_OPCODES[name], body) for name, body in _FLOATS.items
 local_of = dispatch([(LOCAL_OPCODES[name], body) for name, body in _LOCAL.items()])
 
 
-@kernel
+@routine
 def int_lanes(code: int, x: int, y: int, target: int, wanted: int) -> int:
     """Whole numbers made of whole numbers, in the wanted lanes at least; return the bits of those with a value."""
     good = 0
@@ -166,7 +166,7 @@ def int_lanes(code: int, x: int, y: int, target: int, wanted: int) -> int:
     return good
 
 
-@kernel
+@routine
 def float_lanes(code: int, x: int, y: int, target: int, wanted: int) -> int:
     """Floats made of floats, in the wanted lanes at least; return the bits of those that are finite."""
     good = 0
@@ -186,7 +186,7 @@ def float_lanes(code: int, x: int, y: int, target: int, wanted: int) -> int:
     return good
 
 
-@kernel
+@routine
 def local_lanes(code: int, times: int, target: int, transitions: Transitions) -> int:
     """Whole numbers made of a word of times in the operator's zone; return the bits of those that have one."""
     good = 0

@@ -35,7 +35,7 @@ from rules.expressions.layout import (
     known_address,
     value_address,
 )
-from state.jit import kernel
+from state.jit import routine
 from state.raw import equal_mask64, load_i64, load_u8, ones, store_i64, store_u8, trailing_zeros
 
 ALL = -1
@@ -44,14 +44,14 @@ FEW_MAX = 8
 """Rows of a word up to which a column gives only what is wanted."""
 
 
-@kernel
+@routine
 def gather(base: int, rows: int, target: int) -> None:
     """Copy 64 values of a column, chosen by rows, to a word."""
     for lane in range(64):
         store_i64(target + lane * 8, load_i64(base + load_i64(rows + lane * 8) * 8))
 
 
-@kernel
+@routine
 def gather_known(call: int, base: int, rows: int) -> int:
     """Collect 64 bytes of a known column, chosen by rows, as bits."""
     spare = field(call, SPARE)
@@ -60,7 +60,7 @@ def gather_known(call: int, base: int, rows: int) -> int:
     return ~equal_mask64(spare, 0)
 
 
-@kernel
+@routine
 def present_word(call: int, register: int, rows: int, word: int) -> int:
     """Return the address of a word of `present`, gathered first if it is the first to be needed."""
     mark = field(call, LOADED) + register * 8
@@ -72,7 +72,7 @@ def present_word(call: int, register: int, rows: int, word: int) -> int:
     return target
 
 
-@kernel
+@routine
 def fill(call: int, transitions: NDArray[np.int64], register: int, word: int) -> None:
     """Fill one word of a column, and its known bits."""
     column = field(call, BLOCK_COLUMNS) + register * COLUMN_BYTES
@@ -101,7 +101,7 @@ def fill(call: int, transitions: NDArray[np.int64], register: int, word: int) ->
     store_i64(known_address(call, register, word), known)
 
 
-@kernel
+@routine
 def column_addresses(call: int, column: int) -> tuple[int, int]:
     """Where the values of a cell or feature stand, and what says whether they are known."""
     index = load_i64(column + 8)
@@ -113,7 +113,7 @@ def column_addresses(call: int, column: int) -> tuple[int, int]:
     )
 
 
-@kernel
+@routine
 def fill_lanes(call: int, register: int, word: int, wanted: int) -> None:
     """Fill the wanted lanes of one word of a column, and their known bits; the other lanes hold anything."""
     column = field(call, BLOCK_COLUMNS) + register * COLUMN_BYTES
@@ -137,7 +137,7 @@ def fill_lanes(call: int, register: int, word: int, wanted: int) -> None:
     store_i64(known_address(call, register, word), found)
 
 
-@kernel
+@routine
 def need(call: int, transitions: NDArray[np.int64], register: int, word: int, wanted: int) -> int:
     """Return the address of a word of a value register, of which the wanted lanes are filled at least.
 
@@ -155,7 +155,7 @@ def need(call: int, transitions: NDArray[np.int64], register: int, word: int, wa
     return value_address(call, register, word)
 
 
-@kernel
+@routine
 def is_gathered(call: int, register: int) -> bool:
     """Whether a value register is a cell or a feature: what is read straight from the batch."""
     if register >= field(call, COLUMN_COUNT):

@@ -39,14 +39,14 @@ from rules.expressions.opcodes import (
     OR,
     PLACE_BITS,
 )
-from state.jit import kernel
+from state.jit import routine
 from state.raw import float_of_bits, load_i64, load_u8, ones, shift_right, store_i64, trailing_zeros
 
 HASH_FACTOR = -0x61C8864680B583EB
 """Spreads members over a table of IN_MANY: 2**64 divided by the golden ratio, as a signed number."""
 
 
-@kernel
+@routine
 def few_conditions(call: int, register: int, word: int, wanted: int, code: int, constant: int, invert: int) -> int:
     """Compare the wanted lanes of a column that is not filled with a constant, straight from the batch.
 
@@ -81,7 +81,7 @@ def few_conditions(call: int, register: int, word: int, wanted: int, code: int, 
     return found & wanted
 
 
-@kernel
+@routine
 def in_few(call: int, address: int, start: int, count: int) -> int:
     """Bits of the lanes that equal one of a few constants."""
     found = 0
@@ -91,7 +91,7 @@ def in_few(call: int, address: int, start: int, count: int) -> int:
     return found
 
 
-@kernel
+@routine
 def in_many(call: int, address: int, start: int, shift: int, wanted: int) -> int:
     """Bits of those wanted lanes that stand in a hash table.
 
@@ -118,7 +118,7 @@ def in_many(call: int, address: int, start: int, shift: int, wanted: int) -> int
     return found
 
 
-@kernel
+@routine
 def condition(call: int, transitions: NDArray[np.int64], at: int, words: int) -> int:
     """Run one condition on values over the words that its selection names; return whether any bit came out."""
     code = load_i64(at)
@@ -151,7 +151,7 @@ def condition(call: int, transitions: NDArray[np.int64], at: int, words: int) ->
     return any_found
 
 
-@kernel
+@routine
 def other_condition(
     call: int,
     transitions: NDArray[np.int64],
@@ -178,7 +178,7 @@ def other_condition(
     return wanted & known & (lane_bits(code, address, other) ^ invert)
 
 
-@kernel
+@routine
 def combine(call: int, at: int, words: int) -> int:
     """Run one condition on conditions; return whether any bit came out."""
     code = load_i64(at)

@@ -50,13 +50,13 @@ from rules.expressions.layout import (
 from rules.expressions.opcodes import ANSWER, COMBINE, COMPARE, MASK, PAIR, PLACE_BITS, TEST
 from rules.expressions.rows import rows_of_type
 from rules.expressions.values import value
-from state.jit import kernel
+from state.jit import kernel, routine
 from state.raw import load_i32, load_i64, store_i32, store_i64, store_u8, trailing_zeros
 
 __all__ = ["run"]
 
 
-@kernel
+@routine
 def emit(call: int, at: int, words: int) -> None:
     """Write the rows of a bit register to the hits, or to a mask."""
     expr = load_i64(at + 40)
@@ -81,7 +81,7 @@ def emit(call: int, at: int, words: int) -> None:
     store_i64(call + 8 * HITS, hits)
 
 
-@kernel
+@routine
 def begin_block(call: int, first: int, count: int) -> int:
     """Copy the rows of a block (the last one repeated to fill a word), mark what is loaded; return its words."""
     words = (count + 63) >> 6
@@ -99,7 +99,7 @@ def begin_block(call: int, first: int, count: int) -> int:
     return words
 
 
-@kernel
+@routine
 def run_block(call: int, transitions: NDArray[np.int64], start: int, end: int, words: int) -> None:
     """Run the instructions from `start` to `end` over one block."""
     code = field(call, CODE)

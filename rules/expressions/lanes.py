@@ -26,7 +26,7 @@ from rules.expressions.opcodes import (
     LT,
     LT_PAIR,
 )
-from state.jit import kernel
+from state.jit import routine
 from state.raw import Codegen, load_i64, machine, store_i64
 
 LANES = 64
@@ -113,7 +113,7 @@ def product_overflows(typingctx: Any, left: Any, right: Any) -> tuple[Any, Codeg
     return types.int64(types.int64, types.int64), codegen
 
 
-@kernel
+@routine
 def lane_bits(code: int, address: int, other: int) -> int:  # noqa: PLR0911 one return a compare
     """Bits of one word: a condition on a value and a constant, or on two values."""
     if code == EQ:
@@ -139,7 +139,7 @@ def lane_bits(code: int, address: int, other: int) -> int:  # noqa: PLR0911 one 
     return below_float_pair(address, other)
 
 
-@kernel
+@routine
 def choose_lanes(left_known: int, x: int, y: int, target: int) -> None:
     """The left value where it is known, else the right one."""
     for lane in range(LANES):

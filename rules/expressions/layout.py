@@ -6,7 +6,7 @@ read it. A *block* is up to 1,024 rows of one event type, a *word* 64 of them; a
 known bit for each row of a block.
 """
 
-from state.jit import kernel
+from state.jit import routine
 from state.raw import load_i64
 
 BLOCK = 1024
@@ -67,19 +67,19 @@ COLUMN_BYTES = COLUMN_FIELDS * 8
 WORD_BYTES = 64 * 8
 
 
-@kernel
+@routine
 def field(call: int, number: int) -> int:
     """Read one number of the call."""
     return load_i64(call + 8 * number)
 
 
-@kernel
+@routine
 def value_address(call: int, register: int, word: int) -> int:
     """Where a word of a value register stands."""
     return field(call, VALUES) + register * VALUE_BYTES + word * WORD_BYTES
 
 
-@kernel
+@routine
 def known_address(call: int, register: int, word: int) -> int:
     """Where the known bits of a word stand."""
     return field(call, KNOWNS) + register * BITS_BYTES + word * 8

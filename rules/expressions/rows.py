@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from state.jit import kernel
+from state.jit import kernel, routine
 from state.raw import address_of, equal_mask64, load_u8, store_i32, trailing_zeros
 
 __all__ = ["addresses", "rows_of_type", "sort_hits"]
@@ -30,7 +30,7 @@ def addresses(
     to[5] = address_of(outs_known)
 
 
-@kernel
+@routine
 def rows_of_type(types: int, n: int, code: int, rows: int) -> int:
     """Write the rows whose type is `code`, ascending, as int32 at `rows`; return how many.
 

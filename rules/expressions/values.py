@@ -8,11 +8,11 @@ from rules.expressions.columns import need
 from rules.expressions.lanes import choose_lanes
 from rules.expressions.layout import BITS, BITS_BYTES, field, known_address, value_address
 from rules.expressions.opcodes import DEFAULT, FLOATS, LOCAL, PLACE_BITS, TRUTH
-from state.jit import kernel
+from state.jit import routine
 from state.raw import load_i64, store_i64
 
 
-@kernel
+@routine
 def value(call: int, transitions: NDArray[np.int64], at: int, words: int) -> None:
     """Run one instruction that makes a value, over the words that its selection names."""
     code = load_i64(at)
@@ -44,7 +44,7 @@ def value(call: int, transitions: NDArray[np.int64], at: int, words: int) -> Non
         store_i64(known_address(call, register, word), known)
 
 
-@kernel
+@routine
 def truth_lanes(call: int, true: int, false: int, word: int, target: int) -> int:
     """A condition as a value: 1 where its bits are true, 0 where its opposite's are; return the bits of both."""
     bits = field(call, BITS)

@@ -44,7 +44,7 @@ from state.contacts import (
     settle,
     waits,
 )
-from state.jit import inner, kernel, part
+from state.jit import allocating, part, routine
 from state.raw import uncounted
 from state.schema import (
     ANSWER_WORD,
@@ -119,7 +119,7 @@ def _chain(gates: tuple[Gate, ...], index: int = 0, *, again: bool = False) -> C
         return _chain(gates, index + 1, again=True)
     stops, rest = gates[index].stops, _chain(gates, index + 1, again=again)
 
-    @inner
+    @part
     def ask(columns: Any, scene: Scene, row: int, of: int) -> tuple[int, int]:
         detail = stops(columns[index], scene, row, of)
         if detail >= 0:
@@ -142,7 +142,7 @@ ask_rule_again = _chain(RULE_GATES, again=True)
 ask_channel_again = _chain(CHANNEL_GATES, again=True)
 
 
-@kernel
+@allocating
 def decide(
     table: GateTable,
     paused: Paused,
@@ -255,7 +255,7 @@ def take_answer(scene: Scene, row: int) -> None:
         )
 
 
-@kernel
+@routine
 def judge_again(table: GateTable, scene: Scene, row: int, withdrawn: Withdrawals) -> None:
     """Ask the gates that look at the subscriber again of each decision that waits; withdraw those that they stop.
 

@@ -15,7 +15,7 @@ from state.features.kinds import LOOPS
 from state.features.kinds.lists import mark_leaves
 from state.features.rows import CELLS, KNOWN, OUT, ROWS, ROWS_COUNT, SLOTS, TIMES, UPDATES, VIEW_WORDS
 from state.features.spec import FEATURE_WORDS, LOOP, Arrays, FeatureKind, FeatureSpec, Int64s, Loop
-from state.jit import inner, kernel
+from state.jit import kernel, part, routine
 from state.raw import address_i32, address_i64, address_u8, load_i32, load_i64, load_u8, store_i32, store_i64, store_u8
 from state.zone import Transitions
 
@@ -60,7 +60,7 @@ def _first_of(loops: tuple[Loop, ...], number: int = 0) -> Loop:
         return loops[0]
     this, rest = loops[0], _first_of(loops[1:], number + 1)
 
-    @inner
+    @part
     def fold_feature(feature: int, view: int, transitions: Transitions) -> None:
         if load_i64(feature + LOOP) == number:
             this(feature, view, transitions)
@@ -91,7 +91,7 @@ def list_rows(type_: NDArray[np.uint8], wanted: NDArray[np.uint8], rows: NDArray
         counts[number] = count
 
 
-@kernel
+@routine
 def mark_updates(
     rows_at: int, count: int, types_at: int, source_type: int, present_at: int, slot: int, mask_at: int, updates_at: int
 ) -> None:

@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 from state.features.rows import AHEAD, view_of
 from state.features.spec import BASE, EVER, FIXED, LOCAL, MODE, MONTH, WINDOW_MS, FeatureSpec, Loop
-from state.jit import inner, kernel
-from state.raw import load_i32, load_i64, load_u8, prefetch, store_i64, store_u8, uncounted
+from state.jit import part, routine
+from state.raw import load_i32, load_i64, load_u8, prefetch, store_i64, store_u8
 from state.zone import Transitions, local_day, local_month
 
 Step = Callable[[int, int, bool, int, int, int, Transitions], tuple[bool, int]]
@@ -29,7 +29,7 @@ def mode_of(spec: FeatureSpec) -> int:
     return _MODES[spec.window]
 
 
-@kernel
+@routine
 def within(at: int, now: int, mode: int, window_ms: int, transitions: Transitions) -> bool:
     """Tell whether the event at `at` lies in the window that ends at `now`."""
     if mode == EVER:
@@ -44,9 +44,8 @@ def within(at: int, now: int, mode: int, window_ms: int, transitions: Transition
 def fold_moments(step: Step, row_bytes: int) -> Loop:
     """Return the loop that folds rows with `step`, over a column of `row_bytes` a subscriber."""
 
-    @inner
+    @part
     def fold(feature: int, view: int, transitions: Transitions) -> None:
-        transitions = uncounted(transitions)  # else counted up and down, atomically, at every row's step
         base, mode, window_ms = load_i64(feature + BASE), load_i64(feature + MODE), load_i64(feature + WINDOW_MS)
         slots_at, rows_at, n, updates_at, times_at, cells_at, out_at, known_at = view_of(view)
         for i in range(n):

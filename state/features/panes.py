@@ -25,7 +25,7 @@ from state.features.spec import (
     ColumnSpec,
     FeatureSpec,
 )
-from state.jit import kernel, part
+from state.jit import part, routine
 from state.raw import (
     add_saturated,
     bits_of_float,
@@ -68,7 +68,7 @@ def _elements(spec: FeatureSpec) -> int:
     return spec.ring + (1 if spec.ring > 1 else 0)
 
 
-@kernel
+@routine
 def pane_of(ms: int, grid: int, pane_ms: int, anchor_ms: int, transitions: Transitions) -> tuple[int, int, int]:
     """Return the pane of an instant, 1 or more, and bounds (from, before) of instants around it in the same pane."""
     if grid == EVER:
@@ -125,7 +125,7 @@ def store(address: int, value: int, wide: bool) -> None:
         store_i32(address, value)
 
 
-@kernel
+@routine
 def combined(address: int, bits: int, place: int, ring: int, operation: int, wide: bool) -> int:
     """Combine the panes named in `bits`, oldest first; bit j stands for the pane j places before `place`."""
     size = 8 if wide else 4
@@ -141,7 +141,7 @@ def combined(address: int, bits: int, place: int, ring: int, operation: int, wid
     return total
 
 
-@kernel
+@routine
 def add_late(
     address: int, panes: int, newest: int, bits: int, back: int, value: int, ring: int, operation: int, wide: bool
 ) -> None:
@@ -156,7 +156,7 @@ def add_late(
     store(address + 8, combined(panes, bits & ~1, newest % ring, ring, operation, wide), wide)
 
 
-@kernel
+@routine
 def add_next(address: int, panes: int, pane: int, place: int, value: int, ring: int, operation: int, wide: bool) -> int:
     """Put a value into a pane later than the newest, at `place`; return all panes combined."""
     head = load_i64(address)
@@ -206,7 +206,7 @@ def add(address: int, panes: int, pane: int, place: int, value: int, ring: int, 
     return current(address, panes, pane, place, ring, operation, wide)[0]
 
 
-@kernel
+@routine
 def fold_panes(feature: int, view: int, transitions: Transitions) -> None:
     """Fold the rows in order (see `state.features`)."""
     base, stride, operation = load_i64(feature + BASE), load_i64(feature + STRIDE), load_i64(feature + MODE)

@@ -4,10 +4,10 @@ import pytest
 
 from rules.diagnostics import BookErrors
 from rules.load import load_text
-from state.contacts import category_of
 from state.decisions import OutcomeState
 from state.hashing import stable_id
 from tests.rules.deciding import DAY_MS, HOUR_MS, NOON_MS, WHO, Deciding
+from tests.state.called import category_of
 
 RULE = """
 [[rule]]

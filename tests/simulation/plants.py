@@ -24,13 +24,14 @@ from engine.flow.fold import Appended
 from engine.flow.partition import Item, Partition
 from engine.flow.queues import Queues
 from engine.flow.tasks import Task
-from state.contacts import EXPIRES_MS, remove_entry
+from state.contacts import EXPIRES_MS
 from state.decisions import DecisionBatch, OutcomeState
 from state.dedupe import Dedupe
 from state.flusher import Flusher, Recovered
 from state.journal import Journal
 from state.schema import OUTCOME, OUTCOME_STATE
 from tests.simulation.machine import Machine
+from tests.state.called import remove_entry
 
 
 @contextmanager

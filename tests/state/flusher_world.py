@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from state.columns import Table
-from state.contacts import COMMITTED, Contacts, make_room, reserve
+from state.contacts import COMMITTED, Contacts
 from state.features import ColumnSpec
 from state.flusher import Flusher
 from state.store import Store
 from tests.fakes.store import MemoryStore
+from tests.state.called import make_room, reserve
 
 SPECS = [ColumnSpec("int64", 2), ColumnSpec("int32", 1)]
 MASK = 0x7FFFFFFF

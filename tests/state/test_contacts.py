@@ -7,22 +7,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state.contact_packing import pack_contacts, packed_bytes, unpack_contacts
-from state.contacts import (
-    COMMITTED,
-    FREE,
-    NEVER_MS,
-    RESERVED,
-    SERVICE,
-    STATES,
-    UNCAPPED,
-    UNKNOWN,
-    WITHDRAWN,
-    Contacts,
-    make_room,
-    reserve,
-    settle,
-)
+from state.contact_packing import unpack_contacts
+from state.contacts import COMMITTED, FREE, NEVER_MS, RESERVED, SERVICE, STATES, UNCAPPED, UNKNOWN, WITHDRAWN, Contacts
+from tests.state.called import make_room, pack_contacts, packed_bytes, reserve, settle
 
 SLOTS = 6
 LIMIT = 11

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
 from state.features import KINDS, PANES_MAX, FeatureSpec, columns_of, fold
-from state.features.kinds.lists import JOINS, LEAVES, mark_leaves
+from state.features.kinds.lists import JOINS, LEAVES
 from state.hashing import hash_text, stable_id
 from state.schema import Kind
 from state.zone import fixed_zone
+from tests.state.called import mark_leaves
 from tests.state.reference import DAY_MS, HOUR_MS, Plain, Value, Window, transitions_of
 
 SUBSCRIBERS = 2

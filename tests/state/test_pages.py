@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.columns import Key, Table
-from state.contacts import Contacts, reserve
+from state.contacts import Contacts
 from state.features import ColumnSpec
 from state.pages import Column, Layout, PageError, Pages, decode_layout, packed_layout, packed_stamp
+from tests.state.called import reserve
 
 SPECS = {
     ("aa", 0): [ColumnSpec("int64", 1)],

@@ -8,7 +8,7 @@ is judged by the decoder, line by line.
 
 from connectors.sources.contract import Bytes
 from connectors.sources.http.body import BodyError
-from state.jit import kernel
+from state.jit import kernel, routine
 from state.raw import load_u8, store_u8
 
 _BOM = b"\xef\xbb\xbf"
@@ -68,7 +68,7 @@ def _split(address: int, start: int, length: int) -> int:
     return 0 if _blank(address + i, address + length) else _MORE
 
 
-@kernel
+@routine
 def _blank(p: int, end: int) -> bool:
     """Return whether only blanks and line ends are left."""
     while p < end and load_u8(p) in (9, 10, 13, 32):

@@ -23,7 +23,7 @@ from connectors.sources.scan.values import (
     next_special,
     whole_text,
 )
-from state.jit import kernel, part
+from state.jit import kernel, part, routine
 from state.raw import load_i64, load_u8, store_i64, store_u8
 
 _TAB, _LINE_END, _RETURN, _PLUS, _BOM = 9, 10, 13, 43, 0xEF
@@ -113,7 +113,7 @@ def cut(c: int, p: int) -> int:
     return p if p != 0 and load_u8(p) == _LINE_END else 0
 
 
-@kernel
+@routine
 def quoted(c: int, piece: int, p: int, found: int) -> int:
     """Write a value in quotes, and return the address after its closing quote; 0 where no quote begins it."""
     if found != p or load_u8(p) != QUOTE:
@@ -124,7 +124,7 @@ def quoted(c: int, piece: int, p: int, found: int) -> int:
     return stop + 1 if stop != 0 else 0
 
 
-@kernel
+@routine
 def closing_quote(c: int, p: int) -> int:
     """Return the address of the next quote in the line; 0 for none."""
     while True:
@@ -149,7 +149,7 @@ def piece_of(c: int, column: int) -> tuple[int, int]:
     return start, stop
 
 
-@kernel
+@routine
 def trimmed(start: int, stop: int) -> tuple[int, int]:
     """Move both ends of a value over spaces and tabs, unless it stands in quotes."""
     if load_u8(stop) == QUOTE:
@@ -218,7 +218,7 @@ def time_head(c: int, start: int, stop: int) -> bool:
     return end == stop and end != 0 and head(c, at.HEAD_TIME, 1) != 0
 
 
-@kernel
+@routine
 def joined(c: int, start: int, stop: int) -> tuple[int, int]:
     """Write the date before the time of day, and return where they stand as one text; nowhere if they cannot be one."""
     first, last = piece_of(c, load_i64(c + at.DATE_COLUMN))
@@ -258,7 +258,7 @@ def subscriber_text(c: int, p: int) -> tuple[int, int]:
     return end, number
 
 
-@kernel
+@routine
 def set_text(c: int, entry: int, start: int, stop: int) -> tuple[int, int]:
     """Read the members of a set between their delimiters."""
     delimiter = load_i64(c + at.SET_DELIMITER)

@@ -44,7 +44,7 @@ from connectors.sources.scan.values import (
     whole_text,
     word_end,
 )
-from state.jit import kernel, part
+from state.jit import kernel, part, routine
 from state.raw import address_i64, address_of, load_i64, load_u8, store_i64
 
 _LINE_END, _RETURN, _OPEN, _CLOSE, _OPEN_SET, _CLOSE_SET, _PLUS = 10, 13, 123, 125, 91, 93, 43
@@ -176,7 +176,7 @@ def value(c: int, entry: int, p: int) -> int:
     return skip(c, p)
 
 
-@kernel
+@routine
 def odd_number(c: int, entry: int, p: int) -> int:
     """Read a null, or a number or bool in quotes where the mapping has such."""
     if load_u8(p) != QUOTE or load_i64(c + at.NUMBERS_IN_QUOTES) == 0:
@@ -192,7 +192,7 @@ def odd_number(c: int, entry: int, p: int) -> int:
     return put(c, entry, end + 1, cell) if end != 0 and end == stop else 0
 
 
-@kernel
+@routine
 def null_text(c: int, entry: int, p: int) -> int:
     """Take a text that means "no value"; -1 for another one, 0 where the strict path must judge."""
     end = text_end(c, p + 1)
@@ -293,7 +293,7 @@ def id_value(c: int, p: int) -> int:
     return head(c, at.HEAD_ID, end)
 
 
-@kernel
+@routine
 def set_value(c: int, entry: int, p: int) -> int:
     """Read an array of texts as the bits of those that the book declares."""
     if load_u8(p) != _OPEN_SET:

@@ -6,7 +6,7 @@ masks are needed as 16 bytes are read whatever the key's length; reading past it
 
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.values import COLON, COMMA, QUOTE, SPACE, hash_of, skip, text_end
-from state.jit import kernel, part
+from state.jit import part, routine
 from state.raw import differ16, load_i64, load_u8, shift_right, store_i64, store_u8
 
 
@@ -19,7 +19,7 @@ def is_key(entry: int, p: int) -> bool:
     return length <= 16 or same(load_i64(entry + at.E_TAIL), p + 16, length - 16)
 
 
-@kernel
+@routine
 def same(left: int, right: int, length: int) -> bool:
     """Compare two runs of bytes."""
     equal = True
@@ -28,7 +28,7 @@ def same(left: int, right: int, length: int) -> bool:
     return equal
 
 
-@kernel
+@routine
 def find_key(c: int, last: int, p: int) -> tuple[int, int]:
     """Find the entry of the key at `p` by its hash, and the address of its value.
 
@@ -63,7 +63,7 @@ def find_key(c: int, last: int, p: int) -> tuple[int, int]:
     return entry, after
 
 
-@kernel
+@routine
 def write_as(entry: int, p: int, length: int) -> None:
     """Keep how a key is written, spaces included, for the next comparison."""
     first = min(length, 8)
@@ -80,7 +80,7 @@ def write_as(entry: int, p: int, length: int) -> None:
         store_u8(tail + n - 16, load_u8(p + n))
 
 
-@kernel
+@routine
 def entry_of(state: int, p: int, end: int) -> int:
     """Return the entry of the key between the quotes at `p` and `end` in the state; 0 for none."""
     keys = load_i64(state + at.S_KEYS)
@@ -96,7 +96,7 @@ def entry_of(state: int, p: int, end: int) -> int:
         slot = (slot + 1) & mask
 
 
-@kernel
+@routine
 def note_strange(c: int, state: int, p: int, end: int) -> None:
     """Report a key that the book does not know, so that it can be guessed next time."""
     count = load_i64(c + at.STRANGE_COUNT)
@@ -108,7 +108,7 @@ def note_strange(c: int, state: int, p: int, end: int) -> None:
         store_i64(c + at.STRANGE_COUNT, count + 1)
 
 
-@kernel
+@routine
 def type_ahead(c: int, state: int, p: int) -> int:
     """Return the address of the type's value in what is left of the line, without reading any other value; or 0."""
     entry = load_i64(state + at.S_TYPE)

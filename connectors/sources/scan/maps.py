@@ -1,7 +1,7 @@
 """Bit maps of a chunk's bytes, and its line ends: what is done to a chunk before it is scanned, 64 bytes at a time."""
 
 from connectors.sources.scan.values import BACKSLASH, QUOTE
-from state.jit import kernel
+from state.jit import kernel, routine
 from state.raw import below_mask64, equal_mask64, ones, store_i64, trailing_zeros
 
 _LINE_END = 10
@@ -20,7 +20,7 @@ def count_lines(address: int, length: int) -> int:
     return count
 
 
-@kernel
+@routine
 def line_end(p: int) -> int:
     """Return the address of the next line end at or after `p`; there must be one."""
     while True:

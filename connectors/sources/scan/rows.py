@@ -6,7 +6,7 @@ Bits say what was seen: a key or head that comes twice is never written twice, i
 
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.values import hash_of, word_end
-from state.jit import kernel, part
+from state.jit import part, routine
 from state.raw import load_i64, store_i64, store_u8
 
 
@@ -36,7 +36,7 @@ def end_row(c: int, row: int) -> None:
     store_u8(load_i64(c + at.OUT_OK) + row, 1)
 
 
-@kernel
+@routine
 def refuse_row(c: int, row: int) -> None:
     """Leave the row to the strict path."""
     store_u8(load_i64(c + at.OUT_OK) + row, 0)
@@ -70,7 +70,7 @@ def put(c: int, entry: int, end: int, cell: int) -> int:
     return end
 
 
-@kernel
+@routine
 def null(c: int, entry: int, p: int) -> int:
     """Read a null, which is no value; 0 for anything else."""
     end, word = word_end(p)
@@ -81,7 +81,7 @@ def null(c: int, entry: int, p: int) -> int:
     return put(c, entry, end, 0)
 
 
-@kernel
+@routine
 def null_word(c: int, entry: int, start: int, stop: int, after: int) -> int:
     """Take a text that means "no value"; return `after`, -1 for another text, 0 where the strict path must judge."""
     if member_bit(load_i64(c + at.NULL_WORDS), hash_of(start, stop - start)) == 0:
@@ -103,7 +103,7 @@ def head(c: int, bit: int, end: int) -> int:
     return 0 if heads & bit != 0 else end
 
 
-@kernel
+@routine
 def member_bit(members: int, hashed: int) -> int:
     """Return the bit of a member of a set; 0 for one that the book does not declare."""
     for n in range(load_i64(members)):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.sources.scan import layout as at
-from state.jit import kernel, part
+from state.jit import kernel, part, routine
 from state.raw import load_i64, prefetch, store_i64
 
 
@@ -39,7 +39,7 @@ def meet(c: int, hashed: int, address: int, length: int) -> None:
     store_i64(c + at.MET_OLDEST, (oldest + 32) & (at.MET_BYTES - 1))
 
 
-@kernel
+@routine
 def look_up_rest(c: int) -> None:
     """Look up the texts that still wait for it, the oldest first."""
     for n in range(0, at.MET_BYTES, 32):

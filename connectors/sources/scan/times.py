@@ -7,13 +7,13 @@ import numpy as np
 
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.values import POWERS, ZEROS, digits, eight_digits, not_digits
-from state.jit import kernel, part
+from state.jit import part, routine
 from state.raw import load_i64, load_u8, shift_right, store_i64
 
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
 
 
-@kernel
+@routine
 def days_of(year: int, month: int, day: int) -> int:
     """Return the days from 1970-01-01 to a date of the Gregorian calendar, 1 <= year; -1 << 40 for no such date."""
     if year < 1 or month < 1 or month > 12 or day < 1 or day > _MONTH_DAYS[month]:
@@ -27,7 +27,7 @@ def days_of(year: int, month: int, day: int) -> int:
     return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
 
 
-@kernel
+@routine
 def remember(c: int, a: int, b: int, days: int, minutes: int) -> bool:
     """Keep the time that is written as the words `a` and `b`; false where there is no such date."""
     if days == -1 << 40:
@@ -38,7 +38,7 @@ def remember(c: int, a: int, b: int, days: int, minutes: int) -> bool:
     return True
 
 
-@kernel
+@routine
 def new_minute(c: int, a: int, b: int) -> bool:
     """Read `2008-11-` in `a` and `04T09:00` in `b`, and remember them; false where they are written otherwise."""
     x = a ^ 0x2D30302D30303030
@@ -111,7 +111,7 @@ def local_end(c: int, p: int, value: int) -> tuple[int, int]:
     return p, value - load_i64(c + at.OFFSET_MS)
 
 
-@kernel
+@routine
 def zone_holds(c: int, local_ms: int) -> bool:
     """Make OFFSET_MS that of a local time in the source's zone; false beyond its table."""
     if load_i64(c + at.OFFSET_FROM) <= local_ms < load_i64(c + at.OFFSET_TO):
@@ -128,7 +128,7 @@ def zone_holds(c: int, local_ms: int) -> bool:
     return False
 
 
-@kernel
+@routine
 def new_zone(c: int, word: int) -> bool:
     """Read `+08:00` in a word and remember it; false where it is none."""
     sign = word & 0xFF
@@ -183,7 +183,7 @@ def epoch_time(c: int, p: int) -> tuple[int, int]:
     return end, value
 
 
-@kernel
+@routine
 def pattern_time(c: int, p: int) -> tuple[int, int]:
     """Read a time by the steps of the mapping's pattern."""
     step = load_i64(c + at.PATTERN)
@@ -207,7 +207,7 @@ def pattern_time(c: int, p: int) -> tuple[int, int]:
     return local_end(c, p, value) if value != at.NO_TIME else (0, 0)
 
 
-@kernel
+@routine
 def digits_step(c: int, step: int, p: int) -> int:
     """Read the digits of a step into its part."""
     first = p
@@ -230,7 +230,7 @@ def digits_step(c: int, step: int, p: int) -> int:
     return p
 
 
-@kernel
+@routine
 def parts_ms(c: int) -> int:
     """Return the local time that the parts say; NO_TIME where there is none."""
     part = c + at.PART
@@ -241,7 +241,7 @@ def parts_ms(c: int) -> int:
     return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + load_i64(part + 48)
 
 
-@kernel
+@routine
 def named_zone(c: int, p: int, value: int) -> tuple[int, int]:
     """Read the zone that must stand behind a local time."""
     if value == at.NO_TIME:

@@ -9,7 +9,7 @@ import numpy as np
 
 from connectors.sources.scan import layout as at
 from state.hashing import HASH_SEED, hash_address, hash_end, hash_step
-from state.jit import kernel, part
+from state.jit import part, routine
 from state.raw import bits_of_float, load_i64, load_u8, shift_right, trailing_zeros
 
 ZEROS = 0x3030303030303030
@@ -80,7 +80,7 @@ def msisdn(c: int, p: int, number: int, count: int, plus: int) -> int:
     return national(c, p, number, count, plus)
 
 
-@kernel
+@routine
 def national(c: int, p: int, number: int, count: int, plus: int) -> int:
     """Look a number up in the number plan, by how many digits it has, two at least, and its first two."""
     table = load_i64(c + at.NATIONAL)
@@ -164,7 +164,7 @@ def hash_of(p: int, length: int) -> int:
     return hash_end(hash_step(state, load_i64(p + 8) & shift_right(-1, 128 - 8 * length)), length)
 
 
-@kernel
+@routine
 def far_special(c: int, p: int) -> int:
     """Return the address of the next quote, backslash or control byte when it is not near."""
     special = load_i64(c + at.SPECIAL)
@@ -176,7 +176,7 @@ def far_special(c: int, p: int) -> int:
         offset = (offset | 7) + 57
 
 
-@kernel
+@routine
 def is_text(c: int, p: int, end: int) -> bool:
     """Return whether the bytes from `p` to `end` are UTF-8, in a chunk that is not all ASCII."""
     offset = p - load_i64(c + at.BASE)
@@ -187,7 +187,7 @@ def is_text(c: int, p: int, end: int) -> bool:
     return is_utf8(p, end)
 
 
-@kernel
+@routine
 def is_utf8(p: int, end: int) -> bool:
     """Return whether the bytes from `p` to `end` are UTF-8: no surrogates, nothing overlong, nothing cut."""
     while p < end:
@@ -247,7 +247,7 @@ def bool_text(start: int, stop: int) -> tuple[int, int]:
     return 0, 0
 
 
-@kernel
+@routine
 def skip(c: int, p: int) -> int:
     """Read past a value that no rule reads; 0 for arrays, objects and long or odd numbers."""
     first = load_u8(p)

@@ -22,7 +22,7 @@ from state.features.spec import (
     FeatureKind,
     FeatureSpec,
 )
-from state.jit import kernel
+from state.jit import routine
 from state.raw import load_i32, load_i64, load_u8, prefetch, shift_right, store_i64, store_u8
 from state.schema import Kind
 from state.zone import Transitions
@@ -43,7 +43,7 @@ def _zero_of(spec: FeatureSpec) -> int:
     return _MINUS_ZERO if spec.value_kind == Kind.FLOAT else 0
 
 
-@kernel
+@routine
 def count_live(ages: int, newest: int, pane: int, count: int, ring: int) -> int:
     """Return how many values were seen in the window that ends with `pane`."""
     if pane <= newest:
@@ -56,7 +56,7 @@ def count_live(ages: int, newest: int, pane: int, count: int, ring: int) -> int:
     return live
 
 
-@kernel
+@routine
 def expire(values: int, ages: int, newest: int, pane: int, count: int, ring: int) -> int:
     """Forget the values that are out of the window that ends with `pane`; return how many stay."""
     if pane - newest >= ring:
@@ -71,7 +71,7 @@ def expire(values: int, ages: int, newest: int, pane: int, count: int, ring: int
     return stay
 
 
-@kernel
+@routine
 def sight(values: int, ages: int, newest: int, pane: int, count: int, value: int) -> int:
     """Note that `value` was seen in `pane`, in place of the value unseen for longest if all are taken."""
     place = 0
@@ -88,7 +88,7 @@ def sight(values: int, ages: int, newest: int, pane: int, count: int, value: int
     return max(count, place + 1)
 
 
-@kernel
+@routine
 def fold_distinct(feature: int, view: int, transitions: Transitions) -> None:
     """Fold the rows in order (see `state.features`)."""
     base, pane_base, as_zero = load_i64(feature + BASE), load_i64(feature + SECOND), load_i64(feature + MODE)

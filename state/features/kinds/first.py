@@ -18,7 +18,7 @@ from state.features.spec import (
     FeatureSpec,
     same,
 )
-from state.jit import kernel
+from state.jit import routine
 from state.raw import leading_zeros, load_i32, load_i64, load_u8, prefetch, shift_right, store_i64, store_u8
 from state.schema import Kind
 from state.zone import Transitions
@@ -30,7 +30,7 @@ def _columns(spec: FeatureSpec) -> list[ColumnSpec]:
     return [ColumnSpec("int64", 1 + 2 * spec.ring)]
 
 
-@kernel
+@routine
 def add_first(address: int, pane: int, ms: int, value: int, ring: int) -> None:
     """Let an event into its pane, if the ring reaches back to it."""
     head = load_i64(address)
@@ -49,7 +49,7 @@ def add_first(address: int, pane: int, ms: int, value: int, ring: int) -> None:
     store_i64(address, (newest << 32) | bits | (1 << back))
 
 
-@kernel
+@routine
 def oldest_place(address: int, pane: int, ring: int) -> int:
     """Return the address of the oldest live pane as of `pane`, or of the newest where that is later; 0 for none."""
     head = load_i64(address)
@@ -64,7 +64,7 @@ def oldest_place(address: int, pane: int, ring: int) -> int:
     return address + 8 + (newest - back) % ring * 16
 
 
-@kernel
+@routine
 def fold_first(feature: int, view: int, transitions: Transitions) -> None:
     """Fold the rows in order (see `state.features`)."""
     base, stride, ring = load_i64(feature + BASE), load_i64(feature + STRIDE), load_i64(feature + RING)

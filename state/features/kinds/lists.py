@@ -17,7 +17,7 @@ from state.features.spec import (
     FeatureKind,
     FeatureSpec,
 )
-from state.jit import kernel
+from state.jit import kernel, routine
 from state.raw import load_i32, load_i64, load_u8, prefetch, store_i32, store_i64, store_u8
 from state.schema import Kind
 from state.zone import Transitions
@@ -36,7 +36,7 @@ def _columns(spec: FeatureSpec) -> list[ColumnSpec]:
     return [ColumnSpec("int32", _STEP * max(1, -(-len(spec.members) // _STEP)))]
 
 
-@kernel
+@routine
 def id_of(text_hash: int) -> int:
     """Return the 31-bit id of a list from the hash of its name; equals `state.hashing.stable_id`."""
     short = text_hash & _ID_MASK
@@ -52,7 +52,7 @@ def mark_leaves(rows_at: int, count: int, members_at: int, updates_at: int) -> N
             store_u8(updates_at + row, LEAVES)
 
 
-@kernel
+@routine
 def position(ids: int, count: int, wanted: int) -> int:
     """Return the index of an id among `count` at the address `ids`, or -1."""
     for i in range(count):
@@ -61,7 +61,7 @@ def position(ids: int, count: int, wanted: int) -> int:
     return -1
 
 
-@kernel
+@routine
 def join(held: int, width: int, members: int, members_count: int, wanted: int) -> None:
     """Put a declared list into the row at the address `held`, unless it is there."""
     room = held
@@ -74,7 +74,7 @@ def join(held: int, width: int, members: int, members_count: int, wanted: int) -
     store_i32(room, wanted)
 
 
-@kernel
+@routine
 def fold_lists(feature: int, view: int, _transitions: Transitions) -> None:
     """Fold the rows in order (see `state.features`)."""
     base, stride = load_i64(feature + BASE), load_i64(feature + STRIDE)

@@ -8,10 +8,10 @@ import numpy as np
 from engine.flow.fold import FoldParts
 from engine.flow.partition import Partition
 from state.columns import Table
-from state.contact_packing import pack_contacts, packed_bytes
 from state.contacts import Contacts
 from tests.fakes.store import MemoryStore
 from tests.simulation.life import Size
+from tests.state.called import pack_contacts, packed_bytes
 
 
 class Twin(Partition):
