@@ -39,4 +39,4 @@ def test_kernels_are_left_out_with_their_reason_and_nothing_else_is() -> None:
     coverage = tomllib.loads(text)["tool"]["coverage"]
 
     assert coverage["run"]["omit"] == ["state/raw.py", "rules/expressions/lanes.py"]
-    assert coverage["report"]["exclude_also"] == [r"^\s*@(kernel|part|intrinsic)\b"]
+    assert coverage["report"]["exclude_also"] == [r"^\s*@(kernel|allocating|routine|part|intrinsic)\b"]

@@ -11,7 +11,7 @@ back. Pushed events wait for no source.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,14 +63,17 @@ class EventTime:
         self._decoding: dict[Any, int] = {}
         self._empty_s: dict[Any, float] = {}
         self._placed_s = self._monotonic_s()
+        self._is_read_from = False
         self.moved: Callable[[], None] = lambda: None
         """Called, by any thread, when partitions may have come further."""
 
     # ---- what workers do
 
-    def add_reader(self, reader: Reader) -> None:
-        """Locked: a source is read from now on."""
-        self._names[reader], self._decoding[reader] = "", 0
+    def add_readers(self, readers: Iterable[Reader]) -> None:
+        """Locked: sources are read from now on; those of the start come together, before them nothing is complete."""
+        for reader in readers:
+            self._names[reader], self._decoding[reader] = "", 0
+        self._is_read_from = True
 
     def read(self, reader: Reader, chunk: Chunk | None) -> None:
         """Locked: a source was asked; it brought a chunk, which comes to `place`, or nothing."""
@@ -121,9 +124,13 @@ class EventTime:
         return self._merge.empty
 
     def stop(self) -> None:
-        """Locked: forget what waits for dispatch, which has ended; it comes again after a restart."""
-        if self._gated:
-            self._merge.clear()
+        """Locked: forget what waits for dispatch; it comes again after a restart, and the clock stays before it."""
+        if not self._gated:
+            return
+        heads_ms = (self._merge.head_ms(number) for number in range(len(self._low_ms)))
+        known_ms = min(self._merge.newest_ms, *heads_ms) - 1
+        self._low_ms = [min(low_ms, known_ms) for low_ms in self._low_ms]
+        self._merge.clear()
 
     def _reads(self) -> dict[Reader, str]:
         if self._queues.stopping:
@@ -156,6 +163,8 @@ class EventTime:
         """Return up to when all rows are folded and durable; `FOREVER_MS` where there are no more, for now."""
         queues = self._queues
         with queues.changed:
+            if self._gated and (queues.stopping or not self._is_read_from):
+                return min(self._low_ms)  # no source is read now, but more rows would come
             complete_ms = self._complete_ms()
             for number in range(len(self._low_ms)):
                 before_ms = self._low_ms[number] if self._low_ms[number] < FOREVER_MS else 0

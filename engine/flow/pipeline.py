@@ -135,7 +135,11 @@ class Pipeline:
 
     def add_source(self, source: PullSource) -> None:
         """Ask `source` for chunks from now on."""
-        self.stages.add_source(source)
+        self.add_sources([source])
+
+    def add_sources(self, sources: Sequence[PullSource]) -> None:
+        """Read sources from now on, those of the start together: on the events' own clock they are one stream."""
+        self.stages.add_sources(sources)
 
     def room(self, length: int, reading: int = 0) -> bool:
         """Tell whether `length` more bytes may be offered now; see `Queues.room`."""

@@ -84,12 +84,12 @@ class Stages:
         self._events = events
         self._last_frame_s = [monotonic_s()] * len(partitions)
 
-    def add_source(self, source: PullSource) -> None:
-        """Ask `source` for chunks from now on."""
+    def add_sources(self, sources: Sequence[PullSource]) -> None:
+        """Ask sources for chunks from now on; none of them is read before all are known."""
         with self._queues.changed:
-            self._pulled.append(source)
+            self._pulled += sources
             if self._events is not None:
-                self._events.add_reader(source)
+                self._events.add_readers(sources)
             self._queues.changed.notify_all()
 
     @property

@@ -209,8 +209,7 @@ class Embedded:
     async def _start_sources(self) -> None:
         for source in self._sources:
             await source.start()
-            if isinstance(source, PulledSource):
-                self.pipeline.add_source(source)
+        self.pipeline.add_sources([source for source in self._sources if isinstance(source, PulledSource)])
 
     # ---- running
 

@@ -44,7 +44,7 @@ class World:
         partition: Any = SimpleNamespace(batch_rows_max=100, clocks={"a": begun_clock()})
         self.time = self.queues.held = EventTime([partition], self.queues, gated=gated, quiet_s=quiet_s)
         self.reader = Reader()
-        self.time.add_reader(self.reader)
+        self.time.add_readers([self.reader])
         self.read = 0
 
     def bring(self, *times: int) -> None:
@@ -153,7 +153,7 @@ def test_the_source_that_all_others_wait_for_is_read_however_much_waits() -> Non
     world = World()
     world.time.passed(0, FOREVER_MS)
     other = Reader()
-    world.time.add_reader(other)
+    world.time.add_readers([other])
     world.bring(BASE_MS + 1, BASE_MS + 10)
     assert world.time.lagging() == {other}
     other.exhausted = True
@@ -164,9 +164,48 @@ def test_a_source_that_has_brought_nothing_yet_holds_nobody_back_in_a_run_that_g
     world = World(quiet_s=60.0)
     world.time.passed(0, FOREVER_MS)
     idle = Reader()
-    world.time.add_reader(idle)
+    world.time.add_readers([idle])
     world.bring(BASE_MS + 1, BASE_MS + 10)
     assert world.time.low_ms() <= 0, "it was not asked"
     world.time.read(idle, None)
     assert world.take() == 2
     assert world.time.low_ms() == BASE_MS + 9
+
+
+def test_after_a_stop_dispatch_comes_no_further_than_every_partition_has() -> None:
+    world = World()
+    world.time.passed(0, FOREVER_MS)
+    world.bring(BASE_MS, BASE_MS + STEP_MS, BASE_MS + 2 * STEP_MS)
+    assert world.take() == 1
+    reached_ms = world.time.low_ms()
+    with world.queues.changed:
+        world.queues.stopping = True
+        world.time.stop()
+
+    assert world.time.low_ms() == reached_ms < BASE_MS + STEP_MS
+
+
+def test_a_stop_while_a_chunk_is_read_takes_back_that_no_more_rows_come() -> None:
+    world = World()
+    world.time.passed(0, FOREVER_MS)
+    world.bring(BASE_MS)
+    world.take()
+    world.reader.exhausted = True
+    assert world.time.low_ms() == FOREVER_MS
+    with world.queues.changed:
+        world.queues.stopping = True
+        world.time.stop()
+
+    assert world.time.low_ms() < BASE_MS
+
+
+def test_before_the_sources_are_known_nothing_is_complete() -> None:
+    queues = Queues(1, 1 << 20)
+    partition: Any = SimpleNamespace(batch_rows_max=100, clocks={})
+    time = queues.held = EventTime([partition], queues, gated=True, quiet_s=None)
+    time.hold(0, BASE_MS)
+    time.passed(BASE_MS - STEP_MS, FOREVER_MS)
+
+    assert time.low_ms() < BASE_MS, "another partition may have rows before what this one has decided"
+    time.add_readers([])
+    assert time.low_ms() == FOREVER_MS
