@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rules import calendar
 from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
@@ -36,6 +35,7 @@ from rules.shape import (
 )
 from rules.templates import forbidden
 from rules.toml import Document
+from state import calendar
 from state.hashing import stable_id
 from state.schema import Field, Schema, make_schema
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 
-from rules.calendar import epoch_ms
 from rules.catalogue import Catalogue
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, PlainOrigin, nearest
@@ -33,6 +32,7 @@ from rules.sections import Declared, identifier_fault, sections
 from rules.shape import FEATURE_SHAPE, LEARNING, Faults, FeatureShape
 from rules.spans import WINDOW_MS_MAX, duration_hint, duration_ms, window, window_fault
 from rules.toml import Document
+from state.calendar import epoch_ms
 from state.features import BOOK_KINDS, KINDS
 from state.schema import LIST, PROFILE, EventType, Field, Kind
 

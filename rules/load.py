@@ -15,14 +15,12 @@ costs what its changed lines cost: see `rules.memory` and `rules.compile` for wh
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
 
-from rules import calendar, memory
+from rules import memory
 from rules.catalogue import declare
 from rules.codes import Code
 from rules.compile import compile_rules
@@ -33,6 +31,8 @@ from rules.model import Book
 from rules.scenarios import compile_scenarios
 from rules.shape import Faults
 from rules.toml import read_document
+from state import calendar
+from state.collector import collector_at_rest
 
 __all__ = ["FILE_BYTES_MAX", "load_book", "load_text", "read_folder"]
 
@@ -57,7 +57,7 @@ def load_text(sources: Mapping[str, str], before: Book | None = None) -> Book:
         return before
     lineage = Lineage.read((before.sources if before is not None else sources).get(LOCK_FILE, ""))
     try:
-        with _collector_at_rest():
+        with collector_at_rest():
             return _read(version, texts, lineage, kept=before is None and LOCK_FILE in sources)
     finally:
         memory.turn()
@@ -97,18 +97,6 @@ def _read(version: str, texts: Mapping[str, str], lineage: Lineage, *, kept: boo
         quiet=catalogue.quiet,
         categories=MappingProxyType(catalogue.categories),
     )
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """A book is many small objects that all stay: looking for garbage among them costs a fifth of the reading."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def version_of(texts: Mapping[str, str]) -> str:

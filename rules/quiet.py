@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rules import calendar
 from rules.codes import Code
 from rules.diagnostics import nearest
 from rules.model import Quiet
 from rules.sections import Declared
 from rules.shape import BookShape, Faults, QuietShape, read_shape
+from state import calendar
 from state.schema import Field, Kind
 
 __all__ = ["read_quiet"]

@@ -12,7 +12,6 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from rules.calendar import epoch_ms
 from rules.codes import Code
 from rules.diagnostics import nearest
 from rules.expressions.tree import INT_MAX, INT_MIN
@@ -22,6 +21,7 @@ from rules.model import Expectation, Rule, Scenario, ScenarioEvent
 from rules.shape import ExpectShape, Faults, TestShape, read_block, read_shape, shown, type_word
 from rules.spans import duration_ms
 from rules.toml import Block, Document, Path
+from state.calendar import epoch_ms
 from state.schema import ANSWER, OUTCOME, PROFILE, Field, Kind
 
 __all__ = ["compile_scenarios"]

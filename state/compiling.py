@@ -2,7 +2,6 @@
 
 A piece of kernels is compiled no further than its callers need it: typed, lowered and linked. It has no code for calls
 from Python, is turned into machine code in its callers only, and is not kept on disk, as they contain it.
-That is half of the time of a first start.
 
 A kernel is found again by the name of its folder, which says its sources: not by the time of its file, which every
 installation changes.

@@ -2,7 +2,7 @@
 
 `kernel` is numba's `njit` with what every kernel of Opportune shares: machine code cached on disk, and the interpreter
 lock released while it runs. Only what Python calls is one (`allocating` where it makes arrays); what kernels alone call
-is a piece of them, a `routine` or a `part`, which costs a third to compile.
+is a piece of them, a `routine` or a `part`, which costs less to compile.
 
 The cache folder of a module is named by a hash of its own source and of every module of ours that it imports, directly
 or not, because numba alone does not notice a change in a function inlined from another module and would serve the old
@@ -47,7 +47,7 @@ _FOR_TYPES_ALONE = re.compile(r"^if TYPE_CHECKING:\n(?:(?:    .*)?\n)+", re.MULT
 log = logging.getLogger(__name__)
 _SHARED: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _UNCOUNTED: dict[str, Any] = {"_nrt": False}
-"""Counting the uses of sixty arrays wherever they are handed on was half of the code, and of the time to compile it."""
+"""A kernel may be handed sixty arrays: counting their uses wherever they go on is much code, and long to compile."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

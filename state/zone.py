@@ -5,7 +5,7 @@ A zone is `transitions`, int64[k, 2]: from `transitions[i, 0]` (UTC milliseconds
 months are counted from 1 January 1970 of the civil calendar: two instants lie in the same one where the numbers
 agree.
 
-`rules.calendar` makes the tables from the zone database; nothing here reads it, or a clock.
+`state.calendar` makes the tables from the zone database; nothing here reads it, or a clock.
 """
 
 import numpy as np

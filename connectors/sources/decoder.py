@@ -48,9 +48,10 @@ class Decoder:
         columns, mapping = columns_of(self.plan, chunk), self.plan.mapping
         if mapping.encoding == "utf-8":
             return self._scanner.scan(data, chunk.length, at_ms_max, columns)
-        readable = in_utf8(chunk, mapping.encoding, mapping.line_bytes_max)
+        starts = line_starts(chunk)
+        readable = in_utf8(chunk, starts, mapping.encoding, mapping.line_bytes_max)
         scanned = self._scanner.scan(_stopped(readable), readable.length, at_ms_max, columns)
-        scanned.offsets = line_starts(chunk)
+        scanned.offsets = starts
         return scanned
 
     def _judge_rest(self, chunk: Chunk, data: Bytes, scanned: Scanned, at_ms_max: int) -> Decoded:

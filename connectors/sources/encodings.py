@@ -16,10 +16,13 @@ _UNREADABLE = b"\xff"  # no UTF-8: the scanner leaves such a line to the strict 
 _LINE_END = 10
 
 
-def in_utf8(chunk: Chunk, encoding: Encoding, line_bytes_max: int) -> Chunk:
-    """Return a chunk of the same lines in UTF-8; one that cannot be read, or is too long, is no UTF-8 there either."""
+def in_utf8(chunk: Chunk, starts: NDArray[np.int64], encoding: Encoding, line_bytes_max: int) -> Chunk:
+    """Return a chunk of the same lines in UTF-8; one that cannot be read, or is too long, is no UTF-8 there either.
+
+    `starts` are the chunk's `line_starts`.
+    """
     raw = chunk.data[: chunk.length].tobytes()
-    longest = int(np.diff(line_starts(chunk)).max(initial=0))
+    longest = int(np.diff(starts).max(initial=0))
     try:
         text = raw.decode(encoding).encode() if longest <= line_bytes_max else None
     except UnicodeDecodeError:

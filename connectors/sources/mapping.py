@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from connectors.sources.time_pattern import steps_of
-from connectors.sources.zones import Offset, offset_in, zone_of
+from connectors.sources.zones import Offset, check_zone, offset_in
 from state.numbers import NO_PLAN, NumberPlan
 from state.schema import ANSWER, OUTCOME, Schema
 
@@ -129,7 +129,7 @@ class Mapping(BaseModel):
     @classmethod
     def _zone(cls, value: str) -> str:
         if value:
-            zone_of(value)
+            check_zone(value)
         return value
 
     @field_validator("time_offset")
@@ -186,7 +186,7 @@ class Mapping(BaseModel):
     def local_offset(self) -> Offset | None:
         """Return what gives the offset of a local time that names no zone; None where such a time is refused."""
         if self.time_zone:
-            return offset_in(zone_of(self.time_zone))
+            return offset_in(self.time_zone)
         if self.time_offset:
             fixed = offset_ms(self.time_offset)
             return lambda _: fixed

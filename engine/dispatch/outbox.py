@@ -77,7 +77,7 @@ class LocalOutbox:
     def __init__(self, folder: Path, disk: Disk | None = None, segment_bytes: int = SEGMENT_BYTES) -> None:
         self._segments = Segments(folder, disk, segment_bytes=segment_bytes)
         self._waiting: list[Record] = []
-        self._next = self._segments.next_position
+        self._next = self._segments.next_position  # kept here: each text asks for it some three times
         self._unsynced = False
 
     @property

@@ -125,12 +125,8 @@ class EventTime:
 
     def stop(self) -> None:
         """Locked: forget what waits for dispatch; it comes again after a restart, and the clock stays before it."""
-        if not self._gated:
-            return
-        heads_ms = (self._merge.head_ms(number) for number in range(len(self._low_ms)))
-        known_ms = min(self._merge.newest_ms, *heads_ms) - 1
-        self._low_ms = [min(low_ms, known_ms) for low_ms in self._low_ms]
-        self._merge.clear()
+        if self._gated:
+            self._merge.clear()
 
     def _reads(self) -> dict[Reader, str]:
         if self._queues.stopping:
@@ -166,11 +162,15 @@ class EventTime:
             if self._gated and (queues.stopping or not self._is_read_from):
                 return min(self._low_ms)  # no source is read now, but more rows would come
             complete_ms = self._complete_ms()
-            for number in range(len(self._low_ms)):
-                before_ms = self._low_ms[number] if self._low_ms[number] < FOREVER_MS else 0
-                low_ms = min(self._merge.head_ms(number) - 1, complete_ms) if queues.resting(number) else 0
-                self._low_ms[number] = max(before_ms, low_ms) if low_ms < FOREVER_MS - 1 else FOREVER_MS
-            return min(self._low_ms)
+            return min(self._reached_ms(number, complete_ms) for number in range(len(self._low_ms)))
+
+    def _reached_ms(self, number: int, complete_ms: int) -> int:
+        """Return `low_ms` of one partition; kept is what holds whatever comes, so never that no more rows do."""
+        low_ms = min(self._merge.head_ms(number) - 1, complete_ms) if self._queues.resting(number) else 0
+        if low_ms >= FOREVER_MS - 1:
+            return FOREVER_MS
+        self._low_ms[number] = max(self._low_ms[number], low_ms)
+        return self._low_ms[number]
 
     def _complete_ms(self) -> int:
         complete_ms = self._merge.complete_ms()

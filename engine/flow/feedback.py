@@ -8,16 +8,16 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from connectors.contract import MobileOriginated
 from engine.flow.pipeline import Pipeline
 from state.batch import Row, Value, from_rows
 from state.decisions import OutcomeState, parse_decision_id
-from state.hashing import split_by_partition
+from state.hashing import rows_by_partition
 from state.schema import Schema
 
 Values = dict[str, Value]
+Ended = tuple[str, int, OutcomeState, str, str]
+"""What became of a decision: its id, its subscriber, the state, the gateway, the error."""
 
 
 class Appender(Protocol):
@@ -45,10 +45,12 @@ class LocalAppender:
         batch = from_rows(self._schema(), rows)
         await asyncio.wrap_future(self._pipeline.append(batch))
         partitions = self._pipeline.partitions
-        starts = np.zeros(len(partitions) + 1, np.int64)
-        split_by_partition(batch.subscriber, len(partitions), starts, np.empty(batch.n, np.int32))
-        numbers = np.flatnonzero(np.diff(starts)).tolist()
-        return {number: partitions[number].log.next_position - 1 for number in numbers}
+        parts = rows_by_partition(batch.subscriber, len(partitions))
+        return {
+            partition.number: partition.log.next_position - 1
+            for partition, some in zip(partitions, parts, strict=True)
+            if some.shape[0]
+        }
 
     def fields_of(self, event: str) -> frozenset[str]:
         """Return the names of the fields of a type of event; none where the schema has no such type."""
@@ -91,7 +93,7 @@ class Feedback:
 
     async def outcomes(
         self,
-        ended: Sequence[tuple[str, int, OutcomeState, str, str]],
+        ended: Sequence[Ended],
         contact_ms: Sequence[int | None] | None = None,
     ) -> None:
         """Record what became of several decisions: (decision id, subscriber, state, gateway, error) each.
@@ -100,22 +102,12 @@ class Feedback:
         where it is None.
         """
         at_ms = self._now_ms()
-        rows = []
         times = contact_ms if contact_ms is not None else [None] * len(ended)
-        for (decision_id, subscriber, state, gateway, error), reached_ms in zip(ended, times, strict=True):
-            partition, position, row, rule = parse_decision_id(decision_id)
-            values: Values = {
-                "partition": partition,
-                "position": position,
-                "row": row,
-                "rule": rule,
-                "state": int(state),
-                "gateway": gateway,
-                "error": error,
-                "contact_ms": at_ms if reached_ms is None else reached_ms,
-            }
-            rows.append(Row("outcome", subscriber, at_ms, values))
+        rows = [_outcome(*one, at_ms, reached_ms) for one, reached_ms in zip(ended, times, strict=True)]
         await self._appender.append(rows)
+        self._count_ended(ended)
+
+    def _count_ended(self, ended: Sequence[Ended]) -> None:
         if self._count is not None:
             for _, _, state, _, error in ended:
                 self._count(state, error)
@@ -130,20 +122,11 @@ class Feedback:
     ) -> None:
         """Record how a clerk's customer answered a card; `refunded_by` gives the caps their place back at once."""
         at_ms = self._now_ms()
-        partition, position, row, rule = parse_decision_id(decision_id)
-        named: Values = {"partition": partition, "position": position, "row": row, "rule": rule}
-        rows = [Row("answer", subscriber, at_ms, {**named, "card": card, "answer": answer, "note": note})]
-        if refunded_by:
-            ended: Values = {
-                "state": int(OutcomeState.REFUNDED),
-                "gateway": refunded_by,
-                "error": answer,
-                "contact_ms": at_ms,
-            }
-            rows.append(Row("outcome", subscriber, at_ms, {**named, **ended}))
+        values = {**_named(decision_id), "card": card, "answer": answer, "note": note}
+        ended = [(decision_id, subscriber, OutcomeState.REFUNDED, refunded_by, answer)] if refunded_by else []
+        rows = [Row("answer", subscriber, at_ms, values), *(_outcome(*one, at_ms, None) for one in ended)]
         await self._appender.append(rows)
-        if refunded_by and self._count is not None:
-            self._count(OutcomeState.REFUNDED, answer)
+        self._count_ended(ended)
 
     async def member(self, subscriber: int, name: str, *, member: bool) -> tuple[int, int]:
         """Put a subscriber on a list, or take one off it.
@@ -178,3 +161,20 @@ class Feedback:
         if kept:
             await self._appender.append([Row("reply", reply.subscriber, self._now_ms(), kept)])
         return bool(kept)
+
+
+def _named(decision_id: str) -> Values:
+    return dict(zip(("partition", "position", "row", "rule"), parse_decision_id(decision_id), strict=True))
+
+
+def _outcome(
+    decision_id: str, subscriber: int, state: OutcomeState, gateway: str, error: str, at_ms: int, reached_ms: int | None
+) -> Row:
+    values = {
+        **_named(decision_id),
+        "state": int(state),
+        "gateway": gateway,
+        "error": error,
+        "contact_ms": at_ms if reached_ms is None else reached_ms,
+    }
+    return Row("outcome", subscriber, at_ms, values)

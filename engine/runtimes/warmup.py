@@ -4,12 +4,10 @@ Each step folds a small world of made-up rows through a part of the product, so 
 A step that takes long is also a share, which another process may compile before (`engine.runtimes.beside`).
 """
 
-import gc
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 import numpy as np
@@ -19,6 +17,7 @@ from engine.flow.decider import Decider
 from engine.runtimes.beside import Share, compile_beside
 from rules.load import load_text
 from state.batch import Row, from_rows, select
+from state.collector import collector_at_rest
 from state.columns import Table
 from state.contacts import Contacts
 from state.dedupe import Dedupe
@@ -84,7 +83,7 @@ def _warm(line: TextIO | None, shares: Sequence[Share], steps: Sequence[Callable
         if line is not None:
             line.write(f"\ropportune: kernels are compiled in one process: {why}\n")
 
-    with watch_compiling(show), _uncollected():
+    with watch_compiling(show), collector_at_rest():
         compile_beside(shares, show, say)
         for step in steps:
             step()
@@ -92,21 +91,6 @@ def _warm(line: TextIO | None, shares: Sequence[Share], steps: Sequence[Callable
     if line is not None and compiled:
         line.write(f"\ropportune: {compiled} kernels compiled in {seconds:.0f} s, kept for the next start{'':<24}\n")
     return seconds
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Let no garbage be looked for meanwhile: the compiler makes millions of objects and hardly any cycles.
-
-    The search was a quarter of its time.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _warm_book() -> tuple[CompiledBook, Decider, Table]:
@@ -239,7 +223,7 @@ def compile_shares(names: Sequence[str], line: TextIO) -> None:
         line.write(f"{name}\n")
         line.flush()
 
-    with watch_compiling(tell), _uncollected():
+    with watch_compiling(tell), collector_at_rest():
         for share in SHARES:
             if share.name in names:
                 share.run()

@@ -71,6 +71,11 @@ class Arguments:
             return Use(BUILTINS["at"])
         return self._of_kinds(0, self.parts[0], {Kind.TIME}, "a time")
 
+    def of_local_time(self) -> Expr | None:
+        """The call, an INT, of a function of `time`."""
+        time = self.time()
+        return None if time is None else self.made((time,), Kind.INT)
+
     def text(self, at: int, what: str) -> str | None:
         """Argument number `at`, which must be a text written out; `what` names it in the fault."""
         part = self.parts[at]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.calendar import BEFORE_EVERYTHING_MS, epoch_ms, is_zone, local_ms, transitions
 from rules.caps import cap, cap_fault
 from rules.model import Cap, Window
 from rules.spans import DURATION_UNITS, duration_ms, duration_text, window
+from state.calendar import BEFORE_EVERYTHING_MS, epoch_ms, is_zone, local_ms, transitions
 
 ZONES = ["Asia/Shanghai", "Europe/Berlin", "America/New_York", "Africa/Casablanca", "Asia/Kathmandu", "UTC"]
 YEARS = st.integers(epoch_ms(datetime(1970, 1, 1, tzinfo=UTC)), epoch_ms(datetime(2099, 12, 1, tzinfo=UTC)))

@@ -9,7 +9,6 @@ import numpy as np
 from rules.expressions.signature import Example, Function
 from rules.expressions.tree import Expr
 from state.jit import part
-from state.schema import Kind
 from state.zone import Transitions, day_in_month, local_day
 
 if TYPE_CHECKING:
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 
 
 def _rule(arguments: Arguments) -> Expr | None:
-    time = arguments.time()
-    return None if time is None else arguments.made((time,), Kind.INT)
+    return arguments.of_local_time()
 
 
 def _plain(wall_ms: int) -> int:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rules.expressions.signature import Example, Function
 from rules.expressions.tree import Expr
 from state.jit import part
-from state.schema import Kind
 from state.zone import Transitions, local_weekday
 
 if TYPE_CHECKING:
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 
 
 def _rule(arguments: Arguments) -> Expr | None:
-    time = arguments.time()
-    return None if time is None else arguments.made((time,), Kind.INT)
+    return arguments.of_local_time()
 
 
 def _plain(wall_ms: int) -> int:

@@ -1,7 +1,8 @@
 """The operator's time zone as a table that kernels can read.
 
 `transitions(zone)` is int64[k, 2]: from `utc_ms` (inclusive) on, local time is UTC plus `offset_ms`. The first row
-begins before every event, so a lookup never misses. The table spans 1970 to 2100, the years an event
+begins before every event, so a lookup never misses. `local_offsets(zone)` is the same by local time, for times that
+name no zone. The table spans 1970 to 2100, the years an event
 may carry; it comes from the system's or tzdata's database through `zoneinfo` and is the same for every process with
 the same database.
 """
@@ -13,7 +14,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BEFORE_EVERYTHING_MS", "YEAR_FIRST", "YEAR_LAST", "epoch_ms", "is_zone", "local_ms", "transitions", "zones"]
+__all__ = [
+    "BEFORE_EVERYTHING_MS",
+    "YEAR_FIRST",
+    "YEAR_LAST",
+    "epoch_ms",
+    "is_zone",
+    "local_ms",
+    "local_offsets",
+    "transitions",
+    "zones",
+]
 
 YEAR_FIRST = 1970
 YEAR_LAST = 2100
@@ -51,6 +62,18 @@ def transitions(zone: str) -> NDArray[np.int64]:
             rows.append((_change(info, at - _STEP_MS, at, offset), later))
             offset = later
     table = np.array(rows, np.int64)
+    table.setflags(write=False)
+    return table
+
+
+@lru_cache(maxsize=16)
+def local_offsets(zone: str) -> NDArray[np.int64]:
+    """Which offset holds from which local time on, read-only, int64[k, 2]: (local_ms, offset_ms), ascending.
+
+    An hour that a clock shows twice is its first one; one that it skips is read by the offset before, as Python does.
+    """
+    table = transitions(zone).copy()
+    table[1:, 0] += np.maximum(table[:-1, 1], table[1:, 1])
     table.setflags(write=False)
     return table
 
