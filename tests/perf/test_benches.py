@@ -36,6 +36,16 @@ def test_the_engine_does_the_work_of_a_plain_program_in_a_third_of_the_time_and_
     assert all(one["events"] == 300_000 for one in kept["runs"])
 
 
+def test_the_whole_way_ends_in_the_spool_and_a_holdout_lets_nothing_there(tmp_path: Path) -> None:
+    kept = run("whole", tmp_path)
+    texted, held_back = kept["runs"]
+
+    assert texted["texts"] > 1_000
+    assert held_back["texts"] == 0
+    assert 0 < held_back["cpu_s_per_million"] < texted["cpu_s_per_million"]
+    assert kept["plain"] > 0
+
+
 def test_every_event_offered_at_a_rate_is_decided_within_seconds(tmp_path: Path) -> None:
     (one,) = run("latency", tmp_path)["runs"]
 
