@@ -14,10 +14,10 @@ messages. The outcome says whether sending again is safe, and that is all dispat
 Schedules, quotas, retries and durability are not here: see `engine.dispatch`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class State(Enum):
@@ -50,8 +50,7 @@ class GatewayError(Exception):
     """A gateway cannot be opened as configured; the text names the setting, its value and what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One text for one subscriber, or an alert `about` one for somebody else.
 
     `destination` is 0 where an alert goes to no number: as a line of a file, or as a request.
@@ -167,3 +166,11 @@ class Gateway(Protocol):
 
     def status(self) -> Mapping[str, int | str]:
         """Figures for the status table and metrics: at least `links`, `links_up`, `in_flight`."""
+
+
+@runtime_checkable
+class BatchGateway(Gateway, Protocol):
+    """A gateway that answers many messages at once, so that nobody waits for each of them."""
+
+    async def send_all(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Hand over messages and return an outcome for each, in their order; raises nothing but cancellation."""

@@ -28,6 +28,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cached_property
 from urllib.parse import quote
 
 from rules.memory import remembered
@@ -76,7 +77,7 @@ class TemplateFault:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Template:
     """A text with gaps. `parts` are plain texts and gaps in order; `kinds` says how to show each gap's name."""
 
@@ -84,32 +85,36 @@ class Template:
     parts: tuple[str | Gap, ...]
     kinds: tuple[tuple[str, Kind, bool], ...] = ()
 
-    @property
+    @cached_property
     def gaps(self) -> tuple[Gap, ...]:
         """The gaps in reading order."""
         return tuple(part for part in self.parts if isinstance(part, Gap))
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names the text uses, each once."""
         return tuple(dict.fromkeys(gap.name for gap in self.gaps))
 
-    @property
-    def needed(self) -> frozenset[str]:
-        """The names without which the text has a gap that nothing fills."""
-        return frozenset(gap.name for gap in self.gaps if gap.words is None)
+    @cached_property
+    def needed(self) -> tuple[str, ...]:
+        """The names without which the text has a gap that nothing fills, as `names` has them."""
+        bare = {gap.name for gap in self.gaps if gap.words is None}
+        return tuple(name for name in self.names if name in bare)
+
+    @cached_property
+    def _shown_as(self) -> dict[str, tuple[Kind, bool]]:
+        return {name: (kind, duration) for name, kind, duration in self.kinds}
 
     def missing(self, values: Mapping[str, Shown]) -> tuple[str, ...]:
         """Return the names that the text needs and `values` lacks, in reading order."""
-        needed = self.needed
-        return tuple(name for name in self.names if name in needed and values.get(name) is None)
+        return tuple(name for name in self.needed if values.get(name) is None)
 
     def render(self, values: Mapping[str, Shown], zone: tzinfo = UTC) -> str:
         """Fill the gaps. Times are epoch milliseconds, sets their members.
 
         A missing or None value shows the gap's words, or nothing.
         """
-        kinds = {name: (kind, duration) for name, kind, duration in self.kinds}
+        kinds = self._shown_as
         shown = []
         for part in self.parts:
             if isinstance(part, str):

@@ -21,6 +21,7 @@ has narrower ids and no kinds, arms, log times and texts; what it lacks reads as
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -220,6 +221,8 @@ def merged(first: DecisionBatch, second: DecisionBatch) -> DecisionBatch:
 
 
 ID_CHARS_MAX = 80
+PARSED_MAX = 1 << 14
+"""Ids that are remembered: one is read four times on its way from dispatch back into the log."""
 
 
 def decision_id(partition: int, position: int, row: int, rule: int) -> str:
@@ -227,6 +230,7 @@ def decision_id(partition: int, position: int, row: int, rule: int) -> str:
     return f"{partition}-{position}-{row}-{rule:x}"
 
 
+@lru_cache(maxsize=PARSED_MAX)
 def parse_decision_id(text: str) -> tuple[int, int, int, int]:
     """Return (partition, position, row, rule) of a decision id; ValueError when it is not one, as we write it."""
     parts = text.split("-")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.book.shelf import BookShelf
 from rules.gates import PASSED, explain, word_of
-from rules.model import Book, Rule
+from rules.model import Book
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id, decode
 from state.journal import Journal
 from state.schema import Kind
@@ -109,20 +109,28 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
         named = (partition, int(batch.of_position[index]), int(batch.of_row[index]), rule_number)
         record |= {"kind": RecordKind(int(batch.kind[index])).name.lower(), "of": decision_id(*named), "facts": {}}
         return record
-    record["facts"] = facts_of(batch, index, rule, texts)
+    record["facts"] = facts_of(batch, index, book, texts)
     return record
 
 
-def facts_of(batch: DecisionBatch, index: int, rule: Rule, texts: Lookup) -> dict[str, Any]:
-    """Return what the rule read, by name; None where the value was unknown, or is a text that is not kept."""
+def facts_of(batch: DecisionBatch, index: int, book: Book, texts: Lookup) -> dict[str, Any]:
+    """Return what one record's rule read, as `facts_of_each`."""
+    return next(facts_of_each(batch, np.array([index]), book, texts))
+
+
+def facts_of_each(
+    batch: DecisionBatch, records: NDArray[np.intp], book: Book, texts: Lookup
+) -> Iterator[dict[str, Any]]:
+    """Yield what the rule of each record read, by name; None where it was unknown, or is a text that is not kept."""
     known_texts = Chained(batch.texts, texts)
-    start = int(batch.fact_start[index])
-    facts = {}
-    for offset, fact in enumerate(rule.facts):
-        known = bool(batch.facts_known[start + offset])
-        cell = int(batch.facts[start + offset])
-        facts[fact.name] = plain(cell, fact.kind, fact.members, known_texts) if known else None
-    return facts
+    for start, number in zip(batch.fact_start[records].tolist(), batch.rule[records].tolist(), strict=True):
+        facts = book.by_stable_id[number].facts
+        some = slice(start, start + len(facts))
+        cells, known = batch.facts[some].tolist(), batch.facts_known[some].tolist()
+        yield {
+            fact.name: plain(cells[at], fact.kind, fact.members, known_texts) if known[at] else None
+            for at, fact in enumerate(facts)
+        }
 
 
 def plain(cell: int, kind: Kind, members: tuple[str, ...], texts: Lookup) -> Any:

@@ -4,7 +4,7 @@ One turn of the loop:
 
     1. take      the core says what goes now, and writes an attempt record for each
     2. commit    everything recorded so far is made durable, in one disk write for all of it (`commits`)
-    3. launch    a task for each attempt hands it to its door and settles the outcome (`flights`)
+    3. launch    tasks hand the attempts to their doors and settle the outcomes (`flights`)
     4. report    outcomes go into the log, many at a time; the core remembers those that the log has (`reporter`)
     5. compact   the outbox forgets a little
 
@@ -136,7 +136,7 @@ class Dispatcher(Healthy):
             await gateway.start(self.receipt, self.replies.take)
         for send in self._resumed:
             self.core.doors[send.gateway].hold(send.parts)
-            self._flights.launch(send)
+        self._flights.launch(self._resumed)
         self._loop_task = asyncio.create_task(self._loop(), name="dispatch")
 
     async def stop(self, wait_s: float = 5.0) -> None:
@@ -286,8 +286,7 @@ class Dispatcher(Healthy):
         await self._commits.turn(attempts, now_ms)
         # Only now: an attempt that is written to a gateway before its record is durable would be sent again after a
         # crash, because nothing says that it was made.
-        for send in attempts:
-            self._flights.launch(send)
+        self._flights.launch(attempts)
         self._reporter.step()
         self._compaction.step()
         await self._rest()

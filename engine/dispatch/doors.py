@@ -1,10 +1,10 @@
 """Gateways and the desk as dispatch sees them: something with room that answers a send with an outcome."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
-from connectors.contract import Gateway, Message, Outcome, State
+from connectors.contract import BatchGateway, Gateway, Message, Outcome, State
 from connectors.desk.desk import BehindError, Desk
 from connectors.desk.model import Card, Placing
 from connectors.desk.queue import QueueLostError
@@ -18,6 +18,8 @@ Recall = Callable[[Collection[str]], Mapping[str, Outcome] | None]
 What it does not name it certainly does not have. None where it cannot say.
 """
 
+_NO_CHANNEL = Outcome(State.PERMANENT, "NO_CHANNEL")
+"""The answer for a decision whose channel the book has lost since."""
 _DESK_ROOM = 256
 _RETRY_S = 0.2
 
@@ -49,11 +51,24 @@ class Door(Protocol):
         """Hand over one decision."""
 
 
+@runtime_checkable
+class BatchDoor(Door, Protocol):
+    """A door that may answer many sends at once."""
+
+    @property
+    def together(self) -> bool:
+        """Whether it does."""
+
+    async def send_all(self, every: Sequence[Decided], now_ms: int) -> list[Outcome]:
+        """Hand over decisions; return an outcome for each, in their order."""
+
+
 class GatewayDoor:
     """A gateway: texts. A message that was written is never repeated blindly, unless the other side knows its id."""
 
     def __init__(self, gateway: Gateway, channels: Mapping[str, ChannelPolicy]) -> None:
         self._gateway = gateway
+        self._batches = gateway if isinstance(gateway, BatchGateway) else None
         self.channels = channels
         """As the policy of the active book has them."""
         self._held = 0
@@ -87,20 +102,35 @@ class GatewayDoor:
 
     async def send(self, what: Decided, now_ms: int) -> Outcome:
         """Send the text; the gateway gets its remaining shelf life."""
-        keeps_ms = what.expires_ms - now_ms if what.expires_ms < FOREVER_MS else None
+        message = self._message(what, now_ms)
+        return _NO_CHANNEL if message is None else await self._gateway.send(message)
+
+    @property
+    def together(self) -> bool:
+        """Whether the gateway takes many messages at once."""
+        return self._batches is not None
+
+    async def send_all(self, every: Sequence[Decided], now_ms: int) -> list[Outcome]:
+        """Send the texts, as `send` does one."""
+        assert self._batches is not None
+        messages = [self._message(what, now_ms) for what in every]
+        answers = iter(await self._batches.send_all([one for one in messages if one is not None]))
+        return [_NO_CHANNEL if one is None else next(answers) for one in messages]
+
+    def _message(self, what: Decided, now_ms: int) -> Message | None:
+        """Return a decision as the gateway gets it; None where nobody knows whom it is for."""
         channel = self.channels.get(what.channel)
         if channel is None:
-            return Outcome(State.PERMANENT, "NO_CHANNEL")  # the book has lost it since: nobody knows whom it was for
-        return await self._gateway.send(
-            Message(
-                what.decision_id,
-                channel.destination if channel.alert else what.subscriber,
-                what.text,
-                channel.source_address,
-                keeps_ms,
-                what.klass,
-                about=what.subscriber if channel.alert else 0,
-            )
+            return None
+        keeps_ms = what.expires_ms - now_ms if what.expires_ms < FOREVER_MS else None
+        return Message(
+            what.decision_id,
+            channel.destination if channel.alert else what.subscriber,
+            what.text,
+            channel.source_address,
+            keeps_ms,
+            what.klass,
+            about=what.subscriber if channel.alert else 0,
         )
 
 

@@ -1,12 +1,13 @@
-"""Attempts on their way: a task each, from the door to the settled outcome."""
+"""Attempts on their way, from the door to the settled outcome: a task each, or one for all that go together."""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 
 from connectors.contract import NowMs, Outcome, State
 from connectors.seldom import Seldom
 from engine.dispatch.core import DispatchCore
+from engine.dispatch.doors import BatchDoor, Door
 from engine.dispatch.model import Decided, Send
 
 seldom = Seldom(logging.getLogger(__name__))
@@ -35,9 +36,21 @@ class Flights:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def launch(self, send: Send) -> None:
-        """Hand one attempt over; its record is durable, and a place at its door is held."""
-        task = asyncio.get_running_loop().create_task(self._fly(send))
+    def launch(self, sends: Sequence[Send]) -> None:
+        """Hand attempts over; their records are durable, and their places at the doors are held."""
+        by_gateway: dict[str, list[Send]] = {}
+        for send in sends:
+            by_gateway.setdefault(send.gateway, []).append(send)
+        for name, some in by_gateway.items():
+            door = self._core.doors[name]
+            if isinstance(door, BatchDoor) and door.together:
+                self._start(self._fly_together(some, door))
+            else:
+                for send in some:
+                    self._start(self._fly(send, door))
+
+    def _start(self, flight: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(flight)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -53,16 +66,32 @@ class Flights:
         if self._tasks:
             await asyncio.wait(set(self._tasks))
 
-    async def _fly(self, send: Send) -> None:
-        door = self._core.doors[send.gateway]
+    async def _fly(self, send: Send, door: Door) -> None:
         door.let_go(send.parts)
         try:
             outcome = await door.send(send.what, self._now_ms())
         except Exception as fault:  # noqa: BLE001 it is logged, with its traceback
-            seldom.exception("gateway %s", send.gateway)
-            outcome = Outcome(State.UNKNOWN, type(fault).__name__)
+            outcome = _failed(send.gateway, fault)
+        self._settle((send,), (outcome,))
+
+    async def _fly_together(self, sends: Sequence[Send], door: BatchDoor) -> None:
+        door.let_go(sum(send.parts for send in sends))
+        try:
+            outcomes = await door.send_all([send.what for send in sends], self._now_ms())
+        except Exception as fault:  # noqa: BLE001 it is logged, with its traceback
+            outcomes = [_failed(sends[0].gateway, fault)] * len(sends)
+        self._settle(sends, outcomes)
+
+    def _settle(self, sends: Sequence[Send], outcomes: Sequence[Outcome]) -> None:
         now_ms = self._now_ms()
-        self._core.settle(send, outcome, now_ms)
-        if self._on_outcome is not None:
-            self._on_outcome(send.what, send.gateway, outcome, now_ms)
+        for send, outcome in zip(sends, outcomes, strict=True):
+            self._core.settle(send, outcome, now_ms)
+            if self._on_outcome is not None:
+                self._on_outcome(send.what, send.gateway, outcome, now_ms)
         self._wake.set()
+
+
+def _failed(gateway: str, fault: Exception) -> Outcome:
+    """Log what a door must not raise; return what is known of its sends: nothing."""
+    seldom.exception("gateway %s", gateway)
+    return Outcome(State.UNKNOWN, type(fault).__name__)

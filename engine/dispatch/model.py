@@ -10,8 +10,8 @@ A send and the queue of its rule know each other, so both stand here; the order 
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engine.flow.steps import FOREVER_MS
@@ -21,9 +21,11 @@ Places = tuple[int, str, str, int]
 """What an attempt takes of quotas: day, channel, campaign, parts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """One decision that is to reach a subscriber.
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Decided(NamedTuple):
+    """One decision that is to reach a subscriber; a tuple, because one is made for every text.
 
     `append_ms` is when its frame was appended to the log; the shelf life counts from there, because an event may come
     long after it happened. `shelf_life_ms` 0 keeps forever; `fields` are a desk card's. `book` is the version that
@@ -42,9 +44,9 @@ class Decided:
     append_ms: int
     shelf_life_ms: int
     priority: int
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = NOTHING
     book: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = NOTHING
     fault: str = ""
 
     @property

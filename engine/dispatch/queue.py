@@ -171,9 +171,10 @@ class SendQueue:
         send = heapq.heappop(queue.heap)[3]
         others = self._subscriber_queues[send.what.subscriber, send.what.channel]
         send.phase = Phase.PARKED
-        if any(other.phase in _BUSY for other in others):
+        alone = len(others) == 1
+        if not alone and any(other.phase in _BUSY for other in others):
             return Verdict.PASS
-        first = self._first_to_subscriber(send, others, opened)
+        first = send if alone else self._first_to_subscriber(send, others, opened)
         verdict = judge(first) if first is not None else Verdict.PASS
         if first is not None and verdict is Verdict.TAKE:
             first.phase = Phase.FLYING

@@ -30,8 +30,10 @@ class Quotas:
 
     def never_fits(self, channel: str, campaign: str, parts: int) -> bool:
         """Return whether a text has more parts than any day has places."""
-        bounds = (self._bounds.get(("channel", channel)), self._bounds.get(("campaign", campaign)))
-        return any(bound is not None and parts > bound for bound in bounds)
+        bounds = self._bounds
+        return bool(bounds) and not (
+            parts <= bounds.get(("channel", channel), parts) and parts <= bounds.get(("campaign", campaign), parts)
+        )
 
     def fits(self, day: int, channel: str, campaign: str, parts: int) -> bool:
         """Return whether a text fits the day; one that does not ends it."""

@@ -8,8 +8,6 @@ once.
 of the files before the mark. No pause, however much is waiting.
 """
 
-from dataclasses import replace
-
 from engine.dispatch import records
 from engine.dispatch.core import DispatchCore
 from engine.dispatch.doors import Recall
@@ -143,7 +141,7 @@ class _Replay:
             alive.gateway, alive.day = gateway, day
             alive.attempted_ms = attempted[0] if attempted else 0  # earlier releases wrote neither this nor words
             if attempted[1:] and attempted[1] is not None:
-                alive.what = replace(alive.what, text=attempted[1])
+                alive.what = alive.what._replace(text=attempted[1])
 
     def _waits(self, _: int, record: Record) -> None:
         decision_id, tries, due_ms, *places, refused, doubtful = record[1:]

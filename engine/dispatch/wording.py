@@ -7,15 +7,15 @@ A customer never reads a hash: a text that needs a value which is not kept is gi
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from engine.answers.records import facts_of
+from engine.answers.records import facts_of_each
 from engine.dispatch.model import Decided, Withdrawn
 from engine.flow.steps import FOREVER_MS
 from rules.gates import explain, word_of
-from rules.model import Book, Channel, Rule
+from rules.model import Book, Channel, Offer, Rule
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id
 from state.texts import Lookup
 
@@ -25,10 +25,15 @@ def decided_of(partition: int, batch: DecisionBatch, book: Book, texts: Lookup) 
 
     `texts` has those that records of format 1 lack.
     """
-    for index in ((batch.outcome == Outcome.DECIDED) & (batch.kind == RecordKind.DECISION)).nonzero()[0].tolist():
-        rule = book.by_stable_id[int(batch.rule[index])]
-        channel = book.channels_by_id[int(batch.channel[index])]
-        yield _decided(partition, batch, index, book, rule, channel, texts)
+    some = ((batch.outcome == Outcome.DECIDED) & (batch.kind == RecordKind.DECISION)).nonzero()[0]
+    columns = (batch.row, batch.rule, batch.channel, batch.subscriber, batch.at_ms)
+    heads = zip(*(column[some].tolist() for column in columns), strict=True)
+    for facts, (row, rule, channel, subscriber, at_ms) in zip(
+        facts_of_each(batch, some, book, texts), heads, strict=True
+    ):
+        facts |= {"at": at_ms, "logged": batch.append_ms, "subscriber": str(subscriber)}
+        head = (decision_id(partition, batch.position, row, rule), subscriber, batch.append_ms)
+        yield _decided(head, facts, book, book.by_stable_id[rule], book.channels_by_id[channel])
 
 
 def withdrawn_of(partition: int, batch: DecisionBatch, book: Book, until_ms: int = FOREVER_MS) -> Iterator[Withdrawn]:
@@ -46,39 +51,41 @@ def withdraws(batch: DecisionBatch) -> bool:
     return bool((batch.kind == RecordKind.WITHDRAWAL).any())
 
 
-def _decided(
-    partition: int, batch: DecisionBatch, index: int, book: Book, rule: Rule, channel: Channel, texts: Lookup
-) -> Decided:
+def _decided(head: tuple[str, int, int], facts: dict[str, Any], book: Book, rule: Rule, channel: Channel) -> Decided:
+    """Return a decision in its words; `head` is its id, its subscriber and the append time of its frame."""
+    identity, subscriber, append_ms = head
     offer = book.offers[rule.offer] if rule.offer is not None else None
-    facts = facts_of(batch, index, rule, texts)
-    if offer is not None:
-        facts |= {"offer.title": offer.title, "offer.script": offer.script, "offer.link": offer.link}
-    facts |= {"at": int(batch.at_ms[index]), "logged": batch.append_ms, "subscriber": str(batch.subscriber[index])}
+    values = facts if offer is None else facts | _of_offer(offer)
     zone = _zone(book.zone)
-    reason = rule.reason.render(facts, zone)
+    reason = rule.reason.render(values, zone)
     text = rule.texts.get(channel.name)
-    missing = text.missing(facts) if text is not None and channel.kind == "sms" else ()
+    missing = text.missing(values) if text is not None and channel.kind == "sms" else ()
     return Decided(
-        decision_id=decision_id(partition, batch.position, int(batch.row[index]), rule.stable_id),
-        subscriber=int(batch.subscriber[index]),
-        rule=rule.id,
-        campaign=rule.campaign,
-        channel=channel.name,
-        offer=rule.offer or "",
-        text=text.render(facts, zone) if text is not None else reason,
-        klass=rule.klass,
-        append_ms=batch.append_ms,
-        shelf_life_ms=rule.shelf_life_ms,
-        priority=rule.priority,
-        fields={
-            "title": offer.title if offer is not None else rule.id,
-            "reason": reason,
-            "script": offer.script if offer is not None else "",
-        },
-        book=book.version,
-        facts={name: value for name, value in facts.items() if not name.startswith("offer.")},
-        fault=f"NO_VALUE {missing[0]}" if missing else "",
+        identity,
+        subscriber,
+        rule.id,
+        rule.campaign,
+        channel.name,
+        rule.offer or "",
+        text.render(values, zone) if text is not None else reason,
+        rule.klass,
+        append_ms,
+        rule.shelf_life_ms,
+        rule.priority,
+        _fields(rule, offer, reason),
+        book.version,
+        facts,
+        f"NO_VALUE {missing[0]}" if missing else "",
     )
+
+
+def _of_offer(offer: Offer) -> dict[str, str]:
+    return {"offer.title": offer.title, "offer.script": offer.script, "offer.link": offer.link}
+
+
+def _fields(rule: Rule, offer: Offer | None, reason: str) -> dict[str, str]:
+    title, script = (offer.title, offer.script) if offer is not None else (rule.id, "")
+    return {"title": title, "reason": reason, "script": script}
 
 
 def reworded(what: Decided, book: Book) -> Decided:
@@ -90,17 +97,13 @@ def reworded(what: Decided, book: Book) -> Decided:
     if rule is None:
         return what
     offer = book.offers.get(what.offer) if what.offer else None
-    facts = dict(what.facts)
-    if offer is not None:
-        facts |= {"offer.title": offer.title, "offer.script": offer.script, "offer.link": offer.link}
+    facts = what.facts if offer is None else {**what.facts, **_of_offer(offer)}
     text = rule.texts.get(what.channel, rule.reason)
     if not {*text.names, *rule.reason.names} <= facts.keys():
         return what
     zone = _zone(book.zone)
-    reason = rule.reason.render(facts, zone)
-    title = offer.title if offer is not None else rule.id
-    fields = {"title": title, "reason": reason, "script": offer.script if offer is not None else ""}
-    return replace(what, text=text.render(facts, zone), fields=fields, book=book.version)
+    fields = _fields(rule, offer, rule.reason.render(facts, zone))
+    return what._replace(text=text.render(facts, zone), fields=fields, book=book.version)
 
 
 @lru_cache(maxsize=16)

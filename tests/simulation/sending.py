@@ -67,7 +67,12 @@ class Launcher:
     """In the place of the tasks that fly: each attempt goes to the world as soon as it is launched."""
 
     def __init__(self) -> None:
-        self.launch: Callable[[Send], None] = lambda _: None
+        self.hand_over: Callable[[Send], None] = lambda _: None
+
+    def launch(self, sends: Sequence[Send]) -> None:
+        """Hand all of them over, in their order."""
+        for send in sends:
+            self.hand_over(send)
 
 
 class Idle:

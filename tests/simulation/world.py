@@ -182,7 +182,7 @@ class World(FeedSteps, OperationSteps):
                 self.machine.lose_power(self.chance)
         self.machine.cut_after(None)
         self.life.core.listeners.append(lambda partition, frames: self.judges.committed(self.life, partition, frames))
-        self.life.dispatcher.launcher.launch = self._hand_over
+        self.life.dispatcher.launcher.hand_over = self._hand_over
         self.life.outbox.refused, self.life.outbox.writing = self._make_room_for_outbox, self._meanwhile
         self.judges.recovered(self.life)
         self.counted["refolded"] += self.life.core.recovery.refolded

@@ -9,7 +9,7 @@ may everywhere. Without that file no receipt is expected, and accepted messages 
 import asyncio
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import orjson
@@ -33,11 +33,12 @@ _READ_BYTES = 1 << 20
 _RECALLED_BYTES = 8 << 20
 _RETRY_AFTER_MS = 5_000
 
-_Waiting = tuple[bytes, str, asyncio.Future[Outcome]]
+_Waiting = tuple[list[bytes], list[str], asyncio.Future[list[Outcome]]]
+"""Lines that were given together, the ids of their messages, and who waits for their outcomes."""
 
 
 class SpoolGateway:
-    """A `connectors.contract.Gateway` that writes lines; receipts and replies are optional."""
+    """A `connectors.contract.BatchGateway` that writes lines; receipts and replies are optional."""
 
     def __init__(self, name: str, config: SpoolConfig, now_ms: NowMs) -> None:
         self.name = name
@@ -72,7 +73,7 @@ class SpoolGateway:
         writer, follower = self._tasks
         self._tasks = []
         follower.cancel()
-        unanswered = [outcome for _, _, outcome in self._batch + self._queue]
+        unanswered = [outcomes for _, _, outcomes in self._batch + self._queue]
         if unanswered:
             await asyncio.wait(unanswered)
         writer.cancel()
@@ -87,17 +88,22 @@ class SpoolGateway:
 
     def room(self) -> int:
         """Return the lines that the next batch can still take."""
-        return self._config.batch_max - len(self._queue) if self.up else 0
+        return self._config.batch_max - _lines(self._queue) if self.up else 0
 
     async def send(self, message: Message) -> Outcome:
         """Write one line; see the contract."""
+        return (await self.send_all((message,)))[0]
+
+    async def send_all(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Write a line for each; see the contract. They are written together: all of them, or none."""
         if not self.up:
-            return Outcome(State.LINK_DOWN, "CLOSED")
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        line = codec.encode(message, self._now_ms())
-        self._queue.append((line, message.decision_id, outcome))
+            return [Outcome(State.LINK_DOWN, "CLOSED")] * len(messages)
+        outcomes: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        now_ms = self._now_ms()
+        lines = [codec.encode(message, now_ms) for message in messages]
+        self._queue.append((lines, [message.decision_id for message in messages], outcomes))
         self._wake.set()
-        return await outcome
+        return await outcomes
 
     def recall(self, decision_ids: Collection[str]) -> dict[str, Outcome]:
         """Return the outcomes of messages that were given before a restart: those whose whole line is in the file.
@@ -120,7 +126,7 @@ class SpoolGateway:
         return {
             "links": 1,
             "links_up": int(self.up),
-            "in_flight": len(self._queue) + len(self._batch),
+            "in_flight": _lines(self._queue) + _lines(self._batch),
             "sent": self._written,
             "bad_lines": self._bad_lines,
             "last_fault": self._last_fault,
@@ -147,20 +153,32 @@ class SpoolGateway:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                batch, self._queue = self._queue[: self._config.batch_max], self._queue[self._config.batch_max :]
-                self._batch = batch
-                state, code = await loop.run_in_executor(None, self._write, b"".join(line for line, _, _ in batch))
+                batch = self._batch = self._next_batch()
+                data = b"".join(line for lines, _, _ in batch for line in lines)
+                state, code = await loop.run_in_executor(None, self._write, data)
                 self._settle(batch, state, code)
                 self._batch = []
 
+    def _next_batch(self) -> list[_Waiting]:
+        """Take from the queue what one batch holds: as many as there is room for, one at least."""
+        count = size = 0
+        for lines, _, _ in self._queue:
+            size += len(lines)
+            if count and size > self._config.batch_max:
+                break
+            count += 1
+        batch, self._queue = self._queue[:count], self._queue[count:]
+        return batch
+
     def _settle(self, batch: list[_Waiting], state: State, code: str) -> None:
         good = state is State.ACCEPTED
-        self._written += len(batch) if good else 0
+        self._written += _lines(batch) if good else 0
         self._last_fault = code
-        for _, message_id, outcome in batch:
-            if not outcome.done():
-                ids = (message_id,) if good and self._answered else ()
-                outcome.set_result(Outcome(state, code, ids, None if good else _RETRY_AFTER_MS))
+        alike = Outcome(state, code, (), None if good else _RETRY_AFTER_MS)
+        for _, ids, outcomes in batch:
+            if not outcomes.done():
+                answered = good and self._answered
+                outcomes.set_result([Outcome(state, code, (one,)) if answered else alike for one in ids])
 
     def _write(self, data: bytes) -> tuple[State, str]:
         """Write whole lines; runs on a worker thread."""
@@ -252,6 +270,10 @@ class SpoolGateway:
             await self._on_receipt(said)
         else:
             await self._on_mo(said)
+
+
+def _lines(waiting: Sequence[_Waiting]) -> int:
+    return sum(len(lines) for lines, _, _ in waiting)
 
 
 def _last_lines(path: Path) -> list[bytes]:

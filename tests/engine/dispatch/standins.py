@@ -6,7 +6,6 @@ The loop, the doors and the outbox are the real ones. What must hold is said by 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ def decided(number: int, **changes: Any) -> Decided:
     what = Decided(
         f"0-{number}-0-7", 8613800000000 + number, "a", "care", "sms", "o", "text", "commercial", NOW_MS, 600_000, 0
     )
-    return replace(what, **changes)
+    return what._replace(**changes)
 
 
 class World:

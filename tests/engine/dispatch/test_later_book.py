@@ -41,7 +41,7 @@ def policy_of(active: Book) -> Policy:
 
 def waiting(number: int, active: Book) -> Decided:
     facts = {"kind": "long", "at": NOW_MS, "logged": NOW_MS}
-    return replace(decided(number), text="before", book=active.version, facts=facts)
+    return decided(number)._replace(text="before", book=active.version, facts=facts)
 
 
 @pytest.mark.parametrize(("more", "reason"), [("", "RULE_GONE"), ("enabled = false\n", "RULE_DISABLED")])
@@ -101,6 +101,6 @@ async def test_a_restart_goes_on_with_the_words_of_the_active_book() -> None:
 
 async def test_a_rule_of_a_book_that_is_not_known_here_yet_is_not_judged() -> None:
     async with running(policy=policy_of(book("before"))) as world:
-        world.dispatcher.offer([replace(decided(1), rule="of the next book", text="new", book="")], {"0": 1})
+        world.dispatcher.offer([decided(1)._replace(rule="of the next book", text="new", book="")], {"0": 1})
         await until(lambda: world.dispatcher.idle)
         assert [message.text for message in world.gateway.sent] == ["new"]

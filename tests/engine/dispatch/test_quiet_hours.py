@@ -1,6 +1,5 @@
 """The subscriber's own quiet hours: a text waits for their end within its life, over midnight and changes of clocks."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -120,7 +119,7 @@ async def test_a_text_waits_for_the_end_and_costs_no_try_while_others_go() -> No
 async def test_a_text_whose_life_ends_in_the_quiet_hours_is_refunded() -> None:
     clock = [NIGHT_MS]
     async with running(policy=POLICY, clock=lambda: clock[0]) as world:
-        world.dispatcher.offer([replace(waiting(1), shelf_life_ms=HOUR_MS)])
+        world.dispatcher.offer([waiting(1)._replace(shelf_life_ms=HOUR_MS)])
         clock[0] = NIGHT_MS + HOUR_MS
         await until(lambda: world.log.said)
         assert [one.error for one in world.log.said] == ["EXPIRED"]

@@ -89,7 +89,7 @@ class Race(Steps):
                 self.counted["crash in recovery"] += 1
                 self.machine.lose_power(self.chance)
         self.machine.cut_after(None)
-        self.life.dispatcher.launcher.launch = self._hand_over
+        self.life.dispatcher.launcher.hand_over = self._hand_over
         self.judge.activated(len(self.judge.versions) - 1)
         # As the runtime does: what was taken back, and what is owed to the log, come before anything is sent or let in.
         self.life.look_ahead()

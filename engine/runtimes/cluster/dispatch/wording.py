@@ -3,8 +3,6 @@
 A record may name a book that is still on its way: the control topic is then read up to its end first.
 """
 
-from dataclasses import replace
-
 from engine.book.shelf import BookShelf
 from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
@@ -33,7 +31,7 @@ class Wording:
         book = await self._book(batch.book)
         decided = list(decided_of(number, batch, book, self._texts))
         # A book that partitions have activated before we heard of it: ours is the older one, and judges nothing of it.
-        return [replace(one, book="") for one in decided] if self._control_topic.is_ahead(batch.book) else decided
+        return [one._replace(book="") for one in decided] if self._control_topic.is_ahead(batch.book) else decided
 
     async def withdrawn(self, number: int, batch: DecisionBatch) -> list[Withdrawn]:
         """Return what one partition's record takes back."""
