@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.conftest import Make
 from tests.engine.engines import Nursery, Process, wait_for
-from tests.engine.nursery import NO_SMALL_DISK_STATUS
+from tests.parts.small_disk import NO_SMALL_DISK_STATUS
 from tests.engine.world import BASE_MS, BOOK, call, config, joined
 from tests.parts.need import missing
 
