@@ -41,6 +41,8 @@ ROOM_BYTES = 16 << 20
 BATCH_ROWS = 256
 STALL_S = 0.005
 LET_GO_TRIES = 1_000
+OPEN_S = 60.0
+"""How long a reader waits for a database that is opened again."""
 
 _COME_BACK = "Result incomplete"
 """How RocksDB begins its answer to a write that would have had to wait."""
@@ -116,11 +118,11 @@ class RocksStore:
         """Write the memtable out and wait for it."""
         with self._writing:
             self._mend()
-            try:
-                self._opened().flush(wait=True)
-            except Exception as error:  # rocksdict raises bare Exception
-                raise self._refused("flush", error) from error
-            self._unflushed.clear()
+            rocks = self._opened()
+        try:
+            rocks.flush(wait=True)
+        except Exception as error:  # rocksdict raises bare Exception
+            raise self._refused("flush", error) from error
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key."""
@@ -136,8 +138,9 @@ class RocksStore:
         options = ReadOptions()
         options.set_iterate_upper_bound(_after(prefix))
         options.set_readahead_size(4 << 20)
+        rocks = self._opened()
         try:
-            yield from self._opened().items(from_key=prefix, read_opt=options)
+            yield from rocks.items(from_key=prefix, read_opt=options)
         except Exception as error:  # rocksdict raises bare Exception
             raise _error_of("read", self.path, error) from error
 
@@ -162,17 +165,19 @@ class RocksStore:
             raise _error_of("open", self.path, error) from error
 
     def _opened(self) -> Rdict:
-        """Return the database, waiting while it is opened again."""
-        while (rocks := self._rocks) is None or not self._there.is_set():
-            if self._there.is_set():
-                raise DiskError(f"{self.path} is closed")
-            self._there.wait()
+        """Return the database, waiting while it is opened again; DiskFullError where that takes too long."""
+        if not self._there.wait(OPEN_S):
+            raise DiskFullError(f"open {self.path}: no room left on the disk")
+        rocks = self._rocks
+        if rocks is None:
+            raise DiskError(f"{self.path} is closed")
         return rocks
 
     def _get(self, key: Any) -> Any:
         """Return a value, or those of a list of keys."""
+        rocks = self._opened()
         try:
-            return self._opened().get(key)
+            return rocks.get(key)
         except Exception as error:  # rocksdict raises bare Exception
             raise _error_of("read", self.path, error) from error
 
@@ -221,10 +226,18 @@ class RocksStore:
                 self._saved = list(zip(keys, self.multi_get(keys), strict=True))
             self._there.clear()
             self._rocks = None  # dropped, not closed: closing would flush
-        self._rocks = self._open_when_let_go()
+        try:
+            self._rocks = self._open_when_let_go()
+        except DiskFullError:
+            raise
+        except DiskError:
+            self._there.set()  # it will not be opened any more: nobody is to wait for it
+            raise
         self._unflushed.clear()
         for start in range(0, len(self._saved), BATCH_ROWS):
             while not self._apply(self._saved[start : start + BATCH_ROWS]):
+                if self._property("rocksdb.background-errors") > 0:
+                    raise DiskFullError(f"write {self.path}: no room left on the disk")
                 self._wait()
         self._saved = []
         self._full = False
