@@ -35,8 +35,8 @@ from state.formats import NewerFormatError
 from state.keys import partition_bytes
 from tests.engine.engines import fetch
 from tests.engine.world import call
-from tests.hostile.drawn import TOPICS, Lines, flipped, topic_record
-from tests.hostile.records import OUTBOX, PARSED, RECEIPTS, KafkaRecord
+from tests.hostile.drawn import READ, TOPICS, Lines, flipped, topic_record
+from tests.hostile.records import PARSED, KafkaRecord
 from tests.hostile.report import Report, memory_of
 from tests.parts.kafka.rig import make_topic
 from tests.parts.kafka.workers import RAW_PARTITIONS, Cluster, Worker
@@ -72,11 +72,6 @@ TERMINALS = ("hall-1", "hall-2")
 KEYS = ("terminal:hall-1", "terminal:hall-2", "subscriber:8613800000001", "visit:v-1", "card:0-1-1-a", "due", "run")
 
 
-NAMED = {
-    **{topic: list(records.values()) for topic, (records, _) in PARSED.items()},
-    "receipts": list(RECEIPTS.values()),
-    "outbox": [KafkaRecord(None, value) for value in OUTBOX.values()],
-}
 READERS: dict[str, Callable[[Any], object]] = {
     **{topic: parse for topic, (_, parse) in PARSED.items()},
     "receipts": parse_heard,
@@ -122,7 +117,7 @@ class ClusterDoors:
 
     def named(self) -> None:
         """Write every hostile record that has a name to every partition of its topic."""
-        for topic, named in NAMED.items():
+        for topic, named in READ.items():
             for partition in range(1 if topic in ONE_PARTITION else PARTITIONS):
                 records = [self._at(topic, partition, one) for one in named]
                 self._ours(topic, partition, [one for one in records if one is not None])
@@ -194,6 +189,7 @@ class ClusterDoors:
         return [(b"DEL", name), self._draw.choice(kinds)]
 
     def _asked(self) -> int:
+        self._check_alive()
         worker = self._draw.choice(self._cluster.workers)
         terminal = self._draw.choice(TERMINALS)
         body = json.dumps({"terminal": terminal, "subscriber": 8613800000001, "visit": "v-1"}).encode()
@@ -208,7 +204,8 @@ class ClusterDoors:
         sent = self._report.sent
         live = [topic for topic in TOPICS if sent[topic] and topic not in AT_A_START | {"dead"}]
         end_s = time.monotonic() + QUIET_S
-        while time.monotonic() < end_s and not self._alive_and_behind():
+        while time.monotonic() < end_s:
+            self._check_alive()
             pages = self._pages(self._cluster.workers)
             self._report.counted["raw"] = sum(_sum(page, "feed") for page in pages)
             for topic in live:
@@ -223,10 +220,9 @@ class ClusterDoors:
         found = next((one for one in refused if one != wanted), wanted) if by_each else sum(refused)
         self._report.counted[topic] = self._report.sent[topic] - wanted + found
 
-    def _alive_and_behind(self) -> bool:
-        ended = [one.name for one in self._cluster.workers if one.ended]
-        assert not ended, f"{ended} ended: {self._cluster.workers[0].log[-2_000:]}"
-        return False
+    def _check_alive(self) -> None:
+        for worker in self._cluster.workers:
+            assert not worker.ended, f"{worker.name} ended: {worker.log[-4_000:]}"
 
     def _pages(self, workers: Sequence[Worker]) -> list[str]:
         return [self._cluster.page(worker, "/metrics").decode() for worker in workers]

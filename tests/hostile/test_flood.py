@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.engines import Nursery
-from tests.hostile.cluster_doors import NAMED
+from tests.hostile.drawn import READ
 from tests.hostile.flood import flood
 
 RECORDS = 100_000
@@ -19,7 +19,7 @@ def test_an_engine_and_two_workers_under_hostile_records_live_and_count_each_onc
     report = flood(nursery, tmp_path, RECORDS, seed=1)
 
     print(report)
-    assert report.sent.keys() == {"lines", "requests", "raw", "redis", *NAMED}
+    assert report.sent.keys() == {"lines", "requests", "raw", "redis", *READ}
     assert min(report.sent.values()) > 0
     assert report.counted == report.sent
     assert list(tmp_path.rglob("escaped*")) == []
