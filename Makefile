@@ -37,7 +37,7 @@ lock:  ## the requirements files, from pyproject.toml: to run, to build, for tes
 sbom:  ## what the product is shipped with: CycloneDX 1.5 of the run-time lock, to var/sbom.json
 	mkdir -p var && .venv/bin/python .ci/sbom requirements.txt > var/sbom.json
 
-hostile:  ## 10,000,000 hostile records over every door and topic; another number by RECORDS=100000
+hostile:  ## 10,000,000 hostile records to a live engine and two live workers; another number by RECORDS=100000
 	.venv/bin/python -m tests.hostile.flood --records $(or $(RECORDS),10000000)
 
 perf:  ## the benchmarks, one question each

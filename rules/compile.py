@@ -81,9 +81,6 @@ def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tu
             _enter(found, kept.rule, block, document, index, faults)
             numbers.add(kept.rule.stable_id, kept.rule.id, document, ("rule", index, "id"), key=False)
     _generations[:] = [fresh, _generations[0]]
-    if len(found) > RULES_MAX:
-        message = f"rules={len(found)} must be <= {RULES_MAX}"
-        faults.add(Code.OUT_OF_BOUNDS, documents[-1], (), message, key=True)
     return tuple(sorted(found.values(), key=lambda rule: (-rule.priority, rule.id))), frozenset(broken)
 
 
@@ -120,7 +117,7 @@ def _enter(found: dict[str, Rule], rule: Rule, block: Block, document: Document,
         message = f"rule `{rule.id}` is declared twice"
         faults.add(Code.DECLARED_TWICE, document, ("rule", index, "id"), message, label=label)
         return
-    line = block.line or document.place(("rule", index), key=True).line
+    line = block.line or document.line(("rule", index))
     found[rule.id] = rule if rule.line == line else replace(rule, line=line)
 
 

@@ -12,7 +12,7 @@ fault is reported: a book without faults never pays for them.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["BookErrors", "Diagnostic", "Origin", "Place", "PlainOrigin", "nearest"]
 
 NEAR_CUTOFF = 0.75
+NEAR_AMONG = 500
+NEAR_CHARS = 64
+"""Characters of a name that are compared: names have no more."""
 SHOWN_MAX = 50
 MESSAGE_MAX = 500
 """Characters of a message that are printed."""
@@ -84,21 +87,30 @@ class Diagnostic:
 
 
 class BookErrors(ValueError):  # noqa: N818 - it carries many errors, and its name says so
-    """A book cannot be used: all of its faults at once, in the order of their places."""
+    """A book cannot be used: all of its faults at once, in the order of their places.
 
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+    `stopped`: there were so many that the reading ended before the book.
+    """
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], *, stopped: bool = False) -> None:
+        self.stopped = stopped
         self.diagnostics = tuple(sorted(set(diagnostics), key=lambda fault: (fault.place, fault.code, fault.message)))
         super().__init__(self.render())
 
-    def __reduce__(self) -> tuple[type[BookErrors], tuple[tuple[Diagnostic, ...]]]:
-        return type(self), (self.diagnostics,)
+    def __reduce__(self) -> tuple[Callable[..., BookErrors], tuple[tuple[Diagnostic, ...], bool]]:
+        return _errors, (self.diagnostics, self.stopped)
 
     def render(self) -> str:
         """The first faults, printed one below the other, and the number of all."""
         count = len(self.diagnostics)
         shown = [*map(str, self.diagnostics[:SHOWN_MAX])]
         more = f", the first {SHOWN_MAX} shown" if count > SHOWN_MAX else ""
-        return "\n\n".join([*shown, f"{count} fault{'s' if count != 1 else ''} in the book{more}"])
+        most = "; reading stopped there" if self.stopped else ""
+        return "\n\n".join([*shown, f"{count} fault{'s' if count != 1 else ''} in the book{more}{most}"])
+
+
+def _errors(diagnostics: tuple[Diagnostic, ...], stopped: bool) -> BookErrors:
+    return BookErrors(diagnostics, stopped=stopped)
 
 
 class Origin(Protocol):
@@ -142,8 +154,14 @@ def _window(place: Place) -> tuple[str, int]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names what was probably meant, or nothing when nothing is near."""
-    found = get_close_matches(name, list(known), n=1, cutoff=NEAR_CUTOFF)
+    """A hint that names what was probably meant, or nothing when nothing is near.
+
+    Of very many names only those are looked at that begin as `name` does, and of these the first `NEAR_AMONG`.
+    """
+    among = list(known)
+    if len(among) > NEAR_AMONG:
+        among = [one for one in among if one[:1] == name[:1]][:NEAR_AMONG]
+    found = get_close_matches(name[:NEAR_CHARS], among, n=1, cutoff=NEAR_CUTOFF)
     return f"did you mean `{found[0]}`?" if found else ""
 
 

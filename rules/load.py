@@ -15,6 +15,8 @@ costs what its changed lines cost: see `rules.memory` and `rules.compile` for wh
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -23,20 +25,23 @@ from types import MappingProxyType
 from rules import memory
 from rules.catalogue import declare
 from rules.codes import Code
-from rules.compile import compile_rules
+from rules.compile import RULES_MAX, compile_rules
 from rules.diagnostics import BookErrors, Diagnostic, Place
 from rules.features import compile_features
 from rules.lineage import LOCK_FILE, Lineage
 from rules.model import Book
 from rules.scenarios import compile_scenarios
-from rules.shape import Faults
-from rules.toml import read_document
+from rules.shape import Faults, TooManyFaultsError
+from rules.toml import Document, read_document
 from state import calendar
 from state.collector import collector_at_rest
 
 __all__ = ["FILE_BYTES_MAX", "load_book", "load_text", "read_folder"]
 
+FILES_MAX = 1_000
 FILE_BYTES_MAX = 16 << 20
+BOOK_BYTES_MAX = 32 << 20
+TESTS_MAX = 20_000
 BOM = "\ufeff"
 """What some editors put before the first line; it is no part of the text."""
 
@@ -65,10 +70,18 @@ def load_text(sources: Mapping[str, str], before: Book | None = None) -> Book:
 
 def _read(version: str, texts: Mapping[str, str], lineage: Lineage, *, kept: bool) -> Book:
     """Steps 1 to 4; a book that is `kept` from before is not held against what only new books are asked for."""
-    documents = [read_document(name, text) for name, text in texts.items()]
     faults = Faults(kept=kept)
+    try:
+        return _steps(version, texts, lineage, faults)
+    except TooManyFaultsError:
+        raise BookErrors(faults.found, stopped=True) from None
+
+
+def _steps(version: str, texts: Mapping[str, str], lineage: Lineage, faults: Faults) -> Book:
+    documents = [read_document(name, text) for name, text in texts.items()]
     for document in documents:
         faults.extend(document.faults)
+    _check_amounts(documents, faults)
     if faults.found:
         raise BookErrors(faults.found)
     catalogue = declare(documents, lineage, faults)
@@ -99,35 +112,65 @@ def _read(version: str, texts: Mapping[str, str], lineage: Lineage, *, kept: boo
     )
 
 
+def _check_amounts(documents: list[Document], faults: Faults) -> None:
+    """Count rules and tests before any is compiled."""
+    rules, tests = sum(len(one.rules) for one in documents), sum(len(one.tests) for one in documents)
+    for word, count, most in (("rules", rules, RULES_MAX), ("tests", tests, TESTS_MAX)):
+        if count > most:
+            faults.add(Code.OUT_OF_BOUNDS, documents[-1], (), f"{word}={count} must be <= {most}", key=True)
+
+
 def version_of(texts: Mapping[str, str]) -> str:
     """Sixteen hex digits that differ where any file's name or text differs."""
     return blake2b(repr(sorted(texts.items())).encode(), digest_size=8).hexdigest()
 
 
 def read_folder(folder: Path) -> dict[str, str]:
-    """The texts of a folder's `*.toml` files; raises `BookErrors` for what cannot be read."""
+    """The texts of a folder's `*.toml` files; raises `BookErrors` for what cannot be read.
+
+    Only regular files are opened (a pipe would never end), and no more of one is read than a file may hold.
+    """
     if not folder.is_dir():
         raise BookErrors([_whole(folder, "this is not a folder")])
+    paths = [path for path in sorted(folder.glob("*.toml")) if not path.name.startswith(".")]
+    if len(paths) > FILES_MAX:
+        raise BookErrors([_whole(folder, f"files={len(paths)} must be <= {FILES_MAX}")])
     faults: list[Diagnostic] = []
     texts: dict[str, str] = {}
-    for path in sorted(folder.glob("*.toml")):
-        if path.name.startswith("."):
-            continue
+    room = BOOK_BYTES_MAX
+    for path in paths:
         try:
-            data = path.read_bytes()
-            if len(data) > FILE_BYTES_MAX:
-                faults.append(_whole(path, f"size={len(data)} bytes must be <= {FILE_BYTES_MAX}"))
-                continue
+            data = _bytes_of(path)
+            room -= len(data)
+            if room < 0:
+                raise BookErrors([_whole(folder, f"size of all files must be <= {BOOK_BYTES_MAX} bytes")])
             texts[path.name] = data.decode().removeprefix(BOM)
         except OSError as error:
             faults.append(_whole(path, f"this file cannot be read: {error.strerror}"))
         except UnicodeDecodeError as error:
             faults.append(_not_utf8(path.name, data, error.start))
+        except _NotTakenError as error:
+            faults.append(_whole(path, str(error)))
     if not texts and not faults:
         faults.append(_whole(folder, "there is no *.toml file in this folder", Code.EMPTY_BOOK))
     if faults:
         raise BookErrors(faults)
     return texts
+
+
+class _NotTakenError(Exception):
+    """A file that is no file of a book, whatever it holds."""
+
+
+def _bytes_of(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        kind = os.fstat(descriptor)
+        if not stat.S_ISREG(kind.st_mode):
+            raise _NotTakenError("this is no regular file")
+        if kind.st_size > FILE_BYTES_MAX:
+            raise _NotTakenError(f"size={kind.st_size} bytes must be <= {FILE_BYTES_MAX}")
+        return file.read(FILE_BYTES_MAX)
 
 
 def _whole(path: Path, message: str, code: Code = Code.UNREADABLE) -> Diagnostic:

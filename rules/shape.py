@@ -19,6 +19,7 @@ from rules.toml import Block, Document, Path
 from state.features import BOOK_KINDS, PANES_MAX
 
 __all__ = [
+    "FAULTS_MAX",
     "FEATURE_SHAPE",
     "AreaShape",
     "BookShape",
@@ -32,6 +33,7 @@ __all__ = [
     "OfferShape",
     "RuleShape",
     "TestShape",
+    "TooManyFaultsError",
     "check_keys",
     "read_block",
     "read_shape",
@@ -215,8 +217,16 @@ class ExpectShape(Shape):
 S = TypeVar("S", bound=Shape)
 
 
+FAULTS_MAX = 2_000
+"""Faults after which a reading stops: each costs a place and perhaps a hint, and nobody reads more."""
+
+
+class TooManyFaultsError(Exception):
+    """`FAULTS_MAX` are found."""
+
+
 class Faults:
-    """Gathers what is wrong while a book is read.
+    """Gathers what is wrong while a book is read; TooManyFaultsError where it is `FAULTS_MAX`.
 
     `kept`: the book was active once and is read again to understand old decisions, so rules that were made since do not
     hold for it.
@@ -238,11 +248,13 @@ class Faults:
         key: bool = False,
     ) -> None:
         """Report a fault of the value (or the key) at a path."""
-        self.found.append(Diagnostic(code, message, document.place(path, key=key), label, hint))
+        self.extend([Diagnostic(code, message, document.place(path, key=key), label, hint)])
 
     def extend(self, found: Iterable[Diagnostic]) -> None:
         """Report faults that others found."""
         self.found.extend(found)
+        if len(self.found) >= FAULTS_MAX:
+            raise TooManyFaultsError
 
 
 def salvage(model: type[S], data: Any, stand_in: Mapping[str, Any]) -> S | None:

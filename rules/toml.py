@@ -12,27 +12,22 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import tree_sitter
-import tree_sitter_toml
-
+from rules.bounds import BLOCK_KEYS_MAX, HEAD_KEYS_MAX, beyond, count_keys, crowded
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Place
+from rules.extents import Extents, Path, character_offsets
 from rules.memory import remembered
 
 __all__ = ["Block", "Document", "Path", "TextOrigin", "read_document"]
 
-Path = tuple[str | int, ...]
 Table = Mapping[str, Any]
 
 REPEATED = ("rule", "test")
-KEY_PARTS_MAX = 64
-"""Parts of a dotted key; `tomllib` takes the square of their number in time and memory."""
-HEAD_KEYS_MAX = 100_000
 EXCERPT_CHARS_MAX = 120
 
 _HEADER = re.compile(r"^[ \t]*(\[\[?)[ \t]*([A-Za-z0-9_-]+)[ \t]*(\]\])?", re.MULTILINE)
@@ -47,14 +42,8 @@ _SIMPLE_LINE = re.compile(
         )[ \t]*)?(?:\#[^\x00-\x08\x0a-\x1f\x7f]*)?(?:\n|\Z)""",
     re.VERBOSE,
 )
-_LONG_KEY = re.compile(
-    rf"""(?:^|[\[{{,])[ \t]*+((?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{KEY_PARTS_MAX}}})""",
-    re.MULTILINE,
-)
 _TRUTHS = {"true": True, "false": False}
 _WHERE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
-_ESCAPES = {"b": 1, "t": 1, "n": 1, "f": 1, "r": 1, '"': 1, "\\": 1, "u": 5, "U": 9}
-_NOT_VALUES = frozenset({"[", "]", ",", "{", "}", "comment", "line_comment", "="})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,13 +77,17 @@ class Document:
     faults: tuple[Diagnostic, ...] = ()
 
     @cached_property
-    def spans(self) -> _Spans:
+    def spans(self) -> Extents:
         """Where everything stands; made at the first fault."""
-        return _Spans(self.text)
+        return Extents(self.text)
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """The place of a value, or of its key; of the nearest thing around it where it is not written out."""
         return self._place(*self.spans.extent(path, key=key))
+
+    def line(self, path: Path) -> int:
+        """The line of the key at a path, found without its text."""
+        return self.spans.line(path)
 
     def origin(self, path: Path) -> TextOrigin:
         """How to find characters of the string at `path`."""
@@ -119,7 +112,7 @@ class TextOrigin:
     def place(self, start: int, end: int) -> Place:
         """The place of the characters `start` to `end` (exclusive) of the string."""
         at, stop = self.document.spans.extent(self.path)
-        offsets = list(_offsets(self.document.text[at:stop]))
+        offsets = list(character_offsets(self.document.text[at:stop]))
         if not offsets or start >= len(offsets):
             return self.document._place(max(at, stop - 1), stop)
         last = offsets[min(max(end, start + 1), len(offsets)) - 1]
@@ -133,14 +126,18 @@ def read_document(file: str, text: str) -> Document:
 
 @remembered
 def _read(file: str, text: str) -> Document:
-    dotted = any(line.count(".") >= KEY_PARTS_MAX for line in text.split("\n"))  # much cheaper than the search
-    long_key = _LONG_KEY.search(text) if dotted else None
-    if long_key is not None:
-        return _refused(file, text, long_key.start(1), f"a key must have <= {KEY_PARTS_MAX} parts")
+    found = beyond(text)
+    if found is not None:
+        return _refused(file, text, *found)
     document = _parse(file, text)
-    count = _count_keys(document.head)
+    count = count_keys(document.head)
     if count > HEAD_KEYS_MAX:
         return _refused(file, text, 0, f"keys={count} outside of rules and tests must be <= {HEAD_KEYS_MAX}")
+    for word, blocks in (("rule", document.rules), ("test", document.tests)):
+        full = crowded(block.data for block in blocks)
+        if full is not None:
+            at = text.find(blocks[full[0]].key) if blocks[full[0]].line else 0
+            return _refused(file, text, at, f"keys={full[1]} of one {word} must be <= {BLOCK_KEYS_MAX}")
     return document
 
 
@@ -152,20 +149,6 @@ def _refused(file: str, text: str, at: int, message: str) -> Document:
     return Document(file, text, {}, (), (), (Diagnostic(Code.NOT_TOML, message, place, "here"),))
 
 
-def _count_keys(table: Table) -> int:
-    """Count the keys of a table and of all tables in it, without recursion."""
-    count = 0
-    left: list[Any] = [table]
-    while left:
-        one = left.pop()
-        if isinstance(one, Mapping):
-            count += len(one)
-            left += one.values()
-        elif isinstance(one, list) and one and isinstance(one[0], Mapping | list):
-            left += one
-    return count
-
-
 def _parse(file: str, text: str) -> Document:
     cut = _cut(text)
     if cut is not None:
@@ -173,7 +156,7 @@ def _parse(file: str, text: str) -> Document:
         return Document(file, text, head, rules, tests)
     try:
         whole = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError of its own
         return Document(file, text, {}, (), (), (_syntax_fault(file, text, str(error)),))
     head = {name: value for name, value in whole.items() if name not in REPEATED}
     return Document(file, text, head, _blocks(whole.get("rule", [])), _blocks(whole.get("test", [])))
@@ -190,7 +173,7 @@ def _cut(text: str) -> tuple[Table, tuple[Block, ...], tuple[Block, ...]] | None
             tomllib.loads(one)  # a text that begins in one piece and ends in another would swallow what lies between
         head = tomllib.loads("".join(head_texts))
         blocks = [(word, Block(piece, _parse_block(word, piece), line)) for word, piece, line in block_texts]
-    except (tomllib.TOMLDecodeError, RecursionError, _NotOneBlockError):
+    except (ValueError, RecursionError):
         return None
     if any(word in head for word in REPEATED):
         return None
@@ -289,111 +272,3 @@ def _syntax_fault(file: str, text: str, message: str) -> Diagnostic:
         column = len(lines[line - 1].rstrip()) + 1
     excerpt = lines[line - 1].removesuffix("\r") if line <= len(lines) else ""
     return Diagnostic(Code.NOT_TOML, f"this is not TOML: {what}", Place(file, line, column, 1, excerpt), "here")
-
-
-class _Spans:
-    """Extents, in characters of the text, of every key and value, by path."""
-
-    def __init__(self, text: str) -> None:
-        self.data = text.encode()
-        self.keys: dict[Path, tree_sitter.Node] = {}
-        self.values: dict[Path, tree_sitter.Node] = {}
-        self.counts: dict[Path, int] = {}
-        parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
-        self.tree = parser.parse(self.data)
-        self._walk_tables()
-
-    def extent(self, path: Path, *, key: bool = False) -> tuple[int, int]:
-        """First and last-plus-one character of the value (or key) at `path` or, failing that, of what is around it."""
-        if not key and path in self.values:
-            return self._characters(self.values[path])
-        while path:
-            node = self.keys.get(path) or self.values.get(path)
-            if node is not None:
-                return self._characters(node)
-            path = path[:-1]
-        return 0, 1
-
-    def _characters(self, node: tree_sitter.Node) -> tuple[int, int]:
-        start = len(self.data[: node.start_byte].decode())
-        return start, start + len(self.data[node.start_byte : node.end_byte].decode())
-
-    def _walk_tables(self) -> None:
-        for node in self.tree.root_node.children:
-            if node.type == "pair":
-                self._pair(node, ())
-            elif node.type in ("table", "table_array_element"):
-                header = next(child for child in node.children if child.type.endswith("key"))
-                path = self._resolve(_key_path(header), opens=node.type == "table_array_element")
-                for depth in range(1, len(path) + 1):
-                    self.keys.setdefault(path[:depth], header)
-                for child in node.children:
-                    if child.type == "pair":
-                        self._pair(child, path)
-
-    def _resolve(self, names: tuple[str, ...], *, opens: bool) -> Path:
-        """The path of a header: every array of tables on the way stands for its last element."""
-        path: Path = ()
-        for depth, name in enumerate(names):
-            path = (*path, name)
-            if opens and depth == len(names) - 1:
-                self.counts[path] = self.counts.get(path, 0) + 1
-            if path in self.counts:
-                path = (*path, self.counts[path] - 1)
-        return path
-
-    def _pair(self, node: tree_sitter.Node, parent: Path) -> None:
-        key = node.children[0]
-        names = _key_path(key)
-        for depth in range(1, len(names)):
-            self.keys.setdefault((*parent, *names[:depth]), key)
-        path: Path = (*parent, *names)
-        self.keys[path] = key
-        value = next((child for child in node.children[1:] if child.type not in _NOT_VALUES), None)
-        if value is not None:
-            self._value(value, path)
-
-    def _value(self, node: tree_sitter.Node, path: Path) -> None:
-        self.values[path] = node
-        if node.type == "array":
-            items = [child for child in node.children if child.type not in _NOT_VALUES]
-            for index, child in enumerate(items):
-                self._value(child, (*path, index))
-        elif node.type == "inline_table":
-            for child in node.children:
-                if child.type == "pair":
-                    self._pair(child, path)
-
-
-def _key_path(node: tree_sitter.Node) -> tuple[str, ...]:
-    if node.type == "dotted_key":
-        return tuple(name for child in node.children if child.type.endswith("key") for name in _key_path(child))
-    text = (node.text or b"").decode()
-    if node.type == "quoted_key":
-        return (next(iter(tomllib.loads(f"{text} = 0")), text),)
-    return (text,)
-
-
-def _offsets(source: str) -> Iterator[tuple[int, int]]:
-    """For each character of a TOML string's value, where its source begins and ends, counted from the first quote."""
-    quote = source[:1]
-    if quote not in ("'", '"'):
-        return
-    long = source[:3] == quote * 3 and len(source) >= 6
-    at, stop = (3, len(source) - 3) if long else (1, len(source) - 1)
-    if long:
-        at += 2 if source.startswith("\r\n", at) else source.startswith("\n", at)
-    while at < stop:
-        size = 1
-        if quote == '"' and source[at] == "\\":
-            folded = re.compile(r"\\[ \t]*\r?\n\s*").match(source, at, stop)
-            if folded:
-                at = folded.end()
-                continue
-            size += _ESCAPES.get(source[at + 1 : at + 2], 1)
-        elif source.startswith("\r\n", at):
-            yield at, at + 2
-            at += 2
-            continue
-        yield at, at + size
-        at += size

@@ -35,7 +35,7 @@ from state.columns import Table
 from state.contacts import Contacts
 from state.keys import Keys
 from state.layouts import StoredLayouts
-from state.page_writer import LENGTHS, Job, PageWriter, RedoPoint
+from state.page_writer import LENGTHS, Job, PageWriter, Patient, RedoPoint, once
 from state.pages import Pages
 from state.recovery import load_pages
 from state.sleepers import Sleepers
@@ -91,6 +91,7 @@ class Flusher:
         recovery_target_s: how long loading and redo may take after a crash.
         fold_events_s: events a second that redo folds; a core in no hurry does more than twice as many.
         load_subscribers_s: subscribers a second that loading takes in.
+        patient: how the writer meets a full disk; see `PageWriter`.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Flusher:
         recovery_target_s: float = 10.0,
         fold_events_s: float = 1_500_000,
         load_subscribers_s: float = 1_000_000,
+        patient: Patient = once,
     ) -> None:
         self._table = table
         self._contacts = contacts
@@ -112,7 +114,7 @@ class Flusher:
         self._pages = Pages(table, contacts)
         self._keys = Keys(partition)
         self._layouts = StoredLayouts(store, self._keys, self._pages)
-        self._writer = PageWriter(store, self._keys.lengths)
+        self._writer = PageWriter(store, self._keys.lengths, patient)
         self._sleepers = Sleepers(table, contacts, self._pages, self._layouts, store, self._keys, self._writer)
         self._target_s = recovery_target_s
         self._fold_events_s = fold_events_s

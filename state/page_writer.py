@@ -11,7 +11,9 @@ What is in a batch is not known here: see `state.flusher` and `state.sleepers`.
 import struct
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from state.disk import DiskError
 from state.store import Store, Write
@@ -19,6 +21,21 @@ from state.store import Store, Write
 LENGTHS = struct.Struct(">QQ")
 """Frames of the log and entries of the journal."""
 _WAIT_S_MIN, _WAIT_S_MAX = 0.002, 0.1
+
+
+T = TypeVar("T")
+
+
+class Patient(Protocol):
+    """Calls a write again until the disk has room."""
+
+    def __call__(self, write: Callable[[], T]) -> T:
+        """Return what `write` returns."""
+
+
+def once(write: Callable[[], T]) -> T:
+    """Call a write; a full disk is the caller's fault to see."""
+    return write()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +69,15 @@ class PageWriter:
     Args:
         store: where batches go; may be shared between partitions.
         lengths_key: where the store keeps how long log and journal were, durably, before pages were written.
+        patient: calls what it is given until the disk has room for it; by default it is called once.
     """
 
-    def __init__(self, store: Store, lengths_key: bytes) -> None:
+    def __init__(self, store: Store, lengths_key: bytes, patient: Patient = once) -> None:
         self.redo = RedoPoint(0, None)
         self.sweeps = 0
         self.queued_bytes = 0
         self._store = store
+        self._patient = patient
         self._jobs: deque[Job] = deque()
         self._rows: dict[int, bytes] = {}  # sleeping rows in jobs not yet written
         self._durable = -1
@@ -131,11 +150,11 @@ class PageWriter:
 
     def _write(self, job: Job) -> bool:
         """Write the oldest job; False when the store asks to come back later."""
-        if not self._store.write([*job.writes, *self._lengths()]):
+        if not self._patient(lambda: self._store.write([*job.writes, *self._lengths()])):
             return False
         if job.redo is not None:
             # Only when the record is durable may the log before it be removed: `redo` says what retention must keep.
-            self._store.flush()
+            self._patient(self._store.flush)
             self.redo = job.redo
             self.sweeps += 1
         with self._changed:

@@ -10,6 +10,9 @@ A write holds the interpreter's lock, also while RocksDB makes writers wait; so 
 and `write` answers False where RocksDB wants it to come back later.
 """
 
+import os
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -17,7 +20,6 @@ from typing import Any, Protocol, cast
 from rocksdict import (
     BlockBasedOptions,
     Cache,
-    DbClosedError,
     DBCompressionType,
     Options,
     Rdict,
@@ -34,6 +36,13 @@ Write = tuple[bytes, bytes | None]
 CACHE_BYTES = 64 << 20
 MEMTABLE_BYTES = 64 << 20
 BLOB_BYTES_MIN = 1024
+ROOM_BYTES = 16 << 20
+"""Beside what the memtables hold: there must be so much before a database that met a full disk is opened again."""
+BATCH_ROWS = 256
+STALL_S = 0.005
+LET_GO_TRIES = 1_000
+OPEN_S = 60.0
+"""How long a reader waits for a database that is opened again."""
 
 _COME_BACK = "Result incomplete"
 """How RocksDB begins its answer to a write that would have had to wait."""
@@ -48,7 +57,7 @@ class Store(Protocol):
         """Apply a batch, whole or not at all; False when it should be tried again later.
 
         Raises:
-            DiskFullError: no room.
+            DiskFullError: no room; the call may be repeated, and nothing is lost.
             DiskError: the store is broken until it is opened again; batches since the last flush may be lost.
         """
 
@@ -71,6 +80,11 @@ class Store(Protocol):
 class RocksStore:
     """The store on disk.
 
+    RocksDB takes nothing more once a flush or a compaction of its own has met a full disk, until it is opened again;
+    what its memtables hold is gone then. So the keys that they hold are remembered. Where a write is tried again and
+    there is room, their values are read, RocksDB is opened again, and they are written first. Readers wait meanwhile:
+    nobody sees a value that was not the last.
+
     Args:
         path: folder, created when missing.
         cache_bytes: memory for blocks of sleeping rows, indexes and filters.
@@ -82,39 +96,33 @@ class RocksStore:
 
     def __init__(self, path: Path, *, cache_bytes: int = CACHE_BYTES) -> None:
         self.path = path
-        options = _options(cache_bytes)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Without `column_families` an existing store would be opened with the options of its creation.
-            self._rocks = Rdict(str(path), options, column_families={"default": options})
-        except Exception as error:  # rocksdict raises bare Exception
-            raise _error_of("open", path, error) from error
+        self._cache_bytes = cache_bytes
+        self._rocks: Rdict | None = self._open()
+        self._there = threading.Event()  # set while `_rocks` may be asked
+        self._there.set()
+        self._writing = threading.Lock()
+        self._unflushed: deque[bytes] = deque()  # keys of the memtables, oldest first
+        self._saved: list[Write] = []  # of memtables that are gone
+        self._full = False
         self._write_options = cast("Any", WriteOptions())  # the stub calls its properties methods
         self._write_options.disable_wal = True
         self._write_options.no_slowdown = True
 
     def write(self, batch: Sequence[Write]) -> bool:
         """Apply a batch; False when RocksDB would have made us wait."""
-        rows = WriteBatch(raw_mode=True)
-        for key, value in batch:
-            if value is None:
-                rows.delete(key)
-            else:
-                rows.put(key, value)
-        try:
-            self._rocks.write(rows, self._write_options)
-        except Exception as error:  # rocksdict raises bare Exception
-            if str(error).startswith(_COME_BACK):
-                return False
-            raise _error_of("write", self.path, error) from error
-        return True
+        with self._writing:
+            self._mend()
+            return self._apply(batch)
 
     def flush(self) -> None:
         """Write the memtable out and wait for it."""
+        with self._writing:
+            self._mend()
+            rocks = self._opened()
         try:
-            self._rocks.flush(wait=True)
+            rocks.flush(wait=True)
         except Exception as error:  # rocksdict raises bare Exception
-            raise _error_of("flush", self.path, error) from error
+            raise self._refused("flush", error) from error
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key."""
@@ -130,24 +138,127 @@ class RocksStore:
         options = ReadOptions()
         options.set_iterate_upper_bound(_after(prefix))
         options.set_readahead_size(4 << 20)
+        rocks = self._opened()
         try:
-            yield from self._rocks.items(from_key=prefix, read_opt=options)
+            yield from rocks.items(from_key=prefix, read_opt=options)
         except Exception as error:  # rocksdict raises bare Exception
             raise _error_of("read", self.path, error) from error
 
     def close(self) -> None:
         """Close the database; a second call does nothing."""
+        rocks, self._rocks = self._rocks, None
         try:
-            self._rocks.close()
-        except DbClosedError:
-            return
+            if rocks is not None and not self._full:
+                rocks.close()
+        except Exception as error:  # rocksdict raises bare Exception
+            fault = _error_of("close", self.path, error)
+            if not isinstance(fault, DiskFullError):  # it tries to flush, which nobody was promised
+                raise fault from error
+
+    def _open(self) -> Rdict:
+        options = _options(self._cache_bytes)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Without `column_families` an existing store would be opened with the options of its creation.
+            return Rdict(str(self.path), options, column_families={"default": options})
+        except Exception as error:  # rocksdict raises bare Exception
+            raise _error_of("open", self.path, error) from error
+
+    def _opened(self) -> Rdict:
+        """Return the database, waiting while it is opened again; DiskFullError where that takes too long."""
+        if not self._there.wait(OPEN_S):
+            raise DiskFullError(f"open {self.path}: no room left on the disk")
+        rocks = self._rocks
+        if rocks is None:
+            raise DiskError(f"{self.path} is closed")
+        return rocks
 
     def _get(self, key: Any) -> Any:
         """Return a value, or those of a list of keys."""
+        rocks = self._opened()
         try:
-            return self._rocks.get(key)
+            return rocks.get(key)
         except Exception as error:  # rocksdict raises bare Exception
             raise _error_of("read", self.path, error) from error
+
+    # ---- writing, and mending what a full disk broke; under `_writing`
+
+    def _apply(self, batch: Sequence[Write]) -> bool:
+        rows = WriteBatch(raw_mode=True)
+        for key, value in batch:
+            if value is None:
+                rows.delete(key)
+            else:
+                rows.put(key, value)
+        assert self._rocks is not None
+        try:
+            self._rocks.write(rows, self._write_options)
+        except Exception as error:  # rocksdict raises bare Exception
+            if str(error).startswith(_COME_BACK):
+                self._full = self._full or self._property("rocksdb.background-errors") > 0  # or it would wait for ever
+                return False
+            raise self._refused("write", error) from error
+        self._unflushed.extend(key for key, _ in batch)
+        held = self._property("rocksdb.num-entries-active-mem-table")
+        held += self._property("rocksdb.num-entries-imm-mem-tables")
+        for _ in range(len(self._unflushed) - held):
+            self._unflushed.popleft()
+        return True
+
+    def _property(self, name: str) -> int:
+        assert self._rocks is not None
+        return int(self._rocks.property_int_value(name) or 0)
+
+    def _refused(self, operation: str, error: Exception) -> DiskError:
+        """Name what RocksDB reported, and remember that it takes nothing more."""
+        fault = _error_of(operation, self.path, error)
+        self._full = self._full or isinstance(fault, DiskFullError)
+        return fault
+
+    def _mend(self) -> None:
+        """Open the database again after a full disk, where there is room now; DiskFullError where there is not."""
+        if not self._full:
+            return
+        if self._rocks is not None:
+            self._need_room(self._property("rocksdb.size-all-mem-tables") + ROOM_BYTES)
+            keys = list(dict.fromkeys(self._unflushed))
+            if keys and not self._saved:  # or the last attempt ended before all of it was written again
+                self._saved = list(zip(keys, self.multi_get(keys), strict=True))
+            self._there.clear()
+            self._rocks = None  # dropped, not closed: closing would flush
+        try:
+            self._rocks = self._open_when_let_go()
+        except DiskFullError:
+            raise
+        except DiskError:
+            self._there.set()  # it will not be opened any more: nobody is to wait for it
+            raise
+        self._unflushed.clear()
+        for start in range(0, len(self._saved), BATCH_ROWS):
+            while not self._apply(self._saved[start : start + BATCH_ROWS]):
+                if self._property("rocksdb.background-errors") > 0:
+                    raise DiskFullError(f"write {self.path}: no room left on the disk")
+                self._wait()
+        self._saved = []
+        self._full = False
+        self._there.set()
+
+    def _need_room(self, wanted: int) -> None:
+        disk = os.statvfs(self.path)
+        if disk.f_bavail * disk.f_frsize < wanted:
+            raise DiskFullError(f"write {self.path}: no room left on the disk")
+
+    def _open_when_let_go(self) -> Rdict:
+        """Open the database; a reader that still has the old one keeps it locked for a moment."""
+        for _ in range(LET_GO_TRIES):
+            try:
+                return self._open()
+            except LockedError:
+                self._wait()
+        return self._open()
+
+    def _wait(self) -> None:
+        threading.Event().wait(STALL_S)
 
 
 def _after(prefix: bytes) -> bytes:

@@ -25,6 +25,7 @@ from typing import Literal, Self
 
 from engine.book import transfer
 from engine.book.compiled import CompiledBook, compile_book
+from rules.diagnostics import BookErrors
 from rules.load import load_text
 from rules.model import Book
 
@@ -73,13 +74,15 @@ class Loader:
 
         Raises:
             BookErrors: every fault of the book.
-            LoaderError: no process could be made to answer.
+            LoaderError: no process could be made to answer, or it could not say what is wrong.
         """
         question: Question = dict(sources), dict(before.sources) if before is not None else None
         with self._asking:
             answer = self._ask_with_restart(question, before)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BookErrors):
             raise answer
+        if isinstance(answer, Exception):
+            raise LoaderError(f"the book cannot be read: {type(answer).__name__}: {answer}") from answer
         return answer
 
     def close(self) -> None:

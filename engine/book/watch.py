@@ -94,7 +94,8 @@ def signature(folder: Path) -> Signature:
     for path in sorted(folder.glob("*.toml")):
         try:
             stat = path.stat()
-        except FileNotFoundError:
+        except OSError:  # gone, or a link to itself: reading the folder says what is wrong with it
+            found.append((path.name, -1, 0, 0))
             continue
         found.append((path.name, stat.st_size, stat.st_mtime_ns, stat.st_ino))
     return tuple(found)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from engine.commands.shared.error import CommandError
-from engine.commands.shared.out import progress, say
+from engine.commands.shared.out import complain, progress, say
 
 if TYPE_CHECKING:
     from connectors.sources.mapping import Mapping as LineMapping
@@ -79,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
     datadir.fixed()
     chosen = _chosen(read_letters(datadir.dead, datadir.disk, also_replayed=_also_replayed(args)), args)
     if args.action == "list":
-        return _list(chosen, args)
+        listing = _Listing(args)
+        listing.take(chosen)
+        return listing.end()
     return _replay(config, datadir, chosen)
 
 
@@ -89,11 +91,14 @@ async def _of_cluster(config: Config, args: argparse.Namespace) -> int:
     from engine.runtimes.cluster.ask.letters import read_letters as read_topic
 
     if args.action == "list":
-        letters = [one for one in await read_topic(config) if args.all or not one.replayed]
-        return _list(_chosen(letters, args), args)
-    replay = await begin_replay(config)
+        listing = _Listing(args)
+        async for one in read_topic(config, _passed_over):
+            if args.all or not one.replayed:
+                listing.take(_chosen([one], args))
+        return listing.end()
+    replay = await begin_replay(config, _passed_over)
     try:
-        waiting = _chosen((one for one in replay.letters if not one.replayed), args)
+        waiting = _chosen(replay.letters, args)
         by_source, stay = _sorted_out(config.sources.kafka, waiting)
         topics = {source.name: source.topic for source in config.sources.kafka}
         for source, letters in by_source.items():
@@ -110,19 +115,34 @@ async def _of_cluster(config: Config, args: argparse.Namespace) -> int:
     return 0
 
 
+def _passed_over(topic: str, count: int) -> None:
+    complain(f"{count} records of {topic} are no letters and are passed over")
+
+
 def _also_replayed(args: argparse.Namespace) -> bool:
     return args.action == "list" and bool(args.all)
 
 
-def _list(chosen: Iterator[StoredLetter], args: argparse.Namespace) -> int:
-    if args.counts:
-        counts = Counter((kept.letter.source, str(kept.letter.code)) for kept in chosen)
-        for (source, code), count in sorted(counts.items()):
+class _Listing:
+    """Letters on their way to standard output, or how many there are of each kind."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._args = args
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def take(self, chosen: Iterable[StoredLetter]) -> None:
+        """Print letters, or count them."""
+        for kept in chosen:
+            if self._args.counts:
+                self._counts[kept.letter.source, str(kept.letter.code)] += 1
+            else:
+                sys.stdout.write(_line(kept) if self._args.format == "table" else _json(kept))
+
+    def end(self) -> int:
+        """Print the counts, if they are asked for."""
+        for (source, code), count in sorted(self._counts.items()):
             say(f"{source:<20} {code:<20} {count:>10,}")
         return 0
-    for kept in chosen:
-        sys.stdout.write(_line(kept) if args.format == "table" else _json(kept))
-    return 0
 
 
 def _chosen(letters: Iterable[StoredLetter], args: argparse.Namespace) -> Iterator[StoredLetter]:

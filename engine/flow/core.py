@@ -153,7 +153,7 @@ class Core:
     def _partition(self, number: int) -> Partition:
         sizes, datadir = self.sizes, self.datadir
         return Partition(
-            FoldParts(number, sizes.fold, self.store, self.shelf.get),
+            FoldParts(number, sizes.fold, self.store, self.shelf.get, self.patience.retry),
             Log(datadir.log(number), self.disk, segment_bytes=sizes.log_segment_bytes),
             Journal(datadir.journal(number), self.disk, segment_bytes=sizes.journal_segment_bytes),
             self.patience,

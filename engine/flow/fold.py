@@ -33,6 +33,7 @@ from state.decisions import DecisionBatch, activation
 from state.dedupe import Dedupe
 from state.flusher import Flusher, Snapshot
 from state.frame import Frame, FrameKind
+from state.page_writer import Patient, once
 from state.store import Store
 from state.texts import Texts
 
@@ -140,6 +141,8 @@ class FoldParts:
     limits: FoldLimits
     store: Store
     books: Books
+    patient: Patient = once
+    """How pages meet a full disk."""
 
 
 class Fold:
@@ -179,6 +182,7 @@ class Fold:
             self.snapshot,
             recovery_target_s=limits.recovery_target_s,
             fold_events_s=limits.fold_events_s,
+            patient=parts.patient,
         )
 
     @property

@@ -1,7 +1,8 @@
 """Waiting for room on a full disk: what the disk refused is tried again until it is taken, or until the end.
 
-Log, journal, texts and dead letters go through it. While one waits nothing is lost: the worker holds its frame, the
-intake fills, and sources slow down. The log says that it waits, and that it goes on, once a minute at most.
+Log, journal, pages, texts and dead letters go through it. While one waits nothing is lost: the worker holds its frame,
+the intake fills, and sources slow down; pages wait in the queue of their writer, and the fold goes on. The log says
+that it waits, and that it goes on, once a minute at most.
 """
 
 import logging

@@ -10,9 +10,9 @@ import pytest
 
 from tests.engine.conftest import Make
 from tests.engine.engines import Nursery, Process, wait_for
-from tests.engine.nursery import NO_SMALL_DISK_STATUS
 from tests.engine.world import BASE_MS, BOOK, call, config, joined
 from tests.parts.need import missing
+from tests.parts.small_disk import NO_SMALL_DISK_STATUS
 
 
 def one_line(process: Process, status: int = 1) -> str:

@@ -18,7 +18,8 @@ from tests.parts.need import missing
 OPERATIONS = Path(__file__).parents[2] / "engine" / "operations"
 ROOT = OPERATIONS.parents[1]
 FILE = OPERATIONS / "docker-compose.yml"
-PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-\w+)*")
+OURS = re.compile(r"opportune:\d+\.\d+\.\d+")
+PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-\w+)*@sha256:[0-9a-f]{64}")
 
 pytestmark = pytest.mark.parts
 
@@ -56,9 +57,9 @@ def test_every_command_of_ours_parses_and_its_settings_are_ours(compose: dict[st
     assert len(ours) == 4
 
 
-def test_images_are_pinned_users_are_not_root_and_ports_are_this_machine_s(compose: dict[str, Any]) -> None:
+def test_images_are_pinned_by_digest_users_are_not_root_and_ports_are_this_machine_s(compose: dict[str, Any]) -> None:
     for name, one in compose["services"].items():
-        assert PINNED.fullmatch(one["image"]), name
+        assert OURS.fullmatch(one["image"]) or PINNED.fullmatch(one["image"]), name
         assert one["user"] not in {"root", "0", "0:0"}, name
         assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ())), name
         assert "healthcheck" in one, name

@@ -96,6 +96,10 @@ class Failing:
     def __init__(self, words: str) -> None:
         self.words = words
 
+    def property_int_value(self, _: str) -> int:
+        """Nothing is held, nothing has failed."""
+        return 0
+
     def __getattr__(self, name: str) -> Callable[..., None]:
         def fail(*_args: object, **_named: object) -> None:
             raise Exception(self.words)
@@ -106,11 +110,13 @@ class Failing:
 def test_what_rocksdb_reports_is_told_by_its_own_words_and_not_by_those_of_the_path(tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "install" / "stall.lock")
     real, batch = store._rocks, [(b"a", b"1")]
+    assert real is not None
     vars(store)["_rocks"] = Failing("Result incomplete: Write stall")
     assert store.write(batch) is False
     vars(store)["_rocks"] = Failing(f"IO error: No space left on device: While appending to file: {store.path}/1.sst")
     with pytest.raises(DiskFullError, match="no room left"):
         store.write(batch)
+    vars(store)["_full"] = False  # or it would be opened again
     vars(store)["_rocks"] = Failing(f"IO error: While pread: {store.path}/1.sst: Input/output error")
     for call in (lambda: store.write(batch), store.flush, lambda: store.get(b"a"), lambda: store.multi_get([b"a"])):
         with pytest.raises(DiskError, match="Input/output error") as caught:

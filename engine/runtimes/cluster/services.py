@@ -15,7 +15,7 @@ from mode import Service
 from connectors.desk.desk import Desk
 from connectors.kafka.writer import Writer
 from engine.book.compiled import CompiledBook
-from engine.book.loader import Loader
+from engine.book.loader import Loader, LoaderError
 from engine.book.shelf import BookShelf
 from engine.book.watch import BookWatcher
 from engine.counter.desk_reporter import DeskReporter
@@ -42,6 +42,7 @@ from engine.serve.face import Face
 from engine.serve.gauges import add_book, add_book_fault
 from engine.settings.config import Config
 from rules.catalogue import OPT_OUT_LIST
+from rules.diagnostics import BookErrors
 from rules.load import read_folder
 from rules.model import Book
 from state.store import RocksStore
@@ -66,6 +67,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.arrivals: TopicArrivals | None = None
         self.texts: OldTexts | None = None
         self.port = 0
+        self.book_fault = ""
         self._work: list[asyncio.Task[None]] = []
         self._closing = contextlib.AsyncExitStack()
 
@@ -144,10 +146,18 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         """Return the active book; publish the folder's when it was never published.
 
         A worker that comes back with an older folder does not take the cluster back; a change of the folder under a
-        running worker is a decision and is published, whatever it changes to.
+        running worker is a decision and is published, whatever it changes to. Where the folder cannot be read or used,
+        an active book serves and `book_fault` says why; without one, the fault is raised.
         """
-        sources = read_folder(self.config.book.folder)
-        book = (await asyncio.to_thread(self.shelf.compile, sources, None)).book
+        try:
+            sources = read_folder(self.config.book.folder)
+            book = (await asyncio.to_thread(self.shelf.compile, sources, None)).book
+        except (BookErrors, LoaderError, OSError) as fault:
+            if self.control_topic.active is None:
+                raise
+            self.book_fault = str(fault)
+            log.error("the book of the folder is not used, the active one serves:\n%s", fault)
+            return self._active()
         if self.control_topic.active is None or not self.control_topic.was_published(book.version):
             await self.publisher.publish(book)
         return self._active()
@@ -272,7 +282,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
             self._publish,
             lambda result: self.metrics.reloads.labels(result).inc(),
         )
-        watcher.begin(self.book)
+        watcher.begin(self.book, self.book_fault)
         add_book_fault(self.metrics.gauges, lambda: watcher.fault)
         return Ticker(self.config.book.poll_ms / 1000, lambda: asyncio.to_thread(watcher.look))
 

@@ -100,6 +100,24 @@ async def test_what_comes_back_goes_on_from_the_log_and_only_what_is_new_is_open
     assert [made.number for made in OwnedStandIn.made] == [0, 1, 2]
 
 
+async def test_a_flood_of_garbage_looks_at_the_control_topic_once_for_all_that_stood_in_the_log(decide: Any) -> None:
+    looks: list[int] = []
+
+    async def catch_up() -> None:
+        looks.append(len(TailStandIn.values))
+
+    await assignment(decide, 0)
+    decide._control_topic.catch_up = catch_up
+    TailStandIn.values = log_of(1_000)
+    for offset in range(OPENED_AT + 1, 1_000):
+        await decide.take(0, record(offset))
+    TailStandIn.values = log_of(1_001)  # what comes later may name a book that was published later
+    await decide.take(0, record(1_000))
+
+    assert looks == [1_000, 1_001]
+    assert decide.owned[0].taken[-1] == 1_000
+
+
 async def test_what_another_worker_has_owned_meanwhile_is_opened_anew(decide: Any) -> None:
     await assignment(decide, 0)
     before = decide.owned[0]

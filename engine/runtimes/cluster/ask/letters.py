@@ -11,7 +11,7 @@ killed replay leaves open holds intake of its raw partitions up for at most `TRA
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from connectors.kafka.tail import Tail
@@ -28,23 +28,36 @@ LETTERS_A_TRANSACTION = 500
 PARTITION = re.compile("[0-9]{1,9}")
 
 
-async def read_letters(config: Config) -> list[StoredLetter]:
-    """Return every letter that the topic keeps, oldest first, and whether it was replayed."""
-    letters: dict[str, DeadLetter] = {}
-    replayed: set[str] = set()
-    guard, place = RecordGuard(), Place(Names(config.cluster.prefix).dead, 0)
+async def read_letters(
+    config: Config, passed_over: Callable[[str, int], object] = lambda *_: None
+) -> AsyncIterator[StoredLetter]:
+    """Yield every letter that the topic keeps, oldest first, and whether it was replayed.
+
+    A flood may have written millions: of each one that was yielded a number is kept, no more.
+    `passed_over` is called with the topic and how many of its records are no letters, where there are any.
+    """
+    guard, place, seen = RecordGuard(), Place(Names(config.cluster.prefix).dead, 0), set[int]()
+    replayed = {number async for number, letter in _records(config, RecordGuard(), marks=True) if letter is None}
+    async for number, letter in _records(config, guard):
+        if letter is not None and hash(number) not in seen:
+            seen.add(hash(number))
+            yield StoredLetter(number, letter, number in replayed)
+    if guard.counts[place.topic]:
+        passed_over(place.topic, guard.counts[place.topic])
+
+
+async def _records(
+    config: Config, guard: RecordGuard, *, marks: bool = False
+) -> AsyncIterator[tuple[str, DeadLetter | None]]:
+    """Yield what the topic holds now, as `letter_of`; the `marks` alone where these are asked for."""
+    place = Place(Names(config.cluster.prefix).dead, 0)
     async with Tail(config.cluster, *place, committed=True) as tail:
         async for records in tail.to_end():
             for record in records:
-                read = guard.read(place, record, letter_of)
-                if read is None:
-                    continue
-                number, letter = read
-                if letter is None:
-                    replayed.add(number)
-                else:
-                    letters.setdefault(number, letter)
-    return [StoredLetter(number, letter, number in replayed) for number, letter in letters.items()]
+                if not marks or record.value is None:
+                    read = guard.read(place, record, letter_of)
+                    if read is not None:
+                        yield read
 
 
 def letter_of(record: Any) -> tuple[str, DeadLetter | None]:
@@ -59,7 +72,7 @@ def raw_place(kept: StoredLetter) -> tuple[str, int]:
 
 
 class Replay:
-    """The one who may replay now, with the letters as they were when it became that; made by `begin_replay`."""
+    """The one who may replay now, with the letters that wait, as they were when it became that; by `begin_replay`."""
 
     def __init__(self, config: Config, writer: Together, letters: list[StoredLetter]) -> None:
         self.letters = letters
@@ -87,12 +100,12 @@ class Replay:
         await self._writer.stop()
 
 
-async def begin_replay(config: Config) -> Replay:
+async def begin_replay(config: Config, passed_over: Callable[[str, int], object] = lambda *_: None) -> Replay:
     """Become the one who may replay; an earlier one that still runs cannot commit any more."""
     name = f"{Names(config.cluster.prefix).dead}.replay"
     writer = await Together(config.cluster, name, MESSAGE_BYTES_MAX, TRANSACTION_MS).start()
     try:
-        return Replay(config, writer, await read_letters(config))
+        return Replay(config, writer, [one async for one in read_letters(config, passed_over) if not one.replayed])
     except BaseException:
         await writer.stop()
         raise

@@ -11,6 +11,7 @@ Nothing is asked of a worker, so it also tells of a cluster in which none runs. 
                    transaction there
 """
 
+from collections import Counter
 from typing import Any
 
 from connectors.kafka.groups import Group, Place, ends_of, group_of, partitions_of
@@ -46,7 +47,7 @@ async def overview(config: Config) -> Overview:
     taken = await _taken_over(config)
     ends = await ends_of(cluster, [*own, *fed, *out])
     decide, intake, dispatch = [await group_of(cluster, name) for name in (names.decide, names.intake, names.dispatch)]
-    letters = await read_letters(config)
+    letters = Counter([one.replayed async for one in read_letters(config)])
     return {
         "book": {"version": book.version if book else "", "rules": len(book.rules) if book else 0},
         "workers": sorted({one.client for group in (decide, intake, dispatch) for one in group.members}),
@@ -56,8 +57,8 @@ async def overview(config: Config) -> Overview:
         if taken or dispatch.members
         else [],
         "dead_letters": {
-            "waiting": sum(not one.replayed for one in letters),
-            "replayed": sum(one.replayed for one in letters),
+            "waiting": letters[False],
+            "replayed": letters[True],
         },
     }
 

@@ -78,11 +78,11 @@ class PagesCopy:
         place = end.to_bytes(8, "big") + self._wall_ms().to_bytes(8, "big")
         batch: list[Write] = []
         size = 0
-        for key, value in rows:
+        for offset, (key, value) in enumerate(rows, end - len(rows)):  # exact but for the marks of transactions between
             try:
                 check_row(self._partition, key, value)
             except FAULTS as fault:
-                self._guard.bury(self._place_of_rows, end, key, value, fault)
+                self._guard.bury(self._place_of_rows, offset, key, value, fault)
                 continue
             batch.append((key, value))
             size += len(value or b"")

@@ -82,10 +82,12 @@ class Decide:
         self._metrics = metrics
         self._arrivals = arrivals
         self._sender = producer(config.cluster, max_request_size=MESSAGE_BYTES_MAX)
-        self.standby = Standby(config, store, failed)
+        self.standby = Standby(config, store, failed, self._guard)
         self._changing = asyncio.Lock()
         self._assignment = 0
         self._log = Tail(config.cluster, self._names.log, 0)
+        self._explained: dict[int, int] = {}
+        """Offsets of the log, by partition, below which the control topic as we know it has all that a frame names."""
         self._resting: dict[int, Owned] = {}
         self.given: set[int] = set()
         """Partitions that the group gave us last; `assigned` says when they may be opened, which Faust may forget
@@ -275,11 +277,18 @@ class Decide:
             one.sweep()
 
     async def _read(self, number: int, record: Any) -> Frame | None:
-        """Return the frame; what it names may be newer than what we know of the control topic."""
+        """Return the frame; what it names may be newer than what we know of the control topic.
+
+        A book is published before a frame names it. So one look at the control topic is enough for all that stood in
+        the log before: a flood of garbage costs a look now and then, not one a record.
+        """
         try:
             return self._frame(record)
         except FAULTS:
-            await self._control_topic.catch_up()
+            if record.offset >= self._explained.get(number, 0):
+                ends = await self._log.ends([number])
+                await self._control_topic.catch_up()
+                self._explained[number] = ends[number]
         return self._guard.read(Place(self._names.log, number), record, self._frame, Code.NOT_A_FRAME)
 
     def _frame(self, record: Any) -> Frame:

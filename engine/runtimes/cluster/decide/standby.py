@@ -13,6 +13,7 @@ from typing import Any
 
 from connectors.kafka.tail import Tail
 from engine.runtimes.cluster.decide.changelog import PagesCopy
+from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
 from state.store import Store
@@ -25,9 +26,13 @@ class Standby:
         config: checked settings.
         store: this worker's RocksDB, shared with the partitions that it owns.
         failed: called with the fault of a copy that cannot be kept.
+        guard: what counts rows that are none.
     """
 
-    def __init__(self, config: Config, store: Store, failed: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, config: Config, store: Store, failed: Callable[[BaseException], None], guard: RecordGuard | None = None
+    ) -> None:
+        self._guard = guard
         self._config = config
         self._store = store
         self._failed = failed
@@ -57,8 +62,9 @@ class Standby:
     async def _follow(self, number: int) -> None:
         """Take in what is committed until cancelled."""
         config = self._config.cluster
-        copy = PagesCopy(self._store, number)
-        tail = Tail(config, Names(config.prefix).pages, number, committed=True)
+        place = Place(Names(config.prefix).pages, number)
+        copy = PagesCopy(self._store, number, place=place, guard=self._guard)
+        tail = Tail(config, *place, committed=True)
         try:
             await tail.start()
             self.offsets[number] = await asyncio.to_thread(copy.begin)

@@ -34,8 +34,8 @@ FAULTS = (
 """What reading garbage raises."""
 LOGGED_MAX = 20
 LOG_S = 60.0
-BURIED_MAX = 10_000
-"""Letters that wait for the brokers; later ones are counted and logged alone."""
+BURIED_MAX = 4_000
+"""Letters that wait for the brokers, of 12 KB at most; later ones are counted and logged alone."""
 BURY_S = 0.2
 
 log = logging.getLogger("opportune.cluster")
