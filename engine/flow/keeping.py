@@ -39,7 +39,6 @@ def candidates(
     Asked again until they agree with what they keep; then the lists' values in `rows.outs` are as of each row.
     `features` are the words that the fold of features is told.
     """
-
     keeps, n = world.compiled.keeps, batch.n
     row, rule = _asked(world, batch, rows, rules)
     if keeps is None:

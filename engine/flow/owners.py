@@ -135,14 +135,14 @@ def _clear(owned: Owned, slots: NDArray[np.int32], erased: NDArray[np.int32]) ->
     owned.contacts.release(slots)
     stays = [(held, [array[erased].copy() for array in held.arrays]) for held in owned.lists()]
     owned.table.clear(slots)
-    going = [hash_text(name.encode()) for name, one in owned.book.lists.items() if not one.excludes]
+    going = {hash_text(name.encode()) for name, one in owned.book.lists.items() if not one.excludes}
     for held, rows in stays:
         _leave(held.spec, rows, going)
         for array, some in zip(held.arrays, rows, strict=True):
             array[erased] = some
 
 
-def _leave(spec: FeatureSpec, rows: list[NDArray[Any]], going: list[int]) -> None:
+def _leave(spec: FeatureSpec, rows: list[NDArray[Any]], going: set[int]) -> None:
     """Take the rows of one word of lists off those that are `going`, hashes of names."""
     places = [place for place, one in enumerate(spec.members) if one in going]
     if spec.kind == FIRST_LISTS:
