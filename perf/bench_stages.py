@@ -31,7 +31,7 @@ STAGES = (
     (columns.Table, "lookup", "index"),
     (decider.Decider, "_fold_features", "features"),
     (run.Workspace, "run", "conditions"),
-    (decider, "_facts", "facts"),
+    (decider, "facts_of", "facts"),
     (decider.Decider, "judge", "gates"),
     (decisions.DecisionBatch, "encode", "journal"),
     (journal.Journal, "append", "journal"),

@@ -52,9 +52,9 @@ Words used below:
     decisions_max = 1       As `decisions_per_event`, for this type. Default: the book's; for `visit` at least 3.
 
 Built-in types, always there; of them only `decisions_max` can be set: `profile` (fields: the attributes), `list`
-(list, member), `outcome` (partition, position, row, rule, state, gateway, error), `visit` (terminal, visit, open,
-cause), `answer` (partition, position, row, rule, card, answer, note), `reply`
-(text, number, decision), `owner` (erased). No attribute or feature may take a field's name.
+(list, member, until, for_ms), `outcome` (partition, position, row, rule, state, gateway, error), `visit` (terminal,
+visit, open, cause), `answer` (partition, position, row, rule, card, answer, note), `reply` (text, number, decision),
+`owner` (erased). No attribute or feature may take a field's name.
 
 An event `reply` is a text that a subscriber sent to one of our numbers and that is no opt-out word: `text`, the
 `number` that it was sent to, and the id of the `decision` that it most likely answers, the latest that reached the
@@ -69,10 +69,11 @@ that exclude stay, so an opt-out holds.
 
     NAME = "string"         Kinds as for fields.
     NAME = { set = ["12593", "mms"] }
-                            Any of these members at a time; at most 62 over the life of the book, because a member
-                            keeps its bit forever. `holds('x')` asks the set named `services`.
+                            Any of these members at a time. A set counts as one attribute more for each 62 members
+                            after the first 62 that it has had over the life of the book, because a member keeps its
+                            bit forever. `holds('x')` asks the set named `services`.
 
-## [lists.ID]               named lists of subscribers, changed by `list` events; at most 62
+## [lists.ID]               named lists of subscribers, changed by `list` events; at most 10,000 over the book's life
 
     title = ""
     excludes = ""           "commercial": no commercial rule for those on the list; "all": no rule at all, but for
@@ -83,6 +84,12 @@ that exclude stay, so an opt-out holds.
     desk and `opportune lists add optout` put subscribers on it. `[lists."optout.NAME"]` is the opt-out of one service:
     it excludes the commercial rules of the offer, the campaign, or of the one channel NAME; a reply "TD NAME" puts its
     subscriber there.
+
+    A `list` event may say when its membership ends: at the time `until`, or `for_ms` milliseconds after the log's time
+    of the event; where it says both, `until` holds. It holds for events that the log has before that time, and no
+    longer at it. The latest event says what holds: one without an end is for ever, one whose end has passed takes off
+    the list. A subscriber takes four bytes for each of the first 62 lists, 16 for each 62 more, and once memberships
+    end, eight for each list, of those 62 among which one does.
 
 ## [channels.ID]
 
@@ -160,10 +167,21 @@ and `status` say which ones start anew.
     shelf_life = DURATION   What is not sent after this is dropped. Default: the book's.
     exclude = [ID, ...]     Lists whose members never get this.
     holdout = PERCENT       Subscribers who never get this. Default "0%".
+    keep = { list = ID, for = DURATION }
+                            The audience: whoever it fires for is on the list for so long, at most 366d, held out,
+                            capped and outranked alike. See below. Default: none.
     reason = TEXT           Why, for the clerk and for `why`. Default: the rule's id.
     text.CHANNEL = TEXT     What the channel says. Required for every SMS channel of the rule. An SMS with a gap that
                             nothing is known for is not sent, unless the gap has words for that: `{name|customer}`.
     enabled = true          false: checked, never asked.
+
+A rule keeps each event on which `when` holds, unless the rule is paused, the event is too old or the subscriber is not
+eligible for the offer (gates "paused", "stale", "eligibility"); what stops it after that does not matter. The
+subscriber is on the list from the next event of the log on, until `for` after the log's time of this one; who is on it
+longer already, or for ever, stays so long. Other rules ask with `member('ID')`, `exclude` it, or the list excludes by
+itself; then what waits for the subscriber is withdrawn, except what the keeping rule itself decided. A `list` event
+that comes later decides alone. Not the list `optout` or `optout.NAME`: what a customer said is no audience. A feature's
+`where` cannot ask for a list that rules keep.
 
 ## [[test]]
 

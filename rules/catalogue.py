@@ -9,6 +9,7 @@ events and attributes, `rules.lineage` for the bits of sets). What is wrong is r
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,6 +45,8 @@ __all__ = ["Catalogue", "declare"]
 SERVICES = "services"
 OPT_OUT_LIST = "optout"
 """The list of those who want no commercial texts: in every book, declared or not, excluding at least `commercial`."""
+LISTS_MAX = 10_000
+"""Of one book, over its life: an event of a list looks at every 62 of them."""
 SECTIONS = (
     "book",
     "events",
@@ -81,6 +84,7 @@ class Catalogue:
     quiet: Quiet | None = None
     list_members: tuple[str, ...] = ()
     live_members: dict[str, frozenset[str]] = field(default_factory=dict)
+    kept_lists: frozenset[str] = frozenset()
     broken: set[str] = field(default_factory=set)
 
     @property
@@ -104,6 +108,7 @@ def declare(documents: list[Document], lineage: Lineage, faults: Faults) -> Cata
     if book is not None:
         catalogue.quiet = read_quiet(book, catalogue.attributes, catalogue.zone, catalogue.broken, faults)
     _lists(catalogue, documents, lineage, faults)
+    catalogue.kept_lists = frozenset(map(str, _kept(documents)))
     _channels(catalogue, documents, faults)
     _campaigns(catalogue, documents, faults)
     _categories(catalogue, documents, faults)
@@ -154,18 +159,27 @@ def _lists(catalogue: Catalogue, documents: list[Document], lineage: Lineage, fa
     names = (*declared, *built_in)
     if names:
         place = (found[-1].document, found[-1].path) if found else (documents[0], ())
-        catalogue.list_members = bits_of(lineage, "lists", names, *place, faults)
+        catalogue.list_members = bits_of(lineage, "lists", names, LISTS_MAX, *place, faults)
     catalogue.live_members["lists"] = frozenset(names)
     numbers = Numbers("lists", faults)
     for one in found:
         numbers.add(stable_id(one.name), one.name, one.document, one.path)
     shapes = {one.name: one.shape for one in found}
+    indexes = {name: index for index, name in enumerate(catalogue.list_members)}
     for name in names:
-        if name in catalogue.list_members:
+        if name in indexes:
             shape = shapes.get(name, ListShape())
             excludes = shape.excludes or ("commercial" if name == OPT_OUT_LIST else "")
-            index = catalogue.list_members.index(name)
-            catalogue.lists[name] = ListDef(name, index, excludes, shape.title)
+            catalogue.lists[name] = ListDef(name, indexes[name], excludes, shape.title)
+
+
+def _kept(documents: list[Document]) -> Iterator[object]:
+    """What stands for the lists that rules keep, before their rules are judged."""
+    for document in documents:
+        for block in document.rules:
+            keep = block.data.get("keep") if isinstance(block.data, Mapping) else None
+            if isinstance(keep, Mapping):
+                yield keep.get("list")
 
 
 def _channels(catalogue: Catalogue, documents: list[Document], faults: Faults) -> None:

@@ -42,6 +42,7 @@ class Code(StrEnum):
     ID_COLLISION = "R212"
     UNKNOWN_RULE = "R213"
     UNKNOWN_CATEGORY = "R214"
+    KEPT_LIST = "R215"
 
     # R3xx: types, units, formats
     TYPE_MISMATCH = "R301"

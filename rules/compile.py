@@ -19,8 +19,8 @@ from rules.diagnostics import Diagnostic, nearest
 from rules.expressions import BUILTINS, Expr, Operand, Scope
 from rules.expressions.tree import Use, walk
 from rules.features import Names, read_expression
-from rules.model import Channel, Rule
-from rules.sections import read_caps, read_duration, read_percentage
+from rules.model import Channel, Keep, Rule
+from rules.sections import read_caps, read_duration, read_percentage, read_reach
 from rules.shape import Faults, RuleShape, read_block, salvage, shown
 from rules.templates import Gap, Template, TemplateFault, check_format, forbidden, parse
 from rules.toml import Block, Document, Path
@@ -161,6 +161,7 @@ class _Compiler:
         reason = self._text(shape.reason if shape.reason is not None else shape.id, ("reason",), scope, offer)
         texts = {name: self._text(text, ("text", name), scope, offer) for name, text in shape.text.items()}
         self._texts_fit(shape, channels)
+        keep = self._keep(shape)
         rule = self._numbers(shape, number) | {"exclude": self._exclude(shape, channels, campaign, klass)}
         if len(self.faults.found) > before or when is None or campaign is None or len(channels) < len(shape.channels):
             return None
@@ -183,6 +184,7 @@ class _Compiler:
             file=self.document.file,
             line=block.line,
             category=category,
+            keep=keep,
             **rule,
         )
 
@@ -201,6 +203,18 @@ class _Compiler:
         lists = self.catalogue.lists.values()
         always = [one.name for one in lists if one.excludes in ("all", klass) or one.name in own]
         return tuple(dict.fromkeys((*exclude, *always)))
+
+    def _keep(self, shape: RuleShape) -> Keep | None:
+        """Return the audience that the rule keeps; what a customer said is no audience."""
+        if shape.keep is None:
+            return None
+        name, path = shape.keep.list, ("keep", "list")
+        self._named(name, "list", Code.UNKNOWN_LIST, self.catalogue.lists, path)
+        if name == OPT_OUT_LIST or name.startswith(f"{OPT_OUT_LIST}."):
+            hint = 'declare a list of its own, with `excludes = "commercial"` if it is to silence'
+            self.fault(Code.NAME_CLASH, path, f"`{name}` is what customers say: no rule puts them there", hint=hint)
+        for_ms = read_reach(shape.keep.for_, "for", self.document, (*self.path, "keep", "for"), self.faults)
+        return Keep(name, for_ms)
 
     def _facts(
         self, when: Expr, texts: tuple[Template, ...], scope: Scope, channels: list[Channel]
@@ -359,5 +373,5 @@ def _facts(when: Expr, texts: tuple[Template, ...], scope: Scope) -> tuple[Opera
         for name, _, _ in text.kinds:
             operand = _gap_operand(name, scope)
             if operand is not None and operand.index >= 0:
-                found.setdefault(name, operand)
+                found |= {one.name: found.get(one.name, one) for one in operand.all_words}
     return tuple(found.values())

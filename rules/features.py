@@ -25,7 +25,8 @@ from rules.diagnostics import Diagnostic, Origin, PlainOrigin, nearest
 from rules.expressions import Expr, Operand, Parsed, Scope, canonical, check, meaning, parse, read
 from rules.expressions.functions import reads_local_time
 from rules.expressions.parse import two_texts
-from rules.fields import LATER
+from rules.expressions.tree import Has, Use, by_set, walk
+from rules.fields import came_later
 from rules.memory import remembered
 from rules.model import Book, Feature, Window
 from rules.sections import Declared, identifier_fault, sections
@@ -34,7 +35,9 @@ from rules.spans import WINDOW_MS_MAX, duration_hint, duration_ms, window, windo
 from rules.toml import Document
 from state.calendar import epoch_ms
 from state.features import BOOK_KINDS, KINDS
+from state.features.kinds.list_words import LIST_KINDS
 from state.schema import LIST, PROFILE, EventType, Field, Kind
+from state.sets import set_of, word_name, words_of
 
 __all__ = ["FEATURES_MAX", "Names", "compile_features", "read_expression", "renewed", "uses"]
 
@@ -72,7 +75,7 @@ class Names:
         head = f"{types[code].name}."
         if code == PROFILE:
             # The bare name of an attribute is the subscriber's as kept; the event's own value has another name.
-            own = {head + one.name: _cell(slot, one, head) for slot, one in enumerate(fields)}
+            own = {one.name: one for one in by_set(_cell(slot, one, head) for slot, one in enumerate(fields))}
         else:
             own = {prefix + one.name: _cell(slot, one) for slot, one in enumerate(fields) for prefix in ("", head)}
         foreign = {
@@ -97,10 +100,13 @@ def compile_features(
     catalogue: Catalogue, documents: list[Document], faults: Faults
 ) -> tuple[tuple[Feature, ...], Names]:
     """All features of a book in their order, and the names that rules may use."""
-    features = [*_attributes(catalogue), _lists(catalogue)]
+    features = [*_attributes(catalogue), *_lists(catalogue)]
     names = Names(catalogue)
-    for index, one in enumerate(features):
-        names.subscriber[one.name] = Operand(one.name, "feature", index, one.value_kind, _live_members(one, catalogue))
+    told = (
+        Operand(one.name, "feature", index, one.value_kind, _live_members(one, catalogue))
+        for index, one in enumerate(features)
+    )
+    names.subscriber = {one.name: one for one in by_set(told)}
     broken: set[str] = set(catalogue.broken)
     declared = list(
         sections("features", FEATURE_SHAPE, documents, faults, broken, identifier_fault, frozenset(BOOK_KINDS))
@@ -110,16 +116,16 @@ def compile_features(
     history = {one.meaning: one.name for one in features}
     for entry in declared:
         made = _feature(entry, names, faults)
-        if made is None or not _is_own(entry, made, names, history, faults):
+        if made is None or not _is_own(entry, made[0], names, history, faults):
             broken.add(entry.name)
             continue
-        name = entry.name
-        history[made.meaning] = name
-        members = _live_members(made, catalogue)
-        names.features[name] = Operand(
-            name, "feature", len(features), made.value_kind, members, KINDS[made.kind].duration
+        history[made[0].meaning] = entry.name
+        told = (
+            Operand(one.name, "feature", index, one.value_kind, _live_members(one, catalogue), KINDS[one.kind].duration)
+            for index, one in enumerate(made, len(features))
         )
-        features.append(made)
+        (names.features[entry.name],) = by_set(told)
+        features += made
     _finish(names, broken, features, documents, faults)
     return tuple(features), names
 
@@ -128,9 +134,8 @@ def _live_members(feature: Feature, catalogue: Catalogue) -> tuple[str, ...]:
     """The members of a SET by bit; nothing stands for those that only earlier books had."""
     if not feature.members:
         return ()
-    is_list = feature.kind == "lists"
-    source = feature.name if is_list else catalogue.attributes[feature.source_slot].name
-    live = catalogue.live_members[source]
+    source = feature.name if feature.kind in LIST_KINDS else catalogue.attributes[feature.source_slot].name
+    live = catalogue.live_members[set_of(source)]
     return tuple(member if member in live else "" for member in feature.members)
 
 
@@ -204,12 +209,19 @@ def _attributes(catalogue: Catalogue) -> list[Feature]:
     return found
 
 
-def _lists(catalogue: Catalogue) -> Feature:
-    print_ = _fingerprint("lists", "list", "", Kind.SET, "", EVER, "")
-    return Feature("lists", "lists", LIST, -1, None, EVER, Kind.SET, print_, catalogue.list_members, meaning=print_)
+def _lists(catalogue: Catalogue) -> list[Feature]:
+    """The set `lists`: its first word, which was all there was of it once, and those after it."""
+    found = []
+    for word, members in enumerate(words_of(catalogue.list_members)):
+        kind, name = LIST_KINDS[min(word, 1)], word_name("", word)
+        print_ = _fingerprint(kind, "list", name, Kind.SET, "", EVER, "")
+        named = word_name("lists", word)
+        found.append(Feature(named, kind, LIST, -1, None, EVER, Kind.SET, print_, members, meaning=print_))
+    return found
 
 
-def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> Feature | None:
+def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> list[Feature] | None:
+    """The feature as declared, and the further words of one of a set."""
     before = len(faults.found)
     kind = _kind(one, faults)
     span = _window(one, faults)
@@ -225,16 +237,32 @@ def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> Featu
     text = canonical(where) if where is not None else ""
     local = span.kind != "ever" or (where is not None and reads_local_time(where))
     zone = names.catalogue.zone if local else ""
-    field_name = source.event.fields[source.slot].name if source.slot >= 0 else ""
-    print_ = _fingerprint(kind, source.event.name, field_name, value_kind, text, span, zone)
     sorted_text = meaning(where) if where is not None else ""
-    means = _fingerprint(kind, source.event.name, field_name, value_kind, sorted_text, span, zone)
-    members = source.event.fields[source.slot].members if value_kind is Kind.SET else ()
     learn_ms, known_from_ms = _learning(one, names.catalogue.zone, faults)
-    return Feature(
-        one.name, kind, source.code, source.slot, where, span, value_kind, print_, members,
-        meaning=means, learn_ms=learn_ms, known_from_ms=known_from_ms,
-    )  # fmt: skip
+    found = []
+    for word, slot in enumerate(source.event.words(source.slot) if source.slot >= 0 else (-1,)):
+        field_name = source.event.fields[slot].name if slot >= 0 else ""
+        head, tail = (kind, source.event.name, field_name, value_kind), (span, zone)
+        members = source.event.fields[slot].members if value_kind is Kind.SET else ()
+        if word > 0 and value_kind is not Kind.SET:
+            break
+        found.append(
+            Feature(
+                word_name(one.name, word),
+                kind,
+                source.code,
+                slot,
+                where,
+                span,
+                value_kind,
+                _fingerprint(*head, text, *tail),
+                members,
+                meaning=_fingerprint(*head, sorted_text, *tail),
+                learn_ms=learn_ms,
+                known_from_ms=known_from_ms,
+            )
+        )
+    return found
 
 
 def _learning(one: Declared[FeatureShape], zone: str, faults: Faults) -> tuple[int, int]:
@@ -328,7 +356,19 @@ def _value_kind(one: Declared[FeatureShape], kind: str, source: _Source, faults:
 def _where(one: Declared[FeatureShape], source: _Source, names: Names, faults: Faults) -> Expr | None:
     text = one.shape.where or ""
     origin: Origin = one.document.origin((*one.path, "where"))
-    return read_expression(text, origin, names.where_scope(source.code), names.broken, faults)
+    found = read_expression(text, origin, names.where_scope(source.code), names.broken, faults)
+    for node in walk(found) if found is not None else ():
+        if isinstance(node, Has) and node.member in names.catalogue.kept_lists and _asks_lists(node):
+            start = max(text.find(node.member), 0)
+            message = f"rules keep the list `{node.member}`: who is on it is known after features are counted"
+            place = origin.place(start, start + len(node.member))
+            faults.extend([Diagnostic(Code.KEPT_LIST, message, place, hint="ask for it in the rule's `when`")])
+            return None
+    return found
+
+
+def _asks_lists(node: Has) -> bool:
+    return isinstance(node.part, Use) and set_of(node.part.operand.name) == "lists"
 
 
 def _is_own(
@@ -337,7 +377,7 @@ def _is_own(
     """Whether neither the name nor the history belongs to something else."""
     clash = "an attribute" if one.name in names.subscriber else ""
     owner = next((kind.name for kind in names.catalogue.schema.types[1:] if one.name in kind.slots), None)
-    if owner is not None and not (faults.kept and owner in LATER):
+    if owner is not None and not (faults.kept and came_later(owner, one.name)):
         clash = f"a field of `{owner}`"
     if clash:
         message = f"feature `{one.name}` has the name of {clash}: a rule could not tell them apart"

@@ -11,7 +11,8 @@ from rules.lineage import Lineage, bits_of
 from rules.sections import Declared, identifier_fault, named_tables, sections
 from rules.shape import EventShape, Faults, check_keys, shown
 from rules.toml import Document, Path
-from state.schema import FIELDS_MAX, TYPES_MAX, VISIT, EventType, Field, Kind, Schema, make_schema
+from state.schema import FIELDS_MAX, MEMBERS_MAX, TYPES_MAX, VISIT, EventType, Field, Kind, Schema, make_schema
+from state.sets import is_further, set_fields
 
 __all__ = ["declare_schema"]
 
@@ -20,7 +21,11 @@ RESERVED = ("due", "goal", "ask")
 """Built-in types to come. A book that was active before they were reserved keeps its own of that name."""
 LATER = ("reply", "owner")
 """Built-in types that the first release lacked. A book that was active before keeps its own of that name, likewise."""
+LATER_FIELDS = ("until", "for_ms")
+"""Fields that `list` lacked at first; likewise for an attribute or a feature of that name."""
 DESK_CARDS_MAX = 3
+SET_MEMBERS_MAX = FIELDS_MAX * MEMBERS_MAX
+"""Of one set, over the life of a book, if it were the only attribute."""
 FIELDS_KEY = frozenset({"fields"})
 
 _FIXED_NAMES = tuple(kind.name for kind in make_schema((), ()).types)
@@ -67,6 +72,11 @@ def declare_schema(
     return schema, tuple(limits[kind.name] for kind in schema.types)
 
 
+def came_later(event: str, field: str) -> bool:
+    """Return whether a field of a built-in type was added when there were books already."""
+    return event in LATER or field in LATER_FIELDS
+
+
 def _fields(event: Declared[EventShape], attributes: set[str], broken: set[str], faults: Faults) -> tuple[Field, ...]:
     fields = []
     for name, word in event.shape.fields.items():
@@ -108,14 +118,15 @@ def _attributes(
         elif fault:
             broken.add(name)
             faults.add(Code.BAD_NAME, document, path, fault, key=True)
-        elif name in _FIXED_FIELDS and not (faults.kept and _FIXED_FIELDS[name] in LATER):
+        elif name in _FIXED_FIELDS and not (faults.kept and came_later(_FIXED_FIELDS[name], name)):
             broken.add(name)
             message = f"attribute `{name}` has the name of a field of `{_FIXED_FIELDS[name]}`, which is built in"
             faults.add(Code.NAME_CLASH, document, path, message, key=True)
         elif isinstance(value, dict):
             members = _members(name, value, document, path, faults)
             live_members[name] = frozenset(members)
-            found[name] = Field(name, Kind.SET, members=bits_of(lineage, name, members, document, path, faults))
+            bits = bits_of(lineage, name, members, SET_MEMBERS_MAX, document, path, faults)
+            found |= {one.name: one for one in set_fields(name, bits)}
         elif isinstance(value, str) and value in FIELD_KINDS:
             found[name] = Field(name, FIELD_KINDS[value])
         else:
@@ -126,7 +137,9 @@ def _attributes(
             faults.add(Code.TYPE_MISMATCH, document, path, message, hint=hint)
     if len(found) > FIELDS_MAX:
         document = next(document for document in documents if "attributes" in document.head)
-        message = f"attributes={len(found)} must be <= {FIELDS_MAX}"
+        more = sum(map(is_further, found))
+        note = f" ({more} of them for the members of sets after the first {MEMBERS_MAX} of each)" if more else ""
+        message = f"attributes={len(found)} must be <= {FIELDS_MAX}{note}"
         faults.add(Code.OUT_OF_BOUNDS, document, ("attributes",), message, key=True)
     return tuple(found.values())[:FIELDS_MAX]
 

@@ -1,7 +1,8 @@
 """Members of a SET keep their bits from book to book.
 
 Bit k of an attribute means the same member in every book that follows, because masks lie in memory and on disk:
-`Lineage` carries the order of members; new members are appended, lost ones keep their place.
+`Lineage` carries the order of members; new members are appended, lost ones keep their place. A set has as many words of
+62 bits as it needs (`state.sets`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass, field
 from rules.codes import Code
 from rules.shape import Faults
 from rules.toml import Document, Path
-from state.schema import MEMBERS_MAX
 
 __all__ = ["LOCK_FILE", "Lineage", "bits_of"]
 
@@ -38,21 +38,27 @@ class Lineage:
     def extend(self, name: str, members: tuple[str, ...]) -> tuple[str, ...]:
         """All members of a SET in bit order: those known before at their places, new ones after them."""
         known = self.members.get(name, ())
-        self.members[name] = known + tuple(member for member in members if member not in known)
+        self.members[name] = tuple(dict.fromkeys((*known, *members)))
         return self.members[name]
 
 
 def bits_of(
-    lineage: Lineage, name: str, members: tuple[str, ...], document: Document, path: Path, faults: Faults
+    lineage: Lineage,
+    name: str,
+    members: tuple[str, ...],
+    count_max: int,
+    document: Document,
+    path: Path,
+    faults: Faults,
 ) -> tuple[str, ...]:
     """Return all members of a SET in bit order, and extend `lineage` by the new ones; too many are a fault."""
     bits = lineage.extend(name, members)
-    if len(bits) > MEMBERS_MAX:
+    if len(bits) > count_max:
         lost = len(bits) - len(members)
         note = f" ({lost} of them from earlier books, whose bits stay taken)" if lost else ""
-        message = f"members of {name}={len(bits)} must be <= {MEMBERS_MAX}{note}"
+        message = f"members of {name}={len(bits)} must be <= {count_max}{note}"
         faults.add(Code.OUT_OF_BOUNDS, document, path, message, key=True)
-    return bits[:MEMBERS_MAX]
+    return bits[:count_max]
 
 
 def _quoted(text: str) -> str:

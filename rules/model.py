@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from state.hashing import stable_id
+from state.sets import is_further, set_of
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -32,6 +35,7 @@ __all__ = [
     "Channel",
     "Expectation",
     "Feature",
+    "Keep",
     "ListDef",
     "Offer",
     "Rule",
@@ -129,12 +133,17 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class ListDef:
-    """A named list of subscribers; `index` is its bit in the built-in attribute `lists`."""
+    """A named list of subscribers; `index` is its place in the built-in set `lists`."""
 
     name: str
     index: int
     excludes: Literal["", "commercial", "all"]
     title: str = ""
+
+    @property
+    def list_id(self) -> int:
+        """What stands for it on disk."""
+        return stable_id(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,14 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """An audience: whom a rule fires for is on `list` for `for_ms` from then on (`rules.gates.keeping`)."""
+
+    list: str
+    for_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One question and what to do when the answer is yes. `facts` are the names that `when` and the texts use."""
 
@@ -190,6 +207,7 @@ class Rule:
     file: str = ""
     line: int = 0
     category: str | None = None
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +272,10 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Book:
-    """A whole rule book. `rules` are sorted by (-priority, id); attributes come first in `features`, then `lists`."""
+    """A whole rule book. `rules` are sorted by (-priority, id); attributes come first in `features`, then `lists`.
+
+    A set of more than 62 members, `lists` too, is several features behind each other (`state.sets`).
+    """
 
     version: str
     schema: Schema
@@ -278,7 +299,7 @@ class Book:
     @cached_property
     def attributes(self) -> tuple[str, ...]:
         """The names of the subscriber's attributes, in feature order (`lists` is not among them)."""
-        return tuple(feature.name for feature in self.features if feature.attribute)
+        return tuple(one.name for one in self.features if one.attribute and not is_further(one.name))
 
     @cached_property
     def by_stable_id(self) -> Mapping[int, Rule]:
@@ -302,6 +323,14 @@ class Book:
     def feature_index(self, name: str) -> int:
         """The index of a feature or attribute in `features`; KeyError when the book has none of that name."""
         return self._feature_indexes[name]
+
+    def words(self, name: str) -> range:
+        """The indices of the features that hold a set, one a word; KeyError when the book has no such set."""
+        first = self.feature_index(name)
+        after = first + 1
+        while after < len(self.features) and set_of(self.features[after].name) == name:
+            after += 1
+        return range(first, after)
 
     def rule(self, stable_id: int) -> Rule | None:
         """The rule a decision names, or nothing when this book no longer has it."""

@@ -23,6 +23,7 @@ from rules.spans import duration_ms
 from rules.toml import Block, Document, Path
 from state.calendar import epoch_ms
 from state.schema import ANSWER, OUTCOME, PROFILE, Field, Kind
+from state.sets import is_further
 
 __all__ = ["compile_scenarios"]
 
@@ -99,7 +100,7 @@ class _Maker:
 
     def _given(self, data: Mapping[str, Any]) -> Mapping[str, object]:
         profile = self.names.catalogue.schema.types[PROFILE]
-        fields = {one.name: one for one in profile.fields}
+        fields = {one.name: one for one in profile.fields if not is_further(one.name)}
         fields["lists"] = Field("lists", Kind.SET, members=self.names.catalogue.list_members)
         return self._values(data, fields, ("given",), "attribute")
 

@@ -169,6 +169,13 @@ FEATURE_SHAPE = _with_kinds()
 """`[features.NAME]`, with a key for each kind."""
 
 
+class KeepShape(Shape):
+    """`keep` of `[[rule]]`."""
+
+    list: Id
+    for_: str = Field(alias="for")
+
+
 class RuleShape(Shape):
     """`[[rule]]`."""
 
@@ -186,6 +193,7 @@ class RuleShape(Shape):
     shelf_life: str | None = None
     exclude: Ids = []
     holdout: str | None = None
+    keep: KeepShape | None = None
     reason: Text | None = None
     text: dict[str, Text] = {}
     enabled: bool = True
@@ -350,7 +358,7 @@ def _shape_hint(name: str, kind: str, value: Any) -> str:
     return ""
 
 
-DURATIONS = frozenset({"max_age", "shelf_life", "repeat", "declined_hides", "over"})
+DURATIONS = frozenset({"max_age", "shelf_life", "repeat", "declined_hides", "over", "for"})
 WANTED = {
     "string_type": "a text",
     "int_type": "a whole number",

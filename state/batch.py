@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from state.hashing import hash_text
 from state.jit import kernel, routine
 from state.raw import address_i32, address_i64, address_u8, load_i32, load_i64, load_u8, store_i64, store_u8
-from state.schema import Kind, Schema
+from state.schema import Field, Kind, Schema
+from state.sets import cells_of, set_of
 from state.texts import NO_TEXTS, Texts, joined, texts_of
 
 Int64s = NDArray[np.int64]
@@ -151,14 +152,15 @@ def remap(batch: Batch, schema: Schema) -> Batch:
         target = schema.types[schema.code(kind.name)]
         out.type[rows] = schema.code(kind.name)
         for slot, old in enumerate(kind.fields):
-            new_slot = target.slots.get(old.name)
+            new_slot = target.slots.get(set_of(old.name))
             if new_slot is None or target.fields[new_slot].kind != old.kind:
                 continue
+            into = target.words(new_slot)
             values = source.cells[slot, rows]
-            if old.kind == Kind.SET:
-                values = _move_members(values, old.members, target.fields[new_slot].members)
-            out.cells[new_slot, rows] = values
-            out.present[rows] |= ((source.present[rows] >> slot) & 1) << new_slot
+            for word in into:
+                moved = _members_in(target.fields[word], old, values) if old.kind == Kind.SET else values
+                out.cells[word, rows] |= moved
+                out.present[rows] |= ((source.present[rows] >> slot) & 1) << word
     return out
 
 
@@ -181,7 +183,14 @@ def from_rows(schema: Schema, rows: Sequence[Row]) -> Batch:
             slot = schema.slot(code, field_name)
             described = schema.types[code].fields[slot]
             values = [rows[index].values[field_name] for index in indices]
-            batch.cells[slot, where] = _to_cells(described.kind, described.members, values, strings)
+            if described.kind == Kind.SET:
+                words = schema.types[code].words(slot)
+                batch.cells[words.start : words.stop, where] = _words(
+                    schema.types[code].fields[slot : words.stop], values
+                )
+                present |= ((1 << len(words)) - 1) << slot
+                continue
+            batch.cells[slot, where] = _to_cells(described.kind, values, strings)
             present |= 1 << slot
         batch.type[where] = code
         batch.present[where] = present
@@ -191,19 +200,23 @@ def from_rows(schema: Schema, rows: Sequence[Row]) -> Batch:
     return batch
 
 
-def _to_cells(
-    kind: Kind, members: tuple[str, ...], values: Sequence[Value], strings: dict[int, bytes]
-) -> Sequence[int] | Int64s:
+def _words(words: Sequence[Field], values: Sequence[Value]) -> Int64s:
+    """Return the cells of each word of a set, [words, rows]."""
+    wholes = [(value,) if isinstance(value, str) else cast("Sequence[str]", value) for value in values]
+    return np.array([cells_of(words, one) for one in wholes], np.int64).T
+
+
+def _to_cells(kind: Kind, values: Sequence[Value], strings: dict[int, bytes]) -> Sequence[int] | Int64s:
     """Return the cells of one field's values; few texts are met again and again, and are hashed once."""
     if kind == Kind.STRING:
         texts = [str(value) for value in values]
-        cells = {text: to_cell(kind, members, text, strings) for text in set(texts)}
+        cells = {text: to_cell(kind, text, strings) for text in set(texts)}
         return [cells[text] for text in texts]
-    return [to_cell(kind, members, value, strings) for value in values]
+    return [to_cell(kind, value, strings) for value in values]
 
 
-def to_cell(kind: Kind, members: tuple[str, ...], value: Value, strings: dict[int, bytes]) -> int:
-    """Return the 64 bits of a plain value; texts met are added to `strings`. ValueError names an unknown member."""
+def to_cell(kind: Kind, value: Value, strings: dict[int, bytes]) -> int:
+    """Return the 64 bits of a plain value, which is no set; texts met are added to `strings`."""
     if kind == Kind.FLOAT:
         return int(np.float64(cast("float", value)).view(np.int64))
     if kind == Kind.STRING:
@@ -211,21 +224,15 @@ def to_cell(kind: Kind, members: tuple[str, ...], value: Value, strings: dict[in
         hashed = hash_text(text)
         strings[hashed] = text
         return hashed
-    if kind == Kind.SET:
-        names = [value] if isinstance(value, str) else value
-        assert isinstance(names, Sequence)
-        unknown = set(names).difference(members)
-        if unknown:
-            raise ValueError(f"members={sorted(unknown)} must be among {list(members)}")
-        return sum(1 << members.index(name) for name in set(names))
     return int(cast("int", value))
 
 
-def _move_members(values: Int64s, old: tuple[str, ...], new: tuple[str, ...]) -> Int64s:
+def _members_in(word: Field, old: Field, values: Int64s) -> Int64s:
+    """Return what a word holds of the members that `values` have as bits of another."""
     moved = np.zeros_like(values)
-    for bit, name in enumerate(old):
-        if name in new:
-            moved |= ((values >> bit) & 1) << new.index(name)
+    for bit, name in enumerate(old.members):
+        if name in word.members:
+            moved |= ((values >> bit) & 1) << word.members.index(name)
     return moved
 
 

@@ -7,7 +7,7 @@ Frames carry a schema's fingerprint; `state.batch.remap` moves rows between sche
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 
@@ -26,7 +26,7 @@ class Kind(IntEnum):
     BOOL = 2  # 0 or 1
     STRING = 3  # hash of the text, `state.hashing.hash_text`
     TIME = 4  # milliseconds since 1970 UTC
-    SET = 5  # bit i: the field's member i is in the set
+    SET = 5  # bit i: the field's member i is in the set; more than 62 members take several fields: `state.sets`
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,19 @@ class EventType:
         """Slot by field name."""
         return {field.name: slot for slot, field in enumerate(self.fields)}
 
+    def words(self, slot: int) -> range:
+        """Return the slots of all words of the set whose first word is in `slot`; of another field its own alone."""
+        head, after = f"{self.fields[slot].name}+", slot + 1
+        while after < len(self.fields) and self.fields[after].name.startswith(head):
+            after += 1
+        return range(slot, after)
+
 
 PROFILE, LIST, OUTCOME, VISIT, ANSWER, REPLY, OWNER = range(7)
 """Codes of the built-in event types."""
 
 # Slots of their fields, in the order in which the fields are declared below; plain integers, because kernels read them.
-LIST_NAME, LIST_MEMBER = range(2)
+LIST_NAME, LIST_MEMBER, LIST_UNTIL, LIST_FOR = range(4)
 DECISION_SLOTS = DECISION_PARTITION, DECISION_POSITION, DECISION_ROW, DECISION_RULE = (0, 1, 2, 3)
 """Where `outcome` and `answer` name the decision that they are about."""
 OUTCOME_STATE, OUTCOME_GATEWAY, OUTCOME_ERROR, OUTCOME_CONTACT = range(4, 8)
@@ -67,7 +74,15 @@ REPLY_TEXT, REPLY_NUMBER, REPLY_DECISION = range(3)
 
 _ID = (Field("partition", Kind.INT), Field("position", Kind.INT), Field("row", Kind.INT), Field("rule", Kind.INT))
 _FIXED = (
-    EventType("list", (Field("list", Kind.STRING, required=True), Field("member", Kind.BOOL, required=True))),
+    EventType(
+        "list",
+        (
+            Field("list", Kind.STRING, required=True),
+            Field("member", Kind.BOOL, required=True),
+            Field("until", Kind.TIME),
+            Field("for_ms", Kind.INT),
+        ),
+    ),
     EventType(
         "outcome",
         (
@@ -146,6 +161,14 @@ def make_schema(attributes: tuple[Field, ...], types: tuple[EventType, ...], own
     return schema
 
 
+def forms_of(schema: Schema) -> tuple[Schema, ...]:
+    """Return a book's schema as each release made it that wrote frames: this one first, the first one last."""
+    before_ends = tuple(
+        replace(one, fields=one.fields[:LIST_UNTIL]) if one.name == "list" else one for one in schema.types
+    )
+    return schema, Schema(before_ends), first_form(schema)
+
+
 def first_form(schema: Schema) -> Schema:
     """Return a book's schema as the first release made it: without what was built in since.
 
@@ -155,7 +178,8 @@ def first_form(schema: Schema) -> Schema:
     profile, *fixed = schema.types[: len(_FIXED) + 1]
     known = {one.name: one for one in fixed}
     contact = known["outcome"].fields[:OUTCOME_CONTACT]
-    first = (known["list"], EventType("outcome", contact), known["visit"], known["answer"])
+    told = known["list"].fields[:LIST_UNTIL]
+    first = (EventType("list", told), EventType("outcome", contact), known["visit"], known["answer"])
     return Schema((profile, *first, *schema.types[len(_FIXED) + 1 :]))
 
 

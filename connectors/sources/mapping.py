@@ -17,6 +17,7 @@ from connectors.sources.time_pattern import steps_of
 from connectors.sources.zones import Offset, check_zone, offset_in
 from state.numbers import NO_PLAN, NumberPlan
 from state.schema import ANSWER, OUTCOME, Schema
+from state.sets import is_further
 
 INTERNAL_TYPES = frozenset({OUTCOME, ANSWER})
 """Event types that only the product itself makes; a feed that sends one gets the dead letter "unknown type"."""
@@ -268,7 +269,7 @@ def _plan_type(mapping: Mapping, schema: Schema, name: str, faults: list[str]) -
     slots = {wire: kind.slots[field] for wire, field in renamed.items() if field in kind.slots}
     taken = set(slots.values())
     for field, slot in kind.slots.items():
-        if slot not in taken and field not in renamed:
+        if slot not in taken and field not in renamed and not is_further(field):
             slots[field] = slot
     heads = {mapping.subscriber_field, mapping.time_field, mapping.date_field, mapping.id_field} | (
         set() if mapping.type else {mapping.type_field}
@@ -282,7 +283,7 @@ def _plan_type(mapping: Mapping, schema: Schema, name: str, faults: list[str]) -
 
 def _unknown_renames(mapping: Mapping, schema: Schema, offered: set[str]) -> list[str]:
     faults = []
-    everywhere = {field for name in offered for field in schema.types[schema.code(name)].slots}
+    everywhere = {field for name in offered for field in schema.types[schema.code(name)].slots if not is_further(field)}
     for wire, target in mapping.rename.items():
         if isinstance(target, str):
             if target not in everywhere:

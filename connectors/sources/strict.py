@@ -33,6 +33,7 @@ from state.batch import Batch, empty, to_cell
 from state.hashing import hash_text
 from state.numbers import NumberError
 from state.schema import Kind
+from state.sets import cells_of
 from state.texts import texts_of
 
 AT_MS_MIN = 946_684_800_000
@@ -73,9 +74,14 @@ class Judge:
         self._kinds_of_text = _kinds_of_text(mapping)
         self._times = TimeReader(mapping.time_format, mapping.local_offset)
         self._validators = {wire: self._validator(kind) for wire, kind in plan.types.items()}
+        types = {wire: plan.schema.types[kind.code] for wire, kind in plan.types.items()}
+        self._words = {
+            wire: {slot: [one.fields[word] for word in one.words(slot)] for slot in range(len(one.fields))}
+            for wire, one in types.items()
+        }
         self._members = {
-            wire: [frozenset(item.members) for item in plan.schema.types[kind.code].fields]
-            for wire, kind in plan.types.items()
+            wire: {slot: frozenset(member for one in words for member in one.members) for slot, words in some.items()}
+            for wire, some in self._words.items()
         }
 
     def judge(self, raw: bytes, at_ms_max: int, columns: tuple[str, ...] = ()) -> Event:
@@ -186,8 +192,11 @@ class Judge:
             slot = kind.slots[name]
             item = described[slot]
             if item.kind == Kind.SET:
-                value = [member for member in value if member in self._members[wire][slot]]  # noqa: PLW2901  the same
-            event.cells[slot] = to_cell(item.kind, item.members, value, event.strings)
+                words = self._words[wire][slot]
+                declared = self._members[wire][slot]
+                event.cells.update(enumerate(cells_of(words, declared.intersection(value)), slot))
+            else:
+                event.cells[slot] = to_cell(item.kind, value, event.strings)
         return event
 
     def _validator(self, kind: TypePlan) -> SchemaValidator:

@@ -9,6 +9,7 @@ from rules.gates.lists import LISTS
 from rules.model import Book
 from state import contacts
 from state.decisions import decision_id
+from state.sets import together
 from state.texts import Chained, Lookup
 
 STATES = {
@@ -26,15 +27,22 @@ def described(partition: int, subscriber: int, known: Known | None, book: Book, 
     `old` has the texts of a directory that began with format 1.
     """
     if known is None:
-        return {"state": {"subscriber": subscriber, "values": {}, "lists": [], "visit_since_ms": None}, "contacts": []}
+        nothing = {"subscriber": subscriber, "values": {}, "lists": [], "list_ends_ms": {}, "visit_since_ms": None}
+        return {"state": nothing, "contacts": []}
     texts = Chained(known.texts, old)
     features = {feature.name: feature for feature in book.features}
-    values = {
-        name: plain(cell, features[name].value_kind, features[name].members, texts)
+    values = together(
+        (name, plain(cell, features[name].value_kind, features[name].members, texts))
         for name, cell in known.cells.items()
-    }
+    )
     lists = values.pop(LISTS, [])
-    state = {"subscriber": subscriber, "values": values, "lists": lists, "visit_since_ms": known.visit_ms or None}
+    state = {
+        "subscriber": subscriber,
+        "values": values,
+        "lists": lists,
+        "list_ends_ms": known.list_ends,
+        "visit_since_ms": known.visit_ms or None,
+    }
     return {"state": state, "contacts": [_contact(partition, one, book) for one in known.contacts]}
 
 

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from engine.book.shelf import BookShelf
 from rules.gates import PASSED, explain, word_of
+from rules.gates.order import GATES_OF_KEEPING
 from rules.model import Book
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id, decode
 from state.journal import Journal
 from state.schema import Kind
+from state.sets import is_further, together
 from state.texts import Chained, Lookup
 
 Record = dict[str, Any]
@@ -110,6 +112,8 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
         record |= {"kind": RecordKind(int(batch.kind[index])).name.lower(), "of": decision_id(*named), "facts": {}}
         return record
     record["facts"] = facts_of(batch, index, book, texts)
+    if rule.keep is not None and gate not in [one.number for one in GATES_OF_KEEPING]:
+        record["keeps"] = rule.keep.list
     return record
 
 
@@ -127,10 +131,11 @@ def facts_of_each(
         facts = book.by_stable_id[number].facts
         some = slice(start, start + len(facts))
         cells, known = batch.facts[some].tolist(), batch.facts_known[some].tolist()
-        yield {
+        values = {
             fact.name: plain(cells[at], fact.kind, fact.members, known_texts) if known[at] else None
             for at, fact in enumerate(facts)
         }
+        yield together(values.items()) if any(map(is_further, values)) else values
 
 
 def plain(cell: int, kind: Kind, members: tuple[str, ...], texts: Lookup) -> Any:

@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from rules.expressions.program import compile_program
 from rules.expressions.run import Program
 from rules.expressions.tree import Expr, Literal, Operand, operands
+from rules.gates.keeping import KeepTable, keep_table
 from rules.gates.lists import LISTS
 from rules.gates.table import GateTable, features_judged_again, features_read, gate_table
 from rules.load import load_text
 from rules.model import Book, Feature, Rule
 from state.features import FeatureSpec
+from state.features.kinds.list_words import LIST_KINDS
 from state.hashing import hash_text
-from state.schema import ANSWER, LIST, LIST_NAME, PROFILE, Kind
+from state.schema import ANSWER, LIST, LIST_NAME, MEMBERS_MAX, PROFILE, Kind
 from state.selection import BUILTIN, CELL, FEATURE
+from state.sets import word_name
 
 _SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE}
 NEVER = Literal(Kind.BOOL, False)
@@ -49,8 +52,8 @@ class CompiledBook:
 
     `fact_start` int32[rules + 1], `fact_source` uint8[facts], `fact_index` int32[facts]: what each rule's candidates
     leave in their records; `fact_text` uint8[facts]: whether it is a text. `shown`: event types and slots of the fields
-    whose texts features may show later. `lists`: index of the feature with the bits of lists, -1 where the book has
-    none.
+    whose texts features may show later. `lists`: indices of the features with the bits of lists, a word each;
+    `list_words`: the word of each list, by the hash of its name. `keeps`: whom rules keep, None where none does.
     """
 
     book: Book
@@ -63,7 +66,14 @@ class CompiledBook:
     fact_index: NDArray[np.int32]
     fact_text: NDArray[np.uint8]
     shown: tuple[tuple[int, int], ...]
-    lists: int
+    lists: tuple[int, ...]
+    list_words: Mapping[int, int]
+    keeps: KeepTable | None
+
+    @property
+    def kept_lists(self) -> set[int]:
+        """The lists that rules keep, by the hashes of their names."""
+        return {hash_text(rule.keep.list.encode()) for rule in self.book.rules if rule.keep is not None}
 
 
 Compile = Callable[[Mapping[str, str], Book | None], CompiledBook]
@@ -75,9 +85,11 @@ def compile_book(book: Book) -> CompiledBook:
     wheres = [(feature.source_type, feature.where) for feature in book.features if feature.where is not None]
     types = len(book.schema.types)
     facts = [operand for rule in book.rules for operand in rule.facts]
+    plans = _plans(book)
+    lists = [index for index, feature in enumerate(book.features) if feature.kind in LIST_KINDS]
     return CompiledBook(
         book=book,
-        plans=_plans(book),
+        plans=plans,
         rules=compile_program([(rule.on, _asked(rule)) for rule in book.rules], types, book.transitions),
         wheres=compile_program(wheres, types, book.transitions, masks=True),
         gates=gate_table(book),
@@ -86,8 +98,17 @@ def compile_book(book: Book) -> CompiledBook:
         fact_index=np.array([operand.index for operand in facts], np.int32),
         fact_text=np.array([operand.kind == Kind.STRING for operand in facts], np.uint8),
         shown=tuple(sorted({(one.source_type, one.source_slot) for one in book.features if holds_text(one)})),
-        lists=_index_of(book, LISTS),
+        lists=tuple(lists),
+        list_words={one: word for word, feature in enumerate(lists) for one in plans[feature].spec.members},
+        keeps=keep_table(book, _types_of([plans[index].types for index in lists])),
     )
+
+
+def _types_of(some: Iterable[Types]) -> NDArray[np.uint8]:
+    """Return uint8[256]: whether an event type is in one of the sets."""
+    found = np.zeros(256, np.uint8)
+    found[sorted({code for types in some for code in types})] = 1
+    return found
 
 
 def holds_text(feature: Feature) -> bool:
@@ -110,7 +131,7 @@ def spec_of(feature: Feature, book: Book) -> FeatureSpec:
         window_ms=feature.window.ms,
         panes=feature.window.panes,
         transitions=book.transitions,
-        members=tuple(hash_text(name.encode()) for name in feature.members) if feature.kind == LISTS else (),
+        members=tuple(hash_text(name.encode()) for name in feature.members) if feature.kind in LIST_KINDS else (),
     )
 
 
@@ -131,7 +152,7 @@ def _plans(book: Book) -> tuple[FeaturePlan, ...]:
             FeaturePlan(
                 spec=spec_of(feature, book),
                 source_type=feature.source_type,
-                source_slot=LIST_NAME if feature.kind == LISTS else feature.source_slot,
+                source_slot=LIST_NAME if feature.kind in LIST_KINDS else feature.source_slot,
                 where=where,
                 types=frozenset({feature.source_type}) | read_by[index],
             )
@@ -145,8 +166,13 @@ def _readers(book: Book) -> Sequence[Types]:
     for rule in (rule for rule in book.rules if rule.enabled):
         for index in (*_features_of(rule.facts), *features_read(book, rule)):
             readers[index].add(rule.on)
+    keeping = {rule.on for rule in book.rules if rule.keep is not None}
     for index in features_judged_again(book):
-        readers[index] |= {PROFILE, LIST, ANSWER}
+        readers[index] |= {PROFILE, LIST, ANSWER} | keeping
+    for rule in book.rules:
+        if rule.keep is not None:
+            word = word_name(LISTS, book.lists[rule.keep.list].index // MEMBERS_MAX)
+            readers[book.feature_index(word)].add(rule.on)
     for feature in book.features:
         if feature.where is not None:
             for index in _features_of(operands(feature.where)):
@@ -156,10 +182,3 @@ def _readers(book: Book) -> Sequence[Types]:
 
 def _features_of(read: Iterable[Operand]) -> list[int]:
     return [operand.index for operand in read if operand.source == "feature"]
-
-
-def _index_of(book: Book, name: str) -> int:
-    try:
-        return book.feature_index(name)
-    except KeyError:
-        return -1

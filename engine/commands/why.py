@@ -93,6 +93,8 @@ def _story(record: Record, zone: ZoneInfo) -> str:
         f"    campaign {record['campaign']}, offer {record['offer'] or 'none'}",
         f"    book {record['book']}, id {record['id']}",
     ]
+    if record.get("keeps"):
+        lines.append(f"    kept on the list {record['keeps']}")
     if record.get("words"):
         lines.append(f"    words: {record['words']}")
     lines += [f"    {local_text(time_ms, zone)} {what}" for time_ms, what in record["sent"]]

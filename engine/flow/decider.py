@@ -26,12 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook, FeaturePlan, Types, holds_text
-from engine.flow.frame_records import Facts, Head, decided, withdrawn
+from engine.flow.facts import facts_of, texts_of_facts
+from engine.flow.frame_records import Head, decided, withdrawn
 from engine.flow.histories import Histories
-from engine.flow.owners import Owned, fold_in_pieces, owners_in
+from engine.flow.keeping import World, candidates
+from engine.flow.list_ends import ListEnds
+from engine.flow.owners import ListsHeld, Owned, fold_in_pieces, owners_in
 from rules.expressions.run import Workspace
-from rules.gates.kernel import Verdicts, Withdrawals, decide, withdrawals
-from rules.gates.lists import LISTS
+from rules.gates.kernel import Joined, Verdicts, Withdrawals, decide, withdrawals
 from rules.gates.pause import paused_arrays
 from rules.gates.scene import Paused, Rows
 from rules.model import Feature
@@ -41,9 +43,8 @@ from state.contacts import Contacts
 from state.decisions import DecisionBatch, merged
 from state.features import ColumnSpec, columns_of, fold, words
 from state.features.folding import WORDS, fold_features, list_rows, new_view
-from state.held_texts import HeldTexts
+from state.features.kinds.list_words import LIST_KINDS
 from state.schema import ANSWER, LIST, LIST_MEMBER, OUTCOME, PROFILE, VISIT, Schema, make_schema
-from state.selection import count_facts, gather_facts, gather_texts
 from state.texts import NO_TEXTS, Lookup, Texts, texts_of
 
 VISIT_KEY: Key = ("visit", 1)
@@ -89,6 +90,7 @@ class Decider:
         self.paused: set[tuple[str, str]] = set()
         self.killed: set[tuple[str, str]] = set()
         self.histories = Histories()
+        self._list_ends = ListEnds(table, rows_max)
         self._rows_max = rows_max
         self._updates = np.zeros(rows_max, np.uint8)
         self._outs = np.zeros((0, rows_max), np.int64)
@@ -106,12 +108,14 @@ class Decider:
             **self.histories.snapshot(),
             "paused": sorted(self.paused),
             "killed": sorted(self.killed),
+            "list_ends": sorted(self._list_ends.words),
         }
 
     def restore(self, snapshot: Snapshot, books: Callable[[str], CompiledBook]) -> None:
         """Restore what `snapshot` returned, before the log is folded again from there."""
         self.paused = {(kind, name) for kind, name in snapshot["paused"]}
         self.killed = {(kind, name) for kind, name in snapshot.get("killed", ())}  # earlier releases wrote none
+        self._list_ends.words = set(snapshot.get("list_ends", ()))  # earlier releases had none
         if snapshot["book"] is not None:
             compiled = books(snapshot["book"])
             self.histories.restore(snapshot, compiled.book)
@@ -151,7 +155,11 @@ class Decider:
         return Attributes(cells, self.texts_of(cells))
 
     def _values(self, slot: int, clock_ms: int, wanted: Callable[[Feature], bool]) -> dict[str, int]:
-        return _values(self.compiled, self._arrays, slot, clock_ms, wanted) if self.compiled is not None else {}
+        return _values(self.compiled, self._all_arrays(), slot, clock_ms, wanted) if self.compiled is not None else {}
+
+    def list_ends(self, slot: int, clock_ms: int) -> dict[str, int]:
+        """Return when those memberships of one subscriber end that do, by the names of the lists."""
+        return self._list_ends.of_slot(self.compiled, slot, clock_ms) if self.compiled is not None else {}
 
     def visit_ms(self, slot: int) -> int:
         """Return since when a subscriber stands at a desk, 0 for not, by the log's clock."""
@@ -175,9 +183,13 @@ class Decider:
         owners = owners_in(batch)
         if owners.shape[0] == 0:
             return self._fold_piece(head, batch, number, slots)
-        lists = self._arrays[compiled.lists][0] if compiled.lists >= 0 else None
-        owned = Owned(self.table, self.contacts, compiled.book, lists)
+        owned = Owned(self.table, self.contacts, compiled.book, self._lists)
         return fold_in_pieces(owned, head, batch, owners, number, slots, self._fold_piece)
+
+    def _lists(self) -> list[ListsHeld]:
+        assert self.compiled is not None
+        arrays = self._all_arrays()
+        return [ListsHeld(self.compiled.plans[index].spec, arrays[index]) for index in self.compiled.lists]
 
     def _fold_piece(
         self, head: Head, batch: Batch, number: NDArray[np.int32], slots: NDArray[np.int32]
@@ -191,18 +203,26 @@ class Decider:
             self.table.texts.keep(batch.texts, batch.type, batch.present, batch.cells[slot], code, slot)
         self._fold_features(compiled, batch, slots, append_ms)
         self.histories.hide_learning(append_ms, self._outs[:, : batch.n], self._known[:, : batch.n])
-        hits = self._rules.run(batch, append_ms, self._outs, self._known)
+        rows = self.seen(batch, number, slots)
+        world = World(compiled, self._paused, self.contacts.arrays, append_ms)
+        row, rule, joined = candidates(world, batch, rows, self._rules, self._features)
         state_rows = self._rows[0, : self._counts[0]]
-        if hits == 0 and state_rows.shape[0] == 0:
+        if row.shape[0] == 0 and state_rows.shape[0] == 0:
             return None
-        row, rule = self._rules.rows[:hits], self._rules.exprs[:hits]
-        facts = _facts(compiled, batch, append_ms, (self._outs, self._known), row, rule)
-        verdicts, ended = self.judge(compiled, position, append_ms, batch, number, slots, state_rows, row, rule)
+        facts = facts_of(compiled, batch, append_ms, (self._outs, self._known), row, rule)
+        verdicts, ended = self.judge(world, position, rows, state_rows, (row, rule, joined))
         found = decided(head, batch, number, compiled.gates.rules, (row, rule), verdicts, facts)
-        found.texts = _texts(compiled, batch.texts, self.table.texts, rule, facts)
+        found.texts = texts_of_facts(compiled, batch.texts, self.table.texts, rule, facts)
         if ended.found[0] > 0:
             found = merged(withdrawn(head, batch, number, ended), found)
         return found if found.n else None
+
+    def seen(self, batch: Batch, number: NDArray[np.int32], slots: NDArray[np.int32]) -> Rows:
+        """Return what gates may look at of a batch whose features are folded."""
+        return Rows(
+            number, slots, batch.type, batch.subscriber, batch.at_ms, batch.log_ms, batch.present, batch.cells,
+            self._outs, self._known, self._visit_ms, self._visit, self._visit_at_ms,
+        )  # fmt: skip
 
     def _adopt(self, compiled: CompiledBook) -> None:
         book = compiled.book
@@ -213,6 +233,8 @@ class Decider:
             for feature, plan in zip(book.features, compiled.plans, strict=True)
         ]
         self.table.text_keys = frozenset(self.histories.key_of(one) for one in book.features if holds_text(one))
+        if compiled.keeps is not None:
+            self._list_ends.needed(compiled, compiled.kept_lists)
         self._paused = paused_arrays(book, self.paused)
         if self._outs.shape[0] < len(book.features) or self._outs.shape[1] < self._rows_max:
             self._outs = np.zeros((len(book.features), self._rows_max), np.int64)
@@ -231,10 +253,15 @@ class Decider:
 
     def _describe(self, compiled: CompiledBook) -> None:
         """Write the words of each feature for the fold; anew when a column has moved."""
-        rows = zip(compiled.plans, self._arrays, self._types, strict=True)
+        self._ends = self._list_ends.columns(compiled)
+        rows = zip(compiled.plans, self._all_arrays(), self._types, strict=True)
         described = [[*words(plan.spec, arrays), *_read_by(plan, types)] for plan, arrays, types in rows]
         self._features = np.array(described, np.int64).reshape(len(described), WORDS)
         self._moves = self.table.moves
+
+    def _all_arrays(self) -> list[list[NDArray[Any]]]:
+        """Return the columns of each feature, and of lists when memberships end, where one does."""
+        return [[*arrays, *self._ends.get(index, ())] for index, arrays in enumerate(self._arrays)]
 
     def _reserve(self, rows: int) -> None:
         """Make room for a batch larger than any before."""
@@ -246,7 +273,7 @@ class Decider:
                 self._adopt(self.compiled)
 
     def _drop_unused(self) -> None:
-        used = {VISIT_KEY, VISIT_BEGIN_KEY, *self.histories.born.items()}
+        used = {VISIT_KEY, VISIT_BEGIN_KEY, *self._list_ends.keys(), *self.histories.born.items()}
         for key in self.table.keys():  # noqa: SIM118 a method of Table, not a dict's
             if key not in used:
                 self.table.drop(key)
@@ -256,100 +283,52 @@ class Decider:
         if self.table.moves != self._moves:
             self._describe(compiled)
         list_rows(batch.type, self._wanted, self._rows, self._counts)
+        ends, timed = self._list_ends.of_rows(batch, self._rows[0], int(self._counts[0]))
+        if timed and self._list_ends.needed(compiled, timed):
+            self._describe(compiled)
         count = len(compiled.plans)
-        self._fold_some(compiled, 0, self._plain, batch, slots)
+        self._fold_some(0, self._plain, batch, slots, ends)
         if self._plain < count:
             self._wheres.run_masks(batch, append_ms, self._outs, self._known)
-            self._fold_some(compiled, self._plain, count, batch, slots)
+            self._fold_some(self._plain, count, batch, slots, ends)
 
-    def _fold_some(self, compiled: CompiledBook, first: int, last: int, batch: Batch, slots: NDArray[np.int32]) -> None:
+    def _fold_some(
+        self, first: int, last: int, batch: Batch, slots: NDArray[np.int32], ends: NDArray[np.int64]
+    ) -> None:
+        assert self.compiled is not None
         fold_features(
-            self._features, first, last, compiled.book.transitions, self._view,
-            slots, batch.type, batch.present, batch.at_ms, batch.cells,
+            self._features, first, last, self.compiled.book.transitions, self._view,
+            slots, batch.type, batch.present, batch.at_ms, batch.log_ms, batch.cells, ends,
             self._rows, self._counts, self._wheres.masks, self._updates, self._outs, self._known,
         )  # fmt: skip
 
     def judge(
         self,
-        compiled: CompiledBook,
+        world: World,
         position: int,
-        append_ms: int,
-        batch: Batch,
-        number: NDArray[np.int32],
-        slots: NDArray[np.int32],
+        rows: Rows,
         state_rows: NDArray[np.int32],
-        row: NDArray[np.int32],
-        rule: NDArray[np.int32],
+        found: tuple[NDArray[np.int32], NDArray[np.int32], Joined],
     ) -> tuple[Verdicts, Withdrawals]:
-        """Run the gates over candidates and what changes subscribers, in log order."""
+        """Run the gates over candidates (`found`, as of `candidates`) and what changes subscribers, in log order."""
+        row, rule, joined = found
         m = row.shape[0]
-        ended = withdrawals(self._waiting(batch, slots, state_rows) + m)
+        again = state_rows[AGAIN[rows.type[state_rows]]]
+        if joined.shape[0]:
+            again = np.concatenate([again, joined[:, 0].astype(np.int32)])
+        ended = withdrawals(_waiting(self.contacts, rows.slot[again]) + m)
         verdicts = Verdicts(np.zeros(m, np.uint8), np.zeros(m, np.int32), np.zeros(m, np.int32))
-        lists = self._bits(compiled.lists, batch.n)
-        rows = Rows(
-            number, slots, batch.type, batch.subscriber, batch.at_ms, batch.log_ms, batch.present, batch.cells,
-            self._outs, self._known, lists, self._visit_ms, self._visit,
-            self._visit_at_ms,
-        )  # fmt: skip
         decide(
-            compiled.gates,
-            self._paused,
-            self.contacts.arrays,
-            compiled.book.transitions,
-            position,
-            append_ms,
-            rows,
-            state_rows,
-            row,
-            rule,
-            verdicts,
-            ended,
-        )
+            world.compiled.gates, world.paused, world.contacts, world.compiled.book.transitions, position,
+            world.append_ms, rows, state_rows, row, rule, joined, verdicts, ended,
+        )  # fmt: skip
         return verdicts, ended
 
-    def _waiting(self, batch: Batch, slots: NDArray[np.int32], state_rows: NDArray[np.int32]) -> int:
-        """Return how many contacts the rows that judge again can find, at the most; without those of this batch."""
-        again = state_rows[AGAIN[batch.type[state_rows]]]
-        arrays = self.contacts.arrays
-        return int(arrays.size[arrays.block[slots[again]]].sum(dtype=np.int64))
 
-    def _bits(self, feature: int, n: int) -> NDArray[np.int64]:
-        """Return a SET as of each row; unknown has no bits. Rows of types that no rule is on hold nothing of use."""
-        if feature < 0:
-            return np.zeros(n, np.int64)
-        return self._outs[feature, :n] * self._known[feature, :n]
-
-
-def _facts(
-    compiled: CompiledBook,
-    batch: Batch,
-    append_ms: int,
-    features: tuple[NDArray[np.int64], NDArray[np.uint8]],
-    row: NDArray[np.int32],
-    rule: NDArray[np.int32],
-) -> Facts:
-    """Return starts, cells and known flags of what the candidates read; `features` are values and known flags."""
-    starts = np.empty(row.shape[0] + 1, np.int32)
-    total = count_facts(rule, compiled.fact_start, starts)
-    facts, known = np.empty(total, np.int64), np.empty(total, np.uint8)
-    gather_facts(
-        row, rule, compiled.fact_start, compiled.fact_source, compiled.fact_index,
-        batch.at_ms, append_ms, batch.present, batch.cells, *features, starts, facts, known,
-    )  # fmt: skip
-    return starts, facts, known
-
-
-def _texts(
-    compiled: CompiledBook,
-    brought: Texts,
-    held: HeldTexts,
-    rule: NDArray[np.int32],
-    facts: Facts,
-) -> Texts:
-    """Return the texts of the candidates' facts, of which the batch brought some and columns hold others."""
-    found = np.empty(facts[1].shape[0], np.int64)
-    count = gather_texts(rule, compiled.fact_start, compiled.fact_text, *facts, found)
-    return held.pick(np.unique(found[:count]), brought) if count else NO_TEXTS
+def _waiting(contacts: Contacts, slots: NDArray[np.int32]) -> int:
+    """Return how many contacts that are judged again there can be, at the most; without those of this batch."""
+    arrays = contacts.arrays
+    return int(arrays.size[arrays.block[slots]].sum(dtype=np.int64))
 
 
 def _values(
@@ -376,5 +355,5 @@ def _values(
 
 def _read_by(plan: FeaturePlan, types: int) -> tuple[int, int, int, int, int]:
     """Return the words after a loop's own: see `state.features.folding`."""
-    member = LIST_MEMBER if plan.spec.kind == LISTS else -1
+    member = LIST_MEMBER if plan.spec.kind in LIST_KINDS else -1
     return plan.source_type, plan.source_slot, plan.where, types, member

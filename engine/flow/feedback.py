@@ -16,6 +16,7 @@ from state.hashing import rows_by_partition
 from state.schema import Schema
 
 Values = dict[str, Value]
+NEVER_ENDS: Mapping[str, int] = {}
 Ended = tuple[str, int, OutcomeState, str, str]
 """What became of a decision: its id, its subscriber, the state, the gateway, the error."""
 
@@ -136,10 +137,15 @@ class Feedback:
         ((partition, position),) = (await self.members([subscriber], name, member=member)).items()
         return partition, position
 
-    async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> Mapping[int, int]:
-        """Put subscribers on a list, or take them off it; returns what `Appender.append` does."""
+    async def members(
+        self, subscribers: Sequence[int], name: str, *, member: bool, ends: Mapping[str, int] = NEVER_ENDS
+    ) -> Mapping[int, int]:
+        """Put subscribers on a list, or take them off it; returns what `Appender.append` does.
+
+        `ends`: when the membership ends, as `until` or `for_ms` of the events.
+        """
         at_ms = self._now_ms()
-        values: Values = {"list": name, "member": member}
+        values: Values = {"list": name, "member": member, **ends}
         reached = await self._appender.append([Row("list", one, at_ms, values) for one in subscribers])
         if self._count_members is not None:
             self._count_members(name, member, len(subscribers))

@@ -67,12 +67,16 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is kept of one subscriber: values by name, with the texts of some; contacts; since when at a desk."""
+    """What is kept of one subscriber: values by name, with the texts of some; contacts; since when at a desk.
+
+    `list_ends`: when those memberships of lists end that do.
+    """
 
     cells: dict[str, int]
     texts: Texts
     contacts: list[dict[str, int]]
     visit_ms: int
+    list_ends: dict[str, int]
 
 
 class FrameLog(Protocol):
@@ -263,7 +267,8 @@ class Fold:
             slot = int(slots[0])
         decider = self.decider
         cells = decider.values(slot, self.clock_ms)
-        return Known(cells, decider.texts_of(cells), self.contacts.of(slot), decider.visit_ms(slot))
+        ends = decider.list_ends(slot, self.clock_ms)
+        return Known(cells, decider.texts_of(cells), self.contacts.of(slot), decider.visit_ms(slot), ends)
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold one frame into the state; return its records, None when it has no candidate and activates no book."""

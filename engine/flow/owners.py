@@ -11,7 +11,7 @@ Everything here is a function of the rows, so a replay ends the same state at th
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,22 +24,33 @@ from state.batch import Batch, select
 from state.columns import Table
 from state.contacts import RESERVED, STATES, Contacts
 from state.decisions import DecisionBatch, merged
-from state.hashing import stable_id
+from state.features import FeatureSpec
+from state.features.kinds.list_words import LIST_KINDS
+from state.features.kinds.lists import ID_MASK
+from state.hashing import hash_text
 from state.schema import OWNER, OWNER_ERASED, make_schema
 
+FIRST_LISTS, _ = LIST_KINDS
 _BUILT_IN = make_schema((), ()).types[OWNER]
 
 FoldPiece = Callable[[Head, Batch, NDArray[np.int32], NDArray[np.int32]], DecisionBatch | None]
 """Folds rows of a frame: (head, rows, their numbers in the frame, their slots)."""
 
 
+class ListsHeld(NamedTuple):
+    """One word of lists: its feature, and the columns with who is on them, and until when."""
+
+    spec: FeatureSpec
+    arrays: list[NDArray[Any]]
+
+
 class Owned(NamedTuple):
-    """What is known of the subscribers of a partition; `lists` int32[slots, width], None where the book has none."""
+    """What is known of the subscribers of a partition; `lists` returns the words of lists as they are."""
 
     table: Table
     contacts: Contacts
     book: Book
-    lists: NDArray[np.int32] | None
+    lists: Callable[[], list[ListsHeld]]
 
 
 def owners_in(batch: Batch) -> NDArray[np.intp]:
@@ -122,10 +133,21 @@ def _waiting(
 def _clear(owned: Owned, slots: NDArray[np.int32], erased: NDArray[np.int32]) -> None:
     """Forget the subscribers at `slots`; of those at `erased` the lists that exclude are kept."""
     owned.contacts.release(slots)
-    if owned.lists is None:
-        owned.table.clear(slots)
-        return
-    held = owned.lists[erased].copy()
+    stays = [(held, [array[erased].copy() for array in held.arrays]) for held in owned.lists()]
     owned.table.clear(slots)
-    going = [stable_id(name) for name, one in owned.book.lists.items() if not one.excludes]
-    owned.lists[erased] = np.where(np.isin(held, going), 0, held)
+    going = {hash_text(name.encode()) for name, one in owned.book.lists.items() if not one.excludes}
+    for held, rows in stays:
+        _leave(held.spec, rows, going)
+        for array, some in zip(held.arrays, rows, strict=True):
+            array[erased] = some
+
+
+def _leave(spec: FeatureSpec, rows: list[NDArray[Any]], going: set[int]) -> None:
+    """Take the rows of one word of lists off those that are `going`, hashes of names."""
+    places = [place for place, one in enumerate(spec.members) if one in going]
+    if spec.kind == FIRST_LISTS:
+        rows[0][np.isin(rows[0] & ID_MASK, spec.member_ids[places])] = 0
+    else:
+        rows[0] &= ~sum(1 << place for place in places)
+    if len(rows) > 1:
+        rows[1][:, places] = 0

@@ -61,9 +61,9 @@ class LocalOperations:
         log.info("%s: %s %s, queued sends touched: %d", action, kind, name, touched)
         return touched
 
-    async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
+    async def members(self, subscribers: Sequence[int], name: str, *, member: bool, ends: Mapping[str, int]) -> None:
         """Put subscribers on a list or take them off; returns when the log has it and dispatch has heard of it."""
-        await self._feedback.members(subscribers, name, member=member)
+        await self._feedback.members(subscribers, name, member=member, ends=ends)
         await self._sending.heard()
 
     async def export(self, subscriber: int) -> Mapping[str, Any]:

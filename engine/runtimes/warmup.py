@@ -14,7 +14,10 @@ import numpy as np
 
 from engine.book.compiled import CompiledBook, compile_book
 from engine.flow.decider import Decider
+from engine.flow.keeping import World
 from engine.runtimes.beside import Share, compile_beside
+from rules.gates.kernel import NOBODY
+from rules.gates.pause import paused_arrays
 from rules.load import load_text
 from state.batch import Row, from_rows, select
 from state.collector import collector_at_rest
@@ -103,6 +106,7 @@ def _warm_book() -> tuple[CompiledBook, Decider, Table]:
     rule = (
         '[[rule]]\nid = "r"\non = "e"\nwhen = "f0 >= 1 and known(f1) and w >= 1"\noffer = "o"\nchannels = ["sms"]\n'
         'text.sms = "t"\nreason = "r"\ncap = ["1 per 1h", "2 per week", "9 per month"]\n'
+        'keep = { list = "no", for = "1d" }\n'
     )
     compiled = compile_book(load_text({"warm.toml": BOOK + features + rule}))
     table = Table(SLOTS)
@@ -144,7 +148,9 @@ def _gates() -> None:
     """Judge no candidates: of `_decider`, the gates alone."""
     compiled, decider, _ = _warm_book()
     batch, none = from_rows(compiled.book.schema, [Row("e", 1, 1_000, {})]), np.zeros(0, np.int32)
-    decider.judge(compiled, 1, 1_004, batch, np.zeros(1, np.int32), np.zeros(1, np.int32), none, none, none)
+    rows = decider.seen(batch, np.zeros(1, np.int32), np.zeros(1, np.int32))
+    world = World(compiled, paused_arrays(compiled.book, ()), decider.contacts.arrays, 1_004)
+    decider.judge(world, 1, rows, none, (none, none, NOBODY))
 
 
 def _scanner() -> None:

@@ -4,12 +4,15 @@ A body is read by its model; what it names is then held against the active book.
 `RequestError` whose text goes to the caller.
 """
 
+from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rules.diagnostics import nearest
 from rules.model import Book
+from rules.spans import duration_hint, duration_ms
+from state.calendar import epoch_ms
 from state.decisions import parse_decision_id
 from state.hashing import partition_of
 from state.numbers import NumberError, NumberPlan
@@ -35,11 +38,13 @@ class ControlBody(_Body):
 
 
 class ListBody(_Body):
-    """Subscribers that join a list, or leave it."""
+    """Subscribers that join a list, for ever or until a time or for a duration, or leave it."""
 
     name: str = Field(alias="list")
     member: bool
     subscribers: list[int | str]
+    until: str = ""
+    lasts: str = Field("", alias="for")
 
 
 class CustomerBody(_Body):
@@ -113,6 +118,30 @@ def subscribers_of(body: ListBody, numbers: NumberPlan) -> list[int]:
         return [numbers.subscriber(one) for one in body.subscribers]
     except NumberError as fault:
         raise RequestError(f"subscribers: {fault}") from fault
+
+
+def ends_of(body: ListBody, zone: str) -> dict[str, int]:
+    """Return what the `list` events say of the end of a membership; nothing where it has none.
+
+    A time without an offset is one of `zone`. RequestError when there are two ends, or one that cannot be read.
+    """
+    given = [f"{key}={text!r}" for key, text in (("until", body.until), ("for", body.lasts)) if text]
+    if len(given) > 1 or (given and not body.member):
+        why = "one of the two says when a membership ends" if body.member else "who leaves a list has left it"
+        raise RequestError(f"{' '.join(given)}: {why}")
+    if body.lasts:
+        ms = duration_ms(body.lasts)
+        if not ms:
+            raise RequestError(
+                f'{given[0]} must be a duration > 0 such as "90d"; {duration_hint(body.lasts)}'.rstrip("; ")
+            )
+        return {"for_ms": ms}
+    if not body.until:
+        return {}
+    try:
+        return {"until": epoch_ms(datetime.fromisoformat(body.until), zone)}
+    except (ValueError, OverflowError) as fault:
+        raise RequestError(f'{given[0]} must be a time such as "2026-12-31" or "2026-12-31T18:00:00+08:00"') from fault
 
 
 def customer_of(body: CustomerBody, numbers: NumberPlan) -> int:

@@ -25,6 +25,7 @@ from engine.serve.controls import (
     check_outcomes,
     control_record,
     customer_of,
+    ends_of,
     subscribers_of,
 )
 from engine.serve.front import BODY_BYTES_MAX, Front
@@ -52,8 +53,11 @@ class Runtime(Protocol):
     async def control(self, record: Mapping[str, str]) -> int:
         """Pause, resume or kill; returns, when the log has it, how many queued sends that touches."""
 
-    async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
-        """Put subscribers on a list or take them off; returns when the log has it."""
+    async def members(self, subscribers: Sequence[int], name: str, *, member: bool, ends: Mapping[str, int]) -> None:
+        """Put subscribers on a list or take them off; returns when the log has it.
+
+        `ends`: what the events say of the end, `until` or `for_ms`.
+        """
 
     async def export(self, subscriber: int) -> Mapping[str, Any]:
         """Return all that the state keeps of a subscriber; RequestError where it is not kept here."""
@@ -134,9 +138,9 @@ class Face:
 
     async def _lists(self, body: ListBody) -> Mapping[str, Any]:
         check_list(self._runtime.book, body)
-        subscribers = subscribers_of(body, self._numbers)
+        subscribers, ends = subscribers_of(body, self._numbers), ends_of(body, self._runtime.book.zone)
         if subscribers:
-            await self._runtime.members(subscribers, body.name, member=body.member)
+            await self._runtime.members(subscribers, body.name, member=body.member, ends=ends)
         return {"changed": len(subscribers)}
 
     async def _export(self, body: CustomerBody) -> Mapping[str, Any]:

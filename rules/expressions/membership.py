@@ -9,7 +9,7 @@ from rules.codes import Code
 from rules.diagnostics import nearest
 from rules.expressions import fold
 from rules.expressions.context import KIND_WORDS, NUMBERS, Context
-from rules.expressions.tree import Expr, Has, Literal, Scalar, Use
+from rules.expressions.tree import And, Expr, Has, Literal, Not, Or, Scalar, Use
 from rules.expressions.units import beside
 from state.schema import Kind
 
@@ -64,12 +64,27 @@ def has(
         context.fault(Code.TYPE_MISMATCH, node, "members are asked of a set by its name, not of `default(...)`")
         return None
     operand = whole.operand
-    if member.value not in operand.members or not member.value:
+    word = next((one for one in operand.all_words if member.value in one.members), None)
+    if word is None or not member.value:
         code = Code.UNKNOWN_LIST if operand.name == "lists" else Code.UNKNOWN_MEMBER
         message = f"`{member.value}` is not among the declared members of `{operand.name}`"
-        context.fault(code, node, message, hint=nearest(member.value, operand.members))
+        known = [name for one in operand.all_words for name in one.members if name]
+        context.fault(code, node, message, hint=nearest(member.value, known))
         return None
-    return Has(whole, member.value, operand.members.index(member.value), empty_unless_known)
+    bit = word.members.index(member.value)
+    if word is operand:
+        return Has(whole, member.value, bit, empty_unless_known)
+    held = Has(Use(word), member.value, bit, empty_unless_known=True)
+    return held if empty_unless_known else Or((held, _nothing(whole)))
+
+
+def _nothing(whole: Use) -> Expr:
+    """False where a set is known, else unknown.
+
+    A set that was told before it had a further word is known all the same, and holds nothing of that word.
+    """
+    told = Has(whole, whole.operand.members[0], 0)
+    return And((told, Not(told)))
 
 
 def in_area(context: Context, left_node: ast.expr, left: Expr | None, node: ast.expr, name: str) -> Expr | None:

@@ -17,12 +17,13 @@ Nothing here knows TOML, rows or columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal as OneOfNames
 from typing import TypeAlias
 
 from state.schema import Kind
+from state.sets import is_further
 
 __all__ = [
     "BUILTINS",
@@ -46,6 +47,7 @@ __all__ = [
     "Scope",
     "ToFloat",
     "Use",
+    "by_set",
     "canonical",
     "children",
     "meaning",
@@ -67,7 +69,8 @@ class Operand:
     """What a name stands for.
 
     `index` is the slot of a cell, the index of a feature in `Book.features`, or the number of a builtin. `members`
-    names the bits of a SET. `duration` says that an INT counts milliseconds, so that "10m" may stand beside it.
+    names the bits of a SET; one of more members than a word has bits goes on in `words`, which are operands of their
+    own. `duration` says that an INT counts milliseconds, so that "10m" may stand beside it.
     """
 
     name: str
@@ -76,6 +79,23 @@ class Operand:
     kind: Kind
     members: tuple[str, ...] = ()
     duration: bool = False
+    words: tuple[Operand, ...] = ()
+
+    @property
+    def all_words(self) -> tuple[Operand, ...]:
+        """What has to be read for all of its value: itself, and the further words of a set."""
+        return (self, *self.words)
+
+
+def by_set(operands: Iterable[Operand]) -> Iterator[Operand]:
+    """What the words of sets stand for, in their order, as one operand a set; any other operand as it is."""
+    found: list[Operand] = []
+    for one in operands:
+        if found and is_further(one.name):
+            found[-1] = replace(found[-1], words=(*found[-1].words, one))
+        else:
+            found.append(one)
+    return iter(found)
 
 
 BUILTINS: Mapping[str, Operand] = {

@@ -43,17 +43,20 @@ def _columns(book: Book) -> Holdings:
 
 
 def _holdings_of(book: Book, rule: Rule) -> list[tuple[int, int, int]]:
-    """Return (feature, bits needed, bits refused) for each SET that the rule's offer asks about."""
+    """Return (feature, bits needed, bits refused) for each word of a SET that the rule's offer asks about."""
     offer = book.offers[rule.offer] if rule.offer is not None else None
     if offer is None or not (offer.requires or offer.unless_holds):
         return []
-    index = book.feature_index(SERVICES)
-    members = book.features[index].members
-    return [(index, _bits(members, offer.requires), _bits(members, offer.unless_holds))]
+    found = []
+    for index in book.words(SERVICES):
+        members = book.features[index].members
+        needed, refused = _bits(members, offer.requires), _bits(members, offer.unless_holds)
+        found += [(index, needed, refused)] if needed | refused else []
+    return found
 
 
 def _bits(members: tuple[str, ...], names: Iterable[str]) -> int:
-    return sum(1 << members.index(name) for name in names)
+    return sum(1 << members.index(name) for name in names if name in members)
 
 
 def _reads(book: Book, rule: Rule) -> list[int]:

@@ -6,19 +6,21 @@ again of each decision that waits, and one that they stop is withdrawn; an `answ
 first. Only then are the candidates of that row judged.
 The result depends on nothing but the arguments.
 
-The gates of `order` become one chain at compile time: each asks, and where it lets pass, the next one.
+A subscriber that the row puts on a list which stops rules (`rules.gates.keeping`) has what waits judged again after
+the candidates of that row.
+
+The gates of `order` become one chain at compile time (`chain`).
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.gates.chain import chain_of
 from rules.gates.offer import DECLINE, decline
 from rules.gates.order import CHANNEL_GATES, LAST_GATES, RULE_GATES
 from rules.gates.scene import Paused, Rows, RuleTable, Scene
-from rules.gates.spec import Gate
 from rules.gates.table import GateTable
 from state.contacts import (
     CHUNK,
@@ -68,9 +70,6 @@ CHANNEL_NUMBERS = np.array([0, *(gate.number for gate in CHANNEL_GATES)], np.uin
 LAST_NUMBERS = np.array([0, *(gate.number for gate in LAST_GATES)], np.uint8)
 """The same of the last gates."""
 
-Chain = Callable[[Any, Scene, int, int], tuple[int, int]]
-"""(columns of each gate, scene, row, rule or pair) to (place of the gate that stops, 0 for none; its detail)."""
-
 
 class Verdicts(NamedTuple):
     """What became of each candidate: `gate` uint8[m]; `channel` int32[m], index + 1 or 0; `detail` int32[m]."""
@@ -78,6 +77,12 @@ class Verdicts(NamedTuple):
     gate: NDArray[np.uint8]
     channel: NDArray[np.int32]
     detail: NDArray[np.int32]
+
+
+Joined = NDArray[np.int64]
+"""Rows that put their subscriber on a list which stops rules, ascending, [k, 3]: the row's index, that of the list's
+word among the features, and the mask of the list in it."""
+NOBODY: Joined = np.zeros((0, 3), np.int64)
 
 
 class Withdrawals(NamedTuple):
@@ -111,35 +116,11 @@ def withdrawals(count_max: int) -> Withdrawals:
     )
 
 
-def _chain(gates: tuple[Gate, ...], index: int = 0, *, again: bool = False) -> Chain:
-    """Return a kernel that asks the gates from `index` on, until one stops; `again`: those that are asked again."""
-    if index == len(gates):
-        return _pass
-    if again and not gates[index].again:
-        return _chain(gates, index + 1, again=True)
-    stops, rest = gates[index].stops, _chain(gates, index + 1, again=again)
-
-    @part
-    def ask(columns: Any, scene: Scene, row: int, of: int) -> tuple[int, int]:
-        detail = stops(columns[index], scene, row, of)
-        if detail >= 0:
-            return index + 1, detail
-        return rest(columns, scene, row, of)
-
-    return ask
-
-
-@part
-def _pass(_columns: Any, _scene: Scene, _row: int, _of: int) -> tuple[int, int]:
-    """Stop nothing: the end of a chain."""
-    return 0, 0
-
-
-ask_rule = _chain(RULE_GATES)
-ask_channel = _chain(CHANNEL_GATES)
-ask_last = _chain(LAST_GATES)
-ask_rule_again = _chain(RULE_GATES, again=True)
-ask_channel_again = _chain(CHANNEL_GATES, again=True)
+ask_rule = chain_of(RULE_GATES)
+ask_channel = chain_of(CHANNEL_GATES)
+ask_last = chain_of(LAST_GATES)
+ask_rule_again = chain_of(RULE_GATES, again=True)
+ask_channel_again = chain_of(CHANNEL_GATES, again=True)
 
 
 @allocating
@@ -154,27 +135,26 @@ def decide(
     state_rows: NDArray[np.int32],
     candidate_row: NDArray[np.int32],
     candidate_rule: NDArray[np.int32],
+    joined: Joined,
     verdicts: Verdicts,
     withdrawn: Withdrawals,
 ) -> int:
     """Judge the candidates, sorted by (row, rule); return how many were decided.
 
     `state_rows` int32[k] are the rows of built-in events that change a subscriber, ascending. Writes `verdicts`,
-    `withdrawn` (which has room for every contact of their subscribers), contacts and visits.
+    `withdrawn` (which has room for every contact of their subscribers and of those that `joined`), contacts and visits.
     """
     used = np.zeros(2 * table.rules.channel_id.shape[0] + 1, np.int32)
     offered = np.zeros(table.rules.offers, np.int32)
     table, verdicts, withdrawn = uncounted(table), uncounted(verdicts), uncounted(withdrawn)
     scene = uncounted(Scene(rows, table.rules, paused, contacts, transitions, append_ms, used, offered))
-    settled = 0
+    done = np.zeros(2, np.int64)
     decided = 0
     last_row = -1
     for i in range(candidate_row.shape[0]):
         row = candidate_row[i]
         rule = candidate_rule[i]
-        while settled < state_rows.shape[0] and state_rows[settled] <= row:
-            apply_state_row(table, scene, state_rows[settled], withdrawn)
-            settled += 1
+        apply_rows(table, scene, row, state_rows, joined, done, withdrawn)
         if row != last_row:
             last_row = row
             used[:] = 0
@@ -186,10 +166,35 @@ def decide(
         verdicts.gate[i] = gate
         verdicts.detail[i] = detail
         verdicts.channel[i] = channel
-    while settled < state_rows.shape[0]:
-        apply_state_row(table, scene, state_rows[settled], withdrawn)
-        settled += 1
+    apply_rows(table, scene, rows.type.shape[0], state_rows, joined, done, withdrawn)
     return decided
+
+
+@part
+def apply_rows(
+    table: GateTable,
+    scene: Scene,
+    row: int,
+    state_rows: NDArray[np.int32],
+    joined: Joined,
+    done: NDArray[np.int64],
+    withdrawn: Withdrawals,
+) -> None:
+    """Fold the built-in events up to `row`, and before it what rows put their subscribers on lists; `done` of each."""
+    while True:
+        state_row = state_rows[done[0]] if done[0] < state_rows.shape[0] else scene.rows.type.shape[0]
+        after = joined[done[1], 0] if done[1] < joined.shape[0] else scene.rows.type.shape[0]
+        if after < row and after < state_row:
+            feature, bit = joined[done[1], 1], joined[done[1], 2]
+            scene.rows.outs[feature, after] |= bit
+            judge_again(table, scene, after, withdrawn)
+            scene.rows.outs[feature, after] &= ~bit
+            done[1] += 1
+        elif state_row <= row and state_row < scene.rows.type.shape[0]:
+            apply_state_row(table, scene, state_row, withdrawn)
+            done[0] += 1
+        else:
+            return
 
 
 @part

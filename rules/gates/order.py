@@ -30,6 +30,9 @@ RULE_GATES: tuple[Gate, ...] = (
 )
 """Asked of a candidate, before any of its channels; the first that stops it is recorded."""
 
+GATES_OF_KEEPING = RULE_GATES[: RULE_GATES.index(lists.GATE)]
+"""Those that a candidate passes to be kept in an audience (`keeping`), whatever stops it afterwards."""
+
 CHANNEL_GATES: tuple[Gate, ...] = (
     pause.CHANNEL_GATE,  # operations stopped the channel
     desk.GATE,  # nobody is at the desk

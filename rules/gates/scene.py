@@ -13,9 +13,8 @@ class Rows(NamedTuple):
     """Columns of the batch, for kernels: `number` int32[n] is each row's index in its frame; `slot` int32[n].
 
     `at_ms` is what the event says, `log_ms` the log's time of its row. `outs` int64[features, >= n] and `known` uint8
-    are the features as of each event, `lists` int64[n] the bits of the lists; `visit_ms`, `visit` and `visit_at_ms`
-    int64[slots] are state: since when by the log's clock, the text hash of the visit's name, 0 for none, and when it
-    began by its own event.
+    are the features as of each event; `visit_ms`, `visit` and `visit_at_ms` int64[slots] are state: since when by the
+    log's clock, the text hash of the visit's name, 0 for none, and when it began by its own event.
     """
 
     number: NDArray[np.int32]
@@ -28,7 +27,6 @@ class Rows(NamedTuple):
     cells: NDArray[np.int64]
     outs: NDArray[np.int64]
     known: NDArray[np.uint8]
-    lists: NDArray[np.int64]
     visit_ms: NDArray[np.int64]
     visit: NDArray[np.int64]
     visit_at_ms: NDArray[np.int64]

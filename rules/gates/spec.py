@@ -51,6 +51,7 @@ class Gate:
         reads: indices of the features that it looks at for a rule, so that they are folded for the rule's events.
         explain: (book, rule, channel, detail) in words; the channel is "" for a gate of rules.
         again: whether it is asked again of a decision that waits, when its subscriber changes.
+        stops_again: its kernel for that, where it is another one.
         example: sections of a book, with a test in which the gate stops rule `r`; "" where no book can show it.
     """
 
@@ -61,6 +62,7 @@ class Gate:
     reads: Callable[[Book, Rule], list[int]] = reads_nothing
     explain: Callable[[Book, Rule, str, int], str] = channel_alone
     again: bool = False
+    stops_again: Stops | None = None
     example: str = ""
 
 

@@ -66,10 +66,15 @@ def fold(
     cells: Int64s,
     out: Int64s,
     known: NDArray[np.uint8],
+    ends: Int64s | None = None,
 ) -> None:
-    """Apply the updating rows to `arrays` and leave each row's value in `out` and `known`."""
+    """Apply the updating rows to `arrays` and leave each row's value in `out` and `known`.
+
+    `ends`: when the memberships end that rows of lists tell of, 0 for never.
+    """
     feature = np.array(words(spec, arrays), np.int64)
-    fold_rows(feature, spec.transitions, new_view(), slots, rows, updates, at_ms, cells, out, known)
+    told = ends if ends is not None else np.zeros(at_ms.shape[0], np.int64)
+    fold_rows(feature, spec.transitions, new_view(), slots, rows, updates, at_ms, cells, told, out, known)
 
 
 def words(spec: FeatureSpec, arrays: Arrays) -> list[int]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from state.features.kinds import LOOPS
 from state.features.kinds.lists import mark_leaves
-from state.features.rows import CELLS, KNOWN, OUT, ROWS, ROWS_COUNT, SLOTS, TIMES, UPDATES, VIEW_WORDS
+from state.features.rows import CELLS, ENDS, KNOWN, LOGS, OUT, ROWS, ROWS_COUNT, SLOTS, TIMES, UPDATES, VIEW_WORDS
 from state.features.spec import FEATURE_WORDS, LOOP, Arrays, FeatureKind, FeatureSpec, Int64s, Loop
 from state.jit import kernel, part, routine
 from state.raw import address_i32, address_i64, address_u8, load_i32, load_i64, load_u8, store_i32, store_i64, store_u8
@@ -41,6 +41,7 @@ def words_of(kind: FeatureKind, spec: FeatureSpec, arrays: Arrays) -> list[int]:
         spec.window_ms,
         _address(spec.member_ids),
         spec.member_ids.shape[0],
+        arrays[1].strides[0] if len(arrays) > 1 else 0,
     ]
 
 
@@ -109,14 +110,15 @@ def mark_updates(
 @kernel
 def fold_features(
     features: Int64s, first: int, last: int, transitions: Transitions, view: Int64s,
-    slots: NDArray[np.int32], type_: NDArray[np.uint8], present: Int64s, at_ms: Int64s, cells: Int64s,
-    rows: NDArray[np.int32], counts: Int64s, masks: NDArray[np.uint8], updates: NDArray[np.uint8],
+    slots: NDArray[np.int32], type_: NDArray[np.uint8], present: Int64s, at_ms: Int64s, log_ms: Int64s, cells: Int64s,
+    ends: Int64s, rows: NDArray[np.int32], counts: Int64s, masks: NDArray[np.uint8], updates: NDArray[np.uint8],
     outs: Int64s, knowns: NDArray[np.uint8],
 ) -> None:  # fmt: skip
     """Fold the features `first` to `last - 1`, each over its rows; `outs`, `knowns` get a row for each feature.
 
-    `features` int64[k, WORDS], `cells` int64[width, n], `rows` and `counts` of `list_rows`, `masks` uint8[wheres, m],
-    `updates` uint8[m] to work in, `outs` int64[k, m], `knowns` uint8[k, m], each m >= n; `view` of `new_view`.
+    `features` int64[k, WORDS], `cells` int64[width, n], `ends` int64[m], when the membership ends that a row of a list
+    tells of (0: never), `rows` and `counts` of `list_rows`, `masks` uint8[wheres, m], `updates` uint8[m] to work in,
+    `outs` int64[k, m], `knowns` uint8[k, m], each m >= n; `view` of `new_view`.
     """
     v = address_i64(view)
     types_at, present_at, updates_at = address_u8(type_), address_i64(present), address_u8(updates)
@@ -124,6 +126,8 @@ def fold_features(
     store_i64(v + SLOTS, address_i32(slots))
     store_i64(v + UPDATES, updates_at)
     store_i64(v + TIMES, address_i64(at_ms))
+    store_i64(v + LOGS, address_i64(log_ms))
+    store_i64(v + ENDS, address_i64(ends))
     for index in range(first, last):
         feature = address_i64(features) + index * WORDS * 8
         number = load_i64(feature + TYPES)
@@ -148,15 +152,17 @@ def fold_features(
 @kernel
 def fold_rows(
     feature: Int64s, transitions: Transitions, view: Int64s, slots: NDArray[np.int32], rows: NDArray[np.int32],
-    updates: NDArray[np.uint8], at_ms: Int64s, cells: Int64s, out: Int64s, known: NDArray[np.uint8],
+    updates: NDArray[np.uint8], at_ms: Int64s, cells: Int64s, ends: Int64s, out: Int64s, known: NDArray[np.uint8],
 ) -> None:  # fmt: skip
-    """Fold one feature over given rows and updates."""
+    """Fold one feature over given rows and updates, logged when they happened."""
     v = address_i64(view)
     store_i64(v + SLOTS, address_i32(slots))
     store_i64(v + ROWS, address_i32(rows))
     store_i64(v + ROWS_COUNT, rows.shape[0])
     store_i64(v + UPDATES, address_u8(updates))
     store_i64(v + TIMES, address_i64(at_ms))
+    store_i64(v + LOGS, address_i64(at_ms))
+    store_i64(v + ENDS, address_i64(ends))
     store_i64(v + CELLS, address_i64(cells))
     store_i64(v + OUT, address_i64(out))
     store_i64(v + KNOWN, address_u8(known))

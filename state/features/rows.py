@@ -3,9 +3,10 @@
 from state.jit import part
 from state.raw import load_i64
 
-SLOTS, ROWS, ROWS_COUNT, UPDATES, TIMES, CELLS, OUT, KNOWN = range(0, 64, 8)
-"""What a loop is told of the rows, as offsets in bytes: addresses of columns, and the number of rows."""
-VIEW_WORDS = 8
+SLOTS, ROWS, ROWS_COUNT, UPDATES, TIMES, CELLS, OUT, KNOWN, LOGS, ENDS = range(0, 80, 8)
+"""What a loop is told of the rows, as offsets in bytes: addresses of columns, and the number of rows. LOGS are the
+log's times of the rows, ENDS when a membership ends that a row tells of, 0 for never; both by row."""
+VIEW_WORDS = 10
 
 AHEAD = 24
 """Rows between a prefetch and its use."""

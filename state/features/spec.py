@@ -28,10 +28,12 @@ EVER, FIXED, LOCAL, MONTH = range(4)
 
 _YEAR_2000_MS = 946_684_800_000
 
-LOOP, BASE, SECOND, STRIDE, MODE, RING, GRID, PANE_MS, ANCHOR_MS, WINDOW_MS, MEMBERS, MEMBERS_COUNT = range(0, 96, 8)
+LOOP, BASE, SECOND, STRIDE, MODE, RING, GRID, PANE_MS, ANCHOR_MS, WINDOW_MS = range(0, 80, 8)
+MEMBERS, MEMBERS_COUNT, SECOND_STRIDE = range(80, 104, 8)
 """What a loop is told of a feature, as offsets in bytes: which of the loops is meant; addresses of its columns and
-bytes of a row of the first; what only its kind understands; its window; ids of declared lists."""
-FEATURE_WORDS = 12
+bytes of a row of the first; what only its kind understands; its window; ids of declared lists; bytes of a row of the
+second column, 0 where it has none."""
+FEATURE_WORDS = 13
 
 Int64s = NDArray[np.int64]
 Arrays = list[NDArray[Any]]

@@ -47,6 +47,24 @@ def test_an_export_holds_state_contacts_lists_and_decisions_of_one_customer_alon
     assert str(OTHER) not in "".join(map(str, lines))
 
 
+def test_a_membership_that_ends_says_when_and_a_kill_changes_nothing_of_it(make: Make) -> None:
+    engine = filled(make)
+    assert engine.command("lists", "add", "tested", str(FIRST), "--for", "90d").exit == 0
+    assert engine.command("lists", "add", "optout", str(FIRST), "--until", "2099-12-31T00:00:00+08:00").exit == 0
+    assert engine.command("lists", "add", "optout", str(OTHER), "--for", "1d", "--until", "2099-12-31").exit == 1
+    (before,) = of_kind(exported(engine, FIRST), "state")
+    engine.kill()
+    engine.start()
+    (state,) = of_kind(exported(engine, FIRST), "state")
+
+    assert sorted(state["lists"]) == ["optout", "tested"]
+    assert state["list_ends_ms"].keys() == {"optout", "tested"}
+    assert state["list_ends_ms"]["optout"] == 4_102_329_600_000
+    assert state["list_ends_ms"]["tested"] >= BASE_MS + 90 * 24 * 60 * MINUTE_MS
+    assert state == before
+    assert of_kind(exported(engine, OTHER), "state")[0]["lists"] == []
+
+
 def test_after_erasing_nothing_is_known_but_the_opt_out_and_a_restart_knows_no_more(make: Make) -> None:
     engine = filled(make)
     for name in ("tested", "optout"):
@@ -70,7 +88,14 @@ def test_a_number_that_is_none_and_one_that_nobody_has_are_told_apart(make: Make
     wrong = engine.command("customer", "export", "86x")
     assert (wrong.exit, wrong.err) == (1, "opportune customer: msisdn='86x' must be up to 15 digits\n")
     assert exported(engine, 8613999999999) == [
-        {"kind": "state", "subscriber": 8613999999999, "values": {}, "lists": [], "visit_since_ms": None}
+        {
+            "kind": "state",
+            "subscriber": 8613999999999,
+            "values": {},
+            "lists": [],
+            "list_ends_ms": {},
+            "visit_since_ms": None,
+        }
     ]
     status, _, body = engine.post("/customers/erase", b'{"subscriber": "x"}', **{"Content-Type": "application/json"})
     assert (status, orjson.loads(body)["error"]) == (400, "subscriber: number='x' must be up to 15 digits")

@@ -1,6 +1,7 @@
 """The HTTP front tells the caller's faults from our own."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from engine.serve.controls import (
     RequestError,
     check_list,
     control_record,
+    ends_of,
     read_body,
     subscribers_of,
 )
@@ -173,3 +175,34 @@ def test_a_list_request_may_write_a_subscriber_in_any_form() -> None:
     body = read_body((LIST % '13800000001, "+86 138 0000 0001", "013800000001"').encode(), ListBody)
 
     assert subscribers_of(body, CHINA) == [8613800000001] * 3
+
+
+@pytest.mark.parametrize(
+    ("more", "ends"),
+    [
+        ("", {}),
+        (', "for": "90d"', {"for_ms": 90 * 86_400_000}),
+        (', "until": "2026-12-31"', {"until": 1_798_646_400_000}),
+        (', "until": "2026-12-31T00:00:00Z"', {"until": 1_798_675_200_000}),
+    ],
+)
+def test_a_membership_ends_when_the_request_says(more: str, ends: dict[str, int]) -> None:
+    body = read_body(f'{{"list": "quiet", "member": true, "subscribers": [1]{more}}}'.encode(), ListBody)
+
+    assert ends_of(body, "Asia/Shanghai") == ends
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ('"member": true, "for": "90"', "for='90' must be a duration > 0"),
+        ('"member": true, "for": "0d"', "for='0d' must be a duration > 0"),
+        ('"member": true, "until": "soon"', "until='soon' must be a time such as"),
+        ('"member": true, "until": "9999-12-31T23:59:59-23:00"', "must be a time such as"),
+        ('"member": true, "for": "1d", "until": "2026-12-31"', "one of the two says when"),
+        ('"member": false, "for": "1d"', "who leaves a list has left it"),
+    ],
+)
+def test_an_end_that_means_nothing_is_refused(more: str, says: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(says)):
+        ends_of(read_body(f'{{"list": "quiet", "subscribers": [1], {more}}}'.encode(), ListBody), "Asia/Shanghai")

@@ -16,6 +16,10 @@ from tests.rules.expressions.grammar import closed_over, local_times
 
 TEXTS = ("a", "b", "c", "长途", "", "d e", "é", "g" * 40)
 SERVICES = ("12593", "ring", "news", "wap")
+FILLERS = tuple(f"x{number}" for number in range(62))
+"""Of a wide book, before the others: members that put those beyond the first word of their set."""
+KEPT = "kept"
+"""The list that rules keep; no feature asks for it."""
 LISTS = ("vip", "silent", "staff", "l4", "l5", "l6", "l7", "l8", "l9")
 AREAS = {"small": ("a", "长途"), "large": ("a", "b", "c", "d e", "é")}
 INTS = (0, 1, -1, 2, 3, 7, 60, 600_000, -(1 << 63), (1 << 63) - 1, (1 << 53) + 1, 1 << 62, 1 << 32)
@@ -39,7 +43,7 @@ FIELDS = {
 }
 ATTRIBUTES = {"brand": "string", "level": "int", "score": "float", "gold": "bool", "joined": "time", "services": "set"}
 BUILT_IN = {
-    "list": {"list": "string", "member": "bool"},
+    "list": {"list": "string", "member": "bool", "until": "time", "for_ms": "int"},
     "visit": {"terminal": "string", "visit": "string", "open": "bool"},
     "outcome": {
         "position": "int",
@@ -76,6 +80,11 @@ class Shape:
     def spare(self) -> str:
         """The kind of the field `spare` of `call`, which a reload may change."""
         return ("int", "float", "string", "bool")[self.head % 4]
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the book has more lists and services than a word has bits, which a reload may bring or take away."""
+        return self.head % 4 == 0
 
     @property
     def has_ping(self) -> bool:
@@ -279,9 +288,13 @@ def head_text(shape: Shape) -> str:
         pairs = ", ".join(f'{name} = "{kind}"' for name, kind in shuffled(random, fields))
         limit = f"decisions_max = {random.randint(1, 4)}\n" if random.random() < 0.3 else ""
         parts.append(f"[events.{event}]\nfields = {{ {pairs} }}\n{limit}")
-    sets = json.dumps(SERVICES[: shape.members])
+    fillers = FILLERS if shape.is_wide else ()
+    sets = json.dumps((*fillers, *SERVICES[: shape.members]))
     words = {name: f'"{kind}"' if kind != "set" else f"{{ set = {sets} }}" for name, kind in ATTRIBUTES.items()}
     parts.append("[attributes]\n" + "\n".join(f"{name} = {word}" for name, word in shuffled(random, words)) + "\n")
+    if shape.lists:
+        parts += [f"[lists.{name}]\n" for name in fillers]
+        parts.append(f'[lists.{KEPT}]\nexcludes = "{Random(shape.head).choice(["", "", "commercial", "all"])}"\n')
     for name in random.sample(LISTS[: shape.lists], shape.lists):
         parts.append(f'[lists.{name}]\nexcludes = "{random.choice(["", "", "commercial", "all"])}"\n')
     for name in CHANNELS:
@@ -342,6 +355,11 @@ def rule_text(seed: int, features: Sequence[tuple[str, str]], has_lists: bool) -
         (0.4, f'category = "{random.choice(CATEGORIES)}"'),
     )
     lines += [line for share, line in options if random.random() < share]
+    if has_lists and random.random() < 0.4:
+        lines.append(f'keep = {{ list = "{KEPT}", for = "{random.choice(["1s", "10m", "1d", "60d"])}" }}')
+    if has_lists and random.random() < 0.3:
+        asked = random.choice([f"member('{KEPT}')", f"not member('{KEPT}')"])
+        lines[3] = f"when = {quoted(f'({writer.condition(1)}) or {asked}' if random.random() < 0.3 else asked)}"
     return "\n".join(lines) + "\n"
 
 

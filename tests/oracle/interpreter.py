@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from rules.model import Book, Feature, Rule
 from state.batch import Row
+from state.features.kinds.list_words import LIST_KINDS
 from state.hashing import stable_id
 from state.schema import Kind, Schema
+from state.sets import set_of
 from tests.oracle.gates import Gate
-from tests.oracle.judging import Verdict, alone, choose, held_out, of_the_subscriber
+from tests.oracle.judging import Verdict, alone, choose, held_out, is_kept, of_the_subscriber
 from tests.oracle.known import Known, Moment
 from tests.oracle.memory import Lists, Since
 from tests.oracle.promises import Promise, caps_of, looks_back
@@ -67,8 +69,31 @@ class Interpreter:
         for index, feature in self.told[code]:
             self._tell(moment, index, feature)
         candidates = [rule for rule in self.rules[code] if moment.holds(rule.when)]
+        moment.words("lists")  # as of the event: what it keeps is not seen by itself
         withdrawn = self._set_aside(moment, position, number)
-        return moment, ended + withdrawn + self._judge(moment, position, number, candidates)
+        judged = self._judge(moment, position, number, candidates)
+        return moment, ended + withdrawn + self._keep(moment, position, number, candidates) + judged
+
+    def _keep(self, moment: Moment, position: int, number: int, candidates: list[Rule]) -> list[Record]:
+        """Put the subscriber on the lists that rules keep; what waits is judged again where a list stops any rule."""
+        book, records = self.known.book, []
+        stopping = {name for rule in book.rules for name in rule.exclude}
+        before = moment.words("lists")
+        for rule in candidates:
+            if rule.keep is None or not is_kept(moment, rule):
+                continue
+            at = next(
+                at for at, one in enumerate(book.features) if one.kind in LIST_KINDS and rule.keep.list in one.members
+            )
+            memory = moment.memory(book.features[at])
+            assert isinstance(memory, Lists)
+            memory.keep(rule.keep.list, moment.append_ms + rule.keep.for_ms)
+            if rule.keep.list in stopping and rule.keep.list not in before:
+                told = moment.values[at]
+                moment.values[at] = told | {rule.keep.list}
+                records += self._withdrawn(moment, position, number)
+                moment.values[at] = told
+        return records
 
     def _tell(self, moment: Moment, index: int, feature: Feature) -> None:
         """Let a feature know of an event, if it is one of its own."""
@@ -76,12 +101,16 @@ class Interpreter:
         if isinstance(memory, Since):
             moment.values[index] = memory.value(row.at_ms)
         if isinstance(memory, Lists):
-            memory.move(str(row.values["list"]), bool(row.values["member"]), feature.members)
+            memory.move(
+                str(row.values["list"]), bool(row.values["member"]), feature.members, _end_ms(moment), moment.append_ms
+            )
             return
         value: Any = row.at_ms
         if feature.source_slot >= 0:
             name = self.known.book.schema.types[feature.source_type].fields[feature.source_slot].name
-            value = row.values.get(name)
+            value = row.values.get(set_of(name))
+            if feature.value_kind is Kind.SET and value is not None:
+                value = [one for one in value if one in feature.members]
         if value is not None and (feature.where is None or moment.holds(feature.where)):
             memory.update(row.at_ms, value)
 
@@ -104,7 +133,8 @@ class Interpreter:
         if erased:
             lists = {one: memory for one, memory in memories.items() if isinstance(memory, Lists)}
             for memory in lists.values():
-                memory.on -= {name for name, one in book.lists.items() if not one.excludes}
+                going = {name for name, one in book.lists.items() if not one.excludes}
+                memory.on = {name: end for name, end in memory.on.items() if name not in going}
             people[row.subscriber].memories = dict(lists)
         return records
 
@@ -140,7 +170,7 @@ class Interpreter:
                 continue
             if promise.state != "waits" or not promise.may_come(moment.append_ms):
                 continue
-            verdict = of_the_subscriber(moment, rule)
+            verdict = of_the_subscriber(moment, rule, waits=True)
             if verdict.gate is Gate.NONE and ("channel", channel.name) in self.known.paused:
                 verdict = Verdict(Gate.CHANNEL_PAUSED, rule.channels.index(channel.name) << 8)
             if verdict.gate is Gate.NONE:
@@ -217,6 +247,14 @@ class Interpreter:
         )
 
 
+def _end_ms(moment: Moment) -> int | None:
+    """When the membership ends that a row of a list tells of."""
+    values: Any = moment.row.values
+    if "until" in values:
+        return int(values["until"])
+    return moment.append_ms + max(int(values["for_ms"]), 0) if "for_ms" in values else None
+
+
 def read_under(row: Row, written: Schema, schema: Schema) -> Row | None:
     """A row written under another schema as this one reads it; None when its type is gone."""
     if row.type not in schema.codes:
@@ -227,5 +265,6 @@ def read_under(row: Row, written: Schema, schema: Schema) -> Row | None:
         slot = new.slots.get(name)
         if slot is not None and new.fields[slot].kind == old.fields[old.slots[name]].kind:
             is_set = new.fields[slot].kind is Kind.SET
-            values[name] = [one for one in value if one in new.fields[slot].members] if is_set else value  # type: ignore[union-attr]  # a SET's value
+            declared = {member for word in new.words(slot) for member in new.fields[word].members}
+            values[name] = [one for one in value if one in declared] if is_set else value  # type: ignore[union-attr]  # a SET's value
     return replace(row, values=values)

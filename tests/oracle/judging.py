@@ -27,28 +27,45 @@ class Verdict(NamedTuple):
 def alone(moment: Moment, rule: Rule, offered: set[str]) -> Verdict:
     """The gates that look at one candidate alone."""
     verdict = of_the_subscriber(moment, rule)
-    is_stale = rule.max_age_ms and moment.append_ms - moment.row.at_ms > rule.max_age_ms
-    if verdict.gate is not Gate.PAUSED and is_stale:
+    if verdict.gate is not Gate.PAUSED and _is_stale(moment, rule):
         return Verdict(Gate.STALE)
     return verdict if verdict.gate is not Gate.NONE else _offered(moment, rule, offered)
 
 
-def of_the_subscriber(moment: Moment, rule: Rule) -> Verdict:
-    """The gates that are asked again of what waits."""
+def of_the_subscriber(moment: Moment, rule: Rule, *, waits: bool = False) -> Verdict:
+    """The gates that are asked again of what waits, which the list that its own rule keeps does not stop."""
+    verdict = before_lists(moment, rule)
+    if verdict.gate is not Gate.NONE:
+        return verdict
+    book, on = moment.known.book, moment.words("lists")
+    own = rule.keep.list if waits and rule.keep is not None else ""
+    for one in sorted(book.lists.values(), key=lambda one: one.index):
+        by_class = one.excludes in ("all", rule.klass) and not _only_alerts(book, rule)
+        if one.name in on and one.name != own and (one.name in rule.exclude or by_class):
+            return Verdict(Gate.LIST, one.index)
+    return Verdict(Gate.NONE)
+
+
+def before_lists(moment: Moment, rule: Rule) -> Verdict:
+    """Those of them that stand before the lists."""
     book, paused = moment.known.book, moment.known.paused
     if ("rule", rule.id) in paused or ("campaign", rule.campaign) in paused:
         return Verdict(Gate.PAUSED)
     offer = book.offers[rule.offer] if rule.offer is not None else None
     if offer is not None and (offer.requires or offer.unless_holds):
-        held = set(moment.get("services") or ())
+        held = moment.words("services")
         if not held >= set(offer.requires) or held & set(offer.unless_holds):
             return Verdict(Gate.ELIGIBILITY)
-    on = moment.get("lists") if book.lists else ()
-    for one in sorted(book.lists.values(), key=lambda one: one.index):
-        by_class = one.excludes in ("all", rule.klass) and not _only_alerts(book, rule)
-        if one.name in on and (one.name in rule.exclude or by_class):
-            return Verdict(Gate.LIST, one.index)
     return Verdict(Gate.NONE)
+
+
+def is_kept(moment: Moment, rule: Rule) -> bool:
+    """Whether a candidate's rule puts its subscriber on the list that it keeps."""
+    return rule.keep is not None and not _is_stale(moment, rule) and before_lists(moment, rule).gate is Gate.NONE
+
+
+def _is_stale(moment: Moment, rule: Rule) -> bool:
+    return bool(rule.max_age_ms) and moment.append_ms - moment.row.at_ms > rule.max_age_ms
 
 
 def _only_alerts(book: Book, rule: Rule) -> bool:

@@ -13,7 +13,8 @@ from rules.expressions.interpret import evaluate
 from rules.expressions.tree import And, Expr, Operand
 from rules.model import Book, Feature
 from state.batch import Row
-from state.schema import PROFILE
+from state.schema import PROFILE, Kind
+from state.sets import set_of
 from tests.oracle.clock import Zone
 from tests.oracle.memory import KINDS, Lists, Memory
 from tests.oracle.promises import Promises, horizon_ms
@@ -90,7 +91,7 @@ class Moment:
         if index not in self.values:
             memory = self.memory(feature)
             if isinstance(memory, Lists):
-                self.values[index] = memory.among(feature.members)
+                self.values[index] = memory.among(feature.members, self.append_ms)
             else:
                 self.values[index] = memory.value(self.row.at_ms)
         return self.values[index]
@@ -100,8 +101,19 @@ class Moment:
         if name in self.known.book.schema.types[self.code].slots and self.code != PROFILE:
             return self.row.values.get(name)
         if name.startswith("profile."):
-            return self.row.values.get(name.removeprefix("profile."))
+            own = name.removeprefix("profile.")
+            value: Any = self.row.values.get(set_of(own))
+            field = self.known.book.schema.types[PROFILE].fields[self.known.book.schema.slot(PROFILE, own)]
+            return (
+                value if field.kind is not Kind.SET or value is None else [one for one in value if one in field.members]
+            )
         return self.feature(self.known.book.feature_index(name))
+
+    def words(self, name: str) -> set[str]:
+        """All members of a set that the subscriber has; an unknown set has none."""
+        features = self.known.book.features
+        held = [self.feature(at) for at, one in enumerate(features) if set_of(one.name) == name]
+        return {member for some in held for member in some or ()}
 
     def fact(self, operand: Operand) -> Any:
         """What a record keeps of an operand."""

@@ -172,20 +172,29 @@ class Since(Moments):
 
 
 class Lists:
-    """The lists that a subscriber is on, whatever the book; they join and leave in the order of the log."""
+    """The lists that a subscriber is on, whatever the book; they join and leave in the order of the log.
+
+    `on` says when each membership ends by the log's time, None for never: at that time it is over.
+    """
 
     def __init__(self, feature: Feature, zone: Zone) -> None:
-        self.on: set[str] = set()
+        self.on: dict[str, int | None] = {}
 
-    def move(self, name: str, joins: bool, declared: tuple[str, ...]) -> None:
-        if not joins:
-            self.on.discard(name)
+    def move(self, name: str, joins: bool, declared: tuple[str, ...], end_ms: int | None, log_ms: int) -> None:
+        if not joins or (end_ms is not None and end_ms <= log_ms):
+            self.on.pop(name, None)
         elif name in declared:
-            self.on.add(name)
+            self.on[name] = end_ms
 
-    def among(self, declared: tuple[str, ...]) -> frozenset[str]:
-        """Those of them that the book in force knows."""
-        return frozenset(self.on) & frozenset(declared)
+    def keep(self, name: str, end_ms: int) -> None:
+        """Stay on a list at least until `end_ms`."""
+        before = self.on.get(name, 0)
+        if before is not None:
+            self.on[name] = max(before, end_ms)
+
+    def among(self, declared: tuple[str, ...], log_ms: int) -> frozenset[str]:
+        """Those of them that the book in force knows and that have not ended."""
+        return frozenset(one for one, end in self.on.items() if one in declared and (end is None or end > log_ms))
 
 
 Memory = Panes | Moments | Lists
@@ -201,4 +210,5 @@ KINDS: dict[str, type[Memory]] = {
     "previous": Previous,
     "since": Since,
     "lists": Lists,
+    "list_words": Lists,
 }

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from state.batch import Row
-from tests.oracle.books import FLOATS, INTS, LISTS, SERVICES, TEXTS, Shape, fields_of
+from tests.oracle.books import FLOATS, INTS, KEPT, LISTS, SERVICES, TEXTS, Shape, fields_of
 from tests.oracle.interpreter import Record
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -80,10 +80,13 @@ def event(random: Random, at_ms: int, shape: Shape, decided: Sequence[Record]) -
     if random.random() < OWNERS:
         return Row("owner", subscriber, at_ms, random.choice([{}, {"erased": True}, {"erased": False}]))
     if kind == "list":
-        name = random.choice(LISTS[: shape.lists] or LISTS)
-        return Row(
-            "list", subscriber, at_ms, {"list": random.choice([name, "unheard of"]), "member": random.random() < 0.6}
-        )
+        name = random.choice((*LISTS[: shape.lists], KEPT) if shape.lists else LISTS)
+        told_list: dict[str, Any] = {"list": random.choice([name, name, "unheard of"]), "member": random.random() < 0.6}
+        if random.random() < 0.3:
+            told_list["until"] = at_ms + random.choice([-MINUTE_MS, 0, MINUTE_MS, 5 * HOUR_MS, 400 * DAY_MS])
+        if random.random() < 0.3:
+            told_list["for_ms"] = random.choice([-1, 0, 1, 20 * MINUTE_MS, DAY_MS])
+        return Row("list", subscriber, at_ms, told_list)
     if kind == "visit":
         values: dict[str, Any] = {"terminal": "t1"}
         if random.random() < 0.8:

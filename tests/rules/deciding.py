@@ -1,6 +1,6 @@
 """A decider, and its subscribers, with a clock in the hands of the test."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,14 +38,24 @@ class Deciding:
         self.decider.activate(compile_book(self.book), 0)
         self.position = 0
 
+    def reload(self, book: str) -> None:
+        """Go over to another book."""
+        self.position += 1
+        self.book = load_text({"book.toml": book}, self.book)
+        self.decider.activate(compile_book(self.book), self.position)
+
     def take(self, log_ms: int, *rows: Row) -> DecisionBatch | None:
         """Fold one frame of rows."""
+        return self.take_at([log_ms] * len(rows), *rows)
+
+    def take_at(self, log_ms: Sequence[int], *rows: Row) -> DecisionBatch | None:
+        """Fold one frame of rows, each with a log time of its own."""
         self.position += 1
         batch = from_rows(self.decider.schema, rows)
         batch.log_ms[:] = log_ms
         slots = np.empty(batch.n, np.int32)
         self.table.lookup(batch.subscriber, slots, self.position)
-        return self.decider.fold(self.position, log_ms, batch, np.arange(batch.n, dtype=np.int32), slots)
+        return self.decider.fold(self.position, max(log_ms), batch, np.arange(batch.n, dtype=np.int32), slots)
 
     def event(self, log_ms: int, kind: str = "e", at_ms: int | None = None, **values: Value) -> list[Made]:
         """Take an event; return what was decided."""

@@ -77,13 +77,19 @@ def test_a_book_that_was_active_before_a_name_was_reserved_is_still_read() -> No
     assert [schema.types[schema.code(name)].fields[0].name for name in ("reply", "owner")] == ["word", "erased"]
 
 
-def test_a_book_from_before_may_have_an_attribute_with_the_name_of_a_later_field() -> None:
-    text = BASE.replace("[attributes]", "[attributes]\nnumber = 'int'") + "[features.decision]\ncount = 'data'\n"
-    with pytest.raises(BookErrors, match="`number` has the name of a field of `reply`"):
+@pytest.mark.parametrize(
+    ("attribute", "feature", "event"), [("number", "decision", "reply"), ("until", "for_ms", "list")]
+)
+def test_a_book_from_before_may_have_an_attribute_with_the_name_of_a_later_field(
+    attribute: str, feature: str, event: str
+) -> None:
+    declared = f"[attributes]\n{attribute} = 'int'"
+    text = BASE.replace("[attributes]", declared) + f"[features.{feature}]\ncount = 'data'\n"
+    with pytest.raises(BookErrors, match=f"`{attribute}` has the name of a field of `{event}`"):
         load_text({"a.toml": text})
     kept = {"a.toml": text, LOCK_FILE: load_text({"a.toml": BASE}).sources[LOCK_FILE]}
 
-    assert "number" in load_text(kept).attributes
+    assert attribute in load_text(kept).attributes
 
 
 def test_a_bad_book_leaves_what_was_read_before_untouched() -> None:

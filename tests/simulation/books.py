@@ -107,6 +107,7 @@ cap = ["SMS_CAP"]
 [channels.alert]
 [lists.quiet]
 excludes = "commercial"
+[lists.paid]
 [campaigns.care]
 cap = ["5 per 7d"]
 
@@ -231,5 +232,6 @@ class = "service"
 channels = ["sms"]
 priority = 80
 cap = ["2 per 1h"]
+keep = { list = "paid", for = "20m" }
 text.sms = "fee {fee:.2f}, of the day {fees:.2f}"
 """

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
 from state.features import KINDS, PANES_MAX, FeatureSpec, columns_of, fold
-from state.features.kinds.lists import JOINS, LEAVES
+from state.features.kinds.list_words import LIST_KINDS
+from state.features.kinds.lists import JOINS, LEAVES, ends_of
 from state.hashing import hash_text, stable_id
 from state.schema import Kind
 from state.zone import fixed_zone
@@ -27,7 +28,7 @@ ZONES = {
     for name in ("Asia/Shanghai", "Europe/Berlin", "America/Santiago", "Australia/Lord_Howe")
 }
 CHANGES = sorted({int(ms) for _, table in ZONES.values() for ms in table[1:, 0]})
-KINDS_TIMED = sorted(set(KINDS) - {"lists"})
+KINDS_TIMED = sorted(set(KINDS) - set(LIST_KINDS))
 FLOAT_KINDS = {"sum", "min", "max", "first", "last", "previous", "distinct"}
 
 
@@ -311,3 +312,44 @@ def test_an_undeclared_list_can_be_left_but_not_joined() -> None:
 
 def test_the_default_zone_is_utc() -> None:
     assert FeatureSpec("count").transitions.tolist() == fixed_zone(0).tolist()
+
+
+@pytest.mark.parametrize("kind", LIST_KINDS)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 10),
+            st.sampled_from([0, JOINS, JOINS, LEAVES]),
+            st.integers(0, 9),
+            st.sampled_from([None, None, 0, 1, 3, 20]),
+        ),
+        max_size=60,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_a_membership_holds_until_its_end_and_no_longer(
+    kind: str, steps: list[tuple[int, int, int, int | None]]
+) -> None:
+    names = [f"list{number}" for number in range(9)]  # list9 is not declared
+    spec = FeatureSpec(kind, Kind.STRING, members=tuple(hash_text(name.encode()) for name in names))
+    arrays = [np.zeros((2, column.width), column.dtype) for column in (*columns_of(spec), ends_of(spec))]
+    n, now, held, expected = len(steps), 1, dict[int, int](), []
+    updates, times, cells, ends = (np.zeros(n, np.int64) for _ in range(4))
+    for at, (passed, action, number, lasts) in enumerate(steps):
+        now += passed
+        end = 0 if lasts is None else now + lasts
+        updates[at], times[at], cells[at], ends[at] = action, now, hash_text(f"list{number}".encode()), end
+        if action == LEAVES or (action == JOINS and lasts == 0):
+            held.pop(number, None)
+        elif action == JOINS and number < len(names):
+            held[number] = end
+        expected.append(sum(1 << one for one, until in held.items() if until == 0 or until > now))
+
+    out, known = np.zeros(n, np.int64), np.zeros(n, np.uint8)
+    slots = np.ones(n, np.int32)
+    for rows in np.array_split(np.arange(n, dtype=np.int32), 3):
+        fold(spec, arrays, slots, rows, updates.astype(np.uint8), times, cells, out, known, ends)
+
+    assert out.tolist() == expected
+    assert known.all()
+    assert [array[0].any() for array in arrays] == [False] * len(arrays)

@@ -6,7 +6,7 @@ from state import schema
 from state.schema import make_schema
 
 SLOTS = {
-    "list": {"LIST_NAME": "list", "LIST_MEMBER": "member"},
+    "list": {"LIST_NAME": "list", "LIST_MEMBER": "member", "LIST_UNTIL": "until", "LIST_FOR": "for_ms"},
     "outcome": {
         "DECISION_PARTITION": "partition",
         "DECISION_POSITION": "position",

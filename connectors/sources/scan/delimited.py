@@ -8,7 +8,18 @@ strict path.
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.keys import choose_type
 from connectors.sources.scan.maps import line_end
-from connectors.sources.scan.rows import begin_row, end_row, head, member_bit, null_word, put, refuse_row, row_is_whole
+from connectors.sources.scan.rows import (
+    begin_row,
+    begin_set,
+    end_row,
+    head,
+    member_bit,
+    null_word,
+    place_among,
+    put,
+    refuse_row,
+    row_is_whole,
+)
 from connectors.sources.scan.texts import look_up_rest, meet
 from connectors.sources.scan.times import time_text
 from connectors.sources.scan.values import (
@@ -227,7 +238,7 @@ def joined(c: int, start: int, stop: int) -> tuple[int, int]:
     length = last - first + stop - start + int(gap != 0)
     if first == last or length >= at.JOINED_BYTES:
         return 0, 0
-    if nulls != 0 and member_bit(nulls, hash_of(first, last - first)) != 0:
+    if nulls != 0 and place_among(nulls, hash_of(first, last - first)) >= 0:
         return 0, 0
     p = c + at.JOINED
     for n in range(first, last):
@@ -264,13 +275,14 @@ def set_text(c: int, entry: int, start: int, stop: int) -> tuple[int, int]:
     delimiter = load_i64(c + at.SET_DELIMITER)
     if delimiter == 0:
         return 0, 0
+    begin_set(c, entry)
     bits = 0
     first = start
     p = start
     while p <= stop:
         if p == stop or load_u8(p) == delimiter:
             if p > first:
-                bits |= member_bit(load_i64(entry + at.E_SET), hash_of(first, p - first))
+                bits |= member_bit(c, entry, hash_of(first, p - first))
             first = p + 1
         p += 1
     return stop, bits

@@ -18,6 +18,7 @@ from connectors.sources.scan.keys import find_key, is_key, take_type
 from connectors.sources.scan.maps import line_end
 from connectors.sources.scan.rows import (
     begin_row,
+    begin_set,
     end_row,
     head,
     member_bit,
@@ -299,6 +300,7 @@ def set_value(c: int, entry: int, p: int) -> int:
     if load_u8(p) != _OPEN_SET:
         return null(c, entry, p)
     p += 1
+    begin_set(c, entry)
     bits = 0
     if load_u8(p) == _CLOSE_SET:
         return put(c, entry, p + 1, 0)
@@ -308,7 +310,7 @@ def set_value(c: int, entry: int, p: int) -> int:
         end = text_end(c, p + 1)
         if end == 0:
             return 0
-        bits |= member_bit(load_i64(entry + at.E_SET), hash_of(p + 1, end - p - 1))
+        bits |= member_bit(c, entry, hash_of(p + 1, end - p - 1))
         after = load_u8(end + 1)
         p = end + 2
         if after == _CLOSE_SET:

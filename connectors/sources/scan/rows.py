@@ -8,6 +8,7 @@ from connectors.sources.scan import layout as at
 from connectors.sources.scan.values import hash_of, word_end
 from state.jit import part, routine
 from state.raw import load_i64, store_i64, store_u8
+from state.schema import MEMBERS_MAX
 
 
 @part
@@ -84,7 +85,7 @@ def null(c: int, entry: int, p: int) -> int:
 @routine
 def null_word(c: int, entry: int, start: int, stop: int, after: int) -> int:
     """Take a text that means "no value"; return `after`, -1 for another text, 0 where the strict path must judge."""
-    if member_bit(load_i64(c + at.NULL_WORDS), hash_of(start, stop - start)) == 0:
+    if place_among(load_i64(c + at.NULL_WORDS), hash_of(start, stop - start)) < 0:
         return -1
     action = load_i64(entry + at.E_ACTION)
     if action < at.A_TYPE:
@@ -104,9 +105,35 @@ def head(c: int, bit: int, end: int) -> int:
 
 
 @routine
-def member_bit(members: int, hashed: int) -> int:
-    """Return the bit of a member of a set; 0 for one that the book does not declare."""
+def place_among(members: int, hashed: int) -> int:
+    """Return the place of a hash among those at an address; -1 where it is none of them."""
     for n in range(load_i64(members)):
         if load_i64(members + 8 + n * 8) == hashed:
-            return 1 << n
+            return n
+    return -1
+
+
+@routine
+def begin_set(c: int, entry: int) -> None:
+    """Empty the words of a set after the first, which `put` writes."""
+    stride = load_i64(c + at.STRIDE)
+    cell = load_i64(c + at.CELL) + load_i64(entry + at.E_SLOT) * stride
+    for word in range(1, (load_i64(load_i64(entry + at.E_SET)) + MEMBERS_MAX - 1) // MEMBERS_MAX):
+        store_i64(cell + word * stride, 0)
+
+
+@routine
+def member_bit(c: int, entry: int, hashed: int) -> int:
+    """Return the bit of a member in the first word of its set, and mark one of another word in the row.
+
+    Return 0 for a member of another word, and for one that the book does not declare.
+    """
+    place = place_among(load_i64(entry + at.E_SET), hashed)
+    word = place // MEMBERS_MAX
+    if place < 0:
+        return 0
+    if word == 0:
+        return 1 << place
+    cell = load_i64(c + at.CELL) + (load_i64(entry + at.E_SLOT) + word) * load_i64(c + at.STRIDE)
+    store_i64(cell, load_i64(cell) | 1 << (place - word * MEMBERS_MAX))
     return 0

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from connectors.sources.mapping import Plan, TypePlan
 from connectors.sources.scan import layout as at
 from state.hashing import hash_text
-from state.schema import Kind
 
 KEYS_MAX = 512
 """Keys of one state, with those learned while running."""
@@ -22,12 +21,13 @@ _BACKSLASH = "\\"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a state and what is done with its value."""
+    """One key of a state and what is done with its value; `members` are those of all `words` of a set."""
 
     name: str
     action: int
     slot: int = 0
     members: tuple[str, ...] = ()
+    words: int = 1
 
 
 @dataclass
@@ -149,7 +149,7 @@ class Tables:
         words.words[entry + at.E_NAME_LENGTH // 8] = len(name)
         words.words[entry + at.E_ACTION // 8] = key.action
         words.words[entry + at.E_SLOT // 8] = key.slot
-        words.words[entry + at.E_BIT // 8] = 1 << key.slot if key.action < at.A_TYPE else 0
+        words.words[entry + at.E_BIT // 8] = ((1 << key.words) - 1) << key.slot if key.action < at.A_TYPE else 0
         words.refer(entry + at.E_NAME // 8, words.block(_packed(name)))
         words.refer(entry + at.E_TAIL // 8, words.block([0] * (1 + (len(name) + 5) // 8)))
         if key.action == at.SET:
@@ -172,11 +172,12 @@ def heads_of(plan: Plan) -> list[Key]:
 
 def keys_of(plan: Plan, kind: TypePlan) -> list[Key]:
     """Return the keys that a line of one event type may have."""
-    fields = plan.schema.types[kind.code].fields
-    own = [
-        Key(wire, int(fields[slot].kind), slot, fields[slot].members if fields[slot].kind == Kind.SET else ())
-        for wire, slot in kind.slots.items()
-    ]
+    described = plan.schema.types[kind.code]
+    own = []
+    for wire, slot in kind.slots.items():
+        words = described.words(slot)
+        members = tuple(member for word in words for member in described.fields[word].members)
+        own.append(Key(wire, int(described.fields[slot].kind), slot, members, len(words)))
     return heads_of(plan) + own
 
 

@@ -74,9 +74,9 @@ class TopicOperations:
         await self._publisher.control(record)
         return touched
 
-    async def members(self, subscribers: Sequence[int], name: str, *, member: bool) -> None:
+    async def members(self, subscribers: Sequence[int], name: str, *, member: bool, ends: Mapping[str, int]) -> None:
         """Put subscribers on a list or take them off; returns when their partitions of the log have it."""
-        await self._feedback.members(subscribers, name, member=member)
+        await self._feedback.members(subscribers, name, member=member, ends=ends)
 
     async def export(self, subscriber: int) -> Mapping[str, Any]:
         """Return all that the state keeps of a subscriber; RequestError where another worker owns its partition."""

@@ -9,10 +9,15 @@ from connectors.sources.decoder import Decoder
 from connectors.sources.mapping import Mapping
 from connectors.sources.strict import decode_strictly
 from state.schema import EventType, Field, Kind, make_schema
+from state.sets import set_fields
 
 AT_MS_MAX = 2_000_000_000_000
 SCHEMA = make_schema(
-    (Field("name", Kind.STRING), Field("services", Kind.SET, members=("12593", "mms", "炫铃"))),
+    (
+        Field("name", Kind.STRING),
+        Field("services", Kind.SET, members=("12593", "mms", "炫铃")),
+        *set_fields("tags", tuple(f"t{number}" for number in range(130))),
+    ),
     (
         EventType(
             "call",

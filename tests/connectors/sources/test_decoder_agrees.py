@@ -14,7 +14,22 @@ from connectors.sources.decoder import Decoder
 from connectors.sources.mapping import Mapping
 from tests.connectors.sources.decoding import COLUMNS, NULLS, ROW, SCHEMA, check
 
-NAMES = ["type", "msisdn", "time", "id", "kind", "seconds", "fee", "paid", "ended_at", "name", "services", "apn", "x"]
+NAMES = [
+    "type",
+    "msisdn",
+    "time",
+    "id",
+    "kind",
+    "seconds",
+    "fee",
+    "paid",
+    "ended_at",
+    "name",
+    "services",
+    "tags",
+    "apn",
+    "x",
+]
 NAMES += ["bytes_received_over_the_air", "a key of more than sixteen bytes", "名字", 'q"', "\\", ""]
 TEXTS = st.one_of(
     st.sampled_from(
@@ -73,6 +88,7 @@ GOOD = {
     "paid": st.sampled_from(["true", "false", '"true"', '"FALSE"', '"0"', '"x"']),
     "ended_at": st.just('"2008-11-04T09:00:00+08:00"'),
     "services": st.sampled_from(['["12593"]', '["12593","mms","炫铃"]', "[]", '["none"]']),
+    "tags": st.sampled_from(['["t0"]', '["t61","t62"]', "[]", '["t129", "t124","t0","none"]', "null"]),
     "bytes_received_over_the_air": st.integers(0, 10**9).map(str),
     "extra": st.sampled_from(["1", '"x"', "true", "null", "2.5", "-3"]),
 }

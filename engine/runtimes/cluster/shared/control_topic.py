@@ -41,7 +41,7 @@ from engine.settings.config import Config
 from rules.features import renewed
 from rules.model import Book
 from state.disk import DamagedError
-from state.schema import Schema, first_form
+from state.schema import Schema, forms_of
 
 log = logging.getLogger("opportune.cluster")
 
@@ -148,12 +148,12 @@ class ControlTopic:
         return found
 
     def _forms(self, version: str) -> tuple[Schema, ...]:
-        """Return the schema of a book, as this release has it and as the first one had; none where it does not read."""
+        """Return the schema of a book, as each release has it; none where it does not read."""
         try:
             schema = self.book(version).schema
         except FAULTS:
             return ()
-        return schema, first_form(schema)
+        return forms_of(schema)
 
     async def _take(self, records: list[Any]) -> None:
         for record in records:
