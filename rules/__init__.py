@@ -45,7 +45,8 @@ Words used below:
 
 ## [events.NAME]            what the network reports; at most 245 types
 
-    NAME                    None of `due`, `goal`, `ask`: these will be built in.
+    NAME                    None of `due`, `goal`, `ask`: the first is a deadline that has come, the others will be
+                            built in.
     fields = { NAME = "string", ... }
                             Kinds: "int" "float" "bool" "string" "time"; with `!` after it the field is required.
                             At most 62.
@@ -152,8 +153,20 @@ and `status` say which ones start anew.
 ## [[rule]]
 
     id = ID                 Once in the book. Required.
-    on = NAME               The event type that asks the question. Required.
+    on = NAME               The event type that asks the question. Required, but for a rule with `after`.
     when = EXPRESSION       Sees the event's fields, the attributes, `lists` and the features. Default "true".
+    after = NAME            In place of `on` and `when`: an event that arms a deadline, at which the question is asked;
+                            or `{ event = NAME, where = EXPRESSION }`, where it arms only if that is true, which sees
+                            the event's fields and the attributes. See below.
+    within = DURATION       What must come in this time after it, or the rule asks: `unless` says what.
+    for = DURATION          Silence: each event `after` begins this time anew.
+    delay = DURATION        So long after the event. One of the three, 1s to 366d.
+    unless = NAME           An event that ends the deadline, or a table as for `after`. Not with `delay`.
+    key = NAME              A field, "string" or "int", of both events: each value has a deadline of its own.
+    keys_max = 4            Deadlines that a subscriber may have open, 1 to 16; only with `key`. Default 4. While all
+                            are open a further key is not watched; `opportune_deadlines_refused` counts them.
+    still = EXPRESSION      Asked at the deadline; sees the key by its name, when it was `armed`, the attributes,
+                            `lists` and the features as they are then. Default: it is asked nothing.
     channels = [ID, ...]    In order of preference. Required.
     offer = ID              Default: none.
     campaign = ID           Default: the file's.
@@ -183,6 +196,14 @@ itself; then what waits for the subscriber is withdrawn, except what the keeping
 that comes later decides alone. Not the list `optout` or `optout.NAME`: what a customer said is no audience. A feature's
 `where` cannot ask for a list that rules keep.
 
+A deadline is the time of the event that armed it and the span, rounded up to the second. It is judged by the times of
+events: one that ends it must lie before it, in the log before the deadline's own row, which waits `data.lateness_s` for
+what comes late. What lies at or after it neither ends it nor begins it anew. With `within` and `delay` an event `after`
+changes nothing while a deadline of its key is open. An event that is `after` and `unless` at the same time, or of the
+same time, ends. What a late event would have armed is not armed where another has answered it: each subscriber keeps
+the last of them beside what is open, four places in all, or `keys_max`. The events' own `max_age` counts from the
+deadline. A rule that is renamed forgets what it armed; one whose span is changed moves it.
+
 ## [[test]]
 
     name = ""               What is promised. Required.
@@ -193,7 +214,7 @@ that comes later decides alone. Not the list `optout` or `optout.NAME`: what a c
                             TIME: 2008-11-04T09:00:00+08:00; without offset in the operator's zone; "+10m" after the
                             event before. In the order in which they arrive. Required. Further:
                             logged = TIME           when the log gets it, or "+2h" after it happened
-                            { at = "+25h" }         time passes
+                            { at = "+25h" }         time passes, and deadlines come
                             pause, resume = { rule|campaign|channel = ID }   in place of an event
                             refund = { rule = ID }  the rule's newest decision did not reach the subscriber
                             answer = { rule = ID, answer = "decline" }       of the rule's newest decision

@@ -17,15 +17,15 @@ from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
 from rules.expressions import BUILTINS, Expr, Operand, Scope
-from rules.expressions.tree import Use, walk
 from rules.features import Names, read_expression
 from rules.model import Channel, Keep, Rule
 from rules.sections import read_caps, read_duration, read_percentage, read_reach
 from rules.shape import Faults, RuleShape, read_block, salvage, shown
 from rules.templates import Gap, Template, TemplateFault, check_format, forbidden, parse
+from rules.timers import TimerReader, uses_of
 from rules.toml import Block, Document, Path
 from state.hashing import stable_id
-from state.schema import Kind
+from state.schema import DUE, Kind
 
 __all__ = ["RULES_MAX", "compile_rules"]
 
@@ -77,7 +77,8 @@ def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tu
             if kept is None:
                 broken.add(str(block.data.get("id")) if isinstance(block.data, Mapping) else "")
                 continue
-            fresh[at] = kept
+            if "after" not in block.data:  # a deadline is a feature of this book, which must be made with it
+                fresh[at] = kept
             _enter(found, kept.rule, block, document, index, faults)
             numbers.add(kept.rule.stable_id, kept.rule.id, document, ("rule", index, "id"), key=False)
     _generations[:] = [fresh, _generations[0]]
@@ -101,6 +102,8 @@ def _compile(compiler: _Compiler, block: Block, campaign: Any) -> _Remembered | 
     rule = compiler.rule(block, campaign)
     if rule is None:
         return None
+    if "after" in block.data:
+        return _Remembered(rule, "", ())
     words = set(_WORD.findall(block.data.get("when", "")))
     words.update(
         ("lists", "services"), (name for text in (rule.reason, *rule.texts.values()) for name, _, _ in text.kinds)
@@ -152,12 +155,10 @@ class _Compiler:
         category = self._named(shape.category, "category", Code.UNKNOWN_CATEGORY, self.catalogue.categories)
         klass = self._klass(shape, channels)
         number = stable_id(shape.id)
-        code = self.catalogue.schema.codes.get(shape.on)
-        if code is None:
-            self._unknown_event(shape.on)
+        asked = self._asked(shape)
+        if asked is None:
             return None
-        scope = self.names.rule_scope(code)
-        when = self._when(shape.when, scope)
+        code, scope, when, always = asked
         reason = self._text(shape.reason if shape.reason is not None else shape.id, ("reason",), scope, offer)
         texts = {name: self._text(text, ("text", name), scope, offer) for name, text in shape.text.items()}
         self._texts_fit(shape, channels)
@@ -179,7 +180,7 @@ class _Compiler:
             reason=reason,
             texts=texts,
             klass=klass,
-            facts=self._facts(when, (reason, *texts.values()), scope, channels),
+            facts=self._facts((*always, *uses_of(when)), (reason, *texts.values()), scope, channels),
             enabled=shape.enabled,
             file=self.document.file,
             line=block.line,
@@ -216,11 +217,30 @@ class _Compiler:
         for_ms = read_reach(shape.keep.for_, "for", self.document, (*self.path, "keep", "for"), self.faults)
         return Keep(name, for_ms)
 
+    def _asked(self, shape: RuleShape) -> tuple[int, Scope, Expr | None, tuple[Operand, ...]] | None:
+        """What asks the rule's question: the type of event, its names, the condition, and what is always told.
+
+        None where nothing more can be said of the rule.
+        """
+        timed = TimerReader(self.document, self.path, self.names, self.faults)
+        if shape.after is not None:
+            return timed.read(shape)
+        timed.refuse_alone(shape)
+        if shape.on is None:
+            self.fault(Code.MISSING_KEY, (), "`on` is missing", key=True)
+            return None
+        code = self.catalogue.schema.codes.get(shape.on)
+        if code is None or shape.on == DUE.name:
+            self._unknown_event(shape.on)
+            return None
+        scope = self.names.rule_scope(code)
+        return code, scope, self._when("true" if shape.when is None else shape.when, scope), ()
+
     def _facts(
-        self, when: Expr, texts: tuple[Template, ...], scope: Scope, channels: list[Channel]
+        self, read: tuple[Operand, ...], texts: tuple[Template, ...], scope: Scope, channels: list[Channel]
     ) -> tuple[Operand, ...]:
         """What is journaled with a decision: what the rule reads, and the quiet hours where it sends texts."""
-        facts = {operand.name: operand for operand in _facts(when, texts, scope)}
+        facts = {operand.name: operand for operand in _facts(read, texts, scope)}
         quiet = self.catalogue.quiet
         if quiet is not None and any(channel.kind == "sms" for channel in channels):
             facts |= {name: scope.names[name] for name in (quiet.start, quiet.end) if name not in facts}
@@ -246,7 +266,12 @@ class _Compiler:
         return read_percentage(text, "holdout", self.document, (*self.path, "holdout"), self.faults)
 
     def _unknown_event(self, name: str) -> None:
-        if name not in self.names.broken:
+        if name == DUE.name:
+            hint = 'write `after = "EVENT"` with `within`, `for` or `delay`'
+            self.fault(
+                Code.UNKNOWN_EVENT, ("on",), "`due` is a deadline, which no other rule is asked about", hint=hint
+            )
+        elif name not in self.names.broken:
             hint = nearest(name, self.catalogue.schema.codes)
             self.fault(Code.UNKNOWN_EVENT, ("on",), f"unknown event type `{name}`", hint=hint)
 
@@ -366,9 +391,9 @@ def _gap_fault(gap: Gap, scope: Scope, offer: str | None) -> _GapFault | None:
     return _GapFault(Code.BAD_FORMAT, f"format of `{name}`: {wrong}", start, start + len(gap.format))
 
 
-def _facts(when: Expr, texts: tuple[Template, ...], scope: Scope) -> tuple[Operand, ...]:
+def _facts(read: tuple[Operand, ...], texts: tuple[Template, ...], scope: Scope) -> tuple[Operand, ...]:
     """What the condition and the texts read, each once, in order of first use."""
-    found = {node.operand.name: node.operand for node in walk(when) if isinstance(node, Use)}
+    found = {operand.name: operand for operand in read}
     for text in texts:
         for name, _, _ in text.kinds:
             operand = _gap_operand(name, scope)

@@ -36,7 +36,7 @@ from rules.toml import Document
 from state.calendar import epoch_ms
 from state.features import BOOK_KINDS, KINDS
 from state.features.kinds.list_words import LIST_KINDS
-from state.schema import LIST, PROFILE, EventType, Field, Kind
+from state.schema import DUE, LIST, PROFILE, EventType, Field, Kind
 from state.sets import set_of, word_name, words_of
 
 __all__ = ["FEATURES_MAX", "Names", "compile_features", "read_expression", "renewed", "uses"]
@@ -56,6 +56,9 @@ class Names:
     subscriber: dict[str, Operand] = field(default_factory=dict)
     features: dict[str, Operand] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
+    timers: list[Feature] = field(default_factory=list)
+    """What rules with `after` keep, in their order: they stand after all other features."""
+    first_timer: int = 0
     _rule_scopes: dict[int, Scope] = field(default_factory=dict)
 
     def rule_scope(self, code: int) -> Scope:
@@ -68,6 +71,17 @@ class Names:
         """What a feature's `where` may use: the fields of its event and the attributes."""
         why = "a feature, and `where` sees only the event and the attributes"
         return self._scope(code, self.subscriber, dict.fromkeys(self.features, why))
+
+    def timer_scope(self, code: int, own: Mapping[str, Operand]) -> Scope:
+        """What a rule may use when its deadline has come: its `own`, the attributes, the features.
+
+        `code` is the type of the event that armed it.
+        """
+        armed_by = self.catalogue.schema.types[code]
+        why = f"a field of `{armed_by.name}`: when the deadline comes, its time (`armed`) and the `key` are kept"
+        areas = {area.name: area.cells for area in self.catalogue.areas.values()}
+        gone = {name: why for name in armed_by.slots for name in (name, f"{armed_by.name}.{name}")}
+        return Scope({**self.subscriber, **self.features, **own}, areas, gone if code != PROFILE else {})
 
     def _scope(self, code: int, others: Mapping[str, Operand], elsewhere: Mapping[str, str]) -> Scope:
         types = self.catalogue.schema.types
@@ -126,6 +140,7 @@ def compile_features(
         )
         (names.features[entry.name],) = by_set(told)
         features += made
+    names.first_timer = len(features)
     _finish(names, broken, features, documents, faults)
     return tuple(features), names
 
@@ -325,6 +340,10 @@ def _source(one: Declared[FeatureShape], kind: str, names: Names, faults: Faults
     schema = names.catalogue.schema
     path = (*one.path, kind)
     event, _, field_name = str(one.shape.kinds[kind]).partition(".")
+    if event == DUE.name and event in schema.codes:
+        message = "`due` is a deadline that has come: features are about what the network reports"
+        faults.add(Code.UNKNOWN_EVENT, one.document, path, message)
+        return None
     if event not in schema.codes:
         if event not in names.broken:
             message = f"unknown event type `{event}`"

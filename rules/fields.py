@@ -11,14 +11,15 @@ from rules.lineage import Lineage, bits_of
 from rules.sections import Declared, identifier_fault, named_tables, sections
 from rules.shape import EventShape, Faults, check_keys, shown
 from rules.toml import Document, Path
-from state.schema import FIELDS_MAX, MEMBERS_MAX, TYPES_MAX, VISIT, EventType, Field, Kind, Schema, make_schema
+from state.schema import DUE, FIELDS_MAX, MEMBERS_MAX, TYPES_MAX, VISIT, EventType, Field, Kind, Schema, make_schema
 from state.sets import is_further, set_fields
 
 __all__ = ["declare_schema"]
 
 FIELD_KINDS = {"int": Kind.INT, "float": Kind.FLOAT, "bool": Kind.BOOL, "string": Kind.STRING, "time": Kind.TIME}
-RESERVED = ("due", "goal", "ask")
-"""Built-in types to come. A book that was active before they were reserved keeps its own of that name."""
+RESERVED = (DUE.name, "goal", "ask")
+"""Built-in types that no book declares: `due` comes with the first rule that has `after`, the others are to come. A
+book that was active before they were reserved keeps its own of that name."""
 LATER = ("reply", "owner")
 """Built-in types that the first release lacked. A book that was active before keeps its own of that name, likewise."""
 LATER_FIELDS = ("until", "for_ms")
@@ -68,6 +69,9 @@ def declare_schema(
         else:
             types.append(EventType(event.name, _fields(event, names, broken, faults)))
         limits[event.name] = limit
+    if any(isinstance(block.data, Mapping) and "after" in block.data for one in documents for block in one.rules):
+        types.append(DUE)
+        limits[DUE.name] = decisions_max
     schema = make_schema(attributes, tuple(types), tuple(own))
     return schema, tuple(limits[kind.name] for kind in schema.types)
 

@@ -95,7 +95,7 @@ def _steps(version: str, texts: Mapping[str, str], lineage: Lineage, faults: Fau
         schema=catalogue.schema,
         zone=catalogue.zone,
         transitions=calendar.transitions(catalogue.zone),
-        features=features,
+        features=(*features, *names.timers),
         rules=rules,
         campaigns=MappingProxyType(catalogue.campaigns),
         channels=MappingProxyType(catalogue.channels),

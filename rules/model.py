@@ -41,6 +41,7 @@ __all__ = [
     "Rule",
     "Scenario",
     "ScenarioEvent",
+    "Timer",
     "Window",
 ]
 
@@ -57,6 +58,27 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Timer:
+    """The deadlines of a rule with `after`: a span after the event that arms, unless another comes before.
+
+    What arms is the feature's own source: `source_slot` is its key. `unless_type` is -1 where nothing ends it, the
+    slots are -1 where it has no key. `starts_anew`: each event that arms begins the span anew. `keys_max`: deadlines
+    that may be open at a time. `number` is the rule's, by which rows of the type `due_type` name it.
+    """
+
+    rule: str
+    number: int
+    span_ms: int
+    starts_anew: bool
+    keys_max: int
+    unless_type: int
+    unless_slot: int
+    unless_where: Expr | None
+    due_type: int
+    due_slot: int
+
+
+@dataclass(frozen=True, slots=True)
 class Feature:
     """One number (or text, time, set) kept per subscriber.
 
@@ -66,6 +88,7 @@ class Feature:
     over the history of the same meaning.
 
     Until the history was kept for `learn_ms`, and until `known_from_ms` by the log's clock, the value is unknown.
+    `timer` is what a rule with `after` keeps; such a feature has no place among the names of expressions.
     """
 
     name: str
@@ -81,6 +104,7 @@ class Feature:
     meaning: str = ""
     learn_ms: int = 0
     known_from_ms: int = 0
+    timer: Timer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +334,16 @@ class Book:
     def by_id(self) -> Mapping[str, Rule]:
         """Rules by their name."""
         return {rule.id: rule for rule in self.rules}
+
+    @cached_property
+    def timers(self) -> Mapping[str, Feature]:
+        """What rules with `after` keep, by the rule's id."""
+        return {feature.timer.rule: feature for feature in self.features if feature.timer is not None}
+
+    @cached_property
+    def timed(self) -> tuple[Rule, ...]:
+        """The rules with `after`."""
+        return tuple(rule for rule in self.rules if rule.id in self.timers)
 
     @cached_property
     def channels_by_id(self) -> Mapping[int, Channel]:

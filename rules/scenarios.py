@@ -22,7 +22,7 @@ from rules.shape import ExpectShape, Faults, TestShape, read_block, read_shape, 
 from rules.spans import duration_ms
 from rules.toml import Block, Document, Path
 from state.calendar import epoch_ms
-from state.schema import ANSWER, OUTCOME, PROFILE, Field, Kind
+from state.schema import ANSWER, DUE, OUTCOME, PROFILE, Field, Kind
 from state.sets import is_further
 
 __all__ = ["compile_scenarios"]
@@ -146,6 +146,10 @@ class _Maker:
 
     def _event(self, event: ScenarioEvent, name: str, data: Mapping[str, Any], path: Path) -> ScenarioEvent | None:
         schema = self.names.catalogue.schema
+        if name == DUE.name and name in schema.codes:
+            message = "`due` is no event of a test: deadlines come when time has passed"
+            self.fault(Code.TEST_EVENT, (*path, name), message, hint='as in { at = "+25h" }', key=True)
+            return None
         if name not in schema.codes:
             if name not in self.names.broken:
                 hint = nearest(name, schema.codes)

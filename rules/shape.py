@@ -34,6 +34,7 @@ __all__ = [
     "RuleShape",
     "TestShape",
     "TooManyFaultsError",
+    "TriggerShape",
     "check_keys",
     "read_block",
     "read_shape",
@@ -180,8 +181,16 @@ class RuleShape(Shape):
     """`[[rule]]`."""
 
     id: Id
-    on: str
-    when: str = "true"
+    on: str | None = None
+    when: str | None = None
+    after: Any = None
+    within: str | None = None
+    silent: str | None = Field(None, alias="for")
+    delay: str | None = None
+    unless: Any = None
+    key: str | None = None
+    keys_max: Annotated[int, Field(ge=1, le=16)] | None = None
+    still: str | None = None
     channels: Annotated[Ids, Field(min_length=1)]
     offer: Id | None = None
     campaign: Id | None = None
@@ -197,6 +206,13 @@ class RuleShape(Shape):
     reason: Text | None = None
     text: dict[str, Text] = {}
     enabled: bool = True
+
+
+class TriggerShape(Shape):
+    """`after` and `unless` of a rule, where they are tables."""
+
+    event: str
+    where: str | None = None
 
 
 class TestShape(Shape):
@@ -358,7 +374,7 @@ def _shape_hint(name: str, kind: str, value: Any) -> str:
     return ""
 
 
-DURATIONS = frozenset({"max_age", "shelf_life", "repeat", "declined_hides", "over", "for"})
+DURATIONS = frozenset({"max_age", "shelf_life", "repeat", "declined_hides", "over", "within", "for", "delay"})
 WANTED = {
     "string_type": "a text",
     "int_type": "a whole number",

@@ -39,6 +39,7 @@ from state.page_writer import LENGTHS, Job, PageWriter, Patient, RedoPoint, once
 from state.pages import Pages
 from state.recovery import load_pages
 from state.sleepers import Sleepers
+from state.sleeping_timers import SleepingTimers
 from state.store import Store
 
 Snapshot = dict[str, Any]
@@ -115,7 +116,10 @@ class Flusher:
         self._keys = Keys(partition)
         self._layouts = StoredLayouts(store, self._keys, self._pages)
         self._writer = PageWriter(store, self._keys.lengths, patient)
-        self._sleepers = Sleepers(table, contacts, self._pages, self._layouts, store, self._keys, self._writer)
+        self.timers = SleepingTimers(store, self._keys, self._writer)
+        self._sleepers = Sleepers(
+            table, contacts, self._pages, self._layouts, store, self._keys, self._writer, self.timers
+        )
         self._target_s = recovery_target_s
         self._fold_events_s = fold_events_s
         self._load_subscribers_s = load_subscribers_s
@@ -281,6 +285,10 @@ class Flusher:
         `slots` were inserted for the `subscribers` by a lookup for `position` and are empty.
         """
         return self._sleepers.wake(subscribers, slots, position, self._stamps)
+
+    def has_mark(self, subscriber: int, mark: bytes) -> bool:
+        """Tell whether a mark is of a subscriber that woke up, and goes with the row."""
+        return self._sleepers.has_mark(subscriber, mark)
 
     # ---- the writer
 

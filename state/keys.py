@@ -7,6 +7,7 @@
     M partition                         the record of the last sweep: where redo begins, and the partition's snapshot
     J partition                         how long log and journal were, durably, when pages were written last
     C partition                         how many rows of sleeping subscribers there are
+    D partition timer second subscriber     a mark: the sleeping subscriber has a deadline, armed in this second
 
 Numbers are big-endian, so that a scan of a kind is in their order. What the values look like is in `state.pages` and
 `state.flusher`. A store that keeps rows of its own beside these takes other kinds: see `engine.runtimes.cluster`.
@@ -14,12 +15,14 @@ Numbers are big-endian, so that a scan of a kind is in their order. What the val
 
 import struct
 
-PAGE, ROW, TOMBSTONE, LAYOUT, SWEEP, COUNT, LENGTHS = b"P", b"S", b"T", b"L", b"M", b"C", b"J"
-KINDS = (PAGE, ROW, TOMBSTONE, LAYOUT, SWEEP, COUNT, LENGTHS)
+PAGE, ROW, TOMBSTONE, LAYOUT, SWEEP, COUNT, LENGTHS, MARK = b"P", b"S", b"T", b"L", b"M", b"C", b"J", b"D"
+KINDS = (PAGE, ROW, TOMBSTONE, LAYOUT, SWEEP, COUNT, LENGTHS, MARK)
 
 _PARTITION_BYTES = 2
 _HEAD_BYTES = 1 + _PARTITION_BYTES
 _PLACE = struct.Struct(">IQ")
+_MARK = struct.Struct(">QQ")
+_TIMER_BYTES = 8
 
 
 def partition_bytes(partition: int) -> bytes:
@@ -37,6 +40,7 @@ class Keys:
         self.sweep = SWEEP + of_partition
         self.count = COUNT + of_partition
         self.lengths = LENGTHS + of_partition
+        self._marks = MARK + of_partition
         self._rows = ROW + of_partition
         self._layouts = LAYOUT + of_partition
 
@@ -52,6 +56,14 @@ class Keys:
         """Return the key that says that a subscriber left a page to sleep."""
         return self.tombstones + _PLACE.pack(page, subscriber)
 
+    def marks(self, timer: int) -> bytes:
+        """Return the prefix of the marks of a timer, a number of 64 bits."""
+        return self._marks + timer.to_bytes(_TIMER_BYTES, "big")
+
+    def mark(self, timer: int, armed_s: int, subscriber: int) -> bytes:
+        """Return the key that says that a subscriber who sleeps has a deadline of a timer, armed in a second."""
+        return self.marks(timer) + _MARK.pack(armed_s, subscriber)
+
     def layout(self, layout_id: int) -> bytes:
         """Return the key of a layout."""
         return self._layouts + layout_id.to_bytes(8, "big")
@@ -66,3 +78,9 @@ def place_of(key: bytes) -> tuple[int, int]:
     """Return page and subscriber that the key of a tombstone names."""
     page, subscriber = _PLACE.unpack(key[_HEAD_BYTES:])
     return page, subscriber
+
+
+def marked(key: bytes) -> tuple[int, int]:
+    """Return the second and the subscriber that a mark names."""
+    armed_s, subscriber = _MARK.unpack(key[_HEAD_BYTES + _TIMER_BYTES :])
+    return armed_s, subscriber

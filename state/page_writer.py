@@ -50,7 +50,8 @@ class RedoPoint:
 class Job:
     """One atomic batch that may be written once `position` is durable.
 
-    `rows` are the sleeping rows in it, by subscriber. `redo` is set where it ends a sweep: then the store is flushed
+    `rows` are the sleeping rows in it, by subscriber, `marks` the keys of their marks.
+    `redo` is set where it ends a sweep: then the store is flushed
     after it.
     """
 
@@ -59,12 +60,14 @@ class Job:
     size: int = 0
     rows: dict[int, bytes] = field(default_factory=dict)
     redo: RedoPoint | None = None
+    marks: list[bytes] = field(default_factory=list)
 
 
 class PageWriter:
     """The queue of one partition's batches, and the thread that empties it.
 
-    `enqueue`, `waiting_row` and `check` belong to the fold thread, `durable` to any, `pump` to one writer.
+    `enqueue`, `waiting_row`, `waiting_marks` and `check`
+    belong to the fold thread, `durable` to any, `pump` to one writer.
 
     Args:
         store: where batches go; may be shared between partitions.
@@ -80,6 +83,7 @@ class PageWriter:
         self._patient = patient
         self._jobs: deque[Job] = deque()
         self._rows: dict[int, bytes] = {}  # sleeping rows in jobs not yet written
+        self._marks: dict[bytes, Job] = {}  # their marks
         self._durable = -1
         self._lengths_key = lengths_key
         self._journaled = 0
@@ -93,6 +97,7 @@ class PageWriter:
         with self._changed:
             job.size += sum(map(len, job.rows.values()))
             self._rows |= job.rows
+            self._marks |= dict.fromkeys(job.marks, job)
             self._jobs.append(job)
             self.queued_bytes += job.size
             self._changed.notify_all()
@@ -104,6 +109,11 @@ class PageWriter:
         of the two has it. That is also why no lock is needed.
         """
         return self._rows.get(subscriber)
+
+    def waiting_marks(self, prefix: bytes) -> list[bytes]:
+        """Return the marks with a prefix that are not yet written; ask here first, as for rows."""
+        with self._changed:
+            return [key for key in self._marks if key.startswith(prefix)]
 
     def check(self) -> None:
         """Raise DiskError when the writer has failed."""
@@ -163,6 +173,9 @@ class PageWriter:
             for subscriber, row in job.rows.items():
                 if self._rows.get(subscriber) is row:  # not the row of another sleep that a later job holds
                     del self._rows[subscriber]
+            for key in job.marks:
+                if self._marks.get(key) is job:
+                    del self._marks[key]
         return True
 
     def _lengths(self) -> list[Write]:

@@ -71,6 +71,7 @@ VISIT_TERMINAL, VISIT_NAME, VISIT_OPEN, VISIT_CAUSE = range(4)
 ANSWER_CARD, ANSWER_WORD, ANSWER_NOTE = range(4, 7)
 REPLY_TEXT, REPLY_NUMBER, REPLY_DECISION = range(3)
 (OWNER_ERASED,) = range(1)
+DUE_RULE, DUE_ARMED, DUE_KEY, DUE_NUMBER = range(4)
 
 _ID = (Field("partition", Kind.INT), Field("position", Kind.INT), Field("row", Kind.INT), Field("rule", Kind.INT))
 _FIXED = (
@@ -109,6 +110,19 @@ _FIXED = (
     EventType("reply", (Field("text", Kind.STRING), Field("number", Kind.STRING), Field("decision", Kind.STRING))),
     EventType("owner", (Field("erased", Kind.BOOL),)),
 )
+
+DUE = EventType(
+    "due",
+    (
+        Field("rule", Kind.INT, required=True),
+        Field("armed", Kind.TIME),
+        Field("text", Kind.STRING),
+        Field("number", Kind.INT),
+    ),
+)
+"""A deadline that has come: of which rule, when it was armed, and its key, a text or a number. Only the engine makes
+such rows, and only a book with deadlines has the type, as its last one: the others keep the codes and the schemas that
+they had."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Subscribers that left memory: their rows in the store, and the way back.
 
-Going to sleep is one batch: the row, and a tombstone in the name of the page that the subscriber left. The page itself
+Going to sleep is one batch: the row, its marks where deadlines are open (`state.sleeping_timers`), and a tombstone in
+the name of the page that the subscriber left. The page itself
 is not written for that. Its next flush removes its tombstones and the rows of those that woke up in it (`flushed`), so
 a row that was woken stays in the store until the page that now holds the subscriber is there. Why a crash at any moment
 leaves a state that can be recovered is said in `state.flusher`.
@@ -15,6 +16,7 @@ from state.keys import Keys
 from state.layouts import StoredLayouts
 from state.page_writer import Job, PageWriter
 from state.pages import PageError, Pages, packed_layout
+from state.sleeping_timers import SleepingTimers
 from state.store import Store, Write
 
 ROWS_A_BATCH = 256
@@ -37,6 +39,7 @@ class Sleepers:
         store: Store,
         keys: Keys,
         writer: PageWriter,
+        timers: SleepingTimers,
     ) -> None:
         self._table = table
         self._contacts = contacts
@@ -45,6 +48,8 @@ class Sleepers:
         self._store = store
         self._keys = keys
         self._writer = writer
+        self._timers = timers
+        self._marks: dict[int, list[bytes]] = {}  # of those that woke up, as long as their rows are stored
         self._stored = 0  # sleeping rows in the store once every job is written
         self._woken: dict[int, set[int]] = {}  # page: subscribers that woke up in it, their rows still stored
         self._left: dict[int, set[int]] = {}  # page: subscribers that left it to sleep since it was flushed
@@ -77,6 +82,13 @@ class Sleepers:
         subscribers = self._table.subs[slots].tolist()
         packed = self._pages.pack_rows(slots, position, stamps)
         writes = self._layouts.writes()
+        marks: list[bytes] = []
+        for subscriber, own in zip(subscribers, self._timers.marks_of(slots, subscribers), strict=True):
+            marks += own
+            # Those of the sleep before go first: a batch is applied in its order, and some may be the same.
+            writes += [(mark, None) for mark in self._marks.pop(subscriber, ())]
+        writes += [(mark, b"") for mark in marks]
+        self._timers.slept(marks)
         for subscriber, page, row in zip(subscribers, (slots // PAGE_SLOTS).tolist(), packed, strict=True):
             writes.append((self._keys.row(subscriber), row))
             writes.append((self._keys.tombstone(page, subscriber), b""))
@@ -87,7 +99,8 @@ class Sleepers:
             else:
                 self._stored += 1
         writes.append(self._count_write())
-        self._writer.enqueue(Job(position, writes, rows=dict(zip(subscribers, packed, strict=True))))
+        rows = dict(zip(subscribers, packed, strict=True))
+        self._writer.enqueue(Job(position, writes, rows=rows, marks=marks))
 
     def wake(self, subscribers: Int64s, slots: NDArray[np.int32], position: int, stamps: Int64s | None) -> Int64s:
         """Fill the slots of those that were asleep; return each one's stamp, -1 for a subscriber that is really new.
@@ -103,8 +116,12 @@ class Sleepers:
                 late = int(found.argmax())
                 raise PageError(f"subscriber={subscribers[late]} woken at {position} was put to sleep at {found[late]}")
             pages = (slots[awake] // PAGE_SLOTS).tolist()
-            for subscriber, page in zip(subscribers[awake].tolist(), pages, strict=True):
+            woken = subscribers[awake].tolist()
+            marks = self._timers.marks_of(slots[awake], woken)
+            for subscriber, page, own in zip(woken, pages, marks, strict=True):
                 self._woken.setdefault(page, set()).add(subscriber)
+                if own:
+                    self._marks[subscriber] = own
         if stamps is not None:
             stamps[slots] = found
         return found
@@ -133,6 +150,10 @@ class Sleepers:
             rows[i] = row
         return rows
 
+    def has_mark(self, subscriber: int, mark: bytes) -> bool:
+        """Tell whether a mark is of a subscriber that woke up, and goes with the row."""
+        return mark in self._marks.get(subscriber, ())
+
     def flushed(self, page: int) -> list[Write]:
         """Return the end of a page's tombstones and of the rows woken up in it, for the batch that holds the page."""
         writes: list[Write] = [
@@ -140,7 +161,9 @@ class Sleepers:
         ]
         woken = self._woken.pop(page, None)
         if woken:
-            writes.extend((self._keys.row(subscriber), None) for subscriber in sorted(woken))
+            for subscriber in sorted(woken):
+                writes.append((self._keys.row(subscriber), None))
+                writes += [(mark, None) for mark in self._marks.pop(subscriber, ())]
             self._stored -= len(woken)
             writes.append(self._count_write())
         return writes

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from connectors.sources.time_pattern import steps_of
 from connectors.sources.zones import Offset, check_zone, offset_in
 from state.numbers import NO_PLAN, NumberPlan
-from state.schema import ANSWER, OUTCOME, Schema
+from state.schema import ANSWER, DUE, OUTCOME, Schema
 from state.sets import is_further
 
 INTERNAL_TYPES = frozenset({OUTCOME, ANSWER})
@@ -244,7 +244,7 @@ class MappingError(ValueError):
 def compile_mapping(mapping: Mapping, schema: Schema, numbers: NumberPlan = NO_PLAN) -> Plan:
     """Join a mapping with a schema; MappingError names every type and field that the schema lacks."""
     faults: list[str] = []
-    offered = {kind.name for code, kind in enumerate(schema.types) if code not in INTERNAL_TYPES}
+    offered = {kind.name for code, kind in enumerate(schema.types) if code not in INTERNAL_TYPES and kind != DUE}
     by_name = mapping.types or {name: name for name in sorted(offered)}
     wire_types = {mapping.type: mapping.type} if mapping.type else by_name
     plans: dict[str, TypePlan] = {}

@@ -111,6 +111,9 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
         named = (partition, int(batch.of_position[index]), int(batch.of_row[index]), rule_number)
         record |= {"kind": RecordKind(int(batch.kind[index])).name.lower(), "of": decision_id(*named), "facts": {}}
         return record
+    timer = book.timers.get(rule.id)
+    if timer is not None:
+        record["after"] = book.schema.types[timer.source_type].name
     record["facts"] = facts_of(batch, index, book, texts)
     if rule.keep is not None and gate not in [one.number for one in GATES_OF_KEEPING]:
         record["keeps"] = rule.keep.list

@@ -4,7 +4,7 @@ Compiling makes arrays only; no machine code is made, so a reload costs millisec
 made, so partitions and threads share it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,11 @@ from rules.gates.keeping import KeepTable, keep_table
 from rules.gates.lists import LISTS
 from rules.gates.table import GateTable, features_judged_again, features_read, gate_table
 from rules.load import load_text
-from rules.model import Book, Feature, Rule
+from rules.model import Book, Feature, Rule, Timer
 from state.features import FeatureSpec
 from state.features.kinds.list_words import LIST_KINDS
 from state.hashing import hash_text
-from state.schema import ANSWER, LIST, LIST_NAME, MEMBERS_MAX, PROFILE, Kind
+from state.schema import ANSWER, DUE_KEY, LIST, LIST_NAME, MEMBERS_MAX, PROFILE, Kind
 from state.selection import BUILTIN, CELL, FEATURE
 from state.sets import word_name
 
@@ -29,6 +29,19 @@ _SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE}
 NEVER = Literal(Kind.BOOL, False)
 
 Types = frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class TimerPlan:
+    """What a timer reads beside what arms it: type, key's slot and condition of what ends it, -1 each for none; the
+    type of rows `due`, and the slot of their key, -1 for none.
+    """
+
+    unless_type: int
+    unless_slot: int
+    where: int
+    due_type: int
+    due_slot: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,12 @@ class FeaturePlan:
     source_slot: int
     where: int
     types: Types
+    timer: TimerPlan | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a condition is asked before rows are folded."""
+        return self.where >= 0 or (self.timer is not None and self.timer.where >= 0)
 
 
 @dataclass(frozen=True)
@@ -82,7 +101,7 @@ Compile = Callable[[Mapping[str, str], Book | None], CompiledBook]
 
 def compile_book(book: Book) -> CompiledBook:
     """Compile a checked book."""
-    wheres = [(feature.source_type, feature.where) for feature in book.features if feature.where is not None]
+    wheres = [(code, where) for feature in book.features for code, where in _wheres(feature)]
     types = len(book.schema.types)
     facts = [operand for rule in book.rules for operand in rule.facts]
     plans = _plans(book)
@@ -112,8 +131,9 @@ def _types_of(some: Iterable[Types]) -> NDArray[np.uint8]:
 
 
 def holds_text(feature: Feature) -> bool:
-    """Return whether a feature holds the hash of a text, which it may show later."""
-    return feature.value_kind == Kind.STRING and feature.source_slot >= 0
+    """Return whether a feature holds the hash of a text, which it may show later; a timer does so by its key."""
+    is_key = feature.timer is not None and feature.timer.due_slot == DUE_KEY
+    return is_key or (feature.value_kind == Kind.STRING and feature.source_slot >= 0)
 
 
 def compile_texts(sources: Mapping[str, str], before: Book | None) -> CompiledBook:
@@ -124,6 +144,18 @@ def compile_texts(sources: Mapping[str, str], before: Book | None) -> CompiledBo
 def spec_of(feature: Feature, book: Book) -> FeatureSpec:
     """Return what `state.features` needs to know of a feature."""
     fields = book.schema.types[feature.source_type].fields
+    if feature.timer is not None:
+        timer = feature.timer
+        return FeatureSpec(
+            kind=feature.kind,
+            value_kind=feature.value_kind,
+            window="ever",
+            window_ms=timer.span_ms,
+            cells=timer.keys_max,
+            keyed=feature.source_slot >= 0,
+            starts_anew=timer.starts_anew,
+            own=timer.number,
+        )
     return FeatureSpec(
         kind=feature.kind,
         value_kind=fields[feature.source_slot].kind if feature.source_slot >= 0 else feature.value_kind,
@@ -145,19 +177,38 @@ def _plans(book: Book) -> tuple[FeaturePlan, ...]:
     plans = []
     wheres = 0
     for index, feature in enumerate(book.features):
-        where = -1
+        where, timer, types = -1, None, frozenset({feature.source_type})
         if feature.where is not None:
             where, wheres = wheres, wheres + 1
+        if feature.timer is not None:
+            timer = _timer_plan(feature.timer, wheres)
+            wheres += timer.where >= 0
+            types |= {timer.due_type} | ({timer.unless_type} if timer.unless_type >= 0 else set())
         plans.append(
             FeaturePlan(
                 spec=spec_of(feature, book),
                 source_type=feature.source_type,
                 source_slot=LIST_NAME if feature.kind in LIST_KINDS else feature.source_slot,
                 where=where,
-                types=frozenset({feature.source_type}) | read_by[index],
+                types=types | read_by[index],
+                timer=timer,
             )
         )
     return tuple(plans)
+
+
+def _timer_plan(timer: Timer, where: int) -> TimerPlan:
+    """Return the plan of a timer; `where` is the index of what ends it, if that has a condition."""
+    asked = where if timer.unless_where is not None else -1
+    return TimerPlan(timer.unless_type, timer.unless_slot, asked, timer.due_type, timer.due_slot)
+
+
+def _wheres(feature: Feature) -> Iterator[tuple[int, Expr]]:
+    """Yield the conditions of a feature, each with the type of event that it is asked about."""
+    if feature.where is not None:
+        yield feature.source_type, feature.where
+    if feature.timer is not None and feature.timer.unless_where is not None:
+        yield feature.timer.unless_type, feature.timer.unless_where
 
 
 def _readers(book: Book) -> Sequence[Types]:
@@ -174,9 +225,9 @@ def _readers(book: Book) -> Sequence[Types]:
             word = word_name(LISTS, book.lists[rule.keep.list].index // MEMBERS_MAX)
             readers[book.feature_index(word)].add(rule.on)
     for feature in book.features:
-        if feature.where is not None:
-            for index in _features_of(operands(feature.where)):
-                readers[index].add(feature.source_type)
+        for code, where in _wheres(feature):
+            for index in _features_of(operands(where)):
+                readers[index].add(code)
     return [frozenset(some) for some in readers]
 
 

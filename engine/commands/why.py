@@ -95,6 +95,9 @@ def _story(record: Record, zone: ZoneInfo) -> str:
     ]
     if record.get("keeps"):
         lines.append(f"    kept on the list {record['keeps']}")
+    if "after" in record:
+        armed_ms = record["facts"]["armed"]
+        lines.insert(1, f"    a deadline: armed by {record['after']} of {local_text(armed_ms, zone)}")
     if record.get("words"):
         lines.append(f"    words: {record['words']}")
     lines += [f"    {local_text(time_ms, zone)} {what}" for time_ms, what in record["sent"]]

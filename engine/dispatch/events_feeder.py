@@ -133,7 +133,8 @@ class EventsFeeder:
         low_ms, held_ms = self._events.low_ms(), self._events.held_ms
         first_ms = min(held_ms, *self._due)
         if low_ms < FOREVER_MS:
-            self._idle_since = None
+            if not self._events.idles:  # else it is a deadline that comes without events
+                self._idle_since = None
             if first_ms <= low_ms:
                 return max(first_ms, self._clock.now_ms())
             self._clock.reach(low_ms)
@@ -156,6 +157,8 @@ class EventsFeeder:
             self._idle_since = max(newest_ms, now_ms), time.monotonic()
         began_ms, began_s = self._idle_since
         paced_ms = began_ms + int((time.monotonic() - began_s) * 1000)
+        if began_ms and not self._events.drained:
+            self._events.go_on(paced_ms)
         first_ms = min(self._due)
         if first_ms <= min(held_ms, paced_ms) or (held_ms < FOREVER_MS and first_ms <= held_ms):
             return first_ms

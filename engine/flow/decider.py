@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook, FeaturePlan, Types, holds_text
+from engine.flow.deadlines import Deadlines
 from engine.flow.facts import facts_of, texts_of_facts
 from engine.flow.frame_records import Head, decided, withdrawn
 from engine.flow.histories import Histories
@@ -42,7 +43,7 @@ from state.columns import Key, Table
 from state.contacts import Contacts
 from state.decisions import DecisionBatch, merged
 from state.features import ColumnSpec, columns_of, fold, words
-from state.features.folding import WORDS, fold_features, list_rows, new_view
+from state.features.folding import NO_TIMER, WORDS, fold_features, list_rows, new_view
 from state.features.kinds.list_words import LIST_KINDS
 from state.schema import ANSWER, LIST, LIST_MEMBER, OUTCOME, PROFILE, VISIT, Schema, make_schema
 from state.texts import NO_TEXTS, Lookup, Texts, texts_of
@@ -80,10 +81,12 @@ class Decider:
         table: the partition's subscribers.
         contacts: their contacts, by the same slots.
         rows_max: rows of the largest batch that `fold` is given.
+        deadlines: of the table; they learn here what is armed.
     """
 
-    def __init__(self, table: Table, contacts: Contacts, rows_max: int) -> None:
+    def __init__(self, table: Table, contacts: Contacts, rows_max: int, deadlines: Deadlines | None = None) -> None:
         self.table = table
+        self.deadlines = deadlines or Deadlines(table)
         self.contacts = contacts
         self.compiled: CompiledBook | None = None
         self.schema: Schema = make_schema((), ())
@@ -203,6 +206,7 @@ class Decider:
             self.table.texts.keep(batch.texts, batch.type, batch.present, batch.cells[slot], code, slot)
         self._fold_features(compiled, batch, slots, append_ms)
         self.histories.hide_learning(append_ms, self._outs[:, : batch.n], self._known[:, : batch.n])
+        self.deadlines.folded(batch, self._known)
         rows = self.seen(batch, number, slots)
         world = World(compiled, self._paused, self.contacts.arrays, append_ms)
         row, rule, joined = candidates(world, batch, rows, self._rules, self._features)
@@ -248,14 +252,16 @@ class Decider:
         self._rows = np.zeros((len(sets), self._rows_max + 1), np.int32)
         self._counts = np.zeros(len(sets), np.int64)
         self._types = [sets.index(plan.types) for plan in compiled.plans]
-        self._plain = next((i for i, plan in enumerate(compiled.plans) if plan.where >= 0), len(compiled.plans))
+        self._plain = next((i for i, plan in enumerate(compiled.plans) if plan.asks), len(compiled.plans))
         self._describe(compiled)
 
     def _describe(self, compiled: CompiledBook) -> None:
         """Write the words of each feature for the fold; anew when a column has moved."""
         self._ends = self._list_ends.columns(compiled)
-        rows = zip(compiled.plans, self._all_arrays(), self._types, strict=True)
-        described = [[*words(plan.spec, arrays), *_read_by(plan, types)] for plan, arrays, types in rows]
+        keys = [self.histories.key_of(feature) for feature in compiled.book.features]
+        hints = self.deadlines.follow(compiled, [arrays[0] for arrays in self._arrays], keys)
+        rows = zip(compiled.plans, self._all_arrays(), self._types, hints, strict=True)
+        described = [[*words(plan.spec, arrays, at), *_read_by(plan, types)] for plan, arrays, types, at in rows]
         self._features = np.array(described, np.int64).reshape(len(described), WORDS)
         self._moves = self.table.moves
 
@@ -353,7 +359,11 @@ def _values(
     return found
 
 
-def _read_by(plan: FeaturePlan, types: int) -> tuple[int, int, int, int, int]:
+def _read_by(plan: FeaturePlan, types: int) -> tuple[int, ...]:
     """Return the words after a loop's own: see `state.features.folding`."""
     member = LIST_MEMBER if plan.spec.kind in LIST_KINDS else -1
-    return plan.source_type, plan.source_slot, plan.where, types, member
+    read = plan.source_type, plan.source_slot, plan.where, types, member
+    timer = plan.timer
+    if timer is None:
+        return *read, *NO_TIMER
+    return *read, timer.unless_type, timer.unless_slot, timer.where, timer.due_type, timer.due_slot

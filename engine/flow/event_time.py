@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 from connectors.sources.contract import Chunk, Decoded
 from engine.flow.fold import Appended
 from engine.flow.gate import Gate
-from engine.flow.merge import Merge, Part, Reader
+from engine.flow.merge import Merge, Reader
 from engine.flow.partition import Item, Partition
 from engine.flow.queues import Queues
 from engine.flow.source_clocks import ChunkClock, SourceClocks
-from engine.flow.steps import FOREVER_MS, STEP_MS
+from engine.flow.steps import FOREVER_MS, STEP_MS, step_end
 
 QUIET_S = 1.0
+DUE_ROWS_MAX = 2_048
+"""Deadlines that become rows of one frame: events wait no longer for them than for a frame of their own."""
 
 
 class EventTime:
@@ -51,6 +53,8 @@ class EventTime:
         quiet_s: float | None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._partitions = partitions
+        self._idle_ms = 0
         self._queues = queues
         self._quiet_s = quiet_s
         self._monotonic_s = monotonic_s
@@ -97,13 +101,49 @@ class EventTime:
         self._queues.waiting_rows += decoded.batch.n
 
     def ready(self, number: int) -> bool:
-        """Locked: tell whether a partition has rows that may be folded."""
-        return self._merge.ready(number, self._gate.limit_ms(number))
+        """Locked: tell whether a partition has rows, or deadlines, that may be folded."""
+        limit_ms = self._gate.limit_ms(number)
+        due_ms = self._due_ms(number)
+        return self._merge.ready(number, limit_ms) or (due_ms <= limit_ms and due_ms < FOREVER_MS)
 
-    def take(self, number: int) -> list[Part]:
-        """Return the rows that a partition folds next."""
+    def take(self, number: int) -> tuple[list[Item], list[Item]]:
+        """Return the deadlines, or else the rows, that a partition folds next; the caller has the partition.
+
+        A deadline goes before the rows that are later than its place, and after all others.
+        """
+        partition = self._partitions[number]
         with self._queues.changed:
-            return self._merge.take(number, self._gate.limit_ms(number))
+            limit_ms = self._gate.limit_ms(number)
+            first_ms = self._merge.first_ms(number, limit_ms)
+            passed_ms = min(
+                limit_ms, max(self._passed_ms(), first_ms - 1) if first_ms < FOREVER_MS else self._passed_ms()
+            )
+        step_ms = step_end(first_ms) if first_ms < FOREVER_MS else 0
+        due_ms = partition.look(min(limit_ms, max(passed_ms, step_ms)))
+        if due_ms <= passed_ms and due_ms < first_ms:
+            return partition.due(min(passed_ms, first_ms - 1, step_end(due_ms)), DUE_ROWS_MAX), []
+        with self._queues.changed:
+            return [], [part.cut() for part in self._merge.take(number, min(limit_ms, due_ms))]
+
+    def _due_ms(self, number: int) -> int:
+        """Locked: return when the next deadline of a partition comes, which may be said too early.
+
+        `FOREVER_MS` where the time for it has not passed.
+        """
+        next_ms = self._partitions[number].deadlines.next_ms
+        return next_ms if next_ms < FOREVER_MS and next_ms <= self._passed_ms() else FOREVER_MS
+
+    def _passed_ms(self) -> int:
+        """Locked: return up to which log time no more rows come: all sources are past it, or time goes on without."""
+        if self._queues.stopping or not self._is_read_from:
+            return 0
+        complete_ms = self._merge.complete_ms()
+        return complete_ms if complete_ms < FOREVER_MS - 1 else max(self._merge.newest_ms - 1, self._idle_ms)
+
+    @property
+    def due(self) -> bool:
+        """Locked: whether some deadline has come that is not folded."""
+        return any(self._due_ms(number) < FOREVER_MS for number in range(len(self._partitions)))
 
     def folded(self, number: int, frame: Appended) -> None:
         """Note a frame before the partition is folded on."""
@@ -166,7 +206,8 @@ class EventTime:
 
     def _reached_ms(self, number: int, complete_ms: int) -> int:
         """Return `low_ms` of one partition; kept is what holds whatever comes, so never that no more rows do."""
-        low_ms = min(self._merge.head_ms(number) - 1, complete_ms) if self._queues.resting(number) else 0
+        head_ms = min(self._merge.head_ms(number), self._due_ms(number))
+        low_ms = min(head_ms - 1, complete_ms) if self._queues.resting(number) else 0
         if low_ms >= FOREVER_MS - 1:
             return FOREVER_MS
         self._low_ms[number] = max(self._low_ms[number], low_ms)
@@ -185,6 +226,19 @@ class EventTime:
         """The earliest time at which a decision is due that dispatch has not taken over."""
         with self._queues.changed:
             return self._gate.held_ms
+
+    @property
+    def idles(self) -> bool:
+        """Whether no source has anything, for now."""
+        with self._queues.changed:
+            return self._complete_ms() == FOREVER_MS - 1
+
+    def go_on(self, at_ms: int) -> None:
+        """Say that no events came up to a time: deadlines come all the same."""
+        with self._queues.changed:
+            self._idle_ms = max(self._idle_ms, at_ms)
+            if self.due:
+                self._queues.changed.notify_all()
 
     def hold(self, number: int, at_ms: int) -> None:
         """Stop a partition at a time: its journal has decisions that dispatch has not taken over."""

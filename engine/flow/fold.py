@@ -20,9 +20,12 @@ import orjson
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook
+from engine.flow.deadlines import Deadlines
 from engine.flow.decider import NO_ATTRIBUTES, Attributes, Decider
+from engine.flow.due_sleepers import DueSleepers
 from engine.flow.owners import owners_in
 from engine.flow.repeats import Repeats
+from engine.flow.steps import STEP_MS
 from engine.flow.tickets import Ticket
 from engine.flow.visits import VisitRow
 from engine.settings.config import Config
@@ -107,7 +110,7 @@ class FoldLimits:
 
     `slots` is the capacity of the table, `memory_subscribers` how many of them may be in use after a frame.
     A start redoes the log within `recovery_target_s`, reckoned at `fold_events_s` events a second. `events_clock`:
-    frames are stamped with the time of their events, not the wall's.
+    frames are stamped with the time of their events, not the wall's. A deadline waits `lateness_ms` for late events.
     """
 
     slots: int
@@ -119,6 +122,7 @@ class FoldLimits:
     recovery_target_s: float = 10.0
     fold_events_s: float = 1_500_000
     events_clock: bool = False
+    lateness_ms: int = 0
 
 
 def limits_of(config: Config) -> FoldLimits:
@@ -134,6 +138,7 @@ def limits_of(config: Config) -> FoldLimits:
         dedupe_ids_max=state.dedupe_ids_max,
         recovery_target_s=state.recovery_target_s,
         events_clock=config.data.clock == "events",
+        lateness_ms=config.data.lateness_s * 1000,
     )
 
 
@@ -170,7 +175,8 @@ class Fold:
         self.memory_subscribers = limits.memory_subscribers
         self.batch_rows_max = limits.batch_rows_max
         self.events_clock = limits.events_clock
-        self.decider = Decider(self.table, self.contacts, limits.batch_rows_max)
+        self.deadlines = Deadlines(self.table, limits.lateness_ms, STEP_MS if limits.events_clock else 1)
+        self.decider = Decider(self.table, self.contacts, limits.batch_rows_max, self.deadlines)
         self.sources: dict[str, int] = {}
         self.clocks: dict[str, list[int]] = {}
         self.clock_ms = 0
@@ -188,6 +194,8 @@ class Fold:
             fold_events_s=limits.fold_events_s,
             patient=parts.patient,
         )
+        room = self.table.capacity - limits.batch_rows_max
+        self.sleepers = DueSleepers(self.table, self.flusher, self.deadlines, room)
 
     @property
     def book_version(self) -> str | None:
@@ -236,6 +244,7 @@ class Fold:
         self._stamps = None
         self.decider.redo_done()
         self.flusher.redo_done()
+        self.deadlines.note_all()
         return folded
 
     def first_to_redo(self, redo_from: int) -> int:
@@ -353,6 +362,7 @@ class Fold:
 
     def _wake(self, batch: Batch, slots: NDArray[np.int32], fresh: NDArray[np.int32], position: int) -> None:
         stamps = self.flusher.wake(batch.subscriber[fresh], slots[fresh], position)
+        self.deadlines.note(slots[fresh])
         if self._stamps is not None:
             self._stamps[slots[fresh]] = stamps
 

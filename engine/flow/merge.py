@@ -122,6 +122,11 @@ class Merge:
         """Return where the next row of a partition goes; `FOREVER_MS` where it has none."""
         return min((one.at_ms[one.row] for one in self._heads(number).values() if one.left), default=FOREVER_MS)
 
+    def first_ms(self, number: int, limit_ms: int) -> int:
+        """Return where the first row of a partition goes that may be taken; `FOREVER_MS` where none may."""
+        opened = self._open(number, limit_ms)
+        return min((int(one.at_ms[one.row]) for one, limit in opened if _goes(one, limit)), default=FOREVER_MS)
+
     @property
     def newest_ms(self) -> int:
         """Where the last row goes that any source has brought; 0 before the first."""
@@ -147,9 +152,8 @@ class Merge:
 
         Items without rows go along: they carry the positions of their sources.
         """
-        opened = self._open(number, limit_ms)
-        first_ms = min((int(one.at_ms[one.row]) for one, limit in opened if _goes(one, limit)), default=0)
-        until_ms = step_end(first_ms)
+        first_ms = self.first_ms(number, limit_ms)
+        until_ms = step_end(first_ms) if first_ms < FOREVER_MS else 0
         found: list[Found] = []
         for source in sorted(self._queues[number]):
             found += self._of_source(number, source, min(until_ms, self._limit_ms(source, limit_ms)))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.sources.contract import later, reached
+from engine.flow.deadlines import NONE_MS
 from engine.flow.fold import Appended, Fold, FoldParts
 from engine.flow.patience import Patience
 from engine.flow.source_clocks import ChunkClock, has_begun, newer
@@ -33,7 +34,8 @@ class Item:
     `start` and `offsets` are positions in `key`; rows before the partition's own position of that key were appended
     before a crash and are left out. `rows` are the places of the rows in their chunk; on the events' own clock, `clock`
     is that of their source, `clock_state` its state before the row that follows them, and `due_ms` the end of the one
-    step that the rows lie in, 0 where they may lie in several. `whole`: with the last row of the chunk.
+    step that the rows lie in, 0 where they may lie in several. `whole`: with the last row of the chunk. `timed`: the
+    rows have their log times, as deadlines do.
     """
 
     ticket: Ticket
@@ -50,6 +52,7 @@ class Item:
     clock_state: list[int] | None = None
     due_ms: int = 0
     whole: bool = True
+    timed: bool = False
 
 
 class Partition(Fold):
@@ -70,6 +73,24 @@ class Partition(Fold):
             rows = frame.batch.n if frame.batch is not None else 0
             self.flusher.step(position, self.flusher.pages_due(position, self.counts.events))
             yield Appended(position, frame.append_ms, rows, decisions, tickets, visits_of(frame.batch))
+
+    def look(self, until_ms: int) -> int:
+        """Find the deadlines that come up to a log time; return when the first does, `NONE_MS` where none does."""
+        if self.deadlines.next_ms > until_ms:
+            return NONE_MS
+        self.sleepers.wake(until_ms, self.log.next_position)
+        return self.deadlines.look(until_ms)
+
+    def due(self, until_ms: int, rows_max: int) -> list[Item]:
+        """Return rows for the deadlines that have come up to a log time, the first ones; none where none has come."""
+        self.look(until_ms)
+        batch = self.deadlines.take(until_ms, rows_max)
+        if batch is None:
+            return []
+        ticket = Ticket()
+        ticket.expect(1)
+        end_ms = step_end(until_ms) if self.events_clock else 0
+        return [Item(ticket, batch, due_ms=end_ms, timed=self.events_clock)]
 
     def _frames(self, items: Sequence[Item], now_ms: int) -> Iterator[tuple[Frame, list[Ticket]]]:
         """Join neighbouring items that may share a frame."""
@@ -95,7 +116,7 @@ class Partition(Fold):
         }
         clocks = newer(self.clocks, clocks)
         append_ms = self._events_ms(group[0], batch, clocks) if self.events_clock else max(self.clock_ms, now_ms)
-        if batch is not None and group[0].clock is None:
+        if batch is not None and group[0].clock is None and not group[0].timed:
             batch.log_ms[:] = append_ms
         frame = Frame(
             kind=group[0].kind,
@@ -138,6 +159,8 @@ class Partition(Fold):
         What the engine makes itself does not move the clock. Until a source's clock has begun it is tentative: so is
         the frame's time, and the first that has begun sets it, be it earlier.
         """
+        if item.timed:
+            return max(self.clock_ms, item.due_ms)
         if batch is None or item.clock is None:
             return self.clock_ms
         begun = has_begun(self.clocks)

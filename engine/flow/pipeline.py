@@ -185,7 +185,7 @@ class Pipeline:
     def idle(self) -> bool:
         """Whether every pull source is exhausted and all that was taken is durable."""
         with self._queues.changed:
-            return self.stages.exhausted and self._queues.empty
+            return self.stages.exhausted and self._queues.empty and not self.stages.due
 
     @property
     def queued_bytes(self) -> int:

@@ -13,7 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from connectors.sources.contract import Chunk, Decoded
-from engine.flow.event_time import EventTime
+from engine.flow.deadlines import NONE_MS
+from engine.flow.event_time import DUE_ROWS_MAX, EventTime
 from engine.flow.observer import Observer
 from engine.flow.partition import Item, Partition
 from engine.flow.queues import IDLE_WAIT_S, UNCOMMITTED_FRAMES_MAX, Queues, rows_of
@@ -98,6 +99,14 @@ class Stages:
         return bool(self._pulled)
 
     @property
+    def due(self) -> bool:
+        """Locked: whether some deadline has come that is not folded."""
+        if self._events is not None:
+            return self._events.due
+        now_ms = self._now_ms()
+        return any(partition.deadlines.next_ms <= now_ms for partition in self._partitions)
+
+    @property
     def exhausted(self) -> bool:
         """Locked: whether every source has returned all it has, and none is being read."""
         return all(source.exhausted for source in self._pulled) and not self._reading
@@ -135,7 +144,8 @@ class Stages:
             if queues.questions[number]:
                 queues.folding[number] = True
                 return self._answer(number)
-            if len(queues.uncommitted[number]) < UNCOMMITTED_FRAMES_MAX and (waiting or self._held(number)):
+            wanted = waiting or self._held(number) or self._due(number)
+            if len(queues.uncommitted[number]) < UNCOMMITTED_FRAMES_MAX and wanted:
                 queues.folding[number] = True
                 return self._fold(number)
         return None
@@ -143,6 +153,14 @@ class Stages:
     def _held(self, number: int) -> bool:
         """Tell whether a partition has rows whose turn has come on the events' own clock."""
         return self._events is not None and self._events.ready(number)
+
+    def _due(self, number: int) -> bool:
+        """Tell whether a deadline of a partition has come by the wall clock."""
+        next_ms = self._partitions[number].deadlines.next_ms
+        return next_ms < NONE_MS and self._events is None and not self._queues.stopping and next_ms <= self._now_ms()
+
+    def _now_ms(self) -> int:
+        return self._wall_ns() // 1_000_000
 
     def _decode_task(self) -> Task | None:
         queues = self._queues
@@ -231,9 +249,12 @@ class Stages:
     def _fold(self, number: int) -> Task:
         queues, partition, events = self._queues, self._partitions[number], self._events
         items = queues.take_items(number, partition.batch_rows_max)
+        due: list[Item] = []
+        if self._due(number):
+            due = partition.due(self._now_ms(), DUE_ROWS_MAX)
         if not items and events is not None:
-            items = [part.cut() for part in events.take(number)]
-        for appended in partition.process(items, self._wall_ns() // 1_000_000):
+            due, items = events.take(number)
+        for appended in partition.process([*due, *items], self._now_ms()):
             if events is not None:
                 events.folded(number, appended)
             queues.put_uncommitted(number, appended)

@@ -1,8 +1,9 @@
 """Run the tests that stand beside the rules: each scenario through the real decider, alone, in memory.
 
 A scenario's subscribers begin as `given`; then each event is a frame of its own, appended at the moment it happens, or
-when the test says; features have learned already. Whatever is decided is accepted by its gateway at once, unless the
-test refunds it. Control groups are drawn only where a test asks for them.
+when the test says; a deadline that has come by then is a frame before it. Features have learned already. Whatever is
+decided is accepted by its gateway at once, unless the test refunds it. Control groups are drawn only where a test asks
+for them.
 
 Every decision must be expected, and every expectation must come; an expected gate must be the one that stopped the
 rule then. Suppressed candidates that a test does not mention are ignored.
@@ -21,7 +22,7 @@ from engine.dispatch.wording import decided_of
 from engine.flow.decider import Decider
 from rules.gates import word_of
 from rules.model import Book, Expectation, Scenario, ScenarioEvent
-from state.batch import Row, from_rows
+from state.batch import Batch, Row, from_rows
 from state.columns import Table
 from state.contacts import Contacts
 from state.decisions import DecisionBatch, Outcome, OutcomeState, RecordKind, parse_decision_id
@@ -105,8 +106,16 @@ class _Run:
         """Return everything that the decider recorded."""
         self._give(scenario)
         for event in scenario.events:
+            self._pass_time(event.logged_ms - (event.what != "wait"))
             self._take(event)
+        self._pass_time(self._log_ms)
         return self._seen
+
+    def _pass_time(self, until_ms: int) -> None:
+        """Fold a row for each deadline that comes up to a time, in their order."""
+        deadlines = self._decider.deadlines
+        while (batch := deadlines.take(until_ms, 1)) is not None:
+            self._fold_batch(batch, int(batch.log_ms[0]))
 
     def _give(self, scenario: Scenario) -> None:
         if not scenario.events:
@@ -148,9 +157,12 @@ class _Run:
         self._fold([Row("outcome", subscriber, at_ms, values)], at_ms)
 
     def _fold(self, rows: Sequence[Row], logged_ms: int) -> None:
+        """Append a frame of rows."""
+        self._fold_batch(from_rows(self._book.schema, rows), logged_ms)
+
+    def _fold_batch(self, batch: Batch, logged_ms: int) -> None:
         """Append a frame; what is decided on it is accepted at once."""
         self._position += 1
-        batch = from_rows(self._book.schema, rows)
         self._log_ms = max(self._log_ms, logged_ms)
         batch.log_ms[:] = self._log_ms
         slots = np.empty(batch.n, np.int32)

@@ -33,6 +33,12 @@ def add_folds(gauges: Gauges, folds: Callable[[], Iterable[Fold]]) -> None:
     for name, text, read in (
         ("subscribers", "Subscribers in memory.", lambda one: one.table.count),
         ("sleeping_subscribers", "Subscribers asleep on disk.", lambda one: one.flusher.sleeping),
+        (
+            "deadlines_refused",
+            "Deadlines since the start that were not armed: as many were open as a subscriber may have for a rule.",
+            lambda one: one.deadlines.refused,
+        ),
+        ("deadlines_fired", "Deadlines since the start that came.", lambda one: one.deadlines.fired),
         ("dirty_pages", "Pages changed since they were flushed.", lambda one: one.flusher.dirty_pages),
         (
             "untracked_decisions",

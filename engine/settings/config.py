@@ -45,6 +45,10 @@ class DataConfig(Section):
         int, Field(ge=1, le=256, description="Partitions of the subscribers; fixed once the directory holds data.")
     ] = 2
     threads: Annotated[int, Field(ge=1, le=64, description="Fold threads; more than partitions are not started.")] = 2
+    lateness_s: Annotated[
+        int,
+        Field(ge=0, le=86_400, description="How long a deadline waits for events that are logged late. Seconds."),
+    ] = 10
     clock: Annotated[
         Literal["wall", "events"],
         Field(

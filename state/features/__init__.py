@@ -77,6 +77,6 @@ def fold(
     fold_rows(feature, spec.transitions, new_view(), slots, rows, updates, at_ms, cells, told, out, known)
 
 
-def words(spec: FeatureSpec, arrays: Arrays) -> list[int]:
-    """Return what `state.features.folding` is told of a feature; valid while `spec` and `arrays` are alive."""
-    return words_of(KINDS[spec.kind], spec, arrays)
+def words(spec: FeatureSpec, arrays: Arrays, hints: int = 0) -> list[int]:
+    """Return what `state.features.folding` is told of a feature; valid while `spec`, `arrays` and hints are alive."""
+    return words_of(KINDS[spec.kind], spec, arrays, hints)

@@ -13,8 +13,24 @@ from numpy.typing import NDArray
 
 from state.features.kinds import LOOPS
 from state.features.kinds.lists import mark_leaves
-from state.features.rows import CELLS, ENDS, KNOWN, LOGS, OUT, ROWS, ROWS_COUNT, SLOTS, TIMES, UPDATES, VIEW_WORDS
+from state.features.rows import (
+    CELLS,
+    DUE_KEYS,
+    DUE_RULES,
+    ENDS,
+    KNOWN,
+    LOGS,
+    OTHER_CELLS,
+    OUT,
+    ROWS,
+    ROWS_COUNT,
+    SLOTS,
+    TIMES,
+    UPDATES,
+    VIEW_WORDS,
+)
 from state.features.spec import FEATURE_WORDS, LOOP, Arrays, FeatureKind, FeatureSpec, Int64s, Loop
+from state.features.timer_cells import DISARMS, DUE
 from state.jit import kernel, part, routine
 from state.raw import address_i32, address_i64, address_u8, load_i32, load_i64, load_u8, store_i32, store_i64, store_u8
 from state.zone import Transitions
@@ -23,11 +39,16 @@ SOURCE_TYPE, SOURCE_SLOT, WHERE, TYPES, MEMBER_SLOT = range(8 * FEATURE_WORDS, 8
 """After a loop's own words: the event type that updates the feature; the slot that it must know and whose cell it
 reads, -1 for none; the mask that narrows updates, -1 for none; which list of rows is walked; the slot that says whether
 a list is joined or left, -1 where that is not asked."""
-WORDS = FEATURE_WORDS + 5
+OTHER_TYPE, OTHER_SLOT, OTHER_WHERE, DUE_TYPE, DUE_SLOT = range(8 * FEATURE_WORDS + 40, 8 * FEATURE_WORDS + 80, 8)
+"""And of a timer: type, slot and mask of what ends it, as above, the type -1 for nothing; the type of rows `due`, -1 of
+other kinds; the slot of their key, -1 where it has none."""
+WORDS = FEATURE_WORDS + 10
+NO_TIMER = (-1, -1, -1, -1, -1)
+"""These words of all other kinds."""
 
 
-def words_of(kind: FeatureKind, spec: FeatureSpec, arrays: Arrays) -> list[int]:
-    """Return what a loop is told of a feature whose columns are `arrays`."""
+def words_of(kind: FeatureKind, spec: FeatureSpec, arrays: Arrays, hints: int = 0) -> list[int]:
+    """Return what a loop is told of a feature whose columns are `arrays`; `hints`: address of a timer's."""
     return [
         LOOPS.index(kind.fold),
         _address(arrays[0]),
@@ -42,6 +63,8 @@ def words_of(kind: FeatureKind, spec: FeatureSpec, arrays: Arrays) -> list[int]:
         _address(spec.member_ids),
         spec.member_ids.shape[0],
         arrays[1].strides[0] if len(arrays) > 1 else 0,
+        spec.own,
+        hints,
     ]
 
 
@@ -107,6 +130,39 @@ def mark_updates(
         store_u8(updates_at + row, hit)
 
 
+@routine
+def mark_more(
+    rows_at: int, count: int, types_at: int, wanted: int, present_at: int, slot: int, mask_at: int, updates_at: int,
+    what: int,
+) -> None:  # fmt: skip
+    """Add `what` to what is marked of the rows of type `wanted`; the rest is as in `mark_updates`."""
+    for i in range(count):
+        row = load_i32(rows_at + 4 * i)
+        if load_u8(types_at + row) != wanted:
+            continue
+        if slot >= 0 and (load_i64(present_at + 8 * row) >> slot) & 1 == 0:
+            continue
+        if mask_at == 0 or load_u8(mask_at + row) != 0:
+            store_u8(updates_at + row, load_u8(updates_at + row) | what)
+
+
+@routine
+def show_timer(
+    feature: int, v: int, rows_at: int, count: int, types_at: int, present_at: int, cells_at: int, stride: int,
+    masks_at: int, masks_stride: int, updates_at: int,
+) -> None:  # fmt: skip
+    """Mark the rows that end a timer or are due, and tell its loop where they have their keys."""
+    ends, slot, where = load_i64(feature + OTHER_TYPE), load_i64(feature + OTHER_SLOT), load_i64(feature + OTHER_WHERE)
+    mask_at = masks_at + where * masks_stride if where >= 0 else 0
+    if ends >= 0:
+        mark_more(rows_at, count, types_at, ends, present_at, slot, mask_at, updates_at, DISARMS)
+    due, key = load_i64(feature + DUE_TYPE), load_i64(feature + DUE_SLOT)
+    mark_more(rows_at, count, types_at, due, present_at, 0, 0, updates_at, DUE)
+    store_i64(v + OTHER_CELLS, cells_at + stride * max(slot, 0))
+    store_i64(v + DUE_RULES, cells_at)
+    store_i64(v + DUE_KEYS, cells_at + stride * max(key, 0))
+
+
 @kernel
 def fold_features(
     features: Int64s, first: int, last: int, transitions: Transitions, view: Int64s,
@@ -141,6 +197,11 @@ def fold_features(
         member = load_i64(feature + MEMBER_SLOT)
         if member >= 0:
             mark_leaves(rows_at, count, cells_at + cells_stride * member, updates_at)
+        if load_i64(feature + DUE_TYPE) >= 0:
+            show_timer(
+                feature, v, rows_at, count, types_at, present_at, cells_at, cells_stride,
+                address_u8(masks), masks.shape[1], updates_at,
+            )  # fmt: skip
         store_i64(v + ROWS, rows_at)
         store_i64(v + ROWS_COUNT, count)
         store_i64(v + CELLS, cells_at + cells_stride * slot if slot >= 0 else address_i64(at_ms))

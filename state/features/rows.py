@@ -6,7 +6,9 @@ from state.raw import load_i64
 SLOTS, ROWS, ROWS_COUNT, UPDATES, TIMES, CELLS, OUT, KNOWN, LOGS, ENDS = range(0, 80, 8)
 """What a loop is told of the rows, as offsets in bytes: addresses of columns, and the number of rows. LOGS are the
 log's times of the rows, ENDS when a membership ends that a row tells of, 0 for never; both by row."""
-VIEW_WORDS = 10
+OTHER_CELLS, DUE_RULES, DUE_KEYS = range(80, 104, 8)
+"""And a timer: keys of the event that ends it; of rows `due`, whose they are, and their keys."""
+VIEW_WORDS = 13
 
 AHEAD = 24
 """Rows between a prefetch and its use."""

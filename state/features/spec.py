@@ -33,7 +33,9 @@ MEMBERS, MEMBERS_COUNT, SECOND_STRIDE = range(80, 104, 8)
 """What a loop is told of a feature, as offsets in bytes: which of the loops is meant; addresses of its columns and
 bytes of a row of the first; what only its kind understands; its window; ids of declared lists; bytes of a row of the
 second column, 0 where it has none."""
-FEATURE_WORDS = 13
+OWN, HINTS = 104, 112
+"""And of a timer: the number by which rows `due` name it; the address of its hints, 0 for none."""
+FEATURE_WORDS = 15
 
 Int64s = NDArray[np.int64]
 Arrays = list[NDArray[Any]]
@@ -58,7 +60,8 @@ class FeatureSpec:
 
     `kind` names a kind. `value_kind` is the kind of the source cells. `window` is "ever", "rolling"
     (then `window_ms`, cut into `panes`), "day" or "month" (of the zone in `transitions`). `members` are the text hashes
-    of the declared lists, for kind "lists".
+    of the declared lists, for kind "lists". A "timer" has a span, `window_ms`, and room for `cells` deadlines, by key
+    where it is `keyed`; `starts_anew` says that what arms begins the span anew, `own` is its number in rows `due`.
     """
 
     kind: str
@@ -68,6 +71,10 @@ class FeatureSpec:
     panes: int = PANES_DEFAULT
     transitions: Transitions = field(default_factory=lambda: fixed_zone(0))
     members: tuple[int, ...] = ()
+    cells: int = 0
+    keyed: bool = False
+    starts_anew: bool = False
+    own: int = 0
 
     def __post_init__(self) -> None:
         if self.window not in {"ever", "rolling", "day", "month"}:

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from connectors.sources.contract import Chunk, Decoded
+from engine.flow.deadlines import Deadlines
 from engine.flow.event_time import EventTime
 from engine.flow.fold import Appended
-from engine.flow.queues import Queues
+from engine.flow.queues import Queues, rows_of
 from engine.flow.stages import items_of
 from engine.flow.steps import FOREVER_MS, STEP_MS, step_end
 from engine.flow.tickets import Ticket
 from state.batch import Row, from_rows
+from state.columns import Table
 from state.decisions import Outcome
 from state.log_clock import new_clock, pack_clock, run_clock
 from state.schema import make_schema
@@ -41,7 +43,10 @@ class World:
 
     def __init__(self, *, gated: bool = True, quiet_s: float | None = None) -> None:
         self.queues = Queues(1, 1 << 20)
-        partition: Any = SimpleNamespace(batch_rows_max=100, clocks={"a": begun_clock()})
+        deadlines = Deadlines(Table(64))
+        partition: Any = SimpleNamespace(
+            batch_rows_max=100, clocks={"a": begun_clock()}, deadlines=deadlines, look=deadlines.look
+        )
         self.time = self.queues.held = EventTime([partition], self.queues, gated=gated, quiet_s=quiet_s)
         self.reader = Reader()
         self.time.add_readers([self.reader])
@@ -58,7 +63,8 @@ class World:
         self.time.place(self.reader, chunk, decoded, items_of(chunk, decoded, Ticket(), 1))
 
     def take(self) -> int:
-        return sum(part.count for part in self.time.take(0))
+        _, items = self.time.take(0)
+        return sum(map(rows_of, items))
 
     def fold(self, at_ms: int, *, decided: bool) -> None:
         outcome = np.array([Outcome.DECIDED if decided else Outcome.SUPPRESSED], np.uint8)
@@ -201,7 +207,7 @@ def test_a_stop_while_a_chunk_is_read_takes_back_that_no_more_rows_come() -> Non
 
 def test_before_the_sources_are_known_nothing_is_complete() -> None:
     queues = Queues(1, 1 << 20)
-    partition: Any = SimpleNamespace(batch_rows_max=100, clocks={})
+    partition: Any = SimpleNamespace(batch_rows_max=100, clocks={}, deadlines=Deadlines(Table(64)))
     time = queues.held = EventTime([partition], queues, gated=True, quiet_s=None)
     time.hold(0, BASE_MS)
     time.passed(BASE_MS - STEP_MS, FOREVER_MS)

@@ -60,6 +60,10 @@ class MemoryLog:
         self.schema = schema
         self.frames: list[bytes] = []
 
+    @property
+    def next_position(self) -> int:
+        return len(self.frames)
+
     def append(self, frame: Frame) -> int:
         self.frames.append(encode(frame))
         return len(self.frames) - 1

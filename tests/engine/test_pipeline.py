@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from engine.flow.deadlines import NONE_MS
 from engine.flow.fold import Appended
 from engine.flow.partition import Item
 from engine.flow.pipeline import Pipeline, StoppedError
@@ -23,11 +24,15 @@ WAIT_S = 10
 VISIT: dict[str, Value] = {"terminal": "t", "visit": "v", "open": True, "cause": ""}
 
 
+NONE_DUE = SimpleNamespace(next_ms=NONE_MS)
+
+
 class Stuck:
     """A partition whose fold waits until it is told to break."""
 
     batch_rows_max = 1000
     events_clock = False
+    deadlines = NONE_DUE
 
     def __init__(self) -> None:
         self.folding = threading.Event()
@@ -45,6 +50,7 @@ class Slow:
 
     batch_rows_max = 1000
     events_clock = False
+    deadlines = NONE_DUE
 
     def __init__(self, sync: Callable[[], object], number: int = 0) -> None:
         self.number = number
@@ -198,7 +204,7 @@ def test_what_is_asked_or_appended_after_a_fault_fails_at_once_with_the_fault(pa
 
 
 def test_what_is_asked_or_appended_after_the_end_fails_at_once_and_is_no_fault_of_the_pipeline() -> None:
-    pipeline = made(SimpleNamespace(events_clock=False))
+    pipeline = made(SimpleNamespace(events_clock=False, deadlines=NONE_DUE))
     pipeline.stop()
 
     for name, future in promises(pipeline).items():
@@ -210,7 +216,13 @@ def test_what_is_asked_or_appended_after_the_end_fails_at_once_and_is_no_fault_o
 
 async def test_who_asks_and_goes_away_breaks_nothing() -> None:
     pipeline = made(
-        SimpleNamespace(name="the partition", events_clock=False, batch_rows_max=1000, process=lambda *_: iter(()))
+        SimpleNamespace(
+            name="the partition",
+            events_clock=False,
+            batch_rows_max=1000,
+            process=lambda *_: iter(()),
+            deadlines=NONE_DUE,
+        )
     )
     begun, go_on = threading.Event(), threading.Event()
 

@@ -177,6 +177,16 @@ class Agreement:
         self.records += found
         return found
 
+    def pass_time(self, until_ms: int, append_ms: int) -> int:
+        """Give both a frame of the deadlines that have come, which both must know; return how many they were."""
+        due = self.plain.open_deadlines(until_ms)
+        found = self.engine.decider.deadlines.take(until_ms, 1 << 20)
+        told = sorted(zip(found.at_ms.tolist(), found.subscriber.tolist(), strict=True)) if found is not None else []
+        assert told == sorted((row.at_ms, row.subscriber) for row in due)
+        if due:
+            self.frame(due, append_ms, self.book.schema)
+        return len(due)
+
     def _kept(self, rows: Sequence[Row], append_ms: int, schema: Schema, batch: Batch) -> list[int]:
         """The rows that count: of a type that the book has, and not seen before; both memories of ids agree."""
         doubled = [False] * len(rows)

@@ -54,6 +54,7 @@ BUILT_IN = {
         "contact_ms": "time",
     },
     "answer": {"card": "string", "answer": "string", "row": "int"},
+    "due": {"armed": "time"},
 }
 
 
@@ -325,6 +326,8 @@ def head_text(shape: Shape) -> str:
 def rule_text(seed: int, features: Sequence[tuple[str, str]], has_lists: bool) -> str:
     """TOML of a rule over the features that its book has."""
     random = Random(seed)
+    if random.random() < 0.2:
+        return deadline_text(seed, random, features, has_lists)
     events = ["call"] * 8 + ["visit"] * 3 + ["data", "data", "move", "profile", "list", "outcome", "answer"]
     event = random.choice(events)
     names = scope(event, [(name, "int" if kind == "duration" else kind) for name, kind in features], has_lists)
@@ -361,6 +364,40 @@ def rule_text(seed: int, features: Sequence[tuple[str, str]], has_lists: bool) -
         asked = random.choice([f"member('{KEPT}')", f"not member('{KEPT}')"])
         lines[3] = f"when = {quoted(f'({writer.condition(1)}) or {asked}' if random.random() < 0.3 else asked)}"
     return "\n".join(lines) + "\n"
+
+
+def deadline_text(seed: int, random: Random, features: Sequence[tuple[str, str]], has_lists: bool) -> str:
+    """TOML of a rule about what does not happen, or not yet."""
+    after = random.choice(["call", "call", "data", "move", "profile"])
+    unless = random.choice([after, after, "call", "data", "move"])
+    keys = [name for name, kind in fields_of(after).items() if kind in ("string", "int")] if unless == after else []
+    key = random.choice(keys) if keys and random.random() < 0.6 else ""
+    word = random.choice(["within", "for", "delay"])
+    names = scope("due", [(name, "int" if kind == "duration" else kind) for name, kind in features], has_lists)
+    if key:
+        names.by_kind[fields_of(after)[key]].append(key)
+    lines = [
+        "[[rule]]",
+        f'id = "r{seed}"',
+        f"after = {_trigger(random, after, has_lists, 0.4)}",
+        f'{word} = "{random.choice(["1s", "90s", "10m", "1h", "30h", "9d"])}"',
+        *([f"unless = {_trigger(random, unless, has_lists, 1.0)}"] if word == "within" else []),
+        *([f'key = "{key}"\nkeys_max = {random.randint(1, 5)}'] if key else []),
+        f"still = {quoted(Writer(random, names).condition(1))}" if random.random() < 0.4 else "",
+        f"channels = {json.dumps(random.sample(['desk', 'alert'], random.randint(1, 2)))}",
+        f'max_age = "{random.choice(["1h", "366d"])}"',
+        f"reason = {quoted('since {armed}' + (f' of {{{key}}}' if key else ''))}",
+        caps_text(random).strip(),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _trigger(random: Random, event: str, has_lists: bool, share: float) -> str:
+    """An event that arms or ends, with a condition of its own where that is drawn."""
+    if random.random() >= share:
+        return quoted(event)
+    where = Writer(random, scope(event, (), has_lists)).condition(1)
+    return f"{{ event = {quoted(event)}, where = {quoted(where)} }}"
 
 
 def book_text(shape: Shape) -> dict[str, str]:

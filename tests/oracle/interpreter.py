@@ -6,15 +6,17 @@ an unknown value None. What is remembered is in `known`, what stops a rule in `j
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rules.model import Book, Feature, Rule
+from rules.model import Book, Feature, Rule, Timer
 from state.batch import Row
 from state.features.kinds.list_words import LIST_KINDS
 from state.hashing import stable_id
-from state.schema import Kind, Schema
+from state.schema import EventType, Kind, Schema
 from state.sets import set_of
+from tests.oracle.deadlines import Deadlines
 from tests.oracle.gates import Gate
 from tests.oracle.judging import Verdict, alone, choose, held_out, is_kept, of_the_subscriber
 from tests.oracle.known import Known, Moment
@@ -58,8 +60,12 @@ class Interpreter:
             if rule.enabled:
                 self.rules[rule.on].append(rule)
         self.told: dict[int, list[tuple[int, Feature]]] = defaultdict(list)
+        self.timers: list[tuple[int, Feature, Timer]] = []
         for index, feature in enumerate(book.features):
-            self.told[feature.source_type].append((index, feature))
+            if feature.timer is not None:
+                self.timers.append((index, feature, feature.timer))
+            else:
+                self.told[feature.source_type].append((index, feature))
 
     def step(self, position: int, number: int, append_ms: int, row: Row) -> tuple[Moment, list[Record]]:
         """Take one event; return what is known as of it, and a record for each candidate, best priority first."""
@@ -68,6 +74,8 @@ class Interpreter:
         moment = Moment(self.known, code, row, append_ms)
         for index, feature in self.told[code]:
             self._tell(moment, index, feature)
+        for index, feature, timer in self.timers:
+            self._time(moment, index, feature, timer)
         candidates = [rule for rule in self.rules[code] if moment.holds(rule.when)]
         moment.words("lists")  # as of the event: what it keeps is not seen by itself
         withdrawn = self._set_aside(moment, position, number)
@@ -111,8 +119,40 @@ class Interpreter:
             value = row.values.get(set_of(name))
             if feature.value_kind is Kind.SET and value is not None:
                 value = [one for one in value if one in feature.members]
+        assert not isinstance(memory, Deadlines)
         if value is not None and (feature.where is None or moment.holds(feature.where)):
             memory.update(row.at_ms, value)
+
+    def _time(self, moment: Moment, index: int, feature: Feature, timer: Timer) -> None:
+        """Let the deadlines of a rule know of an event that ends, arms, or is one that has come."""
+        memory, row, code = moment.memory(feature), moment.row, moment.code
+        assert isinstance(memory, Deadlines)
+        moment.values[index] = None
+        types = self.known.book.schema.types
+        if code == timer.unless_type and (timer.unless_where is None or moment.holds(timer.unless_where)):
+            key = _key(types, code, timer.unless_slot, row)
+            if key is not MISSING:
+                memory.ends(timer, row.at_ms, key)
+        if code == feature.source_type and (feature.where is None or moment.holds(feature.where)):
+            key = _key(types, code, feature.source_slot, row)
+            if key is not MISSING:
+                memory.arms(timer, row.at_ms, key)
+        if code == timer.due_type and row.values["rule"] == timer.number:
+            key = row.values.get("text", row.values.get("number"))
+            moment.values[index] = True if memory.fires(timer, row.at_ms, key) else None
+
+    def open_deadlines(self, until_ms: int) -> list[Row]:
+        """A row `due` for each deadline that is open and has come, in their order."""
+        found = []
+        for subscriber, person in self.known.people.items():
+            for place, (_, feature, timer) in enumerate(self.timers):
+                memory = person.memories.get(feature.meaning)
+                for at_ms, key in memory.open(timer) if isinstance(memory, Deadlines) else ():
+                    named = {} if key is None else {"text" if isinstance(key, str) else "number": key}
+                    values: dict[str, Any] = {"rule": timer.number, **named}
+                    found.append((at_ms, subscriber, place, Row("due", subscriber, at_ms, values)))
+        due = sorted((one for one in found if one[0] <= until_ms), key=lambda one: one[:3])
+        return [row for *_, row in due]
 
     def _owner_ends(self, position: int, number: int, append_ms: int, row: Row) -> list[Record]:
         """Forget a person; one who is erased stays on the lists that exclude. Return what it withdraws."""
@@ -253,6 +293,14 @@ def _end_ms(moment: Moment) -> int | None:
     if "until" in values:
         return int(values["until"])
     return moment.append_ms + max(int(values["for_ms"]), 0) if "for_ms" in values else None
+
+
+MISSING = object()
+
+
+def _key(types: Sequence[EventType], code: int, slot: int, row: Row) -> Any:
+    """The key that an event names; `MISSING` where it does not know it, None for a timer without keys."""
+    return row.values.get(types[code].fields[slot].name, MISSING) if slot >= 0 else None
 
 
 def read_under(row: Row, written: Schema, schema: Schema) -> Row | None:

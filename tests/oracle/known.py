@@ -100,6 +100,8 @@ class Moment:
         """The value that a name has on this event."""
         if name in self.known.book.schema.types[self.code].slots and self.code != PROFILE:
             return self.row.values.get(name)
+        if self.row.type == "due" and name == self._key_name():
+            return self.row.values.get("text", self.row.values.get("number"))
         if name.startswith("profile."):
             own = name.removeprefix("profile.")
             value: Any = self.row.values.get(set_of(own))
@@ -114,6 +116,15 @@ class Moment:
         features = self.known.book.features
         held = [self.feature(at) for at, one in enumerate(features) if set_of(one.name) == name]
         return {member for some in held for member in some or ()}
+
+    def _key_name(self) -> str | None:
+        """The name of the key of the rule whose deadline this event is."""
+        book = self.known.book
+        rule = book.by_stable_id.get(int(self.row.values["rule"]))  # type: ignore[arg-type]  # an INT field
+        timer = book.timers.get(rule.id) if rule is not None else None
+        if timer is None or timer.source_slot < 0:
+            return None
+        return book.schema.types[timer.source_type].fields[timer.source_slot].name
 
     def fact(self, operand: Operand) -> Any:
         """What a record keeps of an operand."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from rules.model import Feature, Window
 from tests.oracle.clock import DAY_MS, YEAR_2000_MS, Zone, offset_ms
+from tests.oracle.deadlines import Deadlines
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 DISTINCT_MAX = 16
@@ -197,7 +198,7 @@ class Lists:
         return frozenset(one for one, end in self.on.items() if one in declared and (end is None or end > log_ms))
 
 
-Memory = Panes | Moments | Lists
+Memory = Panes | Moments | Lists | Deadlines
 
 KINDS: dict[str, type[Memory]] = {
     "count": Count,
@@ -211,4 +212,5 @@ KINDS: dict[str, type[Memory]] = {
     "since": Since,
     "lists": Lists,
     "list_words": Lists,
+    "timer": Deadlines,
 }

@@ -69,6 +69,14 @@ def test_after_a_crash_every_subscriber_is_there_again(tmp_path: Path) -> None:
     assert kept["seconds"] < 60
 
 
+def test_every_deadline_comes_as_a_plain_program_says(tmp_path: Path) -> None:
+    kept = run("absence", tmp_path)
+
+    assert kept["fired"] > 10_000
+    assert 0 < kept["fired_us"] < 100
+    assert kept["hint_bytes"] < 5 * kept["subscribers"]
+
+
 def test_reloads_under_load_lose_no_event(tmp_path: Path) -> None:
     kept = run("reload", tmp_path)
 

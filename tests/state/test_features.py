@@ -28,7 +28,7 @@ ZONES = {
     for name in ("Asia/Shanghai", "Europe/Berlin", "America/Santiago", "Australia/Lord_Howe")
 }
 CHANGES = sorted({int(ms) for _, table in ZONES.values() for ms in table[1:, 0]})
-KINDS_TIMED = sorted(set(KINDS) - set(LIST_KINDS))
+KINDS_TIMED = sorted(set(KINDS) - {*LIST_KINDS, "timer"})
 FLOAT_KINDS = {"sum", "min", "max", "first", "last", "previous", "distinct"}
 
 

@@ -9,13 +9,13 @@ import struct
 import orjson
 
 from state import keys
-from state.keys import COUNT, LAYOUT, PAGE, ROW, SWEEP, TOMBSTONE
+from state.keys import COUNT, LAYOUT, MARK, PAGE, ROW, SWEEP, TOMBSTONE
 from state.page_packing import HEADER_BYTES
 from state.page_writer import LENGTHS
 from state.pages import decode_layout
 
 OWNER = b"O"
-KEY_BYTES = {PAGE: 7, ROW: 11, TOMBSTONE: 15, LAYOUT: 11, SWEEP: 3, COUNT: 3, keys.LENGTHS: 3, OWNER: 3}
+KEY_BYTES = {PAGE: 7, ROW: 11, TOMBSTONE: 15, LAYOUT: 11, SWEEP: 3, COUNT: 3, keys.LENGTHS: 3, OWNER: 3, MARK: 27}
 """How long the keys of each kind are, partition included."""
 COUNT_BYTES_MAX = 8
 _LENGTHS = struct.Struct("<II")
