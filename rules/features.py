@@ -66,6 +66,11 @@ class Names:
         why = "a feature, and `where` sees only the event and the attributes"
         return self._scope(code, self.subscriber, dict.fromkeys(self.features, why))
 
+    def goal_scope(self, code: int) -> Scope:
+        """What a goal may use: the fields of its event."""
+        kept = {**self.subscriber, **self.features}
+        return self._scope(code, {}, dict.fromkeys(kept, "kept of the subscriber, and a goal sees only its event"))
+
     def _scope(self, code: int, others: Mapping[str, Operand], elsewhere: Mapping[str, str]) -> Scope:
         types = self.catalogue.schema.types
         fields = types[code].fields
