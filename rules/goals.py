@@ -114,9 +114,7 @@ class _Maker:
                 hint = nearest(name, known)
                 self.faults.add(code, document, (*path, key), f"unknown {key} `{name}`", hint=hint)
 
-    def _value(
-        self, value: str | float, event: EventType, document: Document, path: Path
-    ) -> tuple[int, Kind, float]:
+    def _value(self, value: str | float, event: EventType, document: Document, path: Path) -> tuple[int, Kind, float]:
         """Return slot and kind of the field that is the value, or -1 and the number."""
         if not isinstance(value, str):
             return -1, Kind.FLOAT, float(value)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from engine.commands.shared.evidence import Source
     from engine.evidence.joined import Block
+    from engine.evidence.rows import Column
     from engine.evidence.tally import Span
 
 HELP = "Write all decision records, with what became of each, into a folder: Parquet, CSV or NDJSON."
@@ -21,7 +22,7 @@ FORMATS = ("parquet", "csv", "ndjson")
 class Target(AbstractContextManager["Target"], Protocol):
     """A file that takes columns block by block."""
 
-    def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
+    def write(self, columns: Mapping[str, Column]) -> None:
         """Write the columns of a block."""
 
 
@@ -71,7 +72,7 @@ def _write(args: argparse.Namespace, found: Source, span: Span, target: Target) 
     return count
 
 
-def _kept(columns: dict[str, Sequence[Any]], block: Block, span: Span) -> Mapping[str, Sequence[Any]]:
+def _kept(columns: Mapping[str, Column], block: Block, span: Span) -> Mapping[str, Column]:
     """Return the rows whose event lies in the span."""
     import numpy as np
 

@@ -31,11 +31,11 @@ class End(IntFlag):
 
 
 class Window(IntEnum):
-    """Whether it is known if a contact reached its goal."""
+    """Whether the time in which a contact may reach its goal is over."""
 
     NONE = 0  # no goal is about its rule, or there was no contact
-    OPEN = 1  # not reached yet, and there is still time
-    OVER = 2  # the time is over, or it is reached
+    OPEN = 1  # there is still time, reached already or not
+    OVER = 2  # the time is over
 
 
 MADE = np.dtype(
@@ -187,7 +187,6 @@ def _note_goals(out: Rows, made: Rows, hits: Rows, within_ms: NDArray[np.int64],
     out["window"][mine] = np.where(ends_ms < clock_ms[mine], Window.OVER, Window.OPEN)
     of, hit = credited(made[mine], contact_ms[mine], hits, within_ms)
     at = mine[of]
-    out["window"][at] = Window.OVER
     np.add.at(out["conversions"], at, 1)
     np.add.at(out["value"], at, hits["value"][hit])
     out["converted_ms"][at[::-1]] = hits["at_ms"][hit[::-1]]

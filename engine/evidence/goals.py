@@ -44,7 +44,9 @@ class Watch:
         return out
 
 
-def _worth(goal: Goal, batch: Batch, rows: "np.ndarray[tuple[int], np.dtype[np.int32]]") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _worth(
+    goal: Goal, batch: Batch, rows: "np.ndarray[tuple[int], np.dtype[np.int32]]"
+) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     """Return what the events in `rows` are worth; 0 where the field is unknown."""
     if goal.value_slot < 0:
         return np.full(rows.shape[0], goal.worth)

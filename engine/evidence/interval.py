@@ -14,9 +14,9 @@ where q are shares guessed from the blocks before, and r the pair on the line `r
 in Kullback-Leibler divergence weighted with n1 and n0. Under any p on that line E has expectation <= 1: with
 u = p0 - r0 = p1 - r1 and A1 = (q1 - r1) / (r1 (1 - r1)), A0 likewise, it is (1 + u A1)^n1 (1 + u A0)^n0, at most
 exp(u (n1 A1 + n0 A0)), and that exponent is 0 because r is nearest (at an end of the line it is not above 0). So the
-product over blocks is a test supermartingale, by Ville's inequality it ever reaches 1 / alpha with probability <= alpha,
-and the deltas where it never did are the interval. It is exact, with three subscribers as with three million, and shares
-may differ from day to day as long as their difference does not.
+product over blocks is a test supermartingale: by Ville's inequality it ever reaches 1 / alpha with probability at most
+alpha, and the deltas where it never did are the interval. It is exact, with three subscribers as with three million.
+Shares may differ from day to day as long as their difference does not.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 ALPHA = 0.05
 PRIOR = 0.18
-"""Imagined successes, and failures, of each arm before the first block; the choice of Turner, Ly and Grünwald."""
+"""Imagined successes, and failures, of each arm before the first block; any number is valid."""
 _GRID = 129
 _EDGE = 1e-9
 _STEPS = 40
@@ -116,7 +116,7 @@ def _holds(blocks: Floats, delta: Floats, alpha: float) -> NDArray[np.bool_]:
 
 def _near(difference: float, n1: float, s1: float, n0: float, s0: float) -> Floats:
     """Return differences up to ten standard errors from the one seen."""
-    p1, p0 = guess(n1, s1), guess(n0, s0)
+    p1, p0 = (s1 + PRIOR) / (n1 + 2 * PRIOR), (s0 + PRIOR) / (n0 + 2 * PRIOR)
     error = np.sqrt(p1 * (1 - p1) / n1 + p0 * (1 - p0) / n0)
     near: Floats = difference + error * np.linspace(-10, 10, _GRID)
     return near

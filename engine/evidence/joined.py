@@ -33,7 +33,7 @@ from state.texts import Lookup
 
 BLOCK_RECORDS = 1 << 16
 _COLUMNS = (
-    "kind", "row", "rule", "channel", "detail", "subscriber", "at_ms", "log_ms", "outcome", "gate", "arm", "probability",
+    "kind", "row", "rule", "channel", "subscriber", "at_ms", "log_ms", "outcome", "gate", "arm", "probability",
     "of_position", "of_row",
 )  # fmt: skip
 
@@ -46,8 +46,8 @@ class Block:
     """Records in journal order, and the effect of each.
 
     `batches` are (partition, frame's records) whose records stand one after the other; `columns` those of the records,
-    and `partition`, `position`. `rule_number` and `channel_number` int32[n] are indices in `Meanings`. `effects` EFFECT[n]
-    are zeros but for decisions and those held out.
+    and `partition`, `position`. `rule_number` and `channel_number` int32[n] are indices in `Meanings`. `effects`
+    EFFECT[n] are zeros but for decisions and those held out.
     """
 
     batches: Sequence[tuple[int, DecisionBatch]]
@@ -64,19 +64,20 @@ class Block:
     @property
     def judged(self) -> NDArray[np.bool_]:
         """Which records are those of candidates; the others are withdrawals."""
-        kinds: NDArray[np.uint8] = self.columns["kind"]
-        return kinds == RecordKind.DECISION
+        found: NDArray[np.bool_] = self.columns["kind"] == RecordKind.DECISION
+        return found
 
     @property
     def made(self) -> NDArray[np.bool_]:
         """Which records are decisions, or candidates that were held out."""
-        return self.judged & ((self.columns["outcome"] == Outcome.DECIDED) | self.held_out)
+        found: NDArray[np.bool_] = self.judged & ((self.columns["outcome"] == Outcome.DECIDED) | self.held_out)
+        return found
 
     @property
     def held_out(self) -> NDArray[np.bool_]:
         """Which records are of candidates that were held out."""
-        gates: NDArray[np.uint8] = self.columns["gate"]
-        return self.judged & (gates == NUMBERS["holdout"])
+        found: NDArray[np.bool_] = self.judged & (self.columns["gate"] == NUMBERS["holdout"])
+        return found
 
 
 class Joined:

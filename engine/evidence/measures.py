@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from engine.evidence.effects import End, Window
 from engine.evidence.joined import Block
 from engine.evidence.words import Words
+from engine.metrics import ANSWERS
 
-ANSWERS = ("accept", "decline", "later", "expired", "withdrawn")
-"""How a card, or an outside channel, ends: the words of `answer` events."""
-
+Marks = NDArray[np.bool_]
 Counted = NDArray[np.bool_] | NDArray[np.float64]
 
 
@@ -34,11 +33,13 @@ class Look:
 
     def ended(self, end: End) -> NDArray[np.bool_]:
         """Return the decisions of which this was said."""
-        return self.decided & (self.ends & end != 0)
+        found: Marks = self.decided & (self.ends & end != 0)
+        return found
 
     def answered(self, word: str) -> NDArray[np.bool_]:
         """Return the decisions that were answered with a word."""
-        return self.decided & (self.ends & End.ANSWERED != 0) & (self.effects["answer"] == self._answers[word])
+        found: Marks = self.ended(End.ANSWERED) & (self.effects["answer"] == self._answers[word])
+        return found
 
     @property
     def shown(self) -> NDArray[np.bool_]:
@@ -48,22 +49,26 @@ class Look:
         """
         ended = self.ended(End.ANSWERED)
         drawn = ended & (self.ends & End.REFUNDED == 0)
-        return np.where(self.desk, drawn, ended | self.ended(End.DELIVERED))
+        found: Marks = np.where(self.desk, drawn, ended | self.ended(End.DELIVERED))
+        return found
 
     @property
     def contacted(self) -> NDArray[np.bool_]:
         """Return the decisions that a goal is about and that reached somebody."""
-        return self.decided & (self.effects["window"] != Window.NONE)
+        found: Marks = self.decided & (self.effects["window"] != Window.NONE)
+        return found
 
     @property
     def over(self) -> NDArray[np.bool_]:
-        """Return the records of which it is known whether they reached their goal."""
-        return self.effects["window"] == Window.OVER
+        """Return the records past the time of their goal."""
+        found: Marks = self.effects["window"] == Window.OVER
+        return found
 
     @property
     def converted(self) -> NDArray[np.bool_]:
         """Return the records that reached their goal."""
-        return self.effects["conversions"] > 0
+        found: Marks = self.effects["conversions"] > 0
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +88,7 @@ MEASURES: Mapping[str, Measure] = {
     ),
     "held_out": Measure("held out: in a control group", lambda one: one.held_out, "candidates"),
     "decided": Measure("decided", lambda one: one.decided, "candidates"),
-    "waiting": Measure(
-        "decided, and nothing is known of it yet", lambda one: one.decided & (one.ends == 0), "decided"
-    ),
+    "waiting": Measure("decided, and nothing is known of it yet", lambda one: one.decided & (one.ends == 0), "decided"),
     "withdrawn": Measure("withdrawn in the fold before it went", lambda one: one.ended(End.WITHDRAWN), "decided"),
     "refunded": Measure("certainly reached nobody", lambda one: one.ended(End.REFUNDED), "decided"),
     "unknown": Measure("nobody knows whether it went", lambda one: one.ended(End.UNKNOWN), "decided"),
@@ -102,11 +105,17 @@ MEASURES: Mapping[str, Measure] = {
         "shown",
     ),
     "replied": Measure("answered by a text of the customer", lambda one: one.ended(End.REPLIED), "sent"),
-    "contacts_over": Measure("contacts whose goal is reached or past its time", lambda one: one.contacted & one.over),
-    "converted": Measure("of them, reached the goal", lambda one: one.contacted & one.converted, "contacts_over"),
-    "held_out_over": Measure("the same of those held out", lambda one: one.held_out & one.over),
+    "contacts_over": Measure("contacts past the time of their goal", lambda one: one.contacted & one.over),
+    "converted": Measure(
+        "of them, reached the goal", lambda one: one.contacted & one.over & one.converted, "contacts_over"
+    ),
+    "converted_early": Measure(
+        "reached the goal, with time still left: in no share, which would be one of winners alone",
+        lambda one: one.contacted & ~one.over & one.converted,
+    ),
+    "held_out_over": Measure("held out, and past the time of the goal", lambda one: one.held_out & one.over),
     "held_out_converted": Measure(
-        "of them, reached the goal", lambda one: one.held_out & one.converted, "held_out_over"
+        "of them, reached the goal", lambda one: one.held_out & one.over & one.converted, "held_out_over"
     ),
     "value": Measure(
         "what the goals reached by contacts are worth",

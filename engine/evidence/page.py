@@ -71,7 +71,7 @@ def page(
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\';style-src \'unsafe-inline\'">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">"
         f"<title>Opportune: report</title><style>{STYLE}</style></head><body><main>\n"
         + "\n".join(parts)
         + "\n</main></body></html>\n"
@@ -99,7 +99,8 @@ def _table(by: Sequence[str], groups: Sequence[Group], whole: Group) -> str:
     body = "".join(f"<tr>{_cells(group, names)}</tr>" for group in groups[:ROWS_MAX])
     more = len(groups) - ROWS_MAX
     note = f"<p>{more:,} more rows: ask for CSV or Parquet.</p>" if more > 0 else ""
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody><tfoot><tr>{_cells(whole, names)}</tr></tfoot></table>"
+    foot = f"<tfoot><tr>{_cells(whole, names)}</tr></tfoot>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table>"
     return f'<div class="wide" tabindex="0" role="region" aria-label="Counts">{table}</div>{note}'
 
 
@@ -121,7 +122,9 @@ def _lift_section(lifts: Sequence[Lift]) -> str:
         for one in hurts
     )
     heads = ("goal", "of", "contacted", "reached", "held out", "reached", "difference, points", "95%, at all looks", "")
-    head = "".join(f'<th scope="col"{" class=key" if number < 2 else ""}>{name}</th>' for number, name in enumerate(heads))
+    head = "".join(
+        f'<th scope="col"{" class=key" if number < 2 else ""}>{name}</th>' for number, name in enumerate(heads)
+    )
     body = "".join(f"<tr>{_lift_cells(one)}</tr>" for one in lifts)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     drawn = intervals(lifts, "Contacted against held out, difference in points")
@@ -144,7 +147,8 @@ def _lift_cells(one: Lift) -> str:
 
 def _legend(whole: Group) -> str:
     told = (
-        f"<b>{name.replace('_', ' ')}</b> {words(one.text)}" + (f", share of {one.of.replace('_', ' ')}" if one.of else "")
+        f"<b>{name.replace('_', ' ')}</b> {words(one.text)}"
+        + (f", share of {one.of.replace('_', ' ')}" if one.of else "")
         for name, one in MEASURES.items()
         if whole[name]
     )

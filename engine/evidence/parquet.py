@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.evidence.rows import AMOUNTS, COLUMNS, NUMBERS, TIMES
+from engine.evidence.rows import AMOUNTS, COLUMNS, NUMBERS, TIMES, Column
 
 TIME = pa.timestamp("ms", tz="UTC")
 
@@ -36,7 +36,7 @@ class ParquetFile:
     ) -> None:
         self._writer.close()
 
-    def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
+    def write(self, columns: Mapping[str, Column]) -> None:
         """Write the columns of a block, as of `rows.Rows`."""
         arrays = [_array(name, columns[name]) for name in COLUMNS]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
@@ -47,7 +47,7 @@ def write_groups(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     pq.write_table(pa.Table.from_pylist([dict(one) for one in records]), path, compression="zstd")
 
 
-def _array(name: str, column: Sequence[Any]) -> pa.Array:
+def _array(name: str, column: Column) -> pa.Array:
     kind = SCHEMA.field(name).type
     if name in TIMES:
         times = np.asarray(column, np.int64)

@@ -16,6 +16,7 @@ WIDTH = 640
 BAR = 28
 LABEL = 150
 FIGURE = 150
+LEFT = 70
 NUMBER = re.compile(r"\d{7,}")
 """What may be a subscriber's number: it is not shown on a page."""
 
@@ -47,15 +48,16 @@ def columns(days: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], t
     """Return a group of columns a day, one a name."""
     high, foot = 180, 40
     most = max((value for _, values in days for value in values), default=0.0) or 1.0
-    step = (WIDTH - 50) / max(1, len(days))
+    step = (WIDTH - LEFT) / max(1, len(days))
     wide = min(26.0, step * 0.8 / max(1, len(names)))
     every = -(-len(days) // 10)
     drawn = [
-        f'<line x1="46" x2="{WIDTH}" y1="{high}" y2="{high}" class="axis"/>',
-        f'<text x="40" y="12" class="tick end">{most:,.0f}</text><text x="40" y="{high}" class="tick end">0</text>',
+        f'<line x1="{LEFT - 4}" x2="{WIDTH}" y1="{high}" y2="{high}" class="axis"/>',
+        f'<text x="{LEFT - 10}" y="16" class="tick end">{most:,.0f}</text>',
+        f'<text x="{LEFT - 10}" y="{high}" class="tick end">0</text>',
     ]
     for number, (day, values) in enumerate(days):
-        left = 50 + number * step
+        left = LEFT + number * step
         for place, value in enumerate(values):
             tall = (high - 4) * value / most
             drawn.append(
@@ -65,7 +67,7 @@ def columns(days: Sequence[tuple[str, Sequence[float]]], names: Sequence[str], t
         if number % every == 0:
             drawn.append(f'<text x="{left:.1f}" y="{high + 16}" class="tick">{words(day[5:])}</text>')
     for place, name in enumerate(names):
-        x = 50 + place * 120
+        x = LEFT + place * 120
         drawn.append(f'<rect x="{x}" y="{high + 26}" width="10" height="10" class="c{place}"/>')
         drawn.append(f'<text x="{x + 15}" y="{high + 35}" class="tick">{words(name)}</text>')
     return _box(high + foot, text, "".join(drawn))
@@ -80,7 +82,9 @@ def intervals(lifts: Sequence[Lift], text: str) -> str:
     drawn = [f'<line x1="{middle}" x2="{middle}" y1="0" y2="{high - 20}" class="axis"/>']
     for number, one in enumerate(sure):
         y = number * tall + 32
-        low, up, at = (middle + room * x / reach for x in (one.interval.low, one.interval.high, one.interval.difference))
+        low, up, at = (
+            middle + room * x / reach for x in (one.interval.low, one.interval.high, one.interval.difference)
+        )
         kind = "bad" if one.interval.high < 0 else "good" if one.interval.low > 0 else "open"
         drawn.append(
             f'<text x="0" y="{y - 12}" class="label">{words(one.goal)}</text>'

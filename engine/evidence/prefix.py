@@ -1,7 +1,8 @@
 """Journals and logs of a data directory up to one moment, read any number of times.
 
-An engine may run meanwhile: what it appends after `Prefix` was made is not seen. The moment of a partition is the log
-position that its journal had reached, so decisions and what is said of them are those of one state of the fold.
+An engine may run meanwhile: what it appends after `Prefix` was made is not seen. The moment of a partition is the end of
+its log, and a little earlier that of its journal; what is said of a decision that is not in the journal yet is left out
+with it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -94,6 +95,6 @@ class Prefix:
             log.close()
 
     def _extent(self, number: int, journal: Journal) -> Extent:
-        return Extent(
-            number, journal.first_position, journal.next_position, self._logs[number].first_position, journal.reached
-        )
+        """Return what is read of a partition: its journal's end first, so that the log has all that is named there."""
+        entries, log = journal.next_position, self._logs[number]
+        return Extent(number, journal.first_position, entries, log.first_position, log.next_position - 1)

@@ -17,21 +17,16 @@ from rules.model import Book
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id
 from state.texts import Lookup
 
-Column = Sequence[Any]
-TEXTS = (
-    "id", "kind", "of", "rule", "campaign", "offer", "book", "outcome", "gate", "channel", "arm", "facts", "ends",
-    "gateway", "error", "answer", "note", "terminal", "hall", "city", "clerk", "goal", "goal_window",
-)  # fmt: skip
-"""Columns of texts, null where there is none."""
+Column = Sequence[Any] | NDArray[Any]
 NUMBERS = ("partition", "position", "row", "subscriber", "conversions")
 TIMES = ("at", "logged", "sent", "delivered", "answered", "converted")
 """Columns of times, null for never."""
 AMOUNTS = ("probability", "value")
 COLUMNS = (
-    "id", "kind", "of", "partition", "position", "row", "at", "logged", "subscriber", "rule", "campaign", "offer", "book",
-    "outcome", "gate", "channel", "arm", "probability", "facts", "ends", "sent", "delivered", "gateway", "error",
-    "answered", "answer", "note", "terminal", "hall", "city", "clerk", "goal", "goal_window", "converted", "conversions",
-    "value",
+    "id", "kind", "of", "partition", "position", "row", "at", "logged", "subscriber", "rule", "campaign", "offer",
+    "book", "outcome", "gate", "channel", "arm", "probability", "facts", "ends", "sent", "delivered", "gateway",
+    "error", "answered", "answer", "note", "terminal", "hall", "city", "clerk", "goal", "goal_window", "converted",
+    "conversions", "value",
 )  # fmt: skip
 """In the order in which they are written."""
 
@@ -65,8 +60,10 @@ class Rows:
         rules, channels = self._joined.meanings.rules, self._joined.meanings.channels
         number = block.rule_number
         goals = ["" if one.goal < 0 else self._joined.goals[one.goal].name for one in rules]
-        named = {what: _spelt([getattr(one, what) for one in rules], number)
-                 for what in ("rule", "campaign", "offer", "book")}  # fmt: skip
+        named = {
+            what: _spelt([getattr(one, what) for one in rules], number)
+            for what in ("rule", "campaign", "offer", "book")
+        }
         return {
             **named,
             "channel": _spelt([one.name for one in channels], block.channel_number),
@@ -83,17 +80,20 @@ class Rows:
                 name if kind != RecordKind.DECISION else None
                 for name, kind in zip(
                     _ids(columns["partition"], columns["of_position"], columns["of_row"], columns["rule"]),
-                    columns["kind"].tolist(), strict=True,
+                    columns["kind"].tolist(),
+                    strict=True,
                 )
-            ],  # fmt: skip
+            ],
             "kind": _spelt([one.name.lower() for one in RecordKind], columns["kind"]),
             "outcome": _spelt([one.name.lower() for one in Outcome], columns["outcome"]),
             "gate": _spelt([word_of(code) or "" for code in _codes(columns["gate"])], _places(columns["gate"])),
             "arm": _spelt(["", HELD_OUT, *map(str, range(256))], arms),
             "facts": self._facts_of(block),
-            "at": columns["at_ms"], "logged": columns["log_ms"], "probability": columns["probability"],
+            "at": columns["at_ms"],
+            "logged": columns["log_ms"],
+            "probability": columns["probability"],
             **{name: columns[name] for name in ("partition", "position", "row", "subscriber")},
-        }  # fmt: skip
+        }
 
     def _of_effects(self, block: Block) -> dict[str, Column]:
         effects, texts = block.effects, self._joined.words.texts
@@ -101,14 +101,16 @@ class Rows:
         seats = {code: seat_of(texts[code], self._seats) for code in np.unique(terminals).tolist()}
         return {
             **{name: _spelt(texts, effects[name]) for name in ("gateway", "error", "answer", "note", "terminal")},
-            **{name: [getattr(seats[code], name) or None for code in terminals.tolist()]
-               for name in ("hall", "city", "clerk")},
+            **{
+                name: [getattr(seats[code], name) or None for code in terminals.tolist()]
+                for name in ("hall", "city", "clerk")
+            },
             **{name: effects[f"{name}_ms"] for name in ("sent", "delivered", "answered", "converted")},
             "ends": [_ends(one) for one in effects["ends"].tolist()],
             "goal_window": _spelt(["", *(one.name.lower() for one in Window if one)], effects["window"]),
             "conversions": effects["conversions"],
             "value": effects["value"],
-        }  # fmt: skip
+        }
 
     def _facts_of(self, block: Block) -> Column:
         if not self._facts:
@@ -168,6 +170,7 @@ def _places(column: NDArray[np.uint8]) -> NDArray[np.intp]:
     return np.unique(column, return_inverse=True)[1].reshape(-1)
 
 
+_WORDS = {one: str(one.name).lower() for one in End}
 _ENDS = tuple(one for one in End if one != End.HELD_OUT)
 _SPELT_ENDS: dict[int, str | None] = {}
 
@@ -175,5 +178,5 @@ _SPELT_ENDS: dict[int, str | None] = {}
 def _ends(bits: int) -> str | None:
     """Return the words of what was said, as sent+delivered; None for nothing."""
     if bits not in _SPELT_ENDS:
-        _SPELT_ENDS[bits] = "+".join(one.name.lower() for one in _ENDS if bits & one and one.name) or None
+        _SPELT_ENDS[bits] = "+".join(_WORDS[one] for one in _ENDS if bits & one) or None
     return _SPELT_ENDS[bits]

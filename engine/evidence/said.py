@@ -1,7 +1,7 @@
-"""What frames say of decisions made earlier, as rows: outcomes, answers, replies; visits and reached goals beside them.
+"""What frames say of decisions made earlier, as rows: outcomes, answers, replies; visits and goals beside them.
 
-Rows keep the order of the log. A row of an outcome, an answer, a reply or a withdrawal names its decision by `position`,
-`row` and `rule`; a visit names a terminal, a goal its number in the book and what it is worth.
+Rows keep the order of the log. A row of an outcome, an answer, a reply or a withdrawal names its decision by
+`position`, `row` and `rule`; a visit names a terminal, a goal its number in the book and what it is worth.
 """
 
 from enum import IntEnum
@@ -126,9 +126,7 @@ def _fill_outcomes(
         out["at_ms"][timed] = cells[OUTCOME_CONTACT, timed]
 
 
-def _fill_answers(
-    out: Rows, where: NDArray[np.bool_], cells: NDArray[np.int64], words: Words, texts: Lookup
-) -> None:
+def _fill_answers(out: Rows, where: NDArray[np.bool_], cells: NDArray[np.int64], words: Words, texts: Lookup) -> None:
     if where.any():
         _fill_key(out, where, cells)
         out["what"][where] = What.ANSWERED

@@ -66,8 +66,11 @@ class Spill:
             return
         rows = np.concatenate(self._waiting)
         self._waiting, self._waiting_rows = [], 0
-        spread = (rows["subscriber"].view(np.uint64) if rows["subscriber"].flags.contiguous else
-                  rows["subscriber"].astype(np.uint64)) * _SPREAD >> np.uint64(40)
+        spread = (
+            rows["subscriber"].view(np.uint64)
+            if rows["subscriber"].flags.contiguous
+            else rows["subscriber"].astype(np.uint64)
+        ) * _SPREAD >> np.uint64(40)
         buckets = (spread % np.uint64(len(self._files))).astype(np.int64)
         order = np.argsort(buckets, kind="stable")
         ends = np.searchsorted(buckets[order], np.arange(len(self._files) + 1))

@@ -110,8 +110,8 @@ class Keys:
 
 
 KEYS = (
-    "rule", "campaign", "offer", "goal", "channel", "gateway", "gate", "arm", "city", "hall", "clerk", "terminal", "day",
-    "book",
+    "rule", "campaign", "offer", "goal", "channel", "gateway", "gate", "arm", "city", "hall", "clerk", "terminal",
+    "day", "book",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from engine.evidence.rows import COLUMNS, plain_rows
+from engine.evidence.rows import COLUMNS, Column, plain_rows
 from state.visible import visible, visible_json
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
@@ -66,7 +66,7 @@ class TextFile:
     ) -> None:
         self._file.close()
 
-    def write(self, columns: Mapping[str, Sequence[Any]]) -> None:
+    def write(self, columns: Mapping[str, Column]) -> None:
         """Write the columns of a block, as of `rows.Rows`."""
         rows = plain_rows(columns)
         self._file.writelines(csv_lines(COLUMNS, rows, head=self._head) if self._csv else ndjson_lines(rows))

@@ -97,4 +97,3 @@ def lifts(units: Units, alpha: float = ALPHA) -> Iterator[Lift]:
         n1, s1, n0, s0 = blocks.sum(axis=0).astype(int).tolist()
         scope = f"rule {goal.rule}" if goal.rule else f"campaign {goal.campaign}"
         yield Lift(goal.name, scope, n1, s1, n0, s0, len(days), interval(blocks, alpha))
-

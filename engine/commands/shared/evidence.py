@@ -45,9 +45,7 @@ class Source:
     def joined(self, each_bucket: BucketReader | None = None) -> Iterator[Joined]:
         """Join it; CommandError when the engine lets go of files meanwhile."""
         try:
-            with joined(
-                self.prefix, self.book_of, self.book, self.reader.strings, each_bucket=each_bucket
-            ) as found:
+            with joined(self.prefix, self.book_of, self.book, self.reader.strings, each_bucket=each_bucket) as found:
                 yield found
         except GoneError as fault:
             raise CommandError(f"the engine let go of old files while they were read, ask again: {fault}") from fault
