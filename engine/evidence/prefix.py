@@ -1,8 +1,8 @@
 """Journals and logs of a data directory up to one moment, read any number of times.
 
-An engine may run meanwhile: what it appends after `Prefix` was made is not seen. The moment of a partition is the end of
-its log, and a little earlier that of its journal; what is said of a decision that is not in the journal yet is left out
-with it.
+An engine may run meanwhile: what it appends after `Prefix` was made is not seen. The moment of a partition is the end
+of its log, and a little earlier that of its journal; what is said of a decision that is not in the journal yet is left
+out with it.
 """
 
 from collections.abc import Iterator, Sequence

@@ -11,6 +11,7 @@ from typing import Protocol
 from connectors.contract import MobileOriginated
 from engine.flow.pipeline import Pipeline
 from engine.metrics import Metrics
+from rules.model import Book
 from state.batch import Row, Value, from_rows
 from state.decisions import OutcomeState, parse_decision_id
 from state.hashing import rows_by_partition
@@ -169,8 +170,11 @@ class Feedback:
         return bool(kept)
 
 
-def feedback_of(appender: Appender, now_ms: Callable[[], int], metrics: Metrics) -> Feedback:
-    """Return the feedback of a runtime, whose metrics count what is told."""
+def feedback_of(
+    appender: Appender, now_ms: Callable[[], int], metrics: Metrics, active_book: Callable[[], Book | None]
+) -> Feedback:
+    """Return the feedback of a runtime, whose metrics count what is told under the rules of the book in force."""
+    metrics.active_book = active_book
     return Feedback(appender, now_ms, metrics.count_outcome, metrics.count_members, metrics.count_answer)
 
 

@@ -118,8 +118,7 @@ class Embedded:
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
         appender = LocalAppender(self.pipeline, lambda: self.decoders.schema)
-        self.feedback = feedback_of(appender, self.clock.now_ms, core.metrics)
-        core.metrics.active_book = lambda: core.active.book if core.active is not None else None
+        self.feedback = feedback_of(appender, self.clock.now_ms, core.metrics, core.active_book)
         self.desk_reporter = DeskReporter(self.feedback, core.metrics)
         self.desk: Desk | None = None
         if config.desk.enabled:

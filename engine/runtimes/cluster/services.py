@@ -93,8 +93,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.book = await self._first_book()
         add_book(self.metrics.gauges, self._active)
         appender = TopicAppender(config, self.writer, lambda: self._active().schema)
-        self.feedback = feedback_of(appender, WallClock().now_ms, self.metrics)
-        self.metrics.active_book = self._active
+        self.feedback = feedback_of(appender, WallClock().now_ms, self.metrics, self._active)
         self.texts = OldTexts(config, self.guard)
         await self.texts.load()
         if has_counters(config.desk):
