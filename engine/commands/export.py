@@ -49,9 +49,12 @@ def run(args: argparse.Namespace) -> int:
     draft = path.with_suffix(f".{args.format}.draft")
     with source(load_config(args.config)) as found:
         span = Span(*span_ms(args, found.reader.zone))
-        with _target(args.format, draft) as target:
-            count = _write(args, found, span, target)
-        draft.replace(path)
+        try:
+            with _target(args.format, draft) as target:
+                count = _write(args, found, span, target)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
         _describe(args.folder / "export.json", found, count)
     say(f"{count:,} records in {path}")
     return 0

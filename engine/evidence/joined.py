@@ -9,6 +9,7 @@ Memory holds a block and a bucket, however many decisions there are; a temporary
 decision and 60 a row that speaks of one.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -133,13 +134,20 @@ def joined(
                 said.add(said_in(frame.batch, texts, words))
                 said.add(watch.hits(frame.batch, frame.append_ms))
             if made.rows:
-                result.effects = np.memmap(Path(name) / "effects", EFFECT, "w+", shape=(made.rows,))
+                result.effects = _mapped(Path(name) / "effects", made.rows)
             _join(result, made, said, count, each_bucket)
             yield result
         finally:
             result.effects = np.zeros(0, EFFECT)
             made.close()
             said.close()
+
+
+def _mapped(path: Path, rows: int) -> Rows:
+    """Return EFFECT[rows] in a file that has its room from the start: a full disk is an OSError here, no signal."""
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, rows * EFFECT.itemsize)
+    return np.memmap(path, EFFECT, "r+", shape=(rows,))
 
 
 def gathered(prefix: Prefix, meanings: Meanings) -> Iterator[Block]:

@@ -16,8 +16,8 @@ import orjson
 from engine.evidence.rows import COLUMNS, Column, plain_rows
 from state.visible import visible, visible_json
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
-"""What spreadsheets begin a formula with, or skip before one."""
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n", "|", "%")
+"""What spreadsheets begin a formula with, wide letters included, or skip before one."""
 
 
 def csv_lines(names: Sequence[str], rows: Iterable[Mapping[str, Any]], *, head: bool = True) -> Iterator[str]:
