@@ -8,13 +8,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from engine.answers.records import facts_of
+from engine.answers.records import facts_of_each
 from engine.evidence.effects import End, Window
 from engine.evidence.joined import Block, Joined
 from engine.evidence.tally import HELD_OUT, Seat, seat_of
 from rules.gates import word_of
 from rules.model import Book
-from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id
+from state.decisions import Outcome, RecordKind, decision_id
 from state.texts import Lookup
 
 Column = Sequence[Any] | NDArray[Any]
@@ -115,16 +115,15 @@ class Rows:
     def _facts_of(self, block: Block) -> Column:
         if not self._facts:
             return [None] * block.n
-        return [text for _, batch in block.batches for text in self._facts_in(batch)]
-
-    def _facts_in(self, batch: DecisionBatch) -> Iterator[str | None]:
-        book = self._book_of(batch.book)
-        for index in range(batch.n):
-            if batch.kind[index] != RecordKind.DECISION:
-                yield None
-                continue
-            found = facts_of(batch, index, book.by_stable_id[int(batch.rule[index])], self._texts)
-            yield orjson.dumps(found, default=list).decode()
+        found: list[str | None] = []
+        for _, batch in block.batches:
+            texts: list[str | None] = [None] * batch.n
+            records = np.flatnonzero(batch.kind == RecordKind.DECISION)
+            each = facts_of_each(batch, records, self._book_of(batch.book), self._texts)
+            for record, facts in zip(records.tolist(), each, strict=True):
+                texts[record] = orjson.dumps(facts).decode()
+            found += texts
+        return found
 
 
 def plain_rows(columns: Mapping[str, Column]) -> Iterator[dict[str, Any]]:
