@@ -27,6 +27,10 @@ LATENCY_BOUNDS_S = (
 
 ERRORS_MAX = 200
 """Error codes with a series of their own: networks and file writers choose them."""
+BY_RULE_MAX = 20_000
+"""Counters by rule and outcome that are found without asking the book."""
+ANSWERS = ("accept", "decline", "later", "expired", "withdrawn")
+"""How a card, or an outside channel, ends: the words of `answer` events."""
 RELOAD_RESULTS = ("ok", "error")
 """What becomes of an attempt to activate a book."""
 _NUMBER = re.compile(r"\d{7}")
@@ -129,6 +133,12 @@ class Metrics:
         self.outcomes = self._counter(
             "opportune_outcomes", "What became of decisions, as the log was told.", "state", "error"
         )
+        self.rule_outcomes = self._counter(
+            "opportune_rule_outcomes",
+            "What became of decisions, by rule: states as of opportune_outcomes, and words of answers.",
+            "rule",
+            "outcome",
+        )
         self.cards = self._counter("opportune_cards", "Desk cards by what became of them.", "outcome")
         self.wrong_secrets = self._counter(
             "opportune_wrong_secrets", "Requests that showed a wrong token, by route.", "route"
@@ -143,6 +153,9 @@ class Metrics:
         self._sent: dict[tuple[str, str], Counter] = {}
         self._deciding: dict[int, Counter] = {}
         self._deciding_book = ""
+        self.active_book: Callable[[], Book | None] = lambda: None
+        """Returns the book in force, whose rules have names in labels; set by the runtime."""
+        self._by_rule: dict[tuple[str, str], Counter] = {}
 
     def count_decisions(self, book: Book, batch: DecisionBatch) -> None:
         """Count a frame's records by rule and gate ("decided" where none stopped it)."""
@@ -158,8 +171,9 @@ class Metrics:
                 self._deciding[key] = counter
             counter.inc(count)
 
-    def count_outcome(self, state: OutcomeState, error: str) -> None:
+    def count_outcome(self, decision_id: str, state: OutcomeState, error: str) -> None:
         """Count what became of one decision; codes that look like numbers of people, or are too many, are `other`."""
+        self.count_by_rule(decision_id, state.name.lower())
         counter = self._ended.get((state, error))
         if counter is None:
             word = "other" if _NUMBER.search(error) else _bounded(error, self._errors, ERRORS_MAX)
@@ -167,6 +181,23 @@ class Metrics:
             if len(self._ended) < ERRORS_MAX:
                 self._ended[state, error] = counter
         counter.inc()
+
+    def count_by_rule(self, decision_id: str, outcome: str) -> None:
+        """Count what became of a decision by its rule; a rule that the book in force does not have is `other`."""
+        number = decision_id.rpartition("-")[2]
+        counter = self._by_rule.get((number, outcome))
+        if counter is None:
+            book = self.active_book()
+            rule = book.by_stable_id.get(int(number, 16)) if book is not None else None
+            name = _bounded(rule.id, self._rules, self._rules_max) if rule is not None else "other"
+            counter = self.rule_outcomes.labels(name, outcome)
+            if rule is not None and len(self._by_rule) < BY_RULE_MAX:
+                self._by_rule[number, outcome] = counter
+        counter.inc()
+
+    def count_answer(self, decision_id: str, answer: str) -> None:
+        """Count how a customer, or a clerk for one, answered a decision; a word that is none of ours is `other`."""
+        self.count_by_rule(decision_id, answer if answer in ANSWERS else "other")
 
     def count_send(self, gateway: str, state: str, seconds: float) -> None:
         """Count an attempt by what became of it, and how long after its decision that was known."""

@@ -204,6 +204,21 @@ same time, ends. What a late event would have armed is not armed where another h
 the last of them beside what is open, four places in all, or `keys_max`. The events' own `max_age` counts from the
 deadline. A rule that is renamed forgets what it armed; one whose span is changed moves it.
 
+
+## [[goal]]                 what contacts are made for; read by `opportune report`, never by a decision
+
+    name = ID               Once in the book. Required.
+    on = NAME               The event type that reaches it. Required.
+    when = EXPRESSION       Sees the event's fields alone, so that it can be asked of events from before the goal was
+                            written. Default "true".
+    within = DURATION       How long after a contact it counts, up to 366d. Required.
+    value = 1               What reaching it is worth: a number, or a field of the event that is one. Default 1.
+    campaign = ID           Whose contacts it is about. Default: the file's.
+    rule = ID               Or those of one rule, in place of the campaign's goal.
+
+A campaign has one goal at most, and so has a rule, so a contact has one. An event counts for the latest contact before
+it; a contact may be credited with several.
+
 ## [[test]]
 
     name = ""               What is promised. Required.

@@ -97,7 +97,7 @@ def declare(documents: list[Document], lineage: Lineage, faults: Faults) -> Cata
     """Everything the files declare; `lineage` is extended by the SETs found."""
     catalogue = Catalogue()
     for document in documents:
-        check_keys(document.head, ("campaign", *SECTIONS, "rule", "test"), document, (), faults)
+        check_keys(document.head, ("campaign", *SECTIONS, "goal", "rule", "test"), document, (), faults)
     book = _book(documents, faults)
     if book is not None:
         _whole(catalogue, book, faults)

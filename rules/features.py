@@ -83,6 +83,11 @@ class Names:
         gone = {name: why for name in armed_by.slots for name in (name, f"{armed_by.name}.{name}")}
         return Scope({**self.subscriber, **self.features, **own}, areas, gone if code != PROFILE else {})
 
+    def goal_scope(self, code: int) -> Scope:
+        """What a goal may use: the fields of its event."""
+        kept = {**self.subscriber, **self.features}
+        return self._scope(code, {}, dict.fromkeys(kept, "kept of the subscriber, and a goal sees only its event"))
+
     def _scope(self, code: int, others: Mapping[str, Operand], elsewhere: Mapping[str, str]) -> Scope:
         types = self.catalogue.schema.types
         fields = types[code].fields

@@ -6,7 +6,8 @@ book that this one follows, which keeps the bits of sets (`rules.lineage`). The 
 1. Read: each file to values (`rules.toml`). A file that is not TOML ends the reading here: without its names, half of
    what could be said of the others would be an echo.
 2. Declare: events, attributes, lists, channels, campaigns, categories, areas, offers (`rules.catalogue`).
-3. Features, then rules, then tests, each on the names made before it (`rules.features`, `compile`, `scenarios`).
+3. Features, then rules, then goals and tests, each on the names made before it (`rules.features`, `compile`, `goals`,
+   `scenarios`).
 4. All faults at once in `BookErrors`, or the frozen `Book`.
 
 The grammar that authors write is told in `rules`. Nothing here is evaluated or compiled to machine code, so a reload
@@ -28,6 +29,7 @@ from rules.codes import Code
 from rules.compile import RULES_MAX, compile_rules
 from rules.diagnostics import BookErrors, Diagnostic, Place
 from rules.features import compile_features
+from rules.goals import compile_goals
 from rules.lineage import LOCK_FILE, Lineage
 from rules.model import Book
 from rules.scenarios import compile_scenarios
@@ -87,6 +89,7 @@ def _steps(version: str, texts: Mapping[str, str], lineage: Lineage, faults: Fau
     catalogue = declare(documents, lineage, faults)
     features, names = compile_features(catalogue, documents, faults)
     rules, broken = compile_rules(documents, names, faults)
+    goals = compile_goals(documents, names, rules, broken, faults)
     tests = compile_scenarios(documents, names, rules, broken, faults)
     if faults.found:
         raise BookErrors(faults.found)
@@ -109,6 +112,7 @@ def _steps(version: str, texts: Mapping[str, str], lineage: Lineage, faults: Fau
         sources=MappingProxyType({**texts, LOCK_FILE: lineage.write()}),
         quiet=catalogue.quiet,
         categories=MappingProxyType(catalogue.categories),
+        goals=goals,
     )
 
 

@@ -294,6 +294,25 @@ class Quiet:
     zone: str
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What the contacts of a campaign, or of one rule, are made for: an event within `within_ms` of the contact.
+
+    Either `rule` or `campaign` is empty. It is worth what the event's field in `value_slot` says, or `worth` where that
+    is -1.
+    """
+
+    name: str
+    on: int
+    when: Expr
+    within_ms: int
+    campaign: str
+    rule: str
+    value_slot: int
+    value_kind: Kind
+    worth: float
+
+
 @dataclass(frozen=True)
 class Book:
     """A whole rule book. `rules` are sorted by (-priority, id); attributes come first in `features`, then `lists`.
@@ -319,6 +338,7 @@ class Book:
     sources: Mapping[str, str] = field(repr=False)
     quiet: Quiet | None = None
     categories: Mapping[str, Category] = field(default_factory=dict)
+    goals: tuple[Goal, ...] = ()
 
     @cached_property
     def attributes(self) -> tuple[str, ...]:

@@ -236,6 +236,10 @@ class Core:
         """The book in force in the first partition, the others switch in the same breath; None before the first one."""
         return self.partitions[0].decider.compiled
 
+    def active_book(self) -> Book | None:
+        """Return the book in force, None before the first one."""
+        return self.active.book if self.active is not None else None
+
     def put_book(self, compiled: CompiledBook) -> bytes:
         """Keep a book and return the payload of its activation frame."""
         if self.active is not None and self.active.book.version != compiled.book.version:

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from connectors.contract import MobileOriginated
 from engine.flow.pipeline import Pipeline
+from engine.metrics import Metrics
+from rules.model import Book
 from state.batch import Row, Value, from_rows
 from state.decisions import OutcomeState, parse_decision_id
 from state.hashing import rows_by_partition
@@ -70,21 +72,24 @@ class Feedback:
     Args:
         appender: the log.
         now_ms: wall clock, for the time of the event; the decider only ever sees it as a value in the log.
-        count: called with every outcome's state and error, for metrics.
+        count: called with every outcome's decision, state and error, for metrics.
         count_members: called with a list, whether subscribers were put on it, and how many; likewise.
+        count_answer: called with every answer's decision and word; likewise.
     """
 
     def __init__(
         self,
         appender: Appender,
         now_ms: Callable[[], int],
-        count: Callable[[OutcomeState, str], None] | None = None,
+        count: Callable[[str, OutcomeState, str], None] | None = None,
         count_members: Callable[[str, bool, int], None] | None = None,
+        count_answer: Callable[[str, str], None] | None = None,
     ) -> None:
         self._appender = appender
         self._now_ms = now_ms
         self._count = count
         self._count_members = count_members
+        self._count_answer = count_answer
 
     async def outcome(
         self, decision_id: str, subscriber: int, state: OutcomeState, gateway: str, error: str = ""
@@ -110,8 +115,8 @@ class Feedback:
 
     def _count_ended(self, ended: Sequence[Ended]) -> None:
         if self._count is not None:
-            for _, _, state, _, error in ended:
-                self._count(state, error)
+            for decision_id, _, state, _, error in ended:
+                self._count(decision_id, state, error)
 
     async def visit(self, subscriber: int, terminal: str, visit: str, *, opened: bool, cause: str = "") -> None:
         """Record that a subscriber came to, or left, a terminal."""
@@ -128,6 +133,8 @@ class Feedback:
         rows = [Row("answer", subscriber, at_ms, values), *(_outcome(*one, at_ms, None) for one in ended)]
         await self._appender.append(rows)
         self._count_ended(ended)
+        if self._count_answer is not None:
+            self._count_answer(decision_id, answer)
 
     async def member(self, subscriber: int, name: str, *, member: bool) -> tuple[int, int]:
         """Put a subscriber on a list, or take one off it.
@@ -167,6 +174,14 @@ class Feedback:
         if kept:
             await self._appender.append([Row("reply", reply.subscriber, self._now_ms(), kept)])
         return bool(kept)
+
+
+def feedback_of(
+    appender: Appender, now_ms: Callable[[], int], metrics: Metrics, active_book: Callable[[], Book | None]
+) -> Feedback:
+    """Return the feedback of a runtime, whose metrics count what is told under the rules of the book in force."""
+    metrics.active_book = active_book
+    return Feedback(appender, now_ms, metrics.count_outcome, metrics.count_members, metrics.count_answer)
 
 
 def _named(decision_id: str) -> Values:

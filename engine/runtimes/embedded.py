@@ -32,7 +32,7 @@ from engine.flow.core import Core, open_core
 from engine.flow.decoders import Decoders
 from engine.flow.decoders import Source as DecodedSource
 from engine.flow.event_time import QUIET_S
-from engine.flow.feedback import Feedback, LocalAppender
+from engine.flow.feedback import LocalAppender, feedback_of
 from engine.flow.pipeline import Pipeline
 from engine.runtimes.interpreter import settle, share
 from engine.runtimes.local_desk import make_desk
@@ -118,7 +118,7 @@ class Embedded:
         )
         self.clock: Clock = EventsClock() if config.data.clock == "events" else WallClock()
         appender = LocalAppender(self.pipeline, lambda: self.decoders.schema)
-        self.feedback = Feedback(appender, self.clock.now_ms, core.metrics.count_outcome, core.metrics.count_members)
+        self.feedback = feedback_of(appender, self.clock.now_ms, core.metrics, core.active_book)
         self.desk_reporter = DeskReporter(self.feedback, core.metrics)
         self.desk: Desk | None = None
         if config.desk.enabled:

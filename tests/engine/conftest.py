@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.desk_pages import Page, Pages
 from tests.engine.engines import Engine, Nursery
 from tests.engine.world import BOOK, config
 
@@ -31,3 +32,17 @@ def make(nursery: Nursery, tmp_path: Path) -> Iterator[Make]:
     for engine in made:
         if engine.process is not None:
             engine.kill()
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    """Opens pages; they are closed at the end of the test."""
+    opened: list[Page] = []
+
+    def open_one(engine: Engine, terminal: str) -> Page:
+        opened.append(Page(engine, terminal))
+        return opened[-1]
+
+    yield open_one
+    for page in opened:
+        page.close()

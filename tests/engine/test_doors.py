@@ -1,18 +1,18 @@
 """The doors of a running engine: events by HTTP and TCP, texts by SMPP, visits and cards at the desk, the switches."""
 
-import contextlib
 import json
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.engine.conftest import Make
+from tests.engine.desk_pages import Pages
 from tests.engine.engines import ROOT, Engine, fetch, wait_for
 from tests.engine.world import BASE_MS, call, joined
 from tests.faults.counting import outcomes
@@ -216,59 +216,6 @@ def test_a_stop_waits_for_answers_and_a_start_sends_the_rest_once(make: Make, sl
 
 
 # ---- the desk
-
-
-class Page:
-    """What a terminal's page hears, read on a thread of its own."""
-
-    def __init__(self, engine: Engine, terminal: str) -> None:
-        self.panels: list[dict[str, object]] = []
-        self._host, port = engine.url.removeprefix("http://").split(":")
-        self._socket = socket.create_connection((self._host, int(port)), timeout=30)
-        self._socket.sendall(f"GET /desk/{terminal}/events HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._socket.close()
-
-    def cards(self) -> list[dict[str, object]]:
-        """The cards of the newest panel."""
-        cards = self.panels[-1].get("cards", []) if self.panels else []
-        assert isinstance(cards, list)
-        return cards
-
-    def _read(self) -> None:
-        event = ""
-        try:
-            with self._socket.makefile("r", encoding="utf-8") as lines:
-                for text in lines:
-                    if text.startswith("event: "):
-                        event = text[7:].strip()
-                    elif text.startswith("data: ") and event == "panel":
-                        self.panels.append(json.loads(text[6:]))
-        except OSError:
-            return
-
-
-Pages = Callable[[Engine, str], Page]
-
-
-@pytest.fixture
-def pages() -> Iterator[Pages]:
-    """Opens pages; they are closed at the end of the test."""
-    opened: list[Page] = []
-
-    def open_one(engine: Engine, terminal: str) -> Page:
-        opened.append(Page(engine, terminal))
-        return opened[-1]
-
-    yield open_one
-    for page in opened:
-        page.close()
 
 
 def test_a_visit_brings_a_card_to_the_page_and_its_answer_into_the_log(make: Make, pages: Pages) -> None:

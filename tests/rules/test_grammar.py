@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 import rules
 from rules import shape
+from rules.goals import GoalShape
 from rules.load import load_text
 from state.features import BOOK_KINDS, FeatureKind
 from state.listing import modules_in
@@ -23,6 +24,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[areas.ID]": shape.AreaShape,
     "[features.NAME]": shape.FeatureShape,
     "[[rule]]": shape.RuleShape,
+    "[[goal]]": GoalShape,
     "[[test]]": shape.TestShape,
 }
 

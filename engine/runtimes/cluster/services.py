@@ -21,7 +21,7 @@ from engine.book.watch import BookWatcher
 from engine.counter.desk_reporter import DeskReporter
 from engine.flow.clock import WallClock
 from engine.flow.datadir import DataDir, Fixed
-from engine.flow.feedback import Feedback
+from engine.flow.feedback import feedback_of
 from engine.metrics import Metrics
 from engine.runtimes.cluster.decide.arrivals import TopicArrivals
 from engine.runtimes.cluster.decide.gauges import add_owned
@@ -95,7 +95,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.book = await self._first_book()
         add_book(self.metrics.gauges, self._active)
         appender = TopicAppender(config, self.writer, lambda: self._active().schema)
-        self.feedback = Feedback(appender, WallClock().now_ms, self.metrics.count_outcome, self.metrics.count_members)
+        self.feedback = feedback_of(appender, WallClock().now_ms, self.metrics, self._active)
         self.texts = OldTexts(config, self.guard)
         await self.texts.load()
         if has_counters(config.desk):

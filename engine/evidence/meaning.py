@@ -1,0 +1,94 @@
+"""What the numbers of records mean: rule, campaign, offer and channel, by the book that made each record."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.model import Book, Goal
+
+RULE_BITS = 31
+"""A rule's number is a positive `state.hashing.stable_id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A rule as one version of the book had it; `goal` is the number of the goal of its contacts, -1 for none."""
+
+    book: str
+    rule: str
+    campaign: str
+    offer: str
+    goal: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelName:
+    """A channel as one version of the book had it."""
+
+    name: str
+    kind: str
+
+
+NO_CHANNEL = ChannelName("", "")
+
+
+class Meanings:
+    """Meanings as they are met, numbered.
+
+    Args:
+        book_of: finds a book by its version.
+        goals: those that contacts are judged by.
+    """
+
+    def __init__(self, book_of: Callable[[str], Book], goals: Sequence[Goal]) -> None:
+        self.rules: list[Meaning] = []
+        self.channels: list[ChannelName] = [NO_CHANNEL]
+        self._book_of = book_of
+        self._books: dict[str, int] = {}
+        self._versions: list[str] = []
+        self._rules: dict[int, int] = {}
+        self._channels: dict[int, int] = {}
+        self._by_rule = {goal.rule: number for number, goal in enumerate(goals) if goal.rule}
+        self._by_campaign = {goal.campaign: number for number, goal in enumerate(goals) if goal.campaign}
+
+    def book(self, version: str) -> int:
+        """Return the number of a book."""
+        if version not in self._books:
+            self._books[version] = len(self._versions)
+            self._versions.append(version)
+        return self._books[version]
+
+    def rules_of(self, book: NDArray[np.int64], rule: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the indices in `rules` of records, by the numbers of their books and rules."""
+        return _numbered(book << RULE_BITS | rule, self._rules, self._rule)
+
+    def channels_of(self, book: NDArray[np.int64], channel: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the indices in `channels` of records, by the numbers of their books and channels; 0 for none."""
+        keys = np.where(channel > 0, book << RULE_BITS | channel, 0)
+        return _numbered(keys, self._channels, self._channel)
+
+    def _rule(self, key: int) -> int:
+        version = self._versions[key >> RULE_BITS]
+        rule = self._book_of(version).by_stable_id[key & ((1 << RULE_BITS) - 1)]
+        goal = self._by_rule.get(rule.id, self._by_campaign.get(rule.campaign, -1))
+        self.rules.append(Meaning(version, rule.id, rule.campaign, rule.offer or "", goal))
+        return len(self.rules) - 1
+
+    def _channel(self, key: int) -> int:
+        if key == 0:
+            return 0
+        channel = self._book_of(self._versions[key >> RULE_BITS]).channels_by_id[key & ((1 << RULE_BITS) - 1)]
+        self.channels.append(ChannelName(channel.name, channel.kind))
+        return len(self.channels) - 1
+
+
+def _numbered(keys: NDArray[np.int64], known: dict[int, int], learn: Callable[[int], int]) -> NDArray[np.int32]:
+    different, places = np.unique(keys, return_inverse=True)
+    numbers = np.empty(different.shape[0], np.int32)
+    for index, key in enumerate(different.tolist()):
+        if key not in known:
+            known[key] = learn(key)
+        numbers[index] = known[key]
+    return numbers[places.reshape(-1)]
