@@ -204,7 +204,6 @@ same time, ends. What a late event would have armed is not armed where another h
 the last of them beside what is open, four places in all, or `keys_max`. The events' own `max_age` counts from the
 deadline. A rule that is renamed forgets what it armed; one whose span is changed moves it.
 
-
 ## [[goal]]                 what contacts are made for; read by `opportune report`, never by a decision
 
     name = ID               Once in the book. Required.
