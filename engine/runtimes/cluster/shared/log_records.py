@@ -55,7 +55,7 @@ def _check_head(frame: Frame) -> None:
         raise FrameError(f"append_ms={frame.append_ms} must be >= 0 and < {TIME_END_MS}")
 
 
-def _check_written(frame: Frame, written: float | None) -> None:
+def _check_written(frame: Frame, written: Any) -> None:
     """Refuse a frame that says it was appended long after its record: believed, it would move the time of all others.
 
     Ours are written with one time in both. Faust gives it in seconds, as a fraction; the client in milliseconds.
