@@ -10,6 +10,8 @@ All live, each record is counted once, no process grows by more than 200 MB.
 
 In the end the workers are killed and started again on all of it, and decide a good event.
 
+A million records cost about three minutes of processor.
+
 The records are drawn in batches from the seed, so a run of a given seed and size sends the same everywhere.
 """
 

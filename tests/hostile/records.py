@@ -1,5 +1,6 @@
 """Hostile records for every topic of a cluster: what each kind looks like, by the topic and a word for it."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from rules.load import version_of
 from state.frame import Frame, FrameKind, encode
 from state.hashing import hash_text
 
+NOW_MS = time.time_ns() // 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaRecord:
@@ -23,6 +26,7 @@ class KafkaRecord:
     key: bytes | None
     value: bytes | None
     offset: int = 7
+    timestamp: int = NOW_MS
 
 
 SOURCES = {"book.toml": "[[rule]]\nid = 'broken"}
@@ -83,6 +87,7 @@ LOG = {
     "control-that-is-no-json": KafkaRecord(None, frame(FrameKind.CONTROL, b"\xff\x00")),
     "tick-before-time": KafkaRecord(None, frame(FrameKind.TICK, b"", -1)),
     "tick-after-all-time": KafkaRecord(None, frame(FrameKind.TICK, b"", 1 << 62)),
+    "tick-a-year-after-its-record": KafkaRecord(None, frame(FrameKind.TICK, b"", NOW_MS + 366 * 86_400_000)),
     "clocks-of-a-text": KafkaRecord(None, frame(FrameKind.TICK, b"", clocks={"inbox": "boom"})),
     "clocks-of-texts": KafkaRecord(None, frame(FrameKind.TICK, b"", clocks={"inbox": ["boom"]})),
     "sources-of-texts": KafkaRecord(None, frame(FrameKind.TICK, b"", sources={"raw/0": "boom"})),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -20,11 +21,13 @@ from engine.runtimes.cluster.shared import control_topic as control_module
 from engine.runtimes.cluster.shared.control_records import Published, parse_control
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.journal_position import REACHED, last_reached
+from engine.runtimes.cluster.shared.log_records import AHEAD_MS_MAX
 from engine.runtimes.cluster.shared.record_guard import LOGGED_MAX, Place, RecordGuard
 from engine.settings.config import Config
 from rules.load import load_text, version_of
 from state import formats
 from state.formats import NewerFormatError
+from state.frame import FrameError, FrameKind
 from tests.engine.cluster.standins import NOT_USED
 from tests.engine.world import BOOK
 from tests.fakes.store import MemoryStore
@@ -35,6 +38,7 @@ from tests.hostile.records import (
     DECISIONS,
     LETTER,
     LOG,
+    NOW_MS,
     OUTBOX,
     PAGES,
     PARSED,
@@ -42,6 +46,8 @@ from tests.hostile.records import (
     SOURCES,
     TEXTS,
     KafkaRecord,
+    frame,
+    parse_log,
 )
 
 PLACE = Place("opportune.topic", 3)
@@ -289,6 +295,18 @@ def test_a_page_of_garbage_leaves_the_one_before_in_the_copy(word: str) -> None:
 
     assert guard.counts[PLACE.topic] == 1
     assert store.get(key) == (b"before" if key[:1] != b"K" else store.get(key))
+
+
+@pytest.mark.parametrize("written", [NOW_MS, NOW_MS / 1000], ids=["milliseconds of the client", "seconds of Faust"])
+def test_a_frame_that_says_it_was_appended_long_after_its_record_is_none(written: float) -> None:
+    for ahead_ms, taken in ((0, True), (AHEAD_MS_MAX - 5, True), (AHEAD_MS_MAX + 5, False), (1 << 46, False)):
+        tick = frame(FrameKind.TICK, b"", NOW_MS + ahead_ms if ahead_ms < 1 << 46 else ahead_ms)
+        record: Any = SimpleNamespace(value=tick, timestamp=written)
+        if taken:
+            assert parse_log(record).append_ms == NOW_MS + ahead_ms
+        else:
+            with pytest.raises(FrameError, match="after its record's"):
+                parse_log(record)
 
 
 def test_a_letter_whose_key_names_no_partition_came_from_nowhere() -> None:

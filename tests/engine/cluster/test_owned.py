@@ -52,8 +52,10 @@ class Sender:
     def __init__(self) -> None:
         self.room, self.asked = asyncio.Event(), asyncio.Event()
         self.fault: Exception | None = None
+        self.times: list[int] = []
 
-    async def send(self, *_: object, **__: object) -> asyncio.Future[None]:
+    async def send(self, *_: object, timestamp_ms: int, **__: object) -> asyncio.Future[None]:
+        self.times.append(timestamp_ms)
         self.asked.set()
         await self.room.wait()
         if self.fault is not None:
@@ -125,6 +127,19 @@ async def test_a_partition_that_is_closed_lets_a_frame_end_and_folds_no_other(ow
     await asyncio.gather(first, closing, late)
     assert one.fold.folded == [0]
     assert one.fold.flusher.closed
+
+
+async def test_decisions_of_a_later_time_than_ours_are_written_at_ours_because_brokers_refuse_the_future(
+    owned: tuple[Any, Sender],
+) -> None:
+    one, sender = owned
+    sender.room.set()
+    one.fold.apply = lambda *_: SimpleNamespace(append_ms=NOW_MS + 7_200_000, encode=lambda: b"decisions")
+    await one.take(0, frame())
+    one.fold.apply = lambda *_: SimpleNamespace(append_ms=NOW_MS - 1, encode=lambda: b"decisions")
+    await one.take(1, frame())
+
+    assert sender.times == [NOW_MS, NOW_MS - 1]
 
 
 class TopicStandIn:

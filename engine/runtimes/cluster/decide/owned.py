@@ -276,10 +276,9 @@ class Owned:
 
     async def _send(self, position: int, rows: int, decisions: DecisionBatch) -> None:
         record = record_of(position, decisions)
+        at_ms = min(decisions.append_ms, self._wall_ms())  # brokers refuse what is an hour ahead of them
         try:
-            sent = await self._sender.send(
-                self._names.decisions, record, partition=self.number, timestamp_ms=decisions.append_ms
-            )
+            sent = await self._sender.send(self._names.decisions, record, partition=self.number, timestamp_ms=at_ms)
         except BaseException:
             self._ended = True
             raise

@@ -14,6 +14,8 @@ from engine.runtimes.cluster.shared.packed_records import unpack_offsets
 from state.frame import Frame, FrameError, FrameKind, decode
 from state.schema import Schema
 
+AHEAD_MS_MAX = 3_600_000
+"""As far as brokers let a record's time be ahead of theirs."""
 TIME_END_MS = 1 << 47
 """In the year 6429: later times are nobody's, and no calendar of Python's has them long after."""
 
@@ -30,6 +32,7 @@ def read_frame(
         raise FrameError("the record has no value")
     frame = decode(value, schema_of)
     _check_head(frame)
+    _check_written(frame, getattr(record, "timestamp", None))
     if frame.kind == FrameKind.ACTIVATION:
         version = orjson.loads(frame.payload)["version"]
         if book_of is not None:
@@ -50,6 +53,18 @@ def _check_head(frame: Frame) -> None:
         raise FrameError("the clocks of its sources must be lists of numbers")
     if not 0 <= frame.append_ms < TIME_END_MS:
         raise FrameError(f"append_ms={frame.append_ms} must be >= 0 and < {TIME_END_MS}")
+
+
+def _check_written(frame: Frame, written: Any) -> None:
+    """Refuse a frame that says it was appended long after its record: believed, it would move the time of all others.
+
+    Ours are written with one time in both. Faust gives it in seconds, as a fraction; the client in milliseconds.
+    """
+    if written is None:
+        return
+    written_ms = round(written * 1000) if isinstance(written, float) else written
+    if frame.append_ms > written_ms + AHEAD_MS_MAX:
+        raise FrameError(f"append_ms={frame.append_ms} must be <= {AHEAD_MS_MAX} after its record's, {written_ms}")
 
 
 def _list(state: object) -> list[object]:
