@@ -5,7 +5,7 @@
 What is kept is a function of the rows in their order, wherever a batch begins and ends: see `rules.gates.keeping`.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from state.contacts import ContactArrays
 
 Candidates = tuple[NDArray[np.int32], NDArray[np.int32]]
 """Rows and rules."""
+SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
 class World(NamedTuple):
@@ -53,7 +54,7 @@ def candidates(
         is_first = False
         before = rows.outs[words, :n]
         rows.outs[words, :n] = told
-        ends = _carried(keeps, rows, n, kept)
+        ends = _carried(world, keeps, rows, n, kept)
         if np.array_equal(rows.outs[words, :n], before):
             apply_kept(keeps, features, ends)
             return row, rule, _joined(keeps, ends)
@@ -76,11 +77,13 @@ def _kept(world: World, keeps: KeepTable, rows: Rows, row: NDArray[np.int32], ru
     return Kept(kept.row[:count], kept.audience[:count], kept.end_ms[:count])
 
 
-def _carried(keeps: KeepTable, rows: Rows, n: int, kept: Kept) -> Ends:
+def _carried(world: World, keeps: KeepTable, rows: Rows, n: int, kept: Kept) -> Ends:
     slots = rows.slot[:n]
-    some = np.flatnonzero(np.isin(slots, slots[kept.row]))
+    mine = np.zeros(world.contacts.block.shape[0], np.bool_)  # by slot; memory that is not touched costs nothing
+    mine[slots[kept.row]] = True
+    some = np.flatnonzero(mine[slots])
     order = some[np.argsort(slots[some], kind="stable")].astype(np.int32)
-    starts = np.searchsorted(kept.row, np.arange(n + 1)).astype(np.int64)
+    bounds = np.stack([np.searchsorted(kept.row, order, side) for side in SIDES]).astype(np.int64)
     audiences, count = keeps.feature.shape[0], kept.row.shape[0]
     ends = Ends(
         np.zeros(2, np.int64),
@@ -90,7 +93,7 @@ def _carried(keeps: KeepTable, rows: Rows, n: int, kept: Kept) -> Ends:
         np.zeros(count, np.int32),
         np.zeros(count, np.int32),
     )
-    carry(keeps, rows, order, starts, kept, np.zeros(audiences, np.int64), np.zeros(audiences, np.int32), ends)
+    carry(keeps, rows, order, bounds, kept, np.zeros(audiences, np.int64), np.zeros(audiences, np.int32), ends)
     return ends
 
 

@@ -133,7 +133,7 @@ def carry(
     keeps: KeepTable,
     rows: Rows,
     order: NDArray[np.int32],
-    starts: NDArray[np.int64],
+    bounds: NDArray[np.int64],
     kept: Kept,
     active_ms: NDArray[np.int64],
     touched: NDArray[np.int32],
@@ -141,9 +141,9 @@ def carry(
 ) -> None:
     """Write what is kept to the later rows of each subscriber, and to `ends` what is left of it after the batch.
 
-    `order` int32[k]: the rows of the subscribers that are kept, subscriber by subscriber, each in log order. `starts`
-    int64[n + 1]: where the kept ones of a row begin. `active_ms`, `touched` [audiences]: room to work in, zero before
-    and after. `ends` has room for all of `kept`.
+    `order` int32[k]: the rows of the subscribers that are kept, subscriber by subscriber, each in log order. `bounds`
+    int64[2, k]: which of the kept ones are of each of these rows. `active_ms`, `touched` [audiences]: room to work in,
+    zero before and after. `ends` has room for all of `kept`.
     """
     ends.found[:] = 0
     count = 0
@@ -157,7 +157,7 @@ def carry(
                 active_ms[audience] = 0
             if active_ms[audience] > rows.log_ms[row] and keeps.reads[rows.type[row]] != 0:
                 rows.outs[keeps.feature[audience], row] |= np.int64(1) << keeps.bit[audience]
-        for k in range(starts[row], starts[row + 1]):
+        for k in range(bounds[0, i], bounds[1, i]):
             audience = kept.audience[k]
             count = touch(touched, count, audience)
             active_ms[audience] = max(active_ms[audience], kept.end_ms[k])

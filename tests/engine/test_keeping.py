@@ -136,7 +136,7 @@ CHAIN = HEAD + "".join(
 
 
 @pytest.mark.parametrize("step_ms", [0, MINUTE_MS, 3 * MINUTE_MS])
-def test_what_is_kept_is_the_same_however_numberscome_in_frames(step_ms: int) -> None:
+def test_what_is_kept_is_the_same_however_rows_come_in_frames(step_ms: int) -> None:
     rows = [Row("e", WHO + number % 3, NOON_MS + number * step_ms, {"kind": "x"}) for number in range(40)]
     rows[20] = Row("list", WHO, rows[20].at_ms, {"list": "l63", "member": False})
     rows[23] = Row("list", WHO + 2, rows[23].at_ms, {"list": "l2", "member": True, "for_ms": 1})
