@@ -17,12 +17,13 @@ from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
 from rules.expressions import BUILTINS, Expr, Operand, Scope
-from rules.features import Names, read_expression
+from rules.features import Names
 from rules.model import Channel, Keep, Rule
+from rules.reading import read_expression
 from rules.sections import read_caps, read_duration, read_percentage, read_reach
 from rules.shape import Faults, RuleShape, read_block, salvage, shown
 from rules.templates import Gap, Template, TemplateFault, check_format, forbidden, parse
-from rules.timers import TimerReader, uses_of
+from rules.timers import Asked, TimerReader, uses_of
 from rules.toml import Block, Document, Path
 from state.hashing import stable_id
 from state.schema import DUE, Kind
@@ -77,7 +78,7 @@ def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tu
             if kept is None:
                 broken.add(str(block.data.get("id")) if isinstance(block.data, Mapping) else "")
                 continue
-            if "after" not in block.data:  # a deadline is a feature of this book, which must be made with it
+            if "after" not in block.data:  # a deadline is a feature, which must be made with its book
                 fresh[at] = kept
             _enter(found, kept.rule, block, document, index, faults)
             numbers.add(kept.rule.stable_id, kept.rule.id, document, ("rule", index, "id"), key=False)
@@ -217,11 +218,8 @@ class _Compiler:
         for_ms = read_reach(shape.keep.for_, "for", self.document, (*self.path, "keep", "for"), self.faults)
         return Keep(name, for_ms)
 
-    def _asked(self, shape: RuleShape) -> tuple[int, Scope, Expr | None, tuple[Operand, ...]] | None:
-        """What asks the rule's question: the type of event, its names, the condition, and what is always told.
-
-        None where nothing more can be said of the rule.
-        """
+    def _asked(self, shape: RuleShape) -> Asked | None:
+        """What asks the rule's question; None where nothing more can be said of the rule."""
         timed = TimerReader(self.document, self.path, self.names, self.faults)
         if shape.after is not None:
             return timed.read(shape)

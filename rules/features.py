@@ -13,7 +13,6 @@ book takes over histories by.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,14 +20,13 @@ from hashlib import blake2b
 
 from rules.catalogue import Catalogue
 from rules.codes import Code
-from rules.diagnostics import Diagnostic, Origin, PlainOrigin, nearest
-from rules.expressions import Expr, Operand, Parsed, Scope, canonical, check, meaning, parse, read
+from rules.diagnostics import Diagnostic, Origin, nearest
+from rules.expressions import Expr, Operand, Scope, canonical, meaning
 from rules.expressions.functions import reads_local_time
-from rules.expressions.parse import two_texts
 from rules.expressions.tree import Has, Use, by_set, walk
 from rules.fields import came_later
-from rules.memory import remembered
 from rules.model import Book, Feature, Window
+from rules.reading import read_expression
 from rules.sections import Declared, identifier_fault, sections
 from rules.shape import FEATURE_SHAPE, LEARNING, Faults, FeatureShape
 from rules.spans import WINDOW_MS_MAX, duration_hint, duration_ms, window, window_fault
@@ -39,13 +37,10 @@ from state.features.kinds.list_words import LIST_KINDS
 from state.schema import DUE, LIST, PROFILE, EventType, Field, Kind
 from state.sets import set_of, word_name, words_of
 
-__all__ = ["FEATURES_MAX", "Names", "compile_features", "read_expression", "renewed", "uses"]
+__all__ = ["FEATURES_MAX", "Names", "compile_features", "read_where", "renewed"]
 
 FEATURES_MAX = 4_096
 EVER = Window("ever")
-
-_WORD = re.compile(r"\w+")
-_NAMELESS = frozenset({Code.UNKNOWN_NAME, Code.UNKNOWN_AREA, Code.UNKNOWN_LIST, Code.UNKNOWN_MEMBER})
 
 
 @dataclass(slots=True)
@@ -71,17 +66,6 @@ class Names:
         """What a feature's `where` may use: the fields of its event and the attributes."""
         why = "a feature, and `where` sees only the event and the attributes"
         return self._scope(code, self.subscriber, dict.fromkeys(self.features, why))
-
-    def timer_scope(self, code: int, own: Mapping[str, Operand]) -> Scope:
-        """What a rule may use when its deadline has come: its `own`, the attributes, the features.
-
-        `code` is the type of the event that armed it.
-        """
-        armed_by = self.catalogue.schema.types[code]
-        why = f"a field of `{armed_by.name}`: when the deadline comes, its time (`armed`) and the `key` are kept"
-        areas = {area.name: area.cells for area in self.catalogue.areas.values()}
-        gone = {name: why for name in armed_by.slots for name in (name, f"{armed_by.name}.{name}")}
-        return Scope({**self.subscriber, **self.features, **own}, areas, gone if code != PROFILE else {})
 
     def goal_scope(self, code: int) -> Scope:
         """What a goal may use: the fields of its event."""
@@ -170,43 +154,6 @@ def _finish(names: Names, broken: set[str], features: list[Feature], documents: 
         faults.add(Code.OUT_OF_BOUNDS, document, ("features",), message, key=True)
 
 
-def uses(text: str, broken: frozenset[str]) -> bool:
-    """Whether a text uses a name that is broken, so that nothing new can be said of it."""
-    if not broken:
-        return False
-    return not broken.isdisjoint(_WORD.findall(text)) or any(name in text for name in broken if not name.isidentifier())
-
-
-def read_expression(text: str, origin: Origin, scope: Scope, broken: frozenset[str], faults: Faults) -> Expr | None:
-    """A condition, its syntax remembered by its text; None where it is wrong, and then what is wrong is reported.
-
-    Of `broken` names nothing new can be said; the rest of a condition that uses one is judged all the same.
-    """
-    known = _parsed(text)
-    parsed = Parsed(text, origin, known.body) if known is not None else None
-    found = check(parsed, scope) if parsed is not None else read(text, origin, scope)
-    if parsed is not None and not faults.kept and (doubled := two_texts(parsed)):
-        faults.extend(doubled)
-        return None
-    if not isinstance(found, list):
-        return found
-    faults.extend(fault for fault in found if not _is_echo(fault, broken))
-    return None
-
-
-def _is_echo(fault: Diagnostic, broken: frozenset[str]) -> bool:
-    """Whether a fault only says that a broken name is not there."""
-    at = fault.place.column - 1
-    marked = fault.place.excerpt[at : at + fault.place.width]
-    return fault.code in _NAMELESS and uses(marked, broken)
-
-
-@remembered
-def _parsed(text: str) -> Parsed | None:
-    parsed = parse(text, PlainOrigin("", text))
-    return parsed if isinstance(parsed, Parsed) else None
-
-
 def _attributes(catalogue: Catalogue) -> list[Feature]:
     found = []
     for slot, one in enumerate(catalogue.attributes):
@@ -251,7 +198,9 @@ def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> list[
     if source is None or span is None:
         return None
     value_kind = _value_kind(one, kind, source, faults)
-    where = _where(one, source, names, faults) if one.shape.where is not None else None
+    where, text = None, one.shape.where
+    if text is not None:
+        where = read_where(text, one.document.origin((*one.path, "where")), source.code, names, faults)
     if len(faults.found) > before or value_kind is None or (where is None and one.shape.where is not None):
         return None
     text = canonical(where) if where is not None else ""
@@ -377,10 +326,9 @@ def _value_kind(one: Declared[FeatureShape], kind: str, source: _Source, faults:
     return None
 
 
-def _where(one: Declared[FeatureShape], source: _Source, names: Names, faults: Faults) -> Expr | None:
-    text = one.shape.where or ""
-    origin: Origin = one.document.origin((*one.path, "where"))
-    found = read_expression(text, origin, names.where_scope(source.code), names.broken, faults)
+def read_where(text: str, origin: Origin, code: int, names: Names, faults: Faults) -> Expr | None:
+    """What an event must be for a feature, or a deadline, to take it; None where it is wrong, and that is reported."""
+    found = read_expression(text, origin, names.where_scope(code), names.broken, faults)
     for node in walk(found) if found is not None else ():
         if isinstance(node, Has) and node.member in names.catalogue.kept_lists and _asks_lists(node):
             start = max(text.find(node.member), 0)

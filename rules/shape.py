@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, nearest
 from rules.memory import remembered
+from rules.timer_keys import TimerKeys
 from rules.toml import Block, Document, Path
 from state.features import BOOK_KINDS, PANES_MAX
 
@@ -34,7 +35,6 @@ __all__ = [
     "RuleShape",
     "TestShape",
     "TooManyFaultsError",
-    "TriggerShape",
     "check_keys",
     "read_block",
     "read_shape",
@@ -177,20 +177,12 @@ class KeepShape(Shape):
     for_: str = Field(alias="for")
 
 
-class RuleShape(Shape):
+class RuleShape(Shape, TimerKeys):
     """`[[rule]]`."""
 
     id: Id
     on: str | None = None
     when: str | None = None
-    after: Any = None
-    within: str | None = None
-    silent: str | None = Field(None, alias="for")
-    delay: str | None = None
-    unless: Any = None
-    key: str | None = None
-    keys_max: Annotated[int, Field(ge=1, le=16)] | None = None
-    still: str | None = None
     channels: Annotated[Ids, Field(min_length=1)]
     offer: Id | None = None
     campaign: Id | None = None
@@ -206,13 +198,6 @@ class RuleShape(Shape):
     reason: Text | None = None
     text: dict[str, Text] = {}
     enabled: bool = True
-
-
-class TriggerShape(Shape):
-    """`after` and `unless` of a rule, where they are tables."""
-
-    event: str
-    where: str | None = None
 
 
 class TestShape(Shape):
@@ -380,9 +365,7 @@ WANTED = {
     "int_type": "a whole number",
     "bool_type": "true or false",
     "list_type": "an array",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a table"),
 }
 
 

@@ -9,7 +9,7 @@ it). Nothing here knows what a column means (`state.features`) or where it is ke
 hashes of texts (`text_keys`), which are kept here too (`texts`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +146,12 @@ class Table:
         """Free the arrays of `key`, if there are any."""
         self._columns.pop(key, None)
         self.moves += 1
+
+    def drop_others(self, used: Collection[Key]) -> None:
+        """Free the arrays of all keys but those."""
+        for key in self.keys():
+            if key not in used:
+                self.drop(key)
 
     def keys(self) -> tuple[Key, ...]:
         """Return the keys of all columns, oldest first."""

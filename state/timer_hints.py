@@ -61,8 +61,8 @@ class TimerHints:
     def __init__(self, spec: FeatureSpec, column: Int64s, lateness_ms: int, step_ms: int) -> None:
         self.spec = spec
         self.column = column
-        pages = -(-column.shape[0] >> PAGE_BITS) if column.shape[0] == 0 else (column.shape[0] - 1 >> PAGE_BITS) + 1
-        self._blocks = (pages - 1 >> (BLOCK_BITS - PAGE_BITS)) + 1
+        pages = -(-column.shape[0] // (1 << PAGE_BITS))
+        self._blocks = -(-pages // _PAGES_A_BLOCK)
         self._words = np.full(HINTS_HEAD_WORDS + self._blocks + pages, NEVER_MS, np.int64)
         first_page = self.address + 8 * (HINTS_HEAD_WORDS + self._blocks)
         self._words[:HINTS_HEAD_WORDS] = lateness_ms, step_ms, 0, first_page

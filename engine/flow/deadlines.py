@@ -7,13 +7,15 @@ asks the cell, and a row that stands there twice, or comes too late, does nothin
 at any moment, and is found again from the columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook
+from rules.model import Feature
 from state.batch import Batch, empty
 from state.columns import Key, Table
 from state.features import FeatureSpec
@@ -52,20 +54,23 @@ class Deadlines:
         self.next_ms = NONE_MS
         """The log time before which no row `due` comes; it may be earlier than the first one."""
 
-    def follow(self, compiled: CompiledBook, columns: Sequence[Int64s], keys: Sequence[Key]) -> list[int]:
+    def follow(
+        self, compiled: CompiledBook, arrays: Sequence[Sequence[NDArray[Any]]], key_of: Callable[[Feature], Key]
+    ) -> list[int]:
         """Take the timers of a book; return the addresses of their hints by feature, 0 for one that is no timer.
 
-        `columns` and `keys` are those of each feature. What is armed is noted from the columns.
+        `arrays` are the columns of each feature, `key_of` says their key. What is armed is noted from the columns.
         """
+        features = compiled.book.features
         self._refused_before = self.refused
         self._compiled = compiled
         specs = [(index, plan.spec) for index, plan in enumerate(compiled.plans) if plan.timer is not None]
         self._timers = [(index, _key_slot(compiled, index)) for index, _ in specs]
-        self._hints = [self._made(spec, columns[index]) for index, spec in specs]
+        self._hints = [self._made(spec, arrays[index][0]) for index, spec in specs]
         self._pending = np.empty((_FIELDS, 0), np.int64)
         if self.sleeping is not None:
             self.sleeping.lateness_ms = self._lateness_ms
-            self.sleeping.follow([(_number(keys[index]), spec, columns[index]) for index, spec in specs])
+            self.sleeping.follow([(_number(key_of(features[at])), spec, arrays[at][0]) for at, spec in specs])
         self.note_all()
         addresses = dict(zip((index for index, _ in specs), (one.address for one in self._hints), strict=True))
         return [addresses.get(index, 0) for index in range(len(compiled.plans))]

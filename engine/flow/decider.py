@@ -81,7 +81,7 @@ class Decider:
         table: the partition's subscribers.
         contacts: their contacts, by the same slots.
         rows_max: rows of the largest batch that `fold` is given.
-        deadlines: of the table; they learn here what is armed.
+        deadlines: of the table.
     """
 
     def __init__(self, table: Table, contacts: Contacts, rows_max: int, deadlines: Deadlines | None = None) -> None:
@@ -246,9 +246,7 @@ class Decider:
         self._rules = Workspace(compiled.rules, self._rows_max)
         self._wheres = Workspace(compiled.wheres, self._rows_max)
         sets = list(dict.fromkeys((STATE_TYPES, *(plan.types for plan in compiled.plans))))
-        self._wanted = np.zeros((len(sets), 256), np.uint8)
-        for wanted, types in zip(self._wanted, sets, strict=True):
-            wanted[list(types)] = 1
+        self._wanted = _wanted(sets)
         self._rows = np.zeros((len(sets), self._rows_max + 1), np.int32)
         self._counts = np.zeros(len(sets), np.int64)
         self._types = [sets.index(plan.types) for plan in compiled.plans]
@@ -258,8 +256,7 @@ class Decider:
     def _describe(self, compiled: CompiledBook) -> None:
         """Write the words of each feature for the fold; anew when a column has moved."""
         self._ends = self._list_ends.columns(compiled)
-        keys = [self.histories.key_of(feature) for feature in compiled.book.features]
-        hints = self.deadlines.follow(compiled, [arrays[0] for arrays in self._arrays], keys)
+        hints = self.deadlines.follow(compiled, self._arrays, self.histories.key_of)
         rows = zip(compiled.plans, self._all_arrays(), self._types, hints, strict=True)
         described = [[*words(plan.spec, arrays, at), *_read_by(plan, types)] for plan, arrays, types, at in rows]
         self._features = np.array(described, np.int64).reshape(len(described), WORDS)
@@ -280,9 +277,7 @@ class Decider:
 
     def _drop_unused(self) -> None:
         used = {VISIT_KEY, VISIT_BEGIN_KEY, *self._list_ends.keys(), *self.histories.born.items()}
-        for key in self.table.keys():  # noqa: SIM118 a method of Table, not a dict's
-            if key not in used:
-                self.table.drop(key)
+        self.table.drop_others(used)
 
     def _fold_features(self, compiled: CompiledBook, batch: Batch, slots: NDArray[np.int32], append_ms: int) -> None:
         """Fold features in order; a `where` reads attributes, which come first, so all are run before the first."""
@@ -357,6 +352,14 @@ def _values(
         if known[0]:
             found[feature.name] = int(out[0])
     return found
+
+
+def _wanted(sets: Sequence[Types]) -> NDArray[np.uint8]:
+    """Return uint8[sets, 256]: whether an event type is in each of the sets."""
+    wanted = np.zeros((len(sets), 256), np.uint8)
+    for row, types in zip(wanted, sets, strict=True):
+        row[list(types)] = 1
+    return wanted
 
 
 def _read_by(plan: FeaturePlan, types: int) -> tuple[int, ...]:

@@ -108,6 +108,7 @@ def _warm_book() -> tuple[CompiledBook, Decider, Table]:
         'text.sms = "t"\nreason = "r"\ncap = ["1 per 1h", "2 per week", "9 per month"]\n'
         'keep = { list = "no", for = "1d" }\n'
     )
+    rule += '[[rule]]\nid = "d"\nafter = "e"\nfor = "1s"\nchannels = ["sms"]\ntext.sms = "t"\n'
     compiled = compile_book(load_text({"warm.toml": BOOK + features + rule}))
     table = Table(SLOTS)
     decider = Decider(table, Contacts(table.capacity, 8), SLOTS)
@@ -129,6 +130,8 @@ def _decider() -> None:
     table.lookup(batch.subscriber, slots, 1)
     decider.fold(1, 1_004, batch, np.arange(batch.n, dtype=np.int32), slots)
     decider.values(int(slots[0]), 1_004)
+    decider.deadlines.note(slots)
+    decider.deadlines.take(1 << 50, 1)
     select(batch, np.arange(2, dtype=np.int32))
     split_by_partition(batch.subscriber, 2, np.zeros(3, np.int64), np.empty(batch.n, np.int32))
     decode(encode(Frame(FrameKind.EVENTS, 1, batch)), lambda _: compiled.book.schema)

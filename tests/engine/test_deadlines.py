@@ -93,6 +93,14 @@ def told(engine: Engine) -> set[tuple[int, int, str]]:
     return {(one["to"], one["at_ms"], one["text"]) for one in engine.spooled()}
 
 
+def test_on_the_events_clock_a_deadline_fires_though_no_more_events_come(make: Make) -> None:
+    engine = make(BOOK, "events", '[data]\ndirectory = "data"\nclock = "events"\nlateness_s = 0\n')
+    engine.put("day.ndjson", joined(use(who, BASE_MS) for who in (1, 2, 3)))
+    engine.start()
+    wait_for(lambda: len(engine.spooled()) == 3, "three texts")
+    assert {(one["to"], one["text"]) for one in engine.spooled()} == {(WHO + who, "silent") for who in (1, 2, 3)}
+
+
 def test_by_the_wall_clock_a_deadline_fires_though_the_feed_is_silent_and_a_kill_came_between(make: Make) -> None:
     engine = make(BOOK, "wall", '[data]\ndirectory = "data"\nclock = "wall"\nlateness_s = 0\n')
     engine.start()
