@@ -70,17 +70,21 @@ class Meanings:
         return _numbered(keys, self._channels, self._channel)
 
     def _rule(self, key: int) -> int:
-        version = self._versions[key >> RULE_BITS]
-        rule = self._book_of(version).by_stable_id[key & ((1 << RULE_BITS) - 1)]
-        goal = self._by_rule.get(rule.id, self._by_campaign.get(rule.campaign, -1))
-        self.rules.append(Meaning(version, rule.id, rule.campaign, rule.offer or "", goal))
+        version, number = self._versions[key >> RULE_BITS], key & ((1 << RULE_BITS) - 1)
+        rule = self._book_of(version).by_stable_id.get(number)
+        if rule is None:  # a withdrawal, under a book that has dropped the rule
+            self.rules.append(Meaning(version, f"{number:x}", "", "", -1))
+        else:
+            goal = self._by_rule.get(rule.id, self._by_campaign.get(rule.campaign, -1))
+            self.rules.append(Meaning(version, rule.id, rule.campaign, rule.offer or "", goal))
         return len(self.rules) - 1
 
     def _channel(self, key: int) -> int:
         if key == 0:
             return 0
-        channel = self._book_of(self._versions[key >> RULE_BITS]).channels_by_id[key & ((1 << RULE_BITS) - 1)]
-        self.channels.append(ChannelName(channel.name, channel.kind))
+        number = key & ((1 << RULE_BITS) - 1)
+        channel = self._book_of(self._versions[key >> RULE_BITS]).channels_by_id.get(number)
+        self.channels.append(ChannelName(channel.name, channel.kind) if channel else ChannelName(f"{number:x}", ""))
         return len(self.channels) - 1
 
 
