@@ -17,6 +17,7 @@ _COLUMNS = (
     "kind", "row", "rule", "channel", "detail", "subscriber", "at_ms", "log_ms", "outcome", "gate", "of_position",
     "of_row", "arm", "probability",
 )  # fmt: skip
+_KEY = ("kind", "row", "rule", "of_position", "of_row")
 
 
 @dataclass
@@ -71,7 +72,7 @@ def _records(batch: DecisionBatch, sample: Sample) -> dict[tuple[int, ...], tupl
     rows = np.arange(batch.n) if sample.whole else np.flatnonzero(sample.rows(batch.subscriber))
     columns = [getattr(batch, name)[rows].tolist() for name in _COLUMNS]
     facts = [_facts(batch, row) for row in rows.tolist()]
-    keys = zip(*(columns[_COLUMNS.index(name)] for name in ("kind", "row", "rule", "of_position", "of_row")), strict=True)
+    keys = zip(*(columns[_COLUMNS.index(name)] for name in _KEY), strict=True)
     return dict(zip(keys, zip(*columns, facts, strict=True), strict=True))
 
 

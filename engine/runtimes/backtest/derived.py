@@ -86,4 +86,5 @@ class SharedDecisions:
 
 def keys_named(batch: Batch, rows: NDArray[np.intp]) -> Keys:
     """Return the decisions that rows of outcomes and answers name."""
-    return keys_of(*batch.cells[np.ix_([DECISION_POSITION, DECISION_ROW, DECISION_RULE], rows)])
+    position, row, rule = (batch.cells[slot, rows] for slot in (DECISION_POSITION, DECISION_ROW, DECISION_RULE))
+    return keys_of(position, row, rule)

@@ -123,11 +123,11 @@ class Lane:
         """Return the frame to fold."""
         return one.frame
 
-    def rows_of(self, partition: int, batch: Batch) -> NDArray[np.bool_] | None:
+    def rows_of(self, partition: int, batch: Batch) -> NDArray[np.bool_] | None:  # noqa: ARG002 another book needs it
         """Return which rows to fold; None for all."""
         return None if self.sample.whole else self.sample.rows(batch.subscriber)
 
-    def outcomes(self, partition: int, batch: Batch, rows: NDArray[np.intp]) -> None:
+    def outcomes(self, partition: int, batch: Batch, rows: NDArray[np.intp]) -> None:  # noqa: ARG002 likewise
         """Count rows that say what became of decisions."""
         self.tally.outcomes(batch, rows, Chained(batch.texts, self.recording.strings))
 

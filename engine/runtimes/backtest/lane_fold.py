@@ -22,11 +22,11 @@ class _NoFiles:
 
     reached = first_position = 0
 
-    def read(self, start: int) -> Iterator[tuple[int, Frame]]:
+    def read(self, start: int) -> Iterator[tuple[int, Frame]]:  # noqa: ARG002 as of `FrameLog`
         """Yield nothing: there is nothing to redo."""
         return iter(())
 
-    def position_at(self, appended_ms: int) -> int:
+    def position_at(self, appended_ms: int) -> int:  # noqa: ARG002 likewise
         """Return the only position."""
         return 0
 

@@ -45,7 +45,7 @@ class AcceptingDoor:
     def let_go(self, parts: int) -> None:
         """Give none up."""
 
-    async def send(self, what: Decided, now_ms: int) -> Outcome:
+    async def send(self, what: Decided, now_ms: int) -> Outcome:  # noqa: ARG002 as of `Door`
         """Accept; the backtest itself never awaits a door."""
         return Outcome(State.ACCEPTED)
 
@@ -59,7 +59,7 @@ class ForgetfulOutbox:
     kept_bytes = 0
     segment_bytes = 0
 
-    def put(self, record: Record) -> int:
+    def put(self, record: Record) -> int:  # noqa: ARG002 as of `Outbox`
         """Forget a record."""
         return 0
 
@@ -73,7 +73,7 @@ class ForgetfulOutbox:
         """Yield nothing."""
         return iter(())
 
-    def retain(self, keep_from: int) -> int:
+    def retain(self, keep_from: int) -> int:  # noqa: ARG002 likewise
         """Let nothing go."""
         return 0
 

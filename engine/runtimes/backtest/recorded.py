@@ -5,17 +5,18 @@ reads the same frames while an engine goes on writing.
 """
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from engine.book.shelf import BookShelf
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.steps import STEP_MS
 from state.decisions import DecisionBatch, decode
 from state.disk import RealDisk
-from state.frame import Frame, FrameKind
+from state.frame import Frame
 from state.journal import Entry, Journal
 from state.log import Log
 from state.strings import Strings
@@ -48,10 +49,9 @@ class Extent:
         """Whether the log is kept from its very first frame on, so that nothing came before."""
         return not any(self.firsts)
 
-    @property
-    def frames(self) -> int:
-        """How many frames are kept."""
-        return sum(self.ends) - sum(self.firsts)
+    def frames(self, partitions: Iterable[int]) -> int:
+        """Return how many frames some partitions keep."""
+        return sum(self.ends[number] - self.firsts[number] for number in partitions)
 
 
 class Recording:
@@ -81,6 +81,12 @@ class Recording:
         """
         streams = [self._timed(number, extent, until_ms) for number in partitions]
         return (one for _, one in heapq.merge(*streams, key=lambda timed: timed[0]))
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The operator's zone, of the book that was put last; UTC where there is none."""
+        newest = self.shelf.newest()
+        return ZoneInfo(self.shelf.get(newest).book.zone if newest is not None else "UTC")
 
     def close(self) -> None:
         """Close the files that stay open."""
@@ -148,10 +154,3 @@ def _book_before(journal: Journal, first: int) -> str | None:
         entry = decode(next(journal.read(at)).payload)
         return None if entry.activates else entry.book
     return None
-
-
-def is_activation(frame: Frame) -> bool:
-    """Return whether a frame makes another book the active one."""
-    return frame.kind == FrameKind.ACTIVATION
-
-

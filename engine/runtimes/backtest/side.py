@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from engine.book.compiled import CompiledBook
+from engine.book.compiled import CompiledBook, compile_texts
 from engine.flow.datadir import DataDir
 from engine.flow.fold import FoldLimits, limits_of
 from engine.runtimes.backtest.lane import Lane, LaneResult, Span
@@ -22,6 +22,8 @@ from engine.runtimes.backtest.recorded import Extent, Recording
 from engine.runtimes.backtest.sample import Sample
 from engine.runtimes.sending import make_policy
 from engine.settings.config import Config
+from rules.load import read_folder
+from state.disk import DiskError
 
 WAIT_S = 0.2
 RUNNING = "running"
@@ -53,10 +55,15 @@ class Backtest:
     span: Span
     refused: float = 0.0
 
+    @property
+    def frames(self) -> int:
+        """How many frames each side reads, at most."""
+        return self.extent.frames(self.sample.chosen)
+
     def run(self, sides: Sequence[Side], progress: Progress = lambda _: None) -> list[LaneResult]:
         """Run every side; raises BacktestError where one ends without a result."""
         if len(sides) == 1 or threading.active_count() > 1:
-            return [self.run_one(side, lambda done, at=at: _one(progress, sides, at, done)) for at, side in enumerate(sides)]
+            return [self.run_one(side, lambda done: progress([done])) for side in sides]
         return _Processes(self, sides, progress).results()
 
     def run_one(self, side: Side, progress: Callable[[int], None]) -> LaneResult:
@@ -76,12 +83,8 @@ class Backtest:
         return OtherLane(side.compiled, policy, self.refused, *read)
 
     def limits(self, recording: Recording) -> FoldLimits:
-        """Return the limits of a partition's state, those of a sample smaller, as live."""
+        """Return the limits of a partition's state, as live."""
         return replace(limits_of(self.config), contacts_max=recording.fixed.contacts_max)
-
-
-def _one(progress: Progress, sides: Sequence[Side], at: int, done: int) -> None:
-    progress([done if index == at else 0 for index in range(len(sides))])
 
 
 class _Processes:
@@ -139,6 +142,8 @@ def _work(backtest: Backtest, side: Side, pipe: Connection) -> None:
     """Run a side, and send progress and the result, or the fault's words."""
     try:
         pipe.send(backtest.run_one(side, pipe.send))
+    except DiskError as fault:
+        pipe.send(str(fault))
     except Exception:  # noqa: BLE001 - whatever it is, the parent raises it under the name of the book
         pipe.send(traceback.format_exc(limit=-3))
     finally:
@@ -147,7 +152,4 @@ def _work(backtest: Backtest, side: Side, pipe: Connection) -> None:
 
 def compiled_folder(folder: Path) -> CompiledBook:
     """Return the book in a folder; raises BookErrors with every fault."""
-    from engine.book.compiled import compile_texts
-    from rules.load import read_folder
-
     return compile_texts(read_folder(folder), None)
