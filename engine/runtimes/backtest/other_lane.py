@@ -38,6 +38,12 @@ from state.frame import Frame, FrameKind
 from state.schema import DECISION_RULE, OUTCOME_CONTACT, OUTCOME_STATE
 
 WITHDRAWN = "WITHDRAWN"
+AGAIN_MAX = 1_000
+"""Moments of one time, before it is said that they have no end."""
+
+
+class EndlessError(Exception):
+    """A book decides on the outcomes of what it decided there, and has no cap that ends it."""
 
 
 class OtherLane(Lane):
@@ -74,6 +80,7 @@ class OtherLane(Lane):
         self._owed: list[Ended] = []
         self._pending_ms = self._due_ms = FOREVER_MS
         self._parts: dict[tuple[int, int], int] = {}
+        self._moment_ms, self._again = -1, 0
 
     def book_of(self, version: str) -> CompiledBook:
         """Return a book by its version."""
@@ -84,6 +91,11 @@ class OtherLane(Lane):
     def before(self, at_ms: int) -> None:
         """Do every moment before a frame of that time."""
         while (moment_ms := min(self._pending_ms, self._due_ms)) < at_ms:
+            self._again = self._again + 1 if moment_ms == self._moment_ms else 0
+            self._moment_ms = moment_ms
+            if self._again > AGAIN_MAX:
+                rules = ", ".join(sorted({one.rule for _, one in self._pending}))
+                raise EndlessError(f"rules decide on their own outcomes without end, at {moment_ms} ms: {rules}")
             self._moment(moment_ms)
 
     def frame_of(self, one: Recorded) -> Frame:

@@ -17,7 +17,7 @@ from engine.book.compiled import CompiledBook, compile_texts
 from engine.flow.datadir import DataDir
 from engine.flow.fold import FoldLimits, limits_of
 from engine.runtimes.backtest.lane import Lane, LaneResult, Span
-from engine.runtimes.backtest.other_lane import OtherLane
+from engine.runtimes.backtest.other_lane import EndlessError, OtherLane
 from engine.runtimes.backtest.recorded import Extent, Recording
 from engine.runtimes.backtest.sample import Sample
 from engine.runtimes.sending import make_policy
@@ -142,7 +142,7 @@ def _work(backtest: Backtest, side: Side, pipe: Connection) -> None:
     """Run a side, and send progress and the result, or the fault's words."""
     try:
         pipe.send(backtest.run_one(side, pipe.send))
-    except DiskError as fault:
+    except (DiskError, EndlessError) as fault:
         pipe.send(str(fault))
     except Exception:  # noqa: BLE001 - whatever it is, the parent raises it under the name of the book
         pipe.send(traceback.format_exc(limit=-3))

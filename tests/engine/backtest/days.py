@@ -75,7 +75,7 @@ cap = ["3 per 1h"]
 [[rule]]
 id = "told-often"
 on = "outcome"
-when = "told == 3"
+when = "told == 3 and state == 1"
 channels = ["alert"]
 """
 SENDING = """

@@ -15,10 +15,11 @@ from engine.runtimes.backtest.sample import Sample
 from engine.runtimes.backtest.side import RUNNING, Backtest, Side, compiled_folder
 from engine.settings.reading import load_config
 from state.decisions import DecisionBatch, OutcomeState
-from tests.engine.backtest.days import Engine, Nursery, backtest, check, live, steady
+from tests.engine.backtest.days import backtest, check, live, steady
+from tests.engine.engines import Engine, Nursery
 
 
-@pytest.fixture(scope="module", params=[3, 8])
+@pytest.fixture(scope="module", params=[3])
 def day(request: pytest.FixtureRequest, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     """A day that was live."""
     return live(nursery, tmp_path_factory.mktemp("day") / "engine", request.param)
@@ -81,3 +82,42 @@ def test_what_is_modelled_is_what_came_live_where_gateways_accept_at_once(
     assert modelled.refunds == ran.refunds
     assert modelled.sent == ran.sent
     assert any(state == OutcomeState.REFUNDED for _, state in ran.ended)
+
+
+def test_a_book_that_takes_over_where_it_did_live_decides_what_it_did_live(day: Engine) -> None:
+    _, rows = backtest(day, "book", "--from", "2008-11-04T14:00:00+08:00")
+
+    ran = figures_of(rows, "running")
+    assert sum(row["value"] for row in ran if row["section"] == "decided") > 0
+    assert figures_of(rows, "book") == ran
+    assert all(row["only_here"] == row["only_running"] == 0 for row in rows if row["section"] == "decided")
+
+
+def test_another_book_refuses_and_caps_by_its_own_contacts(day: Engine) -> None:
+    text = (day.folder / "book" / "book.toml").read_text()
+    other = day.folder / "other"
+    other.mkdir(exist_ok=True)
+    (other / "book.toml").write_text(text.replace('id = "long-care"', 'id = "long-carer"'))
+    _, rows = backtest(day, "other", "--refuse", "100%")
+
+    of = {
+        (row["section"], row.get("rule"), row.get("reason")): row["value"]
+        for row in rows
+        if row.get("book") == "other" and row["section"] != "hour"
+    }
+    assert of["decided", "long-carer", None] > 0
+    assert ("sent", "long-carer", None) not in of, "its outcomes are its own, and all are refused"
+    assert of["refunded", "long-carer", "REFUSED"] > 0
+
+
+def test_a_book_that_answers_its_own_refusals_is_named_and_ends(nursery: Nursery, tmp_path: Path) -> None:
+    engine = steady(nursery, tmp_path / "engine", 6, 60)
+    text = (engine.folder / "book" / "book.toml").read_text().replace("told == 3 and state == 1", "state == 2")
+    other = engine.folder / "other"
+    other.mkdir()
+    (other / "book.toml").write_text(text)
+    process = engine.command("backtest", "other", "--refuse", "100%")
+
+    assert process.exit == 1
+    assert "book other: rules decide on their own outcomes without end" in process.err
+    assert "told-often" in process.err
