@@ -81,7 +81,7 @@ def test_a_sample_holds_its_part_of_every_partition_it_reads() -> None:
 def test_the_interval_holds_the_whole_in_93_of_100_rule_days(share: float) -> None:
     chance = np.random.default_rng(5)
     held = 0
-    for day in range(1_000):
+    for day in range(300):
         people = int(chance.integers(100, 60_000))
         counts = (
             chance.poisson(0.3, people) if day % 2 else chance.geometric(0.4, people) * (chance.random(people) < 0.05)
@@ -89,7 +89,7 @@ def test_the_interval_holds_the_whole_in_93_of_100_rule_days(share: float) -> No
         drawn = counts[(chance.random(people) < share) & (counts > 0)]
         low, high = interval(drawn.astype(np.int64), share)
         held += low <= int(counts.sum()) <= high
-    assert held >= 930
+    assert held >= 279
 
 
 def test_overlaps_count_subscribers_and_not_decisions() -> None:
