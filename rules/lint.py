@@ -162,11 +162,12 @@ def _used(book: Book) -> Mapping[str, set[str]]:
     names |= {operand.name for expr in exprs for operand in operands(expr)}
     if book.quiet is not None:
         names |= {book.quiet.start, book.quiet.end, book.quiet.zone}
+    kept = {rule.keep.list for rule in book.rules if rule.keep is not None}
     members = {node.member for expr in exprs for node in walk(expr) if isinstance(node, Has)}
     return {
         "features": names,
         "attributes": names | ({"services"} if book.offers else set()),
-        "lists": members | {name for rule in book.rules for name in rule.exclude},
+        "lists": members | {name for rule in book.rules for name in rule.exclude} | kept,
         "offers": {rule.offer for rule in book.rules if rule.offer is not None},
         "campaigns": {rule.campaign for rule in book.rules},
         "categories": {rule.category for rule in book.rules if rule.category is not None},

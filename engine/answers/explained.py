@@ -12,6 +12,7 @@ from rules.model import Book, Cap, Feature, Rule, Window
 from rules.spans import duration_text
 from state.contacts import CHUNK, WORDS
 from state.features import columns_of
+from state.features.kinds.list_words import LIST_KINDS
 
 CONTACT_BYTES = WORDS * 8
 CHUNK_BYTES = 4 + CHUNK * CONTACT_BYTES
@@ -33,6 +34,8 @@ def explained(book: Book, rule: Rule) -> Iterator[str]:
     for channel in rule.channels:
         text = rule.texts.get(channel)
         yield f"  {channel}: {text.text if text is not None else rule.reason.text}"
+    if rule.keep is not None:
+        yield f"Whom it fires for is on list {rule.keep.list} for {duration_text(rule.keep.for_ms)} from then on."
     yield ""
     yield "What may stop it, in this order:"
     yield from (f"  {line}" for line in _gates(book, rule))
@@ -74,6 +77,8 @@ def _state(book: Book, rule: Rule) -> Iterator[str]:
 
 def _feature(book: Book, feature: Feature) -> str:
     """Return what a feature keeps."""
+    if feature.kind in LIST_KINDS:
+        return "the lists that the subscriber is on"
     if feature.attribute:
         return "an attribute"
     kind = book.schema.types[feature.source_type]

@@ -27,7 +27,7 @@ HELP = "List the versions of the book, compare two, or put an earlier one back."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to do, and with which versions."""
     parser.add_argument("action", choices=("list", "diff", "rollback"), help="what to do")
-    parser.add_argument("versions", nargs="*", metavar="VERSION", help="of diff one or two, of rollback one; first digits")
+    parser.add_argument("versions", nargs="*", metavar="VERSION", help="one or two for diff, one for rollback")
     parser.add_argument("--force", action="store_true", help="roll back also over what was never in force")
 
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config)
     counts = {"list": (0,), "diff": (1, 2), "rollback": (1,)}[args.action]
     if len(args.versions) not in counts:
-        raise CommandError(f"{args.action} takes {' or '.join(map(str, counts))} versions; a diff of one is to the folder")
+        raise CommandError(f"{args.action} takes {' or '.join(map(str, counts))} versions, not {len(args.versions)}")
     with opened(config) as reader:
         if args.action == "list":
             for line in _listed(reader):
