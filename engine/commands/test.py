@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.commands.shared.error import CommandError
 from engine.commands.shared.out import say
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
 
     warm_decider(sys.stderr)
     wanted = replace(book, tests=tuple(one for one in book.tests if _named(one, args.words)))
+    if args.words and not wanted.tests:
+        raise CommandError(f"no test of {folder} has the words {args.words!r}")
     results = list(run_scenarios(wanted, CONTACTS_MAX if config is None else config.state.contacts_max))
     failed = [result for result in results if result.faults]
     for result in failed:

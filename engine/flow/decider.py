@@ -164,14 +164,6 @@ class Decider:
         """Return when those memberships of one subscriber end that do, by the names of the lists."""
         return self._list_ends.of_slot(self.compiled, slot, clock_ms) if self.compiled is not None else {}
 
-    def as_of_rows(self, rows: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Return what features were as of each of the `rows` rows folded last, and whether they were known.
-
-        Both are of shape (features, rows), valid until the next fold; a feature that nothing reads on a type of event
-        is not filled in for its rows.
-        """
-        return self._outs[:, :rows], self._known[:, :rows]
-
     def visit_ms(self, slot: int) -> int:
         """Return since when a subscriber stands at a desk, 0 for not, by the log's clock."""
         return int(self._visit_ms[slot])

@@ -30,6 +30,7 @@ from state.texts import Chained, Lookup
 
 SLOTS = 64
 FOREVER_MS = 1 << 62
+NO_ROWS = np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,9 @@ class Refold:
     def _value(self, operand: Operand, batch: Batch, row: int, book: Book, texts: Lookup) -> Value:
         """Return what a name stood for on a row, as the plain evaluator takes it."""
         if operand.source == "feature":
-            outs, known = self._fold.decider.as_of_rows(1)
-            cell = int(outs[operand.index, 0]) if known[operand.index, 0] else None
+            # The row was folded alone, so it is the first one of the columns that gates look at.
+            rows = self._fold.decider.seen(batch, NO_ROWS, NO_ROWS)
+            cell = int(rows.outs[operand.index, 0]) if rows.known[operand.index, 0] else None
         else:
             kind = batch.schema.types[batch.type[row]]
             slot = kind.slots.get(book.schema.types[book.schema.code(kind.name)].fields[operand.index].name, -1)

@@ -153,3 +153,19 @@ def test_why_a_rule_did_not_fire_agrees_with_every_record_and_names_the_parts_th
             assert one.parts
             assert all(part.truth is False and part.values for part in one.parts)
     assert failed > 0
+
+
+def test_every_version_is_listed_compared_and_put_back_but_never_over_what_would_be_lost(day: Engine) -> None:
+    versions = [line.split()[0] for line in day.command("books", "list").out.splitlines()]
+    assert len(versions) == 3
+    saved = (day.folder / "book" / "book.toml").read_text()
+
+    assert "+++ b/book.toml" in day.command("books", "diff", versions[0], versions[2]).out
+    assert day.command("books", "diff", versions[2]).out == ""
+    assert day.command("books", "rollback", versions[0]).exit == 0
+    assert day.command("books", "diff", versions[0]).out == ""
+    day.write_book(saved + "\n# edited\n")
+    refused = day.command("books", "rollback", versions[2])
+    assert (refused.exit, "would be lost" in refused.err) == (1, True)
+    assert day.command("books", "rollback", versions[2], "--force").exit == 0
+    assert (day.folder / "book" / "book.toml").read_text() == saved
