@@ -82,7 +82,7 @@ def test_the_interval_holds_the_whole_in_93_of_100_rule_days(share: float) -> No
     chance = np.random.default_rng(5)
     held = 0
     for day in range(300):
-        people = int(chance.integers(100, 60_000))
+        people = int(chance.integers(100, 20_000))
         counts = (
             chance.poisson(0.3, people) if day % 2 else chance.geometric(0.4, people) * (chance.random(people) < 0.05)
         )
