@@ -17,6 +17,7 @@ from engine.runtimes.backtest.figures import NAMES, VALUES, Figure, Names, figur
 from engine.runtimes.backtest.lane import LaneResult
 from engine.runtimes.backtest.recorded import Recording
 from engine.runtimes.backtest.side import Backtest, Side
+from state.schema import DUE
 from state.visible import visible, visible_json
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -163,6 +164,8 @@ def _head(backtest: Backtest, sides: Sequence[Side], results: Sequence[LaneResul
         when = f"from {_time(since, names)} on" if since and not backtest.span.warm else "from the first frame on"
         waiting = f", {result.tally.waiting:,} of its own texts wait at the end" if result.tally.waiting else ""
         yield f"{side.name}: version {side.compiled.book.version}, in force {when}{waiting}"
+        if DUE.name in side.compiled.book.schema.codes:
+            yield f"{side.name}: of its deadlines those alone come that came live; a timer of its own never ends here"
     if len(sides) > 1:
         yield "[+N -M]: decisions that only this book took, and that only the running one took"
 
