@@ -1,12 +1,13 @@
 """Diagnostic codes of the rule book.
 
 A code that has appeared in a release keeps its meaning forever and is never given to another fault; a fault that
-can no longer happen leaves a hole. R1xx syntax and shape, R2xx names, R3xx types and units, R4xx caps, R5xx tests.
+can no longer happen leaves a hole. R1xx syntax and shape, R2xx names, R3xx types and units, R4xx caps, R5xx tests;
+W1xx advice.
 """
 
 from enum import StrEnum
 
-__all__ = ["Code"]
+__all__ = ["Advice", "Code"]
 
 
 class Code(StrEnum):
@@ -70,3 +71,16 @@ class Code(StrEnum):
     TEST_EVENT = "R501"
     TEST_VALUE = "R502"
     TEST_EXPECTATION = "R503"
+
+
+class Advice(StrEnum):
+    """What `check --lint` finds in a book that can be used, and is probably not meant so."""
+
+    CONTRADICTION = "W101"
+    UNUSED = "W102"
+    NEVER_SEEN = "W103"
+    CAP_ZERO = "W104"
+    LONG_TEXT = "W105"
+    NO_OPT_OUT = "W106"
+    NO_TEST = "W107"
+    IGNORED_FILE = "W108"

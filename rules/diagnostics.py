@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from rules.codes import Code
+    from rules.codes import Advice, Code
 
 __all__ = ["BookErrors", "Diagnostic", "Origin", "Place", "PlainOrigin", "nearest"]
 
@@ -50,13 +50,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One fault: `message` says what is wrong, `label` stands beside the caret, `hint` says what to try."""
+    """One fault: `message` says what is wrong, `label` stands beside the caret, `hint` says what to try.
 
-    code: Code
+    `level` is "error" of what makes a book unusable, else "warning".
+    """
+
+    code: Code | Advice
     message: str
     place: Place
     label: str = ""
     hint: str = ""
+    level: str = "error"
 
     def __str__(self) -> str:
         return self.render()
@@ -65,13 +69,13 @@ class Diagnostic:
     def summary(self) -> str:
         """One line: `file:line:column: error[R201]: message (hint)`."""
         tail = f" ({self.hint})" if self.hint else ""
-        return f"{self.place}: error[{self.code}]: {clipped(self.message)}{tail}"
+        return f"{self.place}: {self.level}[{self.code}]: {clipped(self.message)}{tail}"
 
     def render(self) -> str:
         """The printed form: code and message, clickable place, excerpt, caret with label, hint."""
         number = str(self.place.line)
         gutter = " " * len(number)
-        lines = [f"error[{self.code}]: {clipped(self.message)}", f"{gutter}--> {self.place}"]
+        lines = [f"{self.level}[{self.code}]: {clipped(self.message)}", f"{gutter}--> {self.place}"]
         if self.place.excerpt:
             excerpt, at = _window(self.place)
             marked = excerpt[at:][: max(self.place.width, 1)].removesuffix(CUT) or " "

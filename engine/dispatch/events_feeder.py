@@ -227,14 +227,14 @@ class EventsFeeder:
                     batch = decode(entry.payload)
                     book = self._shelf.get(batch.book).book
                     decided = decided_of(partition.number, batch, book, self._texts)
-                    found += zip(_orders(partition.number, batch), decided, strict=True)
+                    found += zip(orders(partition.number, batch), decided, strict=True)
                 cursors[str(partition.number)] = reading.next
         if cursors:
             found.sort(key=lambda one: one[0])
             self._taker.offer([decided for _, decided in found], cursors)
 
 
-def _orders(partition: int, batch: DecisionBatch) -> list[Order]:
+def orders(partition: int, batch: DecisionBatch) -> list[Order]:
     """Return the place of each decision of a frame among all; `decided_of` yields them in this order."""
     rows = ((batch.outcome == Outcome.DECIDED) & (batch.kind == RecordKind.DECISION)).nonzero()[0]
     columns = (batch.log_ms[rows].tolist(), batch.subscriber[rows].tolist(), batch.rule[rows].tolist())

@@ -109,7 +109,7 @@ class Feedback:
         """
         at_ms = self._now_ms()
         times = contact_ms if contact_ms is not None else [None] * len(ended)
-        rows = [_outcome(*one, at_ms, reached_ms) for one, reached_ms in zip(ended, times, strict=True)]
+        rows = [outcome_row(*one, at_ms, reached_ms) for one, reached_ms in zip(ended, times, strict=True)]
         await self._appender.append(rows)
         self._count_ended(ended)
 
@@ -130,7 +130,7 @@ class Feedback:
         at_ms = self._now_ms()
         values = {**_named(decision_id), "card": card, "answer": answer, "note": note}
         ended = [(decision_id, subscriber, OutcomeState.REFUNDED, refunded_by, answer)] if refunded_by else []
-        rows = [Row("answer", subscriber, at_ms, values), *(_outcome(*one, at_ms, None) for one in ended)]
+        rows = [Row("answer", subscriber, at_ms, values), *(outcome_row(*one, at_ms, None) for one in ended)]
         await self._appender.append(rows)
         self._count_ended(ended)
         if self._count_answer is not None:
@@ -188,9 +188,10 @@ def _named(decision_id: str) -> Values:
     return dict(zip(("partition", "position", "row", "rule"), parse_decision_id(decision_id), strict=True))
 
 
-def _outcome(
+def outcome_row(
     decision_id: str, subscriber: int, state: OutcomeState, gateway: str, error: str, at_ms: int, reached_ms: int | None
 ) -> Row:
+    """Return the row that says what became of a decision, and when it reached, or may have reached, its subscriber."""
     values = {
         **_named(decision_id),
         "state": int(state),

@@ -30,6 +30,9 @@ from tests.parts.small_disk import mount_small_disk
 PR_SET_PDEATHSIG = 1
 LOADED = (
     "connectors.kafka.topics",
+    "engine.runtimes.backtest.output",
+    "engine.runtimes.backtest.page",
+    "engine.runtimes.refold",
     "engine.runtimes.rehearsal",
     "engine.commands.shared.client",
     "engine.commands.shared.faults",
