@@ -296,11 +296,7 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What the contacts of a campaign, or of one rule, are made for: an event within `within_ms` of the contact.
-
-    Either `rule` or `campaign` is empty. It is worth what the event's field in `value_slot` says, or `worth` where that
-    is -1.
-    """
+    """What contacts of a campaign, or of a rule, are for; worth the field `value_slot`, or `worth` where that is -1."""
 
     name: str
     on: int
