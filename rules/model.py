@@ -357,11 +357,6 @@ class Book:
         return {feature.timer.rule: feature for feature in self.features if feature.timer is not None}
 
     @cached_property
-    def timed(self) -> tuple[Rule, ...]:
-        """The rules with `after`."""
-        return tuple(rule for rule in self.rules if rule.id in self.timers)
-
-    @cached_property
     def channels_by_id(self) -> Mapping[int, Channel]:
         """Channels by the number that decisions carry."""
         return {channel.channel_id: channel for channel in self.channels.values()}

@@ -48,11 +48,10 @@ def run(args: argparse.Namespace) -> int:
         check_compatibility(config, args.config, book)
     for name in _renewed(config, book) if config is not None else ():
         say(f"feature {name} changed: its history would start anew")
-    for rule in book.timed:
-        timer = book.timers[rule.id].timer
-        assert timer is not None
-        if timer.due_slot >= 0:
-            say(f"rule {rule.id} watches {timer.keys_max} keys of a subscriber at a time; further ones are not watched")
+    for rule, feature in book.timers.items():
+        if feature.timer is not None and feature.timer.due_slot >= 0:
+            keys = feature.timer.keys_max
+            say(f"rule {rule} watches {keys} keys of a subscriber at a time; further ones are not watched")
     beside = f"{args.config} fits it" if config is not None else "no config.toml beside it"
     say(
         f"{folder}: {len(book.rules)} rules, {len(book.features)} features, {len(book.tests)} tests; "

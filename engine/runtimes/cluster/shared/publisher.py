@@ -71,7 +71,7 @@ class Publisher:
 
         RefusedError when it is too large for a record, or has deadlines: nobody writes them in a cluster yet.
         """
-        if book.timed:
+        if book.timers:
             raise RefusedError(lacks_deadlines(book))
         fields = {"version": book.version, "schema": book.schema.fingerprint, "sources": dict(book.sources)}
         record = orjson.dumps(fields)
