@@ -13,8 +13,9 @@ from typing import Any
 
 from rules.codes import Code
 from rules.diagnostics import nearest
-from rules.features import Names, read_expression
+from rules.features import read_expression
 from rules.model import Goal, Rule
+from rules.names import Names
 from rules.sections import read_reach
 from rules.shape import Faults, Id, Shape, read_shape, type_word
 from rules.toml import Document, Path

@@ -25,8 +25,9 @@ from rules.diagnostics import nearest
 from rules.expressions import Expr, Operand, Scope, canonical, meaning
 from rules.expressions.functions import reads_local_time
 from rules.expressions.tree import And, Use, operands
-from rules.features import EVER, Names, read_expression
+from rules.features import EVER, read_expression
 from rules.model import Feature, Timer
+from rules.names import Names
 from rules.sections import read_reach
 from rules.shape import Faults, RuleShape, TriggerShape, read_shape, type_word
 from rules.toml import Document, Path

@@ -11,17 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from state.schema import Kind
-from tests.rules.expressions.grammar import closed_over, local_times
+from tests.oracle.expressions import AREAS, FILLERS, KEPT, LISTS, SERVICES, Names, Writer, quoted
 
-TEXTS = ("a", "b", "c", "长途", "", "d e", "é", "g" * 40)
-SERVICES = ("12593", "ring", "news", "wap")
-FILLERS = tuple(f"x{number}" for number in range(62))
-"""Of a wide book, before the others: members that put those beyond the first word of their set."""
-KEPT = "kept"
-"""The list that rules keep; no feature asks for it."""
-LISTS = ("vip", "silent", "staff", "l4", "l5", "l6", "l7", "l8", "l9")
-AREAS = {"small": ("a", "长途"), "large": ("a", "b", "c", "d e", "é")}
 INTS = (0, 1, -1, 2, 3, 7, 60, 600_000, -(1 << 63), (1 << 63) - 1, (1 << 53) + 1, 1 << 62, 1 << 32)
 FLOATS = (0.0, -0.0, 1.5, -2.5, 1e308, -1e308, 5e-324, 3.0, 0.1, 1 / 3, 1e16, float((1 << 53) + 2))
 CHANNELS = ("sms", "desk", "alert", "push")
@@ -59,14 +50,6 @@ BUILT_IN = {
 
 
 @dataclass(frozen=True)
-class Names:
-    """Names that an expression may use, by kind."""
-
-    by_kind: dict[str, list[str]]
-    has_lists: bool
-
-
-@dataclass(frozen=True)
 class Shape:
     """What a whole book is made of; see `book_text`."""
 
@@ -74,6 +57,7 @@ class Shape:
     head: int
     features: tuple[int, ...]
     rules: tuple[int, ...]
+    values: tuple[int, ...] = ()
     lists: int = 3
     members: int = 4
 
@@ -94,7 +78,9 @@ class Shape:
 
 
 def fields_of(event: str) -> dict[str, str]:
-    """The fields of an event type by the words of the grammar."""
+    """The fields of an event type by the words of the grammar; none of no type."""
+    if not event:
+        return {}
     if event == "profile":
         return ATTRIBUTES
     return FIELDS.get(event) or BUILT_IN[event]
@@ -105,134 +91,17 @@ def shuffled(random: Random, named: dict[str, Any]) -> list[tuple[str, Any]]:
     return random.sample(list(named.items()), len(named))
 
 
-def quoted(text: str) -> str:
-    """A text as TOML and JSON both write it."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-# ---- expressions
-
-
-class Writer:
-    """Writes expressions over some names; what is random comes from `random`."""
-
-    def __init__(self, random: Random, names: Names) -> None:
-        self.random, self.names = random, names
-
-    def condition(self, depth: int) -> str:
-        if depth <= 0 or self.random.random() < 0.3:
-            return self.atom()
-        sub = self.condition(depth - 1)
-        match self.random.randrange(8):
-            case 0 | 1 | 2:
-                return f"({sub} and {self.condition(depth - 1)})"
-            case 3 | 4:
-                return f"({sub} or {self.condition(depth - 1)})"
-            case 5:
-                return f"(not {sub})"
-            case 6:
-                return f"default({sub}, {self.random.choice(['true', 'false', self.condition(depth - 2)])})"
-            case _:
-                return f"({sub} {self.random.choice(['==', '!='])} {self.condition(depth - 2)})"
-
-    def atom(self) -> str:
-        random, order = self.random, self.random.choice(["==", "!=", "<", "<=", ">", ">="])
-        match random.randrange(14):
-            case 0 | 1:
-                return f"({self.name('int')} {order} {random.choice([0, 1, 2, 3, 60, 1000])})"
-            case 2:
-                return f"({self.number(2)} {order} {self.number(1)})"
-            case 3:
-                return f"({self.fraction(2)} {order} {self.fraction(1)})"
-            case 4:
-                return f"({self.time()} {order} {self.time()})"
-            case 5 | 6:
-                return f"({self.text()} {random.choice(['==', '!='])} {quoted(random.choice(TEXTS))})"
-            case 7:
-                words = ", ".join(map(quoted, random.sample(TEXTS, random.randint(1, 5))))
-                return f"({self.text()} {random.choice(['in', 'not in'])} [{words}])"
-            case 8:
-                return f"({self.text()} {random.choice(['in', 'not in'])} areas.{random.choice(list(AREAS))})"
-            case 9:
-                member, whole = quoted(random.choice(SERVICES[:3])), self.name("set")
-                return random.choice([f"holds({member})", f"({member} in {whole})", f"({member} not in {whole})"])
-            case 10 if self.names.has_lists:
-                return f"member({quoted(LISTS[0])})"
-            case 11:
-                return f"known({random.choice(self.any_names())})"
-            case 12:
-                return f"(0 < {self.name('int')} {random.choice(['<', '<='])} {self.number(1)})"
-            case _:
-                return self.name("bool")
-
-    def any_names(self) -> list[str]:
-        return [name for kind in sorted(self.names.by_kind) for name in self.names.by_kind[kind]]
-
-    def name(self, kind: str) -> str:
-        """A name of a kind; there is one of each among the attributes."""
-        built_in = {"int": [f"{one}()" for one in local_times()], "time": ["at", "logged", "at"]}
-        if self.random.random() < 0.1:
-            return self.random.choice(built_in.get(kind, self.names.by_kind[kind]))
-        return self.random.choice(self.names.by_kind[kind])
-
-    def number(self, depth: int) -> str:
-        if depth <= 0 or self.random.random() < 0.3:
-            return self.name("int")
-        left = self.number(depth - 1)
-        match self.random.randrange(8):
-            case 0 | 1:
-                right = self.random.choice([1, 2, 7, 1 << 40, self.number(depth - 1)])
-                return f"({left} {self.random.choice('+-*')} {right})"
-            case 2:
-                right = self.random.choice([2, 7, -3, self.number(depth - 1)])
-                return f"({left} {self.random.choice(['//', '%'])} {right})"
-            case 3:
-                return f"(-{left})"
-            case 4 | 5:
-                name, count = self.random.choice(closed_over(Kind.INT))
-                return f"{name}({', '.join([left, *(self.number(depth - 1) for _ in range(count - 1))])})"
-            case 6:
-                return f"default({left}, {self.random.choice([0, 5, self.number(depth - 1)])})"
-            case _:
-                return f"({self.time()} - {self.time()})"
-
-    def fraction(self, depth: int) -> str:
-        if depth <= 0 or self.random.random() < 0.4:
-            return self.name("float")
-        left = self.fraction(depth - 1)
-        match self.random.randrange(4):
-            case 0 | 1:
-                right = self.random.choice(["0.5", "3", self.fraction(depth - 1)])
-                return f"({left} {self.random.choice('+-*/')} {right})"
-            case 2:
-                return f"({self.number(1)} / {self.number(1)})"
-            case _:
-                name, count = self.random.choice(closed_over(Kind.FLOAT))
-                return f"{name}({', '.join([left, *(self.number(1) for _ in range(count - 1))])})"
-
-    def time(self) -> str:
-        name = self.name("time")
-        return self.random.choice(
-            [name, name, f'({name} + "{self.random.choice(["10m", "1d", "250ms"])}")', f"max(at, {name})"]
-        )
-
-    def text(self) -> str:
-        name = self.name("string")
-        return name if self.random.random() < 0.8 else f"default({name}, {quoted(self.random.choice(TEXTS))})"
-
-
-# ---- books
-
-
-def scope(event: str, features: Iterable[tuple[str, str]], has_lists: bool) -> Names:
-    """The names that a rule (or, without features, a `where`) on an event type may use."""
+def scope(
+    event: str, features: Iterable[tuple[str, str]], has_lists: bool, values: Sequence[tuple[str, str]] = ()
+) -> Names:
+    """The names that a rule (or, without features, a `where`) on an event type may use; without a type, a value."""
     by_kind: dict[str, list[str]] = {}
     own = {f"profile.{name}": kind for name, kind in ATTRIBUTES.items()} if event == "profile" else fields_of(event)
-    for name, kind in (*own.items(), *ATTRIBUTES.items(), *features):
+    for name, kind in (*own.items(), *ATTRIBUTES.items(), *features, *values):
         by_kind.setdefault(kind, []).append(name)
     if event == "call":
         by_kind["of any kind"] = ["spare"]
-    return Names(by_kind, has_lists)
+    return Names(by_kind, has_lists, frozenset(name for name, _ in values))
 
 
 def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
@@ -263,6 +132,27 @@ def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
         lines.append(f'since = "{random.choice(["30m", "1d", "9d", "2008-11-05", "1970-01-01"])}"')
     value = "int" if kind in ("count", "distinct") else "duration" if kind == "since" else word
     return name, value, "\n".join(lines) + "\n"
+
+
+def values_of(
+    seeds: Sequence[int], features: Sequence[tuple[str, str]], has_lists: bool
+) -> tuple[list[tuple[str, str, str]], str]:
+    """Name, kind and event type ("" for any) of each value, and the TOML of all; one may stand on those before it."""
+    made: list[tuple[str, str, str]] = []
+    lines = []
+    for seed in seeds:
+        random = Random(seed)
+        event = random.choice(["call", "call", "data", "", ""])
+        below = [(name, kind) for name, kind, on in made if on in ("", event)]
+        writer = Writer(random, scope(event, features, has_lists, below))
+        kind = random.choice(["int", "float", "bool", "string", "time"])
+        text = writer.of_kind(kind)
+        lines += [f"[values.v{seed}]", f"is = {quoted(text)}"]
+        if kind in ("int", "float") and random.random() < 0.3:
+            lines.append(f"bands = {random.choice(['[0]', '[-1, 2, 60]', '[0.5, 3]', '[0, 1, 2, 3, 1000]'])}")
+            kind = "int"
+        made.append((f"v{seed}", kind, event))
+    return made, "\n".join(lines) + "\n"
 
 
 def caps_text(random: Random, most: int = 2) -> str:
@@ -323,16 +213,25 @@ def head_text(shape: Shape) -> str:
     return "\n".join(parts)
 
 
-def rule_text(seed: int, features: Sequence[tuple[str, str]], has_lists: bool) -> str:
+def plain_kinds(features: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Features with their kinds; a duration is a whole number."""
+    return [(name, "int" if kind == "duration" else kind) for name, kind in features]
+
+
+def rule_text(
+    seed: int, features: Sequence[tuple[str, str]], has_lists: bool, values: Sequence[tuple[str, str, str]] = ()
+) -> str:
     """TOML of a rule over the features that its book has."""
     random = Random(seed)
     if random.random() < 0.2:
         return deadline_text(seed, random, features, has_lists)
     events = ["call"] * 8 + ["visit"] * 3 + ["data", "data", "move", "profile", "list", "outcome", "answer"]
     event = random.choice(events)
-    names = scope(event, [(name, "int" if kind == "duration" else kind) for name, kind in features], has_lists)
+    named = [(name, kind) for name, kind, on in values if on in ("", event)]
+    names = scope(event, plain_kinds(features), has_lists, named)
     writer = Writer(random, names)
     channels = random.sample(CHANNELS, random.randint(1, 3))
+    numbers = [*names.by_kind["int"], *names.by_kind["float"]]
     gaps = random.sample(sorted(writer.any_names()), k=min(2, len(writer.any_names())))
     lines = [
         "[[rule]]",
@@ -340,7 +239,7 @@ def rule_text(seed: int, features: Sequence[tuple[str, str]], has_lists: bool) -
         f'on = "{event}"',
         f"when = {quoted(writer.condition(random.randint(0, 3)))}" if random.random() < 0.75 else 'when = "true"',
         f"channels = {json.dumps(channels)}",
-        f"priority = {random.choice([10, 50, 50, 60])}",
+        f"priority = {random.choice(['10', '50', '50', '60', quoted(random.choice(numbers))])}",
         f"reason = {quoted('because ' + ' '.join('{' + gap + '}' for gap in gaps))}",
         caps_text(random).strip(),
     ]
@@ -405,9 +304,11 @@ def book_text(shape: Shape) -> dict[str, str]:
     has_lists = shape.lists > 0
     features = [feature_text(seed, has_lists) for seed in dict.fromkeys(shape.features)]
     named = [(name, kind) for name, kind, _ in features]
-    rules = [rule_text(seed, named, has_lists) for seed in dict.fromkeys(shape.rules)]
+    values, values_toml = values_of(tuple(dict.fromkeys(shape.values)), plain_kinds(named), has_lists)
+    rules = [rule_text(seed, named, has_lists, values) for seed in dict.fromkeys(shape.rules)]
     return {
         "book.toml": head_text(shape),
         "features.toml": "\n".join(text for _, _, text in features),
+        "values.toml": values_toml,
         "rules.toml": 'campaign = "care"\n' + "\n".join(rules),
     }

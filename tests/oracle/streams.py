@@ -6,7 +6,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 from state.batch import Row
-from tests.oracle.books import FLOATS, INTS, KEPT, LISTS, SERVICES, TEXTS, Shape, fields_of
+from tests.oracle.books import FLOATS, INTS, Shape, fields_of
+from tests.oracle.expressions import KEPT, LISTS, SERVICES, TEXTS
 from tests.oracle.interpreter import Record
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
