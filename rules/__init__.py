@@ -5,15 +5,16 @@ Start with `rules.load` (files to a `Book`), `rules.model` (what a book is), `ru
 
 # The grammar of a book
 
-A book is all `*.toml` files of one folder (sub-folders and hidden files are not read). Every section may stand in every
+A book is all `*.toml` files of one folder, and the `*.csv` files that its tables name (sub-folders and hidden files are
+not read). Examples of every construct stand in `rules/README.md`. Every section may stand in every
 file; a name is declared once in the whole book. Unknown keys are faults, and so are numbers where texts belong.
 
 Words used below:
 
     NAME        a letter, then letters, digits, `_`; at most 64. What expressions use: events, fields, attributes,
-                features.
+                features, values.
     ID          letters (of any language), digits, `_` `.` `-`; at most 64. Rules, campaigns, channels, lists, offers,
-                areas.
+                areas, tables.
     DURATION    a whole number and a unit: ms s m h d w. "30s" "10m" "12h" "30d"
     CAP         "N per DURATION" (rolling, to the millisecond), "N per day", "N per week" (from Monday), "N per month"
                 (the operator's calendar). N 0 to 1000, duration 1s to 366d. One text, or an array of them.
@@ -150,11 +151,35 @@ begin at 0, most others are unknown until first seen. A feature keeps its histor
 the same, whatever its name, and however the parts of its `where` are ordered (`a and b`, `10 < x`); the log, `check`
 and `status` say which ones start anew.
 
+## [values.NAME]             what rules ask by name; at most 1,000
+
+    is = EXPRESSION         Of any kind but a set. Sees the attributes, `lists`, the features, other values, and fields:
+                            it may be asked on the rows of every event type that has all that it names. Required.
+    bands = [10, 50, 100]   The value is the number of rising edges that a number has reached; durations beside a span.
+                            Default: none.
+
+A value is worked out once a row for all rules that read it, and shown where a text names it. At most 16 stand one upon
+the other.
+
+## [tables.ID]               what `lookup` asks; at most 200,000 rows
+
+    title = ""
+    columns = { NAME = "string", ... }
+                            Kinds: "string" "int" "float" "bool" "date". The first is the key: a text, a whole
+                            number or a date. Required.
+    file = "handsets.csv"   A CSV file in the book's folder, whose first line names its columns; others than `columns`
+                            are not read, and an empty cell says nothing.
+    rows = [{ NAME = value, ... }, ...]
+                            In place of a file; at most 10,000.
+
+A date is looked up by its `day_number()`. `holiday()` asks the table `holidays`.
+
 ## [[rule]]
 
     id = ID                 Once in the book. Required.
     on = NAME               The event type that asks the question. Required, but for a rule with `after`.
-    when = EXPRESSION       Sees the event's fields, the attributes, `lists` and the features. Default "true".
+    when = EXPRESSION       Sees the event's fields, the attributes, `lists`, the features and the values. Default
+                            "true".
     after = NAME            In place of `on` and `when`: an event that arms a deadline, at which the question is asked;
                             or `{ event = NAME, where = EXPRESSION }`, where it arms only if that is true, which sees
                             the event's fields and the attributes. See below.
@@ -173,7 +198,8 @@ and `status` say which ones start anew.
     category = ID           Default: none.
     class = "commercial"    or "service": not held by the caps of channels and of the book. Default: the first class
                             that one of its channels has, else "commercial".
-    priority = 50           0 to 1000; the highest first, then by id.
+    priority = 50           0 to 1000; the highest first, then by id. Or the name of a number, as a value: its fraction
+                            is dropped, what is beyond the bounds is the bound, unknown is 0.
     cap = CAP               Over this rule.
     max_age = DURATION      An event that is logged later than this after it happened is not acted upon. Default: the
                             book's.

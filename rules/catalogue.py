@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
+from rules.expressions.lookups import Column
 from rules.fields import declare_schema
 from rules.lineage import Lineage, bits_of
 from rules.model import Area, Campaign, Cap, Category, Channel, ListDef, Offer, Quiet
@@ -34,6 +36,7 @@ from rules.shape import (
     read_shape,
     shown,
 )
+from rules.tables import declare_tables
 from rules.templates import forbidden
 from rules.toml import Document
 from state import calendar
@@ -58,6 +61,8 @@ SECTIONS = (
     "offers",
     "areas",
     "features",
+    "values",
+    "tables",
 )
 CHANNEL_KINDS: tuple[Literal["sms", "desk", "alert"], ...] = ("sms", "desk", "alert")
 PER_EVENT_MAX = {"sms": 1, "desk": 3, "alert": 16}
@@ -82,6 +87,7 @@ class Catalogue:
     shelf_life_ms: int = 86_400_000
     declined_hides_ms: int = 30 * 86_400_000
     quiet: Quiet | None = None
+    tables: dict[str, dict[str, Column]] = field(default_factory=dict)
     list_members: tuple[str, ...] = ()
     live_members: dict[str, frozenset[str]] = field(default_factory=dict)
     kept_lists: frozenset[str] = frozenset()
@@ -93,8 +99,10 @@ class Catalogue:
         return self.schema.types[0].fields
 
 
-def declare(documents: list[Document], lineage: Lineage, faults: Faults) -> Catalogue:
-    """Everything the files declare; `lineage` is extended by the SETs found."""
+def declare(
+    documents: list[Document], lineage: Lineage, faults: Faults, files: Mapping[str, str] = MappingProxyType({})
+) -> Catalogue:
+    """Everything the files declare; `lineage` is extended by the SETs found. `files` are the texts of tables."""
     catalogue = Catalogue()
     for document in documents:
         check_keys(document.head, ("campaign", *SECTIONS, "goal", "rule", "test"), document, (), faults)
@@ -116,6 +124,7 @@ def declare(documents: list[Document], lineage: Lineage, faults: Faults) -> Cata
         catalogue.areas[one.name] = Area(one.name, tuple(one.shape.cells), one.shape.title)
     for offer in sections("offers", OfferShape, documents, faults, catalogue.broken, id_fault):
         catalogue.offers[offer.name] = _offer(catalogue, offer, faults)
+    catalogue.tables = declare_tables(documents, files, faults, catalogue.broken)
     return catalogue
 
 

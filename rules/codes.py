@@ -46,6 +46,9 @@ class Code(StrEnum):
     UNKNOWN_RULE = "R213"
     UNKNOWN_CATEGORY = "R214"
     KEPT_LIST = "R215"
+    UNKNOWN_TABLE = "R216"
+    UNKNOWN_COLUMN = "R217"
+    VALUE_CYCLE = "R218"
 
     # R3xx: types, units, formats
     TYPE_MISMATCH = "R301"
@@ -62,6 +65,8 @@ class Code(StrEnum):
     BAD_PERCENTAGE = "R312"
     BAD_NUMBER = "R313"
     BAD_LINK = "R314"
+    BAD_BANDS = "R315"
+    BAD_TABLE = "R316"
 
     # R4xx: caps
     BAD_CAP = "R401"

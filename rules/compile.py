@@ -17,11 +17,12 @@ from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
 from rules.expressions import BUILTINS, Expr, Operand, Scope
-from rules.features import Names
-from rules.model import Channel, Keep, Rule
+from rules.expressions.context import KIND_WORDS, NUMBERS
+from rules.model import PRIORITY_MAX, Channel, Keep, Rule
+from rules.names import Names
 from rules.reading import read_expression
 from rules.sections import read_caps, read_duration, read_percentage, read_reach
-from rules.shape import Faults, RuleShape, read_block, salvage, shown
+from rules.shape import Faults, RuleShape, read_block, salvage, shown, type_word
 from rules.templates import Gap, Template, TemplateFault, check_format, forbidden, parse
 from rules.timers import Asked, TimerReader, uses_of
 from rules.toml import Block, Document, Path
@@ -95,6 +96,7 @@ def _shared_key(catalogue: Catalogue, broken: frozenset[str]) -> str:
         catalogue.offers,
         catalogue.areas,
         catalogue.categories,
+        catalogue.tables,
     )
     return repr((parts, catalogue.max_age_ms, catalogue.shelf_life_ms, sorted(broken)))
 
@@ -105,7 +107,7 @@ def _compile(compiler: _Compiler, block: Block, campaign: Any) -> _Remembered | 
         return None
     if "after" in block.data:
         return _Remembered(rule, "", ())
-    words = set(_WORD.findall(block.data.get("when", "")))
+    words = {*_WORD.findall(block.data.get("when", "")), str(block.data.get("priority", ""))}
     words.update(
         ("lists", "services"), (name for text in (rule.reason, *rule.texts.values()) for name, _, _ in text.kinds)
     )
@@ -160,6 +162,7 @@ class _Compiler:
         if asked is None:
             return None
         code, scope, when, always = asked
+        ranked_by = self._ranked_by(shape.priority, scope)
         reason = self._text(shape.reason if shape.reason is not None else shape.id, ("reason",), scope, offer)
         texts = {name: self._text(text, ("text", name), scope, offer) for name, text in shape.text.items()}
         self._texts_fit(shape, channels)
@@ -177,18 +180,45 @@ class _Compiler:
             channels=tuple(channel.name for channel in channels),
             channel_ids=tuple(channel.channel_id for channel in channels),
             offer=offer,
-            priority=shape.priority,
+            priority=shape.priority if ranked_by is None else 0,
             reason=reason,
             texts=texts,
             klass=klass,
-            facts=self._facts((*always, *uses_of(when)), (reason, *texts.values()), scope, channels),
+            facts=self._facts(
+                (*always, *uses_of(when), *([ranked_by] if ranked_by is not None else [])),
+                (reason, *texts.values()),
+                scope,
+                channels,
+            ),
             enabled=shape.enabled,
             file=self.document.file,
             line=block.line,
             category=category,
             keep=keep,
+            ranked_by=ranked_by,
             **rule,
         )
+
+    def _ranked_by(self, priority: Any, scope: Scope) -> Operand | None:
+        """What gives the priority on each row; None where the book does, or where what it says is wrong."""
+        if isinstance(priority, str):
+            operand = scope.names.get(priority)
+            if operand is None and priority not in self.names.broken:
+                hint = nearest(priority, scope.names) or "an expression needs a name: [values.NAME]"
+                if priority in scope.elsewhere:
+                    hint = f"`{priority}` is {scope.elsewhere[priority]}"
+                self.fault(Code.UNKNOWN_NAME, ("priority",), f"unknown name `{priority}`", hint=hint)
+            elif operand is not None and operand.kind not in NUMBERS:
+                message = f"`priority` must be a number; `{priority}` is {KIND_WORDS[operand.kind]}"
+                self.fault(Code.TYPE_MISMATCH, ("priority",), message)
+            return operand
+        if not isinstance(priority, int) or isinstance(priority, bool):
+            message = f"`priority` must be a whole number, or the name of a number, not {type_word(priority)}"
+            self.fault(Code.WRONG_SHAPE, ("priority",), message)
+        elif not 0 <= priority <= PRIORITY_MAX:
+            bound = ">= 0" if priority < 0 else f"<= {PRIORITY_MAX}"
+            self.fault(Code.OUT_OF_BOUNDS, ("priority",), f"priority={priority} must be {bound}")
+        return None
 
     def _exclude(self, shape: RuleShape, channels: list[Channel], campaign: str | None, klass: str) -> tuple[str, ...]:
         """Return the lists whose members never get the rule: its own, those that exclude its class, its opt-outs.

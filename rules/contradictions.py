@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 
-from rules.expressions.tree import And, Compare, Expr, Has, Literal, Not, OneOf, Scalar, Use, canonical, meaning, walk
+from rules.expressions.tree import And, Compare, Expr, Has, Literal, Not, OneOf, Scalar, Use, walk
+from rules.expressions.written import canonical, meaning
 from state.schema import Kind
 
 __all__ = ["contradictions"]

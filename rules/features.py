@@ -14,81 +14,34 @@ book takes over histories by.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
 from rules.catalogue import Catalogue
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, nearest
-from rules.expressions import Expr, Operand, Scope, canonical, meaning
+from rules.expressions import Expr, Operand, canonical, meaning
 from rules.expressions.functions import reads_local_time
 from rules.expressions.tree import Has, Use, by_set, walk
 from rules.fields import came_later
 from rules.model import Book, Feature, Window
+from rules.names import Names
 from rules.reading import read_expression
-from rules.sections import Declared, identifier_fault, sections
+from rules.sections import Declared, identifier_fault, named_tables, sections
 from rules.shape import FEATURE_SHAPE, LEARNING, Faults, FeatureShape
 from rules.spans import WINDOW_MS_MAX, duration_hint, duration_ms, window, window_fault
 from rules.toml import Document
 from state.calendar import epoch_ms
 from state.features import BOOK_KINDS, KINDS
 from state.features.kinds.list_words import LIST_KINDS
-from state.schema import DUE, LIST, PROFILE, EventType, Field, Kind
+from state.schema import DUE, LIST, PROFILE, EventType, Kind
 from state.sets import set_of, word_name, words_of
 
-__all__ = ["FEATURES_MAX", "Names", "compile_features", "read_where", "renewed"]
+__all__ = ["FEATURES_MAX", "compile_features", "read_where", "renewed"]
 
 FEATURES_MAX = 4_096
 EVER = Window("ever")
-
-
-@dataclass(slots=True)
-class Names:
-    """What the names of a book stand for, per event type. `broken` names are declared, but not well."""
-
-    catalogue: Catalogue
-    subscriber: dict[str, Operand] = field(default_factory=dict)
-    features: dict[str, Operand] = field(default_factory=dict)
-    broken: frozenset[str] = frozenset()
-    timers: list[Feature] = field(default_factory=list)
-    """What rules with `after` keep, in their order: they stand after all other features."""
-    first_timer: int = 0
-    _rule_scopes: dict[int, Scope] = field(default_factory=dict)
-
-    def rule_scope(self, code: int) -> Scope:
-        """What a rule on an event type may use: its fields, the attributes, the features."""
-        if code not in self._rule_scopes:
-            self._rule_scopes[code] = self._scope(code, {**self.subscriber, **self.features}, {})
-        return self._rule_scopes[code]
-
-    def where_scope(self, code: int) -> Scope:
-        """What a feature's `where` may use: the fields of its event and the attributes."""
-        why = "a feature, and `where` sees only the event and the attributes"
-        return self._scope(code, self.subscriber, dict.fromkeys(self.features, why))
-
-    def goal_scope(self, code: int) -> Scope:
-        """What a goal may use: the fields of its event."""
-        kept = {**self.subscriber, **self.features}
-        return self._scope(code, {}, dict.fromkeys(kept, "kept of the subscriber, and a goal sees only its event"))
-
-    def _scope(self, code: int, others: Mapping[str, Operand], elsewhere: Mapping[str, str]) -> Scope:
-        types = self.catalogue.schema.types
-        fields = types[code].fields
-        head = f"{types[code].name}."
-        if code == PROFILE:
-            # The bare name of an attribute is the subscriber's as kept; the event's own value has another name.
-            own = {one.name: one for one in by_set(_cell(slot, one, head) for slot, one in enumerate(fields))}
-        else:
-            own = {prefix + one.name: _cell(slot, one) for slot, one in enumerate(fields) for prefix in ("", head)}
-        foreign = {
-            name: f"a field of `{kind.name}`, and this is on `{types[code].name}`"
-            for other, kind in enumerate(types)
-            if other not in (code, PROFILE)
-            for name in kind.slots
-        }
-        areas = {area.name: area.cells for area in self.catalogue.areas.values()}
-        return Scope({**others, **own}, areas, {**foreign, **elsewhere})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +63,7 @@ def compile_features(
         for index, one in enumerate(features)
     )
     names.subscriber = {one.name: one for one in by_set(told)}
+    names.value_names = frozenset(name for _, name, _ in named_tables("values", documents, Faults()))
     broken: set[str] = set(catalogue.broken)
     declared = list(
         sections("features", FEATURE_SHAPE, documents, faults, broken, identifier_fault, frozenset(BOOK_KINDS))
@@ -361,10 +315,6 @@ def _is_own(
         hint = f"use `{twin}` in its place"
         faults.add(Code.DECLARED_TWICE, one.document, one.path, message, hint=hint, key=True)
     return twin is None
-
-
-def _cell(slot: int, one: Field, prefix: str = "") -> Operand:
-    return Operand(prefix + one.name, "cell", slot, one.kind, one.members)
 
 
 def _fingerprint(kind: str, event: str, name: str, value: Kind, where: str, span: Window, zone: str) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 
 from rules.codes import Code
 from rules.diagnostics import nearest
-from rules.features import Names
 from rules.model import Goal, Rule
+from rules.names import Names
 from rules.reading import read_expression
 from rules.sections import read_reach
 from rules.shape import Faults, Id, Shape, read_shape, type_word

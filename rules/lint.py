@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from rules.codes import Advice
 from rules.contradictions import contradictions
 from rules.diagnostics import Diagnostic, Place, nearest
-from rules.expressions.tree import Compare, Expr, Has, Literal, OneOf, Use, canonical, operands, walk
+from rules.expressions.tree import Compare, Expr, Has, Literal, OneOf, Use, operands, walk
+from rules.expressions.written import canonical
 from rules.gates.lists import LISTS
 from rules.gates.table import features_read
 from rules.model import Book, Rule

@@ -35,21 +35,24 @@ from rules.model import Book
 from rules.scenarios import compile_scenarios
 from rules.shape import Faults, TooManyFaultsError
 from rules.toml import Document, read_document
+from rules.values import compile_values
 from state import calendar
 from state.collector import collector_at_rest
 
-__all__ = ["FILE_BYTES_MAX", "load_book", "load_text", "read_folder"]
+__all__ = ["BOOK_FILES", "FILE_BYTES_MAX", "book_files", "load_book", "load_text", "read_folder"]
 
 FILES_MAX = 1_000
 FILE_BYTES_MAX = 16 << 20
 BOOK_BYTES_MAX = 32 << 20
 TESTS_MAX = 20_000
+BOOK_FILES = (".toml", ".csv")
+"""What the names of a book's files end with."""
 BOM = "\ufeff"
 """What some editors put before the first line; it is no part of the text."""
 
 
 def load_book(folder: Path, before: Book | None = None) -> Book:
-    """The book in a folder's `*.toml` files; raises `BookErrors` with every fault, and changes nothing."""
+    """The book in a folder's files; raises `BookErrors` with every fault, and changes nothing."""
     return load_text(read_folder(folder), before)
 
 
@@ -58,7 +61,7 @@ def load_text(sources: Mapping[str, str], before: Book | None = None) -> Book:
 
     `Book.sources` rebuilds the same book, bits of sets included.
     """
-    texts = {name: text.removeprefix(BOM) for name, text in sorted(sources.items()) if name.endswith(".toml")}
+    texts = {name: text.removeprefix(BOM) for name, text in sorted(sources.items()) if name.endswith(BOOK_FILES)}
     version = version_of(texts)
     if before is not None and before.version == version:
         return before
@@ -80,14 +83,15 @@ def _read(version: str, texts: Mapping[str, str], lineage: Lineage, *, kept: boo
 
 
 def _steps(version: str, texts: Mapping[str, str], lineage: Lineage, faults: Faults) -> Book:
-    documents = [read_document(name, text) for name, text in texts.items()]
+    documents = [read_document(name, text) for name, text in texts.items() if name.endswith(".toml")]
     for document in documents:
         faults.extend(document.faults)
     _check_amounts(documents, faults)
     if faults.found:
         raise BookErrors(faults.found)
-    catalogue = declare(documents, lineage, faults)
+    catalogue = declare(documents, lineage, faults, texts)
     features, names = compile_features(catalogue, documents, faults)
+    values = compile_values(documents, names, faults)
     rules, broken = compile_rules(documents, names, faults)
     goals = compile_goals(documents, names, rules, broken, faults)
     tests = compile_scenarios(documents, names, rules, broken, faults)
@@ -113,6 +117,7 @@ def _steps(version: str, texts: Mapping[str, str], lineage: Lineage, faults: Fau
         quiet=catalogue.quiet,
         categories=MappingProxyType(catalogue.categories),
         goals=goals,
+        values=values,
     )
 
 
@@ -130,13 +135,13 @@ def version_of(texts: Mapping[str, str]) -> str:
 
 
 def read_folder(folder: Path) -> dict[str, str]:
-    """The texts of a folder's `*.toml` files; raises `BookErrors` for what cannot be read.
+    """The texts of a folder's `*.toml` and `*.csv` files; raises `BookErrors` for what cannot be read.
 
     Only regular files are opened (a pipe would never end), and no more of one is read than a file may hold.
     """
     if not folder.is_dir():
         raise BookErrors([_whole(folder, "this is not a folder")])
-    paths = [path for path in sorted(folder.glob("*.toml")) if not path.name.startswith(".")]
+    paths = book_files(folder)
     if len(paths) > FILES_MAX:
         raise BookErrors([_whole(folder, f"files={len(paths)} must be <= {FILES_MAX}")])
     faults: list[Diagnostic] = []
@@ -155,7 +160,7 @@ def read_folder(folder: Path) -> dict[str, str]:
             faults.append(_not_utf8(path.name, data, error.start))
         except _NotTakenError as error:
             faults.append(_whole(path, str(error)))
-    if not texts and not faults:
+    if not any(name.endswith(".toml") for name in texts) and not faults:
         faults.append(_whole(folder, "there is no *.toml file in this folder", Code.EMPTY_BOOK))
     if faults:
         raise BookErrors(faults)
@@ -175,6 +180,11 @@ def _bytes_of(path: Path) -> bytes:
         if kind.st_size > FILE_BYTES_MAX:
             raise _NotTakenError(f"size={kind.st_size} bytes must be <= {FILE_BYTES_MAX}")
         return file.read(FILE_BYTES_MAX)
+
+
+def book_files(folder: Path) -> list[Path]:
+    """The files of a folder that belong to its book, by name: rules, and the tables beside them."""
+    return sorted(path for path in folder.glob("*") if path.name.endswith(BOOK_FILES) and path.name[0] != ".")
 
 
 def _whole(path: Path, message: str, code: Code = Code.UNREADABLE) -> Diagnostic:

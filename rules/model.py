@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from state.hashing import stable_id
 from state.sets import is_further, set_of
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from state.schema import Kind, Schema
 
 __all__ = [
+    "PRIORITY_MAX",
     "Area",
     "Book",
     "Campaign",
@@ -42,10 +43,12 @@ __all__ = [
     "Scenario",
     "ScenarioEvent",
     "Timer",
+    "Value",
     "Window",
 ]
 
 Klass = Literal["commercial", "service"]
+PRIORITY_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,28 @@ class Feature:
     learn_ms: int = 0
     known_from_ms: int = 0
     timer: Timer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An expression that rules and other values use by its name.
+
+    `place` is its index among the values; their rows come after those of the features. On the rows of event type `code`
+    it is `on(code)`: `common` where it names no field, so that it may be asked on every row, else that of the type in
+    `by_type`, None for other types. `fields` are those that it names; `level` says how many values stand below it, one
+    upon the other.
+    """
+
+    name: str
+    place: int
+    common: Expr | None
+    by_type: Mapping[int, Expr]
+    level: int
+    fields: tuple[str, ...] = ()
+
+    def on(self, code: int) -> Expr | None:
+        """The expression on the rows of an event type; None where it cannot be asked there."""
+        return self.common if self.common is not None else self.by_type.get(code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +231,10 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One question and what to do when the answer is yes. `facts` are the names that `when` and the texts use."""
+    """One question and what to do when the answer is yes. `facts` are the names that `when` and the texts use.
+
+    `ranked_by` is the number of the row that is its priority, in place of `priority`.
+    """
 
     id: str
     stable_id: int
@@ -232,6 +260,14 @@ class Rule:
     line: int = 0
     category: str | None = None
     keep: Keep | None = None
+    ranked_by: Operand | None = None
+
+    def priority_on(self, facts: Mapping[str, Any]) -> int:
+        """The priority where the facts are these: the book's, or the number that it names, 0 where that is unknown."""
+        if self.ranked_by is None:
+            return self.priority
+        number = facts.get(self.ranked_by.name)
+        return int(min(number, PRIORITY_MAX)) if number is not None and number > 0 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +371,16 @@ class Book:
     quiet: Quiet | None = None
     categories: Mapping[str, Category] = field(default_factory=dict)
     goals: tuple[Goal, ...] = ()
+    values: tuple[Value, ...] = ()
+
+    @cached_property
+    def values_by_name(self) -> Mapping[str, Value]:
+        """The named values."""
+        return {value.name: value for value in self.values}
+
+    def place_of(self, operand: Operand) -> int:
+        """Where an operand's value stands: its index, for a named value that of its row after those of the features."""
+        return operand.index + (len(self.features) if operand.source == "value" else 0)
 
     @cached_property
     def attributes(self) -> tuple[str, ...]:

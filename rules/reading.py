@@ -11,10 +11,12 @@ from rules.expressions.parse import two_texts
 from rules.memory import remembered
 from rules.shape import Faults
 
-__all__ = ["read_expression"]
+__all__ = ["read_expression", "read_faults", "uses"]
 
 _WORD = re.compile(r"\w+")
-_NAMELESS = frozenset({Code.UNKNOWN_NAME, Code.UNKNOWN_AREA, Code.UNKNOWN_LIST, Code.UNKNOWN_MEMBER})
+_NAMELESS = frozenset(
+    {Code.UNKNOWN_NAME, Code.UNKNOWN_AREA, Code.UNKNOWN_LIST, Code.UNKNOWN_MEMBER, Code.UNKNOWN_TABLE}
+)
 
 
 def uses(text: str, broken: frozenset[str]) -> bool:
@@ -35,6 +37,11 @@ def read_expression(text: str, origin: Origin, scope: Scope, broken: frozenset[s
     if parsed is not None and not faults.kept and (doubled := two_texts(parsed)):
         faults.extend(doubled)
         return None
+    return read_faults(found, broken, faults)
+
+
+def read_faults(found: Expr | list[Diagnostic], broken: frozenset[str], faults: Faults) -> Expr | None:
+    """The tree of an expression, or None where it is wrong: then its faults are reported but for those of `broken`."""
     if not isinstance(found, list):
         return found
     faults.extend(fault for fault in found if not _is_echo(fault, broken))

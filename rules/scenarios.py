@@ -15,9 +15,9 @@ from typing import Any
 from rules.codes import Code
 from rules.diagnostics import nearest
 from rules.expressions.tree import INT_MAX, INT_MIN
-from rules.features import Names
 from rules.gates import NUMBERS
 from rules.model import Expectation, Rule, Scenario, ScenarioEvent
+from rules.names import Names
 from rules.shape import ExpectShape, Faults, TestShape, read_block, read_shape, shown, type_word
 from rules.spans import duration_ms
 from rules.toml import Block, Document, Path

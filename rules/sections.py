@@ -14,7 +14,6 @@ from typing import Any, Generic, TypeVar
 from rules.caps import Scope as CapScope
 from rules.caps import cap, cap_fault
 from rules.codes import Code
-from rules.expressions.functions import FUNCTIONS
 from rules.expressions.tree import BUILTINS
 from rules.model import Cap
 from rules.shape import Faults, Shape, read_shape, salvage, type_word
@@ -36,7 +35,7 @@ __all__ = [
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _ID = re.compile(r"[^\W_][\w.-]{0,63}")
 _PERCENTAGE = re.compile(r"(\d{1,3})(?:\.(\d{1,4}))?%", re.ASCII)
-_RESERVED = frozenset({*FUNCTIONS, *BUILTINS, "areas", "lists", "offer", "subscriber", "true", "false"})
+_RESERVED = frozenset({*BUILTINS, "areas", "lists", "offer", "subscriber", "true", "false"})
 
 S = TypeVar("S", bound=Shape)
 

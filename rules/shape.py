@@ -33,8 +33,10 @@ __all__ = [
     "ListShape",
     "OfferShape",
     "RuleShape",
+    "TableShape",
     "TestShape",
     "TooManyFaultsError",
+    "ValueShape",
     "check_keys",
     "read_block",
     "read_shape",
@@ -134,6 +136,24 @@ class AreaShape(Shape):
     cells: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=50_000)]
 
 
+class TableShape(Shape):
+    """`[tables.NAME]`."""
+
+    title: Text = ""
+    file: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    columns: Annotated[
+        dict[Annotated[str, Field(min_length=1, max_length=64)], str], Field(min_length=1, max_length=64)
+    ]
+    rows: Annotated[list[dict[str, Any]], Field(max_length=10_000)] | None = None
+
+
+class ValueShape(Shape):
+    """`[values.NAME]`."""
+
+    expression: str = Field(alias="is")
+    bands: Annotated[list[int | float | str], Field(min_length=1, max_length=64)] | None = None
+
+
 LEARNING = "since"
 """A kind of its own, and beside another kind the learning period."""
 
@@ -188,7 +208,7 @@ class RuleShape(Shape, TimerKeys):
     campaign: Id | None = None
     category: Id | None = None
     klass: Klass | None = Field(None, alias="class")
-    priority: Annotated[int, Field(ge=0, le=1_000)] = 50
+    priority: Any = 50
     cap: Caps = []
     max_age: str | None = None
     shelf_life: str | None = None

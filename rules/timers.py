@@ -25,14 +25,15 @@ from rules.diagnostics import nearest
 from rules.expressions import Expr, Operand, Scope, canonical, meaning
 from rules.expressions.functions import reads_local_time
 from rules.expressions.tree import And, Use, operands
-from rules.features import EVER, Names, read_where
+from rules.features import EVER, read_where
 from rules.model import Feature, Timer
+from rules.names import Names
 from rules.reading import read_expression
 from rules.sections import read_reach
 from rules.shape import Faults, RuleShape, Shape, read_shape, type_word
 from rules.toml import Document, Path
 from state.hashing import stable_id
-from state.schema import DUE, DUE_ARMED, DUE_KEY, DUE_NUMBER, PROFILE, Field, Kind
+from state.schema import DUE, DUE_ARMED, DUE_KEY, DUE_NUMBER, Field, Kind
 
 __all__ = ["KEYS_MAX_DEFAULT", "TimerReader", "feature_name", "uses_of"]
 
@@ -108,7 +109,7 @@ class TimerReader:
         if after is None:
             return None
         own, due_slot = self._own(shape, after)
-        scope = self._scope(after.code, own)
+        scope = self.names.timer_scope(after.code, own)
         still = self._still(shape, scope)
         due_type = self.names.catalogue.schema.code(DUE.name)
         if len(self.faults.found) > before or still is None or (unless is None and shape.unless is not None):
@@ -126,14 +127,6 @@ class TimerReader:
             due_slot=due_slot,
         )
         return due_type, scope, self._condition(self._feature(shape, after, timer), still), tuple(own.values())
-
-    def _scope(self, code: int, own: Mapping[str, Operand]) -> Scope:
-        """What the rule may use: its `own` names, the attributes, the features; `code`: of the event that armed it."""
-        names, armed_by = self.names, self.names.catalogue.schema.types[code]
-        why = f"a field of `{armed_by.name}`: when the deadline comes, its time (`armed`) and the `key` are kept"
-        areas = {area.name: area.cells for area in names.catalogue.areas.values()}
-        gone = {name: why for name in armed_by.slots for name in (name, f"{armed_by.name}.{name}")}
-        return Scope({**names.subscriber, **names.features, **own}, areas, gone if code != PROFILE else {})
 
     def _no_other_question(self, shape: RuleShape) -> None:
         if shape.on is not None:

@@ -63,6 +63,11 @@ class HeldTexts:
         return int(self._held.used[_ENTRIES])
 
     @property
+    def arrays(self) -> Held:
+        """The texts' memory as it is until the next change."""
+        return self._held
+
+    @property
     def due(self) -> bool:
         """Whether so many were added since the last sweep that another one pays."""
         return self.count >= self._sweep_at
@@ -166,6 +171,10 @@ def _made(entries: int, size: int, texts: Sequence[Texts] = ()) -> Held:
         held.used[:] = count, end
         index_texts(held.hashes, count, held.table)
     return held
+
+
+NO_HELD = _made(0, 0)
+"""No text at all."""
 
 
 @part

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from state.hashing import hash_text
+from state.hashing import hash_address, hash_text
 from state.jit import kernel, part
 from state.raw import address_of, load_i64, store_i64
 
@@ -103,6 +103,13 @@ def hashed_texts(texts: Iterable[bytes]) -> Texts:
     return texts_of((hash_text(text), text) for text in texts)
 
 
+def hashes_of(texts: Sequence[bytes]) -> Int64s:
+    """Return the hashes of many texts, int64[k]."""
+    found = texts_of((0, text) for text in texts)
+    hash_texts(found.data, found.starts, found.hashes)
+    return found.hashes
+
+
 NO_TEXTS = texts_of(())
 
 
@@ -189,6 +196,14 @@ def find_texts(wanted: Int64s, hashes: Int64s, table: Int32s, places: Int64s) ->
     """Write the place of each wanted hash, -1 for one that is not there."""
     for i in range(wanted.shape[0]):
         places[i] = find_text(wanted[i], hashes, table)
+
+
+@kernel
+def hash_texts(data: Bytes, starts: Int64s, hashes: Int64s) -> None:
+    """Write the hash of each text in `data`."""
+    base = address_of(data)
+    for i in range(hashes.shape[0]):
+        hashes[i] = hash_address(base + starts[i], starts[i + 1] - starts[i])
 
 
 @kernel

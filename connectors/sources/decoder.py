@@ -12,7 +12,7 @@ import numpy as np
 
 from connectors.sources.contract import Bytes, Chunk, Decoded, padded
 from connectors.sources.dead_letter import DeadLetter
-from connectors.sources.encodings import in_utf8, line_starts
+from connectors.sources.encodings import is_plain, line_starts, plain
 from connectors.sources.mapping import Mapping, compile_mapping
 from connectors.sources.objects import RefusedError
 from connectors.sources.scan.scanner import Scanned, Scanner
@@ -46,10 +46,10 @@ class Decoder:
 
     def _scan(self, chunk: Chunk, data: Bytes, at_ms_max: int) -> Scanned:
         columns, mapping = columns_of(self.plan, chunk), self.plan.mapping
-        if mapping.encoding == "utf-8":
+        if is_plain(mapping):
             return self._scanner.scan(data, chunk.length, at_ms_max, columns)
         starts = line_starts(chunk)
-        readable = in_utf8(chunk, starts, mapping.encoding, mapping.line_bytes_max)
+        readable = plain(chunk, starts, mapping)
         scanned = self._scanner.scan(_stopped(readable), readable.length, at_ms_max, columns)
         scanned.offsets = starts
         return scanned

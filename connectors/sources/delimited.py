@@ -35,9 +35,9 @@ def split_line(line: str, delimiter: str, *, quotes: bool = True) -> list[str]:
         values.append(value)
         if at == len(line):
             return values
-        if line[at] != delimiter:
+        if not line.startswith(delimiter, at):
             raise BadQuotesError(f"text after the closing quote at character {at + 1}")
-        at += 1
+        at += len(delimiter)
 
 
 def _value(line: str, start: int, delimiter: str, blanks: str) -> tuple[str, int]:

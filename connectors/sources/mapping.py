@@ -23,6 +23,7 @@ INTERNAL_TYPES = frozenset({OUTCOME, ANSWER})
 """Event types that only the product itself makes; a feed that sends one gets the dead letter "unknown type"."""
 COLUMNS_MAX = 512
 NULL_WORDS_MAX = 32
+DELIMITER_MAX = 8
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
 Encoding = Literal["utf-8", "gb18030", "gbk", "big5", "latin-1", "cp1252"]  # a byte 10 is a line end in each of them
@@ -60,7 +61,7 @@ class Mapping(BaseModel):
         str,
         Field(
             description="How times are written: iso8601, compact (20081104090000), epoch_ms, epoch_s, or a pattern "
-            "such as %Y/%m/%d %H:%M:%S, of %Y %y %m %d %H %M %S %f (fraction) %z (zone) %%."
+            "such as %Y/%m/%d %H:%M:%S, of %Y %y %m %d %H %M %S %f (fraction) %z (zone) %b (Jan) %I %p (PM) %%."
         ),
     ] = "iso8601"
     time_offset: Annotated[
@@ -87,7 +88,9 @@ class Mapping(BaseModel):
         tuple[str, ...],
         Field(description='Texts that mean "no value", as NULL, \\N or -, in every field.', max_length=NULL_WORDS_MAX),
     ] = ()
-    delimiter: Annotated[str, Field(description="One ASCII character between two values (delimited only).")] = ","
+    delimiter: Annotated[
+        str, Field(description="One to eight ASCII characters between two values, as | or ||| (delimited only).")
+    ] = ","
     columns: Annotated[
         tuple[str, ...],
         Field(description='Names of the columns in order, "" to skip one (delimited only).', max_length=COLUMNS_MAX),
@@ -112,9 +115,13 @@ class Mapping(BaseModel):
 
     @field_validator("delimiter")
     @classmethod
-    def _one_ascii_character(cls, value: str) -> str:
-        if len(value) != 1 or not value.isascii() or value in '"\r\n' or value.isalnum():
-            raise ValueError(f"delimiter={value!r} must be one ASCII character, no letter, digit, quote or line end")
+    def _ascii_signs(cls, value: str) -> str:
+        odd = any(sign in '"\r\n' or sign.isalnum() for sign in value)
+        if not 1 <= len(value) <= DELIMITER_MAX or not value.isascii() or odd:
+            told = f"one to {DELIMITER_MAX} ASCII characters, no letter, digit, quote or line end"
+            raise ValueError(f"delimiter={value!r} must be {told}")
+        if len(value) > 1 and any(sign.isspace() for sign in value):
+            raise ValueError(f"delimiter={value!r} of several characters must have no blank")
         return value
 
     @field_validator("time_format")

@@ -2,6 +2,9 @@
 
     %Y four digits   %y the last two of 20xx   %m %d %H %M %S two digits, or one where none stand beside it
     %f a fraction, up to nine digits           %z Z, +08:00, +0800 or +08     %% a percent sign
+    %b Jan to Dec, in letters of any size      %I %p an hour of 1 to 12, and AM or PM
+
+Lines whose times have %b or %I go to the strict path, one by one.
 
 Everything else stands for itself. Year, month and day must be there; what else is missing is zero.
 """
@@ -10,13 +13,16 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-KNOWN = "YymdHMSfz"
+KNOWN = "YymdHMSfzbIp"
 _NAMES = {
     "Y": "year", "y": "year", "m": "month", "d": "day", "H": "hour", "M": "minute", "S": "second", "f": "fraction",
-    "z": "zone",
+    "z": "zone", "b": "month_name", "I": "half_hour", "p": "half",
 }  # fmt: skip
 _NEEDED = ("year", "month", "day")
-_TWO_DIGITS = "mdHMS"
+_TWO_DIGITS = "mdHMSI"
+_LETTERS = "zbp"
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_SAME = {"month_name": "month", "half_hour": "hour"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ def _letters(pattern: str) -> list[tuple[str, bool]]:
 
 
 def _digits(letter: str, read: bool) -> bool:
-    return letter != "z" if read else letter.isdigit()
+    return letter not in _LETTERS if read else letter.isdigit()
 
 
 def _step(letter: str, *, beside: bool) -> Step:
@@ -80,18 +86,21 @@ def _step(letter: str, *, beside: bool) -> Step:
         return Step(letter, name, 4, 4)
     if letter == "f":
         return Step(letter, name, 1, 9)
-    if letter == "z":
+    if letter in _LETTERS:
         return Step(letter, name)
     return Step(letter, name, 1 if letter in _TWO_DIGITS and not beside else 2, 2)
 
 
 def _check(pattern: str, steps: list[Step]) -> None:
-    names = [step.name for step in steps if step.name]
+    names = [_SAME.get(step.name, step.name) for step in steps if step.name]
     for name in _NEEDED:
         if name not in names:
             raise ValueError(f"time_format={pattern!r} has no {name}, must have %Y, %m and %d")
     if len(names) != len(set(names)):
         raise ValueError(f"time_format={pattern!r} reads something twice, must read each part once")
+    letters = {step.letter for step in steps if step.name}
+    if len(letters & {"I", "p"}) == 1:
+        raise ValueError(f"time_format={pattern!r} must have %I and %p together")
     if any(one.name == "fraction" and other.of_digits for one, other in pairwise(steps)):
         raise ValueError(f"time_format={pattern!r} has digits behind %f, which has as many as there are")
     odd = [step.letter for step in steps if not step.name and (step.letter in '"\\' or not step.letter.isprintable())]
@@ -104,4 +113,8 @@ def _expression(step: Step) -> str:
         return re.escape(step.letter)
     if step.name == "zone":
         return r"(?P<zone>[Zz]|[+-]\d\d(?::?\d\d)?)"
+    if step.name == "month_name":
+        return rf"(?P<month_name>(?i:{'|'.join(MONTHS)}))"
+    if step.name == "half":
+        return r"(?P<half>[AaPp][Mm])"
     return rf"(?P<{step.name}>\d{{{step.least},{step.most}}})"

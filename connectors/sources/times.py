@@ -13,7 +13,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from connectors.sources.time_pattern import expression_of, steps_of
+from connectors.sources.time_pattern import MONTHS, expression_of, steps_of
 from connectors.sources.zones import Offset
 
 MS_MAX = (1 << 63) - 1
@@ -62,8 +62,10 @@ class TimeReader:
 
 
 def _local_ms(parts: dict[str, str | None]) -> int:
-    year, month, day = (int(parts[name] or 0) for name in ("year", "month", "day"))
-    hour, minute, second = (int(parts.get(name) or 0) for name in ("hour", "minute", "second"))
+    year, day, minute, second = (int(parts.get(name) or 0) for name in ("year", "day", "minute", "second"))
+    name = parts.get("month_name")
+    month = MONTHS.index(name.lower()) + 1 if name else int(parts["month"] or 0)
+    hour = _hour(parts)
     if len(parts["year"] or "") == 2:
         year += 2000
     try:
@@ -71,6 +73,16 @@ def _local_ms(parts: dict[str, str | None]) -> int:
     except ValueError as fault:
         raise BadTimeError(str(fault)) from fault
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1) * 1000
+
+
+def _hour(parts: dict[str, str | None]) -> int:
+    """Return the hour of the day; 12 AM is midnight."""
+    half_hour = parts.get("half_hour")
+    if half_hour is None:
+        return int(parts.get("hour") or 0)
+    if not 1 <= int(half_hour) <= 12:
+        raise BadTimeError(f"hour {half_hour} must be >= 1 and <= 12")
+    return int(half_hour) % 12 + (12 if (parts["half"] or "")[:1] in ("P", "p") else 0)
 
 
 def _milliseconds(fraction: str | None) -> int:

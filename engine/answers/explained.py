@@ -6,7 +6,8 @@ Everything is read from the checked book; no data is looked at.
 from collections.abc import Iterator, Mapping
 
 from engine.book.compiled import spec_of
-from rules.expressions.tree import And, Expr, canonical
+from rules.expressions.tree import And, Expr
+from rules.expressions.written import canonical
 from rules.gates.table import features_read
 from rules.model import Book, Cap, Feature, Rule, Window
 from rules.spans import duration_text

@@ -5,27 +5,34 @@ made, so partitions and threads share it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.expressions.program import compile_program
+from engine.book.priorities import NO_RANKS, Ranks, ranks_of
+from rules.expressions.constants import COLUMNS_KEPT
+from rules.expressions.lookups import Column
+from rules.expressions.program import compile_program, compile_values
 from rules.expressions.run import Program
-from rules.expressions.tree import Expr, Literal, Operand, operands
+from rules.expressions.text_lanes import CODES
+from rules.expressions.tree import Call, Expr, Literal, Lookup, Operand, operands, walk
 from rules.gates.keeping import KeepTable, keep_table
 from rules.gates.lists import LISTS
 from rules.gates.table import GateTable, features_judged_again, features_read, gate_table
 from rules.load import load_text
-from rules.model import Book, Feature, Rule, Timer
+from rules.model import Book, Feature, Rule, Timer, Value
 from state.features import FeatureSpec
 from state.features.kinds.list_words import LIST_KINDS
 from state.hashing import hash_text
 from state.schema import ANSWER, DUE_KEY, LIST, LIST_NAME, MEMBERS_MAX, PROFILE, Kind
 from state.selection import BUILTIN, CELL, FEATURE
 from state.sets import word_name
+from state.texts import hashes_of
 
-_SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE}
+_SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE, "value": FEATURE}
 NEVER = Literal(Kind.BOOL, False)
 
 Types = frozenset[int]
@@ -73,6 +80,8 @@ class CompiledBook:
     leave in their records; `fact_text` uint8[facts]: whether it is a text. `shown`: event types and slots of the fields
     whose texts features may show later. `lists`: indices of the features with the bits of lists, a word each;
     `list_words`: the word of each list, by the hash of its name. `keeps`: whom rules keep, None where none does.
+    `values`: programs of the named values that rules read, each after those that its own stand on; of what these may
+    show, `value_texts` are the texts that the book wrote out, `value_parts` by rule the parts of other texts.
     """
 
     book: Book
@@ -88,6 +97,10 @@ class CompiledBook:
     lists: tuple[int, ...]
     list_words: Mapping[int, int]
     keeps: KeepTable | None
+    values: tuple[Program, ...] = ()
+    value_texts: Mapping[int, bytes] = field(default_factory=dict)
+    value_parts: tuple[tuple[Expr, ...], ...] = ()
+    ranks: Ranks = NO_RANKS
 
     @property
     def kept_lists(self) -> set[int]:
@@ -109,17 +122,23 @@ def compile_book(book: Book) -> CompiledBook:
     return CompiledBook(
         book=book,
         plans=plans,
-        rules=compile_program([(rule.on, _asked(rule)) for rule in book.rules], types, book.transitions),
+        rules=compile_program(
+            [(rule.on, _asked(rule)) for rule in book.rules], types, book.transitions, first_value=len(book.features)
+        ),
         wheres=compile_program(wheres, types, book.transitions, masks=True),
         gates=gate_table(book),
         fact_start=np.cumsum([0, *(len(rule.facts) for rule in book.rules)]).astype(np.int32),
         fact_source=np.array([_SOURCES[operand.source] for operand in facts], np.uint8),
-        fact_index=np.array([operand.index for operand in facts], np.int32),
+        fact_index=np.array([book.place_of(operand) for operand in facts], np.int32),
         fact_text=np.array([operand.kind == Kind.STRING for operand in facts], np.uint8),
         shown=tuple(sorted({(one.source_type, one.source_slot) for one in book.features if holds_text(one)})),
         lists=tuple(lists),
         list_words={one: word for word, feature in enumerate(lists) for one in plans[feature].spec.members},
         keeps=keep_table(book, _types_of([plans[index].types for index in lists])),
+        values=_values(book),
+        ranks=ranks_of(book),
+        value_texts=_value_texts(book),
+        value_parts=tuple(_parts_shown(book, rule) for rule in book.rules),
     )
 
 
@@ -128,6 +147,73 @@ def _types_of(some: Iterable[Types]) -> NDArray[np.uint8]:
     found = np.zeros(256, np.uint8)
     found[sorted({code for types in some for code in types})] = 1
     return found
+
+
+def _value_texts(book: Book) -> dict[int, bytes]:
+    """Return the texts, by hash, that values may take from the book itself: those written out, and those of tables."""
+    words: set[str] = set()
+    columns: dict[Column, None] = {}
+    for value in book.values:
+        for expr in (value.common, *value.by_type.values()):
+            for node in walk(expr) if expr is not None else ():
+                if isinstance(node, Literal) and node.kind is Kind.STRING:
+                    words.add(str(node.value))
+                elif isinstance(node, Lookup) and node.kind is Kind.STRING:
+                    columns[node.column] = None
+    found = {hash_text(text.encode()): text.encode() for text in sorted(words)}
+    for column in columns:
+        found |= _texts_in(column)
+    return found
+
+
+@lru_cache(maxsize=COLUMNS_KEPT)
+def _texts_in(column: Column) -> dict[int, bytes]:
+    """The texts of a table's column, remembered for the next book."""
+    texts = [str(text).encode() for text in dict.fromkeys(column.values.values())]
+    return dict(zip(hashes_of(texts).tolist(), texts, strict=True))
+
+
+def _parts_shown(book: Book, rule: Rule) -> tuple[Expr, ...]:
+    """Return the parts of texts that a value which the rule shows may be."""
+    if not any(operand.source == "value" and operand.kind is Kind.STRING for operand in rule.facts):
+        return ()
+    nodes = (node for value in values_read(book, rule) for node in walk(value.on(rule.on) or NEVER))
+    return tuple(node for node in nodes if isinstance(node, Call) and node.name in CODES and node.kind is Kind.STRING)
+
+
+def _values(book: Book) -> tuple[Program, ...]:
+    """Compile the values that are asked, on the rows of the types on which they are."""
+    asked = sorted(
+        {
+            (value.level, value.place, rule.on)
+            for rule in book.rules
+            if rule.enabled
+            for value in values_read(book, rule)
+        }
+    )
+    by_level: dict[int, list[tuple[int, int, Expr]]] = {}
+    for level, place, on in asked:
+        expr = book.values[place].on(on)
+        assert expr is not None
+        by_level.setdefault(level, []).append((on, place, expr))
+    types = len(book.schema.types)
+    return tuple(
+        compile_values(by_level[level], types, book.transitions, len(book.features)) for level in sorted(by_level)
+    )
+
+
+def values_read(book: Book, rule: Rule) -> list[Value]:
+    """Return the values that a rule reads, and those that they stand on."""
+    found: dict[str, Value] = {}
+    open_ = list(rule.facts)
+    while open_:
+        operand = open_.pop()
+        if operand.source == "value" and operand.name not in found:
+            value = found[operand.name] = book.values_by_name[operand.name]
+            expr = value.on(rule.on)
+            assert expr is not None
+            open_ += operands(expr)
+    return list(found.values())
 
 
 def holds_text(feature: Feature) -> bool:
@@ -215,7 +301,8 @@ def _readers(book: Book) -> Sequence[Types]:
     """Return, for each feature, the event types whose rules, features, texts or gates look at it."""
     readers: list[set[int]] = [set() for _ in book.features]
     for rule in (rule for rule in book.rules if rule.enabled):
-        for index in (*_features_of(rule.facts), *features_read(book, rule)):
+        below = [operands(expr) for value in values_read(book, rule) if (expr := value.on(rule.on)) is not None]
+        for index in (*_features_of(chain(rule.facts, *below)), *features_read(book, rule)):
             readers[index].add(rule.on)
     keeping = {rule.on for rule in book.rules if rule.keep is not None}
     for index in features_judged_again(book):

@@ -13,7 +13,7 @@ from connectors.sources.mapping import MappingError
 from engine.book.compiled import Compile, CompiledBook
 from engine.book.loader import LoaderError
 from rules.diagnostics import BookErrors
-from rules.load import read_folder, version_of
+from rules.load import book_files, read_folder, version_of
 from rules.model import Book
 
 log = logging.getLogger("opportune.book")
@@ -91,7 +91,7 @@ class BookWatcher:
 def signature(folder: Path) -> Signature:
     """Return by what one state of the folder differs from another: names, sizes, times, file numbers."""
     found = []
-    for path in sorted(folder.glob("*.toml")):
+    for path in book_files(folder):
         try:
             stat = path.stat()
         except OSError:  # gone, or a link to itself: reading the folder says what is wrong with it

@@ -71,7 +71,7 @@ def _decided(head: tuple[str, int, int], facts: dict[str, Any], book: Book, rule
         rule.klass,
         append_ms,
         rule.shelf_life_ms,
-        rule.priority,
+        rule.priority_on(facts),
         _fields(rule, offer, reason),
         book.version,
         facts,

@@ -4,7 +4,8 @@ The steps of `fold`, for the rows of one frame:
 
 1. attributes and features: each kind's kernel over the rows that update or read it, in log order; the texts that they
    may show later are kept with the columns (`state.held_texts`);
-2. conditions: every rule of the active book over the rows of its event type, in one call;
+2. named values that rules read, each once a row;
+   conditions: every rule of the active book over the rows of its event type, in one call;
 3. facts: what each candidate's rule read, with its texts;
 4. gates: candidates and outcomes in log order, contacts reserved; what waits for a subscriber that changes is judged
    again.
@@ -208,7 +209,7 @@ class Decider:
         self.histories.hide_learning(append_ms, self._outs[:, : batch.n], self._known[:, : batch.n])
         self.deadlines.folded(batch, self._known)
         rows = self.seen(batch, number, slots)
-        world = World(compiled, self._paused, self.contacts.arrays, append_ms)
+        world = World(compiled, self._paused, self.contacts.arrays, append_ms, self._named)
         row, rule, joined = candidates(world, batch, rows, self._rules, self._features)
         state_rows = self._rows[0, : self._counts[0]]
         if row.shape[0] == 0 and state_rows.shape[0] == 0:
@@ -216,7 +217,7 @@ class Decider:
         facts = facts_of(compiled, batch, append_ms, (self._outs, self._known), row, rule)
         verdicts, ended = self.judge(world, position, rows, state_rows, (row, rule, joined))
         found = decided(head, batch, number, compiled.gates.rules, (row, rule), verdicts, facts)
-        found.texts = texts_of_facts(compiled, batch.texts, self.table.texts, rule, facts)
+        found.texts = texts_of_facts(compiled, batch, self._outs, self.table.texts, (row, rule), facts)
         if ended.found[0] > 0:
             found = merged(withdrawn(head, batch, number, ended), found)
         return found if found.n else None
@@ -240,11 +241,13 @@ class Decider:
         if compiled.keeps is not None:
             self._list_ends.needed(compiled, compiled.kept_lists)
         self._paused = paused_arrays(book, self.paused)
-        if self._outs.shape[0] < len(book.features) or self._outs.shape[1] < self._rows_max:
-            self._outs = np.zeros((len(book.features), self._rows_max), np.int64)
-            self._known = np.zeros((len(book.features), self._rows_max), np.uint8)
-        self._rules = Workspace(compiled.rules, self._rows_max)
-        self._wheres = Workspace(compiled.wheres, self._rows_max)
+        height = len(book.features) + len(book.values)
+        if self._outs.shape[0] < height or self._outs.shape[1] < self._rows_max:
+            self._outs = np.zeros((height, self._rows_max), np.int64)
+            self._known = np.zeros((height, self._rows_max), np.uint8)
+        self._rules = Workspace(compiled.rules, self._rows_max, self.table.texts)
+        self._wheres = Workspace(compiled.wheres, self._rows_max, self.table.texts)
+        self._named = [Workspace(program, self._rows_max, self.table.texts) for program in compiled.values]
         sets = list(dict.fromkeys((STATE_TYPES, *(plan.types for plan in compiled.plans))))
         self._wanted = _wanted(sets)
         self._rows = np.zeros((len(sets), self._rows_max + 1), np.int32)

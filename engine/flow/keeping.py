@@ -5,12 +5,14 @@
 What is kept is a function of the rows in their order, wherever a batch begins and ends: see `rules.gates.keeping`.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook
+from engine.book.priorities import in_order
 from rules.expressions.run import Workspace
 from rules.gates.keeping import Ends, KeepTable, Kept, apply_kept, carry, find_kept
 from rules.gates.kernel import NOBODY, Joined
@@ -24,12 +26,16 @@ SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
 class World(NamedTuple):
-    """What decides beside the rows: the book, what is paused, the contacts, and when the frame was appended."""
+    """What decides beside the rows: the book, what is paused, the contacts, and when the frame was appended.
+
+    `named` are the programs of named values, in the order in which they stand on each other.
+    """
 
     compiled: CompiledBook
     paused: Paused
     contacts: ContactArrays
     append_ms: int
+    named: Sequence[Workspace] = ()
 
 
 def candidates(
@@ -62,8 +68,10 @@ def candidates(
 
 
 def _asked(world: World, batch: Batch, rows: Rows, rules: Workspace) -> Candidates:
+    for values in world.named:
+        values.run_values(batch, world.append_ms, rows.outs, rows.known)
     hits = rules.run(batch, world.append_ms, rows.outs, rows.known)
-    return rules.rows[:hits], rules.exprs[:hits]
+    return in_order(world.compiled.ranks, batch, rows.outs, rows.known, rules, hits)
 
 
 def _kept(world: World, keeps: KeepTable, rows: Rows, row: NDArray[np.int32], rule: NDArray[np.int32]) -> Kept:

@@ -19,7 +19,8 @@ from engine.runtimes.backtest.lane import activation_of
 from engine.runtimes.backtest.lane_fold import LaneFold
 from engine.runtimes.backtest.recorded import Extent, Recorded, Recording
 from rules.expressions.interpret import LocalTime, Row, Value, evaluate
-from rules.expressions.tree import And, Expr, Operand, canonical, operands
+from rules.expressions.tree import And, Expr, Operand, operands
+from rules.expressions.written import canonical
 from rules.gates import explain, word_of
 from rules.model import Book, Rule
 from state.batch import Batch

@@ -14,7 +14,8 @@ Nothing here reads books from disk, or compiles machine code when a book is load
 
 from rules.expressions.check import check, read
 from rules.expressions.parse import Parsed, parse
-from rules.expressions.tree import BUILTINS, Expr, Operand, Scope, canonical, meaning, operands
+from rules.expressions.tree import BUILTINS, Expr, Operand, Scope, operands
+from rules.expressions.written import canonical, meaning
 
 __all__ = [
     "BUILTINS",

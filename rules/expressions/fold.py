@@ -18,7 +18,9 @@ from rules.expressions.tree import (
     And,
     Arith,
     ArithOp,
+    Bands,
     Call,
+    Choose,
     Compare,
     CompareOp,
     Default,
@@ -38,7 +40,9 @@ __all__ = [
     "all_of",
     "any_of",
     "arith",
+    "bands",
     "call",
+    "choose",
     "compare",
     "default",
     "known",
@@ -162,6 +166,20 @@ def to_float(part: Expr) -> Expr:
 def default(part: Expr, other: Expr) -> Expr:
     """A constant needs no default."""
     return part if isinstance(part, Literal) else Default(part, other)
+
+
+def choose(condition: Expr, part: Expr, other: Expr) -> Expr:
+    """One of two values of one kind."""
+    if isinstance(condition, Literal):
+        return part if condition.value else other
+    return Choose(condition, part, other)
+
+
+def bands(part: Expr, edges: Sequence[int | float]) -> Expr:
+    """How many of the rising edges, which are of the number's kind, it has reached."""
+    if isinstance(part, Literal):
+        return Literal(Kind.INT, sum(float(part.value) >= edge for edge in edges))
+    return Bands(part, tuple(edges))
 
 
 def known(part: Expr) -> Expr:

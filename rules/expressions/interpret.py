@@ -23,13 +23,16 @@ from rules.expressions.tree import (
     INT_MIN,
     And,
     Arith,
+    Bands,
     Call,
+    Choose,
     Compare,
     Default,
     Expr,
     Has,
     Known,
     Literal,
+    Lookup,
     Negate,
     Not,
     OneOf,
@@ -79,6 +82,8 @@ def evaluate(expr: Expr, row: Row, local: LocalTime) -> Any:  # noqa: PLR0911, P
         case Default(part, other):
             value = evaluate(part, row, local)
             return evaluate(other, row, local) if value is None else value
+        case Choose() | Bands() | Lookup():
+            return _chosen(expr, row, local)
         case Has(part, member, _, empty_unless_known):
             members = evaluate(part, row, local)
             if members is None:
@@ -105,6 +110,20 @@ def evaluate(expr: Expr, row: Row, local: LocalTime) -> Any:  # noqa: PLR0911, P
             if at_ms is None or abs(at_ms) >= LOCAL_TIME_MAX:
                 return None
             return _within(kind, function.plain(local(at_ms)))
+
+
+def _chosen(expr: Choose | Bands | Lookup, row: Row, local: LocalTime) -> Any:
+    """A value that is chosen for another one."""
+    asked = evaluate(expr.condition if isinstance(expr, Choose) else expr.part, row, local)
+    if asked is None:
+        return None
+    match expr:
+        case Choose(_, part, other):
+            return evaluate(part if asked else other, row, local)
+        case Bands(_, edges):
+            return len([edge for edge in edges if asked >= edge])
+        case Lookup(_, column):
+            return column.values.get(asked)
 
 
 def _operand(use: Use, row: Row) -> Any:

@@ -3,7 +3,8 @@
 How:
 
 1. Rows are taken type by type, in blocks of 1,024. Each type has its own instructions.
-2. An instruction makes a condition (`conditions`: one bit a row), a value (`values`: 64 bits a row) or an answer.
+2. An instruction makes a condition (`conditions`: one bit a row), a value (`values`: 64 bits a row) or an answer, or
+   keeps a value in a row of its own beside the features.
 3. An instruction looks only at the words (64 rows) in which its selection has a bit, so `a and b` pays for b where a
    held. Where nothing is left, it jumps to the end of the expression.
 4. Columns are gathered into value registers word by word, when first read (`columns`).
@@ -47,9 +48,9 @@ from rules.expressions.layout import (
     VALUE_REGISTERS,
     field,
 )
-from rules.expressions.opcodes import ANSWER, COMBINE, COMPARE, MASK, PAIR, PLACE_BITS, TEST
+from rules.expressions.opcodes import ANSWER, COMBINE, COMPARE, KEEP, MASK, PAIR, PLACE_BITS, TEST
 from rules.expressions.rows import rows_of_type
-from rules.expressions.values import value
+from rules.expressions.values import keep, value
 from state.jit import kernel, routine
 from state.raw import load_i32, load_i64, store_i32, store_i64, store_u8, trailing_zeros
 
@@ -115,6 +116,8 @@ def run_block(call: int, transitions: NDArray[np.int64], start: int, end: int, w
             left = combine(call, instruction, words)
         elif family == ANSWER:
             emit(call, instruction, words)
+        elif family == KEEP:
+            keep(call, transitions, instruction, words)
         else:
             value(call, transitions, instruction, words)
         if left == 0:

@@ -28,7 +28,7 @@ CELL, FEATURE, PRESENT, AT, LOGGED, CONSTANT, LOCAL_AT = range(7)
     CODE_STARTS,  # per type: where its instructions start; one more entry than types
     COLUMNS,  # columns
     COLUMN_STARTS,  # per type: where its columns start; one more entry than types
-    SETS,  # constants of IN_FEW, tables of IN_MANY
+    SETS,  # constants of IN_FEW, BAND and TEXT, tables of IN_MANY and LOOKUP
     TYPES,  # how many types
     VALUE_REGISTERS,  # how many
     ROWS,  # int32, the rows of the type under way
@@ -57,8 +57,9 @@ CELL, FEATURE, PRESENT, AT, LOGGED, CONSTANT, LOCAL_AT = range(7)
     BLOCK_COLUMNS,  # the columns of the type under way
     COLUMN_COUNT,  # how many these are
     HITS,  # hits so far
-) = range(33)
-CALL_FIELDS = 33
+    TEXTS_HELD,  # what the texts of rows say: see `text_lanes`
+) = range(34)
+CALL_FIELDS = 34
 
 BITS_BYTES = WORDS * 8
 VALUE_BYTES = BLOCK * 8

@@ -18,7 +18,9 @@ PLACE_BITS = 8
     INTS,  # 64-bit cells made of cells by a body of `arithmetic`: to a value
     FLOATS,  # floats made of floats, likewise
     LOCAL,  # whole numbers made of times in the operator's zone, likewise
-) = range(9)
+    TEXTS,  # texts, numbers and answers made of what a text says: to a value
+    KEEP,  # a value to a row of the features' columns
+) = range(11)
 
 
 def deal(family: int, count: int) -> tuple[int, ...]:
@@ -38,4 +40,6 @@ EQ_PAIR, LT_PAIR, FEQ_PAIR, FLT_PAIR = deal(PAIR, 4)
 COVERS_EMPTY, KNOWN, IN_FEW, IN_MANY = deal(TEST, 4)
 AND, OR, AND_NOT = deal(COMBINE, 3)
 HIT, MASK = deal(ANSWER, 2)
-DEFAULT, TRUTH = deal(CHOOSE, 2)
+DEFAULT, TRUTH, ONLY, BAND, FLOAT_BAND, LOOKUP = deal(CHOOSE, 6)
+(TEXT,) = deal(TEXTS, 1)
+(STORE,) = deal(KEEP, 1)

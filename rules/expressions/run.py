@@ -24,6 +24,9 @@ from numpy.typing import NDArray
 from rules.expressions import layout as k
 from rules.expressions.kernel import run
 from rules.expressions.rows import addresses, sort_hits
+from rules.expressions.text_lanes import HELD_WORDS
+from state.held_texts import NO_HELD, HeldTexts
+from state.texts import Texts
 
 __all__ = ["Columns", "Program", "Workspace"]
 
@@ -41,6 +44,7 @@ class Columns(Protocol):
     type: NDArray[np.uint8]
     present: Int64s
     cells: Int64s
+    texts: Texts
 
 
 @dataclass(frozen=True)
@@ -63,24 +67,31 @@ class Program:
     value_registers: int
     slots: int
     features: int
+    reads_texts: bool = False
 
 
 class Workspace:
     """One thread's runs of one program, over batches of up to `rows_max` rows.
 
+    `held` are texts that no batch brings, for a program that reads what texts say.
+
     `rows` and `exprs`, int32, hold the hits of the last `run`, valid up to the number that it returned; `masks`,
     uint8[exprs, rows_max], the answers of the last `run_masks`, of which only the columns of its rows mean anything.
     """
 
-    def __init__(self, program: Program, rows_max: int) -> None:
+    def __init__(self, program: Program, rows_max: int, held: HeldTexts | None = None) -> None:
         self.program = program
         self.rows_max = rows_max
+        self._held = held
+        self._texts = np.zeros(HELD_WORDS, np.int64)
+        self._kept: tuple[Any, ...] = ()
         self._type_rows = np.zeros(rows_max + 1, np.int32)
         self._sort_starts = np.zeros(rows_max + 1, np.int32)
         self._call = np.zeros(k.CALL_FIELDS, np.int64)
         self._call_bytes = self._call.data.cast("B")
         self._call_address = _address(self._call)
         self._addresses = np.zeros(6, np.int64)
+        self._call[k.TEXTS_HELD] = _address(self._texts)
         self._lay_out()
         self.masks = np.zeros((program.exprs if program.masks else 0, rows_max), np.uint8)
         self._call[k.MASK_BASE], self._call[k.MASK_STRIDE] = _address(self.masks), self.masks.strides[0]
@@ -126,6 +137,19 @@ class Workspace:
             run(self._call_address, self.program.transitions)
         return masks
 
+    def run_values(self, columns: Columns, append_ms: int, outs: Int64s, outs_known: NDArray[np.uint8]) -> None:
+        """Write the values of a program of `compile_values` to their rows of `outs` and `outs_known`; see `run`."""
+        if self._prepare(columns, append_ms, outs, outs_known):
+            run(self._call_address, self.program.transitions)
+
+    def _point_to_texts(self, brought: Texts) -> None:
+        """Tell the call where the texts of a batch stand, and those that are held."""
+        held = self._held.arrays if self._held is not None else NO_HELD
+        places = ((brought.hashes, brought.starts, brought.data, brought.table), held[:4])
+        self._kept = places
+        words = [word for place in places for word in (*[_address(part) for part in place], place[3].shape[0] - 1)]
+        self._texts[-len(words) :] = words
+
     def _prepare(self, columns: Columns, append_ms: int, outs: Int64s, outs_known: NDArray[np.uint8]) -> int:
         """Set the addresses of the call; return how many rows there are to look at."""
         n = int(columns.type.shape[0])
@@ -134,6 +158,8 @@ class Workspace:
         if n > self.rows_max:
             raise ValueError(f"rows={n} must be <= rows_max={self.rows_max}")
         self._check(columns, outs, outs_known, n)
+        if self.program.reads_texts:
+            self._point_to_texts(columns.texts)
         arrays = (columns.type, columns.at_ms, columns.present, columns.cells, outs, outs_known)
         if all([array.flags.carray for array in arrays]):  # noqa: C419 a list is twice as fast as a generator here
             addresses(*arrays, self._addresses)

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal as OneOfNames
 from typing import TypeAlias
 
+from rules.expressions.lookups import Column
 from state.schema import Kind
 from state.sets import is_further
 
@@ -31,13 +32,16 @@ __all__ = [
     "INT_MIN",
     "And",
     "Arith",
+    "Bands",
     "Call",
+    "Choose",
     "Compare",
     "Default",
     "Expr",
     "Has",
     "Known",
     "Literal",
+    "Lookup",
     "Negate",
     "Not",
     "OneOf",
@@ -48,9 +52,7 @@ __all__ = [
     "ToFloat",
     "Use",
     "by_set",
-    "canonical",
     "children",
-    "meaning",
     "operands",
     "walk",
 ]
@@ -59,7 +61,7 @@ INT_MIN = -(1 << 63)
 INT_MAX = (1 << 63) - 1
 
 Scalar: TypeAlias = int | float | bool | str
-Source: TypeAlias = OneOfNames["cell", "feature", "builtin"]
+Source: TypeAlias = OneOfNames["cell", "feature", "value", "builtin"]
 CompareOp: TypeAlias = OneOfNames["==", "!=", "<", "<=", ">", ">="]
 ArithOp: TypeAlias = OneOfNames["+", "-", "*", "/", "//", "%"]
 
@@ -68,7 +70,8 @@ ArithOp: TypeAlias = OneOfNames["+", "-", "*", "/", "//", "%"]
 class Operand:
     """What a name stands for.
 
-    `index` is the slot of a cell, the index of a feature in `Book.features`, or the number of a builtin. `members`
+    `index` is the slot of a cell, the index of a feature in `Book.features` or of a value in `Book.values`, or the
+    number of a builtin. `members`
     names the bits of a SET; one of more members than a word has bits goes on in `words`, which are operands of their
     own. `duration` says that an INT counts milliseconds, so that "10m" may stand beside it.
     """
@@ -108,14 +111,16 @@ BUILTINS: Mapping[str, Operand] = {
 class Scope:
     """The names an expression may use.
 
-    `names` holds fields, attributes and features; a dotted name (`call.seconds`) may be a key. `areas` gives the cells
-    of each area. `holds('x')` reads the SET named `services`, `member('x')` the SET named `lists`. `elsewhere` explains
-    names that exist but not here ("a field of `data`, and this rule is on `call`"). Builtins need not be given.
+    `names` holds fields, attributes, features and values; a dotted name (`call.seconds`) may be a key. `areas` gives
+    the cells of each area, `tables` the columns of each table. `holds('x')` reads the SET named `services`,
+    `member('x')` the SET named `lists`. `elsewhere` explains names that exist but not here ("a field of `data`, and
+    this rule is on `call`"). Builtins need not be given.
     """
 
     names: Mapping[str, Operand]
     areas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +223,46 @@ class Default:
 
 
 @dataclass(frozen=True, slots=True)
+class Choose:
+    """`part` where the condition is true, `other` where it is false, else unknown; both of one kind, no SET."""
+
+    condition: Expr
+    part: Expr
+    other: Expr
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of both."""
+        return self.part.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """How many of the rising `edges`, which are of its kind, a number has reached."""
+
+    part: Expr
+    edges: tuple[int | float, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """Always INT."""
+        return Kind.INT
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What a column of a table says of a key; unknown where it says nothing."""
+
+    part: Expr
+    column: Column
+
+    @property
+    def kind(self) -> Kind:
+        """The column's."""
+        return self.column.kind
+
+
+@dataclass(frozen=True, slots=True)
 class Arith:
     """Two numbers of one kind (FLOAT for `/`), or TIME with INT; the result is of `kind`."""
 
@@ -266,8 +311,9 @@ class ToFloat:
 
 
 Expr: TypeAlias = (
-    Literal | Use | Not | And | Or | Compare | OneOf | Has | Known | Default | Arith | Negate | Call | ToFloat
-)
+    Literal | Use | Not | And | Or | Compare | OneOf | Has | Known | Default | Choose | Bands | Lookup
+    | Arith | Negate | Call | ToFloat
+)  # fmt: skip
 
 
 def children(expr: Expr) -> tuple[Expr, ...]:
@@ -281,8 +327,10 @@ def children(expr: Expr) -> tuple[Expr, ...]:
             return (left, right)
         case Default(part, other):
             return (part, other)
-        case Not(part) | OneOf(part) | Has(part) | Known(part) | Negate(part) | ToFloat(part):
-            return (part,)
+        case Choose(condition, part, other):
+            return (condition, part, other)
+        case _:
+            return (expr.part,)
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
@@ -297,87 +345,3 @@ def walk(expr: Expr) -> Iterator[Expr]:
 def operands(expr: Expr) -> tuple[Operand, ...]:
     """What an expression reads, each once, in order of first use; `hour()` reads `at`."""
     return tuple(dict.fromkeys(node.operand for node in walk(expr) if isinstance(node, Use)))
-
-
-def canonical(expr: Expr) -> str:  # noqa: PLR0911, PLR0912 one case a node
-    """One text for equal meaning of structure: spacing, quotes, needless parentheses and order of sets are gone.
-
-    Names stay names, so the text holds across books; areas are spelt out as their cells. It is what fingerprints hash
-    and what reports print; it parses again where no area, list or constant TIME is in it.
-    """
-    match expr:
-        case Literal(Kind.TIME, value):
-            return f"time({value})"
-        case Literal(_, value):
-            return _constant(value)
-        case Use(operand):
-            return operand.name
-        case And(parts):
-            return "(" + " and ".join(map(canonical, parts)) + ")"
-        case Or(parts):
-            return "(" + " or ".join(map(canonical, parts)) + ")"
-        case Not(part):
-            return f"(not {canonical(part)})"
-        case Compare(op, left, right) | Arith(op, left, right):
-            return f"({canonical(left)} {op} {canonical(right)})"
-        case OneOf(part, values):
-            return f"({canonical(part)} in [{', '.join(map(_constant, values))}])"
-        case Has(part, member, _, empty):
-            return f"({member!r} in {f'default({canonical(part)}, [])' if empty else canonical(part)})"
-        case Known(part):
-            return f"known({canonical(part)})"
-        case Default(part, other):
-            return f"default({canonical(part)}, {canonical(other)})"
-        case Negate(part):
-            return f"(-{canonical(part)})"
-        case Call(name, parts):
-            return f"{name}({', '.join(map(canonical, parts))})"
-        case ToFloat(part):
-            return f"float({canonical(part)})"
-
-
-_TURNED: Mapping[str, tuple[str, bool]] = {
-    "==": ("==", True), "!=": ("!=", True), ">": ("<", False), ">=": ("<=", False), "+": ("+", True), "*": ("*", True)
-}  # fmt: skip
-"""Operators that may be written in another order: what is written in their place, and whether both sides are equals."""
-
-
-_OPPOSITE: Mapping[CompareOp, CompareOp] = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
-"""What a comparison says where its opposite does not hold; what is unknown stays unknown."""
-
-
-def meaning(expr: Expr) -> str:  # noqa: PLR0911, PLR0912 one case a node
-    """`canonical`, where the order of parts that may be swapped is gone as well: `10 < x` is `x > 10`."""
-    match expr:
-        case And(parts):
-            return "(" + " and ".join(sorted(map(meaning, parts))) + ")"
-        case Or(parts):
-            return "(" + " or ".join(sorted(map(meaning, parts))) + ")"
-        case Compare(op, left, right) | Arith(op, left, right):
-            sides = [meaning(left), meaning(right)]
-            word, are_equals = _TURNED.get(op, (op, False))
-            if are_equals:
-                sides.sort()
-            elif word != op:
-                sides.reverse()
-            return f"({sides[0]} {word} {sides[1]})"
-        case Not(Compare(op, left, right)):
-            return meaning(Compare(_OPPOSITE[op], left, right))
-        case Not(part):
-            return f"(not {meaning(part)})"
-        case Default(part, other):
-            return f"default({meaning(part)}, {meaning(other)})"
-        case Negate(part):
-            return f"(-{meaning(part)})"
-        case Call(name, parts):
-            return f"{name}({', '.join(map(meaning, parts))})"
-        case ToFloat(part):
-            return f"float({meaning(part)})"
-        case OneOf(part, values):
-            return f"({meaning(part)} in [{', '.join(sorted(map(_constant, values)))}])"
-        case _:
-            return canonical(expr)
-
-
-def _constant(value: Scalar) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -13,16 +13,20 @@ from rules.expressions import opcodes
 from rules.expressions.arithmetic import FLOAT_OPCODES, INT_OPCODES, LOCAL_OPCODES
 from rules.expressions.atoms import CONSTANT_OPS, LEFT_OF, PAIR_OPS, Atom, Atoms
 from rules.expressions.constants import ConstantLists, cell
+from rules.expressions.text_lanes import CODES, chain_of
 from rules.expressions.tree import (
     And,
     Arith,
+    Bands,
     Call,
+    Choose,
     Compare,
     CompareOp,
     Default,
     Expr,
     Known,
     Literal,
+    Lookup,
     Negate,
     Not,
     OneOf,
@@ -41,12 +45,21 @@ __all__ = ["TypeCompiler"]
 class TypeCompiler:
     """Writes the instructions for the expressions of one event type; `result` is the opcode of their answers."""
 
-    def __init__(self, code: list[list[int]], lists: ConstantLists, result: int) -> None:
-        self.writer = Writer(code)
+    def __init__(self, code: list[list[int]], lists: ConstantLists, result: int, first_value: int = 0) -> None:
+        self.writer = Writer(code, first_value)
         self._lists = lists
         self._result = result
         self._atoms = Atoms(self.writer, lists)
         self._shared: dict[Atom, int] = {}
+
+    def compile_values(self, exprs: Sequence[tuple[int, Expr]]) -> None:
+        """Write expressions of any kind, each with the row beside the features that keeps it."""
+        start = len(self.writer.code)
+        for place, expr in exprs:
+            self.writer.bits = 1
+            self.writer.store(self._value(expr, EVERY), place)
+            self.writer.values = 0
+        self.writer.settle(start)
 
     def compile(self, exprs: Sequence[tuple[int, Expr]]) -> None:
         """Write shared atoms, then each expression with its result."""
@@ -71,8 +84,6 @@ class TypeCompiler:
         if shared is not None:
             return shared if selection == EVERY else self.writer.combine(opcodes.AND, selection, shared)
         return self.writer.emit(atom.opcode, selection, atom.a, atom.b, atom.constant, atom.invert)
-
-    # Conditions
 
     def _whole(self, number: int, expr: Expr) -> None:
         """Write one expression and its result; any part of a top `and` may end it early.
@@ -119,7 +130,7 @@ class TypeCompiler:
                 return self._known(part, positive, selection)
             case Default(part, other):
                 return self._default_condition(part, other, positive, selection)
-            case Call():
+            case Call() | Choose() | Lookup():
                 mark = self.writer.values
                 register = self._value(node, selection)
                 self.writer.values = mark
@@ -210,16 +221,16 @@ class TypeCompiler:
         rest = self.writer.combine(opcodes.AND_NOT, selection, self._true(part, not positive, selection))
         return self.writer.combine(opcodes.OR, own, self._true(other, positive, rest))
 
-    # Values
-
     def _value(self, node: Expr, selection: int) -> int:
         """Write a value over a selection; return its register."""
         leaf = self.writer.leaf(node)
         if leaf is not None:
             return leaf
-        if node.kind is Kind.BOOL and not isinstance(node, Call):
+        if node.kind is Kind.BOOL and not isinstance(node, Call | Choose | Lookup):
             yes, no = self._true(node, True, selection), self._true(node, False, selection)
             return self.writer.make(opcodes.TRUTH, selection, yes, no)
+        if isinstance(node, Bands | Lookup) or (isinstance(node, Call) and node.name in CODES):
+            return self._of_constants(node, selection)
         mark = self.writer.values
         opcodes_of = FLOAT_OPCODES if node.kind is Kind.FLOAT else INT_OPCODES
         match node:
@@ -232,6 +243,8 @@ class TypeCompiler:
             case ToFloat(part):
                 a = b = self._value(part, selection)
                 opcode = FLOAT_OPCODES["to_float"]
+            case Choose(condition, part, other):
+                return self._choice(condition, part, other, selection)
             case Default(part, other):
                 a, b = self._value(part, selection), self._value(other, selection)
                 opcode = opcodes.DEFAULT
@@ -250,3 +263,31 @@ class TypeCompiler:
                 raise TypeError(f"{type(node).__name__} of kind {node.kind.name} is not a value")
         self.writer.values = mark
         return self.writer.make(opcode, selection, a, b)
+
+    def _choice(self, condition: Expr, part: Expr, other: Expr, selection: int) -> int:
+        """One value where a condition is true, another where it is false: each known only there, then joined."""
+        mark = self.writer.values
+        found = []
+        for positive, node in ((True, part), (False, other)):
+            rows = self._true(condition, positive, selection)
+            inner = self.writer.values
+            value = self._value(node, rows)
+            self.writer.values = inner
+            found.append(self.writer.make(opcodes.ONLY, selection, value, rows))
+        self.writer.values = mark
+        return self.writer.make(opcodes.DEFAULT, selection, *found)
+
+    def _of_constants(self, node: Bands | Lookup | Call, selection: int) -> int:
+        """A value made of one value and constants: a band, what a table says, a chain of functions of a text."""
+        part, words = chain_of(node) if isinstance(node, Call) else (node.part, ())
+        mark = self.writer.values
+        value = self._value(part, selection)
+        self.writer.values = mark
+        if isinstance(node, Call):
+            return self.writer.make(opcodes.TEXT, selection, value, value, self._lists.place_numbers(words))
+        if isinstance(node, Lookup):
+            index, cells = self._lists.place_column(node.column)
+            return self.writer.make(opcodes.LOOKUP, selection, value, cells, index)
+        opcode = opcodes.FLOAT_BAND if part.kind is Kind.FLOAT else opcodes.BAND
+        start = self._lists.place_numbers(tuple(map(cell, node.edges)))
+        return self.writer.make(opcode, selection, value, len(node.edges), start)

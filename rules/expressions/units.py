@@ -8,7 +8,7 @@ from datetime import datetime
 from rules.codes import Code
 from rules.expressions import fold
 from rules.expressions.context import NUMBERS, Context, is_text
-from rules.expressions.tree import Arith, Call, Default, Expr, Literal, Negate, ToFloat, Use
+from rules.expressions.tree import Arith, Call, Choose, Default, Expr, Literal, Negate, ToFloat, Use
 from rules.spans import duration_hint, duration_ms
 from state.schema import Kind
 
@@ -65,7 +65,7 @@ def is_duration(expr: Expr) -> bool:  # noqa: PLR0911 one case a node
             return is_duration(left) is not is_duration(right)
         case Arith("/" | "//", left, right, _):
             return is_duration(left) and not is_duration(right)
-        case Default(part) | Negate(part) | ToFloat(part):
+        case Default(part) | Negate(part) | ToFloat(part) | Choose(_, part):
             return is_duration(part)
         case Call():
             return expr.duration

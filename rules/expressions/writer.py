@@ -9,7 +9,19 @@ from __future__ import annotations
 from rules.expressions.arithmetic import LOCAL_OPCODES
 from rules.expressions.constants import cell
 from rules.expressions.layout import AT, CELL, CONSTANT, FEATURE, LOCAL_AT, LOGGED, PRESENT
-from rules.expressions.opcodes import ANSWER, CHOOSE, COMBINE, FLOATS, INTS, LOCAL, TRUTH, family
+from rules.expressions.opcodes import (
+    ANSWER,
+    CHOOSE,
+    COMBINE,
+    FLOATS,
+    INTS,
+    LOCAL,
+    STORE,
+    TEXT,
+    TEXTS,
+    TRUTH,
+    family,
+)
 from rules.expressions.tree import BUILTINS, Call, Expr, Literal, Use
 from state.schema import Kind
 
@@ -18,9 +30,9 @@ __all__ = ["EVERY", "Writer"]
 EVERY = 0
 """The bit register of every row."""
 
-_SOURCES = {"cell": CELL, "feature": FEATURE}
+_SOURCES = {"cell": CELL, "feature": FEATURE, "value": FEATURE}
 _BUILTINS = (AT, LOGGED)
-_MAKE_VALUES = frozenset({CHOOSE, INTS, FLOATS, LOCAL})
+_MAKE_VALUES = frozenset({CHOOSE, INTS, FLOATS, LOCAL, TEXTS})
 _READ_BITS = frozenset({COMBINE, ANSWER})
 """Families whose sources are bit registers; so are those of TRUTH."""
 _TARGET = 1
@@ -28,16 +40,20 @@ _SOURCES_AT = (3, 4)
 
 
 class Writer:
-    """Appends to `code`, which the types of a program share. `bits_most` and `values_most` say how many registers.
+    """Appends to `code`, which the types of a program share; `first_value` is the row of the first named value.
+
+    `bits_most` and `values_most` say how many registers.
 
     `bits` and `values` are how many are in use: whoever sets one back gives later registers free.
     """
 
-    def __init__(self, code: list[list[int]]) -> None:
+    def __init__(self, code: list[list[int]], first_value: int) -> None:
         self.code = code
+        self._first_value = first_value
         self.columns: dict[tuple[int, int, int], int] = {}
         self.bits, self.bits_most = 1, 1
         self.values, self.values_most = 0, 0
+        self.reads_texts = False
 
     def emit(self, opcode: int, selection: int, a: int, b: int, constant: int, invert: int) -> int:
         """Write a condition over a selection; return the bit register of its rows."""
@@ -51,12 +67,17 @@ class Writer:
         """Write a condition made of two bit registers; return the register of its rows."""
         return self.emit(opcode, EVERY, a, b, 0, 0)
 
-    def make(self, opcode: int, selection: int, a: int, b: int) -> int:
-        """Write a value made of two values; return its register, a temporary."""
+    def make(self, opcode: int, selection: int, a: int, b: int, constant: int = 0) -> int:
+        """Write a value made of two values, or of one and constants; return its register, a temporary."""
         self.values += 1
         self.values_most = max(self.values_most, self.values)
-        self.code.append([opcode, -self.values, selection, a, b, 0, 0, 0])
+        self.code.append([opcode, -self.values, selection, a, b, constant, 0, 0])
+        self.reads_texts |= opcode == TEXT
         return -self.values
+
+    def store(self, value: int, place: int) -> None:
+        """Write that a value is kept in a row beside the features."""
+        self.code.append([STORE, 0, EVERY, value, 0, place, 0, 0])
 
     def leaf(self, node: Expr) -> int | None:
         """The register of what is filled like a column; None for all else.
@@ -80,7 +101,8 @@ class Writer:
             return self._register(_BUILTINS[operand.index], 0, 0)
         if operand.source == "cell":
             self._register(PRESENT, 0, 0)
-        return self._register(_SOURCES[operand.source], operand.index, int(operand.kind is Kind.FLOAT))
+        index = operand.index + (self._first_value if operand.source == "value" else 0)
+        return self._register(_SOURCES[operand.source], index, int(operand.kind is Kind.FLOAT))
 
     def _register(self, source: int, index: int, is_float: int) -> int:
         return self.columns.setdefault((source, index, is_float), len(self.columns))

@@ -35,8 +35,8 @@ def _columns(book: Book) -> Needs:
     flat = [one for some in needs for one in some]
     return Needs(
         start=starts(len(some) for some in needs),
-        feature=np.array([operand.source == "feature" for _, operand in flat], np.uint8),
-        at=int32s(operand.index for _, operand in flat),
+        feature=np.array([operand.source != "cell" for _, operand in flat], np.uint8),
+        at=int32s(book.place_of(operand) for _, operand in flat),
         name=int32s(name for name, _ in flat),
     )
 

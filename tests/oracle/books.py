@@ -11,12 +11,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.oracle.writing import AREAS, LISTS, SERVICES, Names, Writer, quoted
+from tests.oracle.expressions import AREAS, FILLERS, KEPT, LISTS, SERVICES, Names, Writer, quoted
 
-FILLERS = tuple(f"x{number}" for number in range(62))
-"""Of a wide book, before the others: members that put those beyond the first word of their set."""
-KEPT = "kept"
-"""The list that rules keep; no feature asks for it."""
 INTS = (0, 1, -1, 2, 3, 7, 60, 600_000, -(1 << 63), (1 << 63) - 1, (1 << 53) + 1, 1 << 62, 1 << 32)
 FLOATS = (0.0, -0.0, 1.5, -2.5, 1e308, -1e308, 5e-324, 3.0, 0.1, 1 / 3, 1e16, float((1 << 53) + 2))
 CHANNELS = ("sms", "desk", "alert", "push")
@@ -61,6 +57,7 @@ class Shape:
     head: int
     features: tuple[int, ...]
     rules: tuple[int, ...]
+    values: tuple[int, ...] = ()
     lists: int = 3
     members: int = 4
 
@@ -81,7 +78,9 @@ class Shape:
 
 
 def fields_of(event: str) -> dict[str, str]:
-    """The fields of an event type by the words of the grammar."""
+    """The fields of an event type by the words of the grammar; none of no type."""
+    if not event:
+        return {}
     if event == "profile":
         return ATTRIBUTES
     return FIELDS.get(event) or BUILT_IN[event]
@@ -92,15 +91,17 @@ def shuffled(random: Random, named: dict[str, Any]) -> list[tuple[str, Any]]:
     return random.sample(list(named.items()), len(named))
 
 
-def scope(event: str, features: Iterable[tuple[str, str]], has_lists: bool) -> Names:
-    """The names that a rule (or, without features, a `where`) on an event type may use."""
+def scope(
+    event: str, features: Iterable[tuple[str, str]], has_lists: bool, values: Sequence[tuple[str, str]] = ()
+) -> Names:
+    """The names that a rule (or, without features, a `where`) on an event type may use; without a type, a value."""
     by_kind: dict[str, list[str]] = {}
     own = {f"profile.{name}": kind for name, kind in ATTRIBUTES.items()} if event == "profile" else fields_of(event)
-    for name, kind in (*own.items(), *ATTRIBUTES.items(), *features):
+    for name, kind in (*own.items(), *ATTRIBUTES.items(), *features, *values):
         by_kind.setdefault(kind, []).append(name)
     if event == "call":
         by_kind["of any kind"] = ["spare"]
-    return Names(by_kind, has_lists)
+    return Names(by_kind, has_lists, frozenset(name for name, _ in values))
 
 
 def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
@@ -131,6 +132,27 @@ def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
         lines.append(f'since = "{random.choice(["30m", "1d", "9d", "2008-11-05", "1970-01-01"])}"')
     value = "int" if kind in ("count", "distinct") else "duration" if kind == "since" else word
     return name, value, "\n".join(lines) + "\n"
+
+
+def values_of(
+    seeds: Sequence[int], features: Sequence[tuple[str, str]], has_lists: bool
+) -> tuple[list[tuple[str, str, str]], str]:
+    """Name, kind and event type ("" for any) of each value, and the TOML of all; one may stand on those before it."""
+    made: list[tuple[str, str, str]] = []
+    lines = []
+    for seed in seeds:
+        random = Random(seed)
+        event = random.choice(["call", "call", "data", "", ""])
+        below = [(name, kind) for name, kind, on in made if on in ("", event)]
+        writer = Writer(random, scope(event, features, has_lists, below))
+        kind = random.choice(["int", "float", "bool", "string", "time"])
+        text = writer.of_kind(kind)
+        lines += [f"[values.v{seed}]", f"is = {quoted(text)}"]
+        if kind in ("int", "float") and random.random() < 0.3:
+            lines.append(f"bands = {random.choice(['[0]', '[-1, 2, 60]', '[0.5, 3]', '[0, 1, 2, 3, 1000]'])}")
+            kind = "int"
+        made.append((f"v{seed}", kind, event))
+    return made, "\n".join(lines) + "\n"
 
 
 def caps_text(random: Random, most: int = 2) -> str:
@@ -191,16 +213,25 @@ def head_text(shape: Shape) -> str:
     return "\n".join(parts)
 
 
-def rule_text(seed: int, features: Sequence[tuple[str, str]], has_lists: bool) -> str:
+def plain_kinds(features: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Features with their kinds; a duration is a whole number."""
+    return [(name, "int" if kind == "duration" else kind) for name, kind in features]
+
+
+def rule_text(
+    seed: int, features: Sequence[tuple[str, str]], has_lists: bool, values: Sequence[tuple[str, str, str]] = ()
+) -> str:
     """TOML of a rule over the features that its book has."""
     random = Random(seed)
     if random.random() < 0.2:
         return deadline_text(seed, random, features, has_lists)
     events = ["call"] * 8 + ["visit"] * 3 + ["data", "data", "move", "profile", "list", "outcome", "answer"]
     event = random.choice(events)
-    names = scope(event, [(name, "int" if kind == "duration" else kind) for name, kind in features], has_lists)
+    named = [(name, kind) for name, kind, on in values if on in ("", event)]
+    names = scope(event, plain_kinds(features), has_lists, named)
     writer = Writer(random, names)
     channels = random.sample(CHANNELS, random.randint(1, 3))
+    numbers = [*names.by_kind["int"], *names.by_kind["float"]]
     gaps = random.sample(sorted(writer.any_names()), k=min(2, len(writer.any_names())))
     lines = [
         "[[rule]]",
@@ -208,7 +239,7 @@ def rule_text(seed: int, features: Sequence[tuple[str, str]], has_lists: bool) -
         f'on = "{event}"',
         f"when = {quoted(writer.condition(random.randint(0, 3)))}" if random.random() < 0.75 else 'when = "true"',
         f"channels = {json.dumps(channels)}",
-        f"priority = {random.choice([10, 50, 50, 60])}",
+        f"priority = {random.choice(['10', '50', '50', '60', quoted(random.choice(numbers))])}",
         f"reason = {quoted('because ' + ' '.join('{' + gap + '}' for gap in gaps))}",
         caps_text(random).strip(),
     ]
@@ -273,9 +304,11 @@ def book_text(shape: Shape) -> dict[str, str]:
     has_lists = shape.lists > 0
     features = [feature_text(seed, has_lists) for seed in dict.fromkeys(shape.features)]
     named = [(name, kind) for name, kind, _ in features]
-    rules = [rule_text(seed, named, has_lists) for seed in dict.fromkeys(shape.rules)]
+    values, values_toml = values_of(tuple(dict.fromkeys(shape.values)), plain_kinds(named), has_lists)
+    rules = [rule_text(seed, named, has_lists, values) for seed in dict.fromkeys(shape.rules)]
     return {
         "book.toml": head_text(shape),
         "features.toml": "\n".join(text for _, _, text in features),
+        "values.toml": values_toml,
         "rules.toml": 'campaign = "care"\n' + "\n".join(rules),
     }

@@ -78,6 +78,7 @@ class Interpreter:
             self._time(moment, index, feature, timer)
         candidates = [rule for rule in self.rules[code] if moment.holds(rule.when)]
         moment.words("lists")  # as of the event: what it keeps is not seen by itself
+        candidates.sort(key=lambda rule: (-moment.priority(rule), rule.id))
         withdrawn = self._set_aside(moment, position, number)
         judged = self._judge(moment, position, number, candidates)
         return moment, ended + withdrawn + self._keep(moment, position, number, candidates) + judged

@@ -11,7 +11,7 @@ from typing import Any
 from rules.expressions.interpret import Row as Seen
 from rules.expressions.interpret import evaluate
 from rules.expressions.tree import And, Expr, Operand
-from rules.model import Book, Feature
+from rules.model import Book, Feature, Rule
 from state.batch import Row
 from state.schema import PROFILE, Kind
 from state.sets import set_of
@@ -109,6 +109,11 @@ class Moment:
             return (
                 value if field.kind is not Kind.SET or value is None else [one for one in value if one in field.members]
             )
+        named = self.known.book.values_by_name.get(name)
+        if named is not None:
+            expr = named.on(self.code)
+            assert expr is not None
+            return evaluate(expr, self._seen, self.known.zone.wall_ms)
         return self.feature(self.known.book.feature_index(name))
 
     def words(self, name: str) -> set[str]:
@@ -131,6 +136,15 @@ class Moment:
         if operand.source == "builtin":
             return self.row.at_ms if operand.index == 0 else self.append_ms
         return self.get(operand.name)
+
+    def priority(self, rule: Rule) -> int:
+        """A rule's priority on this event: a number from 0 to 1000, without its fraction; 0 where it is unknown."""
+        if rule.ranked_by is None:
+            return rule.priority
+        number = self.fact(rule.ranked_by)
+        return (
+            1000 if number is not None and number >= 1000 else int(number) if number is not None and number > 0 else 0
+        )
 
     def holds(self, expr: Expr) -> bool:
         """Whether a condition is true, and not false or unknown; all parts of an `and` must be."""

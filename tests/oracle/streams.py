@@ -6,9 +6,9 @@ from random import Random
 from typing import Any, NamedTuple
 
 from state.batch import Row
-from tests.oracle.books import FLOATS, INTS, KEPT, Shape, fields_of
+from tests.oracle.books import FLOATS, INTS, Shape, fields_of
+from tests.oracle.expressions import KEPT, LISTS, SERVICES, TEXTS
 from tests.oracle.interpreter import Record
-from tests.oracle.writing import LISTS, SERVICES, TEXTS
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 SUBSCRIBERS = (8613800000001, 8613800000002, 8613800000003, 1, (1 << 63) - 1)

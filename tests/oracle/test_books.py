@@ -29,6 +29,7 @@ SHAPES = st.builds(
     head=NUMBERS,
     features=st.lists(NUMBERS, max_size=8, unique=True).map(tuple),
     rules=st.lists(NUMBERS, min_size=1, max_size=8, unique=True).map(tuple),
+    values=st.lists(NUMBERS, max_size=5, unique=True).map(tuple),
     lists=st.sampled_from([0, 1, 3, 8]),
     members=st.sampled_from([3, 4]),
 )
@@ -44,6 +45,7 @@ def reloaded(shape: Shape, seed: int) -> Shape:
         head=random.choice([shape.head, random.randrange(1 << 20)]),
         features=tuple(kept[0] + fresh[0]),
         rules=tuple(kept[1] + fresh[1]),
+        values=tuple(one for one in shape.values if random.random() < 0.8),
         lists=min(shape.lists + random.randint(0, 1), 9),
         members=4,
     )

@@ -23,6 +23,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[offers.ID]": shape.OfferShape,
     "[areas.ID]": shape.AreaShape,
     "[features.NAME]": shape.FeatureShape,
+    "[values.NAME]": shape.ValueShape,
+    "[tables.ID]": shape.TableShape,
     "[[rule]]": shape.RuleShape,
     "[[goal]]": GoalShape,
     "[[test]]": shape.TestShape,

@@ -1,4 +1,4 @@
-"""The examples of the handbook are books that load, and their tests pass."""
+"""Every example of rules/README.md is read, and its tests pass."""
 
 import re
 from pathlib import Path
@@ -8,18 +8,27 @@ import pytest
 from engine.runtimes.rehearsal import run_scenarios
 from rules.load import load_text
 
-HANDBOOK = (Path(__file__).parents[2] / "rules" / "README.md").read_text()
-EXAMPLES = re.findall(r"^```toml\n(.*?)^```$", HANDBOOK, re.MULTILINE | re.DOTALL)
+PAGE = (Path(__file__).parents[2] / "rules" / "README.md").read_text(encoding="utf-8")
+HEAD, *SECTIONS = re.split(r"^## ", PAGE, flags=re.MULTILINE)
+ALONE = "[events."
+"""What says that an example is a whole book and stands without the beginning of the page."""
+BLOCK = re.compile(r"^```(toml|csv) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("text", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_an_example_of_the_handbook_does_what_it_says(text: str) -> None:
-    book = load_text({"example.toml": text})
+def files_of(section: str) -> dict[str, str]:
+    """The files of a section's book: the beginning that most share, its TOML, and the tables beside it."""
+    files = {} if ALONE in section else {"beginning.toml": BLOCK.findall(HEAD)[0][2]}
+    for number, (_, name, text) in enumerate(BLOCK.findall(section)):
+        files[name or f"example-{number}.toml"] = text
+    return files
 
-    results = list(run_scenarios(book))
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda text: text.partition("\n")[0])
+def test_an_example_of_the_handbook_does_what_its_tests_promise(section: str) -> None:
+    book = load_text(files_of(section))
+
+    results = list(run_scenarios(book, 24))
+
+    assert [(result.scenario.name, result.faults) for result in results if result.faults] == []
+    assert book.rules
     assert results
-    assert [fault for result in results for fault in result.faults] == []
-
-
-def test_the_handbook_has_examples() -> None:
-    assert EXAMPLES

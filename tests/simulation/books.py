@@ -141,6 +141,17 @@ since = "call"
 count = "call"
 where = "kind == 'long'"
 over = "this month"
+
+[tables.towns]
+columns = { town = "string", region = "string" }
+rows = [{ town = "xiame", region = "south" }, { town = "fuzho", region = "north" }]
+
+[values.town_before]
+is = "left(lower(city_before), 5)"
+[values.region_before]
+is = "lookup('towns', 'region', left(lower(city_before), 5), 'elsewhere')"
+[values.worth]
+is = "choose(fees > 6.0, 85, band(calls, 2, 5) * 30)"
 """
 
 _BURST = """
@@ -212,10 +223,10 @@ text.sms = "{name|somebody} calls from {city|somewhere}: {calls:d} calls"
 [[rule]]
 id = "leaving"
 on = "call"
-when = "known(city_before) and city_before != city"
+when = "known(city_before) and city_before != city and not starts_with(city, 'zz')"
 channels = ["sms"]
-priority = 40
-text.sms = "from {city_before} to {city}"
+priority = "worth"
+text.sms = "from {town_before}, {region_before}, to {city}"
 [[rule]]
 id = "bulk"
 on = "data"

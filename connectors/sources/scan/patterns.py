@@ -18,7 +18,8 @@ def pattern_words(time_format: str) -> NDArray[np.int64]:
     if "%" not in time_format:
         return np.zeros((0, 3), np.int64)
     steps = steps_of(time_format)
-    if any(step.letter == "z" and step.name for step in steps[:-1]):
+    spelt = any(step.name and step.letter in "bIp" for step in steps)
+    if spelt or any(step.letter == "z" and step.name for step in steps[:-1]):
         return np.array([_NEVER], np.int64)
     return np.array([word for step in steps for word in _words(step)], np.int64)
 

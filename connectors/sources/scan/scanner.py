@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.sources.contract import Bytes
+from connectors.sources.encodings import one_sign
 from connectors.sources.mapping import Mapping, Plan, offset_ms
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.delimited import scan_delimited
@@ -66,7 +67,7 @@ class Scanner:
         self._columns: tuple[str, ...] = ()
         self._pieces = np.zeros(0, np.int64)
         delimited = plan.mapping.format == "delimited"
-        self._delimiter = ord(plan.mapping.delimiter) if delimited else 0
+        self._delimiter = ord(one_sign(plan.mapping.delimiter)) if delimited else 0
         self._quote = QUOTE if plan.mapping.quotes else self._delimiter
         self._national_digits, self._national = national_table(plan.numbers)
         self._pattern = pattern_words(plan.mapping.time_format)

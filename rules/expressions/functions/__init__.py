@@ -4,7 +4,7 @@ To add a function, add one file here that makes a `FUNCTION` (`rules.expressions
 nothing else. `abs.py` is a good one to start from: a type rule, the meaning in plain Python, bodies for the kernel, an
 example. From the file alone
 
-- `check` knows the name, the number of arguments and the type rule, and reserves the name in books,
+- `check` knows the name, the number of arguments and the type rule,
 - `fold` and `interpret` work with `plain`,
 - `arithmetic` deals opcodes to the bodies, and the kernel is compiled anew,
 - the example is run through all of these by the tests, and stands in the `reference`.
@@ -56,6 +56,11 @@ def _entry(one: Function) -> str:
     example = one.example
     gives = "unknown" if example.gives is None else _written(example.gives)
     given = [f"{name} = {'unknown' if value is None else _written(value)}" for name, value in example.given.items()]
+    given += [
+        f"column {column} of tables.{name} = {dict(values)!r}"
+        for name, columns in example.tables.items()
+        for column, values in columns.items()
+    ]
     given += [f"areas.{name} = {_written(list(cells))}" for name, cells in example.areas.items()]
     where = f", where {', '.join(given)}" if given else ""
     return f"{one.usage}\n    {one.docs}\n    Example: {example.text} gives {gives}{where}."

@@ -107,3 +107,55 @@ def test_the_scanner_agrees_with_the_strict_path_in_every_encoding(
     fast = Decoder(mapping, SCHEMA).decode(unended, AT_MS_MAX)
     strict = decode_strictly(Decoder(mapping, SCHEMA).plan, unended, AT_MS_MAX)
     assert (fast.offsets.tolist(), fast.dead, fast.lines) == (strict.offsets.tolist(), strict.dead, strict.lines)
+
+
+SIGNS = ("||", "|~|", ";;;", "=>")
+
+
+@pytest.mark.parametrize("delimiter", SIGNS)
+def test_values_may_stand_between_several_signs(delimiter: str) -> None:
+    mapping = Mapping(**LINES, delimiter=delimiter)
+    good = delimiter.join(("861", " 2008-11-04T09:00:00Z ", "a" + delimiter[0] + "b")).encode()
+    quoted = delimiter.join(("861", "2008-11-04T09:00:00Z", f'"a{delimiter}b"')).encode()
+
+    decoded = check(mapping, [good, quoted, good])
+
+    texts = {text.decode() for _, text in decoded.batch.texts.pairs()}
+    assert texts == {f"a{delimiter[0]}b", f"a{delimiter}b"}
+    assert (decoded.slow, decoded.offsets.tolist()) == (1, [0, len(good) + 1, len(good) + len(quoted) + 2])
+    short = Mapping(**LINES, delimiter=delimiter, line_bytes_max=64)
+    assert [letter.code for letter in check(short, [good + b"x" * (65 - len(good))]).dead] == [Code.LINE_TOO_LONG]
+
+
+@pytest.mark.parametrize("delimiter", ["", "|" * 9, "| ", "|\t", "a|", '"|', "||\n", "、、"])
+def test_a_delimiter_that_cannot_be_is_told(delimiter: str) -> None:
+    with pytest.raises(ValidationError, match="delimiter="):
+        Mapping(**LINES, delimiter=delimiter)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from([*SIGNS, "|", ";", '"', "\x1f", "a", " ", "é", "861", "2008-11-04T09:00:00Z"]), max_size=9
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.sampled_from(SIGNS),
+    st.booleans(),
+    st.sampled_from(["utf-8", "gbk"]),
+)
+def test_the_scanner_agrees_with_the_strict_path_on_whatever_stands_between_the_signs(
+    pieces: list[list[str]], delimiter: str, quotes: bool, encoding: Any
+) -> None:
+    mapping = Mapping(**LINES, delimiter=delimiter, quotes=quotes, encoding=encoding)
+    head = f"861{delimiter}2008-11-04T09:00:00Z{delimiter}"
+
+    check(
+        mapping,
+        [
+            ("".join(some) if number % 2 else head + "".join(some)).encode(encoding, "ignore")
+            for number, some in enumerate(pieces)
+        ],
+    )

@@ -25,6 +25,7 @@ PATTERNS = (
     "%S%%%M %H %d %m %Y",
     "%m/%d/%Y",
 )
+SPELT = ("%d-%b-%Y %I:%M:%S %p", "%b %d %Y %H:%M", "%I%p%M %m/%d/%y")
 ZONES = (
     "Europe/Berlin",
     "America/St_Johns",
@@ -55,6 +56,26 @@ def test_a_pattern_reads_what_python_writes_by_it(moments: list[datetime], patte
     assert read(written, time_format=pattern, time_offset="+00:00") == (expected, 0)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.lists(MOMENTS, min_size=1, max_size=8), st.sampled_from(SPELT))
+def test_months_by_name_and_halves_of_days_are_read_as_python_writes_them(
+    moments: list[datetime], pattern: str
+) -> None:
+    written = [moment.strftime(pattern) for moment in moments]
+    expected = [ms(datetime.strptime(text, pattern).replace(tzinfo=UTC)) for text in written]
+
+    assert read(written, time_format=pattern, time_offset="+00:00") == (expected, len(moments))
+
+
+@pytest.mark.parametrize(
+    "time", ["04-Nov-2008 00:10 AM", "04-Nov-2008 13:10 PM", "04-Now-2008 01:10 PM", "31-Feb-2008 01:10 PM"]
+)
+def test_an_hour_or_a_month_that_no_clock_shows_is_a_dead_letter(time: str) -> None:
+    settings = {**LINES, "time_format": "%d-%b-%Y %I:%M %p", "time_offset": "+08:00"}
+
+    assert code_of(f"861,{time},a".encode(), **settings) == "bad_time time"
+
+
 @pytest.mark.parametrize(
     ("pattern", "text", "slow"),
     [
@@ -65,6 +86,8 @@ def test_a_pattern_reads_what_python_writes_by_it(moments: list[datetime], patte
         ("%Y-%m-%d %H:%M:%S%z", "2008-11-04 09:00:00+08:00", 0),
         ("%Y-%m-%d %H:%M:%S %z", "2008-11-04 04:00:00 +0300", 1),
         ("%z %Y-%m-%d %H:%M", "+08 2008-11-04 09:00", 1),
+        ("%d-%b-%Y %I:%M:%S %p", "04-Nov-2008 09:00:00 AM", 1),
+        ("%d%b%y %I.%M%p", "04NOV08 9.00am", 1),
     ],
 )
 def test_a_pattern_may_leave_out_leading_zeros_and_name_the_zone(pattern: str, text: str, slow: int) -> None:
@@ -103,8 +126,12 @@ def test_a_pattern_of_digits_reads_a_number_of_json_too() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"time_format": "%Y-%q"}, "has %q, must be of %Y %y %m %d %H %M %S %f %z %%"),
+        ({"time_format": "%Y-%q"}, "has %q, must be of %Y %y %m %d %H %M %S %f %z %b %I %p %%"),
         ({"time_format": "%Y-%m-%"}, "has %, must be of"),
+        ({"time_format": "%Y-%m-%d %I:%M"}, "must have %I and %p together"),
+        ({"time_format": "%Y-%m-%d %H:%M %p"}, "must have %I and %p together"),
+        ({"time_format": "%Y-%b-%m-%d"}, "reads something twice"),
+        ({"time_format": "%Y-%m-%d %H %I %p"}, "reads something twice"),
         ({"time_format": "%H:%M"}, "has no year, must have %Y, %m and %d"),
         ({"time_format": "%Y%y%m%d"}, "reads something twice"),
         ({"time_format": "%Y%m%d%f%H"}, "has digits behind %f"),

@@ -1,6 +1,7 @@
 """Runs the example of a function through every evaluator; the walk-through runs it for a function just added."""
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,11 +9,13 @@ import numpy as np
 
 from rules.expressions import Operand, Scope
 from rules.expressions.interpret import Row, evaluate
+from rules.expressions.lookups import Column
 from rules.expressions.program import Workspace, compile_program
 from rules.expressions.signature import EXAMPLE_AT, Example
 from rules.expressions.tree import Expr, Literal
 from state.batch import Batch
 from state.schema import Kind, make_schema
+from state.texts import hashed_texts
 from state.zone import fixed_zone
 from tests.rules.expressions.worlds import as_cell, tree
 
@@ -36,7 +39,21 @@ def scope_of(example: Example) -> Scope:
             for at, (name, value) in enumerate(example.given.items())
         },
         example.areas,
+        tables={name: columns_of(name, columns) for name, columns in example.tables.items()},
     )
+
+
+def columns_of(table: str, columns: Mapping[str, Mapping[Any, Any]]) -> dict[str, Column]:
+    """The columns of an example's table."""
+    return {
+        name: Column(table, name, kind_of(values.values()), kind_of(values), table, tuple(values), values)
+        for name, values in columns.items()
+    }
+
+
+def kind_of(values: Iterable[Any]) -> Kind:
+    """The kind of the first of some values."""
+    return KINDS[type(next(iter(values)))]
 
 
 def interpreted(example: Example) -> Any:
@@ -68,6 +85,7 @@ def true_in_kernel(example: Example, condition: str) -> bool:
         np.zeros(1, np.int64),
         np.zeros(1, np.int64),
         np.zeros((1, 1), np.int64),
+        hashed_texts(value.encode() for value in example.given.values() if isinstance(value, str)),
     )
     outs, known = np.zeros((len(example.given) + 1, 1), np.int64), np.zeros((len(example.given) + 1, 1), np.uint8)
     for at, (name, value) in enumerate(example.given.items()):

@@ -11,16 +11,35 @@ from hypothesis import strategies as st
 from rules.diagnostics import PlainOrigin
 from rules.expressions import Operand, Scope, read
 from rules.expressions.interpret import Row, evaluate
+from rules.expressions.lookups import Column
 from rules.expressions.tree import Expr
 from state.batch import Batch
 from state.hashing import hash_text
 from state.schema import Kind, make_schema
+from state.texts import hashed_texts
 from tests.rules.expressions.grammar import closed_over, local_times
 
 TYPES = 7
 SERVICES = ("12593", "ring", "news")
 LISTS = ("vip", "silent")
-TEXTS = ("a", "b", "c", "长途", "", "d", "e", "f", "g", "h", "i", "j")
+TEXTS = ("a", "b", "c", "长途", "", "d", "e", "f", "g", "Ab长途Z@[`{c", "0061", "-12.50", "é" * 30, "ABCDEFGHIJ" * 4)
+GRADES = {text: at for at, text in enumerate(TEXTS) if at % 3}
+COLUMNS: dict[str, tuple[Kind, dict[str, Any]]] = {
+    "grade": (Kind.INT, GRADES),
+    "fee": (Kind.FLOAT, {text: at / 4 for text, at in GRADES.items()}),
+    "word": (Kind.STRING, {text: TEXTS[at - 1] for text, at in GRADES.items()}),
+    "good": (Kind.BOOL, {text: at % 2 == 0 for text, at in GRADES.items()}),
+}
+TABLES = {
+    "names": {
+        name: Column("names", name, kind, Kind.STRING, "1", TEXTS, values) for name, (kind, values) in COLUMNS.items()
+    },
+    "numbers": {
+        "word": Column("numbers", "word", Kind.STRING, Kind.INT, "1", (0, 1, -1, 7), {0: "a", 1: "b", 7: ""}),
+        "twice": Column("numbers", "twice", Kind.INT, Kind.INT, "1", (0, 1, -1, 7), {0: 0, 1: 2, -1: -2}),
+    },
+}
+"""Of every third text, and of every number without a value, a table says nothing."""
 AREAS = {"small": ("a", "长途"), "large": tuple(TEXTS[:10])}
 TRANSITIONS = np.array([[-(1 << 62), 28_800_000], [1_000_000_000_000, 32_400_000], [1_200_000_000_000, -3_600_000]])
 
@@ -52,6 +71,7 @@ SCOPE = Scope(
         },
     },
     AREAS,
+    tables=TABLES,
 )
 POOL = {
     Kind.INT: (0, 1, -1, 2, 3, 7, 600_000, -(1 << 63), (1 << 63) - 1, (1 << 53) + 1, 1 << 32, 5, 60),
@@ -97,6 +117,7 @@ def world(seed: int, n: int, types: int = TYPES, unknown: float = 0.25) -> World
         np.zeros(n, np.int64),
         np.zeros(n, np.int64),
         rng.integers(-9, 9, (len(CELLS), n)),
+        hashed_texts(text.encode() for text in TEXTS),
     )
     outs = rng.integers(-9, 9, (len(FEATURES), n + 3))
     known = np.zeros((len(FEATURES), n + 3), np.uint8)
@@ -181,21 +202,61 @@ def _numbers(
     return st.recursive(leaves, deeper, max_leaves=4)
 
 
+_names = st.sampled_from(["kind", "cell", "last_kind"])
+_chains = st.recursive(
+    _names,
+    lambda inner: st.one_of(
+        _called(st.sampled_from(["left", "right"]), inner, st.sampled_from(["0", "1", "2", "30"])),
+        _called("mid", inner, st.sampled_from(["1", "3", "40"]), st.sampled_from(["0", "2", "99"])),
+        _called("lower", inner),
+    ),
+    max_leaves=3,
+)
+"""A field or a feature, and functions of texts one in another."""
+_needles = st.sampled_from(["", "a", "Ab", "ab", "长", "途", "é", "bcdefghij", "50", "c"]).map(repr)
+_truths = st.sampled_from(["roaming", "heavy", "seconds > 1", "calls == 3", "starts_with(cell, 'a')", "kind == 'a'"])
+_edges = st.lists(st.sampled_from([0, 1, 2, 3, 7, 60]), min_size=1, max_size=5, unique=True).map(
+    lambda made: ", ".join(map(str, sorted(made)))
+)
+
 INTS = _numbers(
     Kind.INT,
     st.one_of(
         _ints,
+        _called("length", _chains),
+        st.builds("lookup('names', 'grade', {})".format, _chains),
+        st.builds("lookup('numbers', 'twice', {}, {})".format, st.sampled_from(["seconds", "calls % 3"]), _ints),
+        st.builds("band({}, {})".format, st.sampled_from(["seconds", "amount", "calls - 2"]), _edges),
+        st.builds("choose({}, calls, {})".format, _truths, st.sampled_from(["7", "seconds"])),
+        st.builds("choose({}, 1, {}, calls, seconds)".format, _truths, _truths),
         st.sampled_from(["seconds", "calls", "since_call", "(begun - at)", "(joined - begun)"]),
         _called(st.sampled_from(local_times()), st.sampled_from(["", "begun", "joined", "logged"])),
     ),
 )
 _ratio = _joined("/", INTS, INTS)
-FLOATS = _numbers(Kind.FLOAT, st.one_of(_floats, st.sampled_from(["amount", "spent"]), _ratio), INTS)
+FLOATS = _numbers(
+    Kind.FLOAT,
+    st.one_of(
+        _floats,
+        st.sampled_from(["amount", "spent"]),
+        _ratio,
+        _called("number", _chains),
+        st.builds("choose({}, 1.5, seconds)".format, _truths),
+        st.builds("lookup('names', 'fee', {}, 0)".format, _chains),
+    ),
+    INTS,
+)
 TIMES = st.one_of(
     st.sampled_from(["at", "logged", "begun", "joined", "(begun + '10m')", "(joined - 7)", "max(at, begun)"]),
     _joined("+", st.just("begun"), INTS),
 )
-STRINGS = st.sampled_from(["kind", "cell", "last_kind", "default(kind, 'a')", "default(cell, last_kind)"])
+STRINGS = st.one_of(
+    st.sampled_from(["kind", "cell", "last_kind", "default(kind, 'a')", "default(cell, last_kind)"]),
+    _chains,
+    st.builds("choose({}, {}, {})".format, _truths, _chains, _quoted),
+    st.builds("lookup('names', 'word', {})".format, _chains),
+    st.builds("lookup('numbers', 'word', {}, {})".format, st.sampled_from(["seconds", "calls"]), _quoted),
+)
 _ORDER = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 _SAME = st.sampled_from(["==", "!="])
 
@@ -227,6 +288,9 @@ _ATOMS = st.one_of(
     _listed(FLOATS, "in", _floats, 3),
     st.sampled_from(["cell in areas.small", "in_area(kind, 'large')", "kind not in areas.large"]),
     st.sampled_from(["roaming", "heavy", "roaming == heavy", "heavy != true", "since_call < '10m'", "true", "false"]),
+    _called(st.sampled_from(["starts_with", "ends_with", "contains"]), _chains, _needles),
+    st.builds("lookup('names', 'good', {})".format, _chains),
+    st.builds("choose({}, {}, heavy)".format, _truths, _truths),
     st.sampled_from(SERVICES).map(lambda name: f"holds('{name}')"),
     st.sampled_from(LISTS).map(lambda name: f"member('{name}')"),
     st.sampled_from(["seconds", "amount", "kind", "services", "roaming", "seconds // calls", "(seconds > 1)"]).map(

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from rules.load import version_of
+from rules.load import BOOK_FILES, version_of
 from state import formats
 from state.formats import NewerFormatError
 
@@ -108,7 +108,7 @@ def _book(version: str, value: bytes | None) -> Change:
         raise ValueError("sources must be texts by their names")
     if not isinstance(schema, str) or not VERSION.fullmatch(schema):
         raise ValueError("schema must be 16 hex digits")
-    found = version_of({name: text for name, text in sources.items() if name.endswith(".toml")})
+    found = version_of({name: text for name, text in sources.items() if name.endswith(BOOK_FILES)})
     if found != version:
         raise ValueError(f"version={version} must be that of the texts, {found}")
     return Published(version, sources, schema)

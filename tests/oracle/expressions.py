@@ -1,4 +1,4 @@
-"""Made-up expressions over given names; what is random comes from a generator of the caller's."""
+"""Made-up expressions over the names of a book; what is random comes from a number."""
 
 import json
 from dataclasses import dataclass
@@ -7,8 +7,13 @@ from random import Random
 from state.schema import Kind
 from tests.rules.expressions.grammar import closed_over, local_times
 
-TEXTS = ("a", "b", "c", "长途", "", "d e", "é", "g" * 40)
+TEXTS = ("a", "b", "c", "长途", "", "d e", "é", "g" * 40, "AB长c", "-12.5", "0061")
+NEEDLES = ("", "a", "长", "途", "ab", "AB", "g" * 9, "é", "1")
 SERVICES = ("12593", "ring", "news", "wap")
+FILLERS = tuple(f"x{number}" for number in range(62))
+"""Of a wide book, before the others: members that put those beyond the first word of their set."""
+KEPT = "kept"
+"""The list that rules keep; no feature asks for it."""
 LISTS = ("vip", "silent", "staff", "l4", "l5", "l6", "l7", "l8", "l9")
 AREAS = {"small": ("a", "长途"), "large": ("a", "b", "c", "d e", "é")}
 
@@ -19,6 +24,7 @@ class Names:
 
     by_kind: dict[str, list[str]]
     has_lists: bool
+    values: frozenset[str] = frozenset()
 
 
 def quoted(text: str) -> str:
@@ -50,7 +56,12 @@ class Writer:
 
     def atom(self) -> str:
         random, order = self.random, self.random.choice(["==", "!=", "<", "<=", ">", ">="])
-        match random.randrange(14):
+        match random.randrange(16):
+            case 14:
+                function = random.choice(["starts_with", "ends_with", "contains"])
+                return f"{function}({self.part()}, {quoted(random.choice(NEEDLES))})"
+            case 15:
+                return f"choose({self.name('bool')}, {self.name('bool')}, {random.choice(['true', 'false'])})"
             case 0 | 1:
                 return f"({self.name('int')} {order} {random.choice([0, 1, 2, 3, 60, 1000])})"
             case 2:
@@ -92,7 +103,14 @@ class Writer:
         if depth <= 0 or self.random.random() < 0.3:
             return self.name("int")
         left = self.number(depth - 1)
-        match self.random.randrange(8):
+        match self.random.randrange(11):
+            case 8:
+                return f"length({self.part()})"
+            case 9:
+                edges = sorted(self.random.sample([0, 1, 2, 3, 60, 1000, 600_000], self.random.randint(1, 4)))
+                return f"band({left}, {', '.join(map(str, edges))})"
+            case 10:
+                return f"choose({self.atom()}, {left}, {self.name('int')})"
             case 0 | 1:
                 right = self.random.choice([1, 2, 7, 1 << 40, self.number(depth - 1)])
                 return f"({left} {self.random.choice('+-*')} {right})"
@@ -113,7 +131,9 @@ class Writer:
         if depth <= 0 or self.random.random() < 0.4:
             return self.name("float")
         left = self.fraction(depth - 1)
-        match self.random.randrange(4):
+        match self.random.randrange(5):
+            case 4:
+                return f"number({self.part()})"
             case 0 | 1:
                 right = self.random.choice(["0.5", "3", self.fraction(depth - 1)])
                 return f"({left} {self.random.choice('+-*/')} {right})"
@@ -131,4 +151,28 @@ class Writer:
 
     def text(self) -> str:
         name = self.name("string")
-        return name if self.random.random() < 0.8 else f"default({name}, {quoted(self.random.choice(TEXTS))})"
+        match self.random.randrange(10):
+            case 0 | 1:
+                return f"default({name}, {quoted(self.random.choice(TEXTS))})"
+            case 2:
+                return self.part()
+            case 3:
+                return f"choose({self.name('bool')}, {self.part()}, {quoted(self.random.choice(TEXTS))})"
+        return name
+
+    def of_kind(self, kind: str) -> str:
+        """A value of a kind."""
+        if kind == "string":
+            return self.text()
+        if kind == "time":
+            return self.time()
+        return {"int": self.number, "float": self.fraction, "bool": self.condition}[kind](2)
+
+    def part(self) -> str:
+        """A part of a field's or a feature's text."""
+        found = self.random.choice([name for name in self.names.by_kind["string"] if name not in self.names.values])
+        for _ in range(self.random.randint(0, 2)):
+            count = self.random.choice([0, 1, 2, 30])
+            parts = (f"left({found}, {count})", f"right({found}, {count})", f"mid({found}, 2, 1)", f"lower({found})")
+            found = self.random.choice(parts)
+        return found
