@@ -12,7 +12,8 @@ row end with several records, so (position, row, rule) is no id of a withdrawal.
 decision the same way.
 
 A batch without records is that of an activation: its book became the active one at its position. What was decided
-before and waits is judged by that book from then on; nobody looks for it in the fold.
+before and waits is judged by that book from then on; nobody looks for it in the fold. One without records and without
+a book is a moment of a cluster on the events' own clock: all that was decided by then stands before it.
 
 Columns are packed as they stand: candidates are about one event in a hundred, so simplicity wins over size. Format 1
 has narrower ids and no kinds, arms, log times and texts; what it lacks reads as its default.
@@ -101,7 +102,12 @@ class DecisionBatch:
     @property
     def activates(self) -> bool:
         """Whether it says that its book became the active one."""
-        return self.n == 0
+        return self.n == 0 and bool(self.book)
+
+    @property
+    def is_moment(self) -> bool:
+        """Whether it says that time has come to `append_ms`, and nothing else."""
+        return self.n == 0 and not self.book
 
     def encode(self) -> bytes:
         """Return the batch as bytes; `decode` is the inverse."""
@@ -173,7 +179,8 @@ def decode(data: bytes | memoryview) -> DecisionBatch:
         columns |= _defaults(n, append_ms)
         columns |= {name: columns[name].astype(np.int64) for name in ("rule", "channel")}
     texts = decode_texts(data[at:], texts_count) if texts_count else NO_TEXTS
-    return DecisionBatch(position=position, append_ms=append_ms, book=book.decode(), texts=texts, **columns)
+    name = book.rstrip(b"\0").decode()
+    return DecisionBatch(position=position, append_ms=append_ms, book=name, texts=texts, **columns)
 
 
 def _defaults(n: int, append_ms: int) -> dict[str, NDArray[Any]]:
@@ -193,6 +200,11 @@ def activation(position: int, append_ms: int, book: str) -> DecisionBatch:
     shapes = {"n": 0, "n+1": 1, "facts": 0}
     columns: dict[str, Any] = {name: np.zeros(shapes[size], dtype) for name, dtype, size in _LAYOUT}
     return DecisionBatch(position=position, append_ms=append_ms, book=book, **columns)
+
+
+def moment(position: int, at_ms: int) -> DecisionBatch:
+    """Return the batch that says that time has come to `at_ms`."""
+    return activation(position, at_ms, "")
 
 
 def merged(first: DecisionBatch, second: DecisionBatch) -> DecisionBatch:

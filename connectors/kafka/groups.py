@@ -1,6 +1,7 @@
 """Consumer groups as the brokers know them: the members, what each one has, how far the group has committed.
 
 group = await group_of(config, name)                  asks; changes nothing
+notes = await notes_of(config, name)                  what is kept beside its offsets
 ends = await ends_of(config, [(topic, partition)])    first and next offset of each
 """
 
@@ -51,6 +52,17 @@ async def group_of(config: KafkaConfig, name: str) -> Group:
         await client.close()
     members = tuple(Member(one[1], one[2].lstrip("/"), _places(one[4])) for one in described[5])
     return Group(described[2], members, {(place.topic, place.partition): at.offset for place, at in committed.items()})
+
+
+async def notes_of(config: KafkaConfig, name: str) -> dict[Place, str]:
+    """Return what a group has committed beside its offsets. BrokerError when the brokers do not say."""
+    client = await started(admin(config), config)
+    try:
+        with broker_errors(f"group {name}"):
+            committed = await client.list_consumer_group_offsets(name)
+    finally:
+        await client.close()
+    return {(place.topic, place.partition): at.metadata for place, at in committed.items()}
 
 
 async def ends_of(config: KafkaConfig, places: Sequence[Place]) -> dict[Place, tuple[int, int]]:

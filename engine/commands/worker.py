@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from engine.settings.secrets import check_secrets
 
     config = changed(load_config(args.config), args)
-    if config.data.clock != "wall":
-        raise CommandError(f"data.clock={config.data.clock!r} must be 'wall' in a cluster: many write into one log")
+    if config.data.clock == "events":
+        check_events_clock(config)
     agents = config.cluster.agents
     used = {"sources": "intake" in agents, "gateways": "dispatch" in agents}
     check_secrets(config, ("http", "desk", "cluster", *(section for section, needed in used.items() if needed)))
@@ -50,6 +50,20 @@ def run(args: argparse.Namespace) -> int:
     asyncio.run(require_topics(config))
     warm_up(sys.stderr)
     return run_worker(config)
+
+
+def check_events_clock(config: Config) -> None:
+    """Refuse what cannot be had on the events' own clock."""
+    for source in config.sources.kafka:
+        if source.blocks:
+            raise CommandError(
+                f"sources.kafka {source.name!r}: blocks=true must be false where data.clock='events': a record is one "
+                "event there, with a moment of its own"
+            )
+    if config.desk.enabled and config.desk.queue == "redis":
+        raise CommandError(
+            "desk.queue='redis' must not be where data.clock='events' in a cluster: panels keep the wall's time"
+        )
 
 
 def changed(config: Config, args: argparse.Namespace) -> Config:

@@ -72,7 +72,8 @@ class Dispatcher(Healthy):
         on_outcome: called with every outcome.
         shared: doors and rates of several dispatchers, in place of `gateways` and `desk`.
         stands: whether the clock stands still between two calls of `rest`, as the events' own does: what is taken next
-            waits for all answers to what was taken before, and a restart takes up what was on its way.
+            waits for all answers to what was taken before, and a restart takes up what was on its way. Not with
+            `shared` doors: another worker's have it, and it ends as UNKNOWN.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Dispatcher(Healthy):
         self._loop_task: asyncio.Task[None] | None = None
         self._recovered = False
         self._stands = stands
+        self._takes_up = stands and shared is None
         self._resumed: list[Send] = []
         self._rested = asyncio.Event()
 
@@ -120,7 +122,7 @@ class Dispatcher(Healthy):
 
         `switches` are those that hold now, as scope, name and action, where another system remembers them too.
         """
-        self._resumed = recover(self.core, self.core.advance(self._now_ms()), resume=self._stands)
+        self._resumed = recover(self.core, self.core.advance(self._now_ms()), resume=self._takes_up)
         if switches is not None:
             self.core.replace_switches(switches)
         self._recovered = True

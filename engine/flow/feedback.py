@@ -91,6 +91,10 @@ class Feedback:
         self._count_members = count_members
         self._count_answer = count_answer
 
+    def by(self, now_ms: Callable[[], int]) -> "Feedback":
+        """Return the same by another clock."""
+        return Feedback(self._appender, now_ms, self._count, self._count_members, self._count_answer)
+
     async def outcome(
         self, decision_id: str, subscriber: int, state: OutcomeState, gateway: str, error: str = ""
     ) -> None:

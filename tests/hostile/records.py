@@ -11,6 +11,7 @@ from engine.runtimes.cluster.decide.page_rows import check_row
 from engine.runtimes.cluster.shared.control_records import parse_control
 from engine.runtimes.cluster.shared.journal_position import REACHED, read_record
 from engine.runtimes.cluster.shared.log_records import read_frame
+from engine.runtimes.cluster.shared.moments import parse_rested
 from engine.runtimes.cluster.shared.texts import text_key, text_of
 from rules.load import version_of
 from state.frame import Frame, FrameKind, encode
@@ -85,6 +86,9 @@ LOG = {
     "control-that-explodes": KafkaRecord(None, frame(FrameKind.CONTROL, b'{"action":"explode"}')),
     "control-that-forgets-numbers": KafkaRecord(None, frame(FrameKind.CONTROL, b'{"action":"forget","keys":[1]}')),
     "control-that-is-no-json": KafkaRecord(None, frame(FrameKind.CONTROL, b"\xff\x00")),
+    "moment-of-a-text": KafkaRecord(None, frame(FrameKind.TICK, b'{"moment":"noon"}')),
+    "moment-before-time": KafkaRecord(None, frame(FrameKind.TICK, b'{"moment":-1}')),
+    "moment-of-nothing": KafkaRecord(None, frame(FrameKind.TICK, b"[]")),
     "tick-before-time": KafkaRecord(None, frame(FrameKind.TICK, b"", -1)),
     "tick-after-all-time": KafkaRecord(None, frame(FrameKind.TICK, b"", 1 << 62)),
     "tick-a-year-after-its-record": KafkaRecord(None, frame(FrameKind.TICK, b"", NOW_MS + 366 * 86_400_000)),
@@ -98,6 +102,14 @@ TEXTS = {
     "text-under-the-hash-of-another": KafkaRecord(text_key(hash_text(b"other")), b"text"),
     "short-key": KafkaRecord(b"x", b"text"),
     "text-of-a-megabyte": KafkaRecord(text_key(hash_text(b"x" * (1 << 20))), b"x" * (1 << 20)),
+}
+MOMENTS = {
+    "garbage": KafkaRecord(None, b"garbage"),
+    "null-value": KafkaRecord(None, None),
+    "number": KafkaRecord(None, b"5"),
+    "too-few": KafkaRecord(None, b"[1,2,3]"),
+    "texts": KafkaRecord(None, b'["1","2","3","4","5"]'),
+    "before-time": KafkaRecord(None, b"[1,2,-3,4,5]"),
 }
 RECEIPTS = {
     "garbage": KafkaRecord(None, b"garbage"),
@@ -188,4 +200,5 @@ PARSED: dict[str, tuple[dict[str, KafkaRecord], Any]] = {
     "decisions": (DECISIONS, read_record),
     "pages": (PAGES, check_page),
     "dead": (DEAD, letter_of),
+    "moments": (MOMENTS, parse_rested),
 }

@@ -13,14 +13,17 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from connectors.kafka import BrokerError
-from connectors.kafka.client import consumer, started
+from connectors.kafka.client import broker_errors, consumer, started
 from connectors.kafka.config import KafkaConfig
+from connectors.kafka.groups import notes_of
 from connectors.seldom import Seldom
 from connectors.sources.contract import Chunk, Records
 from connectors.sources.dead_letter import Code, DeadLetter
+from connectors.sources.kafka.alone import AloneAssignor
 from connectors.sources.kafka.batches import Laid, lay_out_batches
 from connectors.sources.kafka.config import RawConfig
 from connectors.sources.kafka.fetch import Answer, Fetches
@@ -76,6 +79,7 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         session_timeout_ms: silence after which a member counts as dead.
         records_max: records of one chunk; a batch is not cut.
         name: the client's name, as lists of the group's members show it.
+        alone: one member reads all partitions, and the others stand by.
     """
 
     def __init__(
@@ -86,8 +90,14 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         session_timeout_ms: int,
         records_max: int,
         name: str,
+        *,
+        alone: bool = False,
     ) -> None:
         self._config = config
+        self._group = group
+        self._alone = alone
+        self.notes: Mapping[str, str] = {}
+        """What was committed beside the offsets, by key, as of the present assignment; of a reader that is alone."""
         self._sources = {source.topic: source for source in sources}
         self.assignment = 0
         self._assigned = False
@@ -97,6 +107,7 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             group_id=group,
             session_timeout_ms=session_timeout_ms,
             heartbeat_interval_ms=session_timeout_ms // 6,
+            partition_assignment_strategy=(AloneAssignor if alone else RoundRobinPartitionAssignor,),
         )
         self._records_max = records_max
         self._fetches = Fetches(config, tuple(self._sources))
@@ -145,10 +156,15 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._fetches.want({})
         try:
             offsets = {place: await self._consumer.position(place) for place in self._consumer.assignment()}
+            notes = await notes_of(self._config, self._group) if self._alone else {}
         except IllegalStateError:
+            return False
+        except BrokerError as fault:
+            seldom.error("nothing is read of raw topics until a broker answers: %s", fault)
             return False
         if self.assignment != assignment:
             return False
+        self.notes = {_key(TopicPartition(*place)): note for place, note in notes.items()}
         self._fetches.want(offsets)
         self._positioned = assignment
         return True
@@ -177,12 +193,38 @@ class RawReader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             seldom.error("nothing more is read of %s until it can be read: %s", _key(place), fault)
         return found
 
-    async def commit(self, ends: Mapping[str, int]) -> bool:
+    async def stay(self) -> None:
+        """Stay a member while nothing is read."""
+        await self._consumer.getmany(timeout_ms=0)
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys of the partitions that this member reads now."""
+        if self._positioned != self.assignment:
+            return set()
+        return {_key(place) for place in self._consumer.assignment()}
+
+    async def unread(self) -> set[str]:
+        """Return the keys of the partitions that were not read to their ends."""
+        places = [place for place in self._consumer.assignment() if self._positioned == self.assignment]
+        with broker_errors("ends of raw topics"):
+            ends = await self._consumer.end_offsets(places)
+        return {_key(place) for place in places if self._fetches.position(place) < ends[place]}
+
+    def rest(self, keys: Collection[str]) -> None:
+        """Do not read these partitions until told otherwise."""
+        self._fetches.rest = {place for place in self._consumer.assignment() if _key(place) in keys}
+
+    async def commit(self, ends: Mapping[str, int], notes: Mapping[str, str] | None = None) -> bool:
         """Say how far raw partitions of this assignment are packed, by key; whether the group took it.
+
+        `notes` are kept beside them, of at most 4 kilobytes.
 
         A commit that comes too late is no fault: the new owner packs again what we packed, and readers leave it out.
         """
-        places = {place: ends[_key(place)] for place in self._consumer.assignment() if _key(place) in ends}
+        notes = notes or {}
+        mine = [place for place in self._consumer.assignment() if _key(place) in ends]
+        places = {place: (ends[_key(place)], notes.get(_key(place), "")) for place in mine}
         if len(places) < len(ends):
             return False
         try:

@@ -61,6 +61,8 @@ class Fetches:
         self._wanted: dict[TopicPartition, int] = {}
         self._under_way: dict[int, asyncio.Task[list[Answer]]] = {}
         self._held_s: dict[TopicPartition, float] = {}
+        self.rest: Collection[TopicPartition] = ()
+        """Partitions that are not asked for now."""
 
     async def start(self) -> None:
         """Connect; BrokerError when no broker answers."""
@@ -90,6 +92,10 @@ class Fetches:
         """Read a partition from another offset on."""
         self._wanted[place] = offset
 
+    def position(self, place: TopicPartition) -> int:
+        """Return from where a partition is read next."""
+        return self._wanted.get(place, 0)
+
     async def next(self, wait_s: float) -> list[Answer]:
         """Return what has come, waiting a moment for the first; asks where nothing is under way."""
         self.ask()
@@ -110,7 +116,7 @@ class Fetches:
         """Send a request to every broker that has none."""
         by_node: defaultdict[int, dict[TopicPartition, int]] = defaultdict(dict)
         for place, offset in self._wanted.items():
-            if self._held_s.get(place, 0.0) > time.monotonic():
+            if place in self.rest or self._held_s.get(place, 0.0) > time.monotonic():
                 continue
             node = self._client.cluster.leader_for_partition(place)
             if node is None or node == -1:

@@ -12,6 +12,9 @@
     operations  what its HTTP face may ask of it
 
     intake/    raw records to frames, below the agents
+        service     as they come
+        paced       on the events' own clock: one moment after the other; pace: which is next, and the rows that wait
+        parts       dead letters and counts
     decide/    the agent: frames to decisions, for the partitions that this worker owns
         service     which partitions are owned, and which frames go to them
         owned       one owned partition: restore, redo, fold, decisions sent in order
@@ -28,6 +31,8 @@
         outbox             what a partition has tried, as a topic; shares: its part of quotas and rates
         exchange           receipts and replies, carried to the partition that they concern
         wording            books for what is said
+        context            what partitions that are sent have in common
+        moments            how a partition is fed on the events' own clock
     shared/    what the three have in common
         topics            names and settings of the topics
         control_topic     books, the active one and switches as every worker knows them; publisher: how they are written
@@ -35,6 +40,7 @@
         control_records   what a record of the control topic may be; log_records: what one of the log may be
         packed_records    what a frame says of the raw records in it, and how doubled ones are left out
         journal_position  records of decisions, and which of them count
+        moments           how intake, decide and dispatch keep step on the events' own clock
         appender          outcomes, visits, answers and list changes, written into the log
         texts             texts of a cluster that began with format 1
         worker_desk       the desk of a worker: clerks' pages, panels in Redis, answers into the log
@@ -54,6 +60,8 @@ A position is an offset of `log`. It rises, with gaps. What makes it exact:
    twice. A transaction costs some 30 ms, so all attempts of one turn share one. Sends inside a transaction that is kept
    open are acknowledged in 0.5 ms and fence as well; but what they wrote is then only seen by reading what was never
    committed, and 30 ms before a text that takes seconds are not worth that.
-4. Pages: written in transactions under a name of the partition, so a new owner's first act fences the old one. Our
+4. On the events' own clock a row stands in the log after the outcomes of all that was due before it, because the
+   intake waits for that (`shared.moments`). So nothing beside the log is needed to fold it again.
+5. Pages: written in transactions under a name of the partition, so a new owner's first act fences the old one. Our
    copy takes a transaction in only after Kafka has, so it is always a beginning of the topic (`changelog`).
 """

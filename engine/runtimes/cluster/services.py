@@ -19,7 +19,7 @@ from engine.book.loader import Loader, LoaderError
 from engine.book.shelf import BookShelf
 from engine.book.watch import BookWatcher
 from engine.counter.desk_reporter import DeskReporter
-from engine.flow.clock import WallClock
+from engine.flow.clock import Clock, EventsClock, WallClock
 from engine.flow.datadir import DataDir, Fixed
 from engine.flow.feedback import feedback_of
 from engine.metrics import Metrics
@@ -27,6 +27,7 @@ from engine.runtimes.cluster.decide.arrivals import TopicArrivals
 from engine.runtimes.cluster.decide.gauges import add_owned
 from engine.runtimes.cluster.decide.service import SETTLE_S, Decide
 from engine.runtimes.cluster.dispatch.service import Dispatch
+from engine.runtimes.cluster.intake.paced import PacedIntake
 from engine.runtimes.cluster.intake.service import Intake
 from engine.runtimes.cluster.operations import TopicOperations
 from engine.runtimes.cluster.shared.appender import TopicAppender
@@ -60,12 +61,14 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.config = config
         self._loader = loader
         self.failure: BaseException | None = None
-        self.intake: Intake | None = None
+        self.intake: Intake | PacedIntake | None = None
         self.decide: Decide | None = None
         self.dispatch: Dispatch | None = None
         self.desk: Desk | None = None
         self.arrivals: TopicArrivals | None = None
         self.texts: OldTexts | None = None
+        self.clock: Clock = WallClock()
+        """The wall's; or the events', up to where this worker sends."""
         self.port = 0
         self.book_fault = ""
         self._work: list[asyncio.Task[None]] = []
@@ -95,7 +98,9 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self.book = await self._first_book()
         add_book(self.metrics.gauges, self._active)
         appender = TopicAppender(config, self.writer, lambda: self._active().schema)
-        self.feedback = feedback_of(appender, WallClock().now_ms, self.metrics, self._active)
+        if config.data.clock == "events":
+            self.clock = EventsClock()
+        self.feedback = feedback_of(appender, lambda: _now_ms(self), self.metrics, self._active)
         self.texts = OldTexts(config, self.guard)
         await self.texts.load()
         if has_counters(config.desk):
@@ -108,7 +113,8 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         self._spawn(self.control_topic.follow())
         self._spawn(self.guard.run())
         if "intake" in config.cluster.agents and config.sources.kafka:
-            self.intake = Intake(config, self.book, self.metrics, time.time_ns)
+            kind = PacedIntake if config.data.clock == "events" else Intake
+            self.intake = kind(config, self.book, self.metrics, time.time_ns)
             self.control_topic.listeners.append(self.intake.follow)
             working = self._spawn(self.intake.run())
             closing.push_async_callback(self._end_intake, self.intake, working)
@@ -124,7 +130,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         """Finish what intake has read; close everything."""
         await self._closing.aclose()
 
-    async def _end_intake(self, intake: Intake, working: "asyncio.Task[None]") -> None:
+    async def _end_intake(self, intake: Intake | PacedIntake, working: "asyncio.Task[None]") -> None:
         intake.stop()
         await asyncio.wait([working], timeout=END_S)
 
@@ -134,9 +140,6 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         await asyncio.gather(*self._work, return_exceptions=True)
 
     # ---- opening
-
-    def _count_dead(self, topic: str, code: str) -> None:
-        self.metrics.dead.labels(topic, code).inc()
 
     def _take_directory(self) -> None:
         self.datadir.hold()
@@ -228,6 +231,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
             self.texts,
             self.desk,
             self.guard,
+            self.clock,
         )
         await self.dispatch.start()
         self._closing.push_async_callback(self.dispatch.stop)
@@ -292,3 +296,12 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         if self.intake is not None:
             self.intake.check(book)
         asyncio.run_coroutine_threadsafe(self.publisher.publish(book), self._loop).result()
+
+
+def _now_ms(services: WorkerServices) -> int:
+    """Return what time it is for what people and outside channels say: of the events' clock, as far as we know."""
+    now_ms, decide, intake = services.clock.now_ms(), services.decide, services.intake
+    if isinstance(services.clock, WallClock):
+        return now_ms
+    folded = (one.fold.clock_ms for one in decide.owned.values()) if decide is not None else ()
+    return max(now_ms, intake.now_ms if isinstance(intake, PacedIntake) else 0, *folded)

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import re
 from typing import Any
 
 import pytest
 
 from connectors.kafka import BrokerError
+from engine.commands.shared.error import CommandError
+from engine.commands.worker import check_events_clock
 from engine.runtimes.cluster.shared import watchdog as module
 from engine.runtimes.cluster.shared.topics import topics_of
 from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
@@ -54,6 +57,28 @@ def test_raw_topics_are_their_producers() -> None:
     config = Config.model_validate({"sources": {"kafka": [{"name": "a", "topic": "x"}, {"name": "b", "topic": "y"}]}})
 
     assert [(topic.name, topic.made) for topic in topics_of(config)][-2:] == [("x", False), ("y", False)]
+
+
+def test_the_events_clock_has_a_topic_more() -> None:
+    config = Config.model_validate({"data": {"partitions": 8, "clock": "events"}, "cluster": {"prefix": "x."}})
+
+    (moments,) = [topic for topic in topics_of(config) if topic.name == "x.moments"]
+    assert (moments.partitions, moments.settings["cleanup.policy"]) == (1, "delete")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            {"sources": {"kafka": [{"name": "a", "topic": "x", "blocks": True}]}},
+            "'a': blocks=true must be",
+        ),
+        ({"desk": {"queue": "redis"}}, "desk.queue='redis' must not be where data.clock='events'"),
+    ],
+)
+def test_what_cannot_be_had_on_the_events_clock_is_refused_by_name(words: dict[str, Any], said: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(said)):
+        check_events_clock(Config.model_validate({"data": {"clock": "events"}, **words}))
 
 
 def watchdog() -> Watchdog:

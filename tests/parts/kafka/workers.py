@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,12 @@ ROOT = Path(__file__).parents[3]
 START = "import sys; from engine.commands import main; sys.exit(main())"
 PARTITIONS = 8
 RAW_PARTITIONS = 4
+ONE_TOPIC = {"raw": RAW_PARTITIONS}
+"""Raw topics, each with its number of partitions."""
 CONFIG = """
 [data]
 partitions = {partitions}
-clock = "wall"
+clock = "{clock}"
 [book]
 folder = "book"
 [state]
@@ -42,12 +44,14 @@ port = 0
 [cluster]
 bootstrap = ["{bootstrap}"]
 replicas = 1
-agents = ["intake", "decide"]
+agents = {agents}
 session_timeout_ms = {session_timeout_ms}
 {cluster_settings}
+"""
+SOURCE = """
 [[sources.kafka]]
-name = "feed"
-topic = "raw"
+name = "{name}"
+topic = "{topic}"
 blocks = {blocks}
 """
 
@@ -119,6 +123,9 @@ class Cluster:
         memory_subscribers: int = 2_000_000,
         blocks: bool = False,
         cluster_settings: str = "",
+        clock: str = "wall",
+        agents: Sequence[str] = ("intake", "decide"),
+        topics: Mapping[str, int] = ONE_TOPIC,
     ) -> None:
         self.folder, self.broker = folder, broker
         self.partitions = partitions
@@ -129,14 +136,18 @@ class Cluster:
         text = CONFIG.format(
             partitions=partitions,
             memory_subscribers=memory_subscribers,
-            blocks=str(blocks).lower(),
+            clock=clock,
+            agents=list(agents),
             cluster_settings=cluster_settings,
             bootstrap=broker.bootstrap,
             recovery_target_s=recovery_target_s,
             session_timeout_ms=session_timeout_ms,
         )
+        for topic, raw_partitions in topics.items():
+            name = "feed" if topic == "raw" else topic
+            text += SOURCE.format(name=name, topic=topic, blocks=str(blocks).lower())
+            asyncio.run(make_topic(broker.bootstrap, topic, raw_partitions))
         (folder / "config.toml").write_text(text + more, encoding="utf-8")
-        asyncio.run(make_topic(broker.bootstrap, "raw", RAW_PARTITIONS))
         assert self.command("topics", "create").returncode == 0
 
     def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -156,8 +167,8 @@ class Cluster:
         self.workers.append(self._started[-1])
         return self._started[-1]
 
-    def produce(self, lines: list[bytes]) -> None:
-        asyncio.run(produce(self.broker.bootstrap, "raw", RAW_PARTITIONS, lines))
+    def produce(self, lines: list[bytes], topic: str = "raw", partitions: int = RAW_PARTITIONS) -> None:
+        asyncio.run(produce(self.broker.bootstrap, topic, partitions, lines))
 
     def produce_blocks(self, blocks: Iterable[bytes]) -> None:
         """Write one record a block of lines; for a cluster of blocks."""

@@ -18,8 +18,8 @@ from connectors.kafka.groups import Group, Place, ends_of, group_of, partitions_
 from connectors.kafka.last import last_values
 from engine.book.shelf import BooksInMemory
 from engine.runtimes.cluster.ask.letters import read_letters
+from engine.runtimes.cluster.dispatch.context import DECISIONS
 from engine.runtimes.cluster.dispatch.outbox import cursors_in
-from engine.runtimes.cluster.dispatch.sending_partition import DECISIONS
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config

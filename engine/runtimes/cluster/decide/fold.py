@@ -2,20 +2,25 @@
 
 several intakes    their clocks differ: a frame is folded at its append time or the latest before it, whichever is
                    later, so time never goes back. The rule reads the log alone, so every owner folds alike
+events' own clock  rows of raw topics bring their log times, and are folded in that order; a moment that the intake
+                   wrote (`moments`) comes out as a batch of its own
 repeated rows      are left out (`packed_records`), but their ids count as seen: dedupe is rebuilt from frames as they
                    stand in the log, and must come to the same
 visits             that stand are kept beside the state, for a desk that has forgotten them
 deleted frames     end the redo, or not, as the operator has said (`missing`)
 """
 
+import time
+
 import numpy as np
 
 from engine.flow.fold import Fold, FoldParts, FrameLog, JournalPosition
 from engine.flow.visits import VisitRow, visits_of
 from engine.runtimes.cluster.decide.missing import Missing
-from engine.runtimes.cluster.shared.packed_records import leave_out_repeated
+from engine.runtimes.cluster.shared.moments import moment_of
+from engine.runtimes.cluster.shared.packed_records import in_log_order, leave_out_repeated
 from rules.gates.desk import VISIT_MS_MAX
-from state.decisions import DecisionBatch
+from state.decisions import DecisionBatch, moment
 from state.flusher import Snapshot
 from state.frame import Frame
 
@@ -30,24 +35,30 @@ class ClusterFold(Fold):
         super().__init__(parts, log, journal)
         self.missing = missing
         self.oldest_ms: int | None = None
-        """Append time of the oldest frame that a start would redo, or an older one; None: nothing to redo."""
+        """When the oldest frame that a start would redo was appended, or earlier; None: nothing to redo. On the events'
+        own clock it is when it was folded, by the wall's: Kafka deletes frames by that.
+        """
         self._next_ms = 0
         self._sweep_start = -1
         self._standing: dict[int, VisitRow] = {}
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold a frame but for the rows that an earlier one brought."""
+        at_ms = moment_of(frame) if self.events_clock else None
         frame.append_ms = max(frame.append_ms, self.clock_ms)
-        if frame.batch is not None:
+        if frame.batch is not None and not (self.events_clock and frame.payload):
             np.maximum(frame.batch.log_ms, self.clock_ms, out=frame.batch.log_ms)
-        self._note_age(frame.append_ms)
+        self._note_age(time.time_ns() // 1_000_000 if self.events_clock else frame.append_ms)
         repeated = leave_out_repeated(frame, self.sources)
         self.counts.repeated += repeated.shape[0]
         if frame.dedupe and repeated.shape[0]:
             self.dedupe.mark(repeated, frame.append_ms, np.empty(repeated.shape[0], np.uint8))
+        if self.events_clock:
+            in_log_order(frame)
         for visit in visits_of(frame.batch):
             self._stand(visit)
-        return super().apply(position, frame)
+        decisions = super().apply(position, frame)
+        return decisions if at_ms is None or self.book_version is None else moment(position, at_ms)
 
     def snapshot(self) -> Snapshot:
         """Return also the visits that stand."""

@@ -40,5 +40,7 @@ def _missing(decide: Decide) -> ByPartition:
 
 
 def _clock_ahead_s(one: Owned) -> float:
-    """Return by how much the time that a partition folds at is ahead of this worker's clock."""
+    """Return by how much the time that a partition folds at is ahead of this worker's clock; 0 on the events' own."""
+    if one.fold.events_clock:
+        return 0.0
     return max(0.0, one.fold.clock_ms / 1000 - time.time())

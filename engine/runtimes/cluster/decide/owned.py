@@ -118,6 +118,7 @@ class Owned:
         self._first = first
         self._measure = measure
         self._wall_ms = wall_ms
+        self._stamped = config.data.clock == "wall"
         self._pending: deque[_Waiting] = deque()
         self._taking = asyncio.Lock()
         self._ended = False
@@ -144,8 +145,9 @@ class Owned:
         self._closing.push_async_callback(self._changes.stop)
         self._pages = ChangelogStore(loop, self._changes, self._copy())
         frames = TopicLog(
-            loop, cluster, names.log, self.number, self._schema, self._shelf.get, self.missing, self._guard
-        )
+            loop, cluster, names.log, self.number, self._schema, self._shelf.get, self.missing, self._guard,
+            stamped=self._stamped,
+        )  # fmt: skip
         journal = Tail(cluster, names.decisions, self.number)
         try:
             await asyncio.gather(self._changes.start(), frames.connect(), journal.start())
@@ -233,7 +235,7 @@ class Owned:
             last = self._pending.popleft()
             if last.sent is not None and (fault := last.sent.exception()) is not None:
                 raise BrokerError(f"decisions of partition {self.number} are not written: {fault!r}") from fault
-            if last.rows:
+            if last.rows and self._stamped:
                 self._measure(max(0, now_ms - last.append_ms) / 1000, last.rows)
         if last is not None:
             self.fold.flusher.durable(last.position)
@@ -276,9 +278,10 @@ class Owned:
 
     async def _send(self, position: int, rows: int, decisions: DecisionBatch) -> None:
         record = record_of(position, decisions)
-        at_ms = min(decisions.append_ms, self._wall_ms())  # brokers refuse what is an hour ahead of them
+        # Brokers refuse what is an hour ahead of them.
+        stamp_ms = min(decisions.append_ms, self._wall_ms()) if self._stamped else None
         try:
-            sent = await self._sender.send(self._names.decisions, record, partition=self.number, timestamp_ms=at_ms)
+            sent = await self._sender.send(self._names.decisions, record, partition=self.number, timestamp_ms=stamp_ms)
         except BaseException:
             self._ended = True
             raise

@@ -265,7 +265,7 @@ class Decide:
             self._arrivals.note(one.fold, frame.batch)
         if frame.batch is not None:
             self._metrics.folded.inc(taken.rows)
-        if taken.decisions is not None:
+        if taken.decisions is not None and not taken.decisions.is_moment:
             self._metrics.count_decisions(self._shelf.get(taken.decisions.book).book, taken.decisions)
 
     async def settle(self) -> None:

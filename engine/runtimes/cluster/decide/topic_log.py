@@ -30,6 +30,7 @@ class TopicLog:
         book: finds a book by its version.
         missing: records where frames were deleted while they were read.
         guard: what reads records.
+        stamped: whether Kafka's times of records are those of their frames, as they are on the wall's clock.
     """
 
     def __init__(
@@ -42,7 +43,10 @@ class TopicLog:
         book: Callable[[str], object],
         missing: Missing,
         guard: RecordGuard,
+        *,
+        stamped: bool = True,
     ) -> None:
+        self._stamped = stamped
         self._place = Place(topic, partition)
         self._book = book
         self._guard = guard
@@ -94,7 +98,9 @@ class TopicLog:
         return read_frame(record, self._schema, self._book)
 
     def position_at(self, appended_ms: int) -> int:
-        """Return the first position appended at or after `appended_ms`."""
+        """Return the first position appended at or after `appended_ms`, or one before it."""
+        if not self._stamped:
+            return self.first_position
         found = self._across(self._tail.offset_at(appended_ms))
         return self.next_position if found is None else found
 

@@ -86,6 +86,10 @@ class TopicOutbox:
         self.kept_bytes += len(value)
         self.durable += 1
 
+    def loaded_cursors(self) -> Mapping[str, int]:
+        """Return the cursors that stood last in what was loaded, before it is read."""
+        return cursors_in(self._found)
+
     @property
     def position(self) -> int:
         """Position that the next record put will have, as long as it is not flushed."""

@@ -8,56 +8,34 @@
 The dispatcher is that of `engine.dispatch`, with a topic for an outbox and with the gateways of the worker. Attempts
 that the previous owner had committed, and that have no outcome, are UNKNOWN. A record of decisions that reaches no
 further than an earlier one came from a worker that had lost the partition, and is dropped; a decision that was offered
-before the takeover is known by its id.
+before the takeover is known by its id. On the events' own clock `moments` feeds in place of ahead and feed.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from connectors.kafka.ledger import Ledger
 from connectors.kafka.tail import Tail
-from engine.dispatch import Dispatcher, FeedbackSink, OnOutcome, Policy
+from engine.dispatch import Dispatcher, Policy
 from engine.dispatch.model import Decided, Withdrawn
-from engine.dispatch.shared import Shared
-from engine.flow.clock import Clock
-from engine.runtimes.cluster.dispatch.exchange import Exchange
+from engine.flow.clock import EventsClock
+from engine.runtimes.cluster.dispatch.context import CURSORS_S, DECISIONS, MOMENT, RECEIPTS, DispatchContext
+from engine.runtimes.cluster.dispatch.moments import MomentFeeder, PartitionClock
 from engine.runtimes.cluster.dispatch.outbox import TopicOutbox
-from engine.runtimes.cluster.dispatch.wording import Wording
+from engine.runtimes.cluster.dispatch.shares import process_rates
 from engine.runtimes.cluster.shared.journal_position import StaleRecordFilter, read_record
 from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
-from engine.settings.config import Config
-from rules.model import Book
 from state.decisions import DecisionBatch
 
 ROOM_POLL_S = 0.02
-CURSORS_S = 5.0
-"""How often a partition that has nothing to send records up to where it has heard of receipts."""
-DECISIONS, RECEIPTS = "decisions", "receipts"
-"""Cursors of the outbox: offsets of what is read next."""
 
 log = logging.getLogger("opportune.cluster")
-
-
-@dataclass(frozen=True, slots=True)
-class DispatchContext:
-    """What the partitions of a worker have in common."""
-
-    config: Config
-    clock: Clock
-    wording: Wording
-    exchange: Exchange
-    feedback: FeedbackSink
-    on_outcome: OnOutcome
-    shared: Shared
-    guard: RecordGuard
-    policy_of: Callable[[int, Book], Policy]
-    """How a partition is sent by a book."""
 
 
 class SendingPartition:
@@ -72,8 +50,7 @@ class SendingPartition:
     def __init__(self, number: int, policy: Policy, context: DispatchContext) -> None:
         config, names = context.config, Names(context.config.cluster.prefix)
         self.number = number
-        self.read = 0
-        """Offset of the record of decisions that is read next."""
+        self._read = 0
         self._context = context
         self._ledger = Ledger(config.cluster, names.outbox, number, f"{names.outbox}.{number}", MESSAGE_BYTES_MAX)
         self._outbox = TopicOutbox(self._ledger, Place(names.outbox, number), context.guard)
@@ -83,9 +60,14 @@ class SendingPartition:
         self._seen_ahead = StaleRecordFilter(), RecordGuard()
         self._looked = 0
         """Offset up to which records were looked at for what they take back."""
-        self.dispatcher = Dispatcher(
-            policy, {}, None, context.feedback, context.clock.now_ms, self._outbox, context.on_outcome, context.shared
-        )
+        self._moments: MomentFeeder | None = None
+        self._clock, feedback, shared = context.clock, context.feedback, context.shared
+        if isinstance(context.clock, EventsClock):
+            self._clock = PartitionClock(context.clock)
+            feedback = feedback.by(self._clock.now_ms)
+            shared = replace(shared, rates=process_rates(policy, config.data.partitions, 1))
+        parts = (feedback, self._clock.now_ms, self._outbox, context.on_outcome, shared)
+        self.dispatcher = Dispatcher(policy, {}, None, *parts, stands=isinstance(self._clock, EventsClock))
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = contextlib.AsyncExitStack()
 
@@ -104,6 +86,8 @@ class SendingPartition:
         self._closing.push_async_callback(self._outbox.close)
         await self._outbox.load()
         core = self.dispatcher.core
+        if isinstance(self._clock, EventsClock):
+            self._clock.reach(self._outbox.loaded_cursors().get(MOMENT, 0))
         self.dispatcher.recover(switches)
         # Before the first send: a receipt that was acknowledged while the partition had no owner stands in the topic,
         # and its message may be one that the outbox still waits for.
@@ -111,12 +95,26 @@ class SendingPartition:
         await self._context.exchange.join(self.number, self.dispatcher, core.cursors.get(RECEIPTS, 0))
         await self._tail.start()
         self._closing.push_async_callback(self._tail.stop)
-        self.read = max(core.cursors.get(DECISIONS, 0), await self._tail.first())
-        self._tail.seek(self.read)
+        self._read = max(core.cursors.get(DECISIONS, 0), await self._tail.first())
+        self._tail.seek(self._read)
+        if isinstance(self._clock, EventsClock):
+            feeder = self._moments = MomentFeeder(
+                self._place, self._tail, self._read, self.dispatcher, self._clock, self._context
+            )
+            await self.dispatcher.start()
+            self._tasks = [asyncio.create_task(feeder.run(), name=f"feed {self.number}")]
+        else:
+            await self._start_reading()
+        log.info(
+            "partition %d is sent from decision record %d on, %d sends wait, %.1f s",
+            self.number, self._read, len(core.sends), time.monotonic() - began,
+        )  # fmt: skip
+
+    async def _start_reading(self) -> None:
         await self._ahead.start()
         self._closing.push_async_callback(self._ahead.stop)
-        self._ahead.seek(self.read)
-        self._looked = self.read
+        self._ahead.seek(self._read)
+        self._looked = self._read
         # Before the first send, too: what waits in the outbox may have been taken back while nobody sent it.
         async for records in self._ahead.to_end():
             await self._look_at(records)
@@ -125,10 +123,16 @@ class SendingPartition:
             asyncio.create_task(self._look_ahead(), name=f"ahead {self.number}"),
             asyncio.create_task(self._feed(), name=f"feed {self.number}"),
         ]
-        log.info(
-            "partition %d is sent from decision record %d on, %d sends wait, %.1f s",
-            self.number, self.read, len(core.sends), time.monotonic() - began,
-        )  # fmt: skip
+
+    @property
+    def read(self) -> int:
+        """Offset of the record of decisions that is read next."""
+        return self._read if self._moments is None else self._moments.read
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for gateways before it reads on, as on the events' own clock."""
+        return self._moments is not None and self._moments.passing
 
     @property
     def failure(self) -> BaseException | None:
@@ -194,7 +198,7 @@ class SendingPartition:
                 read = self._context.guard.read(self._place, record, read_record)
                 if read is not None and fresh.counts(read.position):
                     await self._offer(await self._decided(record, read.decisions))
-                self.read = record.offset + 1
+                self._read = record.offset + 1
             if records or time.monotonic() - written_s > CURSORS_S:
                 written_s = time.monotonic()
                 self._write_cursors()
@@ -219,6 +223,6 @@ class SendingPartition:
 
     def _write_cursors(self) -> None:
         """Record up to where everything was taken over, where that has moved."""
-        cursors = {DECISIONS: self.read, RECEIPTS: self._context.exchange.position}
+        cursors = {DECISIONS: self._read, RECEIPTS: self._context.exchange.position}
         if cursors != {name: self.dispatcher.cursors.get(name) for name in cursors}:
             self.dispatcher.offer((), cursors)

@@ -20,6 +20,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from connectors.contract import Outcome
@@ -32,16 +33,18 @@ from engine.dispatch import DESK, Action, Decided, Policy, SwitchScope
 from engine.dispatch.doors import DeskDoor, Door, GatewayDoor
 from engine.dispatch.orphans import Orphans
 from engine.dispatch.shared import Shared
-from engine.flow.clock import WallClock
+from engine.flow.clock import Clock, WallClock
 from engine.flow.feedback import Feedback
 from engine.metrics import Metrics
+from engine.runtimes.cluster.dispatch.context import DispatchContext
 from engine.runtimes.cluster.dispatch.exchange import Exchange
 from engine.runtimes.cluster.dispatch.outbox import LostError
-from engine.runtimes.cluster.dispatch.sending_partition import DispatchContext, SendingPartition
+from engine.runtimes.cluster.dispatch.sending_partition import SendingPartition
 from engine.runtimes.cluster.dispatch.shares import partition_policy, process_rates
 from engine.runtimes.cluster.dispatch.wording import Wording
 from engine.runtimes.cluster.shared.control_records import Switch
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
+from engine.runtimes.cluster.shared.moments import publish_rest
 from engine.runtimes.cluster.shared.record_guard import RecordGuard
 from engine.runtimes.cluster.shared.topics import Names
 from engine.runtimes.cluster.shared.watchdog import SilentError, Watchdog
@@ -92,6 +95,7 @@ class Dispatch:
         texts: those of records of format 1.
         desk: the front desk, where this worker has one.
         guard: what reads records.
+        clock: the wall's; or the events', which the partitions move.
     """
 
     def __init__(
@@ -105,14 +109,16 @@ class Dispatch:
         texts: Lookup,
         desk: Desk | None = None,
         guard: RecordGuard | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._guard = guard or RecordGuard()
         self._config = config
         self._control_topic = control_topic
         self._metrics = metrics
         self._feedback = feedback
+        self._report = partial(publish_rest, writer, Names(config.cluster.prefix).moments)
         self._desk = desk
-        self._clock = WallClock()
+        self._clock = clock or WallClock()
         self._orphans = Orphans()
         self._wording = Wording(shelf, control_topic, texts)
         self._exchange = Exchange(config, writer, feedback, self._orphans, guard=self._guard)
@@ -170,7 +176,7 @@ class Dispatch:
     def at_rest(self) -> set[int]:
         """Return the partitions that may stand still now: they are being opened, are lost, or have no room."""
         opening = self.given - self.owned.keys() if self._changing.locked() else set()
-        full = {number for number, one in self.owned.items() if not one.dispatcher.room()}
+        full = {number for number, one in self.owned.items() if one.waits or not one.dispatcher.room()}
         return opening | self.lost.keys() | full
 
     async def assigned(self, numbers: Collection[int]) -> None:
@@ -185,8 +191,9 @@ class Dispatch:
             active, policy_of = self._active, policies(self._config, len(numbers))
             rates = process_rates(make_policy(self._config, active), self._config.data.partitions, len(numbers))
             shared = Shared(self._doors, rates, self._orphans)
-            parts = (self._config, self._clock, self._wording, self._exchange, self._feedback, self._measure)
-            context = DispatchContext(*parts, shared, self._guard, policy_of)
+            measure = partial(_measure, self._metrics)
+            parts = (self._config, self._clock, self._wording, self._exchange, self._feedback, measure)
+            context = DispatchContext(*parts, shared, self._guard, policy_of, self._report)
             room = asyncio.Semaphore(OPENING_MAX)
 
             async def open_one(number: int) -> None:
@@ -324,9 +331,9 @@ class Dispatch:
 
             add_by_partition(gauges, name, text, read)
 
-    def _measure(self, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
-        seconds = max(now_ms - what.append_ms, 0) / 1000
-        self._metrics.count_send(gateway, outcome.state.value, seconds)
+
+def _measure(metrics: Metrics, what: Decided, gateway: str, outcome: Outcome, now_ms: int) -> None:
+    metrics.count_send(gateway, outcome.state.value, max(now_ms - what.append_ms, 0) / 1000)
 
 
 def policies(config: Config, owned: int) -> Callable[[int, Book], Policy]:

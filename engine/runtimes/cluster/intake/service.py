@@ -21,20 +21,20 @@ because one idempotent producer writes them.
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from connectors.kafka.client import producer, started
-from connectors.sources.contract import Decoded, GroupSource, Records
-from connectors.sources.dead_letter import DeadLetter
+from connectors.sources.contract import Chunk, Decoded, GroupSource, Records
 from connectors.sources.kafka.client import RawReader
 from engine.flow.decoders import Decoders, Source
 from engine.metrics import Metrics
+from engine.runtimes.cluster.intake.parts import Part, count_part, letters_of, part_of
 from engine.runtimes.cluster.shared.packed_records import pack_offsets
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names, worker_name
 from engine.settings.config import Config
@@ -54,18 +54,6 @@ FRAME_S = 0.0015
 other intakes write frames for it too."""
 GROUP_BYTES = 1 << 20
 """Chunks of several raw partitions share frames up to here; a frame of more is no cheaper a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What a packing holds of one raw partition: up to which offset, and what is counted once that is committed."""
-
-    key: str
-    end: int
-    source: str
-    events: int
-    slow: int
-    dead: list[tuple[tuple[int, int], DeadLetter]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +100,11 @@ class Packer:
         self._partitions = config.data.partitions
         self._encoder = Encoder()
 
+    def decode(self, chunk: Chunk) -> Decoded:
+        """Turn a chunk into columns, under the schema of the active book."""
+        self.doors.lists, self.doors.schema = self.lists, self.schema
+        return self.doors.decode(chunk)
+
     def pack(self, group: Sequence[Records], append_ms: int) -> Packed:
         """Decode chunks that `together` gave; rows keep their order within each partition and raw partition."""
         self.doors.lists = self.lists
@@ -134,15 +127,8 @@ class Packer:
                     pack_offsets([offsets[some[cuts[part] : cuts[part + 1]]] for part in here]),
                 )
                 frames.append((partition, bytes(self._encoder.encode(frame))))
-        parts = [_part(records, one) for records, one in zip(group, decoded, strict=True)]
+        parts = [part_of(records, one) for records, one in zip(group, decoded, strict=True)]
         return Packed(parts, frames, append_ms, group[0].assignment)
-
-
-def _part(records: Records, decoded: Decoded) -> Part:
-    chunk = records.chunk
-    dead = [(records.place_of(one.offset), one) for one in decoded.dead]
-    dead += [((one.offset, 0), one) for one in records.dead]
-    return Part(chunk.key, chunk.end, chunk.source, decoded.batch.n, decoded.slow, dead)
 
 
 class Intake:
@@ -206,10 +192,8 @@ class Intake:
         loop = asyncio.get_running_loop()
         packed = await loop.run_in_executor(self._pool, self._packer.pack, group, self._wall_ns() // 1_000_000)
         sent = []
-        for (offset, within), letter in (one for part in packed.parts for one in part.dead):
-            key = f"{letter.key}@{offset}.{within}".encode()
-            value = replace(letter, offset=offset).to_json()
-            sent.append(await self._producer.send(self._names.dead, value, key=key, partition=0))
+        for one in letters_of(self._names.dead, packed.parts):
+            sent.append(await self._producer.send(one.topic, one.value, key=one.key, partition=0))
         for partition, frame in packed.frames:
             sent.append(
                 await self._producer.send(self._names.log, frame, partition=partition, timestamp_ms=packed.append_ms)
@@ -235,10 +219,4 @@ class Intake:
         ours = [part for packed in written if packed.assignment == self._reader.assignment for part in packed.parts]
         if ours and await self._reader.commit({part.key: part.end for part in ours}):
             for part in ours:
-                self._count(part)
-
-    def _count(self, part: Part) -> None:
-        self._metrics.events.labels(part.source).inc(part.events)
-        self._metrics.slow.labels(part.source).inc(part.slow)
-        for code, count in Counter(letter.code for _, letter in part.dead).items():
-            self._metrics.dead.labels(part.source, code).inc(count)
+                count_part(self._metrics, part)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from connectors.kafka.writer import Writer, Written
 from engine.flow.feedback import fields_of
+from engine.runtimes.cluster.shared.moments import stamp_ms
 from engine.runtimes.cluster.shared.topics import Names
 from engine.settings.config import Config
 from state.batch import Batch, Row, from_rows, select
@@ -39,6 +40,7 @@ class TopicAppender:
         schema: Callable[[], Schema],
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
+        self._config = config
         self._names = Names(config.cluster.prefix)
         self._partitions = config.data.partitions
         self._schema = schema
@@ -60,8 +62,9 @@ class TopicAppender:
         return fields_of(self._schema(), event)
 
     def _frames(self, batch: Batch) -> Iterator[Written]:
-        append_ms = self._wall_ms()
+        written_ms = self._wall_ms()
+        append_ms = stamp_ms(self._config, written_ms)
         for number, rows in enumerate(rows_by_partition(batch.subscriber, self._partitions)):
             if rows.shape[0]:
                 frame = encode(Frame(FrameKind.EVENTS, append_ms, select(batch, rows)))
-                yield Written(self._names.log, number, frame, at_ms=append_ms)
+                yield Written(self._names.log, number, frame, at_ms=written_ms)

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from engine.runtimes.cluster.shared.control_records import check_switch
+from engine.runtimes.cluster.shared.moments import moment_of
 from engine.runtimes.cluster.shared.packed_records import unpack_offsets
 from state.frame import Frame, FrameError, FrameKind, decode
 from state.schema import Schema
@@ -39,6 +40,8 @@ def read_frame(
             book_of(version)
     elif frame.kind == FrameKind.CONTROL:
         _check_control(orjson.loads(frame.payload))
+    elif frame.kind == FrameKind.TICK:
+        moment_of(frame)
     elif frame.payload and frame.batch is not None:
         unpack_offsets(frame.payload, len(frame.sources), frame.batch.n)
     if frame.batch is not None and frame.batch.n:

@@ -73,3 +73,10 @@ def leave_out_repeated(frame: Frame, reached: Mapping[str, int]) -> Int64s:
         return NONE
     frame.batch = select(batch, keep)
     return batch.id[~fresh]
+
+
+def in_log_order(frame: Frame) -> None:
+    """Put the rows of a frame in the order of their log times; those of one time stay as they stand."""
+    batch = frame.batch
+    if batch is not None and (np.diff(batch.log_ms) < 0).any():
+        frame.batch = select(batch, np.argsort(batch.log_ms, kind="stable").astype(np.int32))

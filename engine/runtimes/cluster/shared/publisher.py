@@ -27,6 +27,7 @@ from connectors.kafka.writer import Writer, Written
 from engine.book.watch import RefusedError
 from engine.runtimes.cluster.shared.control_records import ACTIVE, BOOK, ENDED, FORMAT, SWITCH
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
+from engine.runtimes.cluster.shared.moments import stamp_ms
 from engine.runtimes.cluster.shared.topics import HOUR_MS, MESSAGE_BYTES_MAX, Names
 from engine.settings.compatibility import lacks_deadlines
 from engine.settings.config import Config
@@ -59,6 +60,7 @@ class Publisher:
         writer: Writer,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
+        self._config = config
         self._names = Names(config.cluster.prefix)
         self._partitions = range(config.data.partitions)
         self._keep_ms = keep_ms(config)
@@ -118,7 +120,7 @@ class Publisher:
 
     def _frames(self, partitions: Iterable[int], kind: FrameKind, payload: Mapping[str, str]) -> Iterator[Written]:
         now_ms = self._wall_ms()
-        frame = encode(Frame(kind, now_ms, payload=orjson.dumps(payload)))
+        frame = encode(Frame(kind, stamp_ms(self._config, now_ms), payload=orjson.dumps(payload)))
         return (Written(self._names.log, number, frame, at_ms=now_ms) for number in partitions)
 
 

@@ -12,6 +12,7 @@ OUTBOX_SEGMENT_BYTES = 32 << 20
 """A dispatcher deletes what its outbox needs no more; brokers free a file of this size at a time."""
 RECEIPT_HOURS = 24
 """How long a partition may be without a dispatcher and lose no receipt that another one was given."""
+MOMENT_HOURS = 1
 HOUR_MS = 3_600_000
 TOMBSTONE_MS = 7 * 24 * HOUR_MS
 """How long a worker may be away and still go on from its own copy of the pages."""
@@ -64,6 +65,11 @@ class Names:
         return f"{self.prefix}receipts"
 
     @property
+    def moments(self) -> str:
+        """What dispatchers say to the intake on the events' own clock."""
+        return f"{self.prefix}moments"
+
+    @property
     def decide(self) -> str:
         """The group that owns partitions of `log`."""
         return f"{self.prefix}decide"
@@ -106,6 +112,8 @@ def topics_of(config: Config, raw_partitions: int = 0) -> list[Topic]:
         Topic(names.outbox, partitions, replicas, kept(0) | {"segment.bytes": str(OUTBOX_SEGMENT_BYTES)}),
         Topic(names.receipts, 1, replicas, kept(RECEIPT_HOURS)),
     ]
+    if config.data.clock == "events":
+        own.append(Topic(names.moments, 1, replicas, kept(MOMENT_HOURS)))
     return own + list(_raw(config, raw_partitions))
 
 
