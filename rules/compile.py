@@ -12,17 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from rules.audience import read_audience
 from rules.catalogue import OPT_OUT_LIST, Catalogue
 from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
 from rules.expressions import BUILTINS, Expr, Operand, Scope
-from rules.expressions.context import KIND_WORDS, NUMBERS
-from rules.model import PRIORITY_MAX, Channel, Keep, Rule
+from rules.model import Channel, Keep, Rule
 from rules.names import Names
+from rules.priority import read_priority
 from rules.reading import read_expression
-from rules.sections import read_caps, read_duration, read_percentage, read_reach
-from rules.shape import Faults, RuleShape, read_block, salvage, shown, type_word
+from rules.sections import read_caps, read_duration, read_percentage
+from rules.shape import Faults, RuleShape, read_block, salvage, shown
 from rules.templates import Gap, Template, TemplateFault, check_format, forbidden, parse
 from rules.timers import Asked, TimerReader, uses_of
 from rules.toml import Block, Document, Path
@@ -146,9 +147,8 @@ class _Compiler:
     def rule(self, block: Block, campaign: Any) -> Rule | None:
         """The rule, or None when anything about it is wrong."""
         before = len(self.faults.found)
-        shape = read_block(RuleShape, block, self.document, self.path, self.faults)
-        if shape is None:
-            shape = salvage(RuleShape, block.data, STAND_IN)
+        read = read_block(RuleShape, block, self.document, self.path, self.faults)
+        shape = read or salvage(RuleShape, block.data, STAND_IN)
         if shape is None:
             return None
         channels = [found for index, name in enumerate(shape.channels) if (found := self._channel(index, name))]
@@ -162,7 +162,8 @@ class _Compiler:
         if asked is None:
             return None
         code, scope, when, always = asked
-        ranked_by = self._ranked_by(shape.priority, scope)
+        ranked_by = read_priority(shape.priority, scope, self.names.broken, self.fault)
+        ranked = (ranked_by,) if ranked_by is not None else ()
         reason = self._text(shape.reason if shape.reason is not None else shape.id, ("reason",), scope, offer)
         texts = {name: self._text(text, ("text", name), scope, offer) for name, text in shape.text.items()}
         self._texts_fit(shape, channels)
@@ -184,12 +185,7 @@ class _Compiler:
             reason=reason,
             texts=texts,
             klass=klass,
-            facts=self._facts(
-                (*always, *uses_of(when), *([ranked_by] if ranked_by is not None else [])),
-                (reason, *texts.values()),
-                scope,
-                channels,
-            ),
+            facts=self._facts((*always, *uses_of(when), *ranked), (reason, *texts.values()), scope, channels),
             enabled=shape.enabled,
             file=self.document.file,
             line=block.line,
@@ -198,27 +194,6 @@ class _Compiler:
             ranked_by=ranked_by,
             **rule,
         )
-
-    def _ranked_by(self, priority: Any, scope: Scope) -> Operand | None:
-        """What gives the priority on each row; None where the book does, or where what it says is wrong."""
-        if isinstance(priority, str):
-            operand = scope.names.get(priority)
-            if operand is None and priority not in self.names.broken:
-                hint = nearest(priority, scope.names) or "an expression needs a name: [values.NAME]"
-                if priority in scope.elsewhere:
-                    hint = f"`{priority}` is {scope.elsewhere[priority]}"
-                self.fault(Code.UNKNOWN_NAME, ("priority",), f"unknown name `{priority}`", hint=hint)
-            elif operand is not None and operand.kind not in NUMBERS:
-                message = f"`priority` must be a number; `{priority}` is {KIND_WORDS[operand.kind]}"
-                self.fault(Code.TYPE_MISMATCH, ("priority",), message)
-            return operand
-        if not isinstance(priority, int) or isinstance(priority, bool):
-            message = f"`priority` must be a whole number, or the name of a number, not {type_word(priority)}"
-            self.fault(Code.WRONG_SHAPE, ("priority",), message)
-        elif not 0 <= priority <= PRIORITY_MAX:
-            bound = ">= 0" if priority < 0 else f"<= {PRIORITY_MAX}"
-            self.fault(Code.OUT_OF_BOUNDS, ("priority",), f"priority={priority} must be {bound}")
-        return None
 
     def _exclude(self, shape: RuleShape, channels: list[Channel], campaign: str | None, klass: str) -> tuple[str, ...]:
         """Return the lists whose members never get the rule: its own, those that exclude its class, its opt-outs.
@@ -237,16 +212,11 @@ class _Compiler:
         return tuple(dict.fromkeys((*exclude, *always)))
 
     def _keep(self, shape: RuleShape) -> Keep | None:
-        """Return the audience that the rule keeps; what a customer said is no audience."""
+        """Return the audience that the rule keeps."""
         if shape.keep is None:
             return None
-        name, path = shape.keep.list, ("keep", "list")
-        self._named(name, "list", Code.UNKNOWN_LIST, self.catalogue.lists, path)
-        if name == OPT_OUT_LIST or name.startswith(f"{OPT_OUT_LIST}."):
-            hint = 'declare a list of its own, with `excludes = "commercial"` if it is to silence'
-            self.fault(Code.NAME_CLASH, path, f"`{name}` is what customers say: no rule puts them there", hint=hint)
-        for_ms = read_reach(shape.keep.for_, "for", self.document, (*self.path, "keep", "for"), self.faults)
-        return Keep(name, for_ms)
+        self._named(shape.keep.list, "list", Code.UNKNOWN_LIST, self.catalogue.lists, ("keep", "list"))
+        return read_audience(shape.keep, self.document, self.path, self.faults)
 
     def _asked(self, shape: RuleShape) -> Asked | None:
         """What asks the rule's question; None where nothing more can be said of the rule."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rules.expressions.tree import Expr, Operand
+    from rules.promises import Scenario
     from rules.templates import Template
     from state.schema import Kind, Schema
 
@@ -34,14 +35,11 @@ __all__ = [
     "Campaign",
     "Cap",
     "Channel",
-    "Expectation",
     "Feature",
     "Keep",
     "ListDef",
     "Offer",
     "Rule",
-    "Scenario",
-    "ScenarioEvent",
     "Timer",
     "Value",
     "Window",
@@ -268,57 +266,6 @@ class Rule:
             return self.priority
         number = facts.get(self.ranked_by.name)
         return int(min(number, PRIORITY_MAX)) if number is not None and number > 0 else 0
-
-
-@dataclass(frozen=True, slots=True)
-class ScenarioEvent:
-    """One step of a test: an event with Python values as written in the book, or what happens instead of one.
-
-    `what` is "event"; "wait", time that passes; "pause" or "resume" of `name`, a (kind, name); or "refund" of `rule`'s
-    newest decision for the subscriber. An `answer` or `outcome` names the decision that it is about by `rule` as well.
-    `logged_ms` is when the event is appended to the log.
-    """
-
-    at_ms: int
-    type: int
-    fields: Mapping[str, object]
-    subscriber: int
-    logged_ms: int
-    what: Literal["event", "wait", "pause", "resume", "refund"] = "event"
-    name: tuple[str, str] = ("", "")
-    rule: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What a test expects at a moment: a rule that acts on `channel`, and says `text`, or is stopped by `gate`.
-
-    `sent_ms`: when what is decided goes.
-    """
-
-    at_ms: int
-    rule: str
-    channel: str | None
-    gate: str | None
-    subscriber: int
-    text: str | None = None
-    sent_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A test beside the rules: subscribers as given, events in order, the decisions that must come and no others.
-
-    `holdout` says whether control groups are drawn.
-    """
-
-    name: str
-    given: Mapping[str, object]
-    events: tuple[ScenarioEvent, ...]
-    expect: tuple[Expectation, ...]
-    file: str
-    line: int
-    holdout: bool = False
 
 
 @dataclass(frozen=True, slots=True)

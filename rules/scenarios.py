@@ -16,9 +16,11 @@ from rules.codes import Code
 from rules.diagnostics import nearest
 from rules.expressions.tree import INT_MAX, INT_MIN
 from rules.gates import NUMBERS
-from rules.model import Expectation, Rule, Scenario, ScenarioEvent
+from rules.model import Rule
 from rules.names import Names
-from rules.shape import ExpectShape, Faults, TestShape, read_block, read_shape, shown, type_word
+from rules.promise_shapes import ExpectShape, TestShape
+from rules.promises import Expectation, Scenario, ScenarioEvent
+from rules.shape import Faults, read_block, read_shape, shown, type_word
 from rules.spans import duration_ms
 from rules.toml import Block, Document, Path
 from state.calendar import epoch_ms

@@ -27,14 +27,12 @@ __all__ = [
     "CampaignShape",
     "ChannelShape",
     "EventShape",
-    "ExpectShape",
     "Faults",
     "FeatureShape",
     "ListShape",
     "OfferShape",
     "RuleShape",
     "TableShape",
-    "TestShape",
     "TooManyFaultsError",
     "ValueShape",
     "check_keys",
@@ -218,29 +216,6 @@ class RuleShape(Shape, TimerKeys):
     reason: Text | None = None
     text: dict[str, Text] = {}
     enabled: bool = True
-
-
-class TestShape(Shape):
-    """`[[test]]`."""
-
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    given: dict[str, Any] = {}
-    subscriber: Annotated[int, Field(gt=0, lt=1 << 63)] = 8_613_800_000_001
-    events: list[dict[str, Any]]
-    holdout: bool = False
-    expect: list[dict[str, Any]] = []
-
-
-class ExpectShape(Shape):
-    """One entry of a test's `expect`."""
-
-    at: Any
-    rule: Id
-    channel: Id | None = None
-    gate: str | None = None
-    text: str | None = None
-    sent: Any = None
-    subscriber: Annotated[int, Field(gt=0, lt=1 << 63)] | None = None
 
 
 S = TypeVar("S", bound=Shape)

@@ -18,7 +18,8 @@ from engine.commands.shared.out import say
 
 if TYPE_CHECKING:
     from engine.runtimes.rehearsal import Result
-    from rules.model import Book, Scenario
+    from rules.model import Book
+    from rules.promises import Scenario
 
 HELP = "Run the tests beside the rules of a book."
 

@@ -134,7 +134,7 @@ class Decider:
         self.histories.follow(self.compiled.book if self.compiled is not None else None, compiled.book, position)
         self._adopt(compiled)
         if not redo:
-            self._drop_unused()
+            self.drop_unused()
 
     def control(self, record: dict[str, str]) -> None:
         """Pause, resume or kill a rule, a campaign or a channel; what is killed is paused too."""
@@ -168,10 +168,6 @@ class Decider:
     def visit_ms(self, slot: int) -> int:
         """Return since when a subscriber stands at a desk, 0 for not, by the log's clock."""
         return int(self._visit_ms[slot])
-
-    def redo_done(self) -> None:
-        """Free the columns that only earlier books used."""
-        self._drop_unused()
 
     def fold(
         self, position: int, append_ms: int, batch: Batch, number: NDArray[np.int32], slots: NDArray[np.int32]
@@ -278,7 +274,8 @@ class Decider:
             if self.compiled is not None:
                 self._adopt(self.compiled)
 
-    def _drop_unused(self) -> None:
+    def drop_unused(self) -> None:
+        """Free the columns that only earlier books used."""
         used = {VISIT_KEY, VISIT_BEGIN_KEY, *self._list_ends.keys(), *self.histories.born.items()}
         self.table.drop_others(used)
 

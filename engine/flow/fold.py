@@ -242,7 +242,7 @@ class Fold:
             if position > self.journal.reached and decisions is not None:
                 redo(Appended(position, frame.append_ms, 0, decisions))
         self._stamps = None
-        self.decider.redo_done()
+        self.decider.drop_unused()
         self.flusher.redo_done()
         self.deadlines.note_all()
         return folded

@@ -21,7 +21,8 @@ from engine.dispatch.quiet import quiet_until_ms
 from engine.dispatch.wording import decided_of
 from engine.flow.decider import Decider
 from rules.gates import word_of
-from rules.model import Book, Expectation, Scenario, ScenarioEvent
+from rules.model import Book
+from rules.promises import Expectation, Scenario, ScenarioEvent
 from state.batch import Batch, Row, from_rows
 from state.columns import Table
 from state.contacts import Contacts

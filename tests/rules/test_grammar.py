@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 import rules
-from rules import shape
+from rules import promise_shapes, shape
 from rules.goals import GoalShape
 from rules.load import load_text
 from state.features import BOOK_KINDS, FeatureKind
@@ -27,7 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[tables.ID]": shape.TableShape,
     "[[rule]]": shape.RuleShape,
     "[[goal]]": GoalShape,
-    "[[test]]": shape.TestShape,
+    "[[test]]": promise_shapes.TestShape,
 }
 
 
