@@ -133,6 +133,11 @@ DECISIONS = {
     "negative-position": KafkaRecord(None, REACHED.pack(-5) + bytes(100)),
     "zeros": KafkaRecord(None, bytes(4096)),
 }
+LATER = {
+    "log": [KafkaRecord(None, b"OPF9" + bytes(200))],
+    "decisions": [KafkaRecord(None, REACHED.pack(5) + b"DEC9" + bytes(200))],
+}
+"""Records that begin as those of a later format, where no release has said that it writes such."""
 PAGES = {
     "place-of-the-copy": KafkaRecord(b"K\x00\x00", b"\xff" * 16),
     "another-partition": KafkaRecord(b"P\x00\x63\x00\x00\x00\x01", b"garbage"),

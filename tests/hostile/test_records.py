@@ -1,6 +1,7 @@
 """A record that somebody else wrote into a topic of ours ends nothing: it is counted, buried, and passed over."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from engine.runtimes.cluster.dispatch.outbox import TopicOutbox, cursors_in
 from engine.runtimes.cluster.shared import control_topic as control_module
 from engine.runtimes.cluster.shared.control_records import Published, parse_control
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
-from engine.runtimes.cluster.shared.journal_position import REACHED, last_reached
+from engine.runtimes.cluster.shared.journal_position import REACHED, last_reached, read_record
 from engine.runtimes.cluster.shared.log_records import AHEAD_MS_MAX
 from engine.runtimes.cluster.shared.record_guard import LOGGED_MAX, Place, RecordGuard
 from engine.settings.config import Config
@@ -36,6 +37,7 @@ from tests.hostile.records import (
     CONTROL,
     DEAD,
     DECISIONS,
+    LATER,
     LETTER,
     LOG,
     NOW_MS,
@@ -189,6 +191,42 @@ async def test_a_format_of_the_next_release_still_ends_a_worker_in_one_line(cont
     with pytest.raises(NewerFormatError, match="upgrade it") as fault:
         await control(BooksInMemory(), RecordGuard())._take([KafkaRecord(b"format", b"%d" % (formats.FORMAT + 1))])
     assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize(("topic", "parse"), [("log", parse_log), ("decisions", read_record)])
+async def test_a_record_of_a_later_format_is_garbage_where_no_release_has_said_that_it_writes_such(
+    topic: str, parse: Any
+) -> None:
+    looked: list[int] = []
+
+    async def catch_up() -> None:
+        looked.append(1)
+
+    async def end() -> int:
+        return 8
+
+    guard = RecordGuard()
+    guard.catch_up = catch_up
+    record, place = LATER[topic][0], Place(f"opportune.{topic}", 0)
+    for offset in (5, 6, 7, 8):
+        assert await guard.judge(place, replace(record, offset=offset), parse, end) is None
+
+    assert guard.counts[place.topic] == 4
+    assert len(looked) == 2, "one look at control is enough for all that stood in the topic before"
+
+
+async def test_a_record_of_a_later_format_ends_a_worker_where_a_release_has_said_that_it_writes_such() -> None:
+    async def catch_up() -> None:
+        raise NewerFormatError("what is written in this cluster", formats.FORMAT + 1)
+
+    async def end() -> int:
+        return 1
+
+    guard = RecordGuard()
+    guard.catch_up = catch_up
+    with pytest.raises(NewerFormatError, match="what is written in this cluster"):
+        await guard.judge(Place("opportune.log", 0), LATER["log"][0], parse_log, end)
+    assert not guard.counts
 
 
 @pytest.mark.parametrize("version", ["../../escaped", "", "/etc/passwd", "0123456789ABCDEF", "0123456789abcde", "a/b"])

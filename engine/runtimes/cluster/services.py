@@ -92,6 +92,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
         closing.push_async_callback(self.guard.flush)
         self.control_topic = ControlTopic(config, self.shelf, self.guard)
         await self.control_topic.start()
+        self.guard.catch_up = self.control_topic.catch_up
         closing.push_async_callback(self.control_topic.stop)
         self.publisher = Publisher(config, self.control_topic, self.writer)
         await self.publisher.announce()

@@ -289,7 +289,11 @@ class Decide:
                 ends = await self._log.ends([number])
                 await self._control_topic.catch_up()
                 self._explained[number] = ends[number]
-        return self._guard.read(Place(self._names.log, number), record, self._frame, Code.NOT_A_FRAME)
+        place = Place(self._names.log, number)
+        return await self._guard.judge(place, record, self._frame, lambda: self._end_of(number), Code.NOT_A_FRAME)
+
+    async def _end_of(self, number: int) -> int:
+        return (await self._log.ends([number]))[number]
 
     def _frame(self, record: Any) -> Frame:
         return read_frame(record, self._control_topic.schema, self._shelf.get)

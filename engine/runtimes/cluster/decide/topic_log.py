@@ -13,6 +13,7 @@ from connectors.sources.dead_letter import Code
 from engine.runtimes.cluster.decide.missing import Missing
 from engine.runtimes.cluster.shared.log_records import read_frame
 from engine.runtimes.cluster.shared.record_guard import Place, RecordGuard
+from state.formats import NewerFormatError
 from state.frame import Frame
 from state.schema import Schema
 
@@ -90,9 +91,15 @@ class TopicLog:
                 expected = record.offset + 1
                 if record.offset >= self.next_position:
                     return
-                frame = self._guard.read(self._place, record, self._frame, Code.NOT_A_FRAME)
+                frame = self._read(record)
                 if frame is not None:
                     yield record.offset, frame
+
+    def _read(self, record: Any) -> Frame | None:
+        try:
+            return self._guard.read(self._place, record, self._frame, Code.NOT_A_FRAME)
+        except NewerFormatError:
+            return self._across(self._guard.judge(self._place, record, self._frame, self._tail.end, Code.NOT_A_FRAME))
 
     def _frame(self, record: Any) -> Frame:
         return read_frame(record, self._schema, self._book)

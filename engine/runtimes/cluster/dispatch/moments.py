@@ -95,7 +95,7 @@ class MomentFeeder:
         """Feed until cancelled."""
         while True:
             for record in await self._tail.poll():
-                read = self._context.guard.read(self._place, record, read_record)
+                read = await self._context.guard.judge(self._place, record, read_record, self._tail.end)
                 if read is not None and self._fresh.counts(read.position):
                     await self._take(record, read)
                 self.read = record.offset + 1

@@ -58,6 +58,7 @@ class SendingPartition:
         self._tail = Tail(config.cluster, *self._place)
         self._ahead = Tail(config.cluster, *self._place)
         self._seen_ahead = StaleRecordFilter(), RecordGuard()
+        self._seen_ahead[1].catch_up = context.guard.catch_up
         self._looked = 0
         """Offset up to which records were looked at for what they take back."""
         self._moments: MomentFeeder | None = None
@@ -168,7 +169,7 @@ class SendingPartition:
         """Pass on what some records take back."""
         wording, fresh, guard = self._context.wording, *self._seen_ahead
         for record in records:
-            read = guard.read(self._place, record, read_record)
+            read = await guard.judge(self._place, record, read_record, self._ahead.end)
             if read is not None and fresh.counts(read.position):
                 book = await wording.activated(read.decisions)
                 if book is not None:
@@ -195,7 +196,7 @@ class SendingPartition:
             for record in records:
                 while self._looked <= record.offset:  # noqa: ASYNC110 the other task has the same record soon
                     await asyncio.sleep(ROOM_POLL_S)
-                read = self._context.guard.read(self._place, record, read_record)
+                read = await self._context.guard.judge(self._place, record, read_record, self._tail.end)
                 if read is not None and fresh.counts(read.position):
                     await self._offer(await self._decided(record, read.decisions))
                 self._read = record.offset + 1

@@ -72,7 +72,7 @@ async def last_reached(journal: Tail, place: Place, log_end: int, guard: RecordG
     further = StaleRecordFilter()
     async for records in journal.to_end():
         for record in records:
-            read = guard.read(place, record, read_record)
+            read = await guard.judge(place, record, read_record, journal.end)
             if read is not None and read.position < log_end:
                 further.counts(read.position)
     return further.reached

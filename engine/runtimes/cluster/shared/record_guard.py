@@ -1,6 +1,7 @@
 """The one way in which records of our own topics are read: what cannot be read is passed over, and never ends a worker.
 
-    value = guard.read(place, record, parse)      what `parse` makes of it; None where it cannot be read
+    value = guard.read(place, record, parse)                what `parse` makes of it; None where it cannot be read
+    value = await guard.judge(place, record, parse, end)    the same, of a topic that newer releases write too
 
 A topic of ours may hold a record that somebody else wrote, or a release that is gone. It stands there at the next
 start, too, and for every worker, so a fault would end them all, again and again. `parse` looks at one record and
@@ -8,7 +9,10 @@ changes nothing; its faults are those of the record. Each is counted, logged on 
 minute) and buried: written to the dead letters with topic, offset and reason, under the same key by every worker that
 meets it.
 
-A record of a newer release is no garbage: NewerFormatError passes through. Nor is a broker's or a disk's fault.
+A record that begins as one of a later format is a newer release's, or garbage. A newer release says so on the topic
+`control` before it writes anything, so what stood in a topic when `control` named no later format is no release's:
+`judge` looks, and buries it; where one was named, NewerFormatError ends the worker. `read` leaves that to its caller.
+A broker's or a disk's fault is no record's.
 """
 
 import asyncio
@@ -24,6 +28,7 @@ from connectors.kafka.writer import Written
 from connectors.sources.dead_letter import RAW_BYTES_MAX, VALUE_CHARS_MAX, Code, DeadLetter
 from rules.diagnostics import BookErrors
 from state.disk import DamagedError
+from state.formats import NewerFormatError
 from state.frame import FrameError
 from state.visible import visible
 
@@ -70,6 +75,9 @@ class RecordGuard:
         self._letters: deque[Written] = deque(maxlen=BURIED_MAX)
         self._logged = 0
         self._since_s = 0.0
+        self._of_no_release: dict[Place, int] = {}
+        self.catch_up: Callable[[], Awaitable[object]] | None = None
+        """Reads `control` to its end; NewerFormatError where that names a later format. None: nobody looks."""
         self.counts: Counter[str] = Counter()
         """Records passed over, by topic."""
 
@@ -78,6 +86,30 @@ class RecordGuard:
         try:
             return parse(record)
         except FAULTS as fault:
+            self.bury(place, record.offset, getattr(record, "key", None), record.value, fault, code)
+            return None
+
+    async def judge(
+        self,
+        place: Place,
+        record: Any,
+        parse: Callable[[Any], T],
+        end: Callable[[], Awaitable[int]],
+        code: Code = Code.NOT_A_RECORD,
+    ) -> T | None:
+        """Return what `read` does, and None for garbage that begins as a later format; `end`: where its partition ends.
+
+        NewerFormatError where a newer release writes in this cluster.
+        """
+        try:
+            return self.read(place, record, parse, code)
+        except NewerFormatError as fault:
+            if self.catch_up is None:
+                raise
+            if record.offset >= self._of_no_release.get(place, 0):
+                until = await end()
+                await self.catch_up()
+                self._of_no_release[place] = until
             self.bury(place, record.offset, getattr(record, "key", None), record.value, fault, code)
             return None
 
