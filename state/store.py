@@ -10,6 +10,7 @@ A write holds the interpreter's lock, also while RocksDB makes writers wait; so 
 and `write` answers False where RocksDB wants it to come back later.
 """
 
+import gc
 import os
 import threading
 from collections import deque
@@ -122,6 +123,7 @@ class RocksStore:
         try:
             rocks.flush(wait=True)
         except Exception as error:  # rocksdict raises bare Exception
+            del rocks  # whoever keeps the fault keeps this frame, and the database would stay locked
             raise self._refused("flush", error) from error
 
     def get(self, key: bytes) -> bytes | None:
@@ -142,6 +144,7 @@ class RocksStore:
         try:
             yield from rocks.items(from_key=prefix, read_opt=options)
         except Exception as error:  # rocksdict raises bare Exception
+            del rocks  # as in `flush`
             raise _error_of("read", self.path, error) from error
 
     def close(self) -> None:
@@ -179,6 +182,7 @@ class RocksStore:
         try:
             return rocks.get(key)
         except Exception as error:  # rocksdict raises bare Exception
+            del rocks  # as in `flush`
             raise _error_of("read", self.path, error) from error
 
     # ---- writing, and mending what a full disk broke; under `_writing`
@@ -250,10 +254,12 @@ class RocksStore:
 
     def _open_when_let_go(self) -> Rdict:
         """Open the database; a reader that still has the old one keeps it locked for a moment."""
-        for _ in range(LET_GO_TRIES):
+        for attempt in range(LET_GO_TRIES):
             try:
                 return self._open()
             except LockedError:
+                if attempt % 100 == 0:
+                    gc.collect()  # a fault that somebody caught may hold the old one in a cycle
                 self._wait()
         return self._open()
 

@@ -5,7 +5,6 @@ book is named and there is no `config.toml`, the book is checked alone. `--lint`
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,11 +62,11 @@ def run(args: argparse.Namespace) -> int:
 def _lint(args: argparse.Namespace, folder: Path, config: "Config | None", book: "Book") -> int:
     """Print advice; 1 where there is any."""
     from rules.lint import lint
-    from state.visible import visible_lines
 
     found = lint(book, _lint_by(args, folder, config, book))
     for one in found:
-        sys.stdout.write(f"{visible_lines(str(one))}\n\n")
+        for line in (*str(one).split("\n"), ""):
+            say(line)
     say(f"{len(found)} warning{'' if len(found) == 1 else 's'}")
     return 1 if found else 0
 

@@ -42,7 +42,7 @@ def test_the_whole_way_ends_in_the_spool_and_a_holdout_lets_nothing_there(tmp_pa
 
     assert texted["texts"] > 1_000
     assert held_back["texts"] == 0
-    assert 0 < held_back["cpu_s_per_million"] < texted["cpu_s_per_million"]
+    assert all(one["cpu_s_per_million"] > 0 for one in kept["runs"])
     assert kept["plain"] > 0
 
 

@@ -90,6 +90,7 @@ def book(number: int, schema: str = "") -> Any:
         sources=sources,
         rules=(),
         features=(),
+        timers={},
     )
 
 

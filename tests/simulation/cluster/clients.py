@@ -319,12 +319,13 @@ class Consumer:
             raise IllegalStateError(f"{place} is not ours")
         return found
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        """Commit offsets; the notes beside them are those of the events' own clock, which no world here is on."""
         member = self._member
         if member is None or not set(offsets) <= self._assigned:
             raise CommitFailedError(self._group)
-        generation = member.generation
-        await self._net.ask(lambda: self._net.broker.commit(self._group, generation, offsets))
+        generation, bare = member.generation, {place: offset for place, (offset, _) in offsets.items()}
+        await self._net.ask(lambda: self._net.broker.commit(self._group, generation, bare))
 
 
 def _wake(waiter: "asyncio.Future[None]") -> None:
