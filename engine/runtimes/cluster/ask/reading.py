@@ -25,14 +25,14 @@ from state.hashing import partition_of
 from state.texts import Lookup
 
 
-async def decisions_of(config: Config, partition: int) -> AsyncIterator[DecisionBatch]:
+async def decisions_of(config: Config, partition: int, guard: RecordGuard) -> AsyncIterator[DecisionBatch]:
     """Yield the decisions of one partition in log order, each once."""
-    further, guard = StaleRecordFilter(), RecordGuard()
+    further = StaleRecordFilter()
     place = Place(Names(config.cluster.prefix).decisions, partition)
     async with Tail(config.cluster, *place) as tail:
         async for records in tail.to_end():
             for record in records:
-                read = guard.read(place, record, read_record)
+                read = await guard.judge(place, record, read_record, tail.end)
                 if read is not None and further.counts(read.position):
                     yield read.decisions
 
@@ -44,6 +44,8 @@ class TopicReader:
         self.control_topic = control_topic
         self._config = config
         self._texts = texts
+        self._guard = RecordGuard()
+        self._guard.catch_up = control_topic.catch_up
 
     @property
     def zone(self) -> ZoneInfo:
@@ -55,7 +57,7 @@ class TopicReader:
         count = self._config.data.partitions
         who = wanted.subscriber
         for partition in range(count) if who is None else [partition_of(who, count)]:
-            async for batch in decisions_of(self._config, partition):
+            async for batch in decisions_of(self._config, partition, self._guard):
                 for index in wanted.rows(batch):
                     yield record_of(partition, batch, int(index), self.control_topic.book(batch.book), self._texts)
 
@@ -69,12 +71,12 @@ class TopicReader:
         if not decided:
             return ends
         names = Names(self._config.cluster.prefix)
-        guard, place = RecordGuard(), Place(names.log, decided[0]["partition"])
+        place = Place(names.log, decided[0]["partition"])
         async with Tail(self._config.cluster, *place) as tail:
             tail.seek(max(await tail.first(), min(record["position"] for record in decided)))
             async for found in tail.to_end():
                 for one in found:
-                    frame = guard.read(place, one, self._frame)
+                    frame = await self._guard.judge(place, one, self._frame, tail.end)
                     if frame is None:
                         continue  # it stands among the dead letters, and folded nothing
                     note_ends(ends, frame, subscriber, self._texts)

@@ -34,6 +34,7 @@ from engine.runtimes.cluster.shared.publisher import Publisher
 from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
+from state.formats import NewerFormatError
 from state.frame import Frame
 from state.pages import PageError
 from state.store import Store
@@ -284,6 +285,8 @@ class Decide:
         """
         try:
             return self._frame(record)
+        except NewerFormatError:
+            pass  # `judge` looks at the control topic itself
         except FAULTS:
             if record.offset >= self._explained.get(number, 0):
                 ends = await self._log.ends([number])
