@@ -162,14 +162,14 @@ class _Compiler:
         if asked is None:
             return None
         code, scope, when, always = asked
-        ranked_by = read_priority(shape.priority, scope, self.names.broken, self.fault)
-        ranked = (ranked_by,) if ranked_by is not None else ()
+        priority = read_priority(shape.priority, scope, self.names.broken, self.fault)
         reason = self._text(shape.reason if shape.reason is not None else shape.id, ("reason",), scope, offer)
         texts = {name: self._text(text, ("text", name), scope, offer) for name, text in shape.text.items()}
         self._texts_fit(shape, channels)
         keep = self._keep(shape)
         rule = self._numbers(shape, number) | {"exclude": self._exclude(shape, channels, campaign, klass)}
-        if len(self.faults.found) > before or when is None or campaign is None or len(channels) < len(shape.channels):
+        wrong = len(self.faults.found) > before or len(channels) < len(shape.channels)
+        if wrong or when is None or campaign is None or priority is None:
             return None
         return Rule(
             id=shape.id,
@@ -181,17 +181,17 @@ class _Compiler:
             channels=tuple(channel.name for channel in channels),
             channel_ids=tuple(channel.channel_id for channel in channels),
             offer=offer,
-            priority=shape.priority if ranked_by is None else 0,
+            priority=priority.number,
             reason=reason,
             texts=texts,
             klass=klass,
-            facts=self._facts((*always, *uses_of(when), *ranked), (reason, *texts.values()), scope, channels),
+            facts=self._facts((*always, *uses_of(when), *priority.reads), (reason, *texts.values()), scope, channels),
             enabled=shape.enabled,
             file=self.document.file,
             line=block.line,
             category=category,
             keep=keep,
-            ranked_by=ranked_by,
+            ranked_by=priority.ranked_by,
             **rule,
         )
 

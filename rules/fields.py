@@ -120,10 +120,10 @@ def _attributes(
         if name in found:
             faults.add(Code.DECLARED_TWICE, document, path, f"attribute `{name}` is declared twice", key=True)
         elif fault:
-            broken.add(name)
+            broken |= {name, f"profile.{name}"}
             faults.add(Code.BAD_NAME, document, path, fault, key=True)
         elif name in _FIXED_FIELDS and not (faults.kept and came_later(_FIXED_FIELDS[name], name)):
-            broken.add(name)
+            broken |= {name, f"profile.{name}"}
             message = f"attribute `{name}` has the name of a field of `{_FIXED_FIELDS[name]}`, which is built in"
             faults.add(Code.NAME_CLASH, document, path, message, key=True)
         elif isinstance(value, dict):
@@ -134,7 +134,7 @@ def _attributes(
         elif isinstance(value, str) and value in FIELD_KINDS:
             found[name] = Field(name, FIELD_KINDS[value])
         else:
-            broken.add(name)
+            broken |= {name, f"profile.{name}"}
             choices = ", ".join(FIELD_KINDS)
             message = f'{name}={shown(value)} must be one of {choices}, or {{ set = ["member", ...] }}'
             hint = nearest(value, FIELD_KINDS) if isinstance(value, str) else ""

@@ -146,7 +146,7 @@ class _Maker:
         if level == LEVELS_MAX:
             self._too_high(one)
             return
-        own = {word for word in one.words if word not in self.declared and not self._is_common(word)}
+        own = {word for word in one.words if word not in self.declared and self._is_field(word)}
         before = len(self.faults.found)
         common, by_type = None, {}
         if not own and all(value.common is not None for value in below):
@@ -154,7 +154,7 @@ class _Maker:
         else:
             types = [code for code in self._types(own) if all(value.on(code) is not None for value in below)]
             if not types:
-                self._nowhere(one, own)
+                self._nowhere(one, {*own, *(value.name for value in below if value.common is None)})
             for code in types:
                 expr = self._checked(one, self.names.rule_scope(code))
                 if expr is None:
@@ -164,9 +164,13 @@ class _Maker:
             place = len(self.names.values)
             self.names.enter(Value(one.one.name, place, common, by_type, level, tuple(sorted(own))))
 
-    def _is_common(self, word: str) -> bool:
-        names = self.names
-        return word in names.subscriber or word in names.features or word in BUILTINS or word in ("true", "false")
+    def _is_field(self, word: str) -> bool:
+        """Whether it is a field of some event type; a name that is none, or broken, says nothing of the rows."""
+        schema = self.names.catalogue.schema
+        head, _, name = word.partition(".")
+        if name:
+            return head in schema.codes and name in schema.types[schema.codes[head]].slots
+        return word not in BUILTINS and word in self.names.common_scope().elsewhere
 
     def _types(self, own: set[str]) -> list[int]:
         """The event types that have all of these fields."""
@@ -177,16 +181,11 @@ class _Maker:
                 found.append(code)
         return found
 
-    def _nowhere(self, one: _Declared, own: set[str]) -> None:
-        """Report why there is no event type on whose rows the value could be asked."""
-        scope = self.names.common_scope()
-        fields = {word for word in own if word in scope.elsewhere}
-        if fields == own:
-            message = f"no event type has all that this value names: {', '.join(f'`{word}`' for word in sorted(own))}"
-            fault = Code.UNKNOWN_NAME, one.one.document, (*one.one.path, "is"), message
-            self.faults.add(*fault, hint="a value is asked on the rows of events that have all of its fields")
-            return
-        read_faults(check(one.parsed, scope, None), self.names.broken, self.faults)
+    def _nowhere(self, one: _Declared, named: set[str]) -> None:
+        """Report that there is no event type on whose rows the value could be asked."""
+        message = f"no event type has all that this value names: {', '.join(f'`{word}`' for word in sorted(named))}"
+        fault = Code.UNKNOWN_NAME, one.one.document, (*one.one.path, "is"), message
+        self.faults.add(*fault, hint="a value is asked on the rows of events that have all of its fields")
 
     def _checked(self, one: _Declared, scope: Scope) -> Expr | None:
         found = check(one.parsed, scope, None)

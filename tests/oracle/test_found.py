@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from rules import spans
+from rules.codes import Code
+from rules.diagnostics import BookErrors
 from rules.load import load_text
 from state import features
 from state.batch import Row
@@ -74,3 +76,21 @@ def test_a_remembered_set_is_asked_for_its_members_by_name() -> None:
 
 def test_a_book_may_ask_for_as_many_panes_as_a_feature_keeps() -> None:
     assert spans.PANES_MAX == features.PANES_MAX
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        '[[rule]]\nid = "one"\non = "call"\nchannels = ["alert"]\npriority = "again"\n',
+        "[values.both]\nis = \"cell == 'a' and again > 60\"\n",
+        '[values.both]\nis = "call.cost > again"\n',
+    ],
+)
+def test_where_a_feature_is_refused_nothing_is_said_of_what_uses_it(use: str) -> None:
+    kept = 'sum = "call.cost"\nover = "today"\n'
+    book = f"{BASE}[features.costs]\n{kept}[features.again]\n{kept}since = '30m'\n"
+
+    with pytest.raises(BookErrors) as caught:
+        load_text({"book.toml": book + use})
+
+    assert [fault.code for fault in caught.value.diagnostics] == [Code.DECLARED_TWICE]
