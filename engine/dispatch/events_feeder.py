@@ -176,7 +176,7 @@ class EventsFeeder:
     # ---- doing it
 
     def _hold_unread(self) -> None:
-        """Stop partitions whose journals have decisions that were not taken over before the restart, at each of them."""
+        """Stop partitions whose journals have decisions that nobody had taken over, at each of them."""
         for reading in self._readings:
             for entry in reading.rest():
                 if holds(decode(entry.payload)):
