@@ -27,6 +27,7 @@ from engine.dispatch.model import Decided, Withdrawn
 from engine.dispatch.wording import decided_of, withdrawn_of, withdraws
 from engine.flow.clock import EventsClock
 from engine.flow.event_time import EventTime
+from engine.flow.gate import holds
 from engine.flow.partition import Partition
 from engine.flow.steps import FOREVER_MS
 from rules.model import Book
@@ -136,13 +137,17 @@ class EventsFeeder:
             if not self._events.idles:  # else it is a deadline that comes without events
                 self._idle_since = None
             if first_ms <= low_ms:
-                return max(first_ms, self._clock.now_ms())
+                return max(first_ms, self._clock.now_ms()) if self._readable(first_ms) else None
             self._clock.reach(low_ms)
             return None
         held_ms = min(held_ms, self._unread_ms())
         if held_ms < FOREVER_MS and held_ms <= min(self._due):
-            return max(held_ms, self._clock.now_ms())
+            return max(held_ms, self._clock.now_ms()) if self._readable(held_ms) else None
         return self._next_idle_ms(held_ms)
+
+    def _readable(self, first_ms: int) -> bool:
+        """Tell whether what is to be done first is durable, where it was decided just now."""
+        return first_ms in self._due or self._unread_ms() <= first_ms
 
     def _unread_ms(self) -> int:
         """Return the time of the first entry that was not taken, be it one without decisions."""
@@ -171,13 +176,11 @@ class EventsFeeder:
     # ---- doing it
 
     def _hold_unread(self) -> None:
-        """Stop partitions whose journals have decisions that were not taken over before the restart."""
+        """Stop partitions whose journals have decisions that nobody had taken over, at each of them."""
         for reading in self._readings:
             for entry in reading.rest():
-                batch = decode(entry.payload)
-                if (batch.outcome == Outcome.DECIDED).any():
-                    self._events.hold(reading.partition.number, entry.append_ms)
-                    break
+                if holds(decode(entry.payload)):
+                    self._events.hold(reading.partition.number, entry.append_ms, entry.reached)
 
     async def _pass(self, at_ms: int) -> None:
         """Do all that is due up to a time, and let the fold go on."""
@@ -189,7 +192,7 @@ class EventsFeeder:
             if self._stopped():
                 return
         self._due = due
-        self._events.passed(at_ms, min(self._due))
+        self._events.passed([reading.reached for reading in self._readings], min(self._due))
         self._passing = False
 
     def _withdraw(self, at_ms: int) -> None:

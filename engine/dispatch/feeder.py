@@ -73,6 +73,11 @@ class Reading:
             self._peeked = entry
         return self._peeked if self._peeked.reached <= journal.durable else None
 
+    @property
+    def reached(self) -> int:
+        """Position of the log up to which entries were taken since the start; -1: none was."""
+        return self._reached
+
     def rest(self) -> Iterator[Entry]:
         """Yield the durable entries that were not taken."""
         return self._durable(self.next)

@@ -240,15 +240,18 @@ class EventTime:
             if self.due:
                 self._queues.changed.notify_all()
 
-    def hold(self, number: int, at_ms: int) -> None:
-        """Stop a partition at a time: its journal has decisions that dispatch has not taken over."""
+    def hold(self, number: int, at_ms: int, position: int) -> None:
+        """Stop a partition at a time: dispatch has not taken over what the frame at a position of its log decided."""
         with self._queues.changed:
-            self._gate.hold(number, at_ms)
+            self._gate.hold(number, at_ms, position)
 
-    def passed(self, at_ms: int, due_ms: int) -> None:
-        """Let partitions go on: dispatch has done all that was due up to `at_ms`, and has more to do at `due_ms`."""
+    def passed(self, taken: Sequence[int], due_ms: int) -> None:
+        """Let partitions go on: dispatch has done what it took over, and has more to do at `due_ms`.
+
+        `taken`: by partition, the position of the log up to which it has taken over what was decided; -1: nothing.
+        """
         with self._queues.changed:
-            self._gate.passed(at_ms, due_ms)
+            self._gate.passed(taken, due_ms)
             self._queues.changed.notify_all()
 
 

@@ -120,7 +120,7 @@ class Merge:
 
     def head_ms(self, number: int) -> int:
         """Return where the next row of a partition goes; `FOREVER_MS` where it has none."""
-        return min((one.at_ms[one.row] for one in self._heads(number).values() if one.left), default=FOREVER_MS)
+        return min((int(one.at_ms[one.row]) for one in self._heads(number).values() if one.left), default=FOREVER_MS)
 
     def first_ms(self, number: int, limit_ms: int) -> int:
         """Return where the first row of a partition goes that may be taken; `FOREVER_MS` where none may."""

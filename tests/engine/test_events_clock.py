@@ -4,6 +4,8 @@ import signal
 
 import pytest
 
+from state.decisions import parse_decision_id
+from state.hashing import stable_id
 from tests.engine.conftest import Make
 from tests.engine.engines import Engine, wait_for
 from tests.engine.world import BASE_MS, call, joined
@@ -67,3 +69,29 @@ def test_texts_that_waited_for_their_rate_go_in_the_next_run_at_the_times_of_an_
     other.drain()
     assert len({to for _, to in sent(other)}) == len(sent(other)) == TEXTS
     assert sent(engine) == sent(other)
+
+
+ANSWERING = """
+[features.told]
+count = "outcome"
+[[rule]]
+id = "heard"
+on = "outcome"
+when = "told == 1"
+channels = ["alert"]
+"""
+
+
+def test_what_is_decided_on_an_outcome_goes_at_the_moment_of_that_outcome_before_any_later_row_is_folded(
+    make: Make,
+) -> None:
+    engine = make(BOOK + ANSWERING, "events")
+    engine.put("day.ndjson", joined(call(8613800000000 + n, BASE_MS + n * 60_000) for n in range(20)))
+    engine.drain()
+
+    times: dict[int, list[int]] = {}
+    for one in engine.spooled():
+        times.setdefault(parse_decision_id(one["id"])[3], []).append(one["at_ms"])
+    texts, alerts = (sorted(times[stable_id(rule)]) for rule in ("hello", "heard"))
+    assert len(set(texts)) > 10
+    assert alerts == texts

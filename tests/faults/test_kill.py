@@ -1,6 +1,7 @@
 """kill -9, twenty times under load: nothing lost, nothing doubled, no cap broken, and the same decisions as without."""
 
 import random
+import signal
 import time
 from typing import Any
 
@@ -47,17 +48,23 @@ def test_twenty_kills_under_load_lose_nothing_and_double_nothing(make: Make, see
     for kill in range(KILLS):
         engine.start(ready=kill % 4 > 0)
         time.sleep(chance.uniform(0.0, 0.6))
-        engine.kill()
+        it_ran_until_it_is_killed(engine)
     engine.start()
     files.finish()
     caller.finish()
-    engine.kill()
+    it_ran_until_it_is_killed(engine)
     engine.drain()
 
     records = engine.records()
     everything_is_there_once(engine, files, caller, records)
     other = make(name="undisturbed", more=SMALL)
     the_decisions_are_those_of_an_undisturbed_run(engine, records, other)
+
+
+def it_ran_until_it_is_killed(engine: Engine) -> None:
+    engine.kill()
+    assert engine.process is not None
+    assert engine.process.wait() == -signal.SIGKILL, engine.process.err
 
 
 def everything_is_there_once(engine: Engine, files: Files, caller: Caller, records: list[dict[str, Any]]) -> None:

@@ -59,9 +59,14 @@ class LaneFold(Fold):
             self.flusher.pump()
         return found
 
+    @property
+    def next_made(self) -> int:
+        """The number that the first row of the next `take_made` gets."""
+        return ROWS_MAX + self._made
+
     def take_made(self, batch: Batch, at_ms: int) -> DecisionBatch | None:
         """Fold rows that were not recorded, after the last frame; they get numbers that no row of a frame has."""
-        self._numbers = np.arange(batch.n, dtype=np.int32) + (ROWS_MAX + self._made)
+        self._numbers = np.arange(batch.n, dtype=np.int32) + self.next_made
         self._made += batch.n
         batch.log_ms[:] = max(at_ms, self.clock_ms)
         found = self.apply(self.position, Frame(FrameKind.EVENTS, max(at_ms, self.clock_ms), batch))

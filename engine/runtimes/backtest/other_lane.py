@@ -38,8 +38,8 @@ from state.frame import Frame, FrameKind
 from state.schema import DECISION_RULE, OUTCOME_CONTACT, OUTCOME_STATE
 
 WITHDRAWN = "WITHDRAWN"
-AGAIN_MAX = 1_000
-"""Moments of one time, before it is said that they have no end."""
+CHAIN_MAX = 1_000
+"""Decisions in a row, each on the outcome of the one before, before it is said that they have no end."""
 
 
 class EndlessError(Exception):
@@ -80,7 +80,8 @@ class OtherLane(Lane):
         self._owed: list[Ended] = []
         self._pending_ms = self._due_ms = FOREVER_MS
         self._parts: dict[tuple[int, int], int] = {}
-        self._moment_ms, self._again = -1, 0
+        self._links: dict[str, int] = {}
+        """Of decisions on modelled outcomes: how many stand in a row with each, itself among them."""
 
     def book_of(self, version: str) -> CompiledBook:
         """Return a book by its version."""
@@ -91,11 +92,6 @@ class OtherLane(Lane):
     def before(self, at_ms: int) -> None:
         """Do every moment before a frame of that time."""
         while (moment_ms := min(self._pending_ms, self._due_ms)) < at_ms:
-            self._again = self._again + 1 if moment_ms == self._moment_ms else 0
-            self._moment_ms = moment_ms
-            if self._again > AGAIN_MAX:
-                rules = ", ".join(sorted({one.rule for _, one in self._pending}))
-                raise EndlessError(f"rules decide on their own outcomes without end, at {moment_ms} ms: {rules}")
             self._moment(moment_ms)
 
     def frame_of(self, one: Recorded) -> Frame:
@@ -197,13 +193,27 @@ class OtherLane(Lane):
         withdrawn, owed = self._withdrawn, self._owed
         self._pending, self._withdrawn, self._owed = [], [], []
         self._pending_ms = FOREVER_MS
-        rows: dict[int, list[Row]] = {}
-        for report, reached_ms in (*owed, *self._modelled.moment(decided, withdrawn, at_ms)):
-            partition = parse_decision_id(report.decision_id)[0]
-            rows.setdefault(partition, []).append(outcome_row(*report, at_ms, reached_ms))
-        for partition, some in rows.items():
-            self._fold_made(partition, some, at_ms)
+        ended: dict[int, list[Ended]] = {}
+        for one in (*owed, *self._modelled.moment(decided, withdrawn, at_ms)):
+            ended.setdefault(parse_decision_id(one[0].decision_id)[0], []).append(one)
+        for partition, some in ended.items():
+            waiting, first_row = len(self._pending), self.folds[partition].next_made
+            self._fold_made(partition, [outcome_row(*report, at_ms, reached_ms) for report, reached_ms in some], at_ms)
+            before = {first_row + n: self._links.pop(one.decision_id, 0) for n, (one, _) in enumerate(some)}
+            self._chain(before, [one for _, one in self._pending[waiting:]], at_ms)
         self._due_ms = self._modelled.due_ms()
+
+    def _chain(self, before: dict[int, int], decided: list[Decided], at_ms: int) -> None:
+        """Note what was decided on which outcome; EndlessError where too many decisions stand in a row.
+
+        `before`: how many stood in a row with the decision of each outcome, by the number of its row.
+        """
+        for one in decided:
+            links = before[parse_decision_id(one.decision_id)[2]] + 1
+            if links > CHAIN_MAX:
+                rules = ", ".join(sorted({one.rule for one in decided}))
+                raise EndlessError(f"rules decide on their own outcomes without end, at {at_ms} ms: {rules}")
+            self._links[one.decision_id] = links
 
     def _fold_made(self, partition: int, rows: list[Row], at_ms: int) -> None:
         fold = self.folds[partition]

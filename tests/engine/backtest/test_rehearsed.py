@@ -120,7 +120,7 @@ def test_a_book_that_answers_its_own_refusals_is_told_and_ends(
 ) -> None:
     engine = steady(nursery, tmp_path / "engine", 6, 60)
     other = changed(engine, "other", lambda text: text.replace("told == 3 and state == 1", "state == 2"))
-    monkeypatch.setattr(other_lane, "AGAIN_MAX", 20)
+    monkeypatch.setattr(other_lane, "CHAIN_MAX", 20)
 
     with pytest.raises(EndlessError, match=r"without end.*told-often"):
         rehearsed(engine, other, refused=1.0)
