@@ -95,12 +95,23 @@ class ClusterDoors:
         for name in ("a", "b"):
             self._cluster.worker(name, *AGENTS)
         self._cluster.wait_until_owned(2, 300)
+        self._wait_until_sent_by_both(300)
         self._loop.run(self._connect())
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.run(self._producer.stop())
         self._loop.close()
+
+    def _wait_until_sent_by_both(self, seconds: float) -> None:
+        """Wait for the dispatchers' group: a partition that moves later is read twice, and its garbage counted twice."""
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            sent = [len(self._cluster.status(one)["dispatch"]["partitions"]) for one in self._cluster.workers]
+            if sum(sent) == PARTITIONS and all(sent):
+                return
+            time.sleep(0.2)
+        raise AssertionError(f"partitions sent by the workers after {seconds} s: {sent}")
 
     async def _connect(self) -> None:
         self._producer = AIOKafkaProducer(
