@@ -104,10 +104,11 @@ class ClusterDoors:
         self._loop.close()
 
     def _wait_until_sent_by_both(self, seconds: float) -> None:
-        """Wait for the dispatchers' group: a partition that moves later is read twice, and its garbage counted twice."""
+        """Wait for the group of dispatchers: of a partition that moves later garbage is counted twice."""
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
-            sent = [len(self._cluster.status(one)["dispatch"]["partitions"]) for one in self._cluster.workers]
+            said = [self._cluster.status(one).get("dispatch", {}) for one in self._cluster.workers]
+            sent = [len(one.get("partitions", {})) for one in said]
             if sum(sent) == PARTITIONS and all(sent):
                 return
             time.sleep(0.2)

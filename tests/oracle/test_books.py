@@ -22,7 +22,7 @@ from tests.oracle.streams import CHANGES, MINUTE_MS, PACES, STARTS, Pace, burst,
 BOOKS = int(os.environ.get("OPPORTUNE_BOOKS", "1000"))
 
 IMPOSSIBLE = {Code.DECLARED_TWICE, Code.NEVER_FIRES}
-"""What is wrong with the books that the loader refuses: two features of one history, a deadline ended by what arms it."""
+"""What the loader refuses of the books: two features of one history, a deadline ended by what arms it."""
 
 NUMBERS = st.integers(0, (1 << 20) - 1)
 EVENTS = st.integers(0, (1 << 32) - 1)
