@@ -17,6 +17,7 @@ is the same for every owner: it is written to the dead letters and passed over.
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 from connectors.kafka.client import producer, started
@@ -92,8 +93,7 @@ class Decide:
         self._resting: dict[int, Owned] = {}
         self.given: set[int] = set()
         """Partitions that the group gave us last; `assigned` says when they may be opened, which Faust may forget
-        where one rebalance follows another: then `positions` shows them as standing still.
-        """
+        where one rebalance follows another: then `positions` shows them as standing still."""
         self.owned: dict[int, Owned] = {}
         self.held: dict[int, Exception] = {}
         """Partitions that are ours and undecided: frames that they need are deleted, or pages do not read."""
@@ -293,10 +293,12 @@ class Decide:
                 await self._control_topic.catch_up()
                 self._explained[number] = ends[number]
         place = Place(self._names.log, number)
-        return await self._guard.judge(place, record, self._frame, lambda: self._end_of(number), Code.NOT_A_FRAME)
-
-    async def _end_of(self, number: int) -> int:
-        return (await self._log.ends([number]))[number]
+        end = partial(_end_of, self._log, number)
+        return await self._guard.judge(place, record, self._frame, end, Code.NOT_A_FRAME)
 
     def _frame(self, record: Any) -> Frame:
         return read_frame(record, self._control_topic.schema, self._shelf.get)
+
+
+async def _end_of(log: Tail, number: int) -> int:
+    return (await log.ends([number]))[number]
