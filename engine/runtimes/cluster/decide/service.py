@@ -292,8 +292,7 @@ class Decide:
                 ends = await self._log.ends([number])
                 await self._control_topic.catch_up()
                 self._explained[number] = ends[number]
-        place = Place(self._names.log, number)
-        end = partial(_end_of, self._log, number)
+        place, end = Place(self._names.log, number), partial(_end_of, self._log, number)
         return await self._guard.judge(place, record, self._frame, end, Code.NOT_A_FRAME)
 
     def _frame(self, record: Any) -> Frame:
