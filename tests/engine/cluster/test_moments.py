@@ -79,7 +79,7 @@ class World:
             guard=RecordGuard(), wording=self, exchange=SimpleNamespace(position=7), report=self._report
         )
         self._next = read
-        tail: Any = SimpleNamespace(poll=self._poll)
+        tail: Any = SimpleNamespace(poll=self._poll, end=self._end)
         feeder = MomentFeeder(Place("decisions", 3), tail, read, dispatcher, self.clock, context)
         task = asyncio.create_task(feeder.run())
         try:
@@ -95,6 +95,9 @@ class World:
         await asyncio.sleep(0.001)
         records, self._next = self._records[self._next :], len(self._records)
         return records
+
+    async def _end(self) -> int:
+        return len(self._records)
 
     async def _report(self, rested: Rested) -> None:
         self.reports.append(rested)
