@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from connectors.contract import NowMs, Outcome, State
 from connectors.seldom import Seldom
 from engine.dispatch.core import DispatchCore
-from engine.dispatch.doors import BatchDoor, Door
+from engine.dispatch.doors import BatchDoor
 from engine.dispatch.model import Decided, Send
 
 seldom = Seldom(logging.getLogger(__name__))
@@ -31,6 +31,9 @@ class Flights:
         self._now_ms = now_ms
         self._wake = wake
         self._on_outcome = on_outcome
+        self._together = {
+            name: door for name, door in core.doors.items() if isinstance(door, BatchDoor) and door.together
+        }
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -38,16 +41,14 @@ class Flights:
 
     def launch(self, sends: Sequence[Send]) -> None:
         """Hand attempts over; their records are durable, and their places at the doors are held."""
-        by_gateway: dict[str, list[Send]] = {}
+        together: dict[str, list[Send]] = {}
         for send in sends:
-            by_gateway.setdefault(send.gateway, []).append(send)
-        for name, some in by_gateway.items():
-            door = self._core.doors[name]
-            if isinstance(door, BatchDoor) and door.together:
-                self._start(self._fly_together(some, door))
+            if send.gateway in self._together:
+                together.setdefault(send.gateway, []).append(send)
             else:
-                for send in some:
-                    self._start(self._fly(send, door))
+                self._start(self._fly(send))
+        for name, some in together.items():
+            self._start(self._fly_together(some, self._together[name]))
 
     def _start(self, flight: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(flight)
@@ -66,7 +67,8 @@ class Flights:
         if self._tasks:
             await asyncio.wait(set(self._tasks))
 
-    async def _fly(self, send: Send, door: Door) -> None:
+    async def _fly(self, send: Send) -> None:
+        door = self._core.doors[send.gateway]
         door.let_go(send.parts)
         try:
             outcome = await door.send(send.what, self._now_ms())

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from rules.expressions.tree import (
     And,
@@ -34,47 +34,13 @@ from state.schema import Kind
 __all__ = ["canonical", "meaning"]
 
 
-def canonical(expr: Expr) -> str:  # noqa: PLR0911, PLR0912 one case a node
+def canonical(expr: Expr) -> str:
     """One text for equal meaning of structure: spacing, quotes, needless parentheses and order of sets are gone.
 
     Names stay names, so the text holds across books; areas are spelt out as their cells. It is what fingerprints hash
     and what reports print; it parses again where no area, list or constant TIME is in it.
     """
-    match expr:
-        case Literal(Kind.TIME, value):
-            return f"time({value})"
-        case Literal(_, value):
-            return _constant(value)
-        case Use(operand):
-            return operand.name
-        case And(parts):
-            return "(" + " and ".join(map(canonical, parts)) + ")"
-        case Or(parts):
-            return "(" + " or ".join(map(canonical, parts)) + ")"
-        case Not(part):
-            return f"(not {canonical(part)})"
-        case Compare(op, left, right) | Arith(op, left, right):
-            return f"({canonical(left)} {op} {canonical(right)})"
-        case OneOf(part, values):
-            return f"({canonical(part)} in [{', '.join(map(_constant, values))}])"
-        case Has(part, member, _, empty):
-            return f"({member!r} in {f'default({canonical(part)}, [])' if empty else canonical(part)})"
-        case Known(part):
-            return f"known({canonical(part)})"
-        case Default(part, other):
-            return f"default({canonical(part)}, {canonical(other)})"
-        case Choose(condition, part, other):
-            return f"choose({canonical(condition)}, {canonical(part)}, {canonical(other)})"
-        case Bands(part, edges):
-            return f"band({canonical(part)}, {', '.join(map(_constant, edges))})"
-        case Lookup(part, column):
-            return f"lookup({column.table!r}, {column.name!r}, {canonical(part)})"
-        case Negate(part):
-            return f"(-{canonical(part)})"
-        case Call(name, parts):
-            return f"{name}({', '.join(map(canonical, parts))})"
-        case ToFloat(part):
-            return f"float({canonical(part)})"
+    return _written(expr, canonical)
 
 
 _TURNED: Mapping[str, tuple[str, bool]] = {
@@ -87,7 +53,7 @@ _OPPOSITE: Mapping[CompareOp, CompareOp] = {"==": "!=", "!=": "==", "<": ">=", "
 """What a comparison says where its opposite does not hold; what is unknown stays unknown."""
 
 
-def meaning(expr: Expr) -> str:  # noqa: PLR0911, PLR0912 one case a node
+def meaning(expr: Expr) -> str:
     """`canonical`, where the order of parts that may be swapped is gone as well: `10 < x` is `x > 10`."""
     match expr:
         case And(parts):
@@ -104,26 +70,49 @@ def meaning(expr: Expr) -> str:  # noqa: PLR0911, PLR0912 one case a node
             return f"({sides[0]} {word} {sides[1]})"
         case Not(Compare(op, left, right)):
             return meaning(Compare(_OPPOSITE[op], left, right))
-        case Not(part):
-            return f"(not {meaning(part)})"
-        case Default(part, other):
-            return f"default({meaning(part)}, {meaning(other)})"
-        case Choose(condition, part, other):
-            return f"choose({meaning(condition)}, {meaning(part)}, {meaning(other)})"
-        case Bands(part, edges):
-            return f"band({meaning(part)}, {', '.join(map(_constant, edges))})"
-        case Lookup(part, column):
-            return f"lookup({column.table!r}, {column.name!r}, {meaning(part)})"
-        case Negate(part):
-            return f"(-{meaning(part)})"
-        case Call(name, parts):
-            return f"{name}({', '.join(map(meaning, parts))})"
-        case ToFloat(part):
-            return f"float({meaning(part)})"
         case OneOf(part, values):
             return f"({meaning(part)} in [{', '.join(sorted(map(_constant, values)))}])"
         case _:
-            return canonical(expr)
+            return _written(expr, meaning)
+
+
+def _written(expr: Expr, written: Callable[[Expr], str]) -> str:  # noqa: PLR0911, PLR0912 one case a node
+    """One node, its parts as `written` has them."""
+    match expr:
+        case Literal(Kind.TIME, value):
+            return f"time({value})"
+        case Literal(_, value):
+            return _constant(value)
+        case Use(operand):
+            return operand.name
+        case And(parts):
+            return "(" + " and ".join(map(written, parts)) + ")"
+        case Or(parts):
+            return "(" + " or ".join(map(written, parts)) + ")"
+        case Not(part):
+            return f"(not {written(part)})"
+        case Compare(op, left, right) | Arith(op, left, right):
+            return f"({written(left)} {op} {written(right)})"
+        case OneOf(part, values):
+            return f"({written(part)} in [{', '.join(map(_constant, values))}])"
+        case Has(part, member, _, empty):
+            return f"({member!r} in {f'default({written(part)}, [])' if empty else written(part)})"
+        case Known(part):
+            return f"known({written(part)})"
+        case Default(part, other):
+            return f"default({written(part)}, {written(other)})"
+        case Choose(condition, part, other):
+            return f"choose({written(condition)}, {written(part)}, {written(other)})"
+        case Bands(part, edges):
+            return f"band({written(part)}, {', '.join(map(_constant, edges))})"
+        case Lookup(part, column):
+            return f"lookup({column.table!r}, {column.name!r}, {written(part)})"
+        case Negate(part):
+            return f"(-{written(part)})"
+        case Call(name, parts):
+            return f"{name}({', '.join(map(written, parts))})"
+        case ToFloat(part):
+            return f"float({written(part)})"
 
 
 def _constant(value: Scalar) -> str:

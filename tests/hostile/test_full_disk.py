@@ -85,6 +85,7 @@ def test_an_engine_whose_pages_find_no_room_waits_says_so_and_goes_on(make: Make
     wait_for(lambda: engine.serves or process.exit is not None, "the engine")
     if process.exit == NO_SMALL_DISK_STATUS:
         missing(f"a mount of our own: {process.err}")
+    # The small disk is mounted for the engine alone; Linux shows the files of a process as it sees them there.
     ballast = Path(f"/proc/{process.pid}/root{engine.data}/pages/ballast")
     room = os.statvfs(ballast.parent)
     with ballast.open("wb") as file:

@@ -205,8 +205,7 @@ async def test_a_record_of_a_later_format_is_garbage_where_no_release_has_said_t
     async def end() -> int:
         return 8
 
-    guard = RecordGuard()
-    guard.catch_up = catch_up
+    guard = RecordGuard(catch_up=catch_up)
     record, place = LATER[topic][0], Place(f"opportune.{topic}", 0)
     for offset in (5, 6, 7, 8):
         assert await guard.judge(place, replace(record, offset=offset), parse, end) is None
@@ -222,8 +221,7 @@ async def test_a_record_of_a_later_format_ends_a_worker_where_a_release_has_said
     async def end() -> int:
         return 1
 
-    guard = RecordGuard()
-    guard.catch_up = catch_up
+    guard = RecordGuard(catch_up=catch_up)
     with pytest.raises(NewerFormatError, match="what is written in this cluster"):
         await guard.judge(Place("opportune.log", 0), LATER["log"][0], parse_log, end)
     assert not guard.counts

@@ -107,7 +107,7 @@ async def test_a_flood_of_garbage_looks_at_the_control_topic_once_for_all_that_s
         looks.append(len(TailStandIn.values))
 
     await assignment(decide, 0)
-    decide._control_topic.catch_up = catch_up
+    decide._guard.catch_up = catch_up
     TailStandIn.values = log_of(1_000)
     for offset in range(OPENED_AT + 1, 1_000):
         await decide.take(0, record(offset))

@@ -44,8 +44,7 @@ class TopicReader:
         self.control_topic = control_topic
         self._config = config
         self._texts = texts
-        self._guard = RecordGuard()
-        self._guard.catch_up = control_topic.catch_up
+        self._guard = RecordGuard(catch_up=control_topic.catch_up)
 
     @property
     def zone(self) -> ZoneInfo:

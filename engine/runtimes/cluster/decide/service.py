@@ -35,7 +35,6 @@ from engine.runtimes.cluster.shared.publisher import Publisher
 from engine.runtimes.cluster.shared.record_guard import FAULTS, Place, RecordGuard
 from engine.runtimes.cluster.shared.topics import MESSAGE_BYTES_MAX, Names
 from engine.settings.config import Config
-from state.formats import NewerFormatError
 from state.frame import Frame
 from state.pages import PageError
 from state.store import Store
@@ -74,7 +73,7 @@ class Decide:
         arrivals: TopicArrivals | None = None,
         guard: RecordGuard | None = None,
     ) -> None:
-        self._guard = guard or RecordGuard()
+        self._guard = guard or RecordGuard(catch_up=control_topic.catch_up)
         self._config = config
         self._names = Names(config.cluster.prefix)
         self._store = store
@@ -88,8 +87,6 @@ class Decide:
         self._changing = asyncio.Lock()
         self._assignment = 0
         self._log = Tail(config.cluster, self._names.log, 0)
-        self._explained: dict[int, int] = {}
-        """Offsets of the log, by partition, below which the control topic as we know it has all that a frame names."""
         self._resting: dict[int, Owned] = {}
         self.given: set[int] = set()
         """Partitions that the group gave us last; `assigned` says when they may be opened, which Faust may forget
@@ -278,20 +275,7 @@ class Decide:
             one.sweep()
 
     async def _read(self, number: int, record: Any) -> Frame | None:
-        """Return the frame; what it names may be newer than what we know of the control topic.
-
-        A book is published before a frame names it. So one look at the control topic is enough for all that stood in
-        the log before: a flood of garbage costs a look now and then, not one a record.
-        """
-        try:
-            return self._frame(record)
-        except NewerFormatError:
-            pass  # `judge` looks at the control topic itself
-        except FAULTS:
-            if record.offset >= self._explained.get(number, 0):
-                ends = await self._log.ends([number])
-                await self._control_topic.catch_up()
-                self._explained[number] = ends[number]
+        """Return the frame, None where the record is none."""
         place, end = Place(self._names.log, number), partial(_end_of, self._log, number)
         return await self._guard.judge(place, record, self._frame, end, Code.NOT_A_FRAME)
 

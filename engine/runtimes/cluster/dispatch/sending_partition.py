@@ -57,8 +57,7 @@ class SendingPartition:
         self._place = Place(names.decisions, number)
         self._tail = Tail(config.cluster, *self._place)
         self._ahead = Tail(config.cluster, *self._place)
-        self._seen_ahead = StaleRecordFilter(), RecordGuard()
-        self._seen_ahead[1].catch_up = context.guard.catch_up
+        self._seen_ahead = StaleRecordFilter(), RecordGuard(catch_up=context.guard.catch_up)
         self._looked = 0
         """Offset up to which records were looked at for what they take back."""
         self._moments: MomentFeeder | None = None

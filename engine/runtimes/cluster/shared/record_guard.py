@@ -9,10 +9,11 @@ changes nothing; its faults are those of the record. Each is counted, logged on 
 minute) and buried: written to the dead letters with topic, offset and reason, under the same key by every worker that
 meets it.
 
-A record that begins as one of a later format is a newer release's, or garbage. A newer release says so on the topic
-`control` before it writes anything, so what stood in a topic when `control` named no later format is no release's:
-`judge` looks, and buries it; where one was named, NewerFormatError ends the worker. `read` leaves that to its caller.
-A broker's or a disk's fault is no record's.
+What a record needs may stand in `control`, and be newer than what is known of it: a book is published before a frame
+names it, and a newer release names its format before it writes anything. So `judge` looks at `control` before it buries
+a record, once for all that stood in the partition then: a flood of garbage costs a look now and then. A record that
+begins as one of a later format, where `control` names none, is no release's; where it names one, NewerFormatError ends
+the worker. `read` leaves that to its caller. A broker's or a disk's fault is no record's.
 """
 
 import asyncio
@@ -61,6 +62,7 @@ class RecordGuard:
         dead: topic of the dead letters; "" where nothing is buried, as in a command.
         write: the worker's writer.
         count: called with topic and code of each.
+        catch_up: reads `control` to its end; NewerFormatError where that names a later format. None: nobody looks.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class RecordGuard:
         dead: str = "",
         write: Callable[[Iterable[Written]], Awaitable[object]] | None = None,
         count: Callable[[str, str], object] = lambda *_: None,
+        catch_up: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._dead = dead
         self._write = write
@@ -75,9 +78,9 @@ class RecordGuard:
         self._letters: deque[Written] = deque(maxlen=BURIED_MAX)
         self._logged = 0
         self._since_s = 0.0
-        self._of_no_release: dict[Place, int] = {}
-        self.catch_up: Callable[[], Awaitable[object]] | None = None
-        """Reads `control` to its end; NewerFormatError where that names a later format. None: nobody looks."""
+        self.catch_up = catch_up
+        self._explained: dict[Place, int] = {}
+        """Offsets below which `control` as it is known has all that a record needs."""
         self.counts: Counter[str] = Counter()
         """Records passed over, by topic."""
 
@@ -97,19 +100,22 @@ class RecordGuard:
         end: Callable[[], Awaitable[int]],
         code: Code = Code.NOT_A_RECORD,
     ) -> T | None:
-        """Return what `read` does, and None for garbage that begins as a later format; `end`: where its partition ends.
+        """Return what `read` does, after a look at `control`; `end` says where the record's partition ends.
 
-        NewerFormatError where a newer release writes in this cluster.
+        NewerFormatError where a newer release writes in this cluster, or nobody can look.
         """
+        if self.catch_up is None:
+            return self.read(place, record, parse, code)
+        try:
+            return parse(record)
+        except (*FAULTS, NewerFormatError):
+            if record.offset >= self._explained.get(place, 0):
+                until = await end()
+                await self.catch_up()
+                self._explained[place] = until
         try:
             return self.read(place, record, parse, code)
         except NewerFormatError as fault:
-            if self.catch_up is None:
-                raise
-            if record.offset >= self._of_no_release.get(place, 0):
-                until = await end()
-                await self.catch_up()
-                self._of_no_release[place] = until
             self.bury(place, record.offset, getattr(record, "key", None), record.value, fault, code)
             return None
 
