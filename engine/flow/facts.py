@@ -74,4 +74,4 @@ def _part(part: Expr, batch: Batch, outs: NDArray[np.int64], texts: Lookup, row:
     cell = batch.cells[operand.index, row] if operand.source == "cell" else outs[operand.index, row]
     whole = texts.text(int(cell))
     if whole is not None:
-        yield evaluate(part, Row({operand.name: whole.decode()}), lambda at_ms: at_ms).encode()
+        yield evaluate(part, Row({operand.name: whole.decode(errors="replace")}), lambda at_ms: at_ms).encode()
