@@ -100,7 +100,8 @@ class PageWriter:
             self._marks |= dict.fromkeys(job.marks, job)
             self._jobs.append(job)
             self.queued_bytes += job.size
-            self._changed.notify_all()
+            if self._ready():
+                self._changed.notify_all()
 
     def waiting_row(self, subscriber: int) -> bytes | None:
         """Return a sleeping row that is not yet written.
@@ -125,7 +126,8 @@ class PageWriter:
         with self._changed:
             self._journaled = max(self._journaled, journaled)
             self._durable = max(self._durable, position)
-            self._changed.notify_all()
+            if self._ready():
+                self._changed.notify_all()
 
     def pump(self, batches_max: int = 1 << 30) -> int:
         """Write the batches that may be written; return how many. Stops where the store asks to come back later."""

@@ -28,6 +28,10 @@ from engine.flow.questions import Question
 from engine.flow.tickets import Ticket
 
 IDLE_WAIT_S = 0.05
+FEW_ROWS = 1_000
+"""That wait for folds, or are in one, below which a worker folds partition after partition before another is awake."""
+TOGETHER_FRAMES_MAX = 8
+"""Frames of a partition that wait for others to be committed with them."""
 UNCOMMITTED_FRAMES_MAX = 64
 """Frames of a partition that wait for the commit thread, at which it is not folded on."""
 
@@ -174,10 +178,27 @@ class Queues:
     # ---- between fold and commit
 
     def put_uncommitted(self, number: int, appended: Appended) -> None:
-        """Let a folded frame wait for the commit thread; it alone waits for `folded`, so one wake-up is enough."""
+        """Let a folded frame wait for the commit thread; it alone waits for `folded`, so one wake-up is enough.
+
+        Where little is left to fold, `fold_done` wakes it, behind the last partition: they are committed together.
+        """
         with self.changed:
             self.uncommitted[number].append(appended)
+            if not self.few:
+                self.folded.notify()
+
+    def fold_done(self, number: int, rows: int) -> None:
+        """Locked: take note that no worker has the partition any more, and that so many rows wait no longer."""
+        self.folding[number] = False
+        self.waiting_rows -= rows
+        last = not self.few or not any(self.waiting) or len(self.uncommitted[number]) >= TOGETHER_FRAMES_MAX
+        if last or self.stopping:
             self.folded.notify()
+
+    @property
+    def few(self) -> bool:
+        """Locked: whether so little waits that no other worker is worth waking."""
+        return self.waiting_rows < FEW_ROWS and not self.pushed
 
     def take_uncommitted(self) -> list[list[Appended]] | None:
         """Return the folded frames, a list a partition; None when there are none now.

@@ -260,9 +260,8 @@ class Stages:
             queues.put_uncommitted(number, appended)
             yield
         with queues.changed:
-            queues.folding[number] = False
+            queues.fold_done(number, sum(map(rows_of, items)))
             self._last_frame_s[number] = self._monotonic_s()
-            queues.waiting_rows -= sum(map(rows_of, items))
             self._wake_others()
 
     def _answer(self, number: int) -> Task:
@@ -278,6 +277,8 @@ class Stages:
     def _wake_others(self) -> None:
         """Locked: wake a worker for each thing there is to do now, but for the one that the caller does itself."""
         queues = self._queues
+        if queues.few and not queues.stopping:
+            return
         ready = sum(map(bool, queues.waiting)) + sum(map(bool, queues.questions)) + len(queues.pushed)
         if self._events is not None:
             ready += sum(map(self._events.ready, range(len(queues.waiting))))

@@ -48,7 +48,9 @@ from engine.settings.config import Config
 from rules.model import Book
 from state.frame import FrameKind
 
-POLL_S = 0.02
+DRAIN_POLL_S = 0.02
+WATCH_S = 0.25
+"""After which a fault that ended the flow is noticed."""
 
 log = logging.getLogger("opportune")
 
@@ -230,7 +232,7 @@ class Embedded:
                     log.warning("nothing was sent for %g s; the rest waits", self.config.dispatch.drain_wait_s)
                     return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), POLL_S)
+                await asyncio.wait_for(self._stopping.wait(), DRAIN_POLL_S if self.drain else WATCH_S)
 
     def _raise_failure(self) -> None:
         fault = self.pipeline.failure or self.sending.failure

@@ -8,7 +8,7 @@ import pytest
 from connectors.sources.contract import chunk_of
 from engine.flow.fold import Appended
 from engine.flow.partition import Item
-from engine.flow.queues import Queues
+from engine.flow.queues import FEW_ROWS, TOGETHER_FRAMES_MAX, Queues
 from engine.flow.tickets import Ticket
 
 BYTES_MAX = 100
@@ -78,3 +78,54 @@ def test_the_committer_gets_what_was_folded_and_then_the_end() -> None:
     queues.committing = [False]
     assert queues.empty
     assert queues.take_uncommitted() is None
+
+
+def fold(queues: Queues, number: int, rows_max: int = 5_000) -> None:
+    items = queues.take_items(number, rows_max)
+    queues.folding[number] = True
+    queues.put_uncommitted(number, cast("Appended", SimpleNamespace()))
+    with queues.changed:
+        queues.fold_done(number, sum(one.batch.n for one in items if one.batch is not None))
+
+
+@pytest.mark.parametrize(("rows", "wakes_after_the_first"), [(10, 0), (FEW_ROWS, 1)])
+def test_frames_of_few_rows_wake_the_commit_thread_once_behind_the_last_of_them(
+    rows: int, wakes_after_the_first: int
+) -> None:
+    queues = Queues(2, BYTES_MAX)
+    wakes = 0
+
+    def woken() -> None:
+        nonlocal wakes
+        wakes += 1
+
+    queues.folded = cast("Any", SimpleNamespace(notify=woken))
+    with queues.changed:
+        queues.take_sequence()
+    release(queues, 0, [item(rows), item(rows)])
+
+    fold(queues, 0)
+    assert bool(wakes) == bool(wakes_after_the_first)
+    fold(queues, 1)
+
+    assert wakes >= 1
+    assert queues.waiting_rows == 0
+
+
+def test_a_partition_that_others_keep_waiting_does_not_wait_for_long() -> None:
+    queues = Queues(2, BYTES_MAX)
+    wakes = 0
+
+    def woken() -> None:
+        nonlocal wakes
+        wakes += 1
+
+    queues.folded = cast("Any", SimpleNamespace(notify=woken))
+    for sequence in range(TOGETHER_FRAMES_MAX):
+        with queues.changed:
+            queues.take_sequence()
+        release(queues, sequence, [item(1), item(1)])
+        assert wakes == 0
+        fold(queues, 0, rows_max=1)
+
+    assert wakes == 1

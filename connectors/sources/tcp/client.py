@@ -3,8 +3,10 @@
     source = TcpSource(config, intake)
     await source.start()
 
-What came on all connections within a tick is handed on as one chunk. While the intake has no room, nothing more is
-read, so that the senders' own buffers fill: nothing is dropped. A full table of connections accepts no more until one
+What came on all connections within a tick is handed on as one chunk, sooner where much came: a chunk costs the same
+work whatever is in it. A source that has heard little in a tick reads once a tick, not once a packet; until then bytes
+wait in the system's buffers. While the intake has no room, nothing more is read, so that the senders' own buffers fill:
+nothing is dropped. A full table of connections accepts no more until one
 leaves. With `acknowledge`, the source writes back, after
 lines have become durable, how many lines of the connection that makes so far, as a decimal number and a line end; a
 sender keeps what is not acknowledged and sends it again after a reconnect, under the same ids.
@@ -16,6 +18,7 @@ broke.
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
@@ -33,6 +36,11 @@ log = logging.getLogger(__name__)
 
 UNREAD_BYTES_MAX = 64 << 10
 """Of acknowledgements that a sender has not read; one that reads none is hung up on."""
+
+HASTY_BYTES = 64 << 10
+"""Of one connection, with which a chunk does not wait for the tick."""
+QUIET_BYTES = 32 << 10
+"""In a tick, below which sockets are read once a tick."""
 
 _LINE_END = b"\n"
 
@@ -70,9 +78,9 @@ class _Connection(asyncio.BufferedProtocol):
         self.heard_s = asyncio.get_running_loop().time()
         if self._passing:
             self._pass(start)
-        if self.filled >= self._size:
+        if self._source.quiet or self.filled >= self._size:
             self.pause()
-        self._source.wake()
+        self._source.wake(hasty=self.filled >= HASTY_BYTES)
 
     def eof_received(self) -> bool:
         if self.filled and not self._passing and not self._buffer.endswith(_LINE_END, 0, self.filled):
@@ -101,7 +109,9 @@ class _Connection(asyncio.BufferedProtocol):
             self.paused = True
 
     def resume(self) -> None:
-        """Read again."""
+        """Read again, where there is room for a byte."""
+        if self.filled >= self._size:
+            return
         if self.paused and self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
         self.paused = False
@@ -154,7 +164,12 @@ class TcpSource:
         self._sweeper: asyncio.TimerHandle | None = None
         self._seldom = Seldom(log)
         self._timer: asyncio.TimerHandle | None = None
+        self._gathering = False
+        self._full = False
+        self.quiet = False
+        """Whether a socket that was read rests until the tick."""
         self._offered: set[Future[None]] = set()
+        self._done: deque[tuple[Future[None], list[tuple[_Connection, int]]]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -185,6 +200,10 @@ class TcpSource:
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in list(self._connections):
+            connection.resume()  # what rests in the system's buffers has come too
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for connection in list(self._connections):
             connection.pause()
         while self._hand_over():  # noqa: ASYNC110  room comes without an event
             await asyncio.sleep(self.config.tick_ms / 1000)
@@ -192,7 +211,7 @@ class TcpSource:
             self._timer.cancel()
             self._timer = None
         await asyncio.gather(*map(asyncio.wrap_future, self._offered), return_exceptions=True)
-        await asyncio.sleep(0)
+        self._settle()
         for connection in list(self._connections):
             if connection.transport is not None:
                 connection.transport.close()
@@ -237,16 +256,38 @@ class TcpSource:
                 connection.close()
         self._sweeper = loop.call_later(max(idle_s / 4, 0.25), self._sweep)
 
-    def wake(self) -> None:
-        """Hand over at the end of this tick."""
-        if self._timer is None and self._loop is not None:
-            self._timer = self._loop.call_later(self.config.tick_ms / 1000, self._tick)
+    def wake(self, *, hasty: bool = False) -> None:
+        """Hand over at the end of this tick; `hasty`: as soon as the loop has read what is there."""
+        if self._loop is None or self._gathering or (self._timer is not None and not hasty):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(0 if hasty else self.config.tick_ms / 1000, self._tick)
 
     def _tick(self) -> None:
+        """Let the loop read the sockets that rest, then hand over."""
         self._timer = None
-        if self._hand_over():
-            assert self._loop is not None
-            self._timer = self._loop.call_later(max(self.config.tick_ms / 1000, 0.001), self._tick)
+        self._settle()
+        if not self.quiet or self._full:
+            self._end_tick()
+            return
+        self._gathering = True
+        for connection in self._connections:
+            connection.resume()
+        assert self._loop is not None
+        self._loop.call_soon(self._loop.call_soon, self._end_tick)  # the loop reads sockets between the two
+
+    def _end_tick(self) -> None:
+        """Hand over; go on ticking while little comes, else wait for a byte."""
+        assert self._loop is not None
+        before, self._gathering = self.bytes, False
+        self._full = self._hand_over()
+        self.quiet = 0 < self.bytes - before < QUIET_BYTES
+        if self._full or self.quiet:
+            self._timer = self._loop.call_later(self.config.tick_ms / 1000, self._tick)
+            return
+        for connection in self._connections:
+            connection.resume()
 
     def _hand_over(self) -> bool:
         """Offer all whole lines as one chunk; return whether some had to wait for room."""
@@ -270,7 +311,8 @@ class TcpSource:
             connection.lines += count_lines(data.ctypes.data + at, length)
             counted.append((connection, connection.lines))
             connection.waiting += 1
-            connection.resume()
+            if not self.quiet:
+                connection.resume()
             at += length
         self._leaving.clear()
         self._offer(data, total, counted)
@@ -289,10 +331,22 @@ class TcpSource:
             future = Future()
             future.set_exception(fault)
         self._offered.add(future)
-        # The commit thread completes the future; connections belong to the loop.
-        loop = self._loop
-        assert loop is not None
-        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._durable, done, counted))
+        future.add_done_callback(lambda done: self._note(done, counted))
+
+    def _note(self, done: "Future[None]", counted: list[tuple[_Connection, int]]) -> None:
+        """Let the loop, to which connections belong, know in its next tick, or now where none is to come or one waits.
+
+        The commit thread calls this. The timer is looked at behind the append, and a tick settles before it ends: so
+        nothing is left behind.
+        """
+        self._done.append((done, counted))
+        if self._timer is None or self.config.acknowledge or done.cancelled() or done.exception() is not None:
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        while self._done:
+            self._durable(*self._done.popleft())
 
     def _durable(self, future: "Future[None]", counted: list[tuple[_Connection, int]]) -> None:
         """Acknowledge lines, by how many of its connection that makes; or hang up, and the senders send them again."""

@@ -26,8 +26,13 @@ class TcpConfig(SourceConfig):
         float, Field(description="Seconds without a byte after which a connection is closed.", ge=1, le=604_800)
     ] = 3_600.0
     tick_ms: Annotated[
-        int, Field(description="Milliseconds that lines are collected before they are handed on.", ge=1, le=1_000)
-    ] = 4
+        int,
+        Field(
+            description="Milliseconds that lines are collected before they are handed on; sooner where much comes.",
+            ge=1,
+            le=1_000,
+        ),
+    ] = 8
     buffer_bytes: Annotated[
         int, Field(description="Bytes read at a time for one connection.", ge=4_096, le=16 << 20)
     ] = 262_144

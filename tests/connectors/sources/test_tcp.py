@@ -228,3 +228,50 @@ async def test_what_has_come_is_handed_over_before_a_stop(started: Started) -> N
 
     assert intake.text == b"1\n"
     writer.close()
+
+
+async def test_sockets_that_bring_little_are_read_once_a_tick_and_nothing_is_lost_at_the_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    intake, reads = KeptIntake(), 0
+    source = TcpSource(TcpConfig(name="tcp", port=0, tick_ms=40), intake)
+    wake = source.wake
+
+    def counted(*, hasty: bool = False) -> None:
+        nonlocal reads
+        reads += 1
+        wake(hasty=hasty)
+
+    monkeypatch.setattr(source, "wake", counted)
+    await source.start()
+    writers = [(await asyncio.open_connection("127.0.0.1", source.port))[1] for _ in range(2)]
+    sent = [b"", b""]
+    for number in range(120):
+        line = b"%d\n" % number
+        sent[number % 2] += line
+        writers[number % 2].write(line)
+        await asyncio.sleep(0.004)
+    await source.stop()
+
+    texts = intake.text.split()
+    assert sorted(texts, key=int) == [b"%d" % number for number in range(120)]
+    for text in sent:
+        assert [line for line in texts if line in text.split()] == text.split()
+    assert reads < 60  # 120 where each packet is read by itself
+    for writer in writers:
+        writer.close()
+
+
+async def test_what_is_much_does_not_wait_for_the_tick() -> None:
+    intake = KeptIntake()
+    source = TcpSource(TcpConfig(name="tcp", port=0, tick_ms=1000), intake)
+    await source.start()
+    loop = asyncio.get_running_loop()
+    _, writer = await asyncio.open_connection("127.0.0.1", source.port)
+    began_s = loop.time()
+    writer.write(b"123456789\n" * 20_000)
+    await until(lambda: len(intake.text) >= 3 * client.HASTY_BYTES)
+
+    assert loop.time() - began_s < 0.9
+    await source.stop()
+    writer.close()
