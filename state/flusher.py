@@ -129,6 +129,7 @@ class Flusher:
         self._last_start = -1
         self._last_events = 0
         self._events = 0
+        self._folded = 0, 0.0
 
     @property
     def dirty_pages(self) -> int:
@@ -200,15 +201,15 @@ class Flusher:
 
     # ---- sweeps
 
-    def pages_due(self, position: int, events: int | None = None) -> int:
+    def pages_due(self, position: int, events: int | None = None, folding_s: float = 0.0) -> int:
         """Return how many pages `step` should pack now so that a crash costs no more than the recovery target.
 
-        `events` is the count of events folded since `recover`. Sweeps take half of the events that redo has time for,
-        one after the other, so at the end of one the record is at most as old as the whole. A target that many
-        subscribers make impossible is not chased: see EVENTS_A_SUBSCRIBER.
+        `events` is the count of events folded since `recover`, `folding_s` the CPU seconds that took: where it is more
+        than `fold_events_s` says, as with frames of a few events each, redo will take as long. Sweeps take half of
+        what redo has time for, one after the other, so at the end of one the record is at most as old as the whole. A
+        target that many subscribers make impossible is not chased: see EVENTS_A_SUBSCRIBER.
         """
-        counted = (position - self._recovered_to) * EVENTS_A_FRAME if events is None else events
-        self._events = counted
+        counted = self._counted(position, events, folding_s)
         span = self.sweep_events
         sweep = self._sweep
         if self._writer.queued_bytes > QUEUE_BYTES_MAX:
@@ -218,6 +219,16 @@ class Flusher:
         pages = sweep.pages.shape[0]
         wanted = -(-pages * (counted - sweep.events) // max(1, int(span * 0.9)))
         return max(0, min(STEP_PAGES_MAX, int(min(wanted, pages)) - sweep.taken))
+
+    def _counted(self, position: int, events: int | None, folding_s: float) -> int:
+        """Return the events folded since `recover`, each as many times as it costs what `fold_events_s` says."""
+        if events is None:
+            self._events = (position - self._recovered_to) * EVENTS_A_FRAME
+            return self._events
+        came, took_s = events - self._folded[0], folding_s - self._folded[1]
+        self._folded = events, folding_s
+        self._events += max(came, int(took_s * self._fold_events_s))
+        return self._events
 
     def step(self, position: int, pages_max: int) -> int:
         """Pack up to `pages_max` pages of the state as of `position`, the last folded; return how many.

@@ -11,9 +11,10 @@ What belongs to the partition and not to a subscriber (positions of sources, pau
 travels in the snapshot that the flusher writes with `redo_from`.
 """
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import orjson
@@ -23,6 +24,7 @@ from engine.book.compiled import CompiledBook
 from engine.flow.deadlines import Deadlines
 from engine.flow.decider import NO_ATTRIBUTES, Attributes, Decider
 from engine.flow.due_sleepers import DueSleepers
+from engine.flow.frame_log import FrameLog, JournalPosition
 from engine.flow.owners import owners_in
 from engine.flow.repeats import Repeats
 from engine.flow.steps import STEP_MS
@@ -82,28 +84,6 @@ class Known:
     list_ends: dict[str, int]
 
 
-class FrameLog(Protocol):
-    """The log, as the fold reads it; positions rise, and may have gaps."""
-
-    @property
-    def first_position(self) -> int:
-        """Oldest frame kept."""
-
-    def read(self, start: int) -> Iterator[tuple[int, Frame]]:
-        """Yield (position, frame) from `start` to the present end."""
-
-    def position_at(self, appended_ms: int) -> int:
-        """Return the first position appended at or after `appended_ms`."""
-
-
-class JournalPosition(Protocol):
-    """The journal, as the fold knows it."""
-
-    @property
-    def reached(self) -> int:
-        """The log position up to which decisions are written."""
-
-
 @dataclass(frozen=True, slots=True)
 class FoldLimits:
     """How large the state of one partition may be; `limits_of` reads it from the settings.
@@ -111,6 +91,7 @@ class FoldLimits:
     `slots` is the capacity of the table, `memory_subscribers` how many of them may be in use after a frame.
     A start redoes the log within `recovery_target_s`, reckoned at `fold_events_s` events a second. `events_clock`:
     frames are stamped with the time of their events, not the wall's. A deadline waits `lateness_ms` for late events.
+    `paced_by_cpu`: or by what folding really took, where that is more; not in a simulation, whose runs repeat.
     """
 
     slots: int
@@ -123,6 +104,7 @@ class FoldLimits:
     fold_events_s: float = 1_500_000
     events_clock: bool = False
     lateness_ms: int = 0
+    paced_by_cpu: bool = False
 
 
 def limits_of(config: Config) -> FoldLimits:
@@ -139,6 +121,7 @@ def limits_of(config: Config) -> FoldLimits:
         recovery_target_s=state.recovery_target_s,
         events_clock=config.data.clock == "events",
         lateness_ms=config.data.lateness_s * 1000,
+        paced_by_cpu=True,
     )
 
 
@@ -194,6 +177,8 @@ class Fold:
             fold_events_s=limits.fold_events_s,
             patient=parts.patient,
         )
+        self._cpu_s: Callable[[], float] = time.thread_time if limits.paced_by_cpu else _no_clock
+        self._folding_s = 0.0
         room = self.table.capacity - limits.batch_rows_max
         self.sleepers = DueSleepers(self.table, self.flusher, self.deadlines, room)
 
@@ -281,6 +266,18 @@ class Fold:
 
     def apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         """Fold one frame into the state; return its records, None when it has no candidate and activates no book."""
+        began_s = self._cpu_s()
+        try:
+            return self._apply(position, frame)
+        finally:
+            self._folding_s += self._cpu_s() - began_s
+
+    def flush(self, position: int) -> None:
+        """Pack so many pages, behind the frame at `position`, as the recovery target asks for."""
+        flusher = self.flusher
+        flusher.step(position, flusher.pages_due(position, self.counts.events, self._folding_s))
+
+    def _apply(self, position: int, frame: Frame) -> DecisionBatch | None:
         # A frame with clocks has a time that may go back once: the first was tentative (`state.log_clock`).
         self.clock_ms = frame.append_ms if frame.clocks else max(self.clock_ms, frame.append_ms)
         self.sources.update(frame.sources)
@@ -387,3 +384,7 @@ class Fold:
             if frame.dedupe and frame.batch is not None and frame.batch.n:
                 self.dedupe.at(position)
                 self.dedupe.mark(frame.batch.id, clock_ms, np.zeros(frame.batch.n, np.uint8))
+
+
+def _no_clock() -> float:
+    return 0.0

@@ -71,7 +71,7 @@ class Partition(Fold):
             position = self.patience.retry(partial(self.log.append, frame))
             decisions = self.apply(position, frame)
             rows = frame.batch.n if frame.batch is not None else 0
-            self.flusher.step(position, self.flusher.pages_due(position, self.counts.events))
+            self.flush(position)
             yield Appended(position, frame.append_ms, rows, decisions, tickets, visits_of(frame.batch))
 
     def look(self, until_ms: int) -> int:

@@ -179,6 +179,27 @@ def test_with_events_coming_steadily_redo_stays_within_the_recovery_target() -> 
         assert furthest <= (1.5 - 2500 / 5_000) * 20_000 + 2 * rows
 
 
+@pytest.mark.parametrize(("rows", "frame_s"), [(25, 0.0006), (100, 0.01), (2000, 0.05)])
+def test_redo_stays_within_the_recovery_target_where_a_frame_costs_more_than_its_events_are_said_to(
+    rows: int, frame_s: float
+) -> None:
+    """Ten thousand events a second in frames of 25: each frame costs what six hundred events of a large one do."""
+    table, contacts = Table(64 * 40), Contacts(64 * 40, 4)
+    flusher = Flusher(0, table, contacts, MemoryStore(), dict, recovery_target_s=2.0, fold_events_s=1_000_000)
+    flusher.recover()
+    slots = np.zeros(500, np.int32)
+    furthest_s, frames = 0.0, int(30 / frame_s)
+    for position in range(frames):
+        table.lookup(np.arange(1, 501), slots, position)
+        flusher.step(position, flusher.pages_due(position, (position + 1) * rows, (position + 1) * frame_s))
+        flusher.durable(position)
+        flusher.pump()
+        furthest_s = max(furthest_s, (position + 1 - flusher.redo_from) * frame_s)
+
+    assert flusher.sweeps >= 10
+    assert 1.0 < furthest_s <= 2.0 + frame_s
+
+
 def test_a_finished_flusher_leaves_nothing_to_redo() -> None:
     store = MemoryStore()
     life = Life(store, 100)

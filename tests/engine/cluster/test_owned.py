@@ -21,12 +21,6 @@ class Flusher:
     def __init__(self) -> None:
         self.allowed, self.closed = -1, False
 
-    def step(self, _position: object, _pages: object) -> None:
-        assert not self.closed
-
-    def pages_due(self, *_: object) -> int:
-        return 0
-
     def durable(self, position: int) -> None:
         self.allowed = position
 
@@ -38,8 +32,11 @@ class Fold:
     """Decides something of every even position."""
 
     def __init__(self) -> None:
-        self.flusher, self.counts = Flusher(), SimpleNamespace(events=0)
+        self.flusher = Flusher()
         self.folded: list[int] = []
+
+    def flush(self, _position: int) -> None:
+        assert not self.flusher.closed
 
     def apply(self, position: int, _frame: object) -> SimpleNamespace | None:
         self.folded.append(position)

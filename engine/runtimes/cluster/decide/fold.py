@@ -14,7 +14,8 @@ import time
 
 import numpy as np
 
-from engine.flow.fold import Fold, FoldParts, FrameLog, JournalPosition
+from engine.flow.fold import Fold, FoldParts
+from engine.flow.frame_log import FrameLog, JournalPosition
 from engine.flow.visits import VisitRow, visits_of
 from engine.runtimes.cluster.decide.missing import Missing
 from engine.runtimes.cluster.shared.moments import moment_of

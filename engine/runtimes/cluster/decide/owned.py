@@ -206,7 +206,7 @@ class Owned:
             await self._send(position, rows, decisions)
         else:
             self._pending.append(_Waiting(position, frame.append_ms, rows, None))
-        fold.flusher.step(position, fold.flusher.pages_due(position, fold.counts.events))
+        fold.flush(position)
         self.settle()
         return Appended(position, frame.append_ms, rows, decisions)
 
