@@ -54,6 +54,8 @@ class Dedupe:
         self._calls: deque[tuple[int, int]] = deque()  # (append_ms, sightings before it), one entry a millisecond
         self._places: deque[tuple[int, int]] = deque()  # (position in the log, sightings before it)
         self._now_ms = 0
+        self.reach_ms = window_ms
+        """How far back ids are remembered now: less than the window where `ids_max` did not hold all of it."""
 
     @property
     def replay_from(self) -> int:
@@ -82,9 +84,15 @@ class Dedupe:
             self._calls.pop()  # nothing was sighted then
         if not self._calls or self._calls[-1][0] != self._now_ms:
             self._calls.append((self._now_ms, self.sightings))
-        while self._calls[0][0] < self._now_ms - self.window_ms:
+        while self._calls[0][0] < self._now_ms - self.window_ms or self._lost(1):
             self._calls.popleft()
+        self.reach_ms = self._now_ms - self._calls[0][0] if self._lost(0) else self.window_ms
         return mark_ids(ids, out, self._ring, self._entries, self._meta, self._calls[0][1], self.ids_max)
+
+    def _lost(self, call: int) -> bool:
+        """Tell whether sightings were lost to `ids_max`, and all those before a call among them."""
+        lost = self.sightings - self.ids_max
+        return lost > 0 and call < len(self._calls) and self._calls[call][1] <= lost
 
 
 @routine

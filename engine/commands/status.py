@@ -91,6 +91,11 @@ def _table(status: Status, before: Status | None) -> Iterator[str]:
         f"event to decision p50 <= {latency['event_to_decision_p50']:.0f} ms, "
         f"p99 <= {latency['event_to_decision_p99']:.0f} ms   queued {status['queued_bytes']:,} bytes"
     )
+    if status["dedupe_reach_s"] < status["dedupe_window_s"]:
+        yield (
+            f"DOUBLED IDS ARE KNOWN FOR {status['dedupe_reach_s']:,.0f} s, not for {status['dedupe_window_s']:,.0f}: "
+            "state.dedupe_ids_max holds no more"
+        )
     book = status["book"]
     yield f"book {book['version']}, {book['rules']} rules" + ("   THE BOOK ON DISK IS BAD" if book["fault"] else "")
     yield from book["fault"].splitlines()[:12]

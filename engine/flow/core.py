@@ -147,6 +147,8 @@ class Core:
         self.listeners: list[Listener] = []
         self.dispatched_entry: Callable[[Partition], int] = lambda partition: partition.journal.next_position
         """Returns the journal entry that dispatch still needs; set by the runtime that dispatches."""
+        self.first_s = 0.0
+        """When the first chunk was decoded, as of `time.monotonic`; 0 before."""
         self._retained_s = 0.0
         self.dead_letters: DeadLetters
 
@@ -253,6 +255,7 @@ class Core:
 
     def decoded(self, chunk: Chunk, decoded: Decoded) -> None:
         """Count."""
+        self.first_s = self.first_s or time.monotonic()
         self.metrics.events.labels(chunk.source).inc(decoded.batch.n)
         if decoded.slow:
             self.metrics.slow.labels(chunk.source).inc(decoded.slow)

@@ -38,6 +38,11 @@ def add_folds(gauges: Gauges, folds: Callable[[], Iterable[Fold]]) -> None:
             "Deadlines since the start that were not armed: as many were open as a subscriber may have for a rule.",
             lambda one: one.deadlines.refused,
         ),
+        (
+            "dedupe_reach_seconds",
+            "How far back doubled ids are known now: the window, or less where dedupe_ids_max did not hold it.",
+            lambda one: one.dedupe.reach_ms / 1000,
+        ),
         ("deadlines_fired", "Deadlines since the start that came.", lambda one: one.deadlines.fired),
         ("dirty_pages", "Pages changed since they were flushed.", lambda one: one.flusher.dirty_pages),
         (

@@ -33,6 +33,7 @@ class StatusBoard:
         core, decider = self._core, self._core.partitions[0].decider
         active = core.active
         uptime_s = time.monotonic() - self._began_s
+        flowed_s = time.monotonic() - core.first_s if core.first_s else 0.0
         repeated = sum(partition.counts.repeated for partition in core.partitions)
         events = int(_total(core.metrics.events)) - repeated
         return {
@@ -49,8 +50,11 @@ class StatusBoard:
                 "refolded": core.recovery.refolded,
             },
             "events": events,
+            "dedupe_reach_s": min(partition.dedupe.reach_ms for partition in core.partitions) / 1000,
+            "dedupe_window_s": core.config.state.dedupe_window_s,
             "doubled": sum(partition.counts.doubled for partition in core.partitions),
-            "events_per_s": round(events / uptime_s, 1) if uptime_s else 0.0,
+            "events_per_s": round(events / flowed_s, 1) if flowed_s else 0.0,
+            "flowed_s": round(flowed_s, 3),
             "dead_letters": int(_total(core.metrics.dead)),
             "queued_bytes": self._pipeline.queued_bytes,
             "latency_ms": {

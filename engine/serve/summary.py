@@ -23,8 +23,9 @@ def summary(status: Status, data: str) -> str:
 
 
 def _flow(status: Status) -> Iterator[str]:
-    events, seconds = status["events"], status["uptime_s"]
-    yield f"{events:,} events in {seconds:.1f} s ({events / max(seconds, 1e-9):,.0f}/s, start-up included)"
+    events, rate = status["events"], status["events_per_s"]
+    start_s = status["uptime_s"] - status["flowed_s"]
+    yield f"{events:,} events in {status['flowed_s']:.1f} s ({rate:,.0f}/s, start-up of {start_s:.1f} s left out)"
     subscribers = sum(partition["subscribers"] + partition["sleeping"] for partition in status["partitions"])
     yield f"{subscribers:,} subscribers known, book {status['book']['version']} with {status['book']['rules']} rules"
     dead, doubled = status["dead_letters"], status["doubled"]

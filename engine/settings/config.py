@@ -104,7 +104,12 @@ class StateConfig(Section):
         int, Field(ge=1, le=604_800, description="Seconds in which an event's id acts once.")
     ] = 3_600
     dedupe_ids_max: Annotated[
-        int, Field(ge=1_000, le=100_000_000, description="Ids remembered for that, per partition; the oldest go first.")
+        int,
+        Field(
+            ge=1_000,
+            le=100_000_000,
+            description="Ids remembered for that, per partition; the oldest go first, and status says so.",
+        ),
     ] = 1_000_000
     strings_max: Annotated[
         int,

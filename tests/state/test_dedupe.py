@@ -97,6 +97,31 @@ def test_a_replay_is_not_much_longer_than_what_is_remembered() -> None:
     assert 10_000 - 180 < dedupe.replay_from <= 10_000 - 160
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    calls=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), min_size=1, max_size=60),
+    window_ms=st.integers(1, 200),
+    ids_max=st.integers(1, 30),
+)
+def test_it_says_how_far_back_it_remembers(calls: list[tuple[int, int]], window_ms: int, ids_max: int) -> None:
+    """All ids of the reach are known, but for those of its first millisecond; with a full reach none is missing."""
+    dedupe = Dedupe(window_ms, ids_max)
+    now_ms, seen = 0, list[tuple[int, int]]()
+    for after_ms, count in calls:
+        now_ms += after_ms
+        ids = np.arange(len(seen) + 1, len(seen) + count + 1)
+        before = list(seen)
+        dedupe.mark(ids, now_ms, np.zeros(count, np.uint8))
+        kept = [at_ms for at_ms, _ in before[-ids_max:]]
+        lost = [at_ms for at_ms, _ in before[:-ids_max] if at_ms >= now_ms - window_ms]
+        if lost:
+            assert now_ms - kept[0] <= dedupe.reach_ms <= now_ms - min(lost)
+            assert max(lost) <= now_ms - dedupe.reach_ms
+        else:
+            assert dedupe.reach_ms == window_ms or now_ms - dedupe.reach_ms <= kept[0]
+        seen += [(now_ms, int(one)) for one in ids]
+
+
 def test_many_ids_are_told_apart_in_bounded_memory() -> None:
     dedupe = Dedupe(window_ms=10**9, ids_max=20_000)
     rng = np.random.default_rng(3)
