@@ -17,6 +17,7 @@ from typing import Literal
 from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
+from rules.draws import read_shares
 from rules.expressions.lookups import Column
 from rules.fields import declare_schema
 from rules.lineage import Lineage, bits_of
@@ -219,7 +220,10 @@ def _campaigns(catalogue: Catalogue, documents: list[Document], faults: Faults) 
         shape, campaign_id = one.shape, stable_id(one.name)
         caps = read_caps(shape.cap, "campaign", campaign_id, one.document, one.path, faults)
         holdout = read_percentage(shape.holdout, "holdout", one.document, (*one.path, "holdout"), faults)
-        catalogue.campaigns[one.name] = Campaign(one.name, campaign_id, caps, holdout, shape.title or one.name)
+        arms = read_shares(shape.arms, one.name, one.document, one.path, faults)
+        if shape.arms and arms is None:
+            catalogue.broken.add(one.name)
+        catalogue.campaigns[one.name] = Campaign(one.name, campaign_id, caps, holdout, shape.title or one.name, arms)
         numbers.add(campaign_id, one.name, one.document, one.path)
     for document in documents:
         name = document.head.get("campaign")

@@ -49,6 +49,7 @@ class Code(StrEnum):
     UNKNOWN_TABLE = "R216"
     UNKNOWN_COLUMN = "R217"
     VALUE_CYCLE = "R218"
+    UNKNOWN_ARM = "R225"
 
     # R3xx: types, units, formats
     TYPE_MISMATCH = "R301"

@@ -10,34 +10,34 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from rules.audience import read_audience
 from rules.catalogue import OPT_OUT_LIST, Catalogue
 from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
-from rules.expressions import BUILTINS, Expr, Operand, Scope
+from rules.draws import DrawReader, Draws, Write, read_draws
+from rules.expressions import Expr, Operand, Scope
+from rules.gaps import GapFault, facts_read, gap_fault, gap_operand, with_kinds
 from rules.model import Channel, Keep, Rule
 from rules.names import Names
 from rules.priority import read_priority
 from rules.reading import read_expression
-from rules.sections import read_caps, read_duration, read_percentage
-from rules.shape import Faults, RuleShape, read_block, salvage, shown
-from rules.templates import Gap, Template, TemplateFault, check_format, forbidden, parse
+from rules.sections import read_caps, read_duration
+from rules.shape import Faults, Klass, RuleShape, read_block, salvage, shown
+from rules.templates import Gap, Template, TemplateFault, forbidden, parse
 from rules.timers import Asked, TimerReader, uses_of
 from rules.toml import Block, Document, Path
 from state.hashing import stable_id
-from state.schema import DUE, Kind
+from state.schema import DUE
 
 __all__ = ["RULES_MAX", "compile_rules"]
 
 RULES_MAX = 20_000
-OFFER_GAPS = ("offer.title", "offer.script", "offer.link")
 UNSAID = "unsaid"
 STAND_IN = {"id": UNSAID, "channels": [UNSAID]}
 """What takes the place of these two where they are wrong, while the rest of the rule is judged."""
-SUBSCRIBER_GAP = "subscriber"
 
 _WORD = re.compile(r"[\w.]+")
 
@@ -109,9 +109,8 @@ def _compile(compiler: _Compiler, block: Block, campaign: Any) -> _Remembered | 
     if "after" in block.data:
         return _Remembered(rule, "", ())
     words = {*_WORD.findall(block.data.get("when", "")), str(block.data.get("priority", ""))}
-    words.update(
-        ("lists", "services"), (name for text in (rule.reason, *rule.texts.values()) for name, _, _ in text.kinds)
-    )
+    texts = (rule.reason, *rule.texts.values(), *(one for said in rule.arm_texts.values() for one in said.values()))
+    words.update(("lists", "services"), (name for text in texts for name, _, _ in text.kinds))
     meaning = compiler.names.rule_scope(rule.on).names
     return _Remembered(rule, block.data["on"], tuple((word, meaning.get(word)) for word in sorted(words)))
 
@@ -167,10 +166,12 @@ class _Compiler:
         texts = {name: self._text(text, ("text", name), scope, offer) for name, text in shape.text.items()}
         self._texts_fit(shape, channels)
         keep = self._keep(shape)
+        draws = self._draws(shape, campaign, klass, lambda one, path: self._text(one, path, scope, offer))
         rule = self._numbers(shape, number) | {"exclude": self._exclude(shape, channels, campaign, klass)}
         wrong = len(self.faults.found) > before or len(channels) < len(shape.channels)
         if wrong or when is None or campaign is None or priority is None:
             return None
+        asked_of = (*always, *uses_of(when), *priority.reads)
         return Rule(
             id=shape.id,
             stable_id=number,
@@ -185,14 +186,15 @@ class _Compiler:
             reason=reason,
             texts=texts,
             klass=klass,
-            facts=self._facts((*always, *uses_of(when), *priority.reads), (reason, *texts.values()), scope, channels),
+            facts=self._facts(asked_of, (reason, *texts.values(), *draws.said), scope, channels),
             enabled=shape.enabled,
             file=self.document.file,
             line=block.line,
             category=category,
-            keep=keep,
+            keep=keep if not shape.shadow else None,
             ranked_by=priority.ranked_by,
             **rule,
+            **draws.of_rule,
         )
 
     def _exclude(self, shape: RuleShape, channels: list[Channel], campaign: str | None, klass: str) -> tuple[str, ...]:
@@ -218,6 +220,13 @@ class _Compiler:
         self._named(shape.keep.list, "list", Code.UNKNOWN_LIST, self.catalogue.lists, ("keep", "list"))
         return read_audience(shape.keep, self.document, self.path, self.faults)
 
+    def _draws(self, shape: RuleShape, campaign: str | None, klass: Klass, write: Write) -> Draws:
+        """Who gets anything; a campaign draws its commercial rules alone."""
+        of = self.catalogue.campaigns.get(campaign or "") if klass == "commercial" else None
+        reader = DrawReader(self.document, self.path, self.faults)
+        sure = campaign not in self.catalogue.broken
+        return read_draws(shape, of.arms if of is not None else None, write, reader, sure=sure)
+
     def _asked(self, shape: RuleShape) -> Asked | None:
         """What asks the rule's question; None where nothing more can be said of the rule."""
         timed = TimerReader(self.document, self.path, self.names, self.faults)
@@ -238,30 +247,24 @@ class _Compiler:
         self, read: tuple[Operand, ...], texts: tuple[Template, ...], scope: Scope, channels: list[Channel]
     ) -> tuple[Operand, ...]:
         """What is journaled with a decision: what the rule reads, and the quiet hours where it sends texts."""
-        facts = {operand.name: operand for operand in _facts(read, texts, scope)}
+        facts = {operand.name: operand for operand in facts_read(read, texts, scope)}
         quiet = self.catalogue.quiet
         if quiet is not None and any(channel.kind == "sms" for channel in channels):
             facts |= {name: scope.names[name] for name in (quiet.start, quiet.end) if name not in facts}
         return tuple(facts.values())
 
     def _numbers(self, shape: RuleShape, number: int) -> dict[str, Any]:
-        """Caps, times and holdout: what depends on no other part."""
+        """Caps and times: what depends on no other part."""
         return {
             "caps": read_caps(shape.cap, "rule", number, self.document, self.path, self.faults),
             "max_age_ms": self._duration(shape.max_age, "max_age", self.catalogue.max_age_ms),
             "shelf_life_ms": self._duration(shape.shelf_life, "shelf_life", self.catalogue.shelf_life_ms),
-            "holdout_ppm": self._percentage(shape.holdout),
         }
 
     def _duration(self, text: str | None, name: str, default_ms: int) -> int:
         if text is None:
             return default_ms
         return read_duration(text, name, self.document, (*self.path, name), self.faults)
-
-    def _percentage(self, text: str | None) -> int:
-        if text is None:
-            return 0
-        return read_percentage(text, "holdout", self.document, (*self.path, "holdout"), self.faults)
 
     def _unknown_event(self, name: str) -> None:
         if name == DUE.name:
@@ -301,7 +304,7 @@ class _Compiler:
             if name in given[:index]:
                 self.fault(Code.DECLARED_TWICE, (key, index), f"`{name}` stands twice in `{key}`")
 
-    def _klass(self, shape: RuleShape, channels: list[Channel]) -> Literal["commercial", "service"]:
+    def _klass(self, shape: RuleShape, channels: list[Channel]) -> Klass:
         return shape.klass or next((channel.klass for channel in channels if channel.klass), None) or "commercial"
 
     def _when(self, text: str, scope: Scope) -> Expr | None:
@@ -316,11 +319,11 @@ class _Compiler:
             message = f"{sign[1]} is a sign that no text may have: it is not shown, or turns what is shown"
             found = TemplateFault(message, sign[0], sign[0] + 1)
         if isinstance(found, TemplateFault):
-            faults = [_GapFault(Code.BAD_TEMPLATE, found.message, found.start, found.end)]
+            faults = [GapFault(Code.BAD_TEMPLATE, found.message, found.start, found.end)]
             gaps: tuple[Gap, ...] = ()
         else:
             gaps = found.gaps
-            judged = (_gap_fault(gap, scope, offer) for gap in gaps if gap.name not in self.names.broken)
+            judged = (gap_fault(gap, scope, offer) for gap in gaps if gap.name not in self.names.broken)
             faults = [fault for fault in judged if fault is not None]
         if faults:
             origin = self.document.origin((*self.path, *path))
@@ -331,7 +334,7 @@ class _Compiler:
             return Template(text, (text,))
         if not gaps:
             return found
-        return _with_kinds(found, {name: _gap_operand(name, scope) for name in found.names})
+        return with_kinds(found, {name: gap_operand(name, scope) for name in found.names})
 
     def _texts_fit(self, shape: RuleShape, channels: list[Channel]) -> None:
         """Every SMS channel has its text; no text is for a channel that the rule does not use."""
@@ -344,57 +347,3 @@ class _Compiler:
             if name not in shape.channels and not unsure:
                 message = f"`text.{name}` is never sent: {shown(name)} is not among the rule's channels"
                 self.fault(Code.UNUSED_TEXT, ("text", name), message, hint=nearest(name, shape.channels), key=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _GapFault:
-    code: Code
-    message: str
-    start: int
-    end: int
-    hint: str = ""
-
-
-def _gap_operand(name: str, scope: Scope) -> Operand | None:
-    if name in OFFER_GAPS or name == SUBSCRIBER_GAP:
-        return Operand(name, "builtin", -1, Kind.STRING)
-    return scope.names.get(name) or BUILTINS.get(name)
-
-
-def _with_kinds(text: Template, operands: Mapping[str, Operand | None]) -> Template:
-    """Return the text with its gaps named as the facts of a record are: `{call.kind}` and `{kind}` are the same one."""
-    known = {name: one for name, one in operands.items() if one is not None}
-    kinds = {one.name: (one.name, one.kind, one.duration) for one in known.values()}
-    parts = tuple(
-        replace(part, name=known[part.name].name) if isinstance(part, Gap) and part.name in known else part
-        for part in text.parts
-    )
-    return Template(text.text, parts, tuple(kinds.values()))
-
-
-def _gap_fault(gap: Gap, scope: Scope, offer: str | None) -> _GapFault | None:
-    """What is wrong with a gap: its name or its format."""
-    name = gap.name
-    if name in OFFER_GAPS and offer is None:
-        return _GapFault(Code.UNKNOWN_NAME, f"`{name}` is used, but the rule has no offer", gap.start, gap.end)
-    operand = _gap_operand(name, scope)
-    if operand is None:
-        known = [*scope.names, *BUILTINS, SUBSCRIBER_GAP, *(OFFER_GAPS if offer is not None else ())]
-        hint = f"`{name}` is {scope.elsewhere[name]}" if name in scope.elsewhere else nearest(name, known)
-        return _GapFault(Code.UNKNOWN_NAME, f"unknown name `{name}` in a text", gap.start, gap.end, hint)
-    wrong = check_format(gap.format, operand.kind, operand.duration)
-    if not wrong:
-        return None
-    start = gap.end + 1
-    return _GapFault(Code.BAD_FORMAT, f"format of `{name}`: {wrong}", start, start + len(gap.format))
-
-
-def _facts(read: tuple[Operand, ...], texts: tuple[Template, ...], scope: Scope) -> tuple[Operand, ...]:
-    """What the condition and the texts read, each once, in order of first use."""
-    found = {operand.name: operand for operand in read}
-    for text in texts:
-        for name, _, _ in text.kinds:
-            operand = _gap_operand(name, scope)
-            if operand is not None and operand.index >= 0:
-                found |= {one.name: found.get(one.name, one) for one in operand.all_words}
-    return tuple(found.values())

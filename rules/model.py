@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rules.arms import Arms
     from rules.expressions.tree import Expr, Operand
     from rules.promises import Scenario
     from rules.templates import Template
@@ -166,6 +167,7 @@ class Campaign:
     caps: tuple[Cap, ...]
     holdout_ppm: int = 0
     title: str = ""
+    arms: Arms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,9 @@ class Keep:
 class Rule:
     """One question and what to do when the answer is yes. `facts` are the names that `when` and the texts use.
 
-    `ranked_by` is the number of the row that is its priority, in place of `priority`.
+    `ranked_by` is the number of the row that is its priority, in place of `priority`. `shadow`: it decides, and sends
+    nothing. `arms` are its own or its campaign's, of which it is for `arm`, where that is not None; `arm_texts` are the
+    texts that arms have in place of `texts`, by arm and channel.
     """
 
     id: str
@@ -259,6 +263,15 @@ class Rule:
     category: str | None = None
     keep: Keep | None = None
     ranked_by: Operand | None = None
+    shadow: bool = False
+    arms: Arms | None = None
+    arm: str | None = None
+    arm_texts: Mapping[str, Mapping[str, Template]] = field(default_factory=dict)
+
+    def text_of(self, channel: str, arm: int) -> Template | None:
+        """The text of a channel for the arm of this number, 0 for none; None where the channel has no text."""
+        name = self.arms.names[arm - 1] if self.arms is not None and arm else ""
+        return self.arm_texts.get(name, self.texts).get(channel, self.texts.get(channel))
 
     def priority_on(self, facts: Mapping[str, Any]) -> int:
         """The priority where the facts are these: the book's, or the number that it names, 0 where that is unknown."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, nearest
+from rules.draw_keys import DrawKeys
 from rules.memory import remembered
 from rules.timer_keys import TimerKeys
 from rules.toml import Block, Document, Path
@@ -106,6 +107,7 @@ class CampaignShape(Shape):
     title: Text = ""
     cap: Caps = []
     holdout: str = "0%"
+    arms: dict[str, Any] = {}
 
 
 class CategoryShape(Shape):
@@ -195,7 +197,7 @@ class KeepShape(Shape):
     for_: str = Field(alias="for")
 
 
-class RuleShape(Shape, TimerKeys):
+class RuleShape(Shape, TimerKeys, DrawKeys):
     """`[[rule]]`."""
 
     id: Id
@@ -211,7 +213,6 @@ class RuleShape(Shape, TimerKeys):
     max_age: str | None = None
     shelf_life: str | None = None
     exclude: Ids = []
-    holdout: str | None = None
     keep: KeepShape | None = None
     reason: Text | None = None
     text: dict[str, Text] = {}

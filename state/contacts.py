@@ -7,7 +7,8 @@ uncounted majority costs four bytes each, and the others what they were promised
     RESERVED      decided, not yet sent: it may reach the subscriber at any time before it expires
     COMMITTED     it reached the subscriber at its contact time, which the gateway's acceptance says
     UNKNOWN       it may have, at the time of its attempt
-    SHADOW        the subscriber is held out: it counts where it would have been sent, at its decision
+    SHADOW        the subscriber is held out: it counts where it would have been sent, at its decision; so does that of
+                  a rule in shadow, which is marked (REHEARSED) and counts among such rules alone
     WITHDRAWN     judged again and stopped; it may have been on its way by then, so it counts until its end is told
 
 All times are the log's. A refund removes a contact, and so does any end of one that no cap and no offer counts
@@ -17,7 +18,8 @@ first contact time stays.
 The list is bounded: a full block gives up what has expired, then the oldest contact when no cap or
 offer can count it any more (older than the book's longest window), and remembers its time as the floor; a cap whose
 window reaches below the floor answers no, so nothing leaks. What no cap counts goes last, and is not tracked where
-there is no place. Which caps apply is not known here: see `rules.gates`.
+there is no place. What is REHEARSED gives way to all others and takes the place of none, so the others are those that
+they would be without it. Which caps apply is not known here: see `rules.gates`.
 """
 
 from typing import NamedTuple
@@ -36,6 +38,8 @@ UNCAPPED = 32
 """Mark of a contact that no cap or offer of its book counts once it was sent: it ends with its first outcome."""
 SERVICE = 64
 """Mark of a service message, which channel-wide and overall caps do not count."""
+REHEARSED = 128
+"""Mark of a contact that a rule in shadow would have made: only rules in shadow count it."""
 
 ENTRIES_MAX = 200
 NEVER_MS = 1 << 62
@@ -287,28 +291,36 @@ def allocate_block(arrays: ContactArrays) -> int:
 
 
 @part
-def make_room(arrays: ContactArrays, slot: int, log_ms: int, horizon_start_ms: int, capped: bool) -> bool:
+def make_room(
+    arrays: ContactArrays, slot: int, log_ms: int, horizon_start_ms: int, capped: bool, rehearsed: bool
+) -> bool:
     """Return whether `slot` can take one more contact, giving up another where that is needed.
 
-    What has expired without an end goes first, then the oldest contact before `horizon_start_ms`, then, for a contact
-    that caps count, one that they do not.
+    What was rehearsed goes first, and for what is `rehearsed` nothing else; then what has expired without an end, then
+    the oldest contact before `horizon_start_ms`, then, for a contact that caps count, one that they do not.
     """
     block = arrays.block[slot]
     if block == 0 or arrays.size[block] < arrays.meta[LIMIT]:
         return True
-    over, oldest, uncapped = -1, -1, -1
+    over, oldest, uncapped, acted = -1, -1, -1, -1
     oldest_ms = horizon_start_ms
     entry = int(arrays.first[block]) * CHUNK
     for i in range(np.int64(arrays.size[block])):
         whole = state_of(arrays, entry)
         state, at_ms = whole & STATES, int(arrays.entries[entry, AT_MS])
-        if state in (RESERVED, WITHDRAWN) and arrays.entries[entry, EXPIRES_MS] <= log_ms:
+        if whole & REHEARSED != 0:
+            acted = i if acted < 0 else acted
+        elif state in (RESERVED, WITHDRAWN) and arrays.entries[entry, EXPIRES_MS] <= log_ms:
             over = i if over < 0 else over
         elif whole & UNCAPPED != 0:
             uncapped = i if uncapped < 0 else uncapped
         elif state not in (RESERVED, WITHDRAWN) and at_ms < oldest_ms:
             oldest, oldest_ms = i, at_ms
         entry = next_entry(arrays, entry)
+    if acted >= 0 or rehearsed:
+        if acted >= 0:
+            remove_entry(arrays, block, acted)
+        return acted >= 0
     if over >= 0:
         remove_entry(arrays, block, over)
         return True

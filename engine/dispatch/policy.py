@@ -60,7 +60,8 @@ class Policy:
     book: str = ""
     """The version of the active book."""
     rules: Mapping[str, bool] | None = None
-    """The rules of the active book, and whether each is enabled; what waits by another ends. None: all may go."""
+    """The rules of the active book, and whether each may send: enabled, and not in shadow. What waits by another ends.
+    None: all may go."""
     words: Callable[[Decided], Decided] | None = None
     """Words a decision of an earlier book anew; None: all go as they were worded."""
     numbers: NumberPlan = NO_PLAN

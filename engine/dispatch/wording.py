@@ -26,14 +26,14 @@ def decided_of(partition: int, batch: DecisionBatch, book: Book, texts: Lookup) 
     `texts` has those that records of format 1 lack.
     """
     some = ((batch.outcome == Outcome.DECIDED) & (batch.kind == RecordKind.DECISION)).nonzero()[0]
-    columns = (batch.row, batch.rule, batch.channel, batch.subscriber, batch.at_ms)
+    columns = (batch.row, batch.rule, batch.channel, batch.subscriber, batch.at_ms, batch.arm)
     heads = zip(*(column[some].tolist() for column in columns), strict=True)
-    for facts, (row, rule, channel, subscriber, at_ms) in zip(
+    for facts, (row, rule, channel, subscriber, at_ms, arm) in zip(
         facts_of_each(batch, some, book, texts), heads, strict=True
     ):
         facts |= {"at": at_ms, "logged": batch.append_ms, "subscriber": str(subscriber)}
         head = (decision_id(partition, batch.position, row, rule), subscriber, batch.append_ms)
-        yield _decided(head, facts, book, book.by_stable_id[rule], book.channels_by_id[channel])
+        yield _decided(head, facts, book, (book.by_stable_id[rule], arm), book.channels_by_id[channel])
 
 
 def withdrawn_of(partition: int, batch: DecisionBatch, book: Book, until_ms: int = FOREVER_MS) -> Iterator[Withdrawn]:
@@ -51,14 +51,19 @@ def withdraws(batch: DecisionBatch) -> bool:
     return bool((batch.kind == RecordKind.WITHDRAWAL).any())
 
 
-def _decided(head: tuple[str, int, int], facts: dict[str, Any], book: Book, rule: Rule, channel: Channel) -> Decided:
-    """Return a decision in its words; `head` is its id, its subscriber and the append time of its frame."""
-    identity, subscriber, append_ms = head
+def _decided(
+    head: tuple[str, int, int], facts: dict[str, Any], book: Book, of: tuple[Rule, int], channel: Channel
+) -> Decided:
+    """Return a decision in its words; `head` is its id, its subscriber and the append time of its frame.
+
+    `of` is its rule, and the number of its arm.
+    """
+    (identity, subscriber, append_ms), (rule, arm) = head, of
     offer = book.offers[rule.offer] if rule.offer is not None else None
     values = facts if offer is None else facts | _of_offer(offer)
     zone = _zone(book.zone)
     reason = rule.reason.render(values, zone)
-    text = rule.texts.get(channel.name)
+    text = rule.text_of(channel.name, arm)
     missing = text.missing(values) if text is not None and channel.kind == "sms" else ()
     return Decided(
         identity,
@@ -91,10 +96,10 @@ def _fields(rule: Rule, offer: Offer | None, reason: str) -> dict[str, str]:
 def reworded(what: Decided, book: Book) -> Decided:
     """Return a decision of an earlier book in the words of a later one; itself where these need what was not journaled.
 
-    Whatever else the rule says (offer, class, shelf life) stays as it was decided.
+    Whatever else the rule says (offer, class, shelf life) stays as it was decided, and so do the words of an arm.
     """
     rule = book.by_id.get(what.rule)
-    if rule is None:
+    if rule is None or rule.arm_texts:
         return what
     offer = book.offers.get(what.offer) if what.offer else None
     facts = what.facts if offer is None else {**what.facts, **_of_offer(offer)}

@@ -212,7 +212,7 @@ class Decider:
             return None
         facts = facts_of(compiled, batch, append_ms, (self._outs, self._known), row, rule)
         verdicts, ended = self.judge(world, position, rows, state_rows, (row, rule, joined))
-        found = decided(head, batch, number, compiled.gates.rules, (row, rule), verdicts, facts)
+        found = decided(head, batch, number, compiled.gates, (row, rule), verdicts, facts)
         found.texts = texts_of_facts(compiled, batch, self._outs, self.table.texts, (row, rule), facts)
         if ended.found[0] > 0:
             found = merged(withdrawn(head, batch, number, ended), found)

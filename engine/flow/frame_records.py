@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rules.gates.arm import draw_arms
 from rules.gates.kernel import Verdicts, Withdrawals
-from rules.gates.scene import RuleTable
+from rules.gates.table import GateTable
 from state.batch import Batch
 from state.decisions import DecisionBatch, Outcome, RecordKind
 
@@ -18,7 +19,7 @@ def decided(
     head: Head,
     batch: Batch,
     number: NDArray[np.int32],
-    rules: RuleTable,
+    gates: GateTable,
     candidates: tuple[NDArray[np.int32], NDArray[np.int32]],
     verdicts: Verdicts,
     facts: Facts,
@@ -27,25 +28,29 @@ def decided(
     row, rule = candidates
     m = row.shape[0]
     position, append_ms, book = head
-    channel_ids = np.concatenate([np.zeros(1, np.int64), rules.channel_id])
+    channel_ids = np.concatenate([np.zeros(1, np.int64), gates.rules.channel_id])
+    subscriber = batch.subscriber[row]
+    arm, probability = np.zeros(m, np.uint8), np.zeros(m, np.float32)
+    if gates.arms.end.shape[0]:
+        draw_arms(gates.arms, rule, subscriber, arm, probability)
     return DecisionBatch(
         position=position,
         append_ms=append_ms,
         book=book,
         kind=np.full(m, RecordKind.DECISION, np.uint8),
         row=number[row],
-        rule=rules.stable[rule].astype(np.int64),
+        rule=gates.rules.stable[rule].astype(np.int64),
         channel=channel_ids[verdicts.channel],
         detail=verdicts.detail,
-        subscriber=batch.subscriber[row],
+        subscriber=subscriber,
         at_ms=batch.at_ms[row],
         log_ms=batch.log_ms[row],
         outcome=np.where(verdicts.gate == 0, Outcome.DECIDED, Outcome.SUPPRESSED).astype(np.uint8),
         gate=verdicts.gate,
         of_position=np.zeros(m, np.int64),
         of_row=np.zeros(m, np.int32),
-        arm=np.zeros(m, np.uint8),
-        probability=np.zeros(m, np.float32),
+        arm=arm,
+        probability=probability,
         fact_start=facts[0],
         facts=facts[1],
         facts_known=facts[2],

@@ -195,6 +195,6 @@ def make_policy(config: Config, book: Book) -> Policy:
         policy_of(config, book.zone, desk, book.lists, alert),
         book=book.version,
         quiet=book.quiet,
-        rules={rule.id: rule.enabled for rule in book.rules},
+        rules={rule.id: rule.enabled and not rule.shadow for rule in book.rules},
         words=lambda what: reworded(what, book),
     )

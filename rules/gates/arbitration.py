@@ -20,7 +20,7 @@ def _columns(book: Book) -> NDArray[np.int32]:
 @part
 def outranked(event_max: NDArray[np.int32], scene: Scene, row: int, rule: int) -> int:
     """Stop where the event has all the decisions that it may have."""
-    full = scene.used[0] >= event_max[scene.rows.type[row]]
+    full = scene.used[scene.rules.shadow[rule], 0] >= event_max[scene.rows.type[row]]
     return 0 if scene.rules.service[rule] == 0 and full else PASSES
 
 

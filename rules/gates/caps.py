@@ -6,9 +6,9 @@ clock: on the day when clocks change, "24h" reaches back 24 hours, 23 or 25 by t
 
 What waits may reach the subscriber at any time until it expires: it counts in every window as if it went now. What has
 reached the subscriber counts at its contact time, near the row's log time or in the same local period; one that may
-have, at its attempt; a held-out subscriber's, at its decision. What has expired counts no more; what was withdrawn may
-have been on its way, and counts until its refund. The event's own time counts nothing: a late or an early one buys no
-second text.
+have, at its attempt; a held-out subscriber's, at its decision, and so, for rules in shadow alone, what these would have
+sent. What has expired counts no more; what was withdrawn may have been on its way, and counts until its refund.
+The event's own time counts nothing: a late or an early one buys no second text.
 
 A contact is reserved when a channel is chosen, so what is promised counts before it is sent. The detail is the index of
 the cap in `caps_that_hold`.
@@ -26,6 +26,7 @@ from rules.spans import duration_text
 from state.contacts import (
     AT_MS,
     CHUNK,
+    REHEARSED,
     RESERVED,
     SERVICE,
     STATES,
@@ -52,7 +53,10 @@ LONGEST_CALENDAR_MS = 33 * 86_400_000
 
 
 class Caps(NamedTuple):
-    """The caps of pair p: the rows `start[p]:start[p + 1]` of the others, int64; `start` int32[pairs + 1]."""
+    """The caps of pair p: the rows `start[p]:start[p + 1]` of the others, int64; `start` int32[pairs + 1].
+
+    `shadow` uint8[pairs]: whether the rule is in shadow, and counts what others of its kind would have made.
+    """
 
     start: NDArray[np.int32]
     scope: NDArray[np.int64]
@@ -60,6 +64,7 @@ class Caps(NamedTuple):
     count_max: NDArray[np.int64]
     kind: NDArray[np.int64]
     window_ms: NDArray[np.int64]
+    shadow: NDArray[np.uint8]
 
 
 def caps_that_hold(book: Book, rule: Rule, channel: str) -> tuple[Cap, ...]:
@@ -84,6 +89,7 @@ def _columns(book: Book) -> Caps:
         count_max=int64s(cap.count_max for cap in flat),
         kind=int64s(_KINDS[cap.kind] for cap in flat),
         window_ms=int64s(cap.window_ms for cap in flat),
+        shadow=np.array([rule.shadow for rule, _ in pairs_of(book)], np.uint8),
     )
 
 
@@ -122,8 +128,9 @@ def cap_reached(
     kind: int,
     window_ms: int,
     transitions: NDArray[np.int64],
+    unseen: int,
 ) -> bool:
-    """Return whether one more contact, reserved at `log_ms`, could break the cap."""
+    """Return whether one more contact, reserved at `log_ms`, could break the cap; none has a mark of `unseen`."""
     block = int(arrays.block[slot])
     if block == 0:
         return count_max <= 0
@@ -135,7 +142,7 @@ def cap_reached(
     entry = int(arrays.first[block]) * CHUNK
     for _ in range(int(arrays.size[block])):
         this, entry = entry, next_entry(arrays, entry)
-        if not in_scope(arrays, this, scope, scope_id):
+        if state_of(arrays, this) & unseen != 0 or not in_scope(arrays, this, scope, scope_id):
             continue
         state = state_of(arrays, this) & STATES
         if state in (RESERVED, WITHDRAWN):
@@ -152,10 +159,11 @@ def capped(caps: Caps, scene: Scene, row: int, pair: int) -> int:
     """Stop at a channel where one more contact would break a cap."""
     slot, log_ms = scene.rows.slot[row], scene.rows.log_ms[row]
     start = caps.start[pair]
+    unseen = 0 if caps.shadow[pair] != 0 else REHEARSED
     for cap in range(start, caps.start[pair + 1]):
         if cap_reached(
             scene.contacts, slot, log_ms, caps.scope[cap], caps.scope_id[cap], caps.count_max[cap],
-            caps.kind[cap], caps.window_ms[cap], scene.transitions,
+            caps.kind[cap], caps.window_ms[cap], scene.transitions, unseen,
         ):  # fmt: skip
             return int(cap - start)
     return PASSES

@@ -28,6 +28,7 @@ from state.contacts import (
     FREE,
     NEVER_MS,
     POSITION,
+    REHEARSED,
     RESERVED,
     SERVICE,
     SHADOW,
@@ -144,8 +145,8 @@ def decide(
     `state_rows` int32[k] are the rows of built-in events that change a subscriber, ascending. Writes `verdicts`,
     `withdrawn` (which has room for every contact of their subscribers and of those that `joined`), contacts and visits.
     """
-    used = np.zeros(2 * table.rules.channel_id.shape[0] + 1, np.int32)
-    offered = np.zeros(table.rules.offers, np.int32)
+    used = np.zeros((2, 2 * table.rules.channel_id.shape[0] + 1), np.int32)
+    offered = np.zeros((2, table.rules.offers), np.int32)
     table, verdicts, withdrawn = uncounted(table), uncounted(verdicts), uncounted(withdrawn)
     scene = uncounted(Scene(rows, table.rules, paused, contacts, transitions, append_ms, used, offered))
     done = np.zeros(2, np.int64)
@@ -162,7 +163,7 @@ def decide(
         gate, channel = RULE_NUMBERS[place], 0
         if place == 0:
             gate, detail, channel = promise(table, scene, position, row, rule)
-            decided += channel != 0
+            decided += gate == 0
         verdicts.gate[i] = gate
         verdicts.detail[i] = detail
         verdicts.channel[i] = channel
@@ -330,13 +331,17 @@ def pair_index(rules: RuleTable, rule: int, channel_id: int) -> int:
 
 @part
 def promise(table: GateTable, scene: Scene, position: int, row: int, rule: int) -> tuple[int, int, int]:
-    """Ask for a channel, then the last gates; return (gate, its detail, channel index + 1 where it was decided)."""
+    """Ask for a channel, then the last gates; return (gate, its detail, channel index + 1).
+
+    The channel is that of a decision, or the one on which a rule in shadow would have decided; else 0.
+    """
     place, detail, pair = choose(table, scene, row, rule)
     if place != 0:
         return CHANNEL_NUMBERS[place], detail, 0
     place, detail = ask_last(table.of_last, scene, row, rule)
     take(scene, position, row, rule, pair, RESERVED if place == 0 else SHADOW)
-    return LAST_NUMBERS[place], detail, table.rules.pair_channel[pair] + 1 if place == 0 else 0
+    told = place == 0 or table.rules.shadow[rule] != 0
+    return LAST_NUMBERS[place], detail, table.rules.pair_channel[pair] + 1 if told else 0
 
 
 @part
@@ -362,10 +367,11 @@ def take(scene: Scene, position: int, row: int, rule: int, pair: int, state: int
     """Take the places of a candidate: of its event, its channel, its offer, and in its subscriber's contacts."""
     rules = scene.rules
     service, offer = rules.service[rule], rules.offer_index[rule]
-    scene.used[1 + 2 * rules.pair_channel[pair] + service] += 1
-    scene.used[0] += 1 - service
-    if offer >= 0:
-        scene.offered[offer] = row + 1
+    for seen in range(rules.shadow[rule], 2):
+        scene.used[seen, 1 + 2 * rules.pair_channel[pair] + service] += 1
+        scene.used[seen, 0] += 1 - service
+        if offer >= 0:
+            scene.offered[seen, offer] = row + 1
     if state == RESERVED or rules.kept[pair] != 0:
         keep(scene, position, row, rule, pair, state)
 
@@ -375,9 +381,10 @@ def keep(scene: Scene, position: int, row: int, rule: int, pair: int, state: int
     """Reserve a contact; one that no cap counts only where the list has a place."""
     rules, rows, contacts = scene.rules, scene.rows, scene.contacts
     log_ms, slot = rows.log_ms[row], rows.slot[row]
-    marks = SERVICE * rules.service[rule] + UNCAPPED * (1 - rules.kept[pair])
-    if rules.capped[pair] == 0 and not make_room(contacts, slot, log_ms, log_ms - rules.horizon_ms, False):
-        contacts.meta[UNTRACKED] += 1
+    shadow = rules.shadow[rule]
+    marks = SERVICE * rules.service[rule] + UNCAPPED * (1 - rules.kept[pair]) + REHEARSED * shadow
+    if rules.capped[pair] == 0 and not make_room(contacts, slot, log_ms, log_ms - rules.horizon_ms, False, shadow != 0):
+        contacts.meta[UNTRACKED] += 1 - shadow
         return
     life_ms = rules.life_ms[rule]
     reserve(

@@ -28,6 +28,7 @@ from state.contacts import (
     CHUNK,
     DECLINED,
     POSITION,
+    REHEARSED,
     RESERVED,
     SERVICE,
     STATES,
@@ -95,14 +96,16 @@ def made_before(offers: Offers, scene: Scene, row: int, rule: int) -> int:
     offer = scene.rules.offer_index[rule]
     if offer < 0:
         return PASSES
-    if scene.offered[offer] == row + 1:
+    shadow = scene.rules.shadow[rule]
+    if scene.offered[shadow, offer] == row + 1:
         return ONCE
     arrays = scene.contacts
     block = int(arrays.block[scene.rows.slot[row]])
     entry = int(arrays.first[block]) * CHUNK
     for _ in range(int(arrays.size[block])):
         this, entry = entry, next_entry(arrays, entry)
-        if offer_of(arrays, this) == scene.rules.offer[rule] and state_of(arrays, this) & SERVICE == 0:
+        unseen = SERVICE if shadow != 0 else SERVICE | REHEARSED
+        if offer_of(arrays, this) == scene.rules.offer[rule] and state_of(arrays, this) & unseen == 0:
             why = _holds(offers, offer, scene, this, row)
             if why != PASSES:
                 return why

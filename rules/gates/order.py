@@ -6,6 +6,7 @@ The place in a list is no number on disk: gates may be moved, and a new one stan
 from rules.gates import (
     age,
     arbitration,
+    arm,
     caps,
     contacts,
     desk,
@@ -16,6 +17,7 @@ from rules.gates import (
     owner,
     pause,
     per_event,
+    shadow,
     text,
 )
 from rules.gates.spec import Gate
@@ -23,6 +25,7 @@ from rules.gates.spec import Gate
 RULE_GATES: tuple[Gate, ...] = (
     pause.RULE_GATE,  # operations stopped the rule or its campaign
     age.GATE,  # the event came too late for the rule
+    arm.GATE,  # the subscriber is in another arm of the campaign than the rule
     eligibility.GATE,  # the offer needs services that the subscriber lacks, or is held already
     lists.GATE,  # the subscriber is on a list that excludes the rule
     offer.GATE,  # the offer was made already, or was declined
@@ -45,6 +48,7 @@ CHANNEL_GATES: tuple[Gate, ...] = (
 is recorded."""
 
 LAST_GATES: tuple[Gate, ...] = (
+    shadow.GATE,  # the rule only rehearses
     holdout.GATE,  # the subscriber is in a control group
 )
 """Asked when a channel was found. What stops here has all the same taken its places: of its event, its channel, its

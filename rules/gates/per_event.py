@@ -1,7 +1,7 @@
 """Per event: one event may put only so many decisions on a channel, of each class.
 
 Service and commercial messages have places of their own, so advertising never crowds out a service notice. Columns:
-`event_max` int32[channels] and, by pair, `service` uint8.
+`event_max` int32[channels] and, by pair, `service` and `shadow` uint8.
 """
 
 from typing import NamedTuple
@@ -16,16 +16,18 @@ from state.jit import part
 
 
 class PerEvent(NamedTuple):
-    """By channel how many decisions an event may have on it; by pair whether they are of service messages."""
+    """By channel how many decisions an event may have on it; by pair whether its rule is a service, and in shadow."""
 
     event_max: NDArray[np.int32]
     service: NDArray[np.uint8]
+    shadow: NDArray[np.uint8]
 
 
 def _columns(book: Book) -> PerEvent:
     return PerEvent(
         event_max=int32s(channel.per_event_max for channel in book.channels.values()),
         service=np.array([rule.klass == "service" for rule, _ in pairs_of(book)], np.uint8),
+        shadow=np.array([rule.shadow for rule, _ in pairs_of(book)], np.uint8),
     )
 
 
@@ -33,7 +35,7 @@ def _columns(book: Book) -> PerEvent:
 def channel_full(places: PerEvent, scene: Scene, _row: int, pair: int) -> int:
     """Stop at a channel that has all the decisions of this event that it may have."""
     channel = scene.rules.pair_channel[pair]
-    used = scene.used[1 + 2 * channel + places.service[pair]]
+    used = scene.used[places.shadow[pair], 1 + 2 * channel + places.service[pair]]
     return 0 if used >= places.event_max[channel] else PASSES
 
 

@@ -43,10 +43,10 @@ class RuleTable(NamedTuple):
     """A book's rules, in the order of arbitration, and their channels.
 
     By rule: `stable`, `campaign`, `offer` and `category` int32, the ids (0: no offer, no category); `service` uint8;
-    `life_ms` int64, how long a decision may wait before it has certainly ended; its channels are the pairs
-    `pair_start[r]:pair_start[r + 1]`. `by_stable` int32: the rules' indices in the order of `stable`. By pair:
-    `pair_channel` int32, an index; `capped` uint8, whether any cap counts its contacts; `kept` uint8, whether a cap or
-    its offer does after they were sent. By channel: `channel_id` int32.
+    `shadow` uint8, whether it only rehearses; `life_ms` int64, how long a decision may wait before it has certainly
+    ended; its channels are the pairs `pair_start[r]:pair_start[r + 1]`. `by_stable` int32: the rules' indices in the
+    order of `stable`. By pair: `pair_channel` int32, an index; `capped` uint8, whether any cap counts its contacts;
+    `kept` uint8, whether a cap or its offer does after they were sent. By channel: `channel_id` int32.
 
     `offer_index` int32[rules]: which of the book's `offers` a rule makes, -1 where it offers nothing or is a service.
     `horizon_ms`: how far back any cap or offer of the book counts.
@@ -59,6 +59,7 @@ class RuleTable(NamedTuple):
     life_ms: NDArray[np.int64]
     by_stable: NDArray[np.int32]
     service: NDArray[np.uint8]
+    shadow: NDArray[np.uint8]
     pair_start: NDArray[np.int32]
     pair_channel: NDArray[np.int32]
     capped: NDArray[np.uint8]
@@ -72,9 +73,10 @@ class RuleTable(NamedTuple):
 class Scene(NamedTuple):
     """Everything that gates look at beside their own columns.
 
-    `used` int32[2 * channels + 1]: decisions of this event so far, those of service messages left out; then for each
-    channel those of commercial and those of service messages. `offered` int32[offers]: the last row that made an offer,
-    plus 1. Places that a control group took count as well.
+    `used` int32[2, 2 * channels + 1]: decisions of this event so far, those of service messages left out; then for each
+    channel those of commercial and those of service messages. `offered` int32[2, offers]: the last row that made an
+    offer, plus 1. Places that a control group took count as well. Both stand twice: as they are, which is what rules
+    look at, and with what rules in shadow would have taken, at which these look.
     """
 
     rows: Rows

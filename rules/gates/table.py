@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rules.gates import caps, offer
+from rules.gates import arm, caps, offer
 from rules.gates.order import CHANNEL_GATES, LAST_GATES, RULE_GATES
 from rules.gates.scene import RuleTable
 from rules.gates.spec import int32s, int64s, pairs_of, starts
@@ -17,12 +17,13 @@ GRACE_MS = 3_600_000
 
 
 class GateTable(NamedTuple):
-    """The rules, and the columns of the gates of rules, of channels and of the last, by their place in `order`."""
+    """The rules, the gates' columns (of rules, of channels, of the last) by their place in `order`, and the arms."""
 
     rules: RuleTable
     of_rules: tuple[Any, ...]
     of_channels: tuple[Any, ...]
     of_last: tuple[Any, ...]
+    arms: arm.ArmTable
 
 
 def gate_table(book: Book) -> GateTable:
@@ -32,6 +33,7 @@ def gate_table(book: Book) -> GateTable:
         of_rules=tuple(gate.columns(book) for gate in RULE_GATES),
         of_channels=tuple(gate.columns(book) for gate in CHANNEL_GATES),
         of_last=tuple(gate.columns(book) for gate in LAST_GATES),
+        arms=arm.arm_table(book),
     )
 
 
@@ -63,6 +65,7 @@ def _rule_table(book: Book) -> RuleTable:
         life_ms=int64s(_life_ms(rule) for rule in book.rules),
         by_stable=np.argsort(np.array([rule.stable_id for rule in book.rules], np.int64)).astype(np.int32),
         service=np.array([rule.klass == "service" for rule in book.rules], np.uint8),
+        shadow=np.array([rule.shadow for rule in book.rules], np.uint8),
         pair_start=starts(len(rule.channels) for rule in book.rules),
         pair_channel=int32s(channel_index[channel] for _, channel in pairs),
         capped=np.array(capped, np.uint8),

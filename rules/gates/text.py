@@ -1,10 +1,12 @@
 """Text: a message whose gap nothing is known for is not sent.
 
 Only channels of kind "sms" are asked: what an alert or a card says of an unknown value is nothing. A gap with words of
-its own for this case, `{name|words}`, needs no value. Columns, by pair: what its text needs. The detail is the index
-among the names of the text.
+its own for this case, `{name|words}`, needs no value. Where arms have texts of their own, what one of them needs all
+do: who is stopped has nothing to do with the draw. Columns, by pair: what its texts need. The detail is the index among
+the names of the texts.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from rules.expressions.tree import Operand
 from rules.gates.scene import Scene
 from rules.gates.spec import PASSES, Gate, int32s, pairs_of, starts
 from rules.model import Book, Rule
+from rules.templates import Template
 from state.jit import part
 
 
@@ -41,13 +44,24 @@ def _columns(book: Book) -> Needs:
     )
 
 
+def texts_of(rule: Rule, channel: str) -> list[Template]:
+    """Return the texts of a rule on a channel: its own, then those of its arms."""
+    return [one[channel] for one in (rule.texts, *rule.arm_texts.values()) if channel in one]
+
+
+def names_of(texts: Iterable[Template]) -> list[str]:
+    """Return the names of texts, each once."""
+    return list(dict.fromkeys(name for text in texts for name in text.names))
+
+
 def _needs(book: Book, rule: Rule, channel: str) -> list[tuple[int, Operand]]:
-    """Return what a text needs that may be unknown, with its place among the names of the text."""
-    text = rule.texts.get(channel)
-    if text is None or book.channels[channel].kind != "sms":
+    """Return what texts need that may be unknown, with its place among the names of the texts."""
+    texts = texts_of(rule, channel)
+    if book.channels[channel].kind != "sms":
         return []
     facts = {fact.name: fact for fact in rule.facts if fact.source != "builtin"}
-    return [(place, facts[name]) for place, name in enumerate(text.names) if name in text.needed and name in facts]
+    needed = {name for text in texts for name in text.needed if name in facts}
+    return [(place, facts[name]) for place, name in enumerate(names_of(texts)) if name in needed]
 
 
 @part
@@ -63,7 +77,7 @@ def no_value(needs: Needs, scene: Scene, row: int, pair: int) -> int:
 
 
 def _explain(_book: Book, rule: Rule, channel: str, detail: int) -> str:
-    return f"{channel}: nothing is known of {rule.texts[channel].names[detail]}"
+    return f"{channel}: nothing is known of {names_of(texts_of(rule, channel))[detail]}"
 
 
 GATE = Gate(

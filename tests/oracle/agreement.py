@@ -60,7 +60,8 @@ class Engine:
         facts = self.facts(found)
         columns = ("row", "rule", "channel", "detail", "subscriber", "at_ms", "outcome", "gate")
         named = zip(found.of_position.tolist(), found.of_row.tolist(), strict=True)
-        rows = zip(*(getattr(found, name).tolist() for name in columns), facts, found.kind.tolist(), named, strict=True)
+        last = found.kind.tolist(), named, found.arm.tolist(), [round(one, 6) for one in found.probability.tolist()]
+        rows = zip(*(getattr(found, name).tolist() for name in columns), facts, *last, strict=True)
         return [Record(found.position, found.append_ms, found.book, *row) for row in rows]
 
     def facts(self, found: DecisionBatch) -> list[tuple[Any, ...]]:

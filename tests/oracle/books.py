@@ -6,6 +6,7 @@ equal features and rules, so two books made of overlapping numbers are a book an
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -193,7 +194,8 @@ def head_text(shape: Shape) -> str:
         limit = f"per_event_max = {random.randint(1, 3)}\n" if random.random() < 0.4 else ""
         parts.append(f'[channels.{name}]\nkind = "{kind}"\n{limit}{caps_text(random, 1)}')
     for name in CAMPAIGNS:
-        parts.append(f'[campaigns.{name}]\nholdout = "{percent(random)}"\n{caps_text(random, 1)}')
+        arms = f"arms = {{ {_shares(Random(f'{name} {shape.head}'), 100)} }}\n"
+        parts.append(f'[campaigns.{name}]\nholdout = "{percent(random)}"\n{arms}{caps_text(random, 1)}')
     for name in CATEGORIES:
         parts.append(f"[categories.{name}]\n{caps_text(random, 1)}")
     for name in OFFERS:
@@ -265,6 +267,27 @@ def rule_text(
     return "\n".join(lines) + "\n"
 
 
+def draws_text(seed: int, rule: str) -> str:
+    """The rule with what it draws: a shadow, arms of its own, or one arm of its campaign."""
+    random = Random(f"draws of {seed}")
+    lines = ["shadow = true"] if random.random() < 0.2 else []
+    kind = random.choice(["", "", "", "own", "one"])
+    if kind == "own":
+        gap = re.findall(r"because [^}]*}[^{]*{([\w.]+)}", rule)
+        text = quoted(f"arm {{{gap[0]}}}" if gap else "arm")
+        said = ", ".join(f"{name} = {text}" for name in ("sms", "push") if f"text.{name}" in rule)
+        lines.append(f'arms = {{ {_shares(random)}, other = {{ share = "25%", text = {{ {said} }} }} }}')
+    elif kind == "one" and "class =" not in rule:
+        lines.append(f'class = "commercial"\narm = "{random.choice(["model", "random"])}"')
+    return rule + "\n".join(lines) + "\n"
+
+
+def _shares(random: Random, whole: int = 75) -> str:
+    control, model = random.choice([(0, 25), (0, whole), (25, 25), (50, 0)])
+    shares = {"model": model, "control": control, "random": whole - control - model}
+    return ", ".join(f'{name} = "{share}%"' for name, share in shares.items() if share or name != "control")
+
+
 def deadline_text(seed: int, random: Random, features: Sequence[tuple[str, str]], has_lists: bool) -> str:
     """TOML of a rule about what does not happen, or not yet."""
     after = random.choice(["call", "call", "data", "move", "profile"])
@@ -305,7 +328,7 @@ def book_text(shape: Shape) -> dict[str, str]:
     features = [feature_text(seed, has_lists) for seed in dict.fromkeys(shape.features)]
     named = [(name, kind) for name, kind, _ in features]
     values, values_toml = values_of(tuple(dict.fromkeys(shape.values)), plain_kinds(named), has_lists)
-    rules = [rule_text(seed, named, has_lists, values) for seed in dict.fromkeys(shape.rules)]
+    rules = [draws_text(seed, rule_text(seed, named, has_lists, values)) for seed in dict.fromkeys(shape.rules)]
     return {
         "book.toml": head_text(shape),
         "features.toml": "\n".join(text for _, _, text in features),

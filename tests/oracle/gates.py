@@ -21,6 +21,8 @@ class Gate(IntEnum):
     OFFER = 12
     NO_VALUE = 13
     OWNER = 14
+    SHADOW = 15
+    ARM = 16
 
     @property
     def word(self) -> str:

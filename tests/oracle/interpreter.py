@@ -7,7 +7,7 @@ an unknown value None. What is remembered is in `known`, what stops a rule in `j
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from rules.model import Book, Feature, Rule, Timer
@@ -18,7 +18,7 @@ from state.schema import EventType, Kind, Schema
 from state.sets import set_of
 from tests.oracle.deadlines import Deadlines
 from tests.oracle.gates import Gate
-from tests.oracle.judging import Verdict, alone, choose, held_out, is_kept, of_the_subscriber
+from tests.oracle.judging import Verdict, alone, arm_of, choose, held_out, is_kept, of_the_subscriber
 from tests.oracle.known import Known, Moment
 from tests.oracle.memory import Lists, Since
 from tests.oracle.promises import Promise, caps_of, looks_back
@@ -44,6 +44,23 @@ class Record(NamedTuple):
     facts: tuple[Any, ...]
     kind: int = 0
     of: tuple[int, int] = (0, 0)
+    arm: int = 0
+    probability: float = 0.0
+
+
+@dataclass
+class Taken:
+    """The places of one event that are taken: as rules see them, or rules in shadow."""
+
+    commercial: int = 0
+    on_channel: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    offered: set[str] = field(default_factory=set)
+
+    def take(self, rule: Rule, channel: str) -> None:
+        self.on_channel[channel, rule.klass] += 1
+        if rule.klass == "commercial":
+            self.commercial += 1
+            self.offered |= {rule.offer} if rule.offer is not None else set()
 
 
 class Interpreter:
@@ -224,24 +241,23 @@ class Interpreter:
 
     def _judge(self, moment: Moment, position: int, number: int, candidates: list[Rule]) -> list[Record]:
         records = []
-        commercial = 0
-        on_channel: dict[tuple[str, str], int] = defaultdict(int)
-        offered: set[str] = set()
+        real, rehearsed = Taken(), Taken()
         for rule in candidates:
-            verdict = alone(moment, rule, offered)
-            is_full = commercial >= self.known.book.decisions_max[moment.code]
+            taken = rehearsed if rule.shadow else real
+            verdict = alone(moment, rule, taken.offered)
+            is_full = taken.commercial >= self.known.book.decisions_max[moment.code]
             if verdict.gate is Gate.NONE and rule.klass == "commercial" and is_full:
                 verdict = Verdict(Gate.OUTRANKED)
             if verdict.gate is Gate.NONE:
-                verdict = choose(moment, rule, on_channel)
+                verdict = choose(moment, rule, taken.on_channel)
             if verdict.channel is not None:
                 channel, verdict = verdict.channel, held_out(moment, rule, verdict)
-                on_channel[channel, rule.klass] += 1
-                if rule.klass == "commercial":
-                    commercial += 1
-                    offered |= {rule.offer} if rule.offer is not None else set()
-                self._promise(moment, position, number, rule, channel, waits=verdict.channel is not None)
-            records.append(self._record(moment, position, number, rule, verdict))
+                for one in [rehearsed] if rule.shadow else [real, rehearsed]:
+                    one.take(rule, channel)
+                self._promise(moment, position, number, rule, channel, waits=verdict.gate is Gate.NONE)
+            record = self._record(moment, position, number, rule, verdict)
+            arm, probability = arm_of(rule, moment.row.subscriber)
+            records.append(record._replace(arm=arm, probability=probability))
         return records
 
     def _promise(self, moment: Moment, position: int, number: int, rule: Rule, channel: str, *, waits: bool) -> None:
@@ -251,7 +267,8 @@ class Interpreter:
         is_kept = is_capped or looks_back(book, rule, channel)
         if not waits and not is_kept:
             return
-        if not is_capped and not promises.make_room(log_ms, log_ms - self.known.horizon_ms, capped=False):
+        horizon_ms = log_ms - self.known.horizon_ms
+        if not is_capped and not promises.make_room(log_ms, horizon_ms, capped=False, rehearses=rule.shadow):
             return
         promises.kept.append(
             Promise(
@@ -267,6 +284,7 @@ class Interpreter:
                 is_kept,
                 "waits" if waits else "shadow",
                 category=stable_id(rule.category) if rule.category is not None else 0,
+                is_rehearsed=rule.shadow,
             )
         )
 
@@ -282,7 +300,7 @@ class Interpreter:
             detail=verdict.detail,
             subscriber=moment.row.subscriber,
             at_ms=moment.row.at_ms,
-            outcome=0 if verdict.channel is not None else 1,
+            outcome=0 if verdict.gate is Gate.NONE else 1,
             gate=int(verdict.gate),
             facts=tuple(moment.fact(operand) for operand in rule.facts) if rule.on == moment.code else (),
         )

@@ -24,6 +24,18 @@ class Verdict(NamedTuple):
     channel: str | None = None
 
 
+def arm_of(rule: Rule, subscriber: int) -> tuple[int, float]:
+    """The number of a subscriber's arm and its probability; 0 for a rule without arms."""
+    if rule.arms is None:
+        return 0, 0.0
+    number, end = _ticket(stable_id(f"arms of {rule.arms.of}"), subscriber), 0
+    for place, arm in enumerate(sorted(rule.arms.arms, key=lambda one: (one.name != "control", one.name)), 1):
+        end += arm.ppm
+        if number < end:
+            return place, arm.ppm / 1_000_000
+    raise AssertionError("the shares of all arms are the whole")
+
+
 def alone(moment: Moment, rule: Rule, offered: set[str]) -> Verdict:
     """The gates that look at one candidate alone."""
     verdict = of_the_subscriber(moment, rule)
@@ -34,7 +46,7 @@ def alone(moment: Moment, rule: Rule, offered: set[str]) -> Verdict:
 
 def of_the_subscriber(moment: Moment, rule: Rule, *, waits: bool = False) -> Verdict:
     """The gates that are asked again of what waits, which the list that its own rule keeps does not stop."""
-    verdict = before_lists(moment, rule)
+    verdict = before_lists(moment, rule, waits=waits)
     if verdict.gate is not Gate.NONE:
         return verdict
     book, on = moment.known.book, moment.words("lists")
@@ -46,11 +58,16 @@ def of_the_subscriber(moment: Moment, rule: Rule, *, waits: bool = False) -> Ver
     return Verdict(Gate.NONE)
 
 
-def before_lists(moment: Moment, rule: Rule) -> Verdict:
+def before_lists(moment: Moment, rule: Rule, *, waits: bool = False) -> Verdict:
     """Those of them that stand before the lists."""
     book, paused = moment.known.book, moment.known.paused
     if ("rule", rule.id) in paused or ("campaign", rule.campaign) in paused:
         return Verdict(Gate.PAUSED)
+    arm, _ = arm_of(rule, moment.row.subscriber)
+    if rule.arm is not None and rule.arms is not None and not waits:
+        names = [one.name for one in rule.arms.arms]
+        if names[arm - 1] not in (rule.arm, "control"):
+            return Verdict(Gate.ARM, arm)
     offer = book.offers[rule.offer] if rule.offer is not None else None
     if offer is not None and (offer.requires or offer.unless_holds):
         held = moment.words("services")
@@ -84,7 +101,8 @@ def _offered(moment: Moment, rule: Rule, offered: set[str]) -> Verdict:
     desks = {one.channel_id for one in book.channels.values() if one.kind == "desk"}
     is_there = person.visit_ms and log_ms - person.visit_ms < VISIT_MS_MAX
     for promise in person.promises.kept:
-        if promise.is_service or promise.offer != stable_id(rule.offer):
+        unseen = promise.is_service or (promise.is_rehearsed and not rule.shadow)
+        if unseen or promise.offer != stable_id(rule.offer):
             continue
         apart_ms = abs(log_ms - promise.at_ms)
         if promise.is_declined and apart_ms < offer.declined_hides_ms:
@@ -100,7 +118,9 @@ def _offered(moment: Moment, rule: Rule, offered: set[str]) -> Verdict:
 
 
 def held_out(moment: Moment, rule: Rule, taken: Verdict) -> Verdict:
-    """The control group is asked when everything else is settled."""
+    """The shadow and the control groups are asked when everything else is settled."""
+    if rule.shadow:
+        return Verdict(Gate.SHADOW, 0, taken.channel)
     book = moment.known.book
     campaign = book.campaigns[rule.campaign]
     levels = [(rule.stable_id, rule.holdout_ppm)]
@@ -108,8 +128,11 @@ def held_out(moment: Moment, rule: Rule, taken: Verdict) -> Verdict:
         levels.append((stable_id(f"campaign:{campaign.name}"), campaign.holdout_ppm))
         levels.append((stable_id("all"), book.holdout_ppm))
     for level, (salt, ppm) in enumerate(levels):
-        if (_mixed(_mixed(salt) ^ moment.row.subscriber) >> 12) % 1_000_000 < ppm:
+        if _ticket(salt, moment.row.subscriber) < ppm:
             return Verdict(Gate.HOLDOUT, level)
+    arm, _ = arm_of(rule, moment.row.subscriber)
+    if rule.arms is not None and rule.arms.arms[arm - 1].name == "control":
+        return Verdict(Gate.HOLDOUT, 3)
     return taken
 
 
@@ -135,17 +158,23 @@ def _ask(moment: Moment, rule: Rule, name: str, on_channel: Mapping[tuple[str, s
     if on_channel[name, rule.klass] >= channel.per_event_max:
         return Gate.CHANNEL_FULL, 0
     if channel.kind == "sms":
-        for place, gap in enumerate(rule.texts[name].names):
+        texts = [one[name] for one in (rule.texts, *rule.arm_texts.values()) if name in one]
+        for place, gap in enumerate(dict.fromkeys(gap for text in texts for gap in text.names)):
             is_kept = any(fact.name == gap and fact.source != "builtin" for fact in rule.facts)
-            if is_kept and gap in rule.texts[name].needed and moment.get(gap) is None:
+            if is_kept and any(gap in text.needed for text in texts) and moment.get(gap) is None:
                 return Gate.NO_VALUE, place
     caps = caps_of(known.book, rule, name)
     for index, cap in enumerate(caps):
-        if person.promises.forbid(cap, log_ms, known.zone):
+        if person.promises.forbid(cap, log_ms, known.zone, rehearses=rule.shadow):
             return Gate.CAP, index
-    if caps and not person.promises.make_room(log_ms, log_ms - known.horizon_ms, capped=True):
+    horizon_ms = log_ms - known.horizon_ms
+    if caps and not person.promises.make_room(log_ms, horizon_ms, capped=True, rehearses=rule.shadow):
         return Gate.CONTACTS_FULL, 0
     return Gate.NONE, 0
+
+
+def _ticket(salt: int, subscriber: int) -> int:
+    return (_mixed(_mixed(salt) ^ subscriber) >> 12) % 1_000_000
 
 
 def _mixed(value: int) -> int:

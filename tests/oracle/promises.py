@@ -29,6 +29,7 @@ class Promise:
     state: Literal["waits", "reached", "unsure", "shadow", "withdrawn"] = "waits"
     is_declined: bool = False
     category: int = 0
+    is_rehearsed: bool = False
 
     def counts_for(self, cap: Cap) -> bool:
         match cap.scope:
@@ -56,14 +57,14 @@ class Promises:
     kept: list[Promise] = field(default_factory=list)
     given_up_ms: int = 0
 
-    def forbid(self, cap: Cap, log_ms: int, zone: Zone) -> bool:
-        """Whether one more promise at `log_ms` would break the cap, or might."""
+    def forbid(self, cap: Cap, log_ms: int, zone: Zone, *, rehearses: bool) -> bool:
+        """Whether one more promise at `log_ms` would break the cap, or might; only shadows see shadows."""
         reach_ms = cap.window_ms if cap.kind == "rolling" else LONGEST_CALENDAR_MS
         if self.given_up_ms and self.given_up_ms > log_ms - reach_ms:
             return True
         counted = 0
         for promise in self.kept:
-            if not promise.counts_for(cap):
+            if not promise.counts_for(cap) or (promise.is_rehearsed and not rehearses):
                 continue
             if promise.state in ("reached", "unsure", "shadow"):
                 counted += same_period(cap, promise.at_ms, log_ms, zone)
@@ -71,10 +72,15 @@ class Promises:
                 counted += promise.may_come(log_ms)
         return counted >= cap.count_max
 
-    def make_room(self, log_ms: int, horizon_start_ms: int, *, capped: bool) -> bool:
-        """Whether there is room for one more, after giving up what is over, old or uncounted."""
+    def make_room(self, log_ms: int, horizon_start_ms: int, *, capped: bool, rehearses: bool) -> bool:
+        """Whether there is room for one more, after giving up what was rehearsed, is over, old or uncounted."""
         if len(self.kept) < self.promises_max:
             return True
+        rehearsed = [one for one in self.kept if one.is_rehearsed]
+        if rehearsed:
+            self.kept.remove(rehearsed[0])
+        if rehearsed or rehearses:
+            return bool(rehearsed)
         over = [one for one in self.kept if one.state in ("waits", "withdrawn") and not one.may_come(log_ms)]
         if over:
             self.kept.remove(over[0])
