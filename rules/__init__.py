@@ -34,6 +34,8 @@ Words used below:
     decisions_per_event = 1 Commercial decisions one event may yield, 1 to 16. Default 1.
     holdout = PERCENT       Subscribers who get nothing commercial. Default "0%". Control groups are drawn last: their
                             members take their places in arbitration and under every cap, as if the message had gone.
+                            Who is among them is the same for every book: a larger share adds to them, a smaller one
+                            takes some out, so a control group of everything survives years of books.
     declined_hides = DURATION
                             Default for offers. Default "30d".
     max_age = DURATION      Default for rules. Default "1h".
@@ -107,6 +109,9 @@ that exclude stay, so an opt-out holds.
     title = ID
     cap = CAP               Over all rules of the campaign.
     holdout = PERCENT       Subscribers who get nothing of this campaign. Default "0%".
+    arms = { model = "40%", random = "40%", control = "20%" }
+                            2 to 16 arms, in which its commercial rules treat subscribers in different ways; the shares
+                            are the whole. The arm `control` gets nothing. See below. Default: none.
 
 ## [categories.ID]          what commercial rules of any campaigns have in common
 
@@ -206,6 +211,13 @@ A date is looked up by its `day_number()`. `holiday()` asks the table `holidays`
     shelf_life = DURATION   What is not sent after this is dropped. Default: the book's.
     exclude = [ID, ...]     Lists whose members never get this.
     holdout = PERCENT       Subscribers who never get this. Default "0%".
+    arm = ID                The arm of its campaign that it is for; `control` is asked too, and held out. Default: all.
+    arms = { ID = PERCENT, ... }
+                            Arms of its own, as of a campaign, in place of the campaign's. In place of a share stands
+                            `{ share = PERCENT, text = { CHANNEL = TEXT } }` where the arm has texts of its own; without
+                            `share` an arm of the campaign gets texts. Default: none.
+    shadow = false          true: it is asked and recorded, on which channel too, and sends nothing. Rules in shadow see
+                            what each other would have sent; no other rule does.
     keep = { list = ID, for = DURATION }
                             The audience: whoever it fires for is on the list for so long, at most 366d, held out,
                             capped and outranked alike. See below. Default: none.
@@ -221,6 +233,10 @@ longer already, or for ever, stays so long. Other rules ask with `member('ID')`,
 itself; then what waits for the subscriber is withdrawn, except what the keeping rule itself decided. A `list` event
 that comes later decides alone. Not the list `optout` or `optout.NAME`: what a customer said is no audience. A feature's
 `where` cannot ask for a list that rules keep.
+
+Who is in which arm is drawn by a hash of the subscriber and of the campaign's name, or the rule's: the same after
+every reload, and independent of every other draw. All candidates of a rule are recorded with their arm and its
+probability. What the text of one arm needs to be known must be known in all of them.
 
 A deadline is the time of the event that armed it and the span, rounded up to the second. It is judged by the times of
 events: one that ends it must lie before it, in the log before the deadline's own row, which waits `data.lateness_s` for
@@ -259,10 +275,14 @@ it; a contact may be credited with several.
                             refund = { rule = ID }  the rule's newest decision did not reach the subscriber
                             answer = { rule = ID, answer = "decline" }       of the rule's newest decision
     holdout = false         Whether control groups are drawn; also where a `gate = "holdout"` is expected.
+    arm = ID                In which arm everybody is. Default: where control groups are not drawn, the first by name
+                            that gets something.
     expect = [{ at = TIME, rule = ID, channel = ID }, { at = TIME, rule = ID, gate = "cap" }, ...]
                             All decisions that must come, and no others; a `gate` says what must have stopped a rule.
                             A decision may promise its `text = ""` as well, and when it goes: `sent = TIME`, after
-                            the subscriber's quiet hours. "+10m" is after the first event. Default: nothing.
+                            the subscriber's quiet hours. "+10m" is after the first event. Either may say in which
+                            `arm = ID` the subscriber is. A rule in shadow acts in a test that expects it to, unless the
+                            test expects `gate = "shadow"` of it as well. Default: nothing.
 
 In a test every decision is accepted by its gateway at once, or when quiet hours end; features have learned, and a
 subscriber has as many places for contacts as the engine of the configuration.

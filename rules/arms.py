@@ -9,7 +9,7 @@ comes into the control group, or out of it, while its share stays.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from state.hashing import stable_id
@@ -51,6 +51,11 @@ class Arms:
     def ends(self) -> tuple[int, ...]:
         """Below which ticket each arm ends."""
         return tuple(accumulate(one.ppm for one in self.arms))
+
+    def all_in(self, name: str | None) -> Arms:
+        """The same arms with everybody in `name`, if there is such a one; else in the first that gets something."""
+        chosen = name if name in self.names else next(one for one in self.names if one != CONTROL)
+        return replace(self, arms=tuple(replace(one, ppm=PPM * (one.name == chosen)) for one in self.arms))
 
     @property
     def control_ppm(self) -> int:

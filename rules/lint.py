@@ -24,6 +24,7 @@ from rules.expressions.written import canonical
 from rules.gates.lists import LISTS
 from rules.gates.table import features_read
 from rules.model import Book, Rule
+from rules.templates import Template
 from rules.toml import Document, read_document
 from state.schema import Kind, make_schema
 
@@ -186,11 +187,16 @@ def _rules(book: Book, by: Lint, places: _Places) -> Iterator[Diagnostic]:
             hint = "a [[test]] with an event and what it must `expect`"
             message = f"no test expects anything of rule `{rule.id}`"
             yield Diagnostic(Advice.NO_TEST, message, places.of_rule(rule, "id"), hint=hint)
-        for channel, template in rule.texts.items():
-            if book.channels[channel].kind == "sms":
-                yield from _text(
-                    rule, template.text, _shortest(template.parts), places.of_rule(rule, "text", channel), by
-                )
+        for path, template in _texts(rule):
+            if book.channels[str(path[-1])].kind == "sms":
+                yield from _text(rule, template.text, _shortest(template.parts), places.of_rule(rule, *path), by)
+
+
+def _texts(rule: Rule) -> Iterator[tuple[tuple[str, ...], Template]]:
+    """Yield the texts of a rule and of its arms, each with its path in the rule."""
+    yield from ((("text", channel), text) for channel, text in rule.texts.items())
+    for arm, texts in rule.arm_texts.items():
+        yield from ((("arms", arm, "text", channel), text) for channel, text in texts.items())
 
 
 def _shortest(parts: Sequence[object]) -> str:

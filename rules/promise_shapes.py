@@ -19,6 +19,7 @@ class TestShape(Shape):
     subscriber: Annotated[int, Field(gt=0, lt=1 << 63)] = 8_613_800_000_001
     events: list[dict[str, Any]]
     holdout: bool = False
+    arm: str | None = None
     expect: list[dict[str, Any]] = Field(default_factory=list)
 
 
@@ -31,4 +32,5 @@ class ExpectShape(Shape):
     gate: str | None = None
     text: str | None = None
     sent: Any = None
+    arm: str | None = None
     subscriber: Annotated[int, Field(gt=0, lt=1 << 63)] | None = None

@@ -35,7 +35,7 @@ class ScenarioEvent:
 class Expectation:
     """What a test expects at a moment: a rule that acts on `channel`, and says `text`, or is stopped by `gate`.
 
-    `sent_ms`: when what is decided goes.
+    `sent_ms`: when what is decided goes; `arm`: in which arm the subscriber is.
     """
 
     at_ms: int
@@ -45,13 +45,14 @@ class Expectation:
     subscriber: int
     text: str | None = None
     sent_ms: int | None = None
+    arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A test beside the rules: subscribers as given, events in order, the decisions that must come and no others.
 
-    `holdout` says whether control groups are drawn.
+    `holdout` says whether control groups are drawn, `arm` in which arm everybody is where that is not None.
     """
 
     name: str
@@ -61,3 +62,10 @@ class Scenario:
     file: str
     line: int
     holdout: bool = False
+    arm: str | None = None
+
+    @property
+    def acting(self) -> frozenset[str]:
+        """The rules that it expects to act: those of them that are in shadow act for it."""
+        in_shadow = {one.rule for one in self.expect if one.gate == "shadow"}
+        return frozenset({one.rule for one in self.expect if one.gate is None} - in_shadow)

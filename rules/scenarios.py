@@ -6,7 +6,7 @@ test cannot pass by a slip of the pen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -79,6 +79,7 @@ class _Maker:
         if shape is None:
             return None
         given = self._given(shape.given)
+        self._known_arm(shape.arm, self.rules.values(), ("arm",))
         events: list[ScenarioEvent] = []
         before_ms: int | None = None
         for index, data in enumerate(shape.events):
@@ -98,7 +99,7 @@ class _Maker:
         line = block.line or self.document.place(self.path, key=True).line
         wanted = tuple(one for one in expect if one is not None)
         holdout = shape.holdout or any(one.gate == "holdout" for one in wanted)
-        return Scenario(shape.name, given, tuple(events), wanted, self.document.file, line, holdout)
+        return Scenario(shape.name, given, tuple(events), wanted, self.document.file, line, holdout, shape.arm)
 
     def _given(self, data: Mapping[str, Any]) -> Mapping[str, object]:
         profile = self.names.catalogue.schema.types[PROFILE]
@@ -199,9 +200,18 @@ class _Maker:
             self.fault(Code.TEST_EXPECTATION, (*path, "text"), "a `text` is of the `channel` that carries it")
         elif wanted.sent is not None and wanted.channel is None:
             self.fault(Code.TEST_EXPECTATION, (*path, "sent"), "`sent` is of the `channel` that carries it")
+        if rule is not None:
+            self._known_arm(wanted.arm, [rule], (*path, "arm"))
         sent_ms = self._time(wanted.sent, (*path, "sent"), first_ms) if wanted.sent is not None else None
         subscriber = wanted.subscriber or shape.subscriber
-        return Expectation(at_ms or 0, wanted.rule, wanted.channel, wanted.gate, subscriber, wanted.text, sent_ms)
+        said = wanted.text, sent_ms, wanted.arm
+        return Expectation(at_ms or 0, wanted.rule, wanted.channel, wanted.gate, subscriber, *said)
+
+    def _known_arm(self, name: str | None, rules: Iterable[Rule], path: Path) -> None:
+        """An arm that a test names is one of a rule's."""
+        arms = {arm for rule in rules if rule.arms is not None for arm in rule.arms.names}
+        if name is not None and name not in arms and not self.broken:
+            self.fault(Code.UNKNOWN_ARM, path, f"unknown arm `{name}`", hint=nearest(name, arms))
 
     def _values(
         self, data: Mapping[str, Any], fields: Mapping[str, Field], path: Path, what: str

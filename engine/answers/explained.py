@@ -9,6 +9,7 @@ from engine.book.compiled import spec_of
 from rules.expressions.tree import And, Expr
 from rules.expressions.written import canonical
 from rules.gates.table import features_read
+from rules.gates.text import texts_of
 from rules.model import Book, Cap, Feature, Rule, Window
 from rules.spans import duration_text
 from state.contacts import CHUNK, WORDS
@@ -24,7 +25,7 @@ def explained(book: Book, rule: Rule) -> Iterator[str]:
     """Yield the lines of a rule's explanation."""
     event = book.schema.types[rule.on].name
     asked = "asked on" if rule.enabled else "switched off, else asked on"
-    yield f"{rule.id}: {asked} every event `{event}`, priority {rule.priority}"
+    yield f"{rule.id}: {'in shadow, ' if rule.shadow else ''}{asked} every event `{event}`, priority {rule.priority}"
     yield ""
     yield "It fires where all of this is so:"
     yield from (f"  {canonical(part)}" for part in _parts(rule.when))
@@ -35,6 +36,8 @@ def explained(book: Book, rule: Rule) -> Iterator[str]:
     for channel in rule.channels:
         text = rule.texts.get(channel)
         yield f"  {channel}: {text.text if text is not None else rule.reason.text}"
+        told = ((name, texts[channel]) for name, texts in rule.arm_texts.items() if channel in texts)
+        yield from (f"  {channel}, in arm {name}: {one.text}" for name, one in told)
     if rule.keep is not None:
         yield f"Whom it fires for is on list {rule.keep.list} for {duration_text(rule.keep.for_ms)} from then on."
     yield ""
@@ -99,6 +102,8 @@ def _gates(book: Book, rule: Rule) -> Iterator[str]:
     """Yield the gates that can stop the rule, in their order (`rules.gates.order`)."""
     yield "paused: operations stopped it or its campaign"
     yield f"stale: the event is older than {duration_text(rule.max_age_ms)}"
+    if rule.arm is not None and rule.arms is not None:
+        yield f"arm: the subscriber is in another arm of {rule.arms.of} than {rule.arm}"
     offer = book.offers[rule.offer] if rule.offer is not None else None
     if offer is not None and (offer.requires or offer.unless_holds):
         needs = f"lacks {' or '.join(offer.requires)}; " if offer.requires else ""
@@ -113,6 +118,9 @@ def _gates(book: Book, rule: Rule) -> Iterator[str]:
     yield "outranked: rules of a higher priority took the decisions that one event may have"
     for channel in rule.channels:
         yield from (f"on {channel}: {line}" for line in _channel_gates(book, rule, channel))
+    if rule.shadow:
+        yield "shadow: it only rehearses; no other rule sees what it would have sent"
+        return
     yield from _holdout(book, rule)
 
 
@@ -122,9 +130,9 @@ def _channel_gates(book: Book, rule: Rule, channel: str) -> Iterator[str]:
     if one.kind == "desk":
         yield "no visit: nobody stands at a desk"
     yield f"per event: the event has its {one.per_event_max} on this channel"
-    text = rule.texts.get(channel)
-    if text is not None and text.needed and one.kind == "sms":
-        yield f"text: one of {', '.join(text.needed)} is unknown"
+    needed = dict.fromkeys(name for text in texts_of(rule, channel) for name in text.needed)
+    if needed and one.kind == "sms":
+        yield f"text: one of {', '.join(needed)} is unknown"
     caps = [cap for cap in book.caps_of(rule, channel) if rule.klass != "service" or cap.scope in ("rule", "campaign")]
     yield from (f"cap: {_cap(cap)}" for cap in caps)
     yield "contacts full: no place is left to remember one contact more"
@@ -142,10 +150,14 @@ def _holdout(book: Book, rule: Rule) -> Iterator[str]:
         ("the rule", rule.holdout_ppm),
         (f"campaign {rule.campaign}", book.campaigns[rule.campaign].holdout_ppm * commercial),
         ("the book", book.holdout_ppm * commercial),
+        (f"the arms of {rule.arms.of}", rule.arms.control_ppm) if rule.arms is not None else ("", 0),
     )
     for name, ppm in shares:
         if ppm:
             yield f"holdout: {ppm / PPM:g}% are the control group of {name}"
+    if rule.arms is not None:
+        shares_told = ", ".join(f"{one.name} {one.ppm / PPM:g}%" for one in rule.arms.arms)
+        yield f"arms of {rule.arms.of}: {shares_told}"
 
 
 def _meets(book: Book, rule: Rule) -> Iterator[str]:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.shelf import BookShelf
-from rules.gates import PASSED, explain, word_of
+from rules.gates import NUMBERS, PASSED, explain, word_of
 from rules.gates.order import GATES_OF_KEEPING
-from rules.model import Book
+from rules.model import Book, Rule
 from state.decisions import DecisionBatch, Outcome, RecordKind, decision_id, decode
 from state.journal import Journal
 from state.schema import Kind
@@ -107,6 +107,8 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
     }
     if gate != PASSED:
         record["detail"] = explain(book, rule, gate, int(batch.detail[index]))
+    if gate == NUMBERS["shadow"]:
+        record["detail"] += f" on {record['channel']}"
     if batch.kind[index] != RecordKind.DECISION:
         named = (partition, int(batch.of_position[index]), int(batch.of_row[index]), rule_number)
         record |= {"kind": RecordKind(int(batch.kind[index])).name.lower(), "of": decision_id(*named), "facts": {}}
@@ -114,10 +116,18 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
     timer = book.timers.get(rule.id)
     if timer is not None:
         record["after"] = book.schema.types[timer.source_type].name
+    if rule.arms is not None:
+        record["arm"] = arm_name(rule, int(batch.arm[index]))
+        record["probability"] = round(float(batch.probability[index]), 6)
     record["facts"] = facts_of(batch, index, book, texts)
     if rule.keep is not None and gate not in [one.number for one in GATES_OF_KEEPING]:
         record["keeps"] = rule.keep.list
     return record
+
+
+def arm_name(rule: Rule, arm: int) -> str:
+    """Return the name of an arm by its number in a record, "" for none."""
+    return rule.arms.names[arm - 1] if rule.arms is not None and arm else ""
 
 
 def facts_of(batch: DecisionBatch, index: int, book: Book, texts: Lookup) -> dict[str, Any]:

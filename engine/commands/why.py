@@ -106,6 +106,8 @@ def _story(record: Record, zone: ZoneInfo) -> str:
         f"    campaign {record['campaign']}, offer {record['offer'] or 'none'}",
         f"    book {record['book']}, id {record['id']}",
     ]
+    if record.get("arm"):
+        lines.append(f"    arm {record['arm']}, drawn with probability {record['probability']:g}")
     if record.get("keeps"):
         lines.append(f"    kept on the list {record['keeps']}")
     if "after" in record:

@@ -3,7 +3,7 @@
 A scenario's subscribers begin as `given`; then each event is a frame of its own, appended at the moment it happens, or
 when the test says; a deadline that has come by then is a frame before it. Features have learned already. Whatever is
 decided is accepted by its gateway at once, unless the test refunds it. Control groups are drawn only where a test asks
-for them.
+for them; else everybody is in one arm, which the test may name. A rule in shadow acts where a test expects that.
 
 Every decision must be expected, and every expectation must come; an expected gate must be the one that stopped the
 rule then. Suppressed candidates that a test does not mention are ignored.
@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from engine.answers.records import arm_name
 from engine.book.compiled import CompiledBook, compile_book
 from engine.dispatch.model import Decided
 from engine.dispatch.quiet import quiet_until_ms
@@ -39,7 +40,7 @@ class ScenarioRecord:
     """One decision record of a scenario's run.
 
     `at_ms` is its event's time; `text` is what a decision says, or why it cannot be said; `sent_ms` when it goes, None
-    where it does not.
+    where it does not; `arm` the subscriber's, "" for none.
     """
 
     at_ms: int
@@ -49,19 +50,22 @@ class ScenarioRecord:
     gate: str | None
     text: str = ""
     sent_ms: int | None = None
+    arm: str = ""
 
     def meets(self, wanted: Expectation) -> bool:
         """Return whether this is what was expected."""
         same = (self.at_ms, self.subscriber, self.rule) == (wanted.at_ms, wanted.subscriber, wanted.rule)
+        same &= wanted.arm in {None, self.arm}
         if wanted.gate is not None:
             return same and self.gate == wanted.gate
         says = wanted.text in {None, self.text} and wanted.sent_ms in {None, self.sent_ms}
         return same and self.gate is None and wanted.channel in {None, self.channel} and says
 
     def __str__(self) -> str:
+        arm = f" in arm {self.arm}" if self.arm else ""
         if self.gate:
-            return f"{self.rule} stopped by gate {self.gate}"
-        return f"{self.rule} decided on {self.channel}" + (f' as "{self.text}"' if self.text else "")
+            return f"{self.rule} stopped by gate {self.gate}{arm}"
+        return f"{self.rule} decided on {self.channel}{arm}" + (f' as "{self.text}"' if self.text else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +78,25 @@ class Result:
 
 def run_scenarios(book: Book, contacts_max: int = CONTACTS_MAX) -> Iterator[Result]:
     """Run every test of a book, in order; `contacts_max` is that of the engine which is to run it."""
-    whole = compile_book(book)
-    alike = compile_book(_without_holdout(book))
+    shadows = {rule.id for rule in book.rules if rule.shadow}
+    compiled: dict[tuple[bool, str | None, frozenset[str]], CompiledBook] = {}
     for scenario in book.tests:
-        run = _Run(whole if scenario.holdout else alike, contacts_max)
+        drawn = scenario.holdout, scenario.arm, scenario.acting & shadows
+        if drawn not in compiled:
+            compiled[drawn] = compile_book(_with_draws(book, *drawn))
+        run = _Run(compiled[drawn], contacts_max)
         yield Result(scenario, tuple(_faults(scenario, run.seen(scenario))))
 
 
-def _without_holdout(book: Book) -> Book:
-    """Return the book with nobody in a control group."""
+def _with_draws(book: Book, holdout: bool, arm: str | None, acting: frozenset[str]) -> Book:
+    """Return the book with control groups only if `holdout`, all in one arm, and no rule of `acting` in shadow."""
+    acted = [replace(rule, shadow=rule.shadow and rule.id not in acting) for rule in book.rules]
+    if not holdout or arm is not None:
+        acted = [rule if rule.arms is None else replace(rule, arms=rule.arms.all_in(arm)) for rule in acted]
+    if holdout:
+        return replace(book, rules=tuple(acted))
     campaigns = {name: replace(one, holdout_ppm=0) for name, one in book.campaigns.items()}
-    rules = tuple(replace(rule, holdout_ppm=0) for rule in book.rules)
+    rules = tuple(replace(rule, holdout_ppm=0) for rule in acted)
     return replace(book, rules=rules, campaigns=MappingProxyType(campaigns), holdout_ppm=0)
 
 
@@ -203,6 +215,7 @@ class _Run:
                     word_of(int(records.gate[index])),
                     said.get((int(records.row[index]), number), ""),
                     self._sent_ms.get((int(records.subscriber[index]), book.by_stable_id[number].id)),
+                    arm_name(book.by_stable_id[number], int(records.arm[index])),
                 )
             )
 
@@ -221,6 +234,7 @@ def _faults(scenario: Scenario, seen: list[ScenarioRecord]) -> Iterator[str]:
             continue
         how = f"stopped by gate {wanted.gate}" if wanted.gate else f"decided on {wanted.channel or 'any channel'}"
         how += f' as "{wanted.text}"' if wanted.text is not None else ""
+        how += f" in arm {wanted.arm}" if wanted.arm is not None else ""
         how += f" and sent at {_time(scenario, wanted.sent_ms)}" if wanted.sent_ms is not None else ""
         then = [str(one) for one in seen if one.at_ms == wanted.at_ms and one.subscriber == wanted.subscriber]
         yield f"expected {wanted.rule} {how} at {_time(scenario, wanted.at_ms)}; came: {', '.join(then) or 'nothing'}"

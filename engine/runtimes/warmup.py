@@ -106,7 +106,7 @@ def _warm_book() -> tuple[CompiledBook, Decider, Table]:
     rule = (
         '[[rule]]\nid = "r"\non = "e"\nwhen = "f0 >= 1 and known(f1) and w >= 1"\noffer = "o"\nchannels = ["sms"]\n'
         'text.sms = "t"\nreason = "r"\ncap = ["1 per 1h", "2 per week", "9 per month"]\n'
-        'keep = { list = "no", for = "1d" }\n'
+        'keep = { list = "no", for = "1d" }\narms = { a = "50%", b = "50%" }\n'
     )
     rule += '[[rule]]\nid = "d"\nafter = "e"\nfor = "1s"\nchannels = ["sms"]\ntext.sms = "t"\n'
     compiled = compile_book(load_text({"warm.toml": BOOK + features + rule}))

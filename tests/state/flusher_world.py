@@ -109,7 +109,7 @@ class Life:
                 wide[slot] = (int(wide[slot, 0]) * 31 + value) & MASK, position
                 narrow[slot] = (int(narrow[slot, 0]) + value) & MASK
             if value % 5 == 0:
-                make_room(self.contacts.arrays, slot, 0, 1 << 60, True)
+                make_room(self.contacts.arrays, slot, 0, 1 << 60, True, False)
                 reserve(self.contacts.arrays, slot, position, 0, 0, 0, 0, 0, 0, 0, 0, COMMITTED)
         self.position = position
 

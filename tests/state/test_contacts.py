@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state.contact_packing import unpack_contacts
-from state.contacts import COMMITTED, FREE, NEVER_MS, RESERVED, SERVICE, STATES, UNCAPPED, UNKNOWN, WITHDRAWN, Contacts
+from state.contacts import (
+    COMMITTED,
+    FREE,
+    NEVER_MS,
+    REHEARSED,
+    RESERVED,
+    SERVICE,
+    STATES,
+    UNCAPPED,
+    UNKNOWN,
+    WITHDRAWN,
+    Contacts,
+)
 from tests.state.called import make_room, pack_contacts, packed_bytes, reserve, settle
 
 SLOTS = 6
@@ -17,7 +29,7 @@ LIMIT = 11
 slots = st.integers(0, SLOTS - 1)
 numbers = st.integers(1, 2**31 - 1)
 lives = st.sampled_from([0, 5, 40, 1_000, NEVER_MS - 100])
-marks = st.sampled_from([0, SERVICE, UNCAPPED, SERVICE | UNCAPPED])
+marks = st.sampled_from([0, SERVICE, UNCAPPED, SERVICE | UNCAPPED, REHEARSED, REHEARSED | UNCAPPED])
 steps = st.one_of(
     st.tuples(
         st.just("reserve"),
@@ -42,10 +54,15 @@ class Model:
         self.floor = [0] * SLOTS
         self.untracked = 0
 
-    def make_room(self, slot: int, log_ms: int, horizon_ms: int, *, capped: bool) -> bool:
+    def make_room(self, slot: int, log_ms: int, horizon_ms: int, *, capped: bool, rehearsed: bool) -> bool:
         held = self.of[slot]
         if len(held) < LIMIT:
             return True
+        acted = [one for one in held if one["state"] & REHEARSED]
+        if acted:
+            held.remove(acted[0])
+        if acted or rehearsed:
+            return bool(acted)
         state = [one["state"] & STATES for one in held]
         for i, one in enumerate(held):
             if state[i] in (RESERVED, WITHDRAWN) and one["expires_ms"] <= log_ms:
@@ -79,9 +96,9 @@ def test_contacts_are_those_of_plain_lists_after_any_steps(made: list[tuple[Any,
     for position, (kind, *values) in enumerate(made):
         if kind == "reserve":
             slot, at_ms, life_ms, number, mark, state = values
-            capped = not mark & UNCAPPED
-            fits = model.make_room(slot, at_ms, at_ms - 50, capped=capped)
-            assert make_room(contacts.arrays, slot, at_ms, at_ms - 50, capped) == fits
+            capped, rehearsed = not mark & UNCAPPED, bool(mark & REHEARSED)
+            fits = model.make_room(slot, at_ms, at_ms - 50, capped=capped, rehearsed=rehearsed)
+            assert make_room(contacts.arrays, slot, at_ms, at_ms - 50, capped, rehearsed) == fits
             if fits:
                 ids = {"campaign": number // 2, "channel": 3, "offer": number // 3, "category": 2**31 - 1}
                 expires_ms = at_ms + life_ms
