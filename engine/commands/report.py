@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from engine.evidence.tally import Group
     from engine.evidence.units import Lift
 
+    Lifts = tuple[Sequence[Lift], Sequence[Lift]]
+
 HELP = "Count what was decided and what became of it: sent, delivered, shown, accepted, converted."
 FORMATS = ("table", "csv", "ndjson", "parquet", "html")
 
@@ -37,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from engine.commands.shared.error import CommandError
     from engine.commands.shared.evidence import keys_of, source
     from engine.commands.shared.reader import span_ms
+    from engine.evidence.arm_units import ArmUnits, arm_lifts
     from engine.evidence.tally import KEYS, Span, TooManyGroupsError, tally
     from engine.evidence.units import Units, lifts
     from engine.settings.reading import load_config
@@ -51,18 +54,20 @@ def run(args: argparse.Namespace) -> int:
         keys = keys_of(args, found)
         span = Span(*span_ms(args, found.reader.zone))
         units = Units(found.goals, found.transitions, span)
-        with found.joined(units.add) as joined:
+        arms = ArmUnits(found.goals, found.transitions, span)
+        with found.joined(units.add, arms.add) as joined:
             try:
                 groups = tally(keys(joined), by, span)
                 days = tally(keys(joined), ["day"], span) if args.format == "html" else []
             except TooManyGroupsError as fault:
                 raise CommandError(str(fault)) from fault
-        _write(args, by, groups, days, list(lifts(units)), found.reader.zone)
+            compared = list(lifts(units)), list(arm_lifts(arms, joined.meanings))
+        _write(args, by, groups, days, compared, found.reader.zone)
     return 0
 
 
 def _write(
-    args: argparse.Namespace, by: Sequence[str], groups: Sequence[Group], days: Sequence[Group], found: Sequence[Lift],
+    args: argparse.Namespace, by: Sequence[str], groups: Sequence[Group], days: Sequence[Group], found: Lifts,
     zone: ZoneInfo,
 ) -> None:  # fmt: skip
     from engine.evidence.page import page
@@ -75,7 +80,8 @@ def _write(
         return
     if args.format == "html":
         title = f"{args.start or ''} – {args.end or ''}" if args.start or args.end else ""
-        lines: Iterable[str] = [page(by, groups, days, total(groups, len(by)), found, span=title, zone=zone.key)]
+        whole, (lifts, arms) = total(groups, len(by)), found
+        lines: Iterable[str] = [page(by, groups, days, whole, lifts, arms=arms, span=title, zone=zone.key)]
     else:
         lines = _lines(args.format, by, groups, found)
     if args.to_file is None:
@@ -85,8 +91,8 @@ def _write(
         file.writelines(lines)
 
 
-def _lines(kind: str, by: Sequence[str], groups: Sequence[Group], found: Sequence[Lift]) -> Iterator[str]:
-    from engine.evidence.table import lift_lines, report_lines
+def _lines(kind: str, by: Sequence[str], groups: Sequence[Group], found: Lifts) -> Iterator[str]:
+    from engine.evidence.table import ARM_HEADS, LIFT_HEADS, lift_lines, report_lines
     from engine.evidence.tally import total
     from engine.evidence.texts import csv_lines, ndjson_lines
 
@@ -97,6 +103,7 @@ def _lines(kind: str, by: Sequence[str], groups: Sequence[Group], found: Sequenc
         yield from ndjson_lines(records)
     else:
         yield from (line + "\n" for line in report_lines(by, groups, total(groups, len(by))))
-        if found:
-            yield "\n"
-            yield from (line + "\n" for line in lift_lines(found))
+        for lifts, heads in zip(found, (LIFT_HEADS, ARM_HEADS), strict=True):
+            if lifts:
+                yield "\n"
+                yield from (line + "\n" for line in lift_lines(lifts, heads))

@@ -49,6 +49,8 @@ MADE = np.dtype(
         ("partition", np.int64),
         ("goal", np.int16),  # -1: none
         ("held_out", np.uint8),
+        ("draw", np.int16),  # what drew its arm, -1: nothing
+        ("arm", np.int16),  # a number of `Meanings.arms`; 0: none, or held out for another reason than its arm
     ]
 )
 """A decision, or a candidate that was held out; `ordinal` is its place among all of them."""

@@ -28,6 +28,7 @@ from engine.evidence.said import SAID, said_in, withdrawn_in
 from engine.evidence.spill import Rows, Spill, buckets_for
 from engine.evidence.words import Words
 from rules.gates import NUMBERS
+from rules.gates.holdout import CONTROL_LEVEL
 from rules.model import Book, Goal
 from state.decisions import DecisionBatch, Outcome, RecordKind
 from state.texts import Lookup
@@ -35,7 +36,7 @@ from state.texts import Lookup
 BLOCK_RECORDS = 1 << 16
 _COLUMNS = (
     "kind", "row", "rule", "channel", "subscriber", "at_ms", "log_ms", "outcome", "gate", "arm", "probability",
-    "of_position", "of_row",
+    "detail", "of_position", "of_row",
 )  # fmt: skip
 
 BucketReader = Callable[[Rows, Rows, NDArray[np.int64]], None]
@@ -80,6 +81,18 @@ class Block:
         found: NDArray[np.bool_] = self.judged & (self.columns["gate"] == NUMBERS["holdout"])
         return found
 
+    @property
+    def left_out(self) -> NDArray[np.bool_]:
+        """Which of those that were held out were so for another reason than their arm."""
+        found: NDArray[np.bool_] = self.held_out & (self.columns["detail"] != CONTROL_LEVEL)
+        return found
+
+    @property
+    def rehearsed(self) -> NDArray[np.bool_]:
+        """Which records are what rules in shadow would have decided."""
+        found: NDArray[np.bool_] = self.judged & (self.columns["gate"] == NUMBERS["shadow"])
+        return found
+
 
 class Joined:
     """Everything that was decided, and what became of it; made by `joined`."""
@@ -109,7 +122,7 @@ def joined(
     texts: Lookup,
     *,
     folder: Path | None = None,
-    each_bucket: BucketReader | None = None,
+    each_bucket: Sequence[BucketReader] = (),
 ) -> Iterator[Joined]:
     """Join the journals and logs of a prefix.
 
@@ -119,7 +132,7 @@ def joined(
         book: whose goals contacts are judged by.
         texts: those of frames of format 1.
         folder: where the temporary folder is made; the system's place where it is None.
-        each_bucket: see `BucketReader`; of one subscriber everything comes in one call.
+        each_bucket: see `BucketReader`; of one subscriber everything comes in one call, to each of them.
     """
     with TemporaryDirectory(prefix="opportune-", dir=folder) as name:
         watch, words = Watch(book), Words()
@@ -184,6 +197,9 @@ def _spill_journal(prefix: Prefix, meanings: Meanings, made: Spill, said: Spill)
         goals = np.array([one.goal for one in meanings.rules], np.int16)
         rows["goal"] = goals[block.rule_number[chosen]]
         rows["held_out"] = block.held_out[chosen]
+        rows["draw"] = np.array([one.draw for one in meanings.rules], np.int16)[block.rule_number[chosen]]
+        arms = meanings.arms_of(block.rule_number[chosen], block.columns["arm"][chosen])
+        rows["arm"] = np.where(block.left_out[chosen], 0, arms)
         made.add(rows)
         for partition, batch in block.batches:
             withdrawn = withdrawn_in(partition, batch)
@@ -191,7 +207,7 @@ def _spill_journal(prefix: Prefix, meanings: Meanings, made: Spill, said: Spill)
                 said.add(withdrawn)
 
 
-def _join(result: Joined, made: Spill, said: Spill, count: int, each_bucket: BucketReader | None) -> None:
+def _join(result: Joined, made: Spill, said: Spill, count: int, each_bucket: Sequence[BucketReader]) -> None:
     clock_ms = np.zeros(1 + max((one.partition for one in result.prefix.extents), default=0), np.int64)
     for partition, reached_ms in result.prefix.clock_ms.items():
         clock_ms[partition] = reached_ms
@@ -200,5 +216,5 @@ def _join(result: Joined, made: Spill, said: Spill, count: int, each_bucket: Buc
         mine, theirs = made.read(bucket), said.read(bucket)
         if mine.shape[0]:
             result.effects[mine["ordinal"]] = effects_of(mine, theirs, within_ms, clock_ms)
-        if each_bucket is not None:
-            each_bucket(mine, theirs, clock_ms)
+        for reader in each_bucket:
+            reader(mine, theirs, clock_ms)

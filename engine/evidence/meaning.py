@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.model import Book, Goal
+
+T = TypeVar("T")
 
 RULE_BITS = 31
 """A rule's number is a positive `state.hashing.stable_id`."""
@@ -14,13 +17,18 @@ RULE_BITS = 31
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A rule as one version of the book had it; `goal` is the number of the goal of its contacts, -1 for none."""
+    """A rule as one version of the book had it; `goal` is the number of the goal of its contacts, -1 for none.
+
+    `arm_names` are the names of its arms; `draw` is the number of what draws them, with the goal, -1 for none.
+    """
 
     book: str
     rule: str
     campaign: str
     offer: str
     goal: int
+    arm_names: tuple[str, ...] = ()
+    draw: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,11 @@ class Meanings:
     def __init__(self, book_of: Callable[[str], Book], goals: Sequence[Goal]) -> None:
         self.rules: list[Meaning] = []
         self.channels: list[ChannelName] = [NO_CHANNEL]
+        self.arms: list[str] = [""]
+        """Names of arms; the first is none."""
+        self.draws: list[tuple[int, str]] = []
+        """What draws arms: the number of a goal, and whose arms they are."""
+        self._arms: dict[int, int] = {}
         self._book_of = book_of
         self._books: dict[str, int] = {}
         self._versions: list[str] = []
@@ -69,6 +82,14 @@ class Meanings:
         keys = np.where(channel > 0, book << RULE_BITS | channel, 0)
         return _numbered(keys, self._channels, self._channel)
 
+    def arms_of(self, rule: NDArray[np.int32], arm: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Return the indices in `arms` of records, by their indices in `rules` and the numbers of their arms."""
+        return _numbered(rule.astype(np.int64) << 8 | arm, self._arms, self._arm)
+
+    def _arm(self, key: int) -> int:
+        names, arm = self.rules[key >> 8].arm_names, key & 255
+        return _index(self.arms, names[arm - 1]) if 0 < arm <= len(names) else 0
+
     def _rule(self, key: int) -> int:
         version, number = self._versions[key >> RULE_BITS], key & ((1 << RULE_BITS) - 1)
         rule = self._book_of(version).by_stable_id.get(number)
@@ -76,7 +97,9 @@ class Meanings:
             self.rules.append(Meaning(version, f"{number:x}", "", "", -1))
         else:
             goal = self._by_rule.get(rule.id, self._by_campaign.get(rule.campaign, -1))
-            self.rules.append(Meaning(version, rule.id, rule.campaign, rule.offer or "", goal))
+            arms = rule.arms
+            names, draw = (arms.names, _index(self.draws, (goal, arms.of))) if arms is not None else ((), -1)
+            self.rules.append(Meaning(version, rule.id, rule.campaign, rule.offer or "", goal, names, draw))
         return len(self.rules) - 1
 
     def _channel(self, key: int) -> int:
@@ -86,6 +109,13 @@ class Meanings:
         channel = self._book_of(self._versions[key >> RULE_BITS]).channels_by_id.get(number)
         self.channels.append(ChannelName(channel.name, channel.kind) if channel else ChannelName(f"{number:x}", ""))
         return len(self.channels) - 1
+
+
+def _index(known: list[T], one: T) -> int:
+    """Return where one stands in a list, at whose end it is put if it is new."""
+    if one not in known:
+        known.append(one)
+    return known.index(one)
 
 
 def _numbered(keys: NDArray[np.int64], known: dict[int, int], learn: Callable[[int], int]) -> NDArray[np.int32]:

@@ -25,6 +25,7 @@ class Look:
     def __init__(self, block: Block, words: Words, desk: NDArray[np.bool_]) -> None:
         self.judged = block.judged
         self.held_out = block.held_out
+        self.rehearsed = block.rehearsed
         self.decided = block.made & ~block.held_out
         self.effects = block.effects
         self.ends = block.effects["ends"]
@@ -84,8 +85,11 @@ class Measure:
 MEASURES: Mapping[str, Measure] = {
     "candidates": Measure("candidates, decided or stopped", lambda one: one.judged),
     "stopped": Measure(
-        "stopped by a gate, control groups apart", lambda one: one.judged & ~one.decided & ~one.held_out, "candidates"
+        "stopped by a gate, control groups and shadows apart",
+        lambda one: one.judged & ~one.decided & ~one.held_out & ~one.rehearsed,
+        "candidates",
     ),
+    "shadow": Measure("what rules in shadow would have decided", lambda one: one.rehearsed, "candidates"),
     "held_out": Measure("held out: in a control group", lambda one: one.held_out, "candidates"),
     "decided": Measure("decided", lambda one: one.decided, "candidates"),
     "waiting": Measure("decided, and nothing is known of it yet", lambda one: one.decided & (one.ends == 0), "decided"),

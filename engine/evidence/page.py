@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from engine.evidence.measures import MEASURES
 from engine.evidence.plots import bars, columns, intervals, words
-from engine.evidence.table import figure, of, points
+from engine.evidence.table import ARM_HEADS, LIFT_HEADS, figure, of, points
 from engine.evidence.tally import Group
 from engine.evidence.units import Lift
 
@@ -53,17 +53,19 @@ def page(
     whole: Group,
     lifts: Sequence[Lift],
     *,
+    arms: Sequence[Lift] = (),
     span: str,
     zone: str,
 ) -> str:
-    """Return the page; `groups` are by the keys in `by`, `days` by day, `whole` is the sum."""
+    """Return the page; `groups` are by the keys in `by`, `days` by day, `whole` is the sum; `arms` compares arms."""
     parts = [
         f"<h1>Decisions and what became of them</h1><p>{words(span or 'all that is kept')} · {words(zone)}</p>",
         '<div class="plots">',
         _section("Funnel", bars(_funnel(whole), "Funnel: from candidates to goals reached")),
         _section("By day", _by_day(days)) if days else "",
         "</div>",
-        _lift_section(lifts) if lifts else "",
+        _lift_section("Contacted against held out", lifts, LIFT_HEADS) if lifts else "",
+        _lift_section("Arms", arms, ARM_HEADS) if arms else "",
         _section(f"By {', '.join(by)}", _table(by, groups, whole)),
         "<h2>What is counted</h2>",
         _legend(whole),
@@ -114,22 +116,17 @@ def _figure(group: Group, name: str) -> str:
     return f"{count}<small>{share.strip()}</small>" if share else count
 
 
-def _lift_section(lifts: Sequence[Lift]) -> str:
-    hurts = [one for one in lifts if one.interval.high < 0]
-    warnings = "".join(
-        f'<p class="warning" role="alert">Contacts of {words(one.scope)} hurt: fewer of those contacted reached '
-        f"{words(one.goal)}, by {points(-one.interval.difference).lstrip('+')} points of a hundred.</p>"
-        for one in hurts
-    )
-    heads = ("goal", "of", "contacted", "reached", "held out", "reached", "difference, points", "95%, at all looks", "")
+def _lift_section(title: str, lifts: Sequence[Lift], heads: Sequence[str]) -> str:
+    warnings = "".join(f'<p class="warning" role="alert">{words(one.warning)}</p>' for one in lifts if one.hurts)
     head = "".join(
-        f'<th scope="col"{" class=key" if number < 2 else ""}>{name}</th>' for number, name in enumerate(heads)
+        f'<th scope="col"{" class=key" if number < 2 else ""}>{name}</th>'
+        for number, name in enumerate((*heads, "difference, points", "95%, at all looks", ""))
     )
     body = "".join(f"<tr>{_lift_cells(one)}</tr>" for one in lifts)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    drawn = intervals(lifts, "Contacted against held out, difference in points")
-    wide = f'<div class="wide" tabindex="0" role="region" aria-label="Lift">{table}</div>'
-    return _section("Contacted against held out", f"{warnings}{drawn}{wide}")
+    drawn = intervals(lifts, f"{title}, difference in points")
+    wide = f'<div class="wide" tabindex="0" role="region" aria-label="{title}">{table}</div>'
+    return _section(title, f"{warnings}{drawn}{wide}")
 
 
 def _lift_cells(one: Lift) -> str:

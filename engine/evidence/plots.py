@@ -15,6 +15,7 @@ from state.visible import visible
 WIDTH = 640
 BAR = 28
 LABEL = 150
+LABEL_CHARS = 52
 FIGURE = 150
 LEFT = 70
 NUMBER = re.compile(r"\d{7,}")
@@ -87,7 +88,7 @@ def intervals(lifts: Sequence[Lift], text: str) -> str:
         )
         kind = "bad" if one.interval.high < 0 else "good" if one.interval.low > 0 else "open"
         drawn.append(
-            f'<text x="0" y="{y - 12}" class="label">{words(one.goal)}</text>'
+            f'<text x="0" y="{y - 12}" class="label">{words(f"{one.goal}, {one.scope}"[:LABEL_CHARS])}</text>'
             f'<text x="{WIDTH}" y="{y - 12}" class="figure end">{points(one.interval.difference)} '
             f"({points(one.interval.low)} to {points(one.interval.high)})</text>"
             f'<line x1="{low:.1f}" x2="{up:.1f}" y1="{y}" y2="{y}" class="reach {kind}"/>'

@@ -72,8 +72,8 @@ class Rows:
 
     def _of_records(self, block: Block) -> dict[str, Column]:
         columns = block.columns
-        held_out = block.held_out
-        arms = np.where(block.made, np.where(held_out, 1, 2 + columns["arm"].astype(np.int64)), 0)
+        meanings = self._joined.meanings
+        arms = meanings.arms_of(block.rule_number, columns["arm"])
         return {
             "id": _ids(columns["partition"], columns["position"], columns["row"], columns["rule"]),
             "of": [
@@ -87,7 +87,7 @@ class Rows:
             "kind": _spelt([one.name.lower() for one in RecordKind], columns["kind"]),
             "outcome": _spelt([one.name.lower() for one in Outcome], columns["outcome"]),
             "gate": _spelt([word_of(code) or "" for code in _codes(columns["gate"])], _places(columns["gate"])),
-            "arm": _spelt(["", HELD_OUT, *map(str, range(256))], arms),
+            "arm": _spelt([*meanings.arms, HELD_OUT], np.where(block.left_out, len(meanings.arms), arms)),
             "facts": self._facts_of(block),
             "at": columns["at_ms"],
             "logged": columns["log_ms"],

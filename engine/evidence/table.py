@@ -19,9 +19,13 @@ def report_lines(by: Sequence[str], groups: Sequence[Group], whole: Group) -> It
     yield from aligned(head, body, len(by))
 
 
-def lift_lines(lifts: Sequence[Lift]) -> Iterator[str]:
-    """Yield the lines of what contacts did to goals."""
-    head = ["goal", "of", "contacted", "reached", "held out", "reached", "difference", "interval of 95%", ""]
+LIFT_HEADS = ("goal", "of", "contacted", "reached", "held out", "reached")
+ARM_HEADS = ("goal", "arms", "the first", "reached", "the second", "reached")
+
+
+def lift_lines(lifts: Sequence[Lift], heads: Sequence[str] = LIFT_HEADS) -> Iterator[str]:
+    """Yield the lines of what contacts did to goals, or of how arms differ; then a warning where a contact hurts."""
+    head = [*heads, "difference", "interval of 95%", ""]
     body = [
         [
             visible(one.goal), visible(one.scope),
@@ -34,6 +38,7 @@ def lift_lines(lifts: Sequence[Lift]) -> Iterator[str]:
         for one in lifts
     ]  # fmt: skip
     yield from aligned(head, body, 2)
+    yield from (f"warning: {visible(one.warning)}" for one in lifts if one.hurts)
 
 
 def figure(group: Group, name: str) -> str:

@@ -80,7 +80,7 @@ class Keys:
             "goal": (_rules, self._goal),
             "channel": (_channels, lambda code: self.joined.meanings.channels[code].name),
             "gate": (lambda block: block.columns["gate"].astype(np.int64), lambda code: word_of(code) or "decided"),
-            "arm": (_arms, _arm),
+            "arm": (self._arms, self._arm),
             "gateway": (_gateways, self._word),
             "terminal": (_terminals, self._word),
             "hall": (_terminals, lambda code: self._seat(code).hall),
@@ -103,6 +103,13 @@ class Keys:
 
     def _seat(self, code: int) -> Seat:
         return seat_of(self._word(code), self.seats)
+
+    def _arms(self, block: Block) -> NDArray[np.int64]:
+        arms = self.joined.meanings.arms_of(block.rule_number, block.columns["arm"])
+        return np.where(block.left_out, -1, arms)
+
+    def _arm(self, code: int) -> str:
+        return HELD_OUT if code < 0 else self.joined.meanings.arms[code]
 
     def _days(self, block: Block) -> NDArray[np.int64]:
         at_ms: NDArray[np.int64] = block.columns["at_ms"]
@@ -205,14 +212,6 @@ def _gateways(block: Block) -> NDArray[np.int64]:
 
 def _terminals(block: Block) -> NDArray[np.int64]:
     return block.effects["terminal"].astype(np.int64)
-
-
-def _arms(block: Block) -> NDArray[np.int64]:
-    return np.where(block.held_out, -1, block.columns["arm"].astype(np.int64))
-
-
-def _arm(code: int) -> str:
-    return HELD_OUT if code < 0 else str(code)
 
 
 def _day(code: int) -> str:

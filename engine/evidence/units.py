@@ -68,7 +68,10 @@ def first_of(made: Rows) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """What contacts of a campaign, or of a rule, did to a goal. Shares are 0 to 1."""
+    """What contacts of a campaign, or of a rule, did to a goal. Shares are 0 to 1.
+
+    `between`: both are arms that get something, the second in place of those held out.
+    """
 
     goal: str
     scope: str
@@ -78,15 +81,28 @@ class Lift:
     held_out_reached: int
     days: int
     interval: Interval
+    between: bool = False
 
     @property
     def verdict(self) -> str:
         """What the interval says, in a word."""
         if not self.contacted or not self.held_out:
             return "no control group" if not self.held_out else "nobody contacted"
-        if self.interval.high < 0:
-            return "HURTS"
-        return "helps" if self.interval.low > 0 else "not known yet"
+        if not self.interval.sure:
+            return "not known yet"
+        low, high = ("worse", "better") if self.between else ("HURTS", "helps")
+        return low if self.interval.high < 0 else high
+
+    @property
+    def hurts(self) -> bool:
+        """Whether whoever is contacted certainly does worse than whoever is not."""
+        return not self.between and self.interval.high < 0
+
+    @property
+    def warning(self) -> str:
+        """What to say of contacts that hurt."""
+        points = f"{-100 * self.interval.difference:.2f}"
+        return f"Contacts of {self.scope} hurt: {points} of a hundred fewer reached {self.goal}. Pause or change them."
 
 
 def lifts(units: Units, alpha: float = ALPHA) -> Iterator[Lift]:

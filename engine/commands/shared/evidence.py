@@ -42,7 +42,7 @@ class Source:
         return self.reader.shelf.get(version).book
 
     @contextmanager
-    def joined(self, each_bucket: BucketReader | None = None) -> Iterator[Joined]:
+    def joined(self, *each_bucket: BucketReader) -> Iterator[Joined]:
         """Join it; CommandError when the engine lets go of files meanwhile."""
         try:
             with joined(self.prefix, self.book_of, self.book, self.reader.strings, each_bucket=each_bucket) as found:

@@ -60,7 +60,7 @@ sayings = st.lists(st.tuples(st.sampled_from(list(What)), small, small, small, t
 def made_of(drawn: list[tuple[Any, ...]]) -> Rows:
     rows = np.zeros(len(drawn), MADE)
     for number, (subscriber, position, rule, log_ms, goal, held_out) in enumerate(sorted(drawn, key=lambda d: d[1])):
-        rows[number] = (subscriber, number, position, rule, log_ms, 0, 0, goal, held_out)
+        rows[number] = (subscriber, number, position, rule, log_ms, 0, 0, goal, held_out, -1, 0)
     return rows
 
 
