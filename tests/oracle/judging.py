@@ -28,7 +28,7 @@ def arm_of(rule: Rule, subscriber: int) -> tuple[int, float]:
     """The number of a subscriber's arm and its probability; 0 for a rule without arms."""
     if rule.arms is None:
         return 0, 0.0
-    number, end = _ticket(stable_id(f"arms of {rule.arms.of}"), subscriber), 0
+    number, end = ticket(stable_id(f"arms of {rule.arms.of}"), subscriber), 0
     for place, arm in enumerate(sorted(rule.arms.arms, key=lambda one: (one.name != "control", one.name)), 1):
         end += arm.ppm
         if number < end:
@@ -128,7 +128,7 @@ def held_out(moment: Moment, rule: Rule, taken: Verdict) -> Verdict:
         levels.append((stable_id(f"campaign:{campaign.name}"), campaign.holdout_ppm))
         levels.append((stable_id("all"), book.holdout_ppm))
     for level, (salt, ppm) in enumerate(levels):
-        if _ticket(salt, moment.row.subscriber) < ppm:
+        if ticket(salt, moment.row.subscriber) < ppm:
             return Verdict(Gate.HOLDOUT, level)
     arm, _ = arm_of(rule, moment.row.subscriber)
     if rule.arms is not None and rule.arms.arms[arm - 1].name == "control":
@@ -173,7 +173,8 @@ def _ask(moment: Moment, rule: Rule, name: str, on_channel: Mapping[tuple[str, s
     return Gate.NONE, 0
 
 
-def _ticket(salt: int, subscriber: int) -> int:
+def ticket(salt: int, subscriber: int) -> int:
+    """The number in which a draw ends."""
     return (_mixed(_mixed(salt) ^ subscriber) >> 12) % 1_000_000
 
 
