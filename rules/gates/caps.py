@@ -74,8 +74,9 @@ def caps_that_hold(book: Book, rule: Rule, channel: str) -> tuple[Cap, ...]:
 
 
 def horizon_ms(book: Book) -> int:
-    """Return how far back any cap that holds in the book can count a contact."""
-    caps = (cap for rule, channel in pairs_of(book) for cap in caps_that_hold(book, rule, channel))
+    """Return how far back any cap that holds in the book can count a contact; nothing is kept for rules in shadow."""
+    pairs = (pair for pair in pairs_of(book) if not pair[0].shadow)
+    caps = (cap for rule, channel in pairs for cap in caps_that_hold(book, rule, channel))
     return max((cap.window_ms if cap.kind == "rolling" else LONGEST_CALENDAR_MS for cap in caps), default=0)
 
 

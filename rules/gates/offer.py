@@ -68,8 +68,8 @@ def offers_of(book: Book) -> list[int]:
 
 
 def horizon_ms(book: Book) -> int:
-    """Return how far back an offer of the book looks at contacts that were made; 0 where no rule makes one."""
-    made = {rule.offer for rule in book.rules if rule.klass != "service"}
+    """Return how far back an offer of the book looks at contacts that were made; 0 where no rule out of shadow does."""
+    made = {rule.offer for rule in book.rules if rule.klass != "service" and not rule.shadow}
     offers = [one for name, one in book.offers.items() if name in made]
     return max((max(one.repeat_ms, one.declined_hides_ms) for one in offers), default=0)
 

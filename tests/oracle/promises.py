@@ -148,7 +148,7 @@ def offer_ms(book: Book) -> int:
     """How far back any offer that a commercial rule makes looks."""
     reach = [0]
     for rule in book.rules:
-        if rule.offer is not None and rule.klass == "commercial":
+        if rule.offer is not None and rule.klass == "commercial" and not rule.shadow:
             offer = book.offers[rule.offer]
             reach += [offer.repeat_ms, offer.declined_hides_ms]
     return max(reach)
@@ -162,6 +162,7 @@ def horizon_ms(book: Book) -> int:
             (
                 cap.window_ms if cap.kind == "rolling" else LONGEST_CALENDAR_MS
                 for rule in book.rules
+                if not rule.shadow
                 for channel in rule.channels
                 for cap in caps_of(book, rule, channel)
             ),
