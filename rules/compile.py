@@ -156,7 +156,6 @@ class _Compiler:
         offer = self._named(shape.offer, "offer", Code.UNKNOWN_OFFER, self.catalogue.offers)
         category = self._named(shape.category, "category", Code.UNKNOWN_CATEGORY, self.catalogue.categories)
         klass = self._klass(shape, channels)
-        number = stable_id(shape.id)
         asked = self._asked(shape)
         if asked is None:
             return None
@@ -165,16 +164,16 @@ class _Compiler:
         reason = self._text(shape.reason if shape.reason is not None else shape.id, ("reason",), scope, offer)
         texts = {name: self._text(text, ("text", name), scope, offer) for name, text in shape.text.items()}
         self._texts_fit(shape, channels)
-        keep = self._keep(shape)
         draws = self._draws(shape, campaign, klass, lambda one, path: self._text(one, path, scope, offer))
-        rule = self._numbers(shape, number) | {"exclude": self._exclude(shape, channels, campaign, klass)}
+        rule = {**self._numbers(shape), **draws.of_rule}
+        rule["exclude"] = self._exclude(shape, channels, campaign, klass)
         wrong = len(self.faults.found) > before or len(channels) < len(shape.channels)
         if wrong or when is None or campaign is None or priority is None:
             return None
         asked_of = (*always, *uses_of(when), *priority.reads)
         return Rule(
             id=shape.id,
-            stable_id=number,
+            stable_id=stable_id(shape.id),
             campaign=campaign,
             campaign_id=stable_id(campaign),
             on=code,
@@ -191,10 +190,8 @@ class _Compiler:
             file=self.document.file,
             line=block.line,
             category=category,
-            keep=keep if not shape.shadow else None,
             ranked_by=priority.ranked_by,
             **rule,
-            **draws.of_rule,
         )
 
     def _exclude(self, shape: RuleShape, channels: list[Channel], campaign: str | None, klass: str) -> tuple[str, ...]:
@@ -253,10 +250,12 @@ class _Compiler:
             facts |= {name: scope.names[name] for name in (quiet.start, quiet.end) if name not in facts}
         return tuple(facts.values())
 
-    def _numbers(self, shape: RuleShape, number: int) -> dict[str, Any]:
-        """Caps and times: what depends on no other part."""
+    def _numbers(self, shape: RuleShape) -> dict[str, Any]:
+        """Caps, times and the audience, which a rule in shadow does not keep: what depends on no other part."""
+        keep = self._keep(shape)
         return {
-            "caps": read_caps(shape.cap, "rule", number, self.document, self.path, self.faults),
+            "keep": keep if not shape.shadow else None,
+            "caps": read_caps(shape.cap, "rule", stable_id(shape.id), self.document, self.path, self.faults),
             "max_age_ms": self._duration(shape.max_age, "max_age", self.catalogue.max_age_ms),
             "shelf_life_ms": self._duration(shape.shelf_life, "shelf_life", self.catalogue.shelf_life_ms),
         }

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from rules.scopes import Campaign, Cap, Category, Channel, Klass
 from state.hashing import stable_id
 from state.sets import is_further, set_of
 
@@ -35,6 +36,7 @@ __all__ = [
     "Book",
     "Campaign",
     "Cap",
+    "Category",
     "Channel",
     "Feature",
     "Keep",
@@ -46,7 +48,6 @@ __all__ = [
     "Window",
 ]
 
-Klass = Literal["commercial", "service"]
 PRIORITY_MAX = 1_000
 
 
@@ -129,55 +130,6 @@ class Value:
     def on(self, code: int) -> Expr | None:
         """The expression on the rows of an event type; None where it cannot be asked there."""
         return self.common if self.common is not None else self.by_type.get(code)
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """At most `count_max` contacts of a scope within a window; `window_ms` is 0 for calendar kinds."""
-
-    scope: Literal["rule", "campaign", "category", "channel", "all"]
-    scope_id: int
-    count_max: int
-    kind: Literal["rolling", "day", "week", "month"]
-    window_ms: int
-
-    def __str__(self) -> str:
-        return f"{self.count_max} per {f'{self.window_ms} ms' if self.kind == 'rolling' else self.kind}"
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A way to the customer. `per_event_max` bounds the decisions one event may put on it."""
-
-    name: str
-    channel_id: int
-    kind: Literal["sms", "desk", "alert"]
-    klass: Klass | None
-    per_event_max: int
-    caps: tuple[Cap, ...]
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Campaign:
-    """What rules belong to; its caps and holdout hold for all of them together."""
-
-    name: str
-    campaign_id: int
-    caps: tuple[Cap, ...]
-    holdout_ppm: int = 0
-    title: str = ""
-    arms: Arms | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Category:
-    """What commercial rules of several campaigns have in common; its caps hold for all of them together."""
-
-    name: str
-    category_id: int
-    caps: tuple[Cap, ...]
-    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +219,11 @@ class Rule:
     arms: Arms | None = None
     arm: str | None = None
     arm_texts: Mapping[str, Mapping[str, Template]] = field(default_factory=dict)
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything of it may go."""
+        return self.enabled and not self.shadow
 
     def text_of(self, channel: str, arm: int) -> Template | None:
         """The text of a channel for the arm of this number, 0 for none; None where the channel has no text."""

@@ -108,6 +108,11 @@ class DataDir:
         """The file that says where the running engine listens."""
         return self.root / "http.json"
 
+    @property
+    def trials(self) -> Path:
+        """The file that every text to a test number is written down in."""
+        return self.root / "trials.ndjson"
+
     def log(self, partition: int) -> Path:
         """Return the folder of a partition's log."""
         return self.root / "log" / str(partition)

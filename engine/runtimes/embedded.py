@@ -39,6 +39,7 @@ from engine.runtimes.local_desk import make_desk
 from engine.runtimes.operations import LocalOperations
 from engine.runtimes.sending import Sending
 from engine.runtimes.ticker import Ticker
+from engine.runtimes.trial import add_trials
 from engine.serve.controls import ReplayedBody
 from engine.serve.face import Face
 from engine.serve.front import BODY_BYTES_MAX
@@ -173,6 +174,7 @@ class Embedded:
         body_max = max((source.body_bytes_max for source in served), default=BODY_BYTES_MAX)
         face = self._face = Face(self.config, operations, core.metrics, self.desk, core.datadir.address, body_max)
         face.front.write("/dead/replayed", ReplayedBody, operations.replayed)
+        add_trials(face.front, self.config, operations, self.sending.opened, core.datadir.trials, self.clock.now_ms)
         for source in served:
             face.front.app.router.add_routes(source.routes())
         self.port = await face.open()

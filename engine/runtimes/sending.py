@@ -4,11 +4,11 @@ It exists so that the runtime has one thing to start and to close. What is sent 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from connectors.contract import Outcome
+from connectors.contract import Gateway, Outcome
 from connectors.desk.desk import Desk
 from connectors.gateways import open_gateway
 from engine.counter.arrivals import LocalArrivals
@@ -178,6 +178,11 @@ class Sending:
         """Return the figures of dispatch."""
         return self._dispatcher.status()
 
+    @property
+    def opened(self) -> Mapping[str, Gateway]:
+        """The gateways by name."""
+        return self._gateways
+
     def gateways(self) -> dict[str, dict[str, int | str]]:
         """Return the figures of every gateway, by name."""
         return {name: dict(gateway.status()) for name, gateway in self._gateways.items()}
@@ -195,6 +200,6 @@ def make_policy(config: Config, book: Book) -> Policy:
         policy_of(config, book.zone, desk, book.lists, alert),
         book=book.version,
         quiet=book.quiet,
-        rules={rule.id: rule.enabled and not rule.shadow for rule in book.rules},
+        rules={rule.id: rule.sends for rule in book.rules},
         words=lambda what: reworded(what, book),
     )

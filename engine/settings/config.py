@@ -240,6 +240,10 @@ class DispatchConfig(Section):
     optin_words: Annotated[
         tuple[ReplyWord, ...], Field(description="Whole replies that mean texts again, after an opt-out.")
     ] = OPT_IN_WORDS
+    test_numbers: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=20)], ...],
+        Field(description="Numbers of your own that `opportune trial RULE --to NUMBER` may write to, and no others."),
+    ] = ()
 
 
 class HttpFrontConfig(Section):

@@ -85,13 +85,13 @@ def told(engine: Engine, *options: str) -> str:
     return process.out
 
 
-def of_everything(engine: Engine) -> set[int]:
+@pytest.fixture(scope="module")
+def nobody(engine: Engine) -> set[int]:
     """Whom the control group of everything holds out."""
     return {one["subscriber"] for one in engine.records() if one.get("detail") == "all"}
 
 
-def test_every_arm_is_treated_as_the_book_says_and_a_shadow_sends_nothing(engine: Engine) -> None:
-    nobody = of_everything(engine)
+def test_every_arm_is_treated_as_the_book_says_and_a_shadow_sends_nothing(engine: Engine, nobody: set[int]) -> None:
     sent = {one["to"]: one["text"] for one in engine.spooled()}
 
     assert len(sent) == len(engine.spooled())
@@ -119,8 +119,7 @@ def test_a_shadow_is_recorded_with_the_channel_on_which_it_would_have_gone(engin
     assert f"arm {ARM[SUBSCRIBERS[0]]}, drawn with probability" in why
 
 
-def test_a_report_counts_by_arm_and_counts_shadows_apart(engine: Engine) -> None:
-    nobody = of_everything(engine)
+def test_a_report_counts_by_arm_and_counts_shadows_apart(engine: Engine, nobody: set[int]) -> None:
     by_arm = Counter(ARM[one] for one in SUBSCRIBERS if one not in nobody)
 
     rows = [orjson.loads(line) for line in told(engine, "--by", "rule,arm", "--format", "ndjson").splitlines()]
@@ -137,8 +136,9 @@ def test_a_report_counts_by_arm_and_counts_shadows_apart(engine: Engine) -> None
     assert found["tried", "held out"]["held_out"] == len(nobody)
 
 
-def test_arms_are_compared_with_control_and_with_each_other_and_one_that_hurts_is_warned_of(engine: Engine) -> None:
-    nobody = of_everything(engine)
+def test_arms_are_compared_with_control_and_with_each_other_and_one_that_hurts_is_warned_of(
+    engine: Engine, nobody: set[int]
+) -> None:
     drawn: Counter[str] = Counter()
     reached: Counter[str] = Counter()
     for number, one in enumerate(SUBSCRIBERS):
@@ -153,9 +153,9 @@ def test_arms_are_compared_with_control_and_with_each_other_and_one_that_hurts_i
     }
     assert list(rows) == ["plain against control", "warm against control", "plain against warm"]
     for pair, cells in rows.items():
-        one, _, other = pair.split()
+        first, _, second = pair.split()
         assert [int(cells[place]) for place in (6, 7, 9, 10)] == [
-            drawn[one], reached[one], drawn[other], reached[other],
+            drawn[first], reached[first], drawn[second], reached[second],
         ]  # fmt: skip
     assert rows["warm against control"][-1] == "HURTS"
     assert rows["plain against warm"][-1] == "better"
@@ -165,13 +165,12 @@ def test_arms_are_compared_with_control_and_with_each_other_and_one_that_hurts_i
     ] == "warning: Contacts of rule tried: warm against control"
 
 
-def test_an_export_names_arms(engine: Engine) -> None:
+def test_an_export_names_arms(engine: Engine, nobody: set[int]) -> None:
     done = engine.command("export", "out", "--format", "ndjson")
     assert done.exit == 0, done.err
     (file,) = (engine.folder / "out").glob("decisions*.ndjson")
     rows = [orjson.loads(line) for line in file.read_bytes().splitlines()]
 
-    nobody = of_everything(engine)
     tried = {one["subscriber"]: one["arm"] for one in rows if one["rule"] == "tried"}
     assert tried == {one: "held out" if one in nobody else ARM[one] for one in SUBSCRIBERS}
 

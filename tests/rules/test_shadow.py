@@ -93,7 +93,7 @@ def row_of(kind: str, number: int, at_ms: int, last: tuple[int, int, int]) -> Ro
     return Row(kind, WHO, at_ms, values[kind])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(rules, rules, steps, st.sampled_from([1, 2, 4, 24]))
 def test_what_a_book_decides_is_to_the_record_what_it_would_without_its_rules_in_shadow(
     real: list[Drawn], shadows: list[Drawn], taken: list[tuple[str, int, int]], contacts_max: int
@@ -117,7 +117,7 @@ def shadow_and_live(rule_text: str, contacts_max: int = 24) -> tuple[Deciding, D
     return Deciding(head + rule_text + "shadow = true\n", contacts_max), Deciding(head + rule_text, contacts_max)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2), st.booleans(), steps)
 def test_alone_in_a_book_it_would_decide_where_it_decides_once_it_is_live(
     channels: int, offers: bool, taken: list[tuple[str, int, int]]

@@ -206,7 +206,7 @@ class Life:
             replace(
                 self.size.policy(),
                 book=book.version,
-                rules={rule.id: rule.enabled for rule in book.rules},
+                rules={rule.id: rule.sends for rule in book.rules},
                 words=lambda what: reworded(what, book),
             )
         )

@@ -35,7 +35,7 @@ def book(words: str, more: str = "") -> Book:
 
 
 def policy_of(active: Book) -> Policy:
-    rules = {rule.id: rule.enabled for rule in active.rules}
+    rules = {rule.id: rule.sends for rule in active.rules}
     return replace(POLICY, book=active.version, rules=rules, words=lambda what: reworded(what, active))
 
 
@@ -44,7 +44,10 @@ def waiting(number: int, active: Book) -> Decided:
     return decided(number)._replace(text="before", book=active.version, facts=facts)
 
 
-@pytest.mark.parametrize(("more", "reason"), [("", "RULE_GONE"), ("enabled = false\n", "RULE_DISABLED")])
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [("", "RULE_GONE"), ("enabled = false\n", "RULE_DISABLED"), ("shadow = true\n", "RULE_DISABLED")],
+)
 async def test_what_waits_ends_when_its_rule_is_gone_or_disabled(more: str, reason: str) -> None:
     old = book("before")
     after = BOOK.replace('id = "a"', 'id = "a"\n' + more) if more else BOOK.replace('id = "a"', 'id = "b"')

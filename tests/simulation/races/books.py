@@ -2,6 +2,7 @@
 
 Each text says all that the judge needs: `AD plain w3 n17` is commercial, of rule `plain`, in its words number 3, about
 event 17. Words may ask for the event's `extra`, which was journaled only where the rule asked for it at the decision.
+Two rules have arms: of `other` the control group gets nothing, and those of `fee` end their texts with their names.
 """
 
 import random
@@ -20,6 +21,9 @@ OFFER = "gprs"
 """The offer of rule `offer`, and the service that a subscriber of it holds."""
 STAFF, GREY = "staff", "grey"
 """Lists: one excludes all that is commercial, one the rule `other` alone."""
+
+ARMS = {"other": {"control": 25, "warm": 75}, SERVICE: {"control": 10, "a1": 40, "a2": 50}}
+"""The shares of the arms of rules, by rule."""
 
 HOUR_MS = 3_600_000
 
@@ -58,10 +62,11 @@ class Version:
     asks: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     disabled: frozenset[str] = frozenset()
+    shadowed: frozenset[str] = frozenset()
 
     def lost(self, rule: str) -> bool:
         """Whether nothing of a rule may go."""
-        return rule in self.gone or rule in self.disabled
+        return rule in self.gone or rule in self.disabled or rule in self.shadowed
 
 
 class Versions:
@@ -80,11 +85,14 @@ class Versions:
 
     def _changed(self, before: Version, rule: str) -> Version:
         version = replace(before, gone=before.gone - {rule}, disabled=before.disabled - {rule})
-        match self._chance.choice(("gone", "disabled", "reworded", "asks")):
+        version = replace(version, shadowed=before.shadowed - {rule})
+        match self._chance.choice(("gone", "disabled", "shadowed", "reworded", "asks")):
             case "gone":
                 return replace(version, gone=version.gone | {rule})
             case "disabled":
                 return replace(version, disabled=version.disabled | {rule})
+            case "shadowed":
+                return replace(version, shadowed=version.shadowed | {rule})
             case "reworded":
                 return replace(version, words=self._new_words(version, rule), asks=version.asks - {rule})
             case _:
@@ -118,13 +126,22 @@ def text_of(setting: Setting, version: Version) -> str:
 def _rule(setting: Setting, version: Version, rule: str) -> str:
     kind = "SV" if rule == SERVICE else "AD"
     more = {"offer": f'offer = "{OFFER}"\n', "other": f'exclude = ["{GREY}"]\n', SERVICE: 'class = "service"\n'}
+    text = f"{kind} {rule} w{version.words[rule]} n{{n}}" + (" x{extra}" if rule in version.asks else "")
     return _RULE.format(
         rule=rule,
         cap=setting.caps_of(rule),
         enabled="false" if rule in version.disabled else "true",
-        more=more.get(rule, ""),
-        text=f"{kind} {rule} w{version.words[rule]} n{{n}}" + (" x{extra}" if rule in version.asks else ""),
+        more=more.get(rule, "") + _arms(rule, text) + ("shadow = true\n" if rule in version.shadowed else ""),
+        text=text,
     )
+
+
+def _arms(rule: str, text: str) -> str:
+    lines = [f'arms.{arm}.share = "{share}%"\n' for arm, share in ARMS.get(rule, {}).items()]
+    lines += [
+        f'arms.{arm}.text.sms = "{text} {arm}"\n' for arm in ARMS.get(rule, {}) if rule == SERVICE and arm != "control"
+    ]
+    return "".join(lines)
 
 
 def book_of(setting: Setting, version: Version) -> CompiledBook:

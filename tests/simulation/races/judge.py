@@ -4,12 +4,14 @@ What is acknowledged holds from then on, until its opposite is asked for:
 
     opted out, on a list, holding a service     nothing of the rules that it excludes; and what was decided before it
                                                 was asked for goes never more
-    a book                                      rules that are gone or disabled say nothing; the others say its words,
-                                                or those with which an event was decided where these need more
+    a book                                      rules that are gone, disabled or in shadow say nothing; the others say
+                                                its words, or those with which an event was decided where these need
+                                                more
     paused, killed                              nothing of the rule, the campaign or the channel
     an event                                    its text goes within its shelf life
 
-Always: no cap is exceeded in any window of the times at which texts were taken, and no text is taken twice.
+Always: no cap is exceeded in any window of the times at which texts were taken, and no text is taken twice. Whoever
+gets a text is in an arm that gets one, and reads that arm's words, whatever was loaded, and whatever died.
 """
 
 from collections import defaultdict
@@ -18,8 +20,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from state.hashing import stable_id
+from tests.oracle.judging import ticket
 from tests.simulation.judges import hold
-from tests.simulation.races.books import COMMERCIAL, GREY, OFFER, RULES, STAFF, Cap, Setting, Version
+from tests.simulation.races.books import ARMS, COMMERCIAL, GREY, OFFER, RULES, SERVICE, STAFF, Cap, Setting, Version
 from tests.simulation.races.gateway import Submit
 
 ZONE_MS = 8 * 3_600_000  # Shanghai, all year
@@ -42,12 +46,23 @@ class Said(NamedTuple):
     rule: str
     words: int
     n: int
+    arm: str
 
 
 def read(text: str) -> Said:
     """Read a text of `books`."""
-    kind, rule, words, n, *_ = text.split(" ")
-    return Said(kind == "AD", rule, int(words[1:]), int(n[1:]))
+    kind, rule, words, n, *more = text.split(" ")
+    return Said(kind == "AD", rule, int(words[1:]), int(n[1:]), next((one for one in more if one[0] == "a"), ""))
+
+
+def arm_of(rule: str, subscriber: int) -> str:
+    """Return the arm in which a subscriber is for ever; empty for a rule without arms."""
+    number, end = ticket(stable_id(f"arms of rule {rule}"), subscriber), 0
+    for arm, share in ARMS.get(rule, {}).items():
+        end += share * 10_000
+        if number < end:
+            return arm
+    return ""
 
 
 @dataclass(slots=True)
@@ -134,6 +149,9 @@ class Judge:
         self._judge_facts(submit, said, at)
         self._judge_stopped(said, at)
         self._judge_book(said, at)
+        arm = arm_of(said.rule, submit.subscriber)
+        hold(arm != "control", "the control group gets nothing", at)
+        hold(said.arm == (arm if said.rule == SERVICE else ""), "a text says the words of its arm", f"{at}: {arm}")
         late_ms = submit.at_ms - self.events[said.n].by_ms - self._setting.shelf_ms
         hold(late_ms < 0, "a text goes within its shelf life", f"{at}: {late_ms} ms late")
         if submit.taken:

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
+
+import numpy as np
 
 import engine.dispatch.feeder as feeder_module
 from engine.dispatch.feeder import Feeder
@@ -13,7 +16,10 @@ from engine.dispatch.policy import Policy
 from engine.dispatch.queue import SendQueue
 from engine.dispatch.switches import Switches
 from engine.dispatch.take import Taking
-from engine.dispatch.wording import withdrawn_of
+from engine.dispatch.wording import decided_of, withdrawn_of
+from rules.gates import NUMBERS
+from rules.model import Rule
+from state.decisions import DecisionBatch, Outcome
 from tests.simulation.plants import counted_by_event_time, reservations_that_expire_at_once, sent_before_durable
 
 
@@ -62,6 +68,25 @@ def lost_rules_go(reason: str) -> Iterator[None]:
 
 
 @contextmanager
+def shadows_send() -> Iterator[None]:
+    """Dispatch takes what a rule in shadow would have decided for decided."""
+
+    def with_shadows(partition: int, batch: DecisionBatch, *of: Any) -> Iterator[Any]:
+        acted = np.where(batch.gate == NUMBERS["shadow"], Outcome.DECIDED, batch.outcome).astype(np.uint8)
+        return decided_of(partition, replace(batch, outcome=acted), *of)
+
+    with patch.object(feeder_module, "decided_of", with_shadows), lost_rules_go("RULE_DISABLED"):
+        yield
+
+
+@contextmanager
+def arms_unheard() -> Iterator[None]:
+    """All arms get the rule's own words."""
+    with patch.object(Rule, "text_of", lambda self, channel, _arm: self.texts.get(channel)):
+        yield
+
+
+@contextmanager
 def old_words() -> Iterator[None]:
     """A text goes in the words of the book that decided."""
     with patch.object(Taking, "_word", lambda _self, _send: None):
@@ -91,6 +116,8 @@ PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "dispatch does not hear pauses": pauses_unheard,
     "a rule that is gone goes on": lambda: lost_rules_go("RULE_GONE"),
     "a rule that is disabled goes on": lambda: lost_rules_go("RULE_DISABLED"),
+    "a rule in shadow sends": shadows_send,
+    "arms are not told apart": arms_unheard,
     "old words go": old_words,
     "dispatch does not hear activations": activations_unheard,
     "nothing expires": nothing_expires,
