@@ -151,6 +151,11 @@ begin at 0, most others are unknown until first seen. A feature keeps its histor
 the same, whatever its name, and however the parts of its `where` are ordered (`a and b`, `10 < x`); the log, `check`
 and `status` say which ones start anew.
 
+Some functions bring a feature along that nobody declares, which is kept for each call of another meaning:
+`contacted('NAME', '30d')` and `answered('NAME', 'accept', '30d')` tell what became of the decisions of a rule, a
+campaign or an offer, `'rule:NAME'` where two of these have the name. They stand in `when`, `still` and values, not in
+a `where`. See `rules.told`.
+
 ## [values.NAME]             what rules ask by name; at most 1,000
 
     is = EXPRESSION         Of any kind but a set. Sees the attributes, `lists`, the features, other values, and fields:
@@ -258,6 +263,7 @@ it; a contact may be credited with several.
                             pause, resume = { rule|campaign|channel = ID }   in place of an event
                             refund = { rule = ID }  the rule's newest decision did not reach the subscriber
                             answer = { rule = ID, answer = "decline" }       of the rule's newest decision
+                            reply = { rule = ID, text = "1" }                to the rule's newest decision
     holdout = false         Whether control groups are drawn; also where a `gate = "holdout"` is expected.
     expect = [{ at = TIME, rule = ID, channel = ID }, { at = TIME, rule = ID, gate = "cap" }, ...]
                             All decisions that must come, and no others; a `gate` says what must have stopped a rule.

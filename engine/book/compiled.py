@@ -26,8 +26,9 @@ from rules.load import load_text
 from rules.model import Book, Feature, Rule, Timer, Value
 from state.features import FeatureSpec
 from state.features.kinds.list_words import LIST_KINDS
+from state.features.kinds.told import ANSWERS, OUTCOMES, REPLIES
 from state.hashing import hash_text
-from state.schema import ANSWER, DUE_KEY, LIST, LIST_NAME, MEMBERS_MAX, PROFILE, Kind
+from state.schema import ANSWER, DUE_KEY, LIST, LIST_NAME, MEMBERS_MAX, OUTCOME, PROFILE, REPLY, Kind
 from state.selection import BUILTIN, CELL, FEATURE
 from state.sets import word_name
 from state.texts import hashes_of
@@ -36,6 +37,8 @@ _SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE, "value": FEATU
 NEVER = Literal(Kind.BOOL, False)
 
 Types = frozenset[int]
+TELLS = {OUTCOME: OUTCOMES, ANSWER: ANSWERS, REPLY: REPLIES}
+"""The mode of a feature "told" by the type of its events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,7 @@ def spec_of(feature: Feature, book: Book) -> FeatureSpec:
         panes=feature.window.panes,
         transitions=book.transitions,
         members=tuple(hash_text(name.encode()) for name in feature.members) if feature.kind in LIST_KINDS else (),
+        tells=TELLS.get(feature.source_type, 0),
     )
 
 

@@ -17,14 +17,17 @@ Nothing here knows TOML, rows or columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
 from typing import Literal as OneOfNames
-from typing import TypeAlias
 
 from rules.expressions.lookups import Column
 from state.schema import Kind
 from state.sets import is_further
+
+if TYPE_CHECKING:
+    from rules.expressions.implied import Refused
 
 __all__ = [
     "BUILTINS",
@@ -114,13 +117,15 @@ class Scope:
     `names` holds fields, attributes, features and values; a dotted name (`call.seconds`) may be a key. `areas` gives
     the cells of each area, `tables` the columns of each table. `holds('x')` reads the SET named `services`,
     `member('x')` the SET named `lists`. `elsewhere` explains names that exist but not here ("a field of `data`, and
-    this rule is on `call`"). Builtins need not be given.
+    this rule is on `call`"). Builtins need not be given. `implied` makes what
+    calls bring along (`rules.expressions.implied`).
     """
 
     names: Mapping[str, Operand]
     areas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
+    implied: Callable[[str, tuple[Expr, ...]], Operand | Refused] | None = None
 
 
 @dataclass(frozen=True, slots=True)

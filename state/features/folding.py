@@ -22,9 +22,12 @@ from state.features.rows import (
     LOGS,
     OTHER_CELLS,
     OUT,
+    PRESENT,
     ROWS,
     ROWS_COUNT,
     SLOTS,
+    TABLE,
+    TABLE_STRIDE,
     TIMES,
     UPDATES,
     VIEW_WORDS,
@@ -184,6 +187,9 @@ def fold_features(
     store_i64(v + TIMES, address_i64(at_ms))
     store_i64(v + LOGS, address_i64(log_ms))
     store_i64(v + ENDS, address_i64(ends))
+    store_i64(v + TABLE, cells_at)
+    store_i64(v + TABLE_STRIDE, cells_stride)
+    store_i64(v + PRESENT, present_at)
     for index in range(first, last):
         feature = address_i64(features) + index * WORDS * 8
         number = load_i64(feature + TYPES)
@@ -224,6 +230,7 @@ def fold_rows(
     store_i64(v + TIMES, address_i64(at_ms))
     store_i64(v + LOGS, address_i64(at_ms))
     store_i64(v + ENDS, address_i64(ends))
+    store_i64(v + TABLE, 0)
     store_i64(v + CELLS, address_i64(cells))
     store_i64(v + OUT, address_i64(out))
     store_i64(v + KNOWN, address_u8(known))

@@ -61,7 +61,8 @@ class FeatureSpec:
     `kind` names a kind. `value_kind` is the kind of the source cells. `window` is "ever", "rolling"
     (then `window_ms`, cut into `panes`), "day" or "month" (of the zone in `transitions`). `members` are the text hashes
     of the declared lists, for kind "lists". A "timer" has a span, `window_ms`, and room for `cells` deadlines, by key
-    where it is `keyed`; `starts_anew` says that what arms begins the span anew, `own` is its number in rows `due`.
+    where it is `keyed`; `starts_anew` says that what arms begins the span anew, `own` is its number in rows `due`. Of a
+    "told", `tells` is its mode.
     """
 
     kind: str
@@ -75,6 +76,7 @@ class FeatureSpec:
     keyed: bool = False
     starts_anew: bool = False
     own: int = 0
+    tells: int = 0
 
     def __post_init__(self) -> None:
         if self.window not in {"ever", "rolling", "day", "month"}:

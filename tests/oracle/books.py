@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tests.oracle.asked import questions
 from tests.oracle.expressions import AREAS, FILLERS, KEPT, LISTS, SERVICES, Names, Writer, quoted
 
 INTS = (0, 1, -1, 2, 3, 7, 60, 600_000, -(1 << 63), (1 << 63) - 1, (1 << 53) + 1, 1 << 62, 1 << 32)
@@ -92,7 +93,11 @@ def shuffled(random: Random, named: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def scope(
-    event: str, features: Iterable[tuple[str, str]], has_lists: bool, values: Sequence[tuple[str, str]] = ()
+    event: str,
+    features: Iterable[tuple[str, str]],
+    has_lists: bool,
+    values: Sequence[tuple[str, str]] = (),
+    questions: tuple[str, ...] = (),
 ) -> Names:
     """The names that a rule (or, without features, a `where`) on an event type may use; without a type, a value."""
     by_kind: dict[str, list[str]] = {}
@@ -101,7 +106,7 @@ def scope(
         by_kind.setdefault(kind, []).append(name)
     if event == "call":
         by_kind["of any kind"] = ["spare"]
-    return Names(by_kind, has_lists, frozenset(name for name, _ in values))
+    return Names(by_kind, has_lists, frozenset(name for name, _ in values), questions)
 
 
 def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
@@ -144,7 +149,7 @@ def values_of(
         random = Random(seed)
         event = random.choice(["call", "call", "data", "", ""])
         below = [(name, kind) for name, kind, on in made if on in ("", event)]
-        writer = Writer(random, scope(event, features, has_lists, below))
+        writer = Writer(random, scope(event, features, has_lists, below, questions(random)))
         kind = random.choice(["int", "float", "bool", "string", "time"])
         text = writer.of_kind(kind)
         lines += [f"[values.v{seed}]", f"is = {quoted(text)}"]
@@ -228,7 +233,7 @@ def rule_text(
     events = ["call"] * 8 + ["visit"] * 3 + ["data", "data", "move", "profile", "list", "outcome", "answer"]
     event = random.choice(events)
     named = [(name, kind) for name, kind, on in values if on in ("", event)]
-    names = scope(event, plain_kinds(features), has_lists, named)
+    names = scope(event, plain_kinds(features), has_lists, named, questions(random, f"r{seed}"))
     writer = Writer(random, names)
     channels = random.sample(CHANNELS, random.randint(1, 3))
     numbers = [*names.by_kind["int"], *names.by_kind["float"]]
@@ -272,7 +277,7 @@ def deadline_text(seed: int, random: Random, features: Sequence[tuple[str, str]]
     keys = [name for name, kind in fields_of(after).items() if kind in ("string", "int")] if unless == after else []
     key = random.choice(keys) if keys and random.random() < 0.6 else ""
     word = random.choice(["within", "for", "delay"])
-    names = scope("due", [(name, "int" if kind == "duration" else kind) for name, kind in features], has_lists)
+    names = scope("due", plain_kinds(features), has_lists, (), questions(random, f"r{seed}"))
     if key:
         names.by_kind[fields_of(after)[key]].append(key)
     lines = [

@@ -20,7 +20,7 @@ from tests.oracle.deadlines import Deadlines
 from tests.oracle.gates import Gate
 from tests.oracle.judging import Verdict, alone, choose, held_out, is_kept, of_the_subscriber
 from tests.oracle.known import Known, Moment
-from tests.oracle.memory import Lists, Since
+from tests.oracle.memory import Lists, Since, Told
 from tests.oracle.promises import Promise, caps_of, looks_back
 
 COMMITTED, REFUNDED, UNKNOWN = 1, 2, 5
@@ -113,6 +113,10 @@ class Interpreter:
             memory.move(
                 str(row.values["list"]), bool(row.values["member"]), feature.members, _end_ms(moment), moment.append_ms
             )
+            return
+        if isinstance(memory, Told):
+            if feature.where is None or moment.holds(feature.where):
+                _tell_decision(memory, moment)
             return
         value: Any = row.at_ms
         if feature.source_slot >= 0:
@@ -294,6 +298,17 @@ def _end_ms(moment: Moment) -> int | None:
     if "until" in values:
         return int(values["until"])
     return moment.append_ms + max(int(values["for_ms"]), 0) if "for_ms" in values else None
+
+
+def _tell_decision(memory: Told, moment: Moment) -> None:
+    """Let a memory of decisions know of an outcome, an answer or a reply."""
+    values: Any = moment.row.values
+    state = int(values.get("state", 0)) if moment.row.type == "outcome" else COMMITTED
+    if state not in (COMMITTED, REFUNDED, UNKNOWN):
+        return
+    reply = moment.row.type == "reply"
+    decision = values.get("decision") if reply else tuple(values.get(one, 0) for one in ("position", "row", "rule"))
+    memory.tell(decision, int(values.get("contact_ms", moment.append_ms)), stands=state != REFUNDED)
 
 
 MISSING = object()

@@ -12,6 +12,7 @@ from tests.oracle.deadlines import Deadlines
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 DISTINCT_MAX = 16
+TOLD_MAX = 8
 
 
 class Panes:
@@ -198,7 +199,33 @@ class Lists:
         return frozenset(one for one, end in self.on.items() if one in declared and (end is None or end > log_ms))
 
 
-Memory = Panes | Moments | Lists | Deadlines
+class Told:
+    """The last decisions told of, in that order, by their names: the second of each, None where it was taken back.
+
+    One too many, and the oldest goes, of equals the one that was told first.
+    """
+
+    def __init__(self, feature: Feature, zone: Zone) -> None:
+        self.window = feature.window
+        self.seconds: dict[Any, int | None] = {}
+
+    def tell(self, decision: Any, ms: int, *, stands: bool) -> None:
+        second = min(max(ms // 1000, 1), (1 << 32) - 1)
+        if decision in self.seconds:
+            if not stands:
+                self.seconds[decision] = None
+        elif stands:
+            self.seconds[decision] = second
+            if len(self.seconds) > TOLD_MAX:
+                del self.seconds[min(self.seconds, key=lambda one: self.seconds[one] or 0)]
+
+    def among(self, log_ms: int) -> int:
+        ever = self.window.kind == "ever"
+        seconds = [one for one in self.seconds.values() if one is not None]
+        return sum(ever or log_ms - one * 1000 < self.window.ms for one in seconds)
+
+
+Memory = Panes | Moments | Lists | Deadlines | Told
 
 KINDS: dict[str, type[Memory]] = {
     "count": Count,
@@ -213,4 +240,5 @@ KINDS: dict[str, type[Memory]] = {
     "lists": Lists,
     "list_words": Lists,
     "timer": Deadlines,
+    "told": Told,
 }
