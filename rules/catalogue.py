@@ -61,6 +61,7 @@ SECTIONS = (
     "offers",
     "areas",
     "features",
+    "sequences",
     "values",
     "tables",
 )

@@ -1,21 +1,26 @@
-"""The features that calls bring along, by function: where a function that is kept is looked up."""
+"""The features that calls bring along, by function: where a function that reads what is kept for it is looked up."""
 
 from __future__ import annotations
 
-from rules.expressions import Expr, Operand
+from rules.expressions import Expr
 from rules.expressions.implied import Refused
 from rules.names import Names
+from rules.sequences import asked_of, compile_sequences
+from rules.shape import Faults
 from rules.told import Told
 from rules.toml import Document
 
 __all__ = ["imply"]
 
 
-def imply(names: Names, documents: list[Document]) -> None:
-    """Let the expressions of a book bring features along, once its own are made."""
+def imply(names: Names, documents: list[Document], faults: Faults) -> None:
+    """Make the sequences of a book, and let its expressions bring features along, once its own are made."""
     told = Told(names, documents)
+    sequences = compile_sequences(documents, names, faults)
 
-    def feature(_code: int, function: str, parts: tuple[Expr, ...]) -> Operand | Refused:
-        return told.feature(function, parts)
+    def asked(_code: int, function: str, parts: tuple[Expr, ...]) -> Expr | Refused:
+        if function in ("contacted", "answered"):
+            return told.asked(function, parts)
+        return asked_of(sequences, names, function, parts)
 
-    names.implied = feature
+    names.implied = asked

@@ -36,7 +36,7 @@ class Names:
     timers: list[Feature] = field(default_factory=list)
     """What rules with `after` and calls bring along, in their order: they stand after all other features."""
     first_timer: int = 0
-    implied: Callable[[int, str, tuple[Expr, ...]], Operand | Refused] | None = None
+    implied: Callable[[int, str, tuple[Expr, ...]], Expr | Refused] | None = None
     """Makes what calls bring along on the rows of an event type (`rules.implied`)."""
     _rule_scopes: dict[int, Scope] = field(default_factory=dict)
     _open: dict[int, tuple[dict[str, Operand], dict[str, str]]] = field(default_factory=dict)

@@ -54,8 +54,8 @@ class Told:
     names: Names
     documents: list[Document]
 
-    def feature(self, function: str, parts: tuple[Expr, ...]) -> Operand | Refused:
-        """The feature that a call reads."""
+    def asked(self, function: str, parts: tuple[Expr, ...]) -> Expr | Refused:
+        """What a call asks of the feature that it reads."""
         for at, part in enumerate(parts):
             if not is_text(part):
                 return Refused(Code.WRONG_ARGUMENTS, at, f"{function}() is given texts that are written out")
@@ -74,7 +74,9 @@ class Told:
         print_ = blake2b(repr(meaning).encode(), digest_size=8).hexdigest()
         code, where = _rows(named, word)
         name = canonical(Call(function, parts, Kind.INT))
-        return self.names.bring(Feature(name, "told", code, -1, where, window, Kind.INT, print_, meaning=print_))
+        made = Feature(name, "told", code, -1, where, window, Kind.INT, print_, meaning=print_)
+        count = Use(self.names.bring(made))
+        return fold.compare(">=", count, Literal(Kind.INT, 1)) if word else count
 
     def _named(self, text: str) -> _Named | Refused:
         """What a name stands for, or why it stands for nothing."""

@@ -83,6 +83,9 @@ def _feature(book: Book, feature: Feature) -> str:
     if feature.attribute:
         return "an attribute"
     kind = book.schema.types[feature.source_type]
+    if feature.sequence is not None:
+        steps = ", ".join(book.schema.types[step.type].name for step in feature.sequence.steps)
+        return f"of the steps {steps} within {duration_text(feature.sequence.within_ms)}"
     if KINDS[feature.kind].built_in:
         return f"kept for this call, of events `{kind.name}` {_window(feature.window)}"
     read = f".{kind.fields[feature.source_slot].name}" if feature.source_slot >= 0 else ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from rules.codes import Code
-from rules.expressions.tree import Call, Expr, Operand, Use
+from rules.expressions.tree import Call, Expr, Use
 from rules.expressions.written import canonical
 from state.schema import Kind
 
@@ -32,8 +32,8 @@ class Refused:
     hint: str = ""
 
 
-Implied: TypeAlias = Callable[[str, tuple[Expr, ...]], Operand | Refused]
-"""From a function and its arguments to the feature that it reads."""
+Implied: TypeAlias = Callable[[str, tuple[Expr, ...]], Expr | Refused]
+"""From a function and its arguments to what it asks of the feature that it reads."""
 
 
 def implied(arguments: Arguments) -> Expr | None:
@@ -50,4 +50,4 @@ def implied(arguments: Arguments) -> Expr | None:
     if isinstance(found, Refused):
         arguments.fault(found.code, found.at, found.message, hint=found.hint)
         return None
-    return Use(found)
+    return found

@@ -64,7 +64,7 @@ INT_MIN = -(1 << 63)
 INT_MAX = (1 << 63) - 1
 
 Scalar: TypeAlias = int | float | bool | str
-Source: TypeAlias = OneOfNames["cell", "feature", "value", "builtin"]
+Source: TypeAlias = OneOfNames["cell", "feature", "value", "builtin", "step"]
 CompareOp: TypeAlias = OneOfNames["==", "!=", "<", "<=", ">", ">="]
 ArithOp: TypeAlias = OneOfNames["+", "-", "*", "/", "//", "%"]
 
@@ -74,8 +74,8 @@ class Operand:
     """What a name stands for.
 
     `index` is the slot of a cell, the index of a feature in `Book.features` or of a value in `Book.values`, or the
-    number of a builtin. `members`
-    names the bits of a SET; one of more members than a word has bits goes on in `words`, which are operands of their
+    number of a builtin; a field of an earlier step of a sequence has an index of `rules.sequences`. `members` names the
+    bits of a SET; one of more members than a word has bits goes on in `words`, which are operands of their
     own. `duration` says that an INT counts milliseconds, so that "10m" may stand beside it.
     """
 
@@ -125,7 +125,7 @@ class Scope:
     areas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
-    implied: Callable[[str, tuple[Expr, ...]], Operand | Refused] | None = None
+    implied: Callable[[str, tuple[Expr, ...]], Expr | Refused] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from rules import steps
 from rules.model import Book, Feature, Rule, Timer
 from state.batch import Row
 from state.features.kinds.list_words import LIST_KINDS
@@ -22,6 +23,7 @@ from tests.oracle.judging import Verdict, alone, choose, held_out, is_kept, of_t
 from tests.oracle.known import Known, Moment
 from tests.oracle.memory import Lists, Since, Told
 from tests.oracle.promises import Promise, caps_of, looks_back
+from tests.oracle.sequences import Runs
 
 COMMITTED, REFUNDED, UNKNOWN = 1, 2, 5
 GRACE_MS = 3_600_000
@@ -61,8 +63,11 @@ class Interpreter:
                 self.rules[rule.on].append(rule)
         self.told: dict[int, list[tuple[int, Feature]]] = defaultdict(list)
         self.timers: list[tuple[int, Feature, Timer]] = []
+        self.sequences: list[tuple[int, Feature, steps.Sequence]] = []
         for index, feature in enumerate(book.features):
-            if feature.timer is not None:
+            if feature.sequence is not None:
+                self.sequences.append((index, feature, feature.sequence))
+            elif feature.timer is not None:
                 self.timers.append((index, feature, feature.timer))
             else:
                 self.told[feature.source_type].append((index, feature))
@@ -76,6 +81,8 @@ class Interpreter:
             self._tell(moment, index, feature)
         for index, feature, timer in self.timers:
             self._time(moment, index, feature, timer)
+        for index, feature, sequence in self.sequences:
+            self._move(moment, index, feature, sequence)
         candidates = [rule for rule in self.rules[code] if moment.holds(rule.when)]
         moment.words("lists")  # as of the event: what it keeps is not seen by itself
         candidates.sort(key=lambda rule: (-moment.priority(rule), rule.id))
@@ -124,7 +131,7 @@ class Interpreter:
             value = row.values.get(set_of(name))
             if feature.value_kind is Kind.SET and value is not None:
                 value = [one for one in value if one in feature.members]
-        assert not isinstance(memory, Deadlines)
+        assert not isinstance(memory, Deadlines | Runs)
         if value is not None and (feature.where is None or moment.holds(feature.where)):
             memory.update(row.at_ms, value)
 
@@ -145,6 +152,20 @@ class Interpreter:
         if code == timer.due_type and row.values["rule"] == timer.number:
             key = row.values.get("text", row.values.get("number"))
             moment.values[index] = True if memory.fires(timer, row.at_ms, key) else None
+
+    def _move(self, moment: Moment, index: int, feature: Feature, sequence: steps.Sequence) -> None:
+        """Let the runs of a sequence know of an event."""
+        memory = moment.memory(feature)
+        assert isinstance(memory, Runs)
+        fitting = {
+            number
+            for number, step in enumerate(sequence.steps)
+            if step.type == moment.code and (step.where is None or moment.holds(step.where))
+        }
+        types, row = self.known.book.schema.types, moment.row
+        memory.within_ms = sequence.within_ms
+        if memory.move(sequence, types, fitting, row.at_ms, row.values):
+            moment.values[index] = len(sequence.steps)
 
     def open_deadlines(self, until_ms: int) -> list[Row]:
         """A row `due` for each deadline that is open and has come, in their order."""

@@ -9,6 +9,7 @@ from typing import Any
 from rules.model import Feature, Window
 from tests.oracle.clock import DAY_MS, YEAR_2000_MS, Zone, offset_ms
 from tests.oracle.deadlines import Deadlines
+from tests.oracle.sequences import Runs
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 DISTINCT_MAX = 16
@@ -225,7 +226,7 @@ class Told:
         return sum(ever or log_ms - one * 1000 < self.window.ms for one in seconds)
 
 
-Memory = Panes | Moments | Lists | Deadlines | Told
+Memory = Panes | Moments | Lists | Deadlines | Told | Runs
 
 KINDS: dict[str, type[Memory]] = {
     "count": Count,
@@ -241,4 +242,5 @@ KINDS: dict[str, type[Memory]] = {
     "list_words": Lists,
     "timer": Deadlines,
     "told": Told,
+    "sequence": Runs,
 }

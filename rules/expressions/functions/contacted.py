@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rules.expressions.implied import implied
 from rules.expressions.signature import Example, Function
-from rules.expressions.tree import Expr
-
-if TYPE_CHECKING:
-    from rules.expressions.arguments import Arguments
-
-
-def _rule(arguments: Arguments) -> Expr | None:
-    return implied(arguments)
-
 
 FUNCTION = Function(
     name="contacted",
@@ -22,5 +11,5 @@ FUNCTION = Function(
     docs="How many contacts of the rule, campaign or offer reached the subscriber in this time, or ever; 8 at most.",
     example=Example("contacted('wave-1', '30d')", {"contacted('wave-1', '30d')": 2}, gives=2),
     arguments=(1, 2),
-    rule=_rule,
+    rule=implied,
 )

@@ -1,9 +1,9 @@
 """told: of how many decisions the log told that they reached their subscriber, or were answered, in a window.
 
 Rows of `outcome`, `answer` and `reply` name a decision. One that is told twice counts once, so a report that is
-repeated after a crash changes nothing. Of outcomes, "it reached" and "nobody can say" count, as caps have it; a refund takes the
-decision back. The window is of the log's clock, as that of a cap: a contact lies in it from the second in which it was
-made, which an outcome says, else from the log's time of its row.
+repeated after a crash changes nothing. Of outcomes, "it reached" and "nobody can say" count, as caps have it; a refund
+takes the decision back. The window is of the log's clock, as that of a cap: a contact lies in it from the second in
+which it was made, which an outcome says, else from the log's time of its row.
 
 A row of the column: the last `KEPT` decisions in the order in which they were told, a word each: the second, and 31
 bits of a hash of the decision. So the value stops at `KEPT`; it is exact below. Two decisions are taken for one where
