@@ -153,8 +153,21 @@ and `status` say which ones start anew.
 
 Some functions bring a feature along that nobody declares, which is kept for each call of another meaning:
 `contacted('NAME', '30d')` and `answered('NAME', 'accept', '30d')` tell what became of the decisions of a rule, a
-campaign or an offer, `'rule:NAME'` where two of these have the name. They stand in `when`, `still` and values, not in
-a `where`. See `rules.told`.
+campaign or an offer, `'rule:NAME'` where two of these have the name. `changed(x)` and
+`entered(x, VALUE)` tell what an event changes of a field, an attribute or a `last` feature. They stand in `when`,
+`still` and values, not in a `where`. See `rules.told` and `rules.changes`.
+
+## [sequences.NAME]          steps that follow each other; at most 500
+
+    within = DURATION       From the first step's event to the last one's, 1s to 366d. Required.
+    steps = [{ event = NAME, name = NAME, where = EXPRESSION }, ...]
+                            2 to 8 of them. `where` sees the event's fields, the attributes, and fields of earlier steps
+                            by the step's `name`: these stand in comparisons with a field of the event, of one kind,
+                            joined by `and`. At most 8 such fields. Required.
+    runs_max = 4            Runs that a subscriber may have open, 1 to 16; only where fields are compared.
+
+`step('NAME')` is how many steps were taken, `completed('NAME')` whether this event takes the last. See
+`state.features.kinds.sequence` for what is skipped.
 
 ## [values.NAME]             what rules ask by name; at most 1,000
 

@@ -92,7 +92,7 @@ def _steps(version: str, texts: Mapping[str, str], lineage: Lineage, faults: Fau
         raise BookErrors(faults.found)
     catalogue = declare(documents, lineage, faults, texts)
     features, names = compile_features(catalogue, documents, faults)
-    imply(names, documents, faults)
+    imply(names, documents, features, faults)
     values = compile_values(documents, names, faults)
     rules, broken = compile_rules(documents, names, faults)
     goals = compile_goals(documents, names, rules, broken, faults)

@@ -11,7 +11,8 @@ from functools import partial
 
 from rules.catalogue import Catalogue
 from rules.expressions import Expr, Operand, Scope
-from rules.expressions.implied import Implied, Refused
+from rules.expressions.implied import Implied
+from rules.expressions.refused import Refused
 from rules.expressions.tree import by_set
 from rules.expressions.units import is_duration
 from rules.model import Feature, Value

@@ -26,7 +26,7 @@ from rules.diagnostics import nearest
 from rules.expressions import Expr, Operand, canonical, fold, meaning
 from rules.expressions.atoms import LEFT_OF
 from rules.expressions.functions import reads_local_time
-from rules.expressions.implied import Refused
+from rules.expressions.refused import Refused
 from rules.expressions.tree import And, Call, Compare, Literal, Use, operands
 from rules.features import EVER, read_where
 from rules.model import Feature

@@ -21,7 +21,7 @@ from rules.codes import Code
 from rules.diagnostics import nearest
 from rules.expressions import Expr, Operand, canonical, fold
 from rules.expressions.context import is_text
-from rules.expressions.implied import Refused
+from rules.expressions.refused import Refused
 from rules.expressions.tree import Call, Compare, Literal, Use
 from rules.features import EVER
 from rules.model import Feature, Window

@@ -8,10 +8,10 @@ call, so that a record, an explanation and a fingerprint tell it as its author w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from rules.codes import Code
+from rules.expressions.refused import Refused
 from rules.expressions.tree import Call, Expr, Use
 from rules.expressions.written import canonical
 from state.schema import Kind
@@ -19,17 +19,7 @@ from state.schema import Kind
 if TYPE_CHECKING:
     from rules.expressions.arguments import Arguments
 
-__all__ = ["Implied", "Refused", "implied"]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why there is no such feature: what is wrong with argument number `at`."""
-
-    code: Code
-    at: int
-    message: str
-    hint: str = ""
+__all__ = ["Implied", "implied"]
 
 
 Implied: TypeAlias = Callable[[str, tuple[Expr, ...]], Expr | Refused]

@@ -27,7 +27,7 @@ from state.schema import Kind
 from state.sets import is_further
 
 if TYPE_CHECKING:
-    from rules.expressions.implied import Refused
+    from rules.expressions.refused import Refused
 
 __all__ = [
     "BUILTINS",

@@ -18,8 +18,9 @@ def told(random: Random, names: tuple[str, ...]) -> str:
     return f"(contacted({name}{span}) {random.choice(['==', '>=', '<', '!='])} {random.choice([0, 0, 1, 2, 7, 8])})"
 
 
-def questions(random: Random, rule: str = "", sequences: Sequence[str] = ()) -> tuple[str, ...]:
+def questions(seed: int, rule: str = "", sequences: Sequence[str] = ()) -> tuple[str, ...]:
     """Some of them, for a rule of this id in a book with these sequences."""
+    random = Random(seed)
     names = (
         "care",
         "sale",

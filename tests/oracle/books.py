@@ -106,6 +106,9 @@ def scope(
         by_kind.setdefault(kind, []).append(name)
     if event == "call":
         by_kind["of any kind"] = ["spare"]
+    if questions:
+        told = [*(own if event not in ("due", "list") else ()), *ATTRIBUTES]
+        questions = (*questions, *(f"changed({name})" for name in told))
     return Names(by_kind, has_lists, frozenset(name for name, _ in values), questions)
 
 
@@ -149,7 +152,7 @@ def values_of(
         random = Random(seed)
         event = random.choice(["call", "call", "data", "", ""])
         below = [(name, kind) for name, kind, on in made if on in ("", event)]
-        writer = Writer(random, scope(event, features, has_lists, below, questions(random, sequences=sequences)))
+        writer = Writer(random, scope(event, features, has_lists, below, questions(seed, sequences=sequences)))
         kind = random.choice(["int", "float", "bool", "string", "time"])
         text = writer.of_kind(kind)
         lines += [f"[values.v{seed}]", f"is = {quoted(text)}"]
@@ -237,7 +240,7 @@ def rule_text(
     events = ["call"] * 8 + ["visit"] * 3 + ["data", "data", "move", "profile", "list", "outcome", "answer"]
     event = random.choice(events)
     named = [(name, kind) for name, kind, on in values if on in ("", event)]
-    names = scope(event, plain_kinds(features), has_lists, named, questions(random, f"r{seed}", sequences))
+    names = scope(event, plain_kinds(features), has_lists, named, questions(seed, f"r{seed}", sequences))
     writer = Writer(random, names)
     channels = random.sample(CHANNELS, random.randint(1, 3))
     numbers = [*names.by_kind["int"], *names.by_kind["float"]]
@@ -283,7 +286,7 @@ def deadline_text(
     keys = [name for name, kind in fields_of(after).items() if kind in ("string", "int")] if unless == after else []
     key = random.choice(keys) if keys and random.random() < 0.6 else ""
     word = random.choice(["within", "for", "delay"])
-    names = scope("due", plain_kinds(features), has_lists, (), questions(random, f"r{seed}", sequences))
+    names = scope("due", plain_kinds(features), has_lists, (), questions(seed, f"r{seed}", sequences))
     if key:
         names.by_kind[fields_of(after)[key]].append(key)
     lines = [

@@ -58,7 +58,7 @@ class Writer:
     def atom(self) -> str:
         random, order = self.random, self.random.choice(["==", "!=", "<", "<=", ">", ">="])
         if self.names.questions and random.random() < 0.15:
-            return random.choice(self.names.questions)
+            return self.names.questions[int(random.random() * len(self.names.questions))]
         match random.randrange(16):
             case 14:
                 function = random.choice(["starts_with", "ends_with", "contains"])

@@ -21,7 +21,7 @@ from tests.oracle.deadlines import Deadlines
 from tests.oracle.gates import Gate
 from tests.oracle.judging import Verdict, alone, choose, held_out, is_kept, of_the_subscriber
 from tests.oracle.known import Known, Moment
-from tests.oracle.memory import Lists, Since, Told
+from tests.oracle.memory import Change, Lists, Since, Told
 from tests.oracle.promises import Promise, caps_of, looks_back
 from tests.oracle.sequences import Runs
 
@@ -82,7 +82,7 @@ class Interpreter:
         for index, feature, timer in self.timers:
             self._time(moment, index, feature, timer)
         for index, feature, sequence in self.sequences:
-            self._move(moment, index, feature, sequence)
+            _move(moment, index, feature, sequence)
         candidates = [rule for rule in self.rules[code] if moment.holds(rule.when)]
         moment.words("lists")  # as of the event: what it keeps is not seen by itself
         candidates.sort(key=lambda rule: (-moment.priority(rule), rule.id))
@@ -122,18 +122,19 @@ class Interpreter:
             )
             return
         if isinstance(memory, Told):
-            if feature.where is None or moment.holds(feature.where):
-                _tell_decision(memory, moment)
+            _tell_decision(memory, moment, feature)
             return
         value: Any = row.at_ms
         if feature.source_slot >= 0:
             name = self.known.book.schema.types[feature.source_type].fields[feature.source_slot].name
             value = row.values.get(set_of(name))
-            if feature.value_kind is Kind.SET and value is not None:
-                value = [one for one in value if one in feature.members]
+            if feature.members and value is not None:
+                value = frozenset(one for one in value if one in feature.members)
         assert not isinstance(memory, Deadlines | Runs)
         if value is not None and (feature.where is None or moment.holds(feature.where)):
-            memory.update(row.at_ms, value)
+            changed = memory.update(row.at_ms, value)
+            if isinstance(memory, Change):
+                moment.values[index] = changed
 
     def _time(self, moment: Moment, index: int, feature: Feature, timer: Timer) -> None:
         """Let the deadlines of a rule know of an event that ends, arms, or is one that has come."""
@@ -152,20 +153,6 @@ class Interpreter:
         if code == timer.due_type and row.values["rule"] == timer.number:
             key = row.values.get("text", row.values.get("number"))
             moment.values[index] = True if memory.fires(timer, row.at_ms, key) else None
-
-    def _move(self, moment: Moment, index: int, feature: Feature, sequence: steps.Sequence) -> None:
-        """Let the runs of a sequence know of an event."""
-        memory = moment.memory(feature)
-        assert isinstance(memory, Runs)
-        fitting = {
-            number
-            for number, step in enumerate(sequence.steps)
-            if step.type == moment.code and (step.where is None or moment.holds(step.where))
-        }
-        types, row = self.known.book.schema.types, moment.row
-        memory.within_ms = sequence.within_ms
-        if memory.move(sequence, types, fitting, row.at_ms, row.values):
-            moment.values[index] = len(sequence.steps)
 
     def open_deadlines(self, until_ms: int) -> list[Row]:
         """A row `due` for each deadline that is open and has come, in their order."""
@@ -321,11 +308,25 @@ def _end_ms(moment: Moment) -> int | None:
     return moment.append_ms + max(int(values["for_ms"]), 0) if "for_ms" in values else None
 
 
-def _tell_decision(memory: Told, moment: Moment) -> None:
+def _move(moment: Moment, index: int, feature: Feature, sequence: steps.Sequence) -> None:
+    """Let the runs of a sequence know of an event."""
+    memory = moment.memory(feature)
+    assert isinstance(memory, Runs)
+    fitting = {
+        number
+        for number, step in enumerate(sequence.steps)
+        if step.type == moment.code and (step.where is None or moment.holds(step.where))
+    }
+    types, row = moment.known.book.schema.types, moment.row
+    if memory.move(sequence, types, fitting, row.at_ms, row.values):
+        moment.values[index] = len(sequence.steps)
+
+
+def _tell_decision(memory: Told, moment: Moment, feature: Feature) -> None:
     """Let a memory of decisions know of an outcome, an answer or a reply."""
     values: Any = moment.row.values
     state = int(values.get("state", 0)) if moment.row.type == "outcome" else COMMITTED
-    if state not in (COMMITTED, REFUNDED, UNKNOWN):
+    if state not in (COMMITTED, REFUNDED, UNKNOWN) or not (feature.where is None or moment.holds(feature.where)):
         return
     reply = moment.row.type == "reply"
     decision = values.get("decision") if reply else tuple(values.get(one, 0) for one in ("position", "row", "rule"))

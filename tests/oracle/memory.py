@@ -174,6 +174,24 @@ class Since(Moments):
         return at_ms - latest if latest <= at_ms and self.holds(latest, at_ms) else None
 
 
+class Change:
+    """Whether the event that was told last changed what the latest before it had said."""
+
+    def __init__(self, feature: Feature, zone: Zone) -> None:
+        self.latest: tuple[int, Any] | None = None
+
+    def update(self, at_ms: int, value: Any) -> bool:
+        at_ms, before = max(at_ms, 1), self.latest
+        if before is not None and at_ms < before[0]:
+            return False
+        self.latest = (at_ms, value)
+        return before is not None and before[1] != value
+
+    def value(self, _at_ms: int) -> bool:
+        """On every row that does not tell it, which the interpreter knows."""
+        return False
+
+
 class Lists:
     """The lists that a subscriber is on, whatever the book; they join and leave in the order of the log.
 
@@ -226,7 +244,7 @@ class Told:
         return sum(ever or log_ms - one * 1000 < self.window.ms for one in seconds)
 
 
-Memory = Panes | Moments | Lists | Deadlines | Told | Runs
+Memory = Panes | Moments | Lists | Deadlines | Told | Runs | Change
 
 KINDS: dict[str, type[Memory]] = {
     "count": Count,
@@ -243,4 +261,5 @@ KINDS: dict[str, type[Memory]] = {
     "timer": Deadlines,
     "told": Told,
     "sequence": Runs,
+    "change": Change,
 }

@@ -47,6 +47,7 @@ _STEP_BITS, _KNOWN_BITS = 4, 8
 _LAST = 8
 _RUN_HEAD = 8 * RUN_HEAD_WORDS
 _MS_MAX = 1 << 50
+_LINE_BYTES = 64
 _INFINITE = 0x7FF0000000000000
 """Bits that are all set in a float that is not finite, and therefore unknown."""
 
@@ -205,7 +206,10 @@ def fold_sequence(feature: int, view: int, _transitions: Transitions) -> None:
     table, table_stride, present_at = load_i64(view + TABLE), load_i64(view + TABLE_STRIDE), load_i64(view + PRESENT)
     for i in range(n):
         if i + AHEAD < n:
-            prefetch(base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * stride)
+            ahead = base + load_i32(slots_at + 4 * load_i32(rows_at + 4 * (i + AHEAD))) * stride
+            prefetch(ahead)
+            if row_bytes > _LINE_BYTES:
+                prefetch(ahead + _LINE_BYTES)
         row = load_i32(rows_at + 4 * i)
         slot, what, value = load_i32(slots_at + 4 * row), load_u8(updates_at + row), 0
         if slot >= 0:
