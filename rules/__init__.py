@@ -156,6 +156,24 @@ begin at 0, most others are unknown until first seen. A feature keeps its histor
 the same, whatever its name, and however the parts of its `where` are ordered (`a and b`, `10 < x`); the log, `check`
 and `status` say which ones start anew.
 
+Some functions bring a feature along that nobody declares, which is kept for each call of another meaning:
+`contacted('NAME', '30d')` and `answered('NAME', 'accept', '30d')` tell what became of the decisions of a rule, a
+campaign or an offer, `'rule:NAME'` where two of these have the name. `changed(x)` and
+`entered(x, VALUE)` tell what an event changes of a field, an attribute or a `last` feature. They stand in `when`,
+`still` and values, not in a `where`. See `rules.told` and `rules.changes`.
+
+## [sequences.NAME]          steps that follow each other; at most 500
+
+    within = DURATION       From the first step's event to the last one's, 1s to 366d. Required.
+    steps = [{ event = NAME, name = NAME, where = EXPRESSION }, ...]
+                            2 to 8 of them. `where` sees the event's fields, the attributes, and fields of earlier steps
+                            by the step's `name`: these stand in comparisons with a field of the event, of one kind,
+                            joined by `and`. At most 8 such fields. Required.
+    runs_max = 4            Runs that a subscriber may have open, 1 to 16; only where fields are compared.
+
+`step('NAME')` is how many steps were taken, `completed('NAME')` whether this event takes the last. See
+`state.features.kinds.sequence` for what is skipped.
+
 ## [values.NAME]             what rules ask by name; at most 1,000
 
     is = EXPRESSION         Of any kind but a set. Sees the attributes, `lists`, the features, other values, and fields:
@@ -274,6 +292,7 @@ it; a contact may be credited with several.
                             pause, resume = { rule|campaign|channel = ID }   in place of an event
                             refund = { rule = ID }  the rule's newest decision did not reach the subscriber
                             answer = { rule = ID, answer = "decline" }       of the rule's newest decision
+                            reply = { rule = ID, text = "1" }                to the rule's newest decision
     holdout = false         Whether control groups are drawn; also where a `gate = "holdout"` is expected.
     arm = ID                In which arm everybody is. Default: where control groups are not drawn, the first by name
                             that gets something.

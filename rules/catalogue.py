@@ -62,6 +62,7 @@ SECTIONS = (
     "offers",
     "areas",
     "features",
+    "sequences",
     "values",
     "tables",
 )

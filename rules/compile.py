@@ -80,7 +80,7 @@ def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tu
             if kept is None:
                 broken.add(str(block.data.get("id")) if isinstance(block.data, Mapping) else "")
                 continue
-            if "after" not in block.data:  # a deadline is a feature, which must be made with its book
+            if "after" not in block.data and not names.brought_in(kept.rule.facts):  # made with its book, as a deadline
                 fresh[at] = kept
             _enter(found, kept.rule, block, document, index, faults)
             numbers.add(kept.rule.stable_id, kept.rule.id, document, ("rule", index, "id"), key=False)

@@ -21,7 +21,7 @@ from hashlib import blake2b
 from rules.catalogue import Catalogue
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, nearest
-from rules.expressions import Expr, Operand, canonical, meaning
+from rules.expressions import Expr, Operand, Scope, canonical, meaning
 from rules.expressions.functions import reads_local_time
 from rules.expressions.tree import Has, Use, by_set, walk
 from rules.fields import came_later
@@ -280,9 +280,14 @@ def _value_kind(one: Declared[FeatureShape], kind: str, source: _Source, faults:
     return None
 
 
-def read_where(text: str, origin: Origin, code: int, names: Names, faults: Faults) -> Expr | None:
-    """What an event must be for a feature, or a deadline, to take it; None where it is wrong, and that is reported."""
-    found = read_expression(text, origin, names.where_scope(code), names.broken, faults)
+def read_where(
+    text: str, origin: Origin, code: int, names: Names, faults: Faults, scope: Scope | None = None
+) -> Expr | None:
+    """What an event must be for a feature, or a deadline, to take it; None where it is wrong, and that is reported.
+
+    `scope` are its names, where they are more than those of any `where`.
+    """
+    found = read_expression(text, origin, scope or names.where_scope(code), names.broken, faults)
     for node in walk(found) if found is not None else ():
         if isinstance(node, Has) and node.member in names.catalogue.kept_lists and _asks_lists(node):
             start = max(text.find(node.member), 0)

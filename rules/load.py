@@ -30,6 +30,7 @@ from rules.compile import RULES_MAX, compile_rules
 from rules.diagnostics import BookErrors, Diagnostic, Place
 from rules.features import compile_features
 from rules.goals import compile_goals
+from rules.implied import imply
 from rules.lineage import LOCK_FILE, Lineage
 from rules.model import Book
 from rules.scenarios import compile_scenarios
@@ -91,6 +92,7 @@ def _steps(version: str, texts: Mapping[str, str], lineage: Lineage, faults: Fau
         raise BookErrors(faults.found)
     catalogue = declare(documents, lineage, faults, texts)
     features, names = compile_features(catalogue, documents, faults)
+    imply(names, documents, features, faults)
     values = compile_values(documents, names, faults)
     rules, broken = compile_rules(documents, names, faults)
     goals = compile_goals(documents, names, rules, broken, faults)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rules.arms import Arms
     from rules.expressions.tree import Expr, Operand
     from rules.promises import Scenario
+    from rules.steps import Sequence
     from rules.templates import Template
     from state.schema import Kind, Schema
 
@@ -91,7 +92,8 @@ class Feature:
     over the history of the same meaning.
 
     Until the history was kept for `learn_ms`, and until `known_from_ms` by the log's clock, the value is unknown.
-    `timer` is what a rule with `after` keeps; such a feature has no place among the names of expressions.
+    `timer` is what a rule with `after` keeps, `sequence` one of `[sequences]`; such features have no place among the
+    names of expressions.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Feature:
     learn_ms: int = 0
     known_from_ms: int = 0
     timer: Timer | None = None
+    sequence: Sequence | None = None
 
 
 @dataclass(frozen=True, slots=True)

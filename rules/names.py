@@ -5,11 +5,14 @@ Features are entered when they are made, values after them; whoever asks earlier
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from rules.catalogue import Catalogue
-from rules.expressions import Operand, Scope
+from rules.expressions import Expr, Operand, Scope
+from rules.expressions.implied import Implied
+from rules.expressions.refused import Refused
 from rules.expressions.tree import by_set
 from rules.expressions.units import is_duration
 from rules.model import Feature, Value
@@ -32,16 +35,34 @@ class Names:
     value_names: frozenset[str] = frozenset()
     broken: frozenset[str] = frozenset()
     timers: list[Feature] = field(default_factory=list)
-    """What rules with `after` keep, in their order: they stand after all other features."""
+    """What rules with `after` and calls bring along, in their order: they stand after all other features."""
     first_timer: int = 0
+    implied: Callable[[int, str, tuple[Expr, ...]], Expr | Refused] | None = None
+    """Makes what calls bring along on the rows of an event type (`rules.implied`)."""
     _rule_scopes: dict[int, Scope] = field(default_factory=dict)
     _open: dict[int, tuple[dict[str, Operand], dict[str, str]]] = field(default_factory=dict)
+    _brought: dict[str, Operand] = field(default_factory=dict)
+
+    def bring(self, feature: Feature) -> Operand:
+        """Enter a feature that a call brings along; calls of one meaning are one, by the name of the first."""
+        if feature.meaning not in self._brought:
+            index = self.first_timer + len(self.timers)
+            self._brought[feature.meaning] = Operand(feature.name, "feature", index, feature.value_kind)
+            self.timers.append(feature)
+        return self._brought[feature.meaning]
+
+    def brought_in(self, read: Iterable[Operand]) -> bool:
+        """Whether an expression reads what a call brought along, which means something in this book only."""
+        return any(one.source == "feature" and one.index >= self.first_timer for one in read)
+
+    def _implied(self, code: int) -> Implied | None:
+        return partial(self.implied, code) if self.implied is not None else None
 
     def rule_scope(self, code: int) -> Scope:
         """What a rule on an event type may use: its fields, the attributes, the features, the values."""
         if code not in self._rule_scopes:
             scope = self._scope(code, {**self.subscriber, **self.features}, {})
-            self._keep_open(code, scope)
+            self._keep_open(code, replace(scope, implied=self._implied(code)))
         return self._rule_scopes[code]
 
     def common_scope(self) -> Scope:
@@ -50,14 +71,15 @@ class Names:
             foreign = {name: f"a field of `{kind.name}`" for kind in self.catalogue.schema.types for name in kind.slots}
             known = {**self.subscriber, **self.features}
             elsewhere = {name: why for name, why in foreign.items() if name not in known}
-            self._keep_open(ANY_TYPE, Scope(known, self._areas(), elsewhere, self.catalogue.tables))
+            scope = Scope(known, self._areas(), elsewhere, self.catalogue.tables, self._implied(ANY_TYPE))
+            self._keep_open(ANY_TYPE, scope)
         return self._rule_scopes[ANY_TYPE]
 
     def _keep_open(self, code: int, scope: Scope) -> None:
         """Keep a scope, with a way to add the values that are made later."""
         names, elsewhere = dict(scope.names), dict(scope.elsewhere)
         self._open[code] = (names, elsewhere)
-        self._rule_scopes[code] = Scope(names, scope.areas, elsewhere, scope.tables)
+        self._rule_scopes[code] = replace(scope, names=names, elsewhere=elsewhere)
         for value in self.values.values():
             self._add(value, code)
 
@@ -94,7 +116,7 @@ class Names:
         elsewhere = dict.fromkeys(self.value_names, "a value, and a deadline sees only attributes and features")
         elsewhere |= gone if code != PROFILE else {}
         names = {**self.subscriber, **self.features, **own}
-        return Scope(names, self._areas(), elsewhere, self.catalogue.tables)
+        return Scope(names, self._areas(), elsewhere, self.catalogue.tables, self._implied(ANY_TYPE))
 
     def goal_scope(self, code: int) -> Scope:
         """What a goal may use: the fields of its event."""

@@ -17,8 +17,8 @@ class ScenarioEvent:
     """One step of a test: an event with Python values as written in the book, or what happens instead of one.
 
     `what` is "event"; "wait", time that passes; "pause" or "resume" of `name`, a (kind, name); or "refund" of `rule`'s
-    newest decision for the subscriber. An `answer` or `outcome` names the decision that it is about by `rule` as well.
-    `logged_ms` is when the event is appended to the log.
+    newest decision for the subscriber. An `answer`, `outcome` or `reply` names the decision that it
+    is about by `rule` as well. `logged_ms` is when the event is appended to the log.
     """
 
     at_ms: int

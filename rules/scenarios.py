@@ -24,7 +24,7 @@ from rules.shape import Faults, read_block, read_shape, shown, type_word
 from rules.spans import duration_ms
 from rules.toml import Block, Document, Path
 from state.calendar import epoch_ms
-from state.schema import ANSWER, DUE, OUTCOME, PROFILE, Field, Kind
+from state.schema import ANSWER, DUE, OUTCOME, PROFILE, REPLY, Field, Kind
 from state.sets import is_further
 
 __all__ = ["compile_scenarios"]
@@ -164,7 +164,7 @@ class _Maker:
             return None
         fields = {one.name: one for one in schema.types[code].fields}
         given, rule = dict(data[name]), ""
-        if code in (ANSWER, OUTCOME) and isinstance(given.get("rule"), str):
+        if code in (ANSWER, OUTCOME, REPLY) and isinstance(given.get("rule"), str):
             rule = given.pop("rule")
             if rule not in self.rules and rule not in self.broken:
                 hint = nearest(rule, self.rules)

@@ -13,7 +13,7 @@ from rules.gates.text import texts_of
 from rules.model import Book, Cap, Feature, Rule, Window
 from rules.spans import duration_text
 from state.contacts import CHUNK, WORDS
-from state.features import columns_of
+from state.features import KINDS, columns_of
 from state.features.kinds.list_words import LIST_KINDS
 
 CONTACT_BYTES = WORDS * 8
@@ -86,6 +86,11 @@ def _feature(book: Book, feature: Feature) -> str:
     if feature.attribute:
         return "an attribute"
     kind = book.schema.types[feature.source_type]
+    if feature.sequence is not None:
+        steps = ", ".join(book.schema.types[step.type].name for step in feature.sequence.steps)
+        return f"of the steps {steps} within {duration_text(feature.sequence.within_ms)}"
+    if KINDS[feature.kind].built_in:
+        return f"kept for this call, of events `{kind.name}` {_window(feature.window)}"
     read = f".{kind.fields[feature.source_slot].name}" if feature.source_slot >= 0 else ""
     text = f"{feature.kind} of {kind.name}{read} {_window(feature.window)}"
     text += f", where {canonical(feature.where)}" if feature.where is not None else ""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.priorities import NO_RANKS, Ranks, ranks_of
+from engine.book.sequences import NO_STEPS, spec_of_sequence, step_words, wheres_of
 from rules.expressions.constants import COLUMNS_KEPT
 from rules.expressions.lookups import Column
 from rules.expressions.program import compile_program, compile_values
@@ -26,8 +27,9 @@ from rules.load import load_text
 from rules.model import Book, Feature, Rule, Timer, Value
 from state.features import FeatureSpec
 from state.features.kinds.list_words import LIST_KINDS
+from state.features.kinds.told import ANSWERS, OUTCOMES, REPLIES
 from state.hashing import hash_text
-from state.schema import ANSWER, DUE_KEY, LIST, LIST_NAME, MEMBERS_MAX, PROFILE, Kind
+from state.schema import ANSWER, DUE_KEY, LIST, LIST_NAME, MEMBERS_MAX, OUTCOME, PROFILE, REPLY, Kind
 from state.selection import BUILTIN, CELL, FEATURE
 from state.sets import word_name
 from state.texts import hashes_of
@@ -36,6 +38,8 @@ _SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE, "value": FEATU
 NEVER = Literal(Kind.BOOL, False)
 
 Types = frozenset[int]
+TELLS = {OUTCOME: OUTCOMES, ANSWER: ANSWERS, REPLY: REPLIES}
+"""The mode of a feature "told" by the type of its events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class FeaturePlan:
     """How one feature is folded.
 
     `types` are the event types whose rows update or read it; `source_slot` is -1 where it reads no field but the
-    event's time; `where` is the index of its condition in `CompiledBook.wheres`, -1 for none.
+    event's time; `where` is the index of its condition in `CompiledBook.wheres`, -1 for none. `steps` of a sequence,
+    int64[steps, 2], are the type and the condition of each.
     """
 
     spec: FeatureSpec
@@ -65,11 +70,13 @@ class FeaturePlan:
     where: int
     types: Types
     timer: TimerPlan | None = None
+    steps: NDArray[np.int64] = field(default_factory=lambda: NO_STEPS, compare=False)
 
     @property
     def asks(self) -> bool:
         """Whether a condition is asked before rows are folded."""
-        return self.where >= 0 or (self.timer is not None and self.timer.where >= 0)
+        timed = self.timer is not None and self.timer.where >= 0
+        return self.where >= 0 or timed or bool((self.steps[:, 1] >= 0).any())
 
 
 @dataclass(frozen=True)
@@ -230,6 +237,8 @@ def compile_texts(sources: Mapping[str, str], before: Book | None) -> CompiledBo
 def spec_of(feature: Feature, book: Book) -> FeatureSpec:
     """Return what `state.features` needs to know of a feature."""
     fields = book.schema.types[feature.source_type].fields
+    if feature.sequence is not None:
+        return spec_of_sequence(feature.sequence)
     if feature.timer is not None:
         timer = feature.timer
         return FeatureSpec(
@@ -250,6 +259,7 @@ def spec_of(feature: Feature, book: Book) -> FeatureSpec:
         panes=feature.window.panes,
         transitions=book.transitions,
         members=tuple(hash_text(name.encode()) for name in feature.members) if feature.kind in LIST_KINDS else (),
+        tells=TELLS.get(feature.source_type, 0),
     )
 
 
@@ -263,13 +273,16 @@ def _plans(book: Book) -> tuple[FeaturePlan, ...]:
     plans = []
     wheres = 0
     for index, feature in enumerate(book.features):
-        where, timer, types = -1, None, frozenset({feature.source_type})
+        where, timer, types, steps = -1, None, frozenset({feature.source_type}), NO_STEPS
         if feature.where is not None:
             where, wheres = wheres, wheres + 1
         if feature.timer is not None:
             timer = _timer_plan(feature.timer, wheres)
             wheres += timer.where >= 0
             types |= {timer.due_type} | ({timer.unless_type} if timer.unless_type >= 0 else set())
+        if feature.sequence is not None:
+            steps, wheres = step_words(feature.sequence, wheres)
+            types = frozenset(steps[:, 0].tolist())
         plans.append(
             FeaturePlan(
                 spec=spec_of(feature, book),
@@ -278,6 +291,7 @@ def _plans(book: Book) -> tuple[FeaturePlan, ...]:
                 where=where,
                 types=types | read_by[index],
                 timer=timer,
+                steps=steps,
             )
         )
     return tuple(plans)
@@ -295,6 +309,8 @@ def _wheres(feature: Feature) -> Iterator[tuple[int, Expr]]:
         yield feature.source_type, feature.where
     if feature.timer is not None and feature.timer.unless_where is not None:
         yield feature.timer.unless_type, feature.timer.unless_where
+    if feature.sequence is not None:
+        yield from wheres_of(feature.sequence)
 
 
 def _readers(book: Book) -> Sequence[Types]:

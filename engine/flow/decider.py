@@ -365,8 +365,10 @@ def _wanted(sets: Sequence[Types]) -> NDArray[np.uint8]:
 def _read_by(plan: FeaturePlan, types: int) -> tuple[int, ...]:
     """Return the words after a loop's own: see `state.features.folding`."""
     member = LIST_MEMBER if plan.spec.kind in LIST_KINDS else -1
-    read = plan.source_type, plan.source_slot, plan.where, types, member
+    steps = (plan.steps.__array_interface__["data"][0], plan.steps.shape[0])  # the plan keeps the array alive
+    source_type = plan.source_type if steps[1] == 0 else -1
+    read = source_type, plan.source_slot, plan.where, types, member
     timer = plan.timer
     if timer is None:
-        return *read, *NO_TIMER
-    return *read, timer.unless_type, timer.unless_slot, timer.where, timer.due_type, timer.due_slot
+        return *read, *NO_TIMER, *steps
+    return *read, timer.unless_type, timer.unless_slot, timer.where, timer.due_type, timer.due_slot, *steps

@@ -27,7 +27,8 @@ from rules.promises import Expectation, Scenario, ScenarioEvent
 from state.batch import Batch, Row, from_rows
 from state.columns import Table
 from state.contacts import Contacts
-from state.decisions import DecisionBatch, Outcome, OutcomeState, RecordKind, parse_decision_id
+from state.decisions import DecisionBatch, Outcome, OutcomeState, RecordKind, decision_id, parse_decision_id
+from state.schema import REPLY
 from state.texts import NO_TEXTS
 
 SLOTS = 64
@@ -153,7 +154,8 @@ class _Run:
             kind = self._book.schema.types[event.type].name
             fields = dict(event.fields)
             if event.rule:
-                fields |= self._decision(event.subscriber, event.rule)
+                named = self._decision(event.subscriber, event.rule)
+                fields |= {"decision": decision_id(*named.values())} if event.type == REPLY else named
             self._fold([Row(kind, event.subscriber, event.at_ms, fields)], event.logged_ms)  # type: ignore[arg-type]  # checked on loading
 
     def _decision(self, subscriber: int, rule: str) -> Mapping[str, int]:

@@ -17,14 +17,17 @@ Nothing here knows TOML, rows or columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
 from typing import Literal as OneOfNames
-from typing import TypeAlias
 
 from rules.expressions.lookups import Column
 from state.schema import Kind
 from state.sets import is_further
+
+if TYPE_CHECKING:
+    from rules.expressions.refused import Refused
 
 __all__ = [
     "BUILTINS",
@@ -61,7 +64,7 @@ INT_MIN = -(1 << 63)
 INT_MAX = (1 << 63) - 1
 
 Scalar: TypeAlias = int | float | bool | str
-Source: TypeAlias = OneOfNames["cell", "feature", "value", "builtin"]
+Source: TypeAlias = OneOfNames["cell", "feature", "value", "builtin", "step"]
 CompareOp: TypeAlias = OneOfNames["==", "!=", "<", "<=", ">", ">="]
 ArithOp: TypeAlias = OneOfNames["+", "-", "*", "/", "//", "%"]
 
@@ -71,8 +74,8 @@ class Operand:
     """What a name stands for.
 
     `index` is the slot of a cell, the index of a feature in `Book.features` or of a value in `Book.values`, or the
-    number of a builtin. `members`
-    names the bits of a SET; one of more members than a word has bits goes on in `words`, which are operands of their
+    number of a builtin; a field of an earlier step of a sequence has an index of `rules.sequences`. `members` names the
+    bits of a SET; one of more members than a word has bits goes on in `words`, which are operands of their
     own. `duration` says that an INT counts milliseconds, so that "10m" may stand beside it.
     """
 
@@ -114,13 +117,15 @@ class Scope:
     `names` holds fields, attributes, features and values; a dotted name (`call.seconds`) may be a key. `areas` gives
     the cells of each area, `tables` the columns of each table. `holds('x')` reads the SET named `services`,
     `member('x')` the SET named `lists`. `elsewhere` explains names that exist but not here ("a field of `data`, and
-    this rule is on `call`"). Builtins need not be given.
+    this rule is on `call`"). Builtins need not be given. `implied` makes what
+    calls bring along (`rules.expressions.implied`).
     """
 
     names: Mapping[str, Operand]
     areas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
+    implied: Callable[[str, tuple[Expr, ...]], Expr | Refused] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,12 @@ from state.features.rows import (
     LOGS,
     OTHER_CELLS,
     OUT,
+    PRESENT,
     ROWS,
     ROWS_COUNT,
     SLOTS,
+    TABLE,
+    TABLE_STRIDE,
     TIMES,
     UPDATES,
     VIEW_WORDS,
@@ -42,7 +45,9 @@ a list is joined or left, -1 where that is not asked."""
 OTHER_TYPE, OTHER_SLOT, OTHER_WHERE, DUE_TYPE, DUE_SLOT = range(8 * FEATURE_WORDS + 40, 8 * FEATURE_WORDS + 80, 8)
 """And of a timer: type, slot and mask of what ends it, as above, the type -1 for nothing; the type of rows `due`, -1 of
 other kinds; the slot of their key, -1 where it has none."""
-WORDS = FEATURE_WORDS + 10
+STEPS_AT, STEPS_COUNT = range(8 * FEATURE_WORDS + 80, 8 * FEATURE_WORDS + 96, 8)
+"""And of a sequence: the address of type and mask of each step, two words, and how many there are; 0 of others."""
+WORDS = FEATURE_WORDS + 12
 NO_TIMER = (-1, -1, -1, -1, -1)
 """These words of all other kinds."""
 
@@ -65,6 +70,7 @@ def words_of(kind: FeatureKind, spec: FeatureSpec, arrays: Arrays, hints: int = 
         arrays[1].strides[0] if len(arrays) > 1 else 0,
         spec.own,
         hints,
+        _address(spec.sequence.program),
     ]
 
 
@@ -163,6 +169,19 @@ def show_timer(
     store_i64(v + DUE_KEYS, cells_at + stride * max(key, 0))
 
 
+@routine
+def show_steps(
+    feature: int, rows_at: int, count: int, types_at: int, masks_at: int, stride: int, updates_at: int
+) -> None:
+    """Mark which steps of a sequence each row fits, a bit each."""
+    at = load_i64(feature + STEPS_AT)
+    for step in range(load_i64(feature + STEPS_COUNT)):
+        where = load_i64(at + 8)
+        mask_at = masks_at + where * stride if where >= 0 else 0
+        mark_more(rows_at, count, types_at, load_i64(at), 0, -1, mask_at, updates_at, 1 << step)
+        at += 16
+
+
 @kernel
 def fold_features(
     features: Int64s, first: int, last: int, transitions: Transitions, view: Int64s,
@@ -184,6 +203,9 @@ def fold_features(
     store_i64(v + TIMES, address_i64(at_ms))
     store_i64(v + LOGS, address_i64(log_ms))
     store_i64(v + ENDS, address_i64(ends))
+    store_i64(v + TABLE, cells_at)
+    store_i64(v + TABLE_STRIDE, cells_stride)
+    store_i64(v + PRESENT, present_at)
     for index in range(first, last):
         feature = address_i64(features) + index * WORDS * 8
         number = load_i64(feature + TYPES)
@@ -202,6 +224,8 @@ def fold_features(
                 feature, v, rows_at, count, types_at, present_at, cells_at, cells_stride,
                 address_u8(masks), masks.shape[1], updates_at,
             )  # fmt: skip
+        if load_i64(feature + STEPS_COUNT) != 0:
+            show_steps(feature, rows_at, count, types_at, address_u8(masks), masks.shape[1], updates_at)
         store_i64(v + ROWS, rows_at)
         store_i64(v + ROWS_COUNT, count)
         store_i64(v + CELLS, cells_at + cells_stride * slot if slot >= 0 else address_i64(at_ms))
@@ -224,6 +248,7 @@ def fold_rows(
     store_i64(v + TIMES, address_i64(at_ms))
     store_i64(v + LOGS, address_i64(at_ms))
     store_i64(v + ENDS, address_i64(ends))
+    store_i64(v + TABLE, 0)
     store_i64(v + CELLS, address_i64(cells))
     store_i64(v + OUT, address_i64(out))
     store_i64(v + KNOWN, address_u8(known))

@@ -8,7 +8,10 @@ SLOTS, ROWS, ROWS_COUNT, UPDATES, TIMES, CELLS, OUT, KNOWN, LOGS, ENDS = range(0
 log's times of the rows, ENDS when a membership ends that a row tells of, 0 for never; both by row."""
 OTHER_CELLS, DUE_RULES, DUE_KEYS = range(80, 104, 8)
 """And a timer: keys of the event that ends it; of rows `due`, whose they are, and their keys."""
-VIEW_WORDS = 13
+TABLE, TABLE_STRIDE, PRESENT = range(104, 128, 8)
+"""And kinds that read several fields of a row: the address of the first cells, 0 where rows are given without their
+fields; the bytes from slot to slot; which slots each row knows."""
+VIEW_WORDS = 16
 
 AHEAD = 24
 """Rows between a prefetch and its use."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from state.features.sequence_spec import NO_SEQUENCE, SequenceSpec
 from state.schema import Kind
 from state.zone import DAY_MS, Transitions, fixed_zone, offset_at
 
@@ -35,7 +36,9 @@ bytes of a row of the first; what only its kind understands; its window; ids of 
 second column, 0 where it has none."""
 OWN, HINTS = 104, 112
 """And of a timer: the number by which rows `due` name it; the address of its hints, 0 for none."""
-FEATURE_WORDS = 15
+PROGRAM = 120
+"""And of a sequence: the address of its words (`state.features.sequence_spec`)."""
+FEATURE_WORDS = 16
 
 Int64s = NDArray[np.int64]
 Arrays = list[NDArray[Any]]
@@ -61,7 +64,8 @@ class FeatureSpec:
     `kind` names a kind. `value_kind` is the kind of the source cells. `window` is "ever", "rolling"
     (then `window_ms`, cut into `panes`), "day" or "month" (of the zone in `transitions`). `members` are the text hashes
     of the declared lists, for kind "lists". A "timer" has a span, `window_ms`, and room for `cells` deadlines, by key
-    where it is `keyed`; `starts_anew` says that what arms begins the span anew, `own` is its number in rows `due`.
+    where it is `keyed`; `starts_anew` says that what arms begins the span anew, `own` is its number in rows `due`. Of a
+    "told", `tells` is its mode; a "sequence" has its steps, and `window_ms` is its span.
     """
 
     kind: str
@@ -75,6 +79,8 @@ class FeatureSpec:
     keyed: bool = False
     starts_anew: bool = False
     own: int = 0
+    tells: int = 0
+    sequence: SequenceSpec = NO_SEQUENCE
 
     def __post_init__(self) -> None:
         if self.window not in {"ever", "rolling", "day", "month"}:

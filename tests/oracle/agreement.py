@@ -90,7 +90,7 @@ class Engine:
         """The value behind a cell; its text must be where it is looked for."""
         match kind:
             case Kind.FLOAT:
-                return float(np.int64(cell).view(np.float64)).hex()
+                return plain_float(float(np.int64(cell).view(np.float64)))
             case Kind.BOOL:
                 return bool(cell)
             case Kind.STRING:
@@ -271,10 +271,15 @@ class Agreement:
         assert records == self.records
 
 
+def plain_float(value: float) -> str:
+    """A float to the bit; but 0.0 and -0.0 are one, as in the language: of `max` of both either may come out."""
+    return (float(value) + 0.0).hex()
+
+
 def comparable(kind: Kind, value: Any) -> Any:
     """A plain value in the form in which `Engine.plain` gives it: floats to the bit, sets as sets."""
     if value is None:
         return None
     if kind is Kind.FLOAT:
-        return float(value).hex()
+        return plain_float(value)
     return frozenset(value) if kind is Kind.SET else value

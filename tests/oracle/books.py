@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tests.oracle.asked import questions, sequence_text
 from tests.oracle.expressions import AREAS, FILLERS, KEPT, LISTS, SERVICES, Names, Writer, quoted
 
 INTS = (0, 1, -1, 2, 3, 7, 60, 600_000, -(1 << 63), (1 << 63) - 1, (1 << 53) + 1, 1 << 62, 1 << 32)
@@ -93,7 +94,11 @@ def shuffled(random: Random, named: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def scope(
-    event: str, features: Iterable[tuple[str, str]], has_lists: bool, values: Sequence[tuple[str, str]] = ()
+    event: str,
+    features: Iterable[tuple[str, str]],
+    has_lists: bool,
+    values: Sequence[tuple[str, str]] = (),
+    questions: tuple[str, ...] = (),
 ) -> Names:
     """The names that a rule (or, without features, a `where`) on an event type may use; without a type, a value."""
     by_kind: dict[str, list[str]] = {}
@@ -102,7 +107,10 @@ def scope(
         by_kind.setdefault(kind, []).append(name)
     if event == "call":
         by_kind["of any kind"] = ["spare"]
-    return Names(by_kind, has_lists, frozenset(name for name, _ in values))
+    if questions:
+        told = [*(own if event not in ("due", "list") else ()), *ATTRIBUTES]
+        questions = (*questions, *(f"changed({name})" for name in told))
+    return Names(by_kind, has_lists, frozenset(name for name, _ in values), questions)
 
 
 def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
@@ -136,7 +144,7 @@ def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
 
 
 def values_of(
-    seeds: Sequence[int], features: Sequence[tuple[str, str]], has_lists: bool
+    seeds: Sequence[int], features: Sequence[tuple[str, str]], has_lists: bool, sequences: Sequence[str]
 ) -> tuple[list[tuple[str, str, str]], str]:
     """Name, kind and event type ("" for any) of each value, and the TOML of all; one may stand on those before it."""
     made: list[tuple[str, str, str]] = []
@@ -145,7 +153,7 @@ def values_of(
         random = Random(seed)
         event = random.choice(["call", "call", "data", "", ""])
         below = [(name, kind) for name, kind, on in made if on in ("", event)]
-        writer = Writer(random, scope(event, features, has_lists, below))
+        writer = Writer(random, scope(event, features, has_lists, below, questions(seed, sequences=sequences)))
         kind = random.choice(["int", "float", "bool", "string", "time"])
         text = writer.of_kind(kind)
         lines += [f"[values.v{seed}]", f"is = {quoted(text)}"]
@@ -221,16 +229,20 @@ def plain_kinds(features: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def rule_text(
-    seed: int, features: Sequence[tuple[str, str]], has_lists: bool, values: Sequence[tuple[str, str, str]] = ()
+    seed: int,
+    features: Sequence[tuple[str, str]],
+    has_lists: bool,
+    values: Sequence[tuple[str, str, str]],
+    sequences: Sequence[str],
 ) -> str:
-    """TOML of a rule over the features that its book has."""
+    """TOML of a rule over the features, values and sequences that its book has."""
     random = Random(seed)
     if random.random() < 0.2:
-        return deadline_text(seed, random, features, has_lists)
+        return deadline_text(seed, random, features, has_lists, sequences)
     events = ["call"] * 8 + ["visit"] * 3 + ["data", "data", "move", "profile", "list", "outcome", "answer"]
     event = random.choice(events)
     named = [(name, kind) for name, kind, on in values if on in ("", event)]
-    names = scope(event, plain_kinds(features), has_lists, named)
+    names = scope(event, plain_kinds(features), has_lists, named, questions(seed, f"r{seed}", sequences))
     writer = Writer(random, names)
     channels = random.sample(CHANNELS, random.randint(1, 3))
     numbers = [*names.by_kind["int"], *names.by_kind["float"]]
@@ -288,14 +300,16 @@ def _shares(random: Random, whole: int = 75) -> str:
     return ", ".join(f'{name} = "{share}%"' for name, share in shares.items() if share or name != "control")
 
 
-def deadline_text(seed: int, random: Random, features: Sequence[tuple[str, str]], has_lists: bool) -> str:
+def deadline_text(
+    seed: int, random: Random, features: Sequence[tuple[str, str]], has_lists: bool, sequences: Sequence[str]
+) -> str:
     """TOML of a rule about what does not happen, or not yet."""
     after = random.choice(["call", "call", "data", "move", "profile"])
     unless = random.choice([after, after, "call", "data", "move"])
     keys = [name for name, kind in fields_of(after).items() if kind in ("string", "int")] if unless == after else []
     key = random.choice(keys) if keys and random.random() < 0.6 else ""
     word = random.choice(["within", "for", "delay"])
-    names = scope("due", [(name, "int" if kind == "duration" else kind) for name, kind in features], has_lists)
+    names = scope("due", plain_kinds(features), has_lists, (), questions(seed, f"r{seed}", sequences))
     if key:
         names.by_kind[fields_of(after)[key]].append(key)
     lines = [
@@ -327,11 +341,18 @@ def book_text(shape: Shape) -> dict[str, str]:
     has_lists = shape.lists > 0
     features = [feature_text(seed, has_lists) for seed in dict.fromkeys(shape.features)]
     named = [(name, kind) for name, kind, _ in features]
-    values, values_toml = values_of(tuple(dict.fromkeys(shape.values)), plain_kinds(named), has_lists)
-    rules = [draws_text(seed, rule_text(seed, named, has_lists, values)) for seed in dict.fromkeys(shape.rules)]
+    sequences = [
+        sequence_text(seed, lambda random, event: Writer(random, scope(event, (), has_lists)), fields_of)
+        for seed in dict.fromkeys(shape.features)
+        if seed % 3 == 0
+    ]
+    names = [name for name, _ in sequences]
+    values, values_toml = values_of(tuple(dict.fromkeys(shape.values)), plain_kinds(named), has_lists, names)
+    rules = [draws_text(seed, rule_text(seed, named, has_lists, values, names)) for seed in dict.fromkeys(shape.rules)]
     return {
         "book.toml": head_text(shape),
         "features.toml": "\n".join(text for _, _, text in features),
+        "sequences.toml": "\n".join(text for _, text in sequences),
         "values.toml": values_toml,
         "rules.toml": 'campaign = "care"\n' + "\n".join(rules),
     }

@@ -20,11 +20,12 @@ AREAS = {"small": ("a", "长途"), "large": ("a", "b", "c", "d e", "é")}
 
 @dataclass(frozen=True)
 class Names:
-    """Names that an expression may use, by kind."""
+    """Names that an expression may use, by kind; `questions` are whole conditions that it may use."""
 
     by_kind: dict[str, list[str]]
     has_lists: bool
     values: frozenset[str] = frozenset()
+    questions: tuple[str, ...] = ()
 
 
 def quoted(text: str) -> str:
@@ -56,6 +57,8 @@ class Writer:
 
     def atom(self) -> str:
         random, order = self.random, self.random.choice(["==", "!=", "<", "<=", ">", ">="])
+        if self.names.questions and random.random() < 0.15:
+            return self.names.questions[int(random.random() * len(self.names.questions))]
         match random.randrange(16):
             case 14:
                 function = random.choice(["starts_with", "ends_with", "contains"])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from rules import steps
 from rules.model import Book, Feature, Rule, Timer
 from state.batch import Row
 from state.features.kinds.list_words import LIST_KINDS
@@ -20,8 +21,9 @@ from tests.oracle.deadlines import Deadlines
 from tests.oracle.gates import Gate
 from tests.oracle.judging import Verdict, alone, arm_of, choose, held_out, is_kept, of_the_subscriber
 from tests.oracle.known import Known, Moment
-from tests.oracle.memory import Lists, Since
+from tests.oracle.memory import Change, Lists, Since, Told
 from tests.oracle.promises import Promise, caps_of, looks_back
+from tests.oracle.sequences import Runs
 
 COMMITTED, REFUNDED, UNKNOWN = 1, 2, 5
 GRACE_MS = 3_600_000
@@ -78,8 +80,11 @@ class Interpreter:
                 self.rules[rule.on].append(rule)
         self.told: dict[int, list[tuple[int, Feature]]] = defaultdict(list)
         self.timers: list[tuple[int, Feature, Timer]] = []
+        self.sequences: list[tuple[int, Feature, steps.Sequence]] = []
         for index, feature in enumerate(book.features):
-            if feature.timer is not None:
+            if feature.sequence is not None:
+                self.sequences.append((index, feature, feature.sequence))
+            elif feature.timer is not None:
                 self.timers.append((index, feature, feature.timer))
             else:
                 self.told[feature.source_type].append((index, feature))
@@ -93,6 +98,8 @@ class Interpreter:
             self._tell(moment, index, feature)
         for index, feature, timer in self.timers:
             self._time(moment, index, feature, timer)
+        for index, feature, sequence in self.sequences:
+            _move(moment, index, feature, sequence)
         candidates = [rule for rule in self.rules[code] if moment.holds(rule.when)]
         moment.words("lists")  # as of the event: what it keeps is not seen by itself
         candidates.sort(key=lambda rule: (-moment.priority(rule), rule.id))
@@ -131,15 +138,20 @@ class Interpreter:
                 str(row.values["list"]), bool(row.values["member"]), feature.members, _end_ms(moment), moment.append_ms
             )
             return
+        if isinstance(memory, Told):
+            _tell_decision(memory, moment, feature)
+            return
         value: Any = row.at_ms
         if feature.source_slot >= 0:
             name = self.known.book.schema.types[feature.source_type].fields[feature.source_slot].name
             value = row.values.get(set_of(name))
-            if feature.value_kind is Kind.SET and value is not None:
-                value = [one for one in value if one in feature.members]
-        assert not isinstance(memory, Deadlines)
+            if feature.members and value is not None:
+                value = frozenset(one for one in value if one in feature.members)
+        assert not isinstance(memory, Deadlines | Runs)
         if value is not None and (feature.where is None or moment.holds(feature.where)):
-            memory.update(row.at_ms, value)
+            changed = memory.update(row.at_ms, value)
+            if isinstance(memory, Change):
+                moment.values[index] = changed
 
     def _time(self, moment: Moment, index: int, feature: Feature, timer: Timer) -> None:
         """Let the deadlines of a rule know of an event that ends, arms, or is one that has come."""
@@ -312,6 +324,31 @@ def _end_ms(moment: Moment) -> int | None:
     if "until" in values:
         return int(values["until"])
     return moment.append_ms + max(int(values["for_ms"]), 0) if "for_ms" in values else None
+
+
+def _move(moment: Moment, index: int, feature: Feature, sequence: steps.Sequence) -> None:
+    """Let the runs of a sequence know of an event."""
+    memory = moment.memory(feature)
+    assert isinstance(memory, Runs)
+    fitting = {
+        number
+        for number, step in enumerate(sequence.steps)
+        if step.type == moment.code and (step.where is None or moment.holds(step.where))
+    }
+    types, row = moment.known.book.schema.types, moment.row
+    if memory.move(sequence, types, fitting, row.at_ms, row.values):
+        moment.values[index] = len(sequence.steps)
+
+
+def _tell_decision(memory: Told, moment: Moment, feature: Feature) -> None:
+    """Let a memory of decisions know of an outcome, an answer or a reply."""
+    values: Any = moment.row.values
+    state = int(values.get("state", 0)) if moment.row.type == "outcome" else COMMITTED
+    if state not in (COMMITTED, REFUNDED, UNKNOWN) or not (feature.where is None or moment.holds(feature.where)):
+        return
+    reply = moment.row.type == "reply"
+    decision = values.get("decision") if reply else tuple(values.get(one, 0) for one in ("position", "row", "rule"))
+    memory.tell(decision, int(values.get("contact_ms", moment.append_ms)), stands=state != REFUNDED)
 
 
 MISSING = object()

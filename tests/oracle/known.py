@@ -16,7 +16,7 @@ from state.batch import Row
 from state.schema import PROFILE, Kind
 from state.sets import set_of
 from tests.oracle.clock import Zone
-from tests.oracle.memory import KINDS, Lists, Memory
+from tests.oracle.memory import KINDS, Lists, Memory, Told
 from tests.oracle.promises import Promises, horizon_ms
 
 
@@ -92,6 +92,8 @@ class Moment:
             memory = self.memory(feature)
             if isinstance(memory, Lists):
                 self.values[index] = memory.among(feature.members, self.append_ms)
+            elif isinstance(memory, Told):
+                self.values[index] = memory.among(self.append_ms)
             else:
                 self.values[index] = memory.value(self.row.at_ms)
         return self.values[index]

@@ -9,9 +9,11 @@ from typing import Any
 from rules.model import Feature, Window
 from tests.oracle.clock import DAY_MS, YEAR_2000_MS, Zone, offset_ms
 from tests.oracle.deadlines import Deadlines
+from tests.oracle.sequences import Runs
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 DISTINCT_MAX = 16
+TOLD_MAX = 8
 
 
 class Panes:
@@ -172,6 +174,24 @@ class Since(Moments):
         return at_ms - latest if latest <= at_ms and self.holds(latest, at_ms) else None
 
 
+class Change:
+    """Whether the event that was told last changed what the latest before it had said."""
+
+    def __init__(self, feature: Feature, zone: Zone) -> None:
+        self.latest: tuple[int, Any] | None = None
+
+    def update(self, at_ms: int, value: Any) -> bool:
+        at_ms, before = max(at_ms, 1), self.latest
+        if before is not None and at_ms < before[0]:
+            return False
+        self.latest = (at_ms, value)
+        return before is not None and before[1] != value
+
+    def value(self, _at_ms: int) -> bool:
+        """On every row that does not tell it, which the interpreter knows."""
+        return False
+
+
 class Lists:
     """The lists that a subscriber is on, whatever the book; they join and leave in the order of the log.
 
@@ -198,7 +218,33 @@ class Lists:
         return frozenset(one for one, end in self.on.items() if one in declared and (end is None or end > log_ms))
 
 
-Memory = Panes | Moments | Lists | Deadlines
+class Told:
+    """The last decisions told of, in that order, by their names: the second of each, None where it was taken back.
+
+    One too many, and the oldest goes, of equals the one that was told first.
+    """
+
+    def __init__(self, feature: Feature, zone: Zone) -> None:
+        self.window = feature.window
+        self.seconds: dict[Any, int | None] = {}
+
+    def tell(self, decision: Any, ms: int, *, stands: bool) -> None:
+        second = min(max(ms // 1000, 1), (1 << 32) - 1)
+        if decision in self.seconds:
+            if not stands:
+                self.seconds[decision] = None
+        elif stands:
+            self.seconds[decision] = second
+            if len(self.seconds) > TOLD_MAX:
+                del self.seconds[min(self.seconds, key=lambda one: self.seconds[one] or 0)]
+
+    def among(self, log_ms: int) -> int:
+        ever = self.window.kind == "ever"
+        seconds = [one for one in self.seconds.values() if one is not None]
+        return sum(ever or log_ms - one * 1000 < self.window.ms for one in seconds)
+
+
+Memory = Panes | Moments | Lists | Deadlines | Told | Runs | Change
 
 KINDS: dict[str, type[Memory]] = {
     "count": Count,
@@ -213,4 +259,7 @@ KINDS: dict[str, type[Memory]] = {
     "lists": Lists,
     "list_words": Lists,
     "timer": Deadlines,
+    "told": Told,
+    "sequence": Runs,
+    "change": Change,
 }

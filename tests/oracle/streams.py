@@ -6,6 +6,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from state.batch import Row
+from state.decisions import decision_id
 from tests.oracle.books import FLOATS, INTS, Shape, fields_of
 from tests.oracle.expressions import KEPT, LISTS, SERVICES, TEXTS
 from tests.oracle.interpreter import Record
@@ -122,6 +123,10 @@ def told(random: Random, at_ms: int, of: Record) -> Row:
     state = random.choice([1, 1, 2, 2, 2, 3, 4, 5])
     values: dict[str, Any] = {"partition": 0, "position": of.position, "row": row, "rule": of.rule}
     if random.random() < 0.25:
+        if random.random() < 0.3:
+            named = decision_id(0, of.position, row, of.rule)
+            said = {"text": "1", **({"decision": named} if random.random() < 0.8 else {})}
+            return Row("reply", of.subscriber, at_ms, said)
         values["answer"] = random.choice(["decline", "decline", "accept", "later"])
         return Row("answer", of.subscriber, at_ms, values)
     values["state"] = state

@@ -36,6 +36,13 @@ def test_the_engine_does_the_work_of_a_plain_program_in_a_third_of_the_time_and_
     assert all(one["events"] == 300_000 for one in kept["runs"])
 
 
+def test_as_many_runs_of_a_sequence_end_as_a_plain_program_finds(tmp_path: Path) -> None:
+    kept = run("sequences", tmp_path)
+
+    assert kept["ended"] > 100
+    assert kept["compared_ended"] > 0
+
+
 def test_the_whole_way_ends_in_the_spool_and_a_holdout_lets_nothing_there(tmp_path: Path) -> None:
     kept = run("whole", tmp_path)
     texted, held_back = kept["runs"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
-from state.features import KINDS, PANES_MAX, FeatureSpec, columns_of, fold
+from state.features import BOOK_KINDS, PANES_MAX, FeatureSpec, columns_of, fold
 from state.features.kinds.list_words import LIST_KINDS
 from state.features.kinds.lists import JOINS, LEAVES, ends_of
 from state.hashing import hash_text, stable_id
@@ -28,7 +28,7 @@ ZONES = {
     for name in ("Asia/Shanghai", "Europe/Berlin", "America/Santiago", "Australia/Lord_Howe")
 }
 CHANGES = sorted({int(ms) for _, table in ZONES.values() for ms in table[1:, 0]})
-KINDS_TIMED = sorted(set(KINDS) - {*LIST_KINDS, "timer"})
+KINDS_TIMED = sorted(BOOK_KINDS)
 FLOAT_KINDS = {"sum", "min", "max", "first", "last", "previous", "distinct"}
 
 
