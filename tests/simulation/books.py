@@ -146,6 +146,18 @@ over = "this month"
 columns = { town = "string", region = "string" }
 rows = [{ town = "xiame", region = "south" }, { town = "fuzho", region = "north" }]
 
+[sequences.trip]
+within = "6h"
+steps = [
+    { name = "first", event = "call", where = "seconds > 0" },
+    { event = "data", where = "kbytes >= 300" },
+    { event = "call", where = "city != first.city and first.kind == kind" },
+]
+
+[values.waves]
+is = "contacted('care', '6h')"
+[values.refused]
+is = "answered('care', 'decline', '1d') or changed(pn)"
 [values.town_before]
 is = "left(lower(city_before), 5)"
 [values.region_before]
@@ -227,6 +239,12 @@ when = "known(city_before) and city_before != city and not starts_with(city, 'zz
 channels = ["sms"]
 priority = "worth"
 text.sms = "from {town_before}, {region_before}, to {city}"
+[[rule]]
+id = "trip"
+on = "call"
+when = "completed('trip') and (waves >= 1 or refused)"
+channels = ["alert"]
+priority = 15
 [[rule]]
 id = "bulk"
 on = "data"
