@@ -45,6 +45,7 @@ def draw_size(chance: random.Random) -> Size:
         memory_subscribers=chance.choice((1 << 20, 1 << 20, 60, 40, 24)),
         contacts_max=chance.choice((12, 12, 3)),
         batch_rows_max=chance.choice((8, 16, 32)),
+        lateness_ms=chance.choice((0, 0, 1_000, 60_000)),
         segment_bytes=chance.choice((1 << 10, 4 << 10, 16 << 10)),
         fold_events_s=chance.choice((5.0, 20.0, 60.0, 1e6)),
         log_bytes_max=chance.choice((0, 1 << 10, 8 << 10)),
@@ -140,6 +141,8 @@ class World(FeedSteps, OperationSteps):
             for name in ("gates_up", "drain", "pump", "feed", "turn", "answer_all", "tell", "drain"):
                 self.do(name)
             if self._at_rest():
+                overdue = self.judges.deadlines.overdue(self.now_ms)
+                hold(not overdue, "no deadline is overdue at rest", overdue[:3])
                 return
             self.clock.go(61_000 if turn < 30 else 3 * HOUR_MS)
         raise BrokenError("everything comes to rest", f"{self._open()}")
@@ -148,7 +151,7 @@ class World(FeedSteps, OperationSteps):
         life = self.life
         return life.read and not (
             life.busy or not life.feeder.idle or life.dispatch.sends or life.dispatch.unreported
-            or life.flights or life.told or self.wanted_switch
+            or life.flights or life.told or self.wanted_switch or life.pipeline.stages.due
         )  # fmt: skip
 
     def _open(self) -> str:
