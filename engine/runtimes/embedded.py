@@ -13,6 +13,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -34,11 +35,13 @@ from engine.flow.decoders import Source as DecodedSource
 from engine.flow.event_time import QUIET_S
 from engine.flow.feedback import LocalAppender, feedback_of
 from engine.flow.pipeline import Pipeline
+from engine.runtimes.console import ConsoleAnswers
 from engine.runtimes.interpreter import settle, share
 from engine.runtimes.local_desk import make_desk
 from engine.runtimes.operations import LocalOperations
 from engine.runtimes.sending import Sending
 from engine.runtimes.ticker import Ticker
+from engine.serve.acts import of_replayed
 from engine.serve.controls import ReplayedBody
 from engine.serve.face import Face
 from engine.serve.front import BODY_BYTES_MAX
@@ -63,16 +66,24 @@ def call_on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -
 
 
 class Embedded:
-    """One engine in this process; see the module. With `drain` it ends when the file sources are exhausted."""
+    """One engine in this process; see the module.
 
-    def __init__(self, config: Config, *, drain: bool = False) -> None:
+    Args:
+        config: checked settings.
+        file: where they were read, for what the console has other processes do; without it there is no console.
+        drain: whether it ends when the file sources are exhausted.
+    """
+
+    def __init__(self, config: Config, file: Path | None = None, *, drain: bool = False) -> None:
         self.config = config
+        self.file = file
         self.drain = drain
         self.port = 0
         self._serving = False
         self._stopping = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._face: Face | None = None
+        self._console: ConsoleAnswers | None = None
         self._sources: list[Source] = []
 
     async def run(self, started: Callable[["Embedded"], None] = lambda _: None) -> Status:
@@ -171,8 +182,13 @@ class Embedded:
         served = [source for source in self._sources if isinstance(source, ServedSource)]
         operations = LocalOperations(core, self.pipeline, self.sending, self.feedback, self.board)
         body_max = max((source.body_bytes_max for source in served), default=BODY_BYTES_MAX)
-        face = self._face = Face(self.config, operations, core.metrics, self.desk, core.datadir.address, body_max)
-        face.front.write("/dead/replayed", ReplayedBody, operations.replayed)
+        if self.config.console.users and self.file is not None:
+            self._console = ConsoleAnswers(self.config, self.file, operations, core.shelf)
+            self._console.start()
+        face = self._face = Face(
+            self.config, operations, core.metrics, self.desk, core.datadir.address, body_max, self._console
+        )
+        face.front.write("/dead/replayed", ReplayedBody, operations.replayed, of_replayed)
         for source in served:
             face.front.app.router.add_routes(source.routes())
         self.port = await face.open()
@@ -270,6 +286,8 @@ class Embedded:
             await self._watching
         if self._face is not None:
             await self._face.close()
+        if self._console is not None:
+            await self._console.stop()
         for source in self._sources:
             await source.stop()
 

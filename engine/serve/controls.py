@@ -35,6 +35,7 @@ class ControlBody(_Body):
     action: Literal["pause", "resume", "kill"]
     kind: Literal["rule", "campaign", "channel"]
     name: str
+    reason: Annotated[str, Field(max_length=200)] = ""
 
 
 class ListBody(_Body):
