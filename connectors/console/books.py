@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from connectors.console.frame import NUMBER, TEXT, Look, document, empty, section, table
+from connectors.console.frame import NUMBER, TEXT, Look, document, empty, lines, section, table
 from connectors.console.markup import Child, Markup, joined, tag
 from connectors.console.roles import Right
 
@@ -15,22 +15,21 @@ def page(look: Look, versions: Sequence[Mapping[str, Any]], book: Mapping[str, A
     """Return the list of versions, the newest first; `book` is that part of the status."""
     t = look.t
     active = str(book["version"])
-    heads = [(t("Version"), TEXT), (t("In force since"), TEXT), (t("Rules"), NUMBER), ("", TEXT)]
+    heads = [(t("Version"), TEXT), (t("In force since"), TEXT), (t("Rules"), NUMBER), (t("Change"), TEXT)]
     rows = [_row(look, one, active) for one in reversed(versions)]
     fault = book["fault"].splitlines()
-    refused = section(t("The book on disk is refused"), tag("pre", [joined([line, Markup("\n")]) for line in fault],
-                                                            tabindex=0)) if fault else None  # fmt: skip
+    refused = section(t("The book on disk is refused"), lines(fault)) if fault else None
     disk = tag("a", t("What the folder changes against the book in force"), href=_diff(active, ""))
     return document(look, t("Book"), refused, tag("p", disk), table(t("Versions"), heads, rows))
 
 
 def _row(look: Look, one: Mapping[str, Any], active: str) -> Sequence[Child]:
     t, version = look.t, str(one["version"])
-    since = look.time(one["since_ms"]) if one["since_ms"] else t("before the journal")
+    unknown = t("the first start") if one["first"] else t("before the journal")
     links: Child = tag("b", t("in force")) if one["active"] else None
     if version != active:
         links = tag("a", t("Compare, roll back"), href=_diff(active, version))
-    return tag("code", version), since, f"{one['rules']:,}", links
+    return tag("code", version), look.time(one["since_ms"]) or unknown, f"{one['rules']:,}", links
 
 
 def _diff(old: str, new: str) -> str:

@@ -124,10 +124,16 @@ def choice(name: str, options: Iterable[tuple[str, str]], chosen: str = "") -> M
 
 
 def table(title: str, heads: Sequence[tuple[str, str]], rows: Iterable[Sequence[Child]]) -> Markup:
-    """Return a table that scrolls by itself; heads are (text, class of the column)."""
+    """Return a table that scrolls by itself, or stands row by row where it is narrow; heads are (text, class)."""
     head = tag("tr", [tag("th", text, scope="col", class_=kind or None) for text, kind in heads])
     body = [
-        tag("tr", [tag("td", cell, class_=kind or None) for cell, (_, kind) in zip(row, heads, strict=True)])
+        tag(
+            "tr",
+            [
+                tag("td", cell, class_=kind or None, data_name=text or None)
+                for cell, (text, kind) in zip(row, heads, strict=True)
+            ],
+        )
         for row in rows
     ]
     whole = tag("table", tag("thead", head), tag("tbody", body))

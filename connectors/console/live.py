@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from connectors.console.contract import Live
-from connectors.console.frame import NUMBER, TEXT, Look, document, empty, facts, section, table
+from connectors.console.frame import NUMBER, TEXT, Look, document, empty, facts, lines, section, table
 from connectors.console.markup import Child, Markup, joined, tag
 
 RULES_MAX = 50
@@ -52,7 +52,7 @@ def _wrong(look: Look, status: Mapping[str, Any], audit_fault: str) -> Iterator[
     book = status["book"]
     if book["fault"]:
         text = book["fault"].splitlines()[:FAULT_LINES_MAX]
-        yield t("The book on disk is refused"), tag("pre", [joined([line, Markup("\n")]) for line in text])
+        yield t("The book on disk is refused"), lines(text)
     for name in book.get("renewed", ()):
         yield t("History starts anew"), name
     for name, one in status.get("sources", {}).items():
@@ -189,5 +189,6 @@ def _figure(value: object) -> str:
 
 
 def _long(seconds: float) -> str:
-    minutes, hours = int(seconds) // 60 % 60, int(seconds) // 3600
-    return f"{hours // 24} d {hours % 24:02}:{minutes:02}" if hours >= 24 else f"{hours:02}:{minutes:02}"
+    days, rest = divmod(int(seconds), 86_400)
+    clock = f"{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days} d {clock}" if days else clock

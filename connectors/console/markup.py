@@ -13,7 +13,7 @@ from state.visible import visible
 
 CHARS_MAX = 20_000
 """Of one text in a page."""
-_EMPTY = frozenset({"input", "link", "meta", "br", "img", "rect", "line"})
+_EMPTY = frozenset({"input", "link", "meta", "br", "img"})
 
 Child = object
 """A Markup, a text, a number, None for nothing, or several of them."""
@@ -34,7 +34,9 @@ def shown(text: object) -> Markup:
 
 def tag(element: str, /, *children: Child, **attributes: object) -> Markup:
     """Return an element. `class_` and `aria_label` are written as HTML has them; None and False leave one out."""
-    written = "".join(_attribute(key, value) for key, value in attributes.items() if value not in (None, False))
+    written = "".join(
+        _attribute(key, value) for key, value in attributes.items() if value is not None and value is not False
+    )
     if element in _EMPTY:
         return Markup(f"<{element}{written}>")
     return Markup(f"<{element}{written}>{joined(children)}</{element}>")

@@ -33,7 +33,7 @@ def _thrown(look: Look, status: Mapping[str, Any], last: Mapping[tuple[str, str]
     thrown = [(t(word), kind, name) for word in ("paused", "killed") for kind, name in status[word]]
     if not thrown:
         return empty(t("Nothing is paused or killed."))
-    heads = [(t("What"), TEXT), (t("State"), TEXT), (t("By"), TEXT), (t("Reason"), TEXT), ("", TEXT)]
+    heads = [(t("What"), TEXT), (t("State"), TEXT), (t("By"), TEXT), (t("Reason"), TEXT), (t("Change"), TEXT)]
     return table(t("Paused or killed"), heads, [_row(look, *one, last.get((one[1], one[2]))) for one in thrown])
 
 

@@ -91,7 +91,7 @@ def _judged(look: Look, record: Record) -> Iterator[Child]:
     yield tag("p", tag("time", look.time(record["at_ms"])), " ", how)
     for part in record["parts"]:
         word = t("unknown") if part["truth"] is None else t("not so")
-        yield tag("p", tag("b", word), " ", tag("code", hidden(look, part["text"])), _values(look, part["values"]))
+        yield tag("div", tag("b", word), " ", tag("code", hidden(look, part["text"])), _values(look, part["values"]))
     if not record["parts"]:
         yield _values(look, record["values"])
 

@@ -60,11 +60,11 @@ CHINESE: Mapping[str, str] = {
     "Offer": "产品", "unknown": "未知", "not so": "不成立",
     # books
     "Version": "版本", "In force since": "生效时间", "Versions": "版本",
-    "before the journal": "早于记录",
+    "before the journal": "早于记录", "the first start": "首次启动",
     "What the folder changes against the book in force": "文件夹与生效版本的差异", "in force": "生效中",
     "Compare, roll back": "比较、回退", "the folder on disk": "磁盘文件夹",
     "From {old} to {new}": "从 {old} 到 {new}",
-    "Nothing differs.": "没有差异。", "{count} more lines.": "另有 {count} 行。", "Roll back": "回退",
+    "Nothing differs.": "没有差异。", "Change": "更改", "{count} more lines.": "另有 {count} 行。", "Roll back": "回退",
     "Roll back to {version}": "回退到 {version}",
     # report
     "Counted by": "统计维度", "From": "开始", "To, left out": "结束（不含）", "Make the report": "生成报表",

@@ -88,10 +88,11 @@ async def _talk(process: asyncio.subprocess.Process, words: bytes) -> tuple[byte
         process.stdin.write(words)
         await process.stdin.drain()
     process.stdin.close()
-    async with asyncio.TaskGroup() as both:
-        printed = both.create_task(_read(process.stdout, OUTPUT_BYTES_MAX))
-        complaint = both.create_task(_read_end(process.stderr, COMPLAINT_BYTES_MAX))
-    return printed.result(), complaint.result()
+    complaint = asyncio.create_task(_read_end(process.stderr, COMPLAINT_BYTES_MAX))
+    try:
+        return await _read(process.stdout, OUTPUT_BYTES_MAX), await complaint
+    finally:
+        complaint.cancel()
 
 
 async def _read(stream: asyncio.StreamReader, bytes_max: int) -> bytes:
