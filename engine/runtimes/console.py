@@ -7,7 +7,8 @@ Figures and switches are answered here. What reads journals or logs (why, the li
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -50,19 +51,15 @@ class ConsoleAnswers:
         self._reporting = Errands(file, config.console.answer_s, at_a_time=1)
         self._rates: deque[tuple[float, int, int]] = deque(maxlen=SAMPLES_MAX)
         self._stopping = asyncio.Event()
-        self._sampling: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin to sample rates."""
+    @asynccontextmanager
+    async def sampling(self) -> AsyncIterator[None]:
+        """Sample rates as long as this is open."""
         self._sample(self._runtime.status())
-        ticker = Ticker(SAMPLE_S, self._look, self._stopping)
-        self._sampling = asyncio.create_task(ticker.run(), name="console")
-
-    async def stop(self) -> None:
-        """End that."""
+        task = asyncio.create_task(Ticker(SAMPLE_S, self._look, self._stopping).run(), name="console")
+        yield
         self._stopping.set()
-        if self._sampling is not None:
-            await self._sampling
+        await task
 
     async def _look(self) -> None:
         self._sample(self._runtime.status())

@@ -35,16 +35,13 @@ from engine.flow.decoders import Source as DecodedSource
 from engine.flow.event_time import QUIET_S
 from engine.flow.feedback import LocalAppender, feedback_of
 from engine.flow.pipeline import Pipeline
-from engine.runtimes.console import ConsoleAnswers
 from engine.runtimes.interpreter import settle, share
 from engine.runtimes.local_desk import make_desk
+from engine.runtimes.local_face import make_face
 from engine.runtimes.operations import LocalOperations
 from engine.runtimes.sending import Sending
 from engine.runtimes.ticker import Ticker
-from engine.serve.acts import of_replayed
-from engine.serve.controls import ReplayedBody
 from engine.serve.face import Face
-from engine.serve.front import BODY_BYTES_MAX
 from engine.serve.gauges import add_book_fault, add_local
 from engine.serve.status import Status, StatusBoard
 from engine.settings.config import Config
@@ -83,7 +80,6 @@ class Embedded:
         self._stopping = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._face: Face | None = None
-        self._console: ConsoleAnswers | None = None
         self._sources: list[Source] = []
 
     async def run(self, started: Callable[["Embedded"], None] = lambda _: None) -> Status:
@@ -178,19 +174,8 @@ class Embedded:
         self.decoders.check(book.schema)
 
     async def _serve(self) -> None:
-        core = self.core
-        served = [source for source in self._sources if isinstance(source, ServedSource)]
-        operations = LocalOperations(core, self.pipeline, self.sending, self.feedback, self.board)
-        body_max = max((source.body_bytes_max for source in served), default=BODY_BYTES_MAX)
-        if self.config.console.users and self.file is not None:
-            self._console = ConsoleAnswers(self.config, self.file, operations, core.shelf)
-            self._console.start()
-        face = self._face = Face(
-            self.config, operations, core.metrics, self.desk, core.datadir.address, body_max, self._console
-        )
-        face.front.write("/dead/replayed", ReplayedBody, operations.replayed, of_replayed)
-        for source in served:
-            face.front.app.router.add_routes(source.routes())
+        operations = LocalOperations(self.core, self.pipeline, self.sending, self.feedback, self.board)
+        face = self._face = make_face(self.config, self.file, self.core, operations, self.desk, self._sources)
         self.port = await face.open()
 
     def _make_sources(self, positions: Mapping[str, int]) -> None:
@@ -286,8 +271,6 @@ class Embedded:
             await self._watching
         if self._face is not None:
             await self._face.close()
-        if self._console is not None:
-            await self._console.stop()
         for source in self._sources:
             await source.stop()
 

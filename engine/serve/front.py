@@ -13,7 +13,8 @@ answer holds a subscriber's number unless the request named it.
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import orjson
@@ -131,6 +132,15 @@ class Front:
         if request.headers.get(NAME_HEADER, self.name) != self.name:
             return _json({"error": "another engine listens here now"}, 421)
         return await handler(request)
+
+    def around(self, work: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        """Have something open from the start to the stop of the server."""
+
+        async def during(_: web.Application) -> AsyncIterator[None]:
+            async with work():
+                yield
+
+        self.app.cleanup_ctx.append(during)
 
     def may_write(self, request: web.Request) -> bool:
         """Tell whether a request may change something."""
