@@ -98,7 +98,7 @@ class Front:
         self,
         path: str,
         model: type[Body],
-        answer: Callable[[Body], Awaitable[Mapping[str, Any]]],
+        answer: Callable[[Body], Awaitable[Any]],
         act: Callable[[Body], Act] | None = None,
     ) -> None:
         """Serve a JSON answer on POST of a JSON object that `model` reads, to callers that may write.

@@ -1,4 +1,4 @@
-"""The audit log: a command is durable before it begins, whatever ends the process, and nothing a crash tore hides it."""
+"""The audit log: a command is durable before it begins, whatever ends the process; what a crash tore hides nothing."""
 
 import signal
 import subprocess

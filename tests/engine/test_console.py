@@ -36,7 +36,7 @@ class Browser:
         """Return the page of a GET, or of a POST with the form."""
         data = urllib.parse.urlencode({"key": self._key} | form).encode() if form else None
         with self._opener.open(self._base + path, data, timeout=120) as answer:
-            return answer.read().decode()
+            return str(answer.read(), "utf-8")
 
 
 def test_an_operator_looks_asks_pauses_rolls_back_and_all_of_it_outlives_kill_9(make: Make) -> None:

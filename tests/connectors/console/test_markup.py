@@ -53,7 +53,7 @@ def test_every_text_of_the_console_has_a_chinese_one_with_the_same_gaps() -> Non
     for path in Path(connectors.console.__path__[0]).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("t", "look.t", "self.t"):
-                said |= {one.value for one in ast.walk(node.args[0]) if isinstance(one, ast.Constant)}
+                said |= {str(one.value) for one in ast.walk(node.args[0]) if isinstance(one, ast.Constant)}
 
     assert len(said) > 80
     assert said - CHINESE.keys() == set()

@@ -95,9 +95,11 @@ async def test_who_signs_out_is_out_also_with_the_cookie_he_kept(one: Console) -
     async with one.signed_in("auditor") as visitor:
         kept = {cookie.key: cookie.value for cookie in visitor.session.cookie_jar}
         await visitor.post("/out")
-        async with aiohttp.ClientSession(cookies=kept) as again:
-            async with again.get(one.url, allow_redirects=False) as answer:
-                assert answer.status == 303
+        async with (
+            aiohttp.ClientSession(cookies=kept) as again,
+            again.get(one.url, allow_redirects=False) as answer,
+        ):
+            assert answer.status == 303
 
 
 async def test_the_cookie_is_for_this_site_and_no_script_and_pages_run_nothing_of_others(one: Console) -> None:

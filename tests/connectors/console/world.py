@@ -53,7 +53,7 @@ class Engine:
     done: list[tuple[str, ...]] = field(default_factory=list)
     fault: Exception | None = None
     events: int = 0
-    zone: ZoneInfo = ZoneInfo("Asia/Shanghai")
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Shanghai"))
 
     def live(self) -> Live:
         self.events += 100
