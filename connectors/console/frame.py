@@ -1,7 +1,7 @@
 """What all pages share: head, navigation, notices, forms, tables, times."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -33,16 +33,22 @@ class Look:
         zone: of the book.
         path: of the page.
         session: None before somebody has signed in.
+        sent: fields of the form that was sent, none of a page that was asked for.
     """
 
     t: Words
     zone: ZoneInfo
     path: str
     session: Session | None = None
+    sent: Mapping[str, str] = field(default_factory=dict)
 
     def time(self, at_ms: int) -> str:
         """Return a time as people read it, "" for none."""
         return f"{datetime.fromtimestamp(at_ms / 1000, self.zone):%Y-%m-%d %H:%M:%S}" if at_ms else ""
+
+    def sent_text(self, name: str) -> str:
+        """Return a field of the form that was sent, without spaces around; "" where there is none."""
+        return self.sent.get(name, "").strip()
 
     def may(self, right: Right) -> bool:
         """Return whether who looks has a right."""

@@ -15,6 +15,7 @@ of its forms, and come from a page of ours. What is asked beyond figures stands 
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 
 from aiohttp import web
@@ -25,6 +26,7 @@ from connectors.console import books as book_pages
 from connectors.console import live, report, switches, trail, why
 from connectors.console.config import ConsoleConfig
 from connectors.console.contract import BY, Answers, BusyError, RefusedError, Report, SlowError
+from connectors.console.forms import read_form
 from connectors.console.frame import REASON_CHARS_MAX, REASON_CHARS_MIN, Look, document
 from connectors.console.markup import tag
 from connectors.console.past import newest, of_switches
@@ -98,9 +100,11 @@ def _signed_in(right: Right | None = None) -> Callable[[Handler], Callable[..., 
                 posted = request.method == "POST"
                 return _page(sign_in_page(look, ""), 401) if posted else _see_other("/console/sign-in")
             try:
-                if request.method == "POST" and not is_own_form(look.session, await _field(request, "key")):
-                    raise _DeniedError(403, "The page was too old; try again.")
-                if right is not None and not look.session.may(right):
+                if request.method == "POST":
+                    look = replace(look, sent=await read_form(request))
+                    if not is_own_form(_session(look), look.sent_text("key")):
+                        raise _DeniedError(403, "The page was too old; try again.")
+                if right is not None and not look.may(right):
                     raise _DeniedError(403, "Your role may not do this.")
                 return await handler(handlers, request, look)
             except (_DeniedError, RefusedError, BusyError, SlowError) as fault:
@@ -138,7 +142,8 @@ class _Handlers:
 
     async def sign_in(self, request: web.Request) -> web.Response:
         """Signs a user in by a token, for a cookie of this site."""
-        user = self._sessions.user_of(await _field(request, "token")) if same_site(request) else None
+        sent = await read_form(request)
+        user = self._sessions.user_of(sent.get("token", "")) if same_site(request) else None
         if user is None:
             await self._note_refusal(request)
             look = self.look(request)
@@ -199,10 +204,10 @@ class _Handlers:
     @_signed_in(Right.SWITCH)
     async def switch(self, request: web.Request, look: Look) -> web.Response:
         """Pauses, resumes or kills, with a reason."""
-        action, kind, name = [await _field(request, one) for one in ("action", "kind", "name")]
+        action, kind, name = [look.sent_text(one) for one in ("action", "kind", "name")]
         if action not in switches.ACTIONS or kind not in switches.KINDS:
             raise RefusedError(f"action={action!r} kind={kind!r}: there is no such switch")
-        reason = await _reason(request)
+        reason = _reason(look)
         async with self._audit.of(_caller(request, look), Act(action, f"{kind} {name}", reason)) as answer:
             count = await self._answers.switch(action, kind, name)
             answer.text = f"touched {count}"
@@ -219,7 +224,7 @@ class _Handlers:
     @_signed_in(Right.WHY)
     async def why(self, request: web.Request, look: Look) -> web.Response:
         """Why a number got what it got; with a rule, also why not."""
-        number, rule = (await _field(request, "number")).strip(), (await _field(request, "rule")).strip()
+        number, rule = look.sent_text("number"), look.sent_text("rule")
         what = f"{number} rule {rule}" if rule else number
         async with self._audit.of(_caller(request, look), Act("why", what)) as answer:
             records = await self._answers.why(number, rule)
@@ -242,7 +247,7 @@ class _Handlers:
     @_signed_in(Right.ROLL_BACK)
     async def roll_back(self, request: web.Request, look: Look) -> web.Response:
         """Puts an earlier book back, with a reason."""
-        version, reason = await _field(request, "version"), await _reason(request)
+        version, reason = look.sent_text("version"), _reason(look)
         async with self._audit.of(_caller(request, look), Act("roll back", f"book {version}", reason)) as answer:
             answer.text = await self._answers.roll_back(version)
         return _told(look, answer.text, "/console/books")
@@ -281,16 +286,8 @@ def _session(look: Look) -> Session:
     return look.session
 
 
-async def _field(request: web.Request, name: str) -> str:
-    """Return a field of a form; "" where it is not there or is a file."""
-    if request.content_type != "application/x-www-form-urlencoded":
-        return ""
-    value = (await request.post()).get(name, "")
-    return value if isinstance(value, str) else ""
-
-
-async def _reason(request: web.Request) -> str:
-    reason = (await _field(request, "reason")).strip()
+def _reason(look: Look) -> str:
+    reason = look.sent_text("reason")
     if not REASON_CHARS_MIN <= len(reason) <= REASON_CHARS_MAX:
         text = "A reason of {least} to {most} characters is needed."
         raise _DeniedError(400, text, least=REASON_CHARS_MIN, most=REASON_CHARS_MAX)

@@ -210,3 +210,11 @@ async def test_a_report_is_asked_for_with_known_keys_and_given_times_alone(one: 
         await visitor.get("/report/page?by=rule&by=day&by=--config&from=2008-11-04T09:00&to=")
 
     assert one.engine.done == [("report", "rule", "day", "2008-11-04T09:00", "")]
+
+
+async def test_a_form_that_is_too_large_or_has_too_much_is_not_read_to_its_end(one: Console) -> None:
+    async with aiohttp.ClientSession() as session:
+        for body, status in ((b"token=" + b"x" * 20_000, 413), (b"&".join([b"a=b"] * 30), 400)):
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            async with session.post(f"{one.url}/session", data=body, headers=headers) as answer:
+                assert answer.status == status
