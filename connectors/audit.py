@@ -21,6 +21,7 @@ import os
 import secrets
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -105,13 +106,15 @@ class AuditLog:
         self._now_ms = now_ms
         self._waiting: list[tuple[str, bytes]] = []
         self._lock = threading.Lock()
+        self._writer = ThreadPoolExecutor(1, "audit")  # its waits for the disk are nobody else's
         self._seldom = Seldom(log)
         self.fault = ""
 
     @asynccontextmanager
     async def of(self, caller: Caller, act: Act) -> AsyncIterator[Answer]:
         """Write a command before it is run inside, and its answer afterwards; a fault is its answer, too."""
-        number = await asyncio.to_thread(self.asked, caller, act)
+        loop = asyncio.get_running_loop()
+        number = await loop.run_in_executor(self._writer, self.asked, caller, act)
         answer = Answer()
         try:
             yield answer
@@ -119,7 +122,7 @@ class AuditLog:
             answer.text = f"failed: {str(fault) or type(fault).__name__}"
             raise
         finally:
-            await asyncio.shield(asyncio.to_thread(self.answered, number, answer.text))
+            await asyncio.shield(loop.run_in_executor(self._writer, self.answered, number, answer.text))
 
     def asked(self, caller: Caller, act: Act) -> str:
         """Write a command; return its number for the answer."""
@@ -155,11 +158,14 @@ class AuditLog:
 
     def _write(self) -> None:
         """Write what waits; OSError leaves what is not durable waiting."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _give(self.folder, self.folder.parent)
         while self._waiting:
             month, line = self._waiting[0]
             descriptor = os.open(self.folder / f"{month}.ndjson", os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
+                _give(descriptor, self.folder)
                 end = os.fstat(descriptor).st_size
                 torn = end and os.pread(descriptor, 1, end - 1) != b"\n"
                 whole = b"\n" + line if torn else line
@@ -171,10 +177,21 @@ class AuditLog:
             self._waiting.pop(0)
 
 
+def _give(made: Path | int, like: Path) -> None:
+    """Give what root made to the owner of the folder that it is in: the engine, another user, writes to it as well."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(made, owner.st_uid, owner.st_gid)
+
+
 def read_entries(folder: Path) -> Iterator[Entry]:
-    """Yield every command, the newest first; what was torn is passed over."""
+    """Yield every command, the newest first; what was torn is passed over. OSError where it may not be read."""
     answers: dict[str, tuple[int, str]] = {}
-    for path in sorted(folder.glob("*.ndjson"), reverse=True):
+    try:
+        paths = sorted(folder.iterdir(), reverse=True)
+    except FileNotFoundError:
+        return
+    for path in paths:
         for line in _backwards(path):
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 record = orjson.loads(line)

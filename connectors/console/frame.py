@@ -82,12 +82,10 @@ def document(look: Look, title: str, *content: Child) -> str:
         tag("link", rel="stylesheet", href="/console/static/console.css"),
         tag("script", src="/console/static/console.js", type="module"),
     )
-    session = look.session
-    notice = None
-    if session is not None and session.notice is not None:
-        good, text = session.notice
+    session, notice = look.session, None
+    if session is not None and session.notice is not None and session.notice[0] == look.path:
+        notice = tag("p", session.notice[1], class_="notice", role="status")
         session.notice = None
-        notice = tag("p", text, class_="notice" if good else "notice bad", role="status" if good else "alert")
     body = tag("body", _bar(look), tag("main", tag("h1", title), notice, *content))
     return f"<!doctype html>\n{tag('html', head, body, lang=t.tag)}\n"
 

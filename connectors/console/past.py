@@ -7,7 +7,7 @@ from pathlib import Path
 
 from connectors.audit import Entry, read_entries
 
-READ_MAX = 50_000
+READ_MAX = 10_000
 """Entries that one page looks at; `opportune audit` reads all."""
 SWITCHING = frozenset({"pause", "resume", "kill"})
 

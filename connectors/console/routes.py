@@ -296,7 +296,7 @@ def _reason(look: Look) -> str:
 
 def _told(look: Look, text: str, path: str) -> web.Response:
     """Say on the next page what was done."""
-    _session(look).notice = (True, text)
+    _session(look).notice = (path, text)
     return _see_other(path)
 
 

@@ -26,13 +26,13 @@ SESSIONS_MAX = 16
 
 @dataclass(slots=True)
 class Session:
-    """One user, signed in until `end_ms`; `notice` is shown on the next page, whether it is good news."""
+    """One user, signed in until `end_ms`; `notice` is shown once, on the page of the path that stands in it first."""
 
     user: str
     role: str
     end_ms: int
     form_key: str
-    notice: tuple[bool, str] | None = None
+    notice: tuple[str, str] | None = None
 
     def may(self, right: Right) -> bool:
         """Return whether the user's role has a right."""

@@ -98,7 +98,7 @@ class ConsoleAnswers:
 
     async def why(self, number: str, rule: str) -> Sequence[Mapping[str, Any]]:
         """Return the records of a number, with a rule those of every event that it looked at."""
-        words = ["--format", "ndjson", *(["--rule", rule] if rule else []), "--", number]
+        words = ["--format=ndjson", *([f"--rule={rule}"] if rule else []), "--", number]
         return _records(await self._asking.run("why", *words))
 
     async def books(self) -> Sequence[Mapping[str, Any]]:

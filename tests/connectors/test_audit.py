@@ -1,5 +1,6 @@
 """The audit log: a command is durable before it begins, whatever ends the process; what a crash tore hides nothing."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -58,6 +59,14 @@ def test_only_its_owner_reads_it(audit: AuditLog) -> None:
 
     assert audit.folder.stat().st_mode & 0o777 == 0o700
     assert [path.stat().st_mode & 0o777 for path in audit.folder.iterdir()] == [0o600]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_writes_is_the_engines_too(audit: AuditLog) -> None:
+    os.chown(audit.folder.parent, 12_345, 12_345)
+    audit.asked(LI, Act("roll back", "book 0123"))
+
+    assert {path.stat().st_uid for path in (audit.folder, *audit.folder.iterdir())} == {12_345}
 
 
 @pytest.mark.parametrize("torn", [b'{"at": 17960400', b"\x00\x00\x00", b"[]\n{}\n7\n\n", b'{"of": "x"}'])
