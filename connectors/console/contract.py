@@ -46,6 +46,15 @@ class Report:
     end: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What is to be rehearsed: which part of the subscribers, and times as of a report."""
+
+    sample: str
+    start: str
+    end: str
+
+
 class Answers(Protocol):
     """An engine, as the console sees it.
 
@@ -79,3 +88,6 @@ class Answers(Protocol):
 
     async def report(self, wanted: Report) -> bytes:
         """Return a report as one HTML page."""
+
+    async def rehearsal(self, wanted: Rehearsal) -> bytes:
+        """Return what the book in the folder would have done, beside the one that ran, as one HTML page."""

@@ -19,6 +19,7 @@ _PAGES: tuple[tuple[str, str, Right | None], ...] = (
     ("/console/switches", "Switches", Right.SWITCH),
     ("/console/why", "Why", Right.WHY),
     ("/console/books", "Book", Right.BOOKS),
+    ("/console/rehearsal", "Rehearse", Right.BOOKS),
     ("/console/report", "Report", Right.REPORT),
     ("/console/audit", "Audit", Right.AUDIT),
 )

@@ -12,7 +12,7 @@ class Right(StrEnum):
     SWITCH = "pause, resume and kill"
     NUMBERS = "see subscribers' numbers"
     WHY = "ask why for a number"
-    BOOKS = "read books and what changed"
+    BOOKS = "read books and what changed, rehearse"
     ROLL_BACK = "put an earlier book back"
     REPORT = "make reports"
     AUDIT = "read the audit log"

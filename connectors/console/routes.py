@@ -5,6 +5,7 @@
     GET  /console/switches         POST /console/switches           pause, resume, kill, with a reason
     GET  /console/why              POST /console/why                a number: in the body, so in no history and no log
     GET  /console/books, /console/books/diff?old=&new=              POST /console/books/rollback
+    GET  /console/rehearsal, /console/rehearsal/page?sample=&from=&to=
     GET  /console/report, /console/report/page?by=&from=&to=
     GET  /console/audit?words=
     GET  /console/language/{code}  POST /console/out                GET  /console/static/{name}
@@ -23,9 +24,9 @@ from aiohttp import web
 from connectors.access import GUARD, same_site
 from connectors.audit import Act, AuditLog, Caller
 from connectors.console import books as book_pages
-from connectors.console import live, report, switches, trail, why
+from connectors.console import live, rehearsal, report, switches, trail, why
 from connectors.console.config import ConsoleConfig
-from connectors.console.contract import BY, Answers, BusyError, RefusedError, Report, SlowError
+from connectors.console.contract import BY, Answers, BusyError, RefusedError, Rehearsal, Report, SlowError
 from connectors.console.forms import read_form
 from connectors.console.frame import REASON_CHARS_MAX, REASON_CHARS_MIN, Look, document
 from connectors.console.markup import tag
@@ -83,6 +84,8 @@ def add_routes(app: web.Application, config: ConsoleConfig, answers: Answers, au
             web.get("/console/books", handlers.books),
             web.get("/console/books/diff", handlers.diff),
             web.post("/console/books/rollback", handlers.roll_back),
+            web.get("/console/rehearsal", handlers.rehearsal_form),
+            web.get("/console/rehearsal/page", handlers.rehearsal),
             web.get("/console/report", handlers.report_form),
             web.get("/console/report/page", handlers.report),
             web.get("/console/audit", handlers.audit),
@@ -252,6 +255,22 @@ class _Handlers:
             answer.text = await self._answers.roll_back(version)
         return _told(look, answer.text, "/console/books")
 
+    @_signed_in(Right.BOOKS)
+    async def rehearsal_form(self, _: web.Request, look: Look) -> web.Response:
+        """The form that asks for a rehearsal."""
+        return _page(rehearsal.page(look))
+
+    @_signed_in(Right.BOOKS)
+    async def rehearsal(self, request: web.Request, look: Look) -> web.Response:
+        """What the book in the folder would have done with recorded events."""
+        start, end, sample = (request.query.get(name, "") for name in ("from", "to", "sample"))
+        wanted = Rehearsal(sample if sample in rehearsal.SAMPLES else rehearsal.SAMPLES[0], start, end)
+        what = f"{wanted.sample} from {start or '-'} to {end or '-'}"
+        async with self._audit.of(_caller(request, look), Act("rehearse", what)) as answer:
+            page = await self._answers.rehearsal(wanted)
+            answer.text = f"{len(page)} bytes"
+        return _made(page)
+
     @_signed_in(Right.REPORT)
     async def report_form(self, _: web.Request, look: Look) -> web.Response:
         """The form that asks for a report."""
@@ -266,8 +285,7 @@ class _Handlers:
         async with self._audit.of(_caller(request, look), Act("report", what)) as answer:
             page = await self._answers.report(wanted)
             answer.text = f"{len(page)} bytes"
-        headers = HEADERS | {"Content-Security-Policy": REPORT_POLICY}
-        return web.Response(body=page, content_type="text/html", charset="utf-8", headers=headers)
+        return _made(page)
 
     @_signed_in(Right.AUDIT)
     async def audit(self, request: web.Request, look: Look) -> web.Response:
@@ -319,6 +337,12 @@ def _denied(look: Look, fault: Exception) -> web.Response:
 def _page(text: str, status: int = 200) -> web.Response:
     headers: Mapping[str, str] = HEADERS | {"Content-Security-Policy": CONTENT_POLICY}
     return web.Response(text=text, status=status, content_type="text/html", charset="utf-8", headers=headers)
+
+
+def _made(page: bytes) -> web.Response:
+    """Return a page that a command made."""
+    headers = HEADERS | {"Content-Security-Policy": REPORT_POLICY}
+    return web.Response(body=page, content_type="text/html", charset="utf-8", headers=headers)
 
 
 def _see_other(path: str) -> web.Response:

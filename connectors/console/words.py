@@ -70,6 +70,10 @@ CHINESE: Mapping[str, str] = {
     "Counted by": "统计维度", "From": "开始", "To, left out": "结束（不含）", "Make the report": "生成报表",
     "It is counted while you wait, from the journal and the log, in a process of its own.":
         "报表由独立进程根据决策记录与日志即时统计，请稍候。",
+    # rehearsal
+    "Rehearse": "预演",
+    "Recorded events run once more under the book in the folder, beside the one that ran; nothing is sent.":
+        "用文件夹中的规则书重新运行已记录的事件，与当时的规则书对照；不发送任何内容。",
     # audit
     "Words to look for": "查找", "Search": "查找", "When": "时间", "Who": "操作人", "From where": "来源",
     "Answer": "结果", "none is known": "不详",

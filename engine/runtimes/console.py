@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import orjson
 
-from connectors.console.contract import Live, RefusedError, Report
+from connectors.console.contract import Live, RefusedError, Rehearsal, Report
 from engine.book.shelf import BookShelf
 from engine.book.versions import VersionError, changes, kept, roll_back
 from engine.runtimes.errands import Errands
@@ -120,9 +121,21 @@ class ConsoleAnswers:
 
     async def report(self, wanted: Report) -> bytes:
         """Return a report as one HTML page."""
-        span = [f"--{name}={text}" for name, text in (("from", wanted.start), ("to", wanted.end)) if text]
-        words = [f"--by={','.join(wanted.by)}", *span, "--format=html", "--to-file=/dev/stdout"]
-        return await self._reporting.run("report", *words)
+        by = f"--by={','.join(wanted.by)}"
+        span = _span(wanted.start, wanted.end)
+        return await self._reporting.run("report", by, *span, "--format=html", "--to-file=/dev/stdout")
+
+    async def rehearsal(self, wanted: Rehearsal) -> bytes:
+        """Return what the book in the folder would have done, beside the one that ran, as one HTML page."""
+        with TemporaryDirectory() as folder:
+            page = Path(folder) / "page.html"
+            words = [f"--sample={wanted.sample}", *_span(wanted.start, wanted.end), f"--html={page}"]
+            try:
+                await self._reporting.run("backtest", *words, "--", str(self._config.book.folder.resolve()))
+            except RefusedError:
+                if not page.exists():  # where the running book disagrees with its journal the page says so
+                    raise
+            return await asyncio.to_thread(page.read_bytes)
 
 
 async def _refusing(work: Callable[..., Value], *arguments: object) -> Value:
@@ -131,6 +144,11 @@ async def _refusing(work: Callable[..., Value], *arguments: object) -> Value:
         return await asyncio.to_thread(work, *arguments)
     except (VersionError, BookErrors, OSError) as fault:
         raise RefusedError(str(fault)) from fault
+
+
+def _span(start: str, end: str) -> list[str]:
+    """Return the options of a span of time."""
+    return [f"--{name}={text}" for name, text in (("from", start), ("to", end)) if text]
 
 
 def _records(lines: bytes) -> list[Mapping[str, Any]]:

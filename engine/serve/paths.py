@@ -299,6 +299,16 @@ CONSOLE = (
         form={"version": "to put back", **_REASON},
         kind=HTML,
     ),
+    _page("/console/rehearsal", "The form that asks for a rehearsal."),
+    Path(
+        "GET",
+        "/console/rehearsal/page",
+        "What the book in the folder would have done with recorded events, beside the one that ran.",
+        Who.CONSOLE,
+        {200: "the page", 400: "a time that is none, or a book that is refused"},
+        query={"sample": "`1%`, `10%` or `100%` of the subscribers", "from": "the log's time", "to": "left out"},
+        kind=HTML,
+    ),
     _page("/console/report", "The form that asks for a report."),
     Path(
         "GET",
@@ -328,6 +338,6 @@ def answers_of(path: Path) -> Mapping[int, str]:
         else:
             found[303] = "not signed in: to the form that does"
         found[403] = "the role may not, or the form was made by another session"
-        if path.path in ("/console/why", "/console/books", "/console/report/page"):
+        if path.path in ("/console/why", "/console/books", "/console/rehearsal/page", "/console/report/page"):
             found |= {503: "others are asking: again in a moment", 504: "it took longer than `console.answer_s`"}
     return dict(sorted(found.items()))

@@ -5,12 +5,15 @@ processes.
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from connectors.console.contract import BusyError, RefusedError, SlowError
+from connectors.console.contract import BusyError, RefusedError, Rehearsal, SlowError
 from engine.runtimes import errands
+from engine.runtimes.console import ConsoleAnswers
 from engine.runtimes.errands import Errands
+from engine.settings.reading import parse_config
 
 STAND_IN = """
 import json, os, sys, time
@@ -22,6 +25,11 @@ if command == "sleep":
 if command == "flood":
     while True:
         sys.stdout.write("x" * 65536)
+if command == "backtest":
+    page = next(word for word in words if word.startswith("--html=")).removeprefix("--html=")
+    with open(page, "w") as file:
+        file.write(" ".join(words[:-3] + words[-2:]))
+    sys.exit(1)
 if command == "fail":
     sys.stderr.write("opportune: a hint\\nopportune fail: no such rule\\n")
     sys.exit(1)
@@ -77,3 +85,12 @@ async def test_of_many_only_so_many_run_some_wait_and_the_rest_is_refused(tmp_pa
     assert len(refused) == 2
     assert len((tmp_path / "pids").read_text().split()) <= 1
     assert gone(tmp_path)
+
+
+async def test_a_rehearsal_is_shown_also_where_the_running_book_disagrees_with_its_journal(tmp_path: Path) -> None:
+    config = parse_config('[book]\nfolder = "book"')
+    answers = ConsoleAnswers(config, tmp_path / "c", cast("Any", None), cast("Any", None))
+
+    page = await answers.rehearsal(Rehearsal("10%", "2008-11-04T09:00", ""))
+
+    assert page.decode() == f"--sample=10% --from=2008-11-04T09:00 -- {tmp_path / 'book'}"

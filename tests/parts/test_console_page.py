@@ -15,7 +15,7 @@ from tests.parts.chromium import Chromium, Tab
 pytestmark = pytest.mark.parts
 
 PAGES = {"live": "", "switches": "/switches", "books": "/books", "diff": "/books/diff?old=a&new=b",
-         "report": "/report", "audit": "/audit"}  # fmt: skip
+         "rehearsal": "/rehearsal", "report": "/report", "audit": "/audit"}  # fmt: skip
 EVENTS = (
     "[...document.querySelectorAll('#live dt')].find(one => one.textContent.startsWith('Events since')).nextSibling"
 )

@@ -12,12 +12,14 @@ from connectors.audit import read_entries
 from connectors.console.contract import BusyError, RefusedError, SlowError
 from tests.connectors.console.world import ANNA, HOSTILE, ROLES, Console, console, token_of
 
-PAGES = ("", "/switches", "/why", "/books", "/books/diff?old=a&new=b", "/report", "/report/page?by=rule", "/audit")
+BOOKS = ("/books", "/books/diff?old=a&new=b", "/rehearsal", "/rehearsal/page?sample=10%25")
+REPORTS = ("/report", "/report/page?by=rule")
+PAGES = ("", "/switches", "/why", *BOOKS, *REPORTS, "/audit")
 MAY = {
-    "author": {"", "/why", "/books", "/books/diff?old=a&new=b", "/report", "/report/page?by=rule", "/books/rollback"},
+    "author": {"", "/why", *BOOKS, *REPORTS, "/books/rollback"},
     "operator": {*PAGES, "POST /switches", "/books/rollback"},
-    "clerk lead": {"", "/why", "/report", "/report/page?by=rule"},
-    "auditor": {"", "/why", "/books", "/books/diff?old=a&new=b", "/report", "/report/page?by=rule", "/audit"},
+    "clerk lead": {"", "/why", *REPORTS},
+    "auditor": {"", "/why", *BOOKS, *REPORTS, "/audit"},
 }
 REASON = "complaints from Chengdu"
 
@@ -181,7 +183,7 @@ async def test_numbers_are_masked_wherever_a_role_may_not_see_them(one: Console)
 async def test_no_page_holds_anything_of_outside_that_is_read_as_html(one: Console, language: str) -> None:
     async with one.signed_in("operator") as visitor:
         await visitor.get(f"/language/{language}")
-        texts = [(await visitor.get(path))[1] for path in PAGES if not path.startswith("/report/page")]
+        texts = [(await visitor.get(path))[1] for path in PAGES if "/page" not in path]
         for rule in ("", HOSTILE):
             texts.append((await visitor.post("/why", number=HOSTILE, rule=rule))[1])
         texts.append((await visitor.post("/switches", action="kill", kind="rule", name=HOSTILE, reason=HOSTILE))[1])
@@ -205,11 +207,15 @@ async def test_pages_speak_the_browsers_language_until_another_is_chosen(one: Co
         assert '<html lang="zh-CN">' in (await visitor.get(""))[1]
 
 
-async def test_a_report_is_asked_for_with_known_keys_and_given_times_alone(one: Console) -> None:
+async def test_a_report_and_a_rehearsal_are_asked_for_with_known_words_and_given_times_alone(one: Console) -> None:
     async with one.signed_in("author") as visitor:
+        await visitor.get("/rehearsal/page?sample=--config&from=2008-11-04T09:00")
         await visitor.get("/report/page?by=rule&by=day&by=--config&from=2008-11-04T09:00&to=")
 
-    assert one.engine.done == [("report", "rule", "day", "2008-11-04T09:00", "")]
+    assert one.engine.done == [
+        ("rehearse", "1%", "2008-11-04T09:00", ""),
+        ("report", "rule", "day", "2008-11-04T09:00", ""),
+    ]
 
 
 async def test_a_form_that_is_too_large_or_has_too_much_is_not_read_to_its_end(one: Console) -> None:

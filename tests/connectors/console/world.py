@@ -14,7 +14,7 @@ from yarl import URL
 from connectors.access import Guard
 from connectors.audit import AuditLog
 from connectors.console.config import ConsoleConfig, ConsoleUser
-from connectors.console.contract import Live, Report
+from connectors.console.contract import Live, Rehearsal, Report
 from connectors.console.routes import add_routes
 from connectors.secret import Secret
 
@@ -90,6 +90,11 @@ class Engine:
         self._maybe_fail()
         self.done.append(("report", *wanted.by, wanted.start, wanted.end))
         return b"<!doctype html><title>report</title>"
+
+    async def rehearsal(self, wanted: Rehearsal) -> bytes:
+        self._maybe_fail()
+        self.done.append(("rehearse", wanted.sample, wanted.start, wanted.end))
+        return b"<!doctype html><title>rehearsal</title>"
 
     def _maybe_fail(self) -> None:
         if self.fault is not None:
