@@ -75,7 +75,18 @@ def test_an_operator_looks_asks_pauses_rolls_back_and_all_of_it_outlives_kill_9(
         ("li.wei", "console", "roll back", "the old words were better"),
     ]
     assert all(one["answer"] for one in found)
+    lines = engine.command("audit", "--words", "complaints").out.splitlines()
+    assert [line.partition("Z  ")[2] for line in lines] == [
+        f"li.wei (operator) from 127.0.0.1: pause rule long-care, because: {REASON}; touched 0"
+    ]
     assert {one["act"] for one in found} == {"sign in", "pause", "resume", "why", "report", "roll back"}
+
+
+def test_a_worker_says_that_it_has_no_console(make: Make) -> None:
+    refused = make(more=CONSOLE, clock="wall").command("worker")
+
+    assert refused.exit == 1
+    assert refused.err.strip().endswith("console.users must be empty: a worker serves no console, opportune run does")
 
 
 def test_without_users_there_is_no_console(make: Make) -> None:
