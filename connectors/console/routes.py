@@ -269,7 +269,7 @@ class _Handlers:
         async with self._audit.of(_caller(request, look), Act("rehearse", what)) as answer:
             page = await self._answers.rehearsal(wanted)
             answer.text = f"{len(page)} bytes"
-        return _made(page)
+        return _made(look, page)
 
     @_signed_in(Right.REPORT)
     async def report_form(self, _: web.Request, look: Look) -> web.Response:
@@ -285,7 +285,7 @@ class _Handlers:
         async with self._audit.of(_caller(request, look), Act("report", what)) as answer:
             page = await self._answers.report(wanted)
             answer.text = f"{len(page)} bytes"
-        return _made(page)
+        return _made(look, page)
 
     @_signed_in(Right.AUDIT)
     async def audit(self, request: web.Request, look: Look) -> web.Response:
@@ -339,10 +339,11 @@ def _page(text: str, status: int = 200) -> web.Response:
     return web.Response(text=text, status=status, content_type="text/html", charset="utf-8", headers=headers)
 
 
-def _made(page: bytes) -> web.Response:
-    """Return a page that a command made."""
+def _made(look: Look, page: bytes) -> web.Response:
+    """Return a page that a command made; whatever stands in it, who may see no number sees none."""
     headers = HEADERS | {"Content-Security-Policy": REPORT_POLICY}
-    return web.Response(body=page, content_type="text/html", charset="utf-8", headers=headers)
+    text = why.hidden(look, page.decode(errors="replace"))
+    return web.Response(text=text, content_type="text/html", charset="utf-8", headers=headers)
 
 
 def _see_other(path: str) -> web.Response:

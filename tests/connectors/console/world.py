@@ -94,7 +94,7 @@ class Engine:
     async def rehearsal(self, wanted: Rehearsal) -> bytes:
         self._maybe_fail()
         self.done.append(("rehearse", wanted.sample, wanted.start, wanted.end))
-        return b"<!doctype html><title>rehearsal</title>"
+        return f"<!doctype html><title>rehearsal</title><td>{ANNA}</td>".encode()
 
     def _maybe_fail(self) -> None:
         if self.fault is not None:
