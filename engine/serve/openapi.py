@@ -20,7 +20,9 @@ HEAD = """\
 
 Made by `make openapi` of [paths.py](paths.py); [openapi.json](openapi.json) says the same to programs. The front
 listens where `http.host` and `http.port` say. A bearer token is sent as `Authorization: Bearer TOKEN`. A refusal is
-JSON with `error`; of the console it is a page. What a caller can take: [SECURITY.md](../../SECURITY.md).
+JSON with `error`; of the console it is a page. Besides what stands below, each path answers 500 for a fault of the
+engine, and 421 where the header `Opportune-Engine` names another one. What a caller can take:
+[SECURITY.md](../../SECURITY.md).
 """
 DOCUMENT, PAGE = FOLDER / "openapi.json", FOLDER / "HTTP.md"
 _REF = "#/components/schemas/{model}"

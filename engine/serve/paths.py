@@ -51,11 +51,12 @@ class Path:
 
 HTML = "text/html"
 NO_LOG = {503: "the log, or the desk's queue, does not take it yet: say it again after `Retry-After`"}
-_COMMAND = {
-    400: "the body cannot be read, or names nothing that there is; `error` says what",
+_BODY = {
+    400: "the body cannot be read, or names nothing that there is; the answer says what",
     408: "the body was not whole within 30 s",
     413: "the body is too long",
 }
+_BY_ERRAND = ("/console/why", "/console/books", "/console/rehearsal/page", "/console/report/page")
 _REASON = {"reason": "why, 3 to 200 characters", "key": "the key that stands in the session's forms"}
 
 
@@ -73,7 +74,7 @@ ENGINE = (
         "/control",
         "Pauses, resumes or kills a rule, campaign or channel.",
         Who.CONTROL,
-        {200: "`touched`: how many queued sends", **_COMMAND},
+        {200: "`touched`: how many queued sends"},
         ControlBody,
     ),
     Path(
@@ -81,7 +82,7 @@ ENGINE = (
         "/lists",
         "Puts subscribers on a list of the book, or takes them off.",
         Who.CONTROL,
-        {200: "`changed`: how many subscribers were named", **_COMMAND},
+        {200: "`changed`: how many subscribers were named"},
         ListBody,
     ),
     Path(
@@ -89,7 +90,7 @@ ENGINE = (
         "/customers/export",
         "All that the state keeps of one subscriber.",
         Who.CONTROL,
-        {200: "what is kept", **_COMMAND},
+        {200: "what is kept"},
         CustomerBody,
     ),
     Path(
@@ -97,7 +98,7 @@ ENGINE = (
         "/customers/erase",
         "Ends the state of one subscriber, but for lists that exclude.",
         Who.CONTROL,
-        {200: "`erased`: 1", **_COMMAND},
+        {200: "`erased`: 1"},
         CustomerBody,
     ),
     Path(
@@ -105,7 +106,7 @@ ENGINE = (
         "/outcomes",
         "What outside channels say of decisions that they were given.",
         Who.CONTROL,
-        {200: "`recorded`: how many", **_COMMAND},
+        {200: "`recorded`: how many"},
         OutcomesBody,
     ),
     Path(
@@ -113,7 +114,7 @@ ENGINE = (
         "/dead/replayed",
         "Marks dead letters that were put back; of an embedded engine.",
         Who.CONTROL,
-        {200: "`marked`: how many", **_COMMAND},
+        {200: "`marked`: how many"},
         ReplayedBody,
     ),
     Path(
@@ -155,7 +156,7 @@ DESK = (
         "/desk/visits/{visit}",
         "Closes a visit.",
         Who.DESK,
-        {200: "the visit as it closed", 404: "no such visit stands", **NO_LOG},
+        {200: "the visit as it closed", 400: "another cause", 404: "no such visit stands", **NO_LOG},
         query={"cause": "`done` or `logout`"},
     ),
     Path(
@@ -207,14 +208,14 @@ DESK = (
         "/desk/{terminal}/session",
         "Whether the terminal is signed in.",
         Who.DESK,
-        {204: "the page may go on", 200: "for a system: `signed_in`, `where`, `since_ms`"},
+        {204: "the page may go on", 200: "for a system: `signed_in`, `where`, `since_ms`", 404: "no such terminal"},
     ),
     Path(
         "GET",
         "/desk/{terminal}/events",
         "The terminal's panel as it changes: hello, panel, link, beat, taken.",
         Who.DESK,
-        {200: "server-sent events"},
+        {200: "server-sent events", 404: "no such terminal"},
         kind="text/event-stream",
     ),
     Path(
@@ -332,12 +333,22 @@ def answers_of(path: Path) -> Mapping[int, str]:
     if path.who in (Who.CONTROL, Who.EVENTS, Who.DESK):
         found[401] = "a wrong or no secret, after a second"
         found.setdefault(429, "this address shows too many wrong secrets: again after `Retry-After`")
+    if path.body is not None or path.form:
+        found = _BODY | found
+    if path.path.startswith("/desk/") and path.body is not None:
+        found[415] = "the body is no JSON"
     if path.who is Who.CONSOLE:
-        if path.method == "POST":
-            found[401] = "not signed in, or from a page of another site"
-        else:
-            found[303] = "not signed in: to the form that does"
-        found[403] = "the role may not, or the form was made by another session"
-        if path.path in ("/console/why", "/console/books", "/console/rehearsal/page", "/console/report/page"):
-            found |= {503: "others are asking: again in a moment", 504: "it took longer than `console.answer_s`"}
+        found |= _console_answers(path)
     return dict(sorted(found.items()))
+
+
+def _console_answers(path: Path) -> Mapping[int, str]:
+    """Return what every page of the console may answer, and those that another process makes."""
+    found = {403: "the role may not, or the form was made by another session"}
+    if path.method == "POST":
+        found[401] = "not signed in, or from a page of another site"
+    else:
+        found[303] = "not signed in: to the form that does"
+    if path.path in _BY_ERRAND:
+        found |= {503: "others are asking: again in a moment", 504: "it took longer than `console.answer_s`"}
+    return found

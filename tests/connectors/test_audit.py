@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.audit import BLOCK_BYTES, Act, AuditLog, Caller, read_entries
+from connectors.audit import Act, AuditLog, Caller, read_entries
 
 LI = Caller("li.wei", "operator", "10.1.2.3", "console")
 NOON_MS = 1_796_040_000_000
@@ -81,15 +81,17 @@ def test_what_a_crash_tore_is_passed_over_and_the_next_line_stands_for_itself(au
     ]  # fmt: skip
 
 
-def test_the_newest_come_first_through_months_and_any_number_of_blocks(tmp_path: Path) -> None:
-    at_ms = count(NOON_MS, 9_000_000)
-    audit = AuditLog(tmp_path, at_ms.__next__)
-    for number in range(350):
-        audit.asked(LI, Act("pause", f"rule {number}", "x" * (450 + number % 50)))
+def test_the_newest_come_first_through_months_and_any_number_of_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.audit.BLOCK_BYTES", 1_024)
+    audit = AuditLog(tmp_path, count(NOON_MS, 64_800_000).__next__)
+    for number in range(50):
+        audit.asked(LI, Act("pause", f"rule {number}", "x" * (number * 10)))
 
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) > 3 * BLOCK_BYTES
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2026-11.ndjson", "2026-12.ndjson", "2027-01.ndjson"]
-    assert [entry.act.what for entry in read_entries(tmp_path)] == [f"rule {number}" for number in range(349, -1, -1)]
+    assert all(path.stat().st_size > 2 * 1_024 for path in tmp_path.glob("2026-12*"))
+    assert [entry.act.what for entry in read_entries(tmp_path)] == [f"rule {number}" for number in range(49, -1, -1)]
 
 
 def test_a_text_that_forges_a_line_is_a_text_and_a_long_one_is_cut(audit: AuditLog) -> None:

@@ -12,9 +12,11 @@ from engine.metrics import Metrics
 from engine.serve.controls import ReplayedBody
 from engine.serve.face import Face
 from engine.serve.openapi import DOCUMENT, PAGE, document, page
-from engine.serve.paths import PATHS
+from engine.serve.paths import PATHS, answers_of
 from engine.settings.reading import parse_config
 from tests.connectors.console.world import Engine
+from tests.engine.conftest import Make
+from tests.engine.engines import fetch
 from tests.engine.world import config
 
 
@@ -80,3 +82,20 @@ def test_schemas_take_what_the_engine_takes_and_refuse_what_it_refuses(name: str
 
     assert validator.is_valid(good)
     assert not validator.is_valid(bad)
+
+
+def test_whatever_an_engine_answers_stands_in_the_reference(make: Make) -> None:
+    engine = make(clock="wall", more="[desk]\nclerk_opens_visits = false\n").start()
+    wrong = []
+    for path in [*PATHS["The engine"], *PATHS["The desk"]]:
+        if path.kind == "text/event-stream":
+            continue
+        place = path.path.replace("{", "").replace("}", "")
+        bodies = [None] if path.method != "POST" else [b"", b"\xff", b"{}", b'{"terminal": "a", "number": "1"}']
+        for body in bodies:
+            for kind in ("application/json", "text/plain"):
+                status = fetch(engine.url + place, body, {"Content-Type": kind}, path.method)[0]
+                if status not in answers_of(path):
+                    wrong.append((path.method, path.path, body, kind, status))
+
+    assert wrong == []
