@@ -172,9 +172,20 @@ class AuditLog:
                 if os.write(descriptor, whole) < len(whole):
                     raise OSError(28, "No space left on device")
                 os.fsync(descriptor)
+                if not end:
+                    _sync_folder(self.folder)
             finally:
                 os.close(descriptor)
             self._waiting.pop(0)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the name of a new file outlive a power cut, too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _give(made: Path | int, like: Path) -> None:

@@ -120,7 +120,7 @@ def _lines() -> Iterator[str]:
 
 
 def _described(path: Path) -> Iterator[str]:
-    yield from ("", f"### `{path.method} {path.path}`", "", f"{path.text} Asked by {path.who}.")
+    yield from ("", f"### `{path.method} {path.path}`", "", f"{path.text} Who may ask: {path.who}.")
     takes = []
     if path.body is not None:
         schema = path.body.model_json_schema()

@@ -18,10 +18,10 @@ class Who(StrEnum):
     """Who may ask."""
 
     ANYBODY = "whoever reaches the port"
-    CONTROL = "who shows the bearer token `http.token`; without one programs of this machine"
-    EVENTS = "who shows the bearer token of the source; without one this machine"
-    DESK = "who shows the bearer token `desk.token`, or the cookie of the terminal"
-    CONSOLE = "who shows the cookie of a user of the console whose role may"
+    CONTROL = "whoever shows the bearer token `http.token`; without one programs of this machine"
+    EVENTS = "whoever shows the bearer token of the source; without one this machine"
+    DESK = "whoever shows the bearer token `desk.token`, or the cookie of the terminal"
+    CONSOLE = "whoever shows the cookie of a user of the console whose role may"
 
 
 @dataclass(frozen=True, slots=True)
