@@ -1,6 +1,6 @@
 # The project's tasks. `make` lists them; each is one line that can be typed without make.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests day test check simulate config fmt lock sbom hostile perf clean
+.PHONY: help setup setup-tests day test check simulate config openapi fmt lock sbom hostile perf clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ simulate:  ## 300 seeded worlds with crashes and faults; another number by SEEDS
 
 config:  ## the comments of config.toml, from the settings' descriptions
 	.venv/bin/python -m engine.settings.text config.toml
+
+openapi:  ## engine/serve/openapi.json and HTTP.md, from the table of paths
+	.venv/bin/python -m engine.serve.openapi
 
 lock:  ## the requirements files, from pyproject.toml: to run, to build, for tests
 	.venv/bin/uv pip compile pyproject.toml --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --output-file requirements.txt

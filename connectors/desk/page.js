@@ -4,6 +4,8 @@
    reason is being asked, and answers not yet confirmed. An answer is repeated until the server has said yes or too late,
    which is safe because the server counts it once. All text enters as text. */
 
+import { attend, call } from "/desk/static/attention.js";
+
 const GUARD_MS = 600;          // after a customer changed, keys answer nothing for this long
 const CLOSED_MS = 4000;        // how long a finished visit stays on the screen
 const RETRY_MS = 1200;         // between repetitions of an answer
@@ -113,8 +115,9 @@ function drawVisit() {
     keysFrom = performance.now() + GUARD_MS;
     for (const view of cards.values()) view.element.remove();
     cards.clear();
-    sureUntil = 0;
+    sureUntil = endingUntil = 0;
     speak(`正在接待 ${panel.number}`);
+    call("新的接待");
   }
   say(byId("customer-number"), panel.number);
   const facts = [panel.brand, panel.tenure, panel.handset].filter(Boolean);
@@ -131,6 +134,7 @@ function drawVisit() {
   }
   byId("keys").classList.toggle("still", Boolean(asking));
   drawOptOut();
+  drawEnding();
   drawCards();
 }
 
@@ -163,6 +167,7 @@ function drawCards() {
       view = makeCard(card);
       cards.set(card.id, view);
       speak(`新推荐 ${card.slot}：${card.title}。${card.reason}`);
+      call("新的推荐");
     }
     const list = byId("cards");
     if (list.children[place] !== view.element) list.insertBefore(view.element, list.children[place] ?? null);
@@ -311,6 +316,7 @@ function reasonKey(key) {
 function cardKey(key) {
   const card = panel.cards.find(({ slot }) => String(slot) === key);
   if (card) return () => choose(card.id);
+  if (key === "e") return endByKey;
   const acts = { y: () => answer(chosen, "accept"), n: () => askWhy(chosen), l: () => answer(chosen, "later") };
   return chosen && Object.hasOwn(acts, key) ? acts[key] : null;
 }
@@ -339,6 +345,19 @@ async function closeVisit() {
     notify("暂时连不上，请再试一次。");
   }
   byId("close").disabled = false;
+}
+
+/* By key, the first press asks and the second within a moment ends: a slip must not send a customer away. */
+let endingUntil = 0;
+function endByKey() {
+  const sure = performance.now() < endingUntil;
+  endingUntil = sure ? 0 : performance.now() + SURE_MS;
+  drawEnding();
+  if (sure) closeVisit();
+}
+
+function drawEnding() {
+  say(byId("close"), performance.now() < endingUntil ? "再按 E 结束" : "结束接待");
 }
 
 /* The first press asks, the second within a moment records: a wish must not be made by a slip. */
@@ -448,7 +467,7 @@ function tick() {
 async function start() {
   say(byId("terminal"), terminal);
   say(byId("locked-terminal"), terminal);
-  document.title = `${terminal} · 前台`;
+  attend(`${terminal} · 前台`);
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (token) {
     history.replaceState(null, "", location.pathname);

@@ -48,8 +48,10 @@ CONTENT_POLICY = (
 )
 STATIC = {
     "page.js": "text/javascript",
+    "attention.js": "text/javascript",
     "page.css": "text/css",
     "icon.svg": "image/svg+xml",
+    "icon-called.svg": "image/svg+xml",
 }
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -10,6 +10,8 @@ from engine.commands.shared.error import CommandError
 from engine.commands.shared.out import complain
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.settings.config import Config
 
 HELP = "Run the engine on its data directory; --drain ends when the file sources are done."
@@ -36,19 +38,19 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(f"source {source.name!r} is of kind {source.kind!r}: {reader} reads those")
     if not config.book.folder.is_dir():
         raise FileNotFoundError(2, "No such folder", str(config.book.folder))
-    check_secrets(config, ("http", "desk", "sources", "gateways"))
+    check_secrets(config, ("http", "desk", "console", "sources", "gateways"))
     start_logging()
     from engine.runtimes.warmup import warm_up
 
     warm_up(None if args.quiet else sys.stderr)
-    return asyncio.run(_run(config, drain=args.drain, quiet=args.quiet))
+    return asyncio.run(_run(config, args.config, drain=args.drain, quiet=args.quiet))
 
 
-async def _run(config: Config, *, drain: bool, quiet: bool) -> int:
+async def _run(config: Config, file: Path, *, drain: bool, quiet: bool) -> int:
     from engine.runtimes.embedded import Embedded
     from engine.serve.summary import summary
 
-    engine = Embedded(config, drain=drain)
+    engine = Embedded(config, file, drain=drain)
     status = await engine.run(lambda started: None if quiet else _greet(started.config, started.port))
     if not quiet:
         sys.stdout.write(summary(status, str(config.data.directory)))
@@ -60,5 +62,7 @@ def _greet(config: Config, port: int) -> None:
     if port:
         base = f"{'https' if config.http.tls_files else 'http'}://{config.http.host}:{port}"
         lines.append(f"status {base}/status   metrics {base}/metrics   desk {base}/desk/TERMINAL")
+        if config.console.users:
+            lines.append(f"console {base}/console")
     for line in lines:
         complain(f"opportune: {line}")

@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
     config = changed(load_config(args.config), args)
     if config.data.clock == "events":
         check_events_clock(config)
+    if config.console.users:
+        raise CommandError("console.users must be empty: a worker serves no console, opportune run does")
     agents = config.cluster.agents
     used = {"sources": "intake" in agents, "gateways": "dispatch" in agents}
     check_secrets(config, ("http", "desk", "cluster", *(section for section, needed in used.items() if needed)))

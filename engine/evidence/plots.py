@@ -3,13 +3,13 @@
 A plot is drawn in a box of `WIDTH` units and scales with the page; text from outside is escaped here.
 """
 
-import re
 from collections.abc import Sequence
 from html import escape
 
 from engine.evidence.measures import percent
 from engine.evidence.table import points
 from engine.evidence.units import Lift
+from state.masking import masked
 from state.visible import visible
 
 WIDTH = 640
@@ -18,13 +18,11 @@ LABEL = 150
 LABEL_CHARS = 52
 FIGURE = 150
 LEFT = 70
-NUMBER = re.compile(r"\d{7,}")
-"""What may be a subscriber's number: it is not shown on a page."""
 
 
 def words(text: str) -> str:
     """Return a text from outside as it may stand in a page: visible, escaped, without a subscriber's number."""
-    return escape(NUMBER.sub(lambda found: f"{found[0][:3]}****", visible(text)))
+    return escape(masked(visible(text)))
 
 
 def bars(rows: Sequence[tuple[str, float, float]], text: str) -> str:

@@ -7,6 +7,7 @@
     books            every rule book that was active
     strings          texts by their hashes, in a directory that began with format 1
     dead             dead letters;  replay  lines put back by `opportune dead replay`
+    audit            who commanded what: private files, see connectors.audit
     outbox           what dispatch has tried and how it ended
     http.json        address and name of the engine that runs here, while it does
 
@@ -22,6 +23,8 @@ import orjson
 from state.disk import Disk, Lock, RealDisk, read_whole, write_whole
 
 FORMAT = 1
+AUDIT = "audit"
+"""Folder of the audit log, beside the file that says where the front listens."""
 _FIXED = ("format", "partitions", "contacts_max")
 
 
@@ -150,6 +153,11 @@ class DataDir:
     def replay(self) -> Path:
         """The folder of lines put back."""
         return self.root / "replay"
+
+    @property
+    def audit(self) -> Path:
+        """The folder of the audit log."""
+        return self.root / AUDIT
 
     @property
     def outbox(self) -> Path:

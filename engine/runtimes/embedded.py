@@ -13,6 +13,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -36,13 +37,11 @@ from engine.flow.feedback import LocalAppender, feedback_of
 from engine.flow.pipeline import Pipeline
 from engine.runtimes.interpreter import settle, share
 from engine.runtimes.local_desk import make_desk
+from engine.runtimes.local_face import make_face
 from engine.runtimes.operations import LocalOperations
 from engine.runtimes.sending import Sending
 from engine.runtimes.ticker import Ticker
-from engine.runtimes.trial import add_trials
-from engine.serve.controls import ReplayedBody
 from engine.serve.face import Face
-from engine.serve.front import BODY_BYTES_MAX
 from engine.serve.gauges import add_book_fault, add_local
 from engine.serve.status import Status, StatusBoard
 from engine.settings.config import Config
@@ -64,10 +63,17 @@ def call_on_signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -
 
 
 class Embedded:
-    """One engine in this process; see the module. With `drain` it ends when the file sources are exhausted."""
+    """One engine in this process; see the module.
 
-    def __init__(self, config: Config, *, drain: bool = False) -> None:
+    Args:
+        config: checked settings.
+        file: where they were read, for what the console has other processes do; without it there is no console.
+        drain: whether it ends when the file sources are exhausted.
+    """
+
+    def __init__(self, config: Config, file: Path | None = None, *, drain: bool = False) -> None:
         self.config = config
+        self.file = file
         self.drain = drain
         self.port = 0
         self._serving = False
@@ -168,15 +174,8 @@ class Embedded:
         self.decoders.check(book.schema)
 
     async def _serve(self) -> None:
-        core = self.core
-        served = [source for source in self._sources if isinstance(source, ServedSource)]
-        operations = LocalOperations(core, self.pipeline, self.sending, self.feedback, self.board)
-        body_max = max((source.body_bytes_max for source in served), default=BODY_BYTES_MAX)
-        face = self._face = Face(self.config, operations, core.metrics, self.desk, core.datadir.address, body_max)
-        face.front.write("/dead/replayed", ReplayedBody, operations.replayed)
-        add_trials(face.front, self.config, operations, self.sending.opened, core.datadir.trials, self.clock.now_ms)
-        for source in served:
-            face.front.app.router.add_routes(source.routes())
+        operations = LocalOperations(self.core, self.pipeline, self.sending, self.feedback, self.board)
+        face = self._face = make_face(self.config, self.file, self.core, operations, self.desk, self._sources)
         self.port = await face.open()
 
     def _make_sources(self, positions: Mapping[str, int]) -> None:

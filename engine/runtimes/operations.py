@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from connectors.contract import Gateway
 from engine.answers.customer import described
 from engine.counter.outside_reporter import OutsideReporter
 from engine.flow.core import Core
@@ -48,6 +49,15 @@ class LocalOperations:
         active = self._core.active
         assert active is not None
         return active.book
+
+    @property
+    def gateways(self) -> Mapping[str, Gateway]:
+        """The gateways by name."""
+        return self._sending.opened
+
+    def now_ms(self) -> int:
+        """Return the time by the engine's clock."""
+        return self._sending.now_ms()
 
     def status(self) -> Status:
         """Return the figures of now."""

@@ -178,6 +178,10 @@ class Sending:
         """Return the figures of dispatch."""
         return self._dispatcher.status()
 
+    def now_ms(self) -> int:
+        """Return the time by which texts are sent."""
+        return self._clock.now_ms()
+
     @property
     def opened(self) -> Mapping[str, Gateway]:
         """The gateways by name."""

@@ -12,32 +12,20 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.contract import Gateway, Message
 from engine.runtimes.sending import make_policy
-from engine.serve.controls import RequestError
+from engine.serve.acts import of_trial
+from engine.serve.controls import RequestError, TrialBody
 from engine.serve.face import Runtime
 from engine.serve.front import Front
 from engine.settings.config import Config
 from state.numbers import NumberError
 
 WAIT_S = 8.0
-
-
-class TrialBody(BaseModel):
-    """A text of a rule for a test number."""
-
-    model_config = ConfigDict(strict=True)
-
-    kind: Literal["trial"]
-    rule: Annotated[str, Field(max_length=64)]
-    channel: str
-    number: int | str
-    text: Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
 class Trials:
@@ -119,7 +107,7 @@ def add_trials(
     now_ms: Callable[[], int],
 ) -> None:
     """Take trials over HTTP, of whoever may write."""
-    front.write("/trial", TrialBody, Trials(config, runtime, gateways, path, now_ms).send)
+    front.write("/trial", TrialBody, Trials(config, runtime, gateways, path, now_ms).send, of_trial)
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What operations may ask over HTTP: pause, resume, kill, lists, replayed letters; alike in both runtimes.
+"""What operations may ask over HTTP: pause, resume, kill, lists, replayed letters, trials; alike in both runtimes.
 
 A body is read by its model; what it names is then held against the active book. Either may refuse it, with a
 `RequestError` whose text goes to the caller.
@@ -35,6 +35,7 @@ class ControlBody(_Body):
     action: Literal["pause", "resume", "kill"]
     kind: Literal["rule", "campaign", "channel"]
     name: str
+    reason: Annotated[str, Field(max_length=200)] = ""
 
 
 class ListBody(_Body):
@@ -72,6 +73,16 @@ class ReplayedBody(_Body):
     """Numbers of dead letters that were put back."""
 
     numbers: list[str]
+
+
+class TrialBody(_Body):
+    """A text of a rule for a test number."""
+
+    kind: Literal["trial"]
+    rule: Annotated[str, Field(max_length=64)]
+    channel: Annotated[str, Field(max_length=64)]
+    number: int | str
+    text: Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
 Body = TypeVar("Body", bound=BaseModel)

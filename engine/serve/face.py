@@ -1,9 +1,11 @@
-"""What both runtimes serve over HTTP: health, status, switches, lists, outcomes from outside, metrics and the desk.
+"""What both runtimes serve over HTTP: health, status, switches, lists, outcomes from outside, metrics, the desk
+and the operations console.
 
 A runtime says what it is in `Runtime`; what only one of them has (the embedded engine's event routes) it adds to
 `Face.front` before `open`.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,10 +13,15 @@ from typing import Any, Protocol
 import orjson
 
 from connectors.access import Guard
+from connectors.audit import AuditLog
+from connectors.console.contract import Answers
+from connectors.console.routes import add_routes as add_console_routes
 from connectors.desk.desk import Desk
 from connectors.desk.routes import add_routes as add_desk_routes
 from connectors.tls import server_context
+from engine.flow.datadir import AUDIT
 from engine.metrics import Metrics
+from engine.serve import acts
 from engine.serve.controls import (
     ControlBody,
     CustomerBody,
@@ -79,6 +86,7 @@ class Face:
         desk: served where there is one.
         address: the file that says where it listens, for commands on the same data directory.
         body_bytes_max: largest request body of any route.
+        console: what answers the operations console, where there is one.
     """
 
     def __init__(
@@ -89,6 +97,7 @@ class Face:
         desk: Desk | None,
         address: Path,
         body_bytes_max: int = BODY_BYTES_MAX,
+        console: Answers | None = None,
     ) -> None:
         self._http = config.http
         self._partitions = config.data.partitions
@@ -99,18 +108,22 @@ class Face:
         token = config.http.token.read() if config.http.token is not None else None
         guard = Guard(lambda route: metrics.wrong_secrets.labels(route).inc(), config.http.trusted_proxies)
         tls = server_context(*files) if (files := config.http.tls_files) is not None else None
-        front = self.front = Front(token, guard, body_bytes_max, tls, config.http.connections_max, config.http.idle_s)
+        audit = AuditLog(address.parent / AUDIT, lambda: time.time_ns() // 1_000_000)
+        connections_max, idle_s = config.http.connections_max, config.http.idle_s
+        front = self.front = Front(token, guard, audit, body_bytes_max, tls, connections_max, idle_s)
         front.read("/health", self._health)
         front.read("/status", self._status)
-        front.write("/control", ControlBody, self._control)
-        front.write("/lists", ListBody, self._lists)
-        front.write("/customers/export", CustomerBody, self._export)
-        front.write("/customers/erase", CustomerBody, self._erase)
+        front.write("/control", ControlBody, self._control, acts.of_control)
+        front.write("/lists", ListBody, self._lists, acts.of_list)
+        front.write("/customers/export", CustomerBody, self._export, acts.of_export)
+        front.write("/customers/erase", CustomerBody, self._erase, acts.of_erase)
         front.write("/outcomes", OutcomesBody, self._outcomes)
         if config.metrics.enabled:
             front.page("/metrics", METRICS_TYPE, metrics.page)
         if desk is not None:
             add_desk_routes(front.app, desk, terminal_key(config.desk, address.parent), self._numbers)
+        if console is not None:
+            add_console_routes(front.app, config.console, console, audit)
 
     async def open(self) -> int:
         """Listen, and write where; return the port."""

@@ -13,7 +13,8 @@ answer holds a subscriber's number unless the request named it.
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
 from connectors.access import Guard, bears, from_here
+from connectors.audit import Act, AuditLog, Caller
 from connectors.http_door import BODY_S, HttpDoor
 from connectors.listening import naming
 from connectors.seldom import Seldom, SeldomFilter
@@ -46,6 +48,7 @@ class Front:
     Args:
         token: bearer token of writes; None allows this machine only.
         guard: counts wrong secrets, and knows the proxies.
+        audit: where commands are written.
         body_bytes_max: largest request body of any route.
         tls: what it needs to speak TLS; None: plain HTTP.
         connections_max: connections at a time; more wait to be accepted.
@@ -56,6 +59,7 @@ class Front:
         self,
         token: str | None,
         guard: Guard,
+        audit: AuditLog | None = None,
         body_bytes_max: int = BODY_BYTES_MAX,
         tls: TlsContext | None = None,
         connections_max: int = CONNECTIONS_MAX,
@@ -67,6 +71,8 @@ class Front:
             middlewares=[self._door.middleware, self._meant, _answering_faults(Seldom(log))],
         )
         guard.add_to(self.app)
+        self._guard = guard
+        self._audit = audit
         self._tls = tls
         self.name = secrets.token_hex(8)
         self._token = token.encode() if token is not None else None
@@ -88,18 +94,37 @@ class Front:
 
         self.app.router.add_get(path, handle)
 
-    def write(self, path: str, model: type[Body], answer: Callable[[Body], Awaitable[Any]]) -> None:
-        """Serve a JSON answer on POST of a JSON object that `model` reads, to callers that may write."""
+    def write(
+        self,
+        path: str,
+        model: type[Body],
+        answer: Callable[[Body], Awaitable[Any]],
+        act: Callable[[Body], Act] | None = None,
+    ) -> None:
+        """Serve a JSON answer on POST of a JSON object that `model` reads, to callers that may write.
+
+        `act` says what a body asks for, where that is a command for the audit log.
+        """
 
         async def handle(request: web.Request) -> web.Response:
             if not self.may_write(request):
                 return _json({"error": "a token is needed"}, 401)
             try:
-                return _json(await answer(read_body(await _raw(request), model)))
+                body = read_body(await _raw(request), model)
+                if act is None or self._audit is None:
+                    return _json(await answer(body))
+                async with self._audit.of(self._caller(request), act(body)) as told:
+                    said = await answer(body)
+                    told.text = _counts(said)
+                return _json(said)
             except RequestError as refused:
                 return _json({"error": visible(str(refused), ERROR_CHARS_MAX)}, 400)
 
         self.app.router.add_post(path, handle)
+
+    def _caller(self, request: web.Request) -> Caller:
+        who = "token" if self._token is not None else "this machine"
+        return Caller(who, "", self._guard.peer(request), "http")
 
     @web.middleware
     async def _meant(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -107,6 +132,15 @@ class Front:
         if request.headers.get(NAME_HEADER, self.name) != self.name:
             return _json({"error": "another engine listens here now"}, 421)
         return await handler(request)
+
+    def around(self, work: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        """Have something open from the start to the stop of the server."""
+
+        async def during(_: web.Application) -> AsyncIterator[None]:
+            async with work():
+                yield
+
+        self.app.cleanup_ctx.append(during)
 
     def may_write(self, request: web.Request) -> bool:
         """Tell whether a request may change something."""
@@ -129,6 +163,11 @@ class Front:
         await self._door.stop()
         if self._runner is not None:
             await self._runner.cleanup()
+
+
+def _counts(said: Mapping[str, Any]) -> str:
+    """Return the counts of an answer in words; what else an answer holds is for who asked."""
+    return ", ".join(f"{name} {count}" for name, count in said.items() if isinstance(count, int)) or "done"
 
 
 def _server_log() -> logging.Logger:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from connectors import gateways, sources
+from connectors.console.config import ConsoleConfig
 from connectors.desk.config import DeskConfig
 from connectors.gateways.config import GatewayConfig
 from connectors.kafka.config import KafkaConfig
@@ -383,5 +384,6 @@ class Config(Section):
     dispatch: DispatchConfig = DispatchConfig()
     desk: DeskConfig = DeskConfig()
     http: HttpFrontConfig = HttpFrontConfig()
+    console: ConsoleConfig = ConsoleConfig()
     metrics: MetricsConfig = MetricsConfig()
     cluster: ClusterConfig = ClusterConfig()

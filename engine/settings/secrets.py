@@ -53,5 +53,5 @@ def _unused(config: Config, path: str) -> bool:
     if path.startswith("desk.redis."):
         return not config.desk.enabled or config.desk.queue != "redis"
     return (path.startswith("desk.") and not config.desk.enabled) or (
-        path.startswith(("http.", "desk.", "sources.http.")) and not config.http.enabled
+        path.startswith(("http.", "desk.", "console.", "sources.http.")) and not config.http.enabled
     )

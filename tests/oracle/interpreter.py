@@ -75,9 +75,8 @@ class Interpreter:
         """Switch to a book."""
         self.known.activate(book)
         self.rules: dict[int, list[Rule]] = defaultdict(list)
-        for rule in book.rules:
-            if rule.enabled:
-                self.rules[rule.on].append(rule)
+        for rule in (rule for rule in book.rules if rule.enabled):
+            self.rules[rule.on].append(rule)
         self.told: dict[int, list[tuple[int, Feature]]] = defaultdict(list)
         self.timers: list[tuple[int, Feature, Timer]] = []
         self.sequences: list[tuple[int, Feature, steps.Sequence]] = []

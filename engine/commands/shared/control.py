@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the kind and the name of a scope."""
     parser.add_argument("kind", choices=KINDS, help="what is named")
     parser.add_argument("name", help="its name in the book")
+    parser.add_argument("--reason", default="", help="why, for the audit log")
     add_data_directory(parser)
 
 
@@ -42,6 +43,7 @@ def ask_for(action: str, args: argparse.Namespace) -> int:
     """Ask the engine for an action and say what it did."""
     from engine.commands.shared.client import ask
 
-    answer = ask(config_of(args), "/control", {"action": action, "kind": args.kind, "name": args.name})
+    body = {"action": action, "kind": args.kind, "name": args.name, "reason": args.reason}
+    answer = ask(config_of(args), "/control", body)
     say(f"{action}: {args.kind} {args.name}; queued sends touched: {answer['touched']}")
     return 0

@@ -5,6 +5,7 @@ from connectors.kafka import BrokerError
 from connectors.secret import SecretError
 from connectors.sources.mapping import MappingError
 from connectors.tls import TlsError
+from engine.book.versions import VersionError
 from engine.commands.shared.error import CommandError
 from engine.flow.datadir import DataDirError
 from engine.settings.reading import ConfigErrors
@@ -25,6 +26,7 @@ FAULTS = (
     NewerFormatError,
     SecretError,
     TlsError,
+    VersionError,
     OSError,
 )
 

@@ -329,3 +329,50 @@ async def test_a_clerk_records_that_a_customer_wants_no_more_texts_by_pressing_t
         await served.open(subscriber=BERT)
         await tab.until(f"{words} === '不再营销'")
         assert await tab.look("document.getElementById('optout').disabled") is False, "the next customer has not"
+
+
+async def test_a_key_pressed_twice_ends_the_visit_and_once_it_only_asks(chromium: Chromium) -> None:
+    async with counter(chromium) as (served, tab):
+        await with_three(served, tab)
+        await tab.press("e")
+        await tab.until("document.getElementById('close').innerText === '再按 E 结束'")
+        assert await tab.look("document.body.dataset.state") == "visit"
+        await tab.press("e")
+        await tab.until("document.body.dataset.state === 'closed'")
+
+        assert served.log.stood()[-1].endswith(" done")
+
+
+async def test_a_clerk_who_looks_elsewhere_is_called_by_title_and_icon_until_he_looks(chromium: Chromium) -> None:
+    async with counter(chromium) as (served, tab):
+        await tab.look("document.hasFocus = () => window.looks; window.looks = false; 1")
+        await served.open()
+        await tab.until("document.title === '● 新的接待'")
+        assert (await tab.look("document.querySelector('link[rel=icon]').href")).endswith("icon-called.svg")
+        await tab.until("document.title === 'counter-3 · 前台'")  # it blinks
+
+        await tab.look("window.looks = true; window.dispatchEvent(new Event('focus')); 1")
+        assert await tab.look("document.title") == "counter-3 · 前台"
+        assert (await tab.look("document.querySelector('link[rel=icon]').href")).endswith("/icon.svg")
+        await served.desk.offer(ANNA, card("d1"))
+        await tab.until(f"{LIVE} === 1")
+        assert await tab.look("document.title") == "counter-3 · 前台"
+
+
+async def test_a_sound_is_made_by_choice_alone_and_the_choice_is_kept(chromium: Chromium) -> None:
+    async with counter(chromium) as (served, tab):
+        await tab.look(
+            "document.hasFocus = () => false; window.sounds = 0; const start = OscillatorNode.prototype.start;"
+            "OscillatorNode.prototype.start = function () { window.sounds += 1; start.call(this); }; 1"
+        )
+        await served.open()
+        await tab.until("document.body.dataset.state === 'visit'")
+        assert await tab.look("window.sounds") == 0
+
+        await tab.look("document.getElementById('sound').focus()")
+        await tab.press("Enter")  # a browser sounds for who has pressed something, not for a script
+        await tab.until("window.sounds === 1")  # as a trial
+        await served.desk.offer(ANNA, card("d1"))
+        await tab.until("window.sounds === 2")
+        assert await tab.look("document.getElementById('sound').innerText") == "声音：开"
+        assert await tab.look("localStorage.getItem('opportune-desk-sound')") == "on"

@@ -104,14 +104,9 @@ def watched(counted: defaultdict[str, int]) -> Iterator[None]:
 
     with ExitStack() as stack:
         for owner, name, value in (
-            (Owned, "open", opened),
-            (Owned, "_send", sent),
-            (Decide, "_go_on", went_on),
-            (Decide, "_catch_up", caught_up),
-            (Settling, "unknown", unknown_now),
-            (Exchange, "_publish", published),
-            (Sleepers, "wake", woke),
-            (DueSleepers, "_wake_some", woke_due),
-        ):
+            (Owned, "open", opened), (Owned, "_send", sent), (Decide, "_go_on", went_on),
+            (Decide, "_catch_up", caught_up), (Settling, "unknown", unknown_now), (Exchange, "_publish", published),
+            (Sleepers, "wake", woke), (DueSleepers, "_wake_some", woke_due),
+        ):  # fmt: skip
             stack.enter_context(patch.object(owner, name, value))
         yield
