@@ -84,12 +84,14 @@ def _versions(shelf: BookShelf) -> list[str]:
 
 
 def _kept(shelf: BookShelf, begin: str) -> dict[str, str]:
-    """Return the texts of the one version that begins so."""
+    """Return the texts of the one version that begins so, tables included."""
+    from rules.load import is_book_file
+
     found = [version for version in _versions(shelf) if version.startswith(begin)]
     if len(found) != 1:
         what = "is none that was kept" if not found else f"may be {' or '.join(found)}"
         raise CommandError(f"version={begin!r} {what}; `opportune books list` shows all")
-    return {name: text for name, text in shelf.sources(found[0]).items() if name.endswith(".toml")}
+    return {name: text for name, text in shelf.sources(found[0]).items() if is_book_file(name)}
 
 
 def _folder(folder: Path) -> dict[str, str]:
@@ -108,7 +110,7 @@ def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
 def _roll_back(config: Config, shelf: BookShelf, begin: str, *, force: bool) -> None:
     """Write a version's texts into the book's folder."""
     from rules.diagnostics import BookErrors
-    from rules.load import version_of
+    from rules.load import book_files, version_of
 
     texts, folder = _kept(shelf, begin), config.book.folder
     try:
@@ -124,7 +126,7 @@ def _roll_back(config: Config, shelf: BookShelf, begin: str, *, force: bool) -> 
         draft = folder / f".{name}.draft"
         draft.write_text(text, encoding="utf-8")
         draft.rename(folder / name)
-    for path in folder.glob("*.toml"):
-        if path.name not in texts and not path.name.startswith("."):
+    for path in book_files(folder):
+        if path.name not in texts:
             path.unlink()
     say(f"{folder} holds version {version_of(texts)} again; a running engine takes it up within a second")

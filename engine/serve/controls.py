@@ -4,6 +4,7 @@ A body is read by its model; what it names is then held against the active book.
 `RequestError` whose text goes to the caller.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
@@ -19,6 +20,10 @@ from state.numbers import NumberError, NumberPlan
 
 VALUE_CHARS_MAX = 60
 """Of a refused value that the answer repeats."""
+Name = Annotated[str, Field(max_length=64)]
+"""A name of the book, which has no longer one; what it has no more may still be resumed and left."""
+
+_SHOULD = re.compile(r"^\w+ should ")
 
 
 class RequestError(Exception):
@@ -34,13 +39,13 @@ class ControlBody(_Body):
 
     action: Literal["pause", "resume", "kill"]
     kind: Literal["rule", "campaign", "channel"]
-    name: str
+    name: Name
 
 
 class ListBody(_Body):
     """Subscribers that join a list, for ever or until a time or for a duration, or leave it."""
 
-    name: str = Field(alias="list")
+    name: Name = Field(alias="list")
     member: bool
     subscribers: list[int | str]
     until: str = ""
@@ -87,7 +92,7 @@ def read_body(raw: bytes, model: type[Body]) -> Body:
     if first["type"] == "missing":
         raise RequestError(f"{place} is missing")
     what = f"{place}={repr(first['input'])[:VALUE_CHARS_MAX]}" if place else "the body"
-    raise RequestError(f"{what}: {first['msg'].replace('Input should be', 'must be')}")
+    raise RequestError(f"{what}: {_SHOULD.sub('must ', first['msg'])}")
 
 
 def check_outcomes(body: OutcomesBody, partitions: int) -> None:

@@ -21,9 +21,9 @@ def complain(text: str) -> None:
 
 
 def progress(text: str) -> None:
-    """Print over the line before on standard error, where that is a terminal."""
+    """Print over the line before on standard error, where that is a terminal; nothing wipes that line away."""
     if sys.stderr.isatty():
-        sys.stderr.write("\r" + _visible(text))
+        sys.stderr.write("\r" + (_visible(text) or f"{'':<70}\r"))
         sys.stderr.flush()
 
 
