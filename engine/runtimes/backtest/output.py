@@ -4,10 +4,10 @@ CSV and NDJSON hold one figure a line (`engine.runtimes.backtest.figures`), writ
 (`engine.evidence.texts`): texts from outside are made visible, and in CSV none begins as a formula does.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from engine.evidence.texts import csv_lines, ndjson_lines
 from engine.runtimes.backtest.figures import NAMES, VALUES, Figure, Names, figures, names_of
@@ -87,7 +87,7 @@ def csv(shown: Shown) -> str:
 
 def ndjson(shown: Shown) -> str:
     """Return every figure as a line of JSON, after one about the run."""
-    rows = ({"section": "run", "notes": list(shown.head)}, *shown.rows)
+    rows: list[Mapping[str, Any]] = [{"section": "run", "notes": list(shown.head)}, *shown.rows]
     return "".join(ndjson_lines(rows))
 
 

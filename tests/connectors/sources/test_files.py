@@ -15,7 +15,7 @@ from connectors.sources.contract import Chunk
 from connectors.sources.files import client
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
-from connectors.sources.files.entries import Stat
+from connectors.sources.files.entries import Stat, stat_of
 from connectors.sources.mapping import Mapping
 
 
@@ -240,13 +240,13 @@ def test_a_file_that_went_with_its_disk_while_it_was_given_up_is_a_fault_of_its_
     tmp_path: Path, opened: Callable[..., FilesSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "broken.gz").write_bytes(b"\x1f\x8b\x09broken")
-    real, asked = client.stat_of, []
+    asked: list[Path] = []
 
     def first_away(path: Path) -> Stat:
         asked.append(path)
         if len(asked) == 1:
             raise OSError(5, "Input/output error")
-        return real(path)
+        return stat_of(path)
 
     monkeypatch.setattr(client, "stat_of", first_away)
     source = opened(config(tmp_path), {}, drain=True)
