@@ -7,10 +7,11 @@ bounds a book is read in seconds and in some hundred megabytes, whatever stands 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["BLOCK_KEYS_MAX", "HEAD_KEYS_MAX", "KEY_PARTS_MAX", "TABLES_MAX", "beyond", "count_keys"]
+__all__ = ["BLOCK_KEYS_MAX", "HEAD_KEYS_MAX", "KEY_PARTS_MAX", "TABLES_MAX", "beyond", "count_keys", "parsed"]
 
 KEY_PARTS_MAX = 64
 """Parts of a dotted key; `tomllib` takes the square of their number in time and memory."""
@@ -22,6 +23,8 @@ BLOCK_KEYS_MAX = 20_000
 """Keys of one rule or test, those of its events included."""
 VALUES_MAX = 1_000_000
 """Values of arrays in one file."""
+NUMBER_BITS_MAX = 1_000
+"""Of a whole number that is read at all: a longer one cannot be made a fraction, or not be printed in a fault."""
 
 _TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
 _LONG_KEY = re.compile(
@@ -43,6 +46,21 @@ def beyond(text: str) -> tuple[int, str] | None:
     if values > VALUES_MAX:
         return 0, f"commas={values} must be <= {VALUES_MAX}"
     return None
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """The values of a text of TOML; ValueError or RecursionError where it is none, or holds a number without end."""
+    found = tomllib.loads(text)
+    left: list[Any] = [found]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, int) and one.bit_length() > NUMBER_BITS_MAX:
+            raise ValueError("a whole number must have at most 64 bits")
+    return found
 
 
 def count_keys(data: Any) -> int:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Protocol
 
+from state.visible import visible
+
 if TYPE_CHECKING:
     from rules.codes import Advice, Code
 
@@ -45,7 +47,7 @@ class Place:
     excerpt: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{visible(self.file)}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Diagnostic:
     @property
     def summary(self) -> str:
         """One line: `file:line:column: error[R201]: message (hint)`."""
-        tail = f" ({self.hint})" if self.hint else ""
+        tail = f" ({visible(self.hint)})" if self.hint else ""
         return f"{self.place}: {self.level}[{self.code}]: {clipped(self.message)}{tail}"
 
     def render(self) -> str:
@@ -83,10 +85,10 @@ class Diagnostic:
             lines += [
                 f"{gutter} |",
                 f"{number} | {excerpt}",
-                f"{gutter} | {caret} {self.label}".rstrip(),
+                f"{gutter} | {caret} {visible(self.label)}".rstrip(),
             ]
         if self.hint:
-            lines.append(f"{gutter} = hint: {self.hint}")
+            lines.append(f"{gutter} = hint: {visible(self.hint)}")
         return "\n".join(lines)
 
 
@@ -141,7 +143,8 @@ class PlainOrigin:
 
 
 def clipped(message: str) -> str:
-    """A message, cut where it is long."""
+    """A message on one line, cut where it is long: names that a book made up stand in it."""
+    message = visible(message)
     return message if len(message) <= MESSAGE_MAX else message[: MESSAGE_MAX - len(CUT)] + CUT
 
 

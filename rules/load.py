@@ -40,7 +40,7 @@ from rules.values import compile_values
 from state import calendar
 from state.collector import collector_at_rest
 
-__all__ = ["BOOK_FILES", "FILE_BYTES_MAX", "book_files", "load_book", "load_text", "read_folder"]
+__all__ = ["BOOK_FILES", "FILE_BYTES_MAX", "book_files", "is_book_file", "load_book", "load_text", "read_folder"]
 
 FILES_MAX = 1_000
 FILE_BYTES_MAX = 16 << 20
@@ -186,7 +186,12 @@ def _bytes_of(path: Path) -> bytes:
 
 def book_files(folder: Path) -> list[Path]:
     """The files of a folder that belong to its book, by name: rules, and the tables beside them."""
-    return sorted(path for path in folder.glob("*") if path.name.endswith(BOOK_FILES) and path.name[0] != ".")
+    return sorted(path for path in folder.glob("*") if is_book_file(path.name))
+
+
+def is_book_file(name: str) -> bool:
+    """Whether a file of that name, in the folder itself, belongs to its book."""
+    return name.endswith(BOOK_FILES) and name[0] != "." and "/" not in name and "\0" not in name
 
 
 def _whole(path: Path, message: str, code: Code = Code.UNREADABLE) -> Diagnostic:

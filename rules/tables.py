@@ -32,6 +32,10 @@ from state.schema import Kind
 __all__ = ["HOLIDAYS", "ROWS_MAX", "declare_tables"]
 
 ROWS_MAX = 200_000
+CELLS_MAX = 4_000_000
+"""Cells of all tables of a book together; a file counts for each table that is read from it."""
+INT_CHARS_MAX = 64
+"""Of a whole number in a file, zeros before it included; Python reads no text of thousands of digits."""
 FAULTS_MAX = 20
 """Faults of one file that are reported."""
 HOLIDAYS = "holidays"
@@ -60,7 +64,16 @@ def declare_tables(
 ) -> dict[str, Columns]:
     """Return the columns of every table; `files` are the texts beside the book's by name."""
     found: dict[str, Columns] = {}
+    cells = 0
     for one in sections("tables", TableShape, documents, faults, broken, id_fault, frozenset({"columns"})):
+        before = cells
+        cells += _lines(one.shape, files) * len(one.shape.columns)
+        if cells > CELLS_MAX:
+            if before <= CELLS_MAX:
+                message = f"cells={cells} of the tables as far as this one must be <= {CELLS_MAX}"
+                faults.add(Code.OUT_OF_BOUNDS, one.document, one.path, message, key=True)
+            broken.add(one.name)
+            continue
         words = _words(one, faults)
         columns = None if words is None else _columns(one, words, files, faults)
         if columns is None:
@@ -68,6 +81,14 @@ def declare_tables(
         else:
             found[one.name] = columns
     return found
+
+
+def _lines(shape: TableShape, files: Mapping[str, str]) -> int:
+    """How many rows a table has at most, before it is read."""
+    if shape.file is None:
+        return len(shape.rows or ())
+    text = files.get(shape.file, "")
+    return max(text.count("\n"), text.count("\r"))
 
 
 def _words(one: Declared[TableShape], faults: Faults) -> Words | None:
@@ -127,12 +148,14 @@ def _of_file(table: str, file: str, text: str, words: Words) -> Columns:
         if found:
             raise _BadFileError(found)
         for cells in reader:
-            if cells and len(found) < FAULTS_MAX:
+            if cells:
                 _row(rows, words, cells, places, reader.line_num, fault)
+            if len(rows) > ROWS_MAX:
+                fault(Code.OUT_OF_BOUNDS, reader.line_num, "", f"rows={len(rows)} must be <= {ROWS_MAX}")
+            if len(found) >= FAULTS_MAX or len(rows) > ROWS_MAX:
+                break
     except csv.Error as error:
         fault(Code.BAD_TABLE, reader.line_num, "", f"this is no line of a CSV file: {error}")
-    if len(rows) > ROWS_MAX:
-        fault(Code.OUT_OF_BOUNDS, reader.line_num, "", f"rows={len(rows)} must be <= {ROWS_MAX}")
     if found:
         raise _BadFileError(found)
     return _made(table, words, rows)
@@ -178,7 +201,8 @@ def _value(kind: str, cell: str) -> Scalar | None:
     if kind == "string":
         return cell
     if kind == "int":
-        return int(cell) if _INT.fullmatch(cell) and INT_MIN <= int(cell) <= INT_MAX else None
+        short = len(cell) <= INT_CHARS_MAX and _INT.fullmatch(cell)
+        return int(cell) if short and INT_MIN <= int(cell) <= INT_MAX else None
     if kind == "float":
         number = float(cell) if _FLOAT.fullmatch(cell) else math.inf
         return number if math.isfinite(number) else None

@@ -1,9 +1,9 @@
 """A TOML file of the book: its values, and for every value the place where it stands.
 
-Values come from `tomllib`; places come from tree-sitter, which is asked only when a fault is reported. A file is cut at
-its `[[rule]]` and `[[test]]` lines and every block is parsed, and remembered, by its own text: after one rule is
-edited, one block is parsed again. Cutting cannot change what a file means, because a cut inside a string or an array
-leaves a piece that does not parse; then the file is parsed whole.
+Values come from `tomllib` (`rules.bounds.parsed`); places come from tree-sitter, which is asked only when a fault is
+reported. A file is cut at its `[[rule]]` and `[[test]]` lines and every block is parsed, and remembered, by its own
+text: after one rule is edited, one block is parsed again. Cutting cannot change what a file means, because a cut
+inside a string or an array leaves a piece that does not parse; then the file is parsed whole.
 
 Parsed values are shared between readings and must not be changed. Nothing here knows what a rule is.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from rules.bounds import BLOCK_KEYS_MAX, HEAD_KEYS_MAX, beyond, count_keys, crowded
+from rules.bounds import BLOCK_KEYS_MAX, HEAD_KEYS_MAX, beyond, count_keys, crowded, parsed
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Place
 from rules.extents import Extents, Path, character_offsets
@@ -155,7 +155,7 @@ def _parse(file: str, text: str) -> Document:
         head, rules, tests = cut
         return Document(file, text, head, rules, tests)
     try:
-        whole = tomllib.loads(text)
+        whole = parsed(text)
     except (ValueError, RecursionError) as error:  # a number of thousands of digits is a ValueError of its own
         return Document(file, text, {}, (), (), (_syntax_fault(file, text, str(error)),))
     head = {name: value for name, value in whole.items() if name not in REPEATED}
@@ -171,7 +171,7 @@ def _cut(text: str) -> tuple[Table, tuple[Block, ...], tuple[Block, ...]] | None
     try:
         for one in head_texts if len(head_texts) > 1 else []:
             tomllib.loads(one)  # a text that begins in one piece and ends in another would swallow what lies between
-        head = tomllib.loads("".join(head_texts))
+        head = parsed("".join(head_texts))
         blocks = [(word, Block(piece, _parse_block(word, piece), line)) for word, piece, line in block_texts]
     except (ValueError, RecursionError):
         return None
@@ -216,10 +216,10 @@ def _parse_block(word: str, text: str) -> Table:
     simple = _parse_simple(text)
     if simple is not None:
         return simple
-    parsed = tomllib.loads(text)
-    if list(parsed) != [word] or len(parsed[word]) != 1:
+    found = parsed(text)
+    if list(found) != [word] or len(found[word]) != 1:
         raise _NotOneBlockError
-    table: Table = parsed[word][0]
+    table: Table = found[word][0]
     return table
 
 

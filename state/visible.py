@@ -19,7 +19,7 @@ _HIDDEN = re.compile(
     "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f"  # marks without width, and those that turn the direction
     "\u2028\u2029"  # line and paragraph separators
     "\ud800-\udfff"  # halves of pairs: bytes of a file name that are no UTF-8
-    "\ufeff\ufff9-\ufffb"
+    "\ufeff\ufff9-\ufffb\ufffe\uffff"  # the last two are no characters, and XML takes neither
     "\U000e0000-\U000e007f"  # tags: text that nobody sees
     "]"
 )

@@ -46,6 +46,13 @@ class LoaderError(Exception):
     """The process that reads books ended, or fell silent, and so did the one that was started in its place."""
 
 
+class UnreadableBookError(LoaderError, ValueError):
+    """A book that cannot be read for a reason that no fault tells: it is the book's own, in any process.
+
+    A ValueError, as garbage raises: a worker passes over such a book like over any other broken one.
+    """
+
+
 class Loader:
     """Compiles books beside this process. Thread-safe: one book at a time.
 
@@ -74,7 +81,8 @@ class Loader:
 
         Raises:
             BookErrors: every fault of the book.
-            LoaderError: no process could be made to answer, or it could not say what is wrong.
+            UnreadableBookError: the process could not say what is wrong with it.
+            LoaderError: no process could be made to answer.
         """
         question: Question = dict(sources), dict(before.sources) if before is not None else None
         with self._asking:
@@ -82,7 +90,7 @@ class Loader:
         if isinstance(answer, BookErrors):
             raise answer
         if isinstance(answer, Exception):
-            raise LoaderError(f"the book cannot be read: {type(answer).__name__}: {answer}") from answer
+            raise UnreadableBookError(f"the book cannot be read: {type(answer).__name__}: {answer}") from answer
         return answer
 
     def close(self) -> None:

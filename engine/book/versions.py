@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.book.shelf import BookShelf
 from rules.diagnostics import BookErrors
-from rules.load import read_folder, version_of
+from rules.load import book_files, is_book_file, read_folder, version_of
 
 
 class VersionError(Exception):
@@ -24,12 +24,12 @@ def versions(shelf: BookShelf) -> list[str]:
 
 
 def kept(shelf: BookShelf, begin: str) -> dict[str, str]:
-    """Return the texts of the one version that begins so; VersionError where there is none, or several."""
+    """Return the texts of the one version that begins so, tables included; VersionError where there is none, or several."""
     found = [version for version in versions(shelf) if version.startswith(begin)]
     if len(found) != 1:
         what = "is none that was kept" if not found else f"may be {' or '.join(found)}"
         raise VersionError(f"version={begin!r} {what}; `opportune books list` shows all")
-    return {name: text for name, text in shelf.sources(found[0]).items() if name.endswith(".toml")}
+    return {name: text for name, text in shelf.sources(found[0]).items() if is_book_file(name)}
 
 
 def changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
@@ -55,7 +55,7 @@ def roll_back(folder: Path, shelf: BookShelf, begin: str, *, force: bool = False
         draft = folder / f".{name}.draft"
         draft.write_text(text, encoding="utf-8")
         draft.rename(folder / name)
-    for path in folder.glob("*.toml"):
-        if path.name not in texts and not path.name.startswith("."):
+    for path in book_files(folder):
+        if path.name not in texts:
             path.unlink()
     return f"{folder} holds version {wanted} again; a running engine takes it up within a second"

@@ -102,7 +102,7 @@ def _run(backtest: Backtest, sides: Sequence[Side]) -> list[LaneResult]:
 
     warm_up(sys.stderr)
     results = backtest.run(sides, _progress(backtest, sides))
-    progress(f"{'':<70}\r")
+    progress("")
     return results
 
 

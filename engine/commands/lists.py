@@ -10,7 +10,6 @@ more stays as the later command says.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from engine.commands.shared import control
 from engine.commands.shared.error import CommandError
+from engine.commands.shared.given import text_of
 from engine.commands.shared.msisdn import number
 from engine.commands.shared.out import say
 
@@ -67,8 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _numbers(file: Path, plan: NumberPlan) -> Iterator[int]:
     """Yield the numbers of a file; CommandError names the first line that is none."""
-    text = sys.stdin.read() if file == Path("-") else file.read_text(encoding="utf-8")
-    for count, line in enumerate(text.splitlines(), 1):
+    for count, line in enumerate(text_of(file).splitlines(), 1):
         if line.strip():
             try:
                 yield number(line.strip(), plan)

@@ -4,6 +4,7 @@ A body is read by its model; what it names is then held against the active book.
 `RequestError` whose text goes to the caller.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
@@ -19,6 +20,10 @@ from state.numbers import NumberError, NumberPlan
 
 VALUE_CHARS_MAX = 60
 """Of a refused value that the answer repeats."""
+Name = Annotated[str, Field(max_length=64)]
+"""A name of the book, which has no longer one; what it has no more may still be resumed and left."""
+
+_SHOULD = re.compile(r"^\w+ should ")
 
 
 class RequestError(Exception):
@@ -34,14 +39,14 @@ class ControlBody(_Body):
 
     action: Literal["pause", "resume", "kill"]
     kind: Literal["rule", "campaign", "channel"]
-    name: str
+    name: Name
     reason: Annotated[str, Field(max_length=200)] = ""
 
 
 class ListBody(_Body):
     """Subscribers that join a list, for ever or until a time or for a duration, or leave it."""
 
-    name: str = Field(alias="list")
+    name: Name = Field(alias="list")
     member: bool
     subscribers: list[int | str]
     until: str = ""
@@ -79,8 +84,8 @@ class TrialBody(_Body):
     """A text of a rule for a test number."""
 
     kind: Literal["trial"]
-    rule: Annotated[str, Field(max_length=64)]
-    channel: Annotated[str, Field(max_length=64)]
+    rule: Name
+    channel: Name
     number: int | str
     text: Annotated[str, Field(min_length=1, max_length=2_000)]
 
@@ -98,7 +103,7 @@ def read_body(raw: bytes, model: type[Body]) -> Body:
     if first["type"] == "missing":
         raise RequestError(f"{place} is missing")
     what = f"{place}={repr(first['input'])[:VALUE_CHARS_MAX]}" if place else "the body"
-    raise RequestError(f"{what}: {first['msg'].replace('Input should be', 'must be')}")
+    raise RequestError(f"{what}: {_SHOULD.sub('must ', first['msg'])}")
 
 
 def check_outcomes(body: OutcomesBody, partitions: int) -> None:

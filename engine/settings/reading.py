@@ -17,14 +17,18 @@ from engine.settings.config import Config
 from rules.diagnostics import nearest
 from rules.shape import shown
 from rules.toml import Document, read_document
+from state.visible import visible
 
 
 class ConfigErrors(ValueError):  # noqa: N818 - it carries many errors, and its name says so
-    """A configuration cannot be used; `faults` are the lines to print, in the order of their places."""
+    """A configuration cannot be used; `faults` are the lines to print, in the order of their places.
+
+    A key or a value that holds a line end makes no second line of one.
+    """
 
     def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+        self.faults = [visible(one) for one in faults]
+        super().__init__("\n".join(self.faults))
 
 
 def load_config(path: Path) -> Config:

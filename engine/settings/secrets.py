@@ -1,7 +1,8 @@
 """The secrets of a configuration, read before anything is opened: a start fails on the first that does not serve.
 
 Every secret must be there and not be empty. A token that callers show must have `TOKEN_BYTES_MIN` bytes, unless the
-HTTP front is reached from this machine alone: then a short one is for trying things out.
+HTTP front is reached from this machine alone: then a short one is for trying things out. One that no caller can show,
+because of a line end or of spaces around it, is refused as well.
 """
 
 from collections.abc import Collection, Iterator
@@ -24,7 +25,9 @@ def check_secrets(config: Config, sections: Collection[str]) -> None:
         if section not in sections or _unused(config, path):
             continue
         try:
-            secret.read(1 if here or name not in SHOWN else TOKEN_BYTES_MIN)
+            value = secret.read(1 if here or name not in SHOWN else TOKEN_BYTES_MIN)
+            if name == "token" and (value != value.strip() or not value.isprintable()):
+                raise SecretError(f"{secret.place} holds a character that no header carries, or a space at an end")
         except SecretError as fault:
             raise SecretError(f"{path}: {fault}") from fault
 

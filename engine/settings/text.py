@@ -53,7 +53,7 @@ class ConfigWriter:
             if name in values:
                 self.lines += [*(_comment(_explain(info)) if explain else []), f"{off}{name} = {_value(values[name])}"]
             elif explain and not info.is_required():
-                self.lines += [*_comment(_explain(info)), f"#{name} = {_value(_default(info))}"]
+                self.lines += [*_comment(_explain(info)), f"#{name} = {_example(info)}"]
         self.lines.append("")
         path = header.strip("[]")
         for name in inner:
@@ -149,6 +149,12 @@ _BOUNDS = {"ge": "at least %s", "gt": "above %s", "le": "at most %s", "lt": "bel
 
 def _default(info: FieldInfo) -> Any:
     return info.get_default(call_default_factory=True)
+
+
+def _example(info: FieldInfo) -> str:
+    """Return the default, or the form that a setting without one takes: a file's name, or where a secret lies."""
+    default = _default(info)
+    return '"PATH"' if default is None and Path in get_args(info.annotation) else _value(default)
 
 
 def _value(value: Any) -> str:

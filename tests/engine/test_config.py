@@ -39,7 +39,7 @@ def test_the_shipped_file_is_what_the_settings_say_of_themselves() -> None:
 
 def test_every_line_that_is_commented_out_is_a_setting_at_its_default() -> None:
     text = SHIPPED.read_text(encoding="utf-8")
-    switched_on = re.sub(r'^#(?=[\[\w])(?!.*\{ env = "NAME" \})', "", text, flags=re.MULTILINE)
+    switched_on = re.sub(r'^#(?=[\[\w])(?!.*(?:\{ env = "NAME" \}|"PATH"))', "", text, flags=re.MULTILINE)
 
     config = parse_config(switched_on)
 
@@ -47,6 +47,15 @@ def test_every_line_that_is_commented_out_is_a_setting_at_its_default() -> None:
     shipped = parse_config(text)
     sections = set(Config.model_fields) - {"gateways"}
     assert {name: getattr(config, name) for name in sections} == {name: getattr(shipped, name) for name in sections}
+
+
+def test_a_setting_without_a_default_shows_the_form_that_it_takes() -> None:
+    front = render({}).split("\n[http]\n")[1].split("\n[")[0]
+    shown = tomllib.loads("\n".join(line[1:] for line in front.splitlines() if re.match(r"#\w+ = ", line)))
+
+    assert shown["certificate_file"] == shown["key_file"] == "PATH"
+    assert shown["token"] == {"env": "NAME"}
+    Config.model_validate({"http": shown})
 
 
 def test_a_file_without_a_line_has_every_default() -> None:

@@ -97,6 +97,16 @@ async def test_what_a_handler_refuses_is_answered_400_with_its_reason(front: Fro
             "action='stop': must be 'pause', 'resume'",
         ),
         (ControlBody, b'{"action": "kill", "kind": "rule", "name": 7}', "name=7: must be a valid string"),
+        (
+            ControlBody,
+            b'{"action": "resume", "kind": "rule", "name": "%s"}' % (b"x" * 65),
+            f"name='{'x' * 59}: must have at most 64 ",
+        ),
+        (
+            ListBody,
+            b'{"list": "%s", "member": false, "subscribers": []}' % (b"x" * 65),
+            f"list='{'x' * 59}: must have at",
+        ),
         (ListBody, b'{"member": true, "subscribers": []}', "list is missing"),
         (ListBody, (LIST % "true").encode(), "subscribers.0.int=True: must be a valid integer"),
         (ListBody, b'{"list": "q", "member": 1, "subscribers": []}', "member=1: must be a valid boolean"),

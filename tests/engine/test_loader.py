@@ -19,9 +19,10 @@ import pytest
 
 from engine.book import loader as loading
 from engine.book.compiled import CompiledBook, compile_texts
-from engine.book.loader import Loader, LoaderError
+from engine.book.loader import Loader, LoaderError, UnreadableBookError
 from engine.book.shelf import KEPT_MAX, BookShelf
 from engine.book.watch import BookWatcher
+from engine.runtimes.cluster.shared.record_guard import FAULTS
 from perf import books
 from rules.diagnostics import BookErrors
 from rules.load import load_text, read_folder
@@ -120,6 +121,16 @@ def test_a_process_that_always_dies_is_a_clear_fault_and_the_running_book_serves
     assert told == ["error"]
     assert not activated
     assert "the process that reads books gave no answer: it ended with status 7; then it ended" in watcher.fault
+
+
+def test_a_book_that_breaks_its_reading_is_garbage_and_the_same_process_reads_the_next(loader: Loader) -> None:
+    process = loader.pid
+    with pytest.raises(UnreadableBookError, match="the book cannot be read: AttributeError") as caught:
+        loader.compile({"book.toml": 7}, None)  # type: ignore[dict-item]  # a text that breaks its reading
+
+    assert isinstance(caught.value, FAULTS)
+    assert loader.compile(SHIPPED, None).book.rules
+    assert loader.pid == process
 
 
 def test_a_process_that_cannot_be_started_is_a_clear_fault_and_the_next_book_is_read(

@@ -74,3 +74,47 @@ def test_tests_are_chosen_by_words_and_written_as_xml(
     assert "data-burst: decided on sms, not on desk; stopped by cap" in out
     assert "spend-velocity: no test expects anything of it" in out
     assert main(["test", SHIPPED, "-k", "no such words"]) == 1
+
+
+TABLED = """
+[book]
+zone = "Asia/Shanghai"
+[events.call]
+fields = { kind = "string!" }
+[channels.sms]
+[tables.words]
+file = "words.csv"
+columns = { kind = "string", word = "string" }
+[[rule]]
+id = "any"
+on = "call"
+when = "true"
+channels = ["sms"]
+text.sms = "{said}"
+[values.said]
+is = "lookup('words', 'word', kind, '')"
+"""
+
+
+def test_a_version_is_put_back_with_its_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.toml").write_text('[book]\nfolder = "book"\n[http]\nenabled = false\n')
+    book = tmp_path / "book"
+    book.mkdir()
+    (book / "a.toml").write_text(TABLED)
+    for word in ("old", "new"):
+        (book / "words.csv").write_text(f"kind,word\nlocal,{word}\n")
+        assert main(["run", "--drain"]) == 0
+    (book / "more.csv").write_text("kind\n")
+    capsys.readouterr()
+    assert main(["books", "list"]) == 0
+    version = capsys.readouterr().out.split()[0]
+
+    assert main(["books", "diff", version]) == 0
+    assert {"-local,old", "+local,new"} <= set(capsys.readouterr().out.splitlines())
+    assert main(["books", "rollback", version, "--force"]) == 0
+    assert f"holds version {version} again" in capsys.readouterr().out
+    assert sorted(path.name for path in book.iterdir()) == ["a.toml", "words.csv"]
+    assert (book / "words.csv").read_text() == "kind,word\nlocal,old\n"

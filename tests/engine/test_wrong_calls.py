@@ -77,3 +77,22 @@ def test_a_fault_of_the_system_is_told_in_words_alone() -> None:
     taken = OSError(98, "error while attempting to bind on address ('127.0.0.1', 8080): address already in use")
 
     assert say(taken) == "error while attempting to bind on address ('127.0.0.1', 8080): address already in use"
+
+
+@pytest.mark.parametrize(
+    "words", ["lists add vip --file FILE", "report --terminals FILE", "export out --terminals FILE"]
+)
+def test_a_file_of_any_bytes_that_a_command_is_given_is_told_with_its_place(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.toml").write_text(f'[book]\nfolder = "{root}/rules/book"\n[http]\nenabled = false\n')
+    path = tmp_path / "given"
+    path.write_bytes(b"terminal\n\xff\n")
+    if "lists" not in words:
+        assert main(["run", "--drain"]) == 0
+    capsys.readouterr()
+
+    assert main(words.replace("FILE", str(path)).split()) == 1
+    assert f"{path}:2: byte 0xff is not UTF-8\n" in capsys.readouterr().err

@@ -48,7 +48,8 @@ def test_any_text_shows_on_one_line_without_a_control_character(text: str) -> No
     assert shown.encode().decode() == shown
     assert len(shown.splitlines()) <= 1
     assert not any(
-        ord(one) < 32 or 127 <= ord(one) < 160 or one in "\u200e\u200f\u202a\u202e\u2066\ufeff" for one in shown
+        ord(one) < 32 or 127 <= ord(one) < 160 or one in "\u200e\u200f\u202a\u202e\u2066\ufeff\ufffe\uffff"
+        for one in shown
     )
     assert "\n".join(visible_lines(text).split("\n")).count("\n") == text.count("\n")
 

@@ -187,6 +187,18 @@ def test_a_book_of_ours_is_read_as_it_was_published() -> None:
     assert change == Published(book.version, dict(book.sources), book.schema.fingerprint)
 
 
+@pytest.mark.parametrize(
+    "name", ["../escaped.toml", "/etc/escaped.toml", ".hidden.csv", "a/b.toml", "a\0.toml", "x.py"]
+)
+def test_a_book_with_a_file_that_lies_elsewhere_is_none(name: str) -> None:
+    sources = {"book.toml": BOOK, name: ""}
+    version = version_of({one: text for one, text in sources.items() if one.endswith((".toml", ".csv"))})
+    fields = {"version": version, "schema": version, "sources": sources}
+
+    with pytest.raises(ValueError, match="is no name of a book's file"):
+        parse_control(KafkaRecord(b"book/" + version.encode(), orjson.dumps(fields)))
+
+
 async def test_a_format_of_the_next_release_still_ends_a_worker_in_one_line(control: Any) -> None:
     with pytest.raises(NewerFormatError, match="upgrade it") as fault:
         await control(BooksInMemory(), RecordGuard())._take([KafkaRecord(b"format", b"%d" % (formats.FORMAT + 1))])

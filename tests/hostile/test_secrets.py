@@ -75,6 +75,18 @@ def test_a_token_of_15_bytes_refuses_to_start_where_other_machines_reach_the_fro
     check_secrets(config_of(SETTINGS[setting], REMOTE), SECTIONS)
 
 
+@pytest.mark.parametrize("setting", [name for name in SETTINGS if name.endswith(".token")])
+@pytest.mark.parametrize("value", ["x" * 16 + "\nX-Evil: 1", " " + "x" * 16, "x" * 16 + "\t", "\x1b" + "x" * 16])
+def test_a_token_that_no_header_carries_refuses_to_start_without_being_repeated(
+    setting: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S", value)
+
+    with pytest.raises(SecretError, match="no header carries") as fault:
+        check_secrets(config_of(SETTINGS[setting]), SECTIONS)
+    assert "xxxx" not in str(fault.value)
+
+
 def test_every_secret_of_a_configuration_is_found_by_its_path() -> None:
     for setting, text in SETTINGS.items():
         assert [path for path, _ in secrets_of(config_of(text))] == [setting]
@@ -252,7 +264,7 @@ def test_the_control_token_does_not_go_to_a_proxy_of_the_environment_and_status_
     proxy.seen = []  # type: ignore[attr-defined]  # ours
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     engine = make(more='[http]\nport = 0\ntoken = { env = "FRONT_TOKEN" }\n')
-    engine.env["FRONT_TOKEN"] = "right-right-right-right"
+    engine.env["FRONT_TOKEN"] = "密码-right-right-right"
     engine.start()
     engine.env |= dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), f"http://127.0.0.1:{proxy.server_port}")
 

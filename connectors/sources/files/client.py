@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from connectors.sources.contract import Chunk, Fault
 from connectors.sources.files.config import FilesConfig
-from connectors.sources.files.entries import Entry, Stat, entries_of, printable, stat_of
+from connectors.sources.files.entries import Entry, Stat, entries_of, lies_at, printable, stat_of
 from connectors.sources.files.lines import Buffers, LineReader, ReplacedError
 from connectors.sources.files.names import File, Names
 
@@ -106,7 +106,7 @@ class FilesSource:
 
     def _lies_outside(self, name: str) -> bool:
         """Return whether a file of that name is there which the pattern leaves out."""
-        return not self._names.fits(name, self.config.pattern) and (self.config.directory / name).exists()
+        return not self._names.fits(name, self.config.pattern) and lies_at(self.config.directory / name)
 
     def status(self) -> dict[str, int]:
         """Return no figures: what is read shows in the pipeline's."""
@@ -191,7 +191,10 @@ class FilesSource:
     def _give_up(self, file: File, fault: Exception) -> None:
         """Give a file up until it changes; one that ends too early may still be on its way."""
         # A size and time that no file has: one that appears later differs, and is read.
-        stat = stat_of(file.path) if file.path.exists() else Stat(-1, -1)
+        try:
+            stat = stat_of(file.path)
+        except OSError:
+            stat = Stat(-1, -1)
         if isinstance(fault, EOFError) and not self._settled(stat):
             file.seen, file.waiting, file.rest_ms = stat, True, self.config.settle_ms
             return

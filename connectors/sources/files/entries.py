@@ -54,6 +54,14 @@ def stat_of(path: Path) -> Stat:
     return _stat(path.stat())
 
 
+def lies_at(path: Path) -> bool:
+    """Return whether something is there; nothing is where it cannot be asked for, as under a name that is too long."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def open_file(path: Path, follow_links: bool) -> FileIO:
     """Open a regular file to read; OSError for a link that is not followed, and for whatever else has its name."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)

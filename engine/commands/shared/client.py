@@ -31,7 +31,8 @@ def ask(config: Config, path: str, body: dict[str, Any] | None = None) -> Any:
         request.data = orjson.dumps(body)
         request.add_header("Content-Type", "application/json")
         if config.http.token is not None:
-            request.add_header("Authorization", f"Bearer {config.http.token.read()}")
+            token = f"Bearer {config.http.token.read()}"
+            request.add_header("Authorization", token.encode().decode("latin-1"))  # which is how it is sent
     try:
         with _opener(config).open(request, timeout=WAIT_S) as answer:
             return orjson.loads(answer.read())

@@ -2,11 +2,13 @@
 
 import argparse
 import csv
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from engine.commands.shared.error import CommandError
+from engine.commands.shared.given import text_of
 from engine.commands.shared.out import complain
 from engine.commands.shared.reader import Reader, local_text, opened
 from engine.evidence import Joined, Prefix, joined
@@ -78,8 +80,8 @@ def seats_of(path: Path | None) -> dict[str, Seat]:
     """Read who and what is at each terminal, CSV with the columns terminal, hall, city and clerk."""
     if path is None:
         return {}
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
+    rows = csv.DictReader(io.StringIO(text_of(path), newline=""))
+    try:
         if "terminal" not in (rows.fieldnames or ()):
             raise CommandError(f"{path} must have a column `terminal`, and may have {', '.join(SEAT_KEYS)}")
         found = {}
@@ -87,6 +89,8 @@ def seats_of(path: Path | None) -> dict[str, Seat]:
             seat = {name: (row.get(name) or "").strip() for name in SEAT_KEYS}
             seat["hall"] = seat["hall"] or row["terminal"].rpartition("-")[0] or row["terminal"]
             found[row["terminal"]] = Seat(**seat)
+    except csv.Error as fault:
+        raise CommandError(f"{path}:{rows.line_num}: this is no line of a CSV file: {fault}") from fault
     return found
 
 

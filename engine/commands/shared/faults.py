@@ -38,5 +38,5 @@ def say(fault: BaseException) -> str:
     if isinstance(fault, OSError) and fault.filename is not None:
         return visible(f"{fault.filename}: {fault.strerror}")
     if isinstance(fault, OSError) and fault.strerror:
-        return fault.strerror
+        return visible(fault.strerror)
     return visible(str(fault)) or type(fault).__name__

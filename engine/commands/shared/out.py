@@ -9,6 +9,9 @@ A name that holds a line end or an escape sequence stays in its line: no f-strin
 
 import sys
 
+WIPED = " " * 70 + "\r"
+"""What stands over a line of progress when there is nothing more to tell."""
+
 
 def say(text: str) -> None:
     """Print one line."""
@@ -21,9 +24,9 @@ def complain(text: str) -> None:
 
 
 def progress(text: str) -> None:
-    """Print over the line before on standard error, where that is a terminal."""
+    """Print over the line before on standard error, where that is a terminal; nothing wipes that line away."""
     if sys.stderr.isatty():
-        sys.stderr.write("\r" + _visible(text))
+        sys.stderr.write("\r" + (_visible(text) or WIPED))
         sys.stderr.flush()
 
 

@@ -1,26 +1,21 @@
 """A backtest as text: a table for the eye, CSV and NDJSON for programs.
 
-CSV and NDJSON hold one figure a line (`engine.runtimes.backtest.figures`). Texts from outside are made visible, and in
-CSV none begins as a formula does.
+CSV and NDJSON hold one figure a line (`engine.runtimes.backtest.figures`), written as reports are
+(`engine.evidence.texts`): texts from outside are made visible, and in CSV none begins as a formula does.
 """
 
-import csv as csv_format
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
-import orjson
-
+from engine.evidence.texts import csv_lines, ndjson_lines
 from engine.runtimes.backtest.figures import NAMES, VALUES, Figure, Names, figures, names_of
 from engine.runtimes.backtest.lane import LaneResult
 from engine.runtimes.backtest.recorded import Recording
 from engine.runtimes.backtest.side import Backtest, Side
 from state.schema import DUE
-from state.visible import visible, visible_json
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from state.visible import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +81,14 @@ def table(shown: Shown) -> str:
 
 def csv(shown: Shown) -> str:
     """Return every figure as a line of CSV, the names first."""
-    out = io.StringIO()
-    writer = csv_format.writer(out, lineterminator="\n")
-    writer.writerow((*NAMES, *VALUES))
-    for row in shown.rows:
-        writer.writerow([_cell(row.get(name, "")) for name in (*NAMES, *VALUES)])
-    return out.getvalue()
+    names = (*NAMES, *VALUES)
+    return "".join(csv_lines(names, ({name: row.get(name) for name in names} for row in shown.rows)))
 
 
 def ndjson(shown: Shown) -> str:
     """Return every figure as a line of JSON, after one about the run."""
-    rows = ({"section": "run", "notes": list(shown.head)}, *shown.rows)
-    return "".join(f"{visible_json(orjson.dumps(row).decode())}\n" for row in rows)
-
-
-def _cell(value: str | int) -> str | int:
-    """Return a cell; a spreadsheet takes no text of it for a formula."""
-    if isinstance(value, int):
-        return value
-    text = visible(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    rows: list[Mapping[str, Any]] = [{"section": "run", "notes": list(shown.head)}, *shown.rows]
+    return "".join(ndjson_lines(rows))
 
 
 def _pivot(

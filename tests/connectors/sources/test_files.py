@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.sources.contract import Chunk
+from connectors.sources.files import client
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
+from connectors.sources.files.entries import Stat, stat_of
 from connectors.sources.mapping import Mapping
 
 
@@ -223,6 +225,35 @@ def test_a_cut_archive_gives_its_whole_lines_and_waits_for_the_rest(
     now[0] += 20_000_000
 
     assert half + b"".join(text(chunk) for chunk in drained(source)) == body
+
+
+@pytest.mark.parametrize("name", ["\\xff" * 200, "a" * 300, "a/" * 3_000])
+def test_a_position_of_a_name_that_no_file_can_have_is_one_of_a_file_that_is_gone(
+    name: str, tmp_path: Path, opened: Callable[..., FilesSource]
+) -> None:
+    key = f"cdr:{name}#1"
+
+    assert not opened(config(tmp_path, pattern="*.json"), {key: 5}).holds(key)
+
+
+def test_a_file_that_went_with_its_disk_while_it_was_given_up_is_a_fault_of_its_own(
+    tmp_path: Path, opened: Callable[..., FilesSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.gz").write_bytes(b"\x1f\x8b\x09broken")
+    asked: list[Path] = []
+
+    def first_away(path: Path) -> Stat:
+        asked.append(path)
+        if len(asked) == 1:
+            raise OSError(5, "Input/output error")
+        return stat_of(path)
+
+    monkeypatch.setattr(client, "stat_of", first_away)
+    source = opened(config(tmp_path), {}, drain=True)
+
+    assert source.next_chunk(100) is None
+    assert [fault.path for fault in source.faults] == [str(tmp_path / "broken.gz")]
+    assert len(asked) > 1
 
 
 def test_a_missing_directory_is_named(tmp_path: Path, opened: Callable[..., FilesSource]) -> None:

@@ -98,14 +98,15 @@ def test_overlaps_count_subscribers_and_not_decisions() -> None:
     assert list(overlaps(rule[:0], who[:0])) == []
 
 
-def test_numbers_are_masked_and_names_from_outside_are_text_in_every_form() -> None:
+@pytest.mark.parametrize("sign", ["=", "＝", "＠", "|", "%"])
+def test_numbers_are_masked_and_names_from_outside_are_text_in_every_form(sign: str) -> None:
     assert masked(8613800000001) == "86138******01"
     assert masked(12345) == "*****"
-    evil = "=x<script>\x1b[2J"
+    evil = f"{sign}x<script>\x1b[2J"
     row: Figure = {"section": "stopped", "book": evil, "rule": evil, "gate": "cap", "value": 1}
     shown = Shown((evil,), (evil,), (row,), disagrees=False)
     assert "\x1b" not in table(shown)
     assert "<script>" not in page(shown)
     cells = next(line for line in csv_format.DictReader(io.StringIO(csv(shown))))
-    assert cells["rule"].startswith("'=")
+    assert cells["rule"].startswith(f"'{sign}")
     assert "\x1b" not in cells["rule"]

@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from rules.load import BOOK_FILES, version_of
+from rules.lineage import LOCK_FILE
+from rules.load import is_book_file, version_of
 from state import formats
 from state.formats import NewerFormatError
 
@@ -106,9 +107,12 @@ def _book(version: str, value: bytes | None) -> Change:
     sources, schema = fields["sources"], fields["schema"]
     if not isinstance(sources, dict) or not all(isinstance(text, str) for text in sources.values()):
         raise ValueError("sources must be texts by their names")
+    strange = next((name for name in sources if name != LOCK_FILE and not is_book_file(name)), None)
+    if strange is not None:
+        raise ValueError(f"{strange!r} is no name of a book's file")
     if not isinstance(schema, str) or not VERSION.fullmatch(schema):
         raise ValueError("schema must be 16 hex digits")
-    found = version_of({name: text for name, text in sources.items() if name.endswith(BOOK_FILES)})
+    found = version_of({name: text for name, text in sources.items() if is_book_file(name)})
     if found != version:
         raise ValueError(f"version={version} must be that of the texts, {found}")
     return Published(version, sources, schema)
