@@ -24,7 +24,7 @@ def versions(shelf: BookShelf) -> list[str]:
 
 
 def kept(shelf: BookShelf, begin: str) -> dict[str, str]:
-    """Return the texts of the one version that begins so, tables included; VersionError where there is none, or several."""
+    """Return the texts of the version that begins so, tables too; VersionError where there is none, or several."""
     found = [version for version in versions(shelf) if version.startswith(begin)]
     if len(found) != 1:
         what = "is none that was kept" if not found else f"may be {' or '.join(found)}"
