@@ -162,3 +162,22 @@ def test_no_time_of_a_contact_however_absurd_breaks_the_count(contact_ms: int) -
     world = Deciding(BOOK)
     contact(world, NOON_MS, contact_ms)
     assert facts(world, NOON_MS)[1] == 1
+
+
+def test_a_rule_that_did_not_change_brings_its_feature_along_into_the_next_book() -> None:
+    asking = (
+        BOOK + '[[rule]]\nid = "asks"\non = "asked"\nwhen = "contacted(\'wave-1\', \'3d\') == 1"\nchannels = ["desk"]\n'
+    )
+    world = Deciding(asking)
+    contact(world, NOON_MS)
+
+    world.reload(
+        asking + '[[rule]]\nid = "more"\non = "asked"\nwhen = "contacted(\'told\') == 1"\nchannels = ["desk"]\n'
+    )
+
+    rule = world.book.by_id["asks"]
+    (read,) = [one for one in rule.facts if one.source == "feature"]
+    assert world.book.features[read.index].name == read.name == "contacted('wave-1', '3d')"
+    found = world.take(NOON_MS + 1, Row("asked", WHO, NOON_MS + 1, {}))
+    assert found is not None
+    assert rule.stable_id in found.rule.tolist()
