@@ -12,7 +12,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,7 +33,6 @@ class TrialBody(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    kind: Literal["trial"]
     rule: Annotated[str, Field(max_length=64)]
     channel: str
     number: int | str
