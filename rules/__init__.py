@@ -244,13 +244,13 @@ A date is looked up by its `day_number()`. `holiday()` asks the table `holidays`
                             nothing is known for is not sent, unless the gap has words for that: `{name|customer}`.
     enabled = true          false: checked, never asked.
 
-A rule keeps each event on which `when` holds, unless the rule is paused, the event is too old or the subscriber is not
-eligible for the offer (gates "paused", "stale", "eligibility"); what stops it after that does not matter. The
-subscriber is on the list from the next event of the log on, until `for` after the log's time of this one; who is on it
-longer already, or for ever, stays so long. Other rules ask with `member('ID')`, `exclude` it, or the list excludes by
-itself; then what waits for the subscriber is withdrawn, except what the keeping rule itself decided. A `list` event
-that comes later decides alone. Not the list `optout` or `optout.NAME`: what a customer said is no audience. A feature's
-`where` cannot ask for a list that rules keep.
+A rule keeps each event on which `when` holds, unless the rule is paused, the event is too old, or the subscriber is in
+another arm or not eligible for the offer (gates "paused", "stale", "arm", "eligibility"); what stops it after that
+does not matter, but a rule in shadow keeps nobody. The subscriber is on the list from the next event of the log on,
+until `for` after the log's time of this one; who is on it longer already, or for ever, stays so long. Other rules ask
+with `member('ID')`, `exclude` it, or the list excludes by itself; then what waits for the subscriber is withdrawn,
+except what the keeping rule itself decided. A `list` event that comes later decides alone. Not the list `optout` or
+`optout.NAME`: what a customer said is no audience. A feature's `where` cannot ask for a list that rules keep.
 
 Who is in which arm is drawn by a hash of the subscriber and of the campaign's name, or the rule's: the same after
 every reload, and independent of every other draw. All candidates of a rule are recorded with their arm and its

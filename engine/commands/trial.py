@@ -100,7 +100,7 @@ def _send(args: argparse.Namespace, config: Config, shown: Sequence[Preview]) ->
         raise CommandError("there is no text among these that could be sent")
     accepted = True
     for one in texts:
-        body = {"kind": "trial", "rule": args.rule, "channel": one.channel, "number": args.to, "text": one.text}
+        body = {"rule": args.rule, "channel": one.channel, "number": args.to, "text": one.text}
         answer = ask(config, "/trial", body)
         accepted &= answer["state"] == "accepted"
         arm = f", arm {one.arm}" if one.arm else ""

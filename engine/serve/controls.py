@@ -83,7 +83,6 @@ class ReplayedBody(_Body):
 class TrialBody(_Body):
     """A text of a rule for a test number."""
 
-    kind: Literal["trial"]
     rule: Name
     channel: Name
     number: int | str

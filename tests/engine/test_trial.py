@@ -84,7 +84,7 @@ def test_a_trial_needs_the_control_token_and_a_channel_of_texts(make: Make) -> N
     config.write_text(config.read_text().replace("port = 0\n", "port = 0\n" + TOKEN, 1))
     engine.env = {"OPPORTUNE_TEST_TOKEN": "secret"}
     engine.start()
-    body = {"kind": "trial", "rule": "x", "channel": "desk", "number": MINE, "text": "t"}
+    body = {"rule": "x", "channel": "desk", "number": MINE, "text": "t"}
     headers = {"Content-Type": "application/json"}
 
     nobody = engine.post("/trial", orjson.dumps(body), **headers)
