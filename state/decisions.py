@@ -13,7 +13,8 @@ decision the same way.
 
 A batch without records is that of an activation: its book became the active one at its position. What was decided
 before and waits is judged by that book from then on; nobody looks for it in the fold. One without records and without
-a book is a moment of a cluster on the events' own clock: all that was decided by then stands before it.
+a book is a moment of a cluster on the events' own clock: all that was decided by then stands before it. It may say when
+the next deadline of its partition comes, in eight bytes at the end, which an earlier release neither writes nor reads.
 
 Columns are packed as they stand: candidates are about one event in a hundred, so simplicity wins over size. Format 1
 has narrower ids and no kinds, arms, log times and texts; what it lacks reads as its default.
@@ -33,7 +34,10 @@ from state.texts import NO_TEXTS, Texts, decode_texts, encode_texts, joined
 
 _HEADER = struct.Struct("<4sqq16sii")
 _TEXTS = struct.Struct("<ii")  # texts, and bytes of their part; since format 2
+_NEXT = struct.Struct("<q")  # at the end of a moment
 _MAGIC = b"DEC"
+NEVER_MS = 1 << 62
+"""When the next deadline comes, where none does."""
 
 
 class Outcome(IntEnum):
@@ -70,6 +74,7 @@ class DecisionBatch:
     `of_position` int64[m] and `of_row` int32[m], of a withdrawal; `arm` uint8[m] and `probability` float32[m], of an
     offer drawn among several; `fact_start` int32[m + 1]; `facts` int64 cells, `facts_known` uint8, one per fact.
     `texts`: those of the STRING facts, so that a record is read without anything else for as long as it is kept.
+    `next_ms`, of a moment: the log time before which no deadline of the partition comes.
     """
 
     position: int
@@ -93,6 +98,7 @@ class DecisionBatch:
     facts: NDArray[np.int64]
     facts_known: NDArray[np.uint8]
     texts: Texts = NO_TEXTS
+    next_ms: int = NEVER_MS
 
     @property
     def n(self) -> int:
@@ -114,7 +120,8 @@ class DecisionBatch:
         head = _HEADER.pack(magic(_MAGIC), self.position, self.append_ms, self.book.encode(), self.n, len(self.facts))
         texts = encode_texts(self.texts)
         columns = (getattr(self, name).astype(dtype, copy=False).tobytes() for name, dtype, _ in _LAYOUT)
-        return b"".join((head, _TEXTS.pack(self.texts.count, len(texts)), *columns, texts))
+        last = _NEXT.pack(self.next_ms) if self.next_ms < NEVER_MS else b""
+        return b"".join((head, _TEXTS.pack(self.texts.count, len(texts)), *columns, texts, last))
 
 
 _LAYOUT: tuple[tuple[str, np.dtype[Any], str], ...] = (
@@ -168,7 +175,7 @@ def decode(data: bytes | memoryview) -> DecisionBatch:
     if version > 1:
         texts_count, _ = _TEXTS.unpack_from(data, at)
         at += _TEXTS.size
-    columns: dict[str, NDArray[Any]] = {}
+    columns: dict[str, Any] = {}
     for name, dtype, size in _LAYOUT if version > 1 else _LAYOUT_1:
         columns[name] = np.frombuffer(data, dtype, counts[size], at)
         at += counts[size] * dtype.itemsize
@@ -180,7 +187,9 @@ def decode(data: bytes | memoryview) -> DecisionBatch:
         columns |= {name: columns[name].astype(np.int64) for name in ("rule", "channel")}
     texts = decode_texts(data[at:], texts_count) if texts_count else NO_TEXTS
     name = book.rstrip(b"\0").decode()
-    return DecisionBatch(position=position, append_ms=append_ms, book=name, texts=texts, **columns)
+    tells_next = not n and not name and len(data) - at == _NEXT.size
+    next_ms = _NEXT.unpack_from(data, at)[0] if tells_next else NEVER_MS
+    return DecisionBatch(position=position, append_ms=append_ms, book=name, texts=texts, next_ms=next_ms, **columns)
 
 
 def _defaults(n: int, append_ms: int) -> dict[str, NDArray[Any]]:
@@ -215,12 +224,12 @@ def merged(first: DecisionBatch, second: DecisionBatch) -> DecisionBatch:
     fact_start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     # The place of each fact in the two lists, one after the other: its record's start there, plus its index within.
     place = np.repeat(starts[order] - fact_start[:-1], lengths) + np.arange(fact_start[-1])
-    columns: dict[str, NDArray[Any]] = {
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(first, name), getattr(second, name)])[order]
         for name, _, size in _LAYOUT
         if size == "n"
     }
-    facts = {name: np.concatenate([getattr(first, name), getattr(second, name)])[place] for name in _FACTS}
+    facts: dict[str, Any] = {name: np.concatenate([getattr(first, name), getattr(second, name)])[place] for name in _FACTS}
     return DecisionBatch(
         position=first.position,
         append_ms=first.append_ms,

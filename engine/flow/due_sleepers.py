@@ -6,7 +6,7 @@ changes no value, so it is done between two frames and leaves no trace in the lo
 
 import numpy as np
 
-from engine.flow.deadlines import Deadlines
+from engine.flow.deadlines import NONE_MS, Deadlines
 from state.columns import Table
 from state.flusher import Flusher
 from state.sleeping_timers import FOUND_MAX
@@ -26,6 +26,16 @@ class DueSleepers:
         self._deadlines = deadlines
         self._room = room
         deadlines.sleeping = flusher.timers
+
+    def look(self, until_ms: int, position: int) -> int:
+        """Find the deadlines that come up to a log time, also those of sleepers; return when the first does.
+
+        `NONE_MS` where none does; `position` is of the next frame.
+        """
+        if self._deadlines.next_ms > until_ms:
+            return NONE_MS
+        self.wake(until_ms, position)
+        return self._deadlines.look(until_ms)
 
     def wake(self, until_ms: int, position: int) -> None:
         """Wake who may have a deadline by a log time, as long as there is room; `position` is of the next frame."""

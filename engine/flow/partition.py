@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors.sources.contract import later, reached
-from engine.flow.deadlines import NONE_MS
 from engine.flow.fold import Appended, Fold, FoldParts
 from engine.flow.patience import Patience
 from engine.flow.source_clocks import ChunkClock, has_begun, newer
@@ -76,10 +75,7 @@ class Partition(Fold):
 
     def look(self, until_ms: int) -> int:
         """Find the deadlines that come up to a log time; return when the first does, `NONE_MS` where none does."""
-        if self.deadlines.next_ms > until_ms:
-            return NONE_MS
-        self.sleepers.wake(until_ms, self.log.next_position)
-        return self.deadlines.look(until_ms)
+        return self.sleepers.look(until_ms, self.log.next_position)
 
     def due(self, until_ms: int, rows_max: int) -> list[Item]:
         """Return rows for the deadlines that have come up to a log time, the first ones; none where none has come."""

@@ -22,16 +22,8 @@ def check_compatibility(config: Config, path: Path, book: Book) -> None:
     """Compare the configuration read from `path` with a book; ConfigErrors says what does not fit, and where."""
     document = read_document(str(path), path.read_text(encoding="utf-8"))
     faults = [*_sources(config, document, book), *_channels(config, document, book)]
-    if book.timers and config.cluster.bootstrap and "cluster" in config.model_fields_set:
-        faults.append(f"{document.place(('cluster',), key=True)}: {lacks_deadlines(book)}")
     if faults:
         raise ConfigErrors(faults)
-
-
-def lacks_deadlines(book: Book) -> str:
-    """Say that a cluster does not take a book, because of its rules with deadlines."""
-    names = ", ".join(book.timers)
-    return f"a cluster takes no rules with `after` yet, which would never fire there: {names}; `opportune run` does"
 
 
 def _sources(config: Config, document: Document, book: Book) -> Iterator[str]:

@@ -18,6 +18,7 @@
     decide/    the agent: frames to decisions, for the partitions that this worker owns
         service     which partitions are owned, and which frames go to them
         owned       one owned partition: restore, redo, fold, decisions sent in order
+        due_rows    deadlines that have come, written into the log
         fold        the fold, where many write the log and its beginning is deleted
         missing     what becomes of a partition when frames that it needs are deleted
         topic_log   a partition's frames, read again for redo
@@ -62,6 +63,8 @@ A position is an offset of `log`. It rises, with gaps. What makes it exact:
    committed, and 30 ms before a text that takes seconds are not worth that.
 4. On the events' own clock a row stands in the log after the outcomes of all that was due before it, because the
    intake waits for that (`shared.moments`). So nothing beside the log is needed to fold it again.
-5. Pages: written in transactions under a name of the partition, so a new owner's first act fences the old one. Our
+5. Deadlines: an owner writes what has come as rows into the log, where the fold asks the cell; rows that two owners
+   wrote, or that come too late, change nothing.
+6. Pages: written in transactions under a name of the partition, so a new owner's first act fences the old one. Our
    copy takes a transaction in only after Kafka has, so it is always a beginning of the topic (`changelog`).
 """

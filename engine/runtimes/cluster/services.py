@@ -204,6 +204,7 @@ class WorkerServices(Service):  # type: ignore[misc]  # mode ships no types
             self.control_topic,
             self.publisher,
             self.metrics,
+            self.writer.write,
             self.fail,
             self.arrivals,
             self.guard,

@@ -79,7 +79,7 @@ def decide(monkeypatch: pytest.MonkeyPatch) -> Any:
         await asyncio.sleep(0)
 
     control_topic: Any = SimpleNamespace(catch_up=catch_up, schema=lambda _: None)
-    return Decide(Config(), NOT_USED, NOT_USED, control_topic, NOT_USED, Metrics(), NOT_USED)
+    return Decide(Config(), NOT_USED, NOT_USED, control_topic, NOT_USED, Metrics(), NOT_USED, NOT_USED)
 
 
 async def assignment(decide: Any, *numbers: int) -> None:

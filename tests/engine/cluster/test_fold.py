@@ -214,7 +214,9 @@ def test_a_new_owner_knows_the_visits_that_stand() -> None:
 
 def test_pages_are_written_while_few_events_come_long_before_kafka_deletes_the_frames() -> None:
     log, store, clock_ms = two_intakes(3), MemoryStore(), [BASE_MS]
-    partition = Owned(CONFIG, 0, store, NOT_USED, NOT_USED, None, NOT_USED, lambda *_: None, lambda: clock_ms[0])
+    partition = Owned(
+        CONFIG, 0, store, NOT_USED, NOT_USED, None, NOT_USED, lambda *_: None, NOT_USED, lambda: clock_ms[0]
+    )
     fold = partition.fold = fold_of(KafkaLog(), store)
     decided(fold, log.read(0))
     partition.folded = len(log.frames) - 1

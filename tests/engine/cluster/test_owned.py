@@ -65,7 +65,9 @@ class Sender:
 @pytest.fixture
 async def owned() -> tuple[Any, Sender]:
     sender = Sender()
-    one: Any = Owned(cluster(), 0, NOT_USED, NOT_USED, NOT_USED, sender, NOT_USED, lambda *_: None, lambda: NOW_MS)
+    one: Any = Owned(
+        cluster(), 0, NOT_USED, NOT_USED, NOT_USED, sender, NOT_USED, lambda *_: None, NOT_USED, lambda: NOW_MS
+    )
     one.fold, one._journal = Fold(), PublishedPosition(-1)
     return one, sender
 

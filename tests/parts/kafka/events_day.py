@@ -31,6 +31,34 @@ from tests.parts.kafka.broker import Broker
 from tests.parts.kafka.log_fold import folded_at_once, frames_of
 from tests.parts.kafka.workers import Cluster
 
+DEADLINES = """
+[[rule]]
+id = "no-charge"
+after = { event = "call", where = "kind == 'long'" }
+within = "50m"
+unless = "charge"
+channels = ["sms"]
+priority = 70
+cap = ["1 per 2h"]
+text.sms = "no charge since {armed:%H:%M}"
+[[rule]]
+id = "quick"
+after = { event = "call", where = "seconds > 200" }
+delay = "7s"
+channels = ["sms"]
+priority = 10
+cap = ["1 per 4h"]
+text.sms = "seven seconds after {armed:%H:%M}"
+[[rule]]
+id = "silent"
+after = "charge"
+for = "3h"
+still = "spent < 900"
+channels = ["news"]
+cap = ["1 per 6h"]
+text.news = "silent with {spent}"
+"""
+"""Added to the book of the day: deadlines that come within a step, at its end, hours later, with nothing beside."""
 DAY = {"calls": "inbox", "charges": "charges", "lists": "lists"}
 """Sources, and the folder of each in the day."""
 ONE_MACHINE = """
@@ -155,7 +183,7 @@ def day_of(folder: Path, lines: int, seed: int, partitions: int) -> BothWays:
         fast = "rate_per_s = 1000000.0"
         gateways = "".join(f"{one}\n{fast}\n" if one.endswith('"spool"') else f"{one}\n" for one in kept)
         gateways = gateways.replace(f'kind = "spool"\n{fast}', 'kind = "spool"')
-    return BothWays(folder, BOOK, files, gateways, partitions, 1000)
+    return BothWays(folder, BOOK + DEADLINES, files, gateways, partitions, 1000)
 
 
 def the_end(at_ms: int) -> list[bytes]:

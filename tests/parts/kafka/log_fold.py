@@ -70,7 +70,8 @@ def count_once(fold: Fold, frame: Frame, reached: dict[str, int]) -> None:
     if frame.kind != FrameKind.EVENTS or batch is None:
         return
     raw = bool(frame.payload)
-    if not (raw and fold.events_clock):
+    due = {batch.schema.types[code].name for code in batch.type.tolist()} == {"due"}
+    if not ((raw or due) and fold.events_clock):
         batch.log_ms[:] = np.maximum(batch.log_ms, fold.clock_ms)
     if not raw:
         return

@@ -2,8 +2,8 @@
 
 several intakes    their clocks differ: a frame is folded at its append time or the latest before it, whichever is
                    later, so time never goes back. The rule reads the log alone, so every owner folds alike
-events' own clock  rows of raw topics bring their log times, and are folded in that order; a moment that the intake
-                   wrote (`moments`) comes out as a batch of its own
+events' own clock  rows of raw topics bring their log times, and are folded in that order, and so do rows `due`; a
+                   moment (`moments`) comes out as a batch of its own
 repeated rows      are left out (`packed_records`), but their ids count as seen: dedupe is rebuilt from frames as they
                    stand in the log, and must come to the same
 visits             that stand are kept beside the state, for a desk that has forgotten them
@@ -24,6 +24,7 @@ from rules.gates.desk import VISIT_MS_MAX
 from state.decisions import DecisionBatch, moment
 from state.flusher import Snapshot
 from state.frame import Frame
+from state.schema import DUE
 
 STANDING_MAX = 100_000
 """Visits kept of a partition; the oldest go where nobody closes them."""
@@ -47,7 +48,7 @@ class ClusterFold(Fold):
         """Fold a frame but for the rows that an earlier one brought."""
         at_ms = moment_of(frame) if self.events_clock else None
         frame.append_ms = max(frame.append_ms, self.clock_ms)
-        if frame.batch is not None and not (self.events_clock and frame.payload):
+        if frame.batch is not None and not (self.events_clock and _is_timed(frame)):
             np.maximum(frame.batch.log_ms, self.clock_ms, out=frame.batch.log_ms)
         self._note_age(time.time_ns() // 1_000_000 if self.events_clock else frame.append_ms)
         repeated = leave_out_repeated(frame, self.sources)
@@ -105,3 +106,9 @@ class ClusterFold(Fold):
         """Return the first position to redo; MissingError when it is deleted."""
         self.missing.between(redo_from, self.log.first_position)
         return super().first_to_redo(redo_from)
+
+
+def _is_timed(frame: Frame) -> bool:
+    """Tell whether rows have log times of their own on the events' own clock: those of raw topics, and deadlines."""
+    batch = frame.batch
+    return bool(frame.payload) or (batch is not None and bool((batch.type == batch.schema.code(DUE.name)).all()))

@@ -2,6 +2,7 @@
 
     open    fence the previous owner ─► pages: our copy, then the rest of the topic ─► where decisions stand ─► redo
     take    a frame of the agent, or of an assignment that gave the partition back: fold it, send its decisions
+    fire    deadlines that have come are written into the log (`due_rows`), and folded when they come back as a frame
     settle  what was sent and acknowledged lets the flusher write pages up to there
     close   wait for the decisions on their way; what is not flushed is redone by the next owner
 
@@ -27,6 +28,7 @@ from connectors.kafka.tail import Tail
 from engine.book.shelf import BookShelf
 from engine.flow.fold import Appended, FoldParts, limits_of
 from engine.runtimes.cluster.decide.changelog import ChangelogStore, PagesCopy
+from engine.runtimes.cluster.decide.due_rows import DueRows, Write
 from engine.runtimes.cluster.decide.fold import ClusterFold
 from engine.runtimes.cluster.decide.missing import Missing
 from engine.runtimes.cluster.decide.topic_log import TopicLog
@@ -88,6 +90,7 @@ class Owned:
         sender: the worker's producer of decisions.
         first: returns the oldest position that Kafka keeps of a partition's log.
         measure: called with the seconds from packing to durable decisions, and the number of events.
+        write: writes rows `due` into the log.
         wall_ms: wall clock, for that measure only.
         guard: what reads records.
     """
@@ -102,6 +105,7 @@ class Owned:
         sender: Any,
         first: Callable[[int], Awaitable[int]],
         measure: Callable[[float, int], None],
+        write: Write,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         guard: RecordGuard | None = None,
     ) -> None:
@@ -117,6 +121,8 @@ class Owned:
         self._sender = sender
         self._first = first
         self._measure = measure
+        self._write = write
+        self._due: DueRows | None = None
         self._wall_ms = wall_ms
         self._stamped = config.data.clock == "wall"
         self._pending: deque[_Waiting] = deque()
@@ -163,9 +169,10 @@ class Owned:
         finally:
             await asyncio.gather(frames.close(), journal.stop())
         self.folded = frames.next_position - 1
-        for one in redone:
+        self._due = DueRows(self.fold, names.log, self._write, self._wall_ms, self._config.limits.batch_events_max)
+        for one in _without_earlier_moments(redone):
             assert one.decisions is not None
-            await self._send(one.position, 0, one.decisions)
+            await self._say(one.position, 0, one.decisions)
         self._pending.append(_Waiting(self.folded, 0, 0, None))
         self.fold.flusher.start()
         self.restored.subscribers = self.fold.table.count
@@ -203,12 +210,17 @@ class Owned:
         self.folded = position
         rows = frame.batch.n if frame.batch is not None else 0
         if decisions is not None and position > self._journal.reached:
-            await self._send(position, rows, decisions)
+            await self._say(position, rows, decisions)
         else:
             self._pending.append(_Waiting(position, frame.append_ms, rows, None))
         fold.flush(position)
         self.settle()
         return Appended(position, frame.append_ms, rows, decisions)
+
+    def fire(self) -> None:
+        """Begin to write the deadlines that have come by the wall's clock."""
+        if self._due is not None and not self._ended:
+            self._due.turn(self.folded)
 
     def sweep(self) -> None:
         """Write pages also while few frames come, so that retention deletes nothing that a start would redo."""
@@ -260,6 +272,8 @@ class Owned:
         """Let go; with `finish` after all pages are written, so that the next owner has nothing to redo."""
         async with self._taking:
             self._ended = True
+        if self._due is not None:
+            await self._due.close()
         sent = [one.sent for one in self._pending if one.sent is not None]
         await asyncio.gather(*sent, return_exceptions=True)
         try:
@@ -276,6 +290,20 @@ class Owned:
         flusher.finish(self.folded)
         flusher.close(drain=True)
 
+    async def _say(self, position: int, rows: int, decisions: DecisionBatch) -> None:
+        """Send decisions; a moment only where no deadline has come by then that is not in the log before it."""
+        if decisions.is_moment and self._due is not None:
+            try:
+                moment = await self._due.before_moment(decisions, self.folded)
+            except BaseException:
+                self._ended = True
+                raise
+            if moment is None:
+                self._pending.append(_Waiting(position, decisions.append_ms, rows, None))
+                return
+            decisions = moment
+        await self._send(position, rows, decisions)
+
     async def _send(self, position: int, rows: int, decisions: DecisionBatch) -> None:
         record = record_of(position, decisions)
         # Brokers refuse what is an hour ahead of them.
@@ -286,3 +314,9 @@ class Owned:
             self._ended = True
             raise
         self._pending.append(_Waiting(position, decisions.append_ms, rows, sent))
+
+
+def _without_earlier_moments(redone: list[Appended]) -> list[Appended]:
+    """Leave out all moments but the last: they are the same moment, and what came between belongs to it."""
+    moments = [one.position for one in redone if one.decisions is not None and one.decisions.is_moment]
+    return [one for one in redone if one.position not in moments[:-1]]

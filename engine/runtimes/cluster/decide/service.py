@@ -26,6 +26,7 @@ from connectors.sources.dead_letter import Code
 from engine.book.shelf import BookShelf
 from engine.metrics import Metrics
 from engine.runtimes.cluster.decide.arrivals import TopicArrivals
+from engine.runtimes.cluster.decide.due_rows import Write
 from engine.runtimes.cluster.decide.missing import MissingError
 from engine.runtimes.cluster.decide.owned import Owned
 from engine.runtimes.cluster.decide.standby import Standby
@@ -56,6 +57,7 @@ class Decide:
         control_topic: what every worker knows.
         publisher: activates the book once more after frames that are deleted.
         metrics: what is counted.
+        write: writes rows `due` into the log.
         failed: called with the fault of a standby copy.
         arrivals: gets every visit, where this worker has a desk.
         guard: what reads records.
@@ -69,6 +71,7 @@ class Decide:
         control_topic: ControlTopic,
         publisher: Publisher,
         metrics: Metrics,
+        write: Write,
         failed: Callable[[BaseException], None],
         arrivals: TopicArrivals | None = None,
         guard: RecordGuard | None = None,
@@ -81,6 +84,7 @@ class Decide:
         self._control_topic = control_topic
         self._publisher = publisher
         self._metrics = metrics
+        self._write = write
         self._arrivals = arrivals
         self._sender = producer(config.cluster, max_request_size=MESSAGE_BYTES_MAX)
         self.standby = Standby(config, store, failed, self._guard)
@@ -138,6 +142,7 @@ class Decide:
                 self._sender,
                 self._log.first_of,
                 self._metrics.to_decision.observe,
+                self._write,
                 guard=self._guard,
             )
             try:
@@ -257,6 +262,7 @@ class Decide:
             return
         if taken is None:
             return
+        one.fire()
         if one.missing.frames > known:
             await self._publisher.activate_again(number)
         if self._arrivals is not None:
@@ -267,11 +273,12 @@ class Decide:
             self._metrics.count_decisions(self._shelf.get(taken.decisions.book).book, taken.decisions)
 
     async def settle(self) -> None:
-        """Follow what the brokers acknowledge while no frame comes; called every `SETTLE_S`."""
+        """Follow what the brokers acknowledge, and deadlines, while no frame comes; called every `SETTLE_S`."""
         for one in self._resting.values():
             one.settle()
         for one in list(self.owned.values()):
             one.settle()
+            one.fire()
             one.sweep()
 
     async def _read(self, number: int, record: Any) -> Frame | None:

@@ -107,7 +107,7 @@ class MomentFeeder:
         if batch.is_moment:
             self.read = record.offset + 1
             self.passing = True
-            await self._pass(read.position, batch.append_ms)
+            await self._pass(read.position, batch.append_ms, batch.next_ms)
             self.passing = False
             return
         number, wording = self._place.partition, self._context.wording
@@ -123,8 +123,8 @@ class MomentFeeder:
             ordered = sorted(zip(_orders(batch), decided, strict=True), key=lambda one: one[0])
             self._untaken.append(Untaken(record.offset, batch.append_ms if decided else 0, withdrawn, ordered))
 
-    async def _pass(self, position: int, at_ms: int) -> None:
-        """Do all that is due up to a moment, and say so."""
+    async def _pass(self, position: int, at_ms: int, next_ms: int) -> None:
+        """Do all that is due up to a moment, and say so, and when there is more, be it a deadline of the fold's."""
         self._clock.reach(at_ms)
         now_ms = self._clock.now_ms()
         taken = list(self._untaken)
@@ -143,7 +143,7 @@ class MomentFeeder:
                 raise self._dispatcher.failure
         self._due = due
         held_ms = self._untaken[0].due_ms if self._untaken else FOREVER_MS
-        await self._context.report(Rested(self._place.partition, position, now_ms, held_ms, min(due)))
+        await self._context.report(Rested(self._place.partition, position, now_ms, held_ms, min(*due, next_ms)))
 
     def _offer(self, decided: list[Decided]) -> None:
         """Hand decisions over, with the cursors after them."""

@@ -1,13 +1,16 @@
 """Moments: how intake, decide and dispatch of a cluster keep step on the events' own clock.
 
     intake ─► log: rows up to the moment, then the moment itself, a frame of kind TICK
-    decide ─► decisions: what these rows came to, then the moment, a batch that says nothing else
+    decide ─► decisions: what these rows came to, then the moment, a batch that says when the next deadline comes
     dispatch: takes over, sends what is due by then, has every outcome written to the log; then it rests
     dispatch ─► topic `moments`: this partition rests since that position, and has more to do then ─► intake
 
 The intake writes no row later than a moment before every partition that it was written to rests there. So a row stands
 in the log after the outcomes of everything that was due before it, and whoever folds the log again does the same: the
 log alone says what was when. A moment that is written twice, or a report that comes twice, changes nothing.
+
+Where deadlines have come by a moment, decide writes their rows and the moment once more before it says anything of it
+(`engine.runtimes.cluster.decide.due_rows`); a moment ends where the next deadline of any partition comes.
 """
 
 import logging
@@ -50,7 +53,7 @@ class Rested(NamedTuple):
     """A partition rests: all that its log has up to `position` is decided, and what was due by `now_ms` has gone.
 
     `held_ms` is when the first decision falls due that was not taken over, `due_ms` when there is something to do for
-    what waits; `FOREVER_MS`: never.
+    what waits, or a deadline comes; `FOREVER_MS`: never.
     """
 
     partition: int

@@ -29,7 +29,6 @@ from engine.runtimes.cluster.shared.control_records import ACTIVE, BOOK, ENDED, 
 from engine.runtimes.cluster.shared.control_topic import ControlTopic
 from engine.runtimes.cluster.shared.moments import stamp_ms
 from engine.runtimes.cluster.shared.topics import HOUR_MS, MESSAGE_BYTES_MAX, Names
-from engine.settings.compatibility import lacks_deadlines
 from engine.settings.config import Config
 from rules.model import Book
 from state import formats
@@ -71,10 +70,8 @@ class Publisher:
     async def publish(self, book: Book) -> None:
         """Make a book the active one in every partition of the log, then in name; let those go that nobody needs.
 
-        RefusedError when it is too large for a record, or has deadlines: nobody writes them in a cluster yet.
+        RefusedError when it is too large for a record.
         """
-        if book.timers:
-            raise RefusedError(lacks_deadlines(book))
         fields = {"version": book.version, "schema": book.schema.fingerprint, "sources": dict(book.sources)}
         record = orjson.dumps(fields)
         if len(record) > BOOK_BYTES_MAX:
