@@ -26,6 +26,27 @@ PLAIN: Mapping[str, tuple[str, Callable[[Fields], bool]]] = {
 
 
 @dataclass(frozen=True)
+class PlainTimer:
+    """A rule with a deadline: which events arm it, and which end it."""
+
+    after: str
+    arms: Callable[[Fields], bool] = lambda _: True
+    unless: str = ""
+    ends: Callable[[Fields], bool] = lambda _: True
+    key: str = ""
+
+
+TIMERS: Mapping[str, PlainTimer] = {
+    "no-data": PlainTimer("call", lambda f: f.get("kind") == "long", "data"),
+    "no-return": PlainTimer(
+        "call", lambda f: f.get("kind") == "long", "call", lambda f: f.get("kind") == "local", "city"
+    ),
+    "idle": PlainTimer("data"),
+}
+"""By rule; every version has them, with spans that change."""
+
+
+@dataclass(frozen=True)
 class Choices:
     """What differs between versions."""
 
@@ -39,6 +60,8 @@ class Choices:
     sms_cap: str = "2 per day"
     all_cap: str = "4 per 2d"
     per_event: int = 1
+    span: str = "3s"
+    silence: str = "4s"
 
 
 _OPTIONS: Mapping[str, tuple[Any, ...]] = {
@@ -52,6 +75,8 @@ _OPTIONS: Mapping[str, tuple[Any, ...]] = {
     "sms_cap": ("2 per day", "3 per 12h", "1 per 30m"),
     "all_cap": ("4 per 2d", "6 per month", "2 per 3h"),
     "per_event": (1, 2),
+    "span": ("3s", "1s", "2m", "3h"),
+    "silence": ("4s", "10s", "20m"),
 }
 assert list(_OPTIONS) == [field.name for field in fields(Choices)]
 
@@ -85,6 +110,8 @@ def text_of(choices: Choices) -> str:
         ("SMS_CAP", choices.sms_cap),
         ("ALL_CAP", choices.all_cap),
         ("PER_EVENT", str(choices.per_event)),
+        ("SPAN", choices.span),
+        ("SILENCE", choices.silence),
         ("CELL", ', cell = "string"' if choices.cell else ""),
     ):
         text = text.replace(word, value)
@@ -263,4 +290,29 @@ priority = 80
 cap = ["2 per 1h"]
 keep = { list = "paid", for = "20m" }
 text.sms = "fee {fee:.2f}, of the day {fees:.2f}"
+[[rule]]
+id = "no-data"
+after = { event = "call", where = "kind == 'long'" }
+within = "SPAN"
+unless = "data"
+channels = ["sms"]
+priority = 40
+cap = ["RULE_CAP"]
+text.sms = "no data since {armed:%H:%M}, {calls:d} calls"
+[[rule]]
+id = "no-return"
+after = { event = "call", where = "kind == 'long'" }
+within = "SPAN"
+unless = { event = "call", where = "kind == 'local'" }
+key = "city"
+keys_max = 2
+channels = ["desk", "sms"]
+priority = 45
+text.sms = "still in {city}"
+[[rule]]
+id = "idle"
+after = "data"
+for = "SILENCE"
+channels = ["alert"]
+priority = 15
 """

@@ -47,10 +47,11 @@ class Size:
     partitions: int = 2
     workers: int = 2
     intake_bytes_max: int = 1 << 20
-    capacity: int = 512
+    capacity: int = 1024
     memory_subscribers: int = 1 << 20
     contacts_max: int = 12
     batch_rows_max: int = 16
+    lateness_ms: int = 0
     segment_bytes: int = 16 << 10
     fold_events_s: float = 50.0
     log_bytes_max: int = 0
@@ -90,6 +91,7 @@ class Size:
             dedupe_ids_max=IDS_MAX,
             recovery_target_s=4.0,
             fold_events_s=self.fold_events_s,
+            lateness_ms=self.lateness_ms,
         )
         return Sizes(limits, self.segment_bytes, self.segment_bytes // 4)
 

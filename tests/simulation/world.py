@@ -45,6 +45,7 @@ def draw_size(chance: random.Random) -> Size:
         memory_subscribers=chance.choice((1 << 20, 1 << 20, 60, 40, 24)),
         contacts_max=chance.choice((12, 12, 3)),
         batch_rows_max=chance.choice((8, 16, 32)),
+        lateness_ms=chance.choice((0, 0, 1_000, 60_000)),
         segment_bytes=chance.choice((1 << 10, 4 << 10, 16 << 10)),
         fold_events_s=chance.choice((5.0, 20.0, 60.0, 1e6)),
         log_bytes_max=chance.choice((0, 1 << 10, 8 << 10)),
@@ -148,7 +149,7 @@ class World(FeedSteps, OperationSteps):
         life = self.life
         return life.read and not (
             life.busy or not life.feeder.idle or life.dispatch.sends or life.dispatch.unreported
-            or life.flights or life.told or self.wanted_switch
+            or life.flights or life.told or self.wanted_switch or self.judges.deadlines.overdue(self.now_ms)
         )  # fmt: skip
 
     def _open(self) -> str:
@@ -157,7 +158,7 @@ class World(FeedSteps, OperationSteps):
             f"busy={life.busy} fed={life.feeder.idle} sends={list(life.dispatch.sends)[:5]} "
             f"flights={len(life.flights)} unreported={list(life.dispatch.unreported)[:3]} told={life.told} "
             f"reading={[feed.position for feed in life.feeds]} "
-            f"switch={self.wanted_switch}"
+            f"switch={self.wanted_switch} overdue={self.judges.deadlines.overdue(self.now_ms)[:3]}"
         )
 
     def digest(self) -> int:

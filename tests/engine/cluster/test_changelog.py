@@ -16,6 +16,7 @@ from state.disk import DiskError
 from state.keys import KINDS
 from tests.fakes.store import MemoryStore
 
+PREFIX = b"T\x00\x03"
 KEYS = [b"T\x00\x03" + bytes(11) + bytes([key]) for key in range(6)]
 DAY_MS = 86_400_000
 
@@ -76,12 +77,13 @@ def test_a_new_owner_has_what_was_committed_whoever_wrote_it(
             for key, value in rows:
                 seen[key] = value
             assert store.multi_get(KEYS) == [seen.get(key) for key in KEYS]
+            assert list(store.scan(PREFIX)) == [(key, seen[key]) for key in sorted(seen) if seen[key] is not None]
             if flushed:
                 store.flush()
                 committed = seen
         for copy in copies:
             store = store_of(topic, copy)
-            assert dict(store.scan(b"T\x00\x03")) == {k: v for k, v in committed.items() if v is not None}
+            assert dict(store.scan(PREFIX)) == {k: v for k, v in committed.items() if v is not None}
 
     run(test)
 
@@ -110,7 +112,7 @@ def test_a_copy_older_than_the_topics_memory_of_deletions_is_thrown_away() -> No
 
         store = store_of(topic, copy, now_ms=2 * DAY_MS)
 
-        assert dict(store.scan(b"T\x00\x03")) == {KEYS[1]: b"kept"}
+        assert dict(store.scan(PREFIX)) == {KEYS[1]: b"kept"}
 
     run(test)
 

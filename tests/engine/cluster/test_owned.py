@@ -40,7 +40,7 @@ class Fold:
 
     def apply(self, position: int, _frame: object) -> SimpleNamespace | None:
         self.folded.append(position)
-        return None if position % 2 else SimpleNamespace(append_ms=NOW_MS, encode=lambda: b"decisions")
+        return None if position % 2 else SimpleNamespace(append_ms=NOW_MS, is_moment=False, encode=lambda: b"decisions")
 
 
 class Sender:
@@ -133,9 +133,11 @@ async def test_decisions_of_a_later_time_than_ours_are_written_at_ours_because_b
 ) -> None:
     one, sender = owned
     sender.room.set()
-    one.fold.apply = lambda *_: SimpleNamespace(append_ms=NOW_MS + 7_200_000, encode=lambda: b"decisions")
+    one.fold.apply = lambda *_: SimpleNamespace(
+        append_ms=NOW_MS + 7_200_000, is_moment=False, encode=lambda: b"decisions"
+    )
     await one.take(0, frame())
-    one.fold.apply = lambda *_: SimpleNamespace(append_ms=NOW_MS - 1, encode=lambda: b"decisions")
+    one.fold.apply = lambda *_: SimpleNamespace(append_ms=NOW_MS - 1, is_moment=False, encode=lambda: b"decisions")
     await one.take(1, frame())
 
     assert sender.times == [NOW_MS, NOW_MS - 1]

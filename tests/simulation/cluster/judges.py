@@ -153,8 +153,8 @@ class ClusterJudges(Judges):
         self.counted["states compared"] += 1
         return True
 
-    def open(self) -> list[str]:
-        """Return what is still to come."""
+    def open(self, now_ms: int) -> list[str]:
+        """Return what is still to come at a time of the wall's clock."""
         letters = self._letters()
         missing = [
             line.n
@@ -166,12 +166,13 @@ class ClusterJudges(Judges):
             if counted < len(self.batches[p]):
                 found.append(f"decisions of partition {p}: {counted} of {len(self.batches[p])}")
         waiting = [name for name in self.decided if not self.ends[name]]
+        found += self.deadlines.overdue(now_ms)[:3]
         return found + ([f"decisions without an end: {waiting[:5]} of {len(waiting)}"] if waiting else [])
 
-    def finished_cluster(self) -> None:
+    def finished_cluster(self, now_ms: int) -> None:
         """At the end nothing may be open, and every broken line is a dead letter."""
         self.look()
-        hold(not self.open(), "everything ends", self.open())
+        hold(not self.open(now_ms), "everything ends", self.open(now_ms))
         for p in range(self.size.partitions):
             self.check_calls(p)
         letters = self._letters()

@@ -123,7 +123,9 @@ async def _ended(task: "asyncio.Task[None]") -> None:
 def config_of(size: Size, standby_copies: int, sweep_events: int) -> Config:
     """Return the settings of a world; a sweep of pages begins after about so many events."""
     config = _parsed()
-    data = config.data.model_copy(update={"directory": Path("/sim"), "partitions": size.partitions})
+    data = config.data.model_copy(
+        update={"directory": Path("/sim"), "partitions": size.partitions, "lateness_s": size.lateness_ms // 1000}
+    )
     state = config.state.model_copy(
         update={"contacts_max": size.contacts_max, "memory_subscribers": size.memory_subscribers * size.partitions,
                 "recovery_target_s": sweep_events / SWEEPS_A_TARGET, "dedupe_ids_max": IDS_MAX}

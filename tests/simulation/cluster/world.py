@@ -37,6 +37,7 @@ def draw_size(chance: random.Random, *, sleepy: bool) -> Size:
         partitions=1 if sleepy else chance.choice((1, 2, 2, 3)),
         capacity=CAPACITY,
         batch_rows_max=8 if sleepy else 64,
+        lateness_ms=chance.choice((0, 0, 1_000)),
         memory_subscribers=8 if sleepy else 400,
     )
 
@@ -134,12 +135,12 @@ class ClusterWorld(ClusterSteps):
                 if not node.runs:
                     node.start()
             self._pass(0.5)
-            if not self.judges.open() and all(self._is_compared(p) for p in range(self.size.partitions)):
-                self.judges.finished_cluster()
+            if not self.judges.open(self.now_ms()) and all(self._is_compared(p) for p in range(self.size.partitions)):
+                self.judges.finished_cluster(self.now_ms())
                 check_tasks(self.nodes)
                 return
         told = [f"{node.name} runs={node.runs} faults={node.faults[-2:]}" for node in self.nodes]
-        raise BrokenError("everything comes to rest", f"{self.judges.open()} {told}")
+        raise BrokenError("everything comes to rest", f"{self.judges.open(self.now_ms())} {told}")
 
     def _end_faults(self) -> None:
         self.net.loss, self.broker.away_until_s, self.network.fault_share = 0.0, 0.0, 0.0

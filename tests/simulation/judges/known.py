@@ -7,6 +7,7 @@ from typing import Any
 from engine.book.compiled import CompiledBook
 from state.decisions import OutcomeState
 from tests.simulation.judges.contacts import Contact
+from tests.simulation.judges.deadlines import DeadlineJudge
 from tests.simulation.judges.twin import Twin
 from tests.simulation.life import Size
 from tests.simulation.machine import Machine
@@ -42,6 +43,7 @@ class Known:
         self.stopped: dict[tuple[str, str], str] = {}
         self.sent_on: dict[tuple[int, str], set[str]] = defaultdict(set)
         self.counted: Counter[str] = Counter()
+        self.deadlines = DeadlineJudge(size.lateness_ms, self.counted)
         self.asked: list[Future[Any]] = []
         self.too_early: list[int] = []  # lines that were acknowledged before they were durable
         self.lives = 0

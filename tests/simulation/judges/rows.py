@@ -12,7 +12,7 @@ from state.frame import Frame
 from state.hashing import hash_text, partition_of
 from state.schema import OUTCOME, Kind
 from tests.oracle.gates import Gate
-from tests.simulation.books import PLAIN, Fields
+from tests.simulation.books import PLAIN, TIMERS, Fields
 from tests.simulation.judges.contacts import Contact, caps_of
 from tests.simulation.judges.holding import hold
 from tests.simulation.judges.known import Known
@@ -87,6 +87,7 @@ class RowJudges(Known):
             assert records is not None
             found[int(records.row[index])].append(index)
         plain = {rule.stable_id: rule.id for rule in compiled.book.rules if rule.id in PLAIN}
+        known = plain.keys() | {rule.stable_id for rule in compiled.book.rules if rule.id in TIMERS}
         for row in acting:
             type_name = batch.schema.types[int(batch.type[row])].name
             if type_name not in compiled.book.schema.codes:
@@ -101,6 +102,7 @@ class RowJudges(Known):
             wanted = {
                 stable for stable, name in plain.items() if PLAIN[name][0] == type_name and PLAIN[name][1](fields)
             }
+            wanted |= self.deadlines.fired(batch, row, fields, compiled)
             if records is not None:
                 self._take_withdrawals(p, records, found[row])
                 found[row] = [index for index in found[row] if records.kind[index] == RecordKind.DECISION]
@@ -108,7 +110,7 @@ class RowJudges(Known):
             at = f"partition {p} position {position} row {row}"
             hold(len(set(rules)) == len(rules), "a candidate has one record", at)
             hold(
-                {one for one in rules if one in plain} == wanted,
+                {one for one in rules if one in known} == wanted,
                 "every candidate has a record",
                 f"{at}: {rules} {wanted}",
             )

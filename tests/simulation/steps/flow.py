@@ -24,7 +24,7 @@ class FlowSteps(Parts):
         """Read, fold and commit all that waits."""
         life, flow = self.life, self.life.flow
         for _ in range(DRAIN_STEPS_MAX):
-            if not life.busy and life.read:
+            if not life.busy and life.read and not life.pipeline.stages.due:
                 return
             worked, committed = flow.work(), flow.commit()
             if not worked and not committed:

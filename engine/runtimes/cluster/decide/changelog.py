@@ -12,6 +12,7 @@ transaction and refuse it from then on.
 """
 
 import asyncio
+import heapq
 import logging
 import threading
 import time
@@ -175,9 +176,14 @@ class ChangelogStore:
         return [waiting[key] if key in waiting else found[key] for key in keys]
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield keys that begin with `prefix`; called before anything was written."""
-        assert not self._waiting
-        return self._copy.store.scan(prefix)
+        """Yield keys that begin with `prefix`, in order, with their values; what waits counts as written."""
+        with self._lock:
+            waiting = {key: value for key, value in self._waiting.items() if key.startswith(prefix)}
+        stored = self._copy.store.scan(prefix)  # only now: what waits goes there, and never back
+        if not waiting:
+            return stored
+        fresh = sorted((key, value) for key, value in waiting.items() if value is not None)
+        return heapq.merge(fresh, (row for row in stored if row[0] not in waiting))
 
     def close(self) -> None:
         """Nothing is held: the store belongs to the worker, `changes` to its opener."""
