@@ -19,6 +19,7 @@ from engine.dispatch.commits import Commits
 from engine.dispatch.model import Send
 from engine.dispatch.settle import Settling
 from engine.flow.committer import commit_task
+from engine.flow.deadlines import Deadlines
 from engine.flow.decider import Decider
 from engine.flow.fold import Appended
 from engine.flow.partition import Item, Partition
@@ -234,6 +235,13 @@ def released_at_once() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def deadlines_forgotten() -> Iterator[None]:
+    """After a crash nobody looks in the columns for what is armed."""
+    with patch.object(Deadlines, "note_all", lambda self: None):
+        yield
+
+
 PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "the journal is not synced": lambda: _no_sync("journal"),
     "page stamps are ignored on redo": ignored_stamps,
@@ -252,5 +260,6 @@ PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "pages are written beyond the journal": pages_beyond_the_journal,
     "chunks overtake each other": released_at_once,
     "what nobody can say anything about is sent again": resent_unknown,
+    "deadlines are forgotten in a crash": deadlines_forgotten,
 }
 """Bugs by what they do."""

@@ -41,6 +41,10 @@ GOALS = (
     "a refund came in a later life than its decision",
     "a receipt came in a later life than its decision",
     "a switch was said again after a crash",
+    # deadlines
+    "a deadline fired",
+    "a row of a deadline changed nothing",
+    "a deadline fired in a later life than it was armed",
 )
 
 

@@ -21,7 +21,7 @@ from rules.load import load_text
 from state.batch import Row, from_rows
 from state.decisions import DecisionBatch, moment
 from state.decisions import decode as decode_decisions
-from state.frame import Frame, FrameKind, decode
+from state.frame import Frame, FrameKind, decode, encode
 from tests.engine.cluster.standins import NOT_USED
 from tests.engine.dispatch.standins import until
 from tests.engine.world import BASE_MS
@@ -84,7 +84,7 @@ class World:
         return list(range(len(self.records) - len(given), len(self.records)))
 
     def write(self, frame: Frame) -> None:
-        self.records.append(frame_bytes(frame))
+        self.records.append(encode(frame))
 
     def event(self, kind: str, at_ms: int, *numbers: int) -> None:
         batch = from_rows(BOOK.book.schema, [Row(kind, WHO + number, at_ms, {}) for number in numbers])
@@ -113,10 +113,6 @@ class World:
         """Who was told that it is silent, with the time of the deadline."""
         rows = [one for one in self.decided if one.n]
         return sorted(pair for one in rows for pair in zip(one.subscriber.tolist(), one.at_ms.tolist(), strict=True))
-
-
-def frame_bytes(frame: Frame) -> bytes:
-    return module.encode(frame)
 
 
 def read(record: bytes) -> Frame:

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from engine.dispatch.settle import Settling
+from engine.flow.due_sleepers import DueSleepers
 from engine.runtimes.cluster.decide.owned import Owned
 from engine.runtimes.cluster.decide.service import Decide
 from engine.runtimes.cluster.dispatch.exchange import Exchange
@@ -43,6 +44,10 @@ GOALS = (
     # sending
     "an attempt without an answer was found in an outbox",
     "a receipt was carried to another worker",
+    # deadlines
+    "a deadline fired",
+    "a row of a deadline changed nothing",
+    "sleepers were woken for their deadlines",
     # workers
     "a worker ended by itself",
     "ended in order",
@@ -59,6 +64,7 @@ def watched(counted: defaultdict[str, int]) -> Iterator[None]:
     """Count the states that only the code under test knows."""
     open_, send, go_on, catch_up = Owned.open, Owned._send, Decide._go_on, Decide._catch_up
     unknown, publish, wake = Settling.unknown, Exchange._publish, Sleepers.wake
+    wake_due = DueSleepers._wake_some
 
     async def opened(self: Owned, inform: Any) -> None:
         await open_(self, inform)
@@ -92,6 +98,10 @@ def watched(counted: defaultdict[str, int]) -> Iterator[None]:
         counted["a subscriber woke in redo"] += redone is not None and bool((stamps >= 0).any())
         return stamps
 
+    def woke_due(self: DueSleepers, found: Any, position: int) -> None:
+        counted["sleepers were woken for their deadlines"] += len(found)
+        wake_due(self, found, position)
+
     with ExitStack() as stack:
         for owner, name, value in (
             (Owned, "open", opened),
@@ -101,6 +111,7 @@ def watched(counted: defaultdict[str, int]) -> Iterator[None]:
             (Settling, "unknown", unknown_now),
             (Exchange, "_publish", published),
             (Sleepers, "wake", woke),
+            (DueSleepers, "_wake_some", woke_due),
         ):
             stack.enter_context(patch.object(owner, name, value))
         yield

@@ -56,6 +56,7 @@ class Judges(RowJudges, StateJudges, SendingJudges):
     def recovered(self, life: Life) -> None:
         """The engine started again: whatever was durable must still be there, and nothing else."""
         self.lives += 1
+        self.deadlines.life = self.lives
         self.asked.clear()  # by those who asked the engine before
         for partition in life.core.partitions:
             p, log = partition.number, partition.log

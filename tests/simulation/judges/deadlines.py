@@ -37,21 +37,24 @@ class DeadlineJudge:
         self._lateness_ms = lateness_ms
         self._counted = counted
         self._cells: dict[Cell, Deadlines] = {}
-        self._armed: dict[tuple[Cell, Any, int], int] = {}
-        """By key and time of what armed last: the number of its row in the order of the log."""
+        self._armed: dict[tuple[Cell, Any, int], tuple[int, int]] = {}
+        """By key and time of what armed last: the number of its row in the order of the log, and the engine's life."""
         self._ended: dict[tuple[Cell, Any], list[tuple[int, int]]] = defaultdict(list)
         """By key: numbers of the rows that end, and their times."""
         self._timers: dict[str, Timer] = {}
         self._number = 0
+        self.life = 0
 
     def fired(self, batch: Batch, row: int, fields: Fields, compiled: CompiledBook) -> set[int]:
         """Take a row of the log; return the rules whose deadlines have come with it, as stable ids."""
         self._number += 1
         kind = batch.schema.types[int(batch.type[row])]
         subscriber, at_ms = int(batch.subscriber[row]), int(batch.at_ms[row])
-        ids = {rule.id: rule.stable_id for rule in compiled.book.rules}
         found = set()
         for rule, plain in TIMERS.items():
+            ends, arms = kind.name == plain.unless, kind.name == plain.after
+            if not (ends or arms or kind.name == DUE.name):
+                continue
             cell = Cell(subscriber, rule)
             feature = compiled.book.features[compiled.book.feature_index(feature_name(rule))]
             assert feature.timer is not None
@@ -59,16 +62,16 @@ class DeadlineJudge:
             model = self._cells.get(cell) or self._cells.setdefault(cell, Deadlines(feature, Zone(ZONE)))
             key = self._key(batch, row, plain.key) if plain.key else None
             known = not plain.key or key is not None
-            if kind.name == plain.unless and known and plain.ends(fields):
+            if ends and known and plain.ends(fields):
                 model.ends(timer, at_ms, key)
                 self._ended[cell, key].append((self._number, at_ms))
-            if kind.name == plain.after and known and plain.arms(fields):
+            if arms and known and plain.arms(fields):
                 model.arms(timer, at_ms, key)
-                self._armed[cell, key, max(at_ms, 1)] = self._number
+                self._armed[cell, key, max(at_ms, 1)] = self._number, self.life
                 self._counted["an event arms a deadline"] += 1
-            is_due = kind.name == DUE.name and int(batch.cells[DUE_RULE, row]) == ids[rule]
+            is_due = kind.name == DUE.name and int(batch.cells[DUE_RULE, row]) == timer.number
             if is_due and self._comes(model, timer, cell, key, batch, row):
-                found.add(ids[rule])
+                found.add(timer.number)
         return found
 
     def _comes(self, model: Deadlines, timer: Timer, cell: Cell, key: Any, batch: Batch, row: int) -> bool:
@@ -82,7 +85,8 @@ class DeadlineJudge:
             self._counted["a row of a deadline changed nothing"] += 1
             return False
         self._counted["a deadline fired"] += 1
-        since = self._armed[cell, key, max(armed_ms, 1)]
+        since, life = self._armed[cell, key, max(armed_ms, 1)]
+        self._counted["a deadline fired in a later life than it was armed"] += life < self.life
         ended = [end for number, end in self._ended[cell, key] if number > since and armed_ms <= end < at_ms]
         hold(not ended, "what was ended does not fire", f"{cell} armed {armed_ms} due {at_ms} ended {ended[:3]}")
         return True
