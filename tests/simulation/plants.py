@@ -25,6 +25,7 @@ from engine.flow.fold import Appended
 from engine.flow.partition import Item, Partition
 from engine.flow.queues import Queues
 from engine.flow.tasks import Task
+from state.batch import Batch, select
 from state.contacts import EXPIRES_MS
 from state.decisions import DecisionBatch, OutcomeState
 from state.dedupe import Dedupe
@@ -236,9 +237,28 @@ def released_at_once() -> Iterator[None]:
 
 
 @contextmanager
-def deadlines_forgotten() -> Iterator[None]:
-    """After a crash nobody looks in the columns for what is armed."""
-    with patch.object(Deadlines, "note_all", lambda self: None):
+def deadlines_one_alone() -> Iterator[None]:
+    """Of deadlines that have come together one alone becomes a row."""
+    take = Deadlines.take
+
+    def first(self: Deadlines, until_ms: int, rows_max: int) -> Batch | None:
+        batch = take(self, until_ms, rows_max)
+        return select(batch, np.zeros(1, np.int32)) if batch is not None else None
+
+    with patch.object(Deadlines, "take", first):
+        yield
+
+
+@contextmanager
+def deadlines_too_early() -> Iterator[None]:
+    """A deadline does not wait for events that come late."""
+    made = Deadlines._made
+
+    def at_once(self: Deadlines, spec: Any, column: Any) -> Any:
+        self._lateness_ms = 0
+        return made(self, spec, column)
+
+    with patch.object(Deadlines, "_made", at_once):
         yield
 
 
@@ -260,6 +280,7 @@ PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "pages are written beyond the journal": pages_beyond_the_journal,
     "chunks overtake each other": released_at_once,
     "what nobody can say anything about is sent again": resent_unknown,
-    "deadlines are forgotten in a crash": deadlines_forgotten,
+    "deadlines that come together are lost but for one": deadlines_one_alone,
+    "a deadline does not wait for late events": deadlines_too_early,
 }
 """Bugs by what they do."""

@@ -141,6 +141,8 @@ class World(FeedSteps, OperationSteps):
             for name in ("gates_up", "drain", "pump", "feed", "turn", "answer_all", "tell", "drain"):
                 self.do(name)
             if self._at_rest():
+                overdue = self.judges.deadlines.overdue(self.now_ms)
+                hold(not overdue, "no deadline is overdue at rest", overdue[:3])
                 return
             self.clock.go(61_000 if turn < 30 else 3 * HOUR_MS)
         raise BrokenError("everything comes to rest", f"{self._open()}")
@@ -149,7 +151,7 @@ class World(FeedSteps, OperationSteps):
         life = self.life
         return life.read and not (
             life.busy or not life.feeder.idle or life.dispatch.sends or life.dispatch.unreported
-            or life.flights or life.told or self.wanted_switch or self.judges.deadlines.overdue(self.now_ms)
+            or life.flights or life.told or self.wanted_switch or life.pipeline.stages.due
         )  # fmt: skip
 
     def _open(self) -> str:
@@ -158,7 +160,7 @@ class World(FeedSteps, OperationSteps):
             f"busy={life.busy} fed={life.feeder.idle} sends={list(life.dispatch.sends)[:5]} "
             f"flights={len(life.flights)} unreported={list(life.dispatch.unreported)[:3]} told={life.told} "
             f"reading={[feed.position for feed in life.feeds]} "
-            f"switch={self.wanted_switch} overdue={self.judges.deadlines.overdue(self.now_ms)[:3]}"
+            f"switch={self.wanted_switch}"
         )
 
     def digest(self) -> int:

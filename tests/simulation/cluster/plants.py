@@ -14,7 +14,7 @@ from engine.runtimes.cluster.decide.service import Decide
 from engine.runtimes.cluster.shared.packed_records import NONE
 from state.decisions import DecisionBatch
 from state.frame import Frame
-from tests.simulation.plants import deadlines_forgotten, resent_unknown, sent_before_durable
+from tests.simulation.plants import deadlines_one_alone, resent_unknown, sent_before_durable
 
 
 @contextmanager
@@ -70,6 +70,6 @@ PLANTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "decisions are not redone after a takeover": decisions_not_redone,
     "a text is sent before its attempt is durable": sent_before_durable,
     "what nobody can say anything about is sent again": resent_unknown,
-    "deadlines are forgotten in a crash": deadlines_forgotten,
+    "deadlines that come together are lost but for one": deadlines_one_alone,
 }
 """Bugs by what they do."""
