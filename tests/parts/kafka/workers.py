@@ -34,6 +34,7 @@ CONFIG = """
 [data]
 partitions = {partitions}
 clock = "{clock}"
+lateness_s = {lateness_s}
 [book]
 folder = "book"
 [state]
@@ -124,6 +125,7 @@ class Cluster:
         blocks: bool = False,
         cluster_settings: str = "",
         clock: str = "wall",
+        lateness_s: int = 10,
         agents: Sequence[str] = ("intake", "decide"),
         topics: Mapping[str, int] = ONE_TOPIC,
     ) -> None:
@@ -137,6 +139,7 @@ class Cluster:
             partitions=partitions,
             memory_subscribers=memory_subscribers,
             clock=clock,
+            lateness_s=lateness_s,
             agents=list(agents),
             cluster_settings=cluster_settings,
             bootstrap=broker.bootstrap,
