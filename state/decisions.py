@@ -229,7 +229,9 @@ def merged(first: DecisionBatch, second: DecisionBatch) -> DecisionBatch:
         for name, _, size in _LAYOUT
         if size == "n"
     }
-    facts: dict[str, Any] = {name: np.concatenate([getattr(first, name), getattr(second, name)])[place] for name in _FACTS}
+    facts: dict[str, Any] = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)])[place] for name in _FACTS
+    }
     return DecisionBatch(
         position=first.position,
         append_ms=first.append_ms,

@@ -2,8 +2,8 @@
 
 A hint is never later than the truth, and may be earlier: arming lowers it, nothing raises it but looking. So arming
 costs a comparison, and what is looked at once in vain is not looked at again before its next deadline. The truth is in
-the columns of timers (`state.features.timer_cells`); hints are made anew from them at a start, when a book comes, and
-when a column moves. They know nothing of subscribers that sleep: see `state.sleeping_timers`.
+the columns of timers (`state.features.timer_cells`); hints are made anew from them at a start, and when a book comes
+that changes the span or the cells. They know nothing of subscribers that sleep: see `state.sleeping_timers`.
 """
 
 from typing import NamedTuple
@@ -67,6 +67,13 @@ class TimerHints:
         first_page = self.address + 8 * (HINTS_HEAD_WORDS + self._blocks)
         self._words[:HINTS_HEAD_WORDS] = lateness_ms, step_ms, 0, first_page
         self._found = np.empty((5, FOUND_MAX), np.int64)
+
+    def goes_on(self, spec: FeatureSpec, column: Int64s) -> bool:
+        """Take the same timer of another book, whose column may have moved; False where deadlines or cells differ."""
+        if (spec.window_ms, spec.keyed, column.shape) != (self.spec.window_ms, self.spec.keyed, self.column.shape):
+            return False
+        self.spec, self.column = spec, column
+        return True
 
     @property
     def address(self) -> int:

@@ -44,6 +44,7 @@ class Deadlines:
         self._step_ms = step_ms
         self._compiled: CompiledBook | None = None
         self._hints: list[TimerHints] = []
+        self._keys: list[Key] = []
         self._timers: list[tuple[int, int]] = []
         self._pending: Int64s = np.empty((_FIELDS, 0), np.int64)
         self._refused_before = 0
@@ -59,21 +60,42 @@ class Deadlines:
     ) -> list[int]:
         """Take the timers of a book; return the addresses of their hints by feature, 0 for one that is no timer.
 
-        `arrays` are the columns of each feature, `key_of` says their key. What is armed is noted from the columns.
+        `arrays` are the columns of each feature, `key_of` says their key. What is armed is noted from the columns, but
+        for timers that stay as they are: their hints go on, whatever else changes, and wherever columns move.
         """
         features = compiled.book.features
-        self._refused_before = self.refused
         self._compiled = compiled
         specs = [(index, plan.spec) for index, plan in enumerate(compiled.plans) if plan.timer is not None]
         self._timers = [(index, _key_slot(compiled, index)) for index, _ in specs]
-        self._hints = [self._made(spec, arrays[index][0]) for index, spec in specs]
-        self._pending = np.empty((_FIELDS, 0), np.int64)
+        keys = [key_of(features[index]) for index, _ in specs]
+        self._change(keys, [(spec, arrays[index][0]) for index, spec in specs])
         if self.sleeping is not None:
             self.sleeping.lateness_ms = self._lateness_ms
-            self.sleeping.follow([(_number(key_of(features[at])), spec, arrays[at][0]) for at, spec in specs])
-        self.note_all()
+            self.sleeping.follow(
+                [(_number(key), spec, arrays[at][0]) for key, (at, spec) in zip(keys, specs, strict=True)]
+            )
+        self.moved()
         addresses = dict(zip((index for index, _ in specs), (one.address for one in self._hints), strict=True))
         return [addresses.get(index, 0) for index in range(len(compiled.plans))]
+
+    def _change(self, keys: list[Key], columns: list[tuple[FeatureSpec, Int64s]]) -> None:
+        """Take other timers, each with its key and column; those that stay keep their hints, and what is pending."""
+        before = {key: number for number, key in enumerate(self._keys)}
+        stay = np.full(len(self._hints), -1)
+        hints = []
+        for number, (key, (spec, column)) in enumerate(zip(keys, columns, strict=True)):
+            known = before.get(key, -1)
+            if known >= 0 and self._hints[known].goes_on(spec, column):
+                stay[known] = number
+                hints.append(self._hints[known])
+            else:
+                hints.append(self._made(spec, column))
+                hints[-1].note_all(self._table.top)
+        self._refused_before += sum(one.refused for one, to in zip(self._hints, stay, strict=True) if to < 0)
+        whose = stay[self._pending[2]]
+        self._pending = self._pending[:, whose >= 0]
+        self._pending[2] = whose[whose >= 0]
+        self._keys, self._hints = keys, hints
 
     def _made(self, spec: FeatureSpec, column: Int64s) -> TimerHints:
         return TimerHints(spec, column, self._lateness_ms, self._step_ms)

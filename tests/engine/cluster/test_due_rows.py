@@ -9,7 +9,7 @@ import pytest
 
 from connectors.kafka import BrokerError
 from connectors.kafka.writer import Written
-from engine.book.compiled import compile_book
+from engine.book.compiled import CompiledBook, compile_book
 from engine.flow.fold import FoldLimits, FoldParts
 from engine.flow.steps import FOREVER_MS, STEP_MS
 from engine.runtimes.cluster.decide import due_rows as module
@@ -22,6 +22,7 @@ from state.batch import Row, from_rows
 from state.decisions import DecisionBatch, moment
 from state.decisions import decode as decode_decisions
 from state.frame import Frame, FrameKind, decode, encode
+from state.timer_hints import TimerHints
 from tests.engine.cluster.standins import NOT_USED
 from tests.engine.dispatch.standins import until
 from tests.engine.world import BASE_MS
@@ -29,10 +30,7 @@ from tests.fakes.store import MemoryStore
 
 SECOND_MS = 1_000
 WHO = 8613800000000
-BOOK = compile_book(
-    load_text(
-        {
-            "book.toml": """
+TEXT = """
 campaign = "care"
 [book]
 zone = "Asia/Shanghai"
@@ -40,6 +38,8 @@ max_age = "366d"
 [events.use]
 [events.stop]
 [channels.sms]
+[features.uses]
+count = "use"
 [[rule]]
 id = "silent"
 after = "use"
@@ -48,9 +48,22 @@ unless = "stop"
 channels = ["sms"]
 text.sms = "silent"
 """
-        }
-    )
+MORE = """
+[features.stops]
+count = "stop"
+[[rule]]
+id = "a-second"
+after = "use"
+delay = "1h"
+still = "stops == 0"
+channels = ["sms"]
+text.sms = "an hour later"
+"""
+BOOK, OTHER, LONGER = (
+    compile_book(load_text({"book.toml": text}))
+    for text in (TEXT, TEXT.replace("[[rule]]", f"{MORE}[[rule]]"), TEXT.replace("5s", "9s"))
 )
+BOOKS = {one.book.version: one for one in (BOOK, OTHER, LONGER)}
 
 
 class World:
@@ -64,12 +77,12 @@ class World:
         self.folded = -1
         self.decided: list[DecisionBatch] = []
         self.take_over()
-        self.write(Frame(FrameKind.ACTIVATION, BASE_MS, payload=orjson.dumps({"version": BOOK.book.version})))
+        self.activate(BOOK)
 
     def take_over(self) -> None:
         """Begin as an owner that has nothing but the log."""
         limits = FoldLimits(1 << 10, 1 << 10, 8, 100, 1, 1, events_clock=self.events_clock)
-        parts = FoldParts(0, limits, MemoryStore(), {BOOK.book.version: BOOK}.__getitem__)
+        parts = FoldParts(0, limits, MemoryStore(), BOOKS.__getitem__)
         self.fold = ClusterFold(parts, NOT_USED, NOT_USED, Missing("log", 0, "hold"))
         self.due = DueRows(self.fold, "log", self.append, lambda: self.now_ms, rows_max=2)
         self.folded, self.decided = -1, []
@@ -85,6 +98,9 @@ class World:
 
     def write(self, frame: Frame) -> None:
         self.records.append(encode(frame))
+
+    def activate(self, book: CompiledBook) -> None:
+        self.write(Frame(FrameKind.ACTIVATION, self.now_ms, payload=orjson.dumps({"version": book.book.version})))
 
     def event(self, kind: str, at_ms: int, *numbers: int) -> None:
         batch = from_rows(BOOK.book.schema, [Row(kind, WHO + number, at_ms, {}) for number in numbers])
@@ -222,3 +238,47 @@ async def test_the_next_deadline_is_the_truth_where_hints_are_too_early() -> Non
     said: Any = await world.due.before_moment(moment(9, BASE_MS + 2 * SECOND_MS), world.folded)
 
     assert said.next_ms == BASE_MS + 7 * SECOND_MS
+
+
+async def test_a_book_that_leaves_a_rule_as_it_is_costs_no_look_over_all_subscribers_and_loses_no_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(events_clock=False)
+    for number in range(5):
+        world.event("use", BASE_MS, number)
+    world.catch_up()
+    assert await world.turn(BASE_MS + 5 * SECOND_MS) == 1  # two of five, the others are found and wait
+    looks: list[int] = []
+    note_all = TimerHints.note_all
+
+    def noted(self: TimerHints, top: int) -> None:
+        looks.append(self.spec.window_ms)
+        note_all(self, top)
+
+    monkeypatch.setattr(TimerHints, "note_all", noted)
+    world.activate(OTHER)
+    world.event("use", BASE_MS + SECOND_MS, 6)  # columns have moved, and hints were not asked
+    while True:
+        world.catch_up()
+        if not await world.turn(BASE_MS + 6 * SECOND_MS):
+            break
+
+    assert looks == [3600 * SECOND_MS], "the new rule's alone"
+    assert [who - WHO for who, _ in world.told()] == [0, 1, 2, 3, 4, 6]
+
+
+async def test_a_book_that_changes_the_span_moves_what_is_armed_and_what_has_come_by_the_old_one() -> None:
+    world = World(events_clock=False)
+    world.event("use", BASE_MS, 1)
+    world.event("use", BASE_MS, 2)
+    world.event("use", BASE_MS, 3)
+    world.catch_up()
+    assert await world.turn(BASE_MS + 5 * SECOND_MS) == 1
+    world.records.pop()
+    world.activate(LONGER)
+    world.due = DueRows(world.fold, "log", world.append, lambda: world.now_ms, rows_max=5)
+    world.catch_up()
+    assert await world.turn(BASE_MS + 9 * SECOND_MS - 1) == 0
+    assert await world.turn(BASE_MS + 9 * SECOND_MS) == 1
+    world.catch_up()
+    assert world.told() == [(WHO + number, BASE_MS + 9 * SECOND_MS) for number in (1, 2, 3)]
