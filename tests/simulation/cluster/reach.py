@@ -64,7 +64,6 @@ def watched(counted: defaultdict[str, int]) -> Iterator[None]:
     """Count the states that only the code under test knows."""
     open_, send, go_on, catch_up = Owned.open, Owned._send, Decide._go_on, Decide._catch_up
     unknown, publish, wake = Settling.unknown, Exchange._publish, Sleepers.wake
-    wake_due = DueSleepers._wake_some
 
     async def opened(self: Owned, inform: Any) -> None:
         await open_(self, inform)
@@ -98,15 +97,27 @@ def watched(counted: defaultdict[str, int]) -> Iterator[None]:
         counted["a subscriber woke in redo"] += redone is not None and bool((stamps >= 0).any())
         return stamps
 
-    def woke_due(self: DueSleepers, found: Any, position: int) -> None:
-        counted["sleepers were woken for their deadlines"] += len(found)
-        wake_due(self, found, position)
-
     with ExitStack() as stack:
         for owner, name, value in (
-            (Owned, "open", opened), (Owned, "_send", sent), (Decide, "_go_on", went_on),
-            (Decide, "_catch_up", caught_up), (Settling, "unknown", unknown_now), (Exchange, "_publish", published),
-            (Sleepers, "wake", woke), (DueSleepers, "_wake_some", woke_due),
-        ):  # fmt: skip
+            (Owned, "open", opened),
+            (Owned, "_send", sent),
+            (Decide, "_go_on", went_on),
+            (Decide, "_catch_up", caught_up),
+            (Settling, "unknown", unknown_now),
+            (Exchange, "_publish", published),
+            (Sleepers, "wake", woke),
+            (DueSleepers, "_wake_some", _woken_for_deadlines(counted)),
+        ):
             stack.enter_context(patch.object(owner, name, value))
         yield
+
+
+def _woken_for_deadlines(counted: defaultdict[str, int]) -> Any:
+    """Return what wakes sleepers whose deadlines may have come, and counts them."""
+    wake = DueSleepers._wake_some
+
+    def woken(self: DueSleepers, found: Any, position: int) -> None:
+        counted["sleepers were woken for their deadlines"] += len(found)
+        wake(self, found, position)
+
+    return woken
