@@ -15,6 +15,7 @@ from pathlib import Path
 
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
+from connectors.sources.mapping import Mapping as LineMapping
 from connectors.sources.tcp.config import TcpConfig
 from engine.book.loader import Loader
 from engine.flow.core import Core, open_core
@@ -38,8 +39,12 @@ def configure(
     threads: int,
     partitions: int,
     recovery_target_s: float | None = None,
+    mapping: LineMapping | None = None,
 ) -> Config:
-    """Write a book below `folder` and return settings for an engine there; what is not named stays as shipped."""
+    """Write a book below `folder` and return settings for an engine there; what is not named stays as shipped.
+
+    `mapping`: how the files that it takes are read.
+    """
     book = folder / "book"
     write_book(book, texts)
     state = StateConfig(memory_subscribers=max(subscribers + subscribers // 16, 100_000))
@@ -51,7 +56,7 @@ def configure(
         state=state,
         sources=SourcesConfig.model_validate(
             {
-                "files": (FilesConfig(name="feed", directory=folder / "inbox"),),
+                "files": (FilesConfig(name="feed", directory=folder / "inbox", mapping=mapping or LineMapping()),),
                 "tcp": (TcpConfig(name="lines", port=0),),
             }
         ),
@@ -78,7 +83,8 @@ class Engine:
     def take_files(self, folder: Path) -> float:
         """Decide all files of a folder; return the seconds until the last decision was durable."""
         began = time.perf_counter()
-        source = FilesSource(FilesConfig(name="feed", directory=folder), {}, drain=True)
+        (given,) = self.config.sources.files
+        source = FilesSource(given.model_copy(update={"directory": folder}), {}, drain=True)
         self.pipeline.add_source(source)
         self.wait()
         source.close()

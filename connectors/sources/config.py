@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connectors.sources.mapping import Mapping
 
@@ -11,13 +11,14 @@ from connectors.sources.mapping import Mapping
 class SourceConfig(BaseModel):
     """One source, an entry of `sources.KIND`; a kind derives from it and sets `kind` to the name of its folder.
 
-    `read_by` is the command that reads sources of this kind.
+    `read_by` is the command that reads sources of this kind, `takes_columns` whether it reads more than lines.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: ClassVar[str]
     read_by: ClassVar[Literal["run", "worker"]] = "run"
+    takes_columns: ClassVar[bool] = False
 
     name: Annotated[str, Field(description="Name of the source, in metrics and dead letters.", min_length=1)]
     mapping: Annotated[Mapping, Field(description="How its lines are read.")] = Mapping()
@@ -27,6 +28,12 @@ class SourceConfig(BaseModel):
             description="Name that redundant sources share: an id acts once over all of them; empty: their own name."
         ),
     ] = ""
+
+    @model_validator(mode="after")
+    def _format_is_read(self) -> Self:
+        if self.mapping.is_of_columns and not self.takes_columns:
+            raise ValueError(f"mapping.format={self.mapping.format!r} is read from files only, must be of lines here")
+        return self
 
     @property
     def deduplicated(self) -> bool:

@@ -29,6 +29,8 @@ from state.raw import PADDING
 if TYPE_CHECKING:
     from aiohttp.web import RouteDef  # for the annotation alone: most users of this module serve nothing
 
+    from connectors.sources.columns.table import Table
+
 Bytes = NDArray[np.uint8]
 
 
@@ -44,6 +46,9 @@ class Chunk:
     position to store with the frame under `key`, from which the source resumes. `done` says that the key is
     exhausted. `line` is the number of the first line, counted from 1. `header` is the line of column names, where the
     feed has one. `received_ns` is the wall clock (epoch) at which the bytes came.
+
+    `table`: the events came as columns. Then there are no bytes, `length` is what the table takes in memory, positions
+    count rows, and `line` is the number of the first one.
     """
 
     source: str
@@ -57,6 +62,7 @@ class Chunk:
     received_ns: int
     line: int = 1
     header: bytes = b""
+    table: "Table | None" = None
 
 
 @dataclass(slots=True)

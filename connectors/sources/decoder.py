@@ -8,12 +8,14 @@ milliseconds. A line that is an event by the strict path is one whatever the sca
 round: the scanner only saves time.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from connectors.sources.contract import Bytes, Chunk, Decoded, padded
 from connectors.sources.dead_letter import DeadLetter
 from connectors.sources.encodings import is_plain, line_starts, plain
-from connectors.sources.mapping import Mapping, compile_mapping
+from connectors.sources.mapping import Mapping, Plan, compile_mapping
 from connectors.sources.objects import RefusedError
 from connectors.sources.scan.scanner import Scanned, Scanner
 from connectors.sources.strict import Judge, columns_of, dead_letter, is_blank, put
@@ -22,6 +24,9 @@ from state.numbers import NO_PLAN, NumberPlan
 from state.raw import PADDING
 from state.schema import Schema
 from state.texts import joined, texts_of
+
+if TYPE_CHECKING:
+    from connectors.sources.columns.decoder import ColumnDecoder
 
 DAY_MS = 86_400_000
 _LINE_END = 10
@@ -34,15 +39,28 @@ class Decoder:
         self.plan = compile_mapping(mapping, schema, numbers)
         self._judge = Judge(self.plan)
         self._scanner = Scanner(self.plan)
+        self._columns = _column_decoder(self.plan, self._judge, self._scanner) if mapping.is_of_columns else None
 
     def decode(self, chunk: Chunk, at_ms_max: int) -> Decoded:
-        """Decode every line; an event later than `at_ms_max` (receive time + `DAY_MS`) is a dead letter."""
+        """Decode every line or row; an event later than `at_ms_max` (receive time + `DAY_MS`) is a dead letter."""
+        if chunk.table is not None and self._columns is not None:
+            return self._columns.decode(chunk, chunk.table, at_ms_max)
         data = _stopped(chunk)
         scanned = self._scan(chunk, data, at_ms_max)
         if scanned.refused == 0:
             offsets = scanned.offsets[: scanned.batch.n]
             return Decoded(scanned.batch, offsets + chunk.start if chunk.start else offsets, [], scanned.batch.n, 0)
         return self._judge_rest(chunk, data, scanned, at_ms_max)
+
+    def line_at(self, chunk: Chunk, place: int) -> tuple[bytes, int]:
+        """Return the line, or the row as a JSON object, at a position of the chunk's source, and its number."""
+        if chunk.table is not None and self._columns is not None:
+            return self._columns.row(chunk, chunk.table, place)
+        start = place - chunk.start
+        after = np.flatnonzero(chunk.data[start : chunk.length] == _LINE_END)[:1]
+        end = start + int(after[0]) if after.shape[0] else chunk.length
+        line = chunk.line + int(np.count_nonzero(chunk.data[:start] == _LINE_END))
+        return chunk.data[start:end].tobytes().rstrip(b"\r"), line
 
     def _scan(self, chunk: Chunk, data: Bytes, at_ms_max: int) -> Scanned:
         columns, mapping = columns_of(self.plan, chunk), self.plan.mapping
@@ -80,6 +98,12 @@ class Decoder:
         whole = len(rows) == scanned.batch.n
         batch = scanned.batch if whole else select(scanned.batch, rows)
         return Decoded(batch, scanned.offsets[rows] + chunk.start, dead, len(rows) + len(dead), scanned.refused - blank)
+
+
+def _column_decoder(plan: Plan, judge: Judge, scanner: Scanner) -> "ColumnDecoder":
+    from connectors.sources.columns.decoder import ColumnDecoder  # noqa: PLC0415 Arrow takes a while to import
+
+    return ColumnDecoder(plan, judge, scanner)
 
 
 def _stopped(chunk: Chunk) -> Bytes:

@@ -9,10 +9,12 @@ Nothing here reads a line.
 
 import re
 from dataclasses import dataclass
+from dataclasses import field as made_by
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from connectors.sources.derived import DERIVED_MAX, Template, template_of
 from connectors.sources.time_pattern import steps_of
 from connectors.sources.zones import Offset, check_zone, offset_in
 from state.numbers import NO_PLAN, NumberPlan
@@ -36,8 +38,11 @@ class Mapping(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Annotated[
-        Literal["ndjson", "delimited"],
-        Field(description="ndjson: a flat JSON object a line. delimited: values between delimiters, RFC 4180 quotes."),
+        Literal["ndjson", "delimited", "arrow", "parquet"],
+        Field(
+            description="ndjson: a flat JSON object a line. delimited: values between delimiters, RFC 4180 quotes. "
+            "arrow (IPC streams and files) and parquet: columns, of files only."
+        ),
     ] = "ndjson"
     encoding: Annotated[
         Encoding, Field(description="How letters are written: utf-8, gb18030, gbk, big5, latin-1 or cp1252.")
@@ -83,6 +88,14 @@ class Mapping(BaseModel):
     rename: Annotated[
         dict[str, str | dict[str, str]],
         Field(description="Field of the book by its name in the feed; in a table of an event type, of that type only."),
+    ] = {}
+    derived: Annotated[
+        dict[str, str],
+        Field(
+            description="Fields made of others, by name: left(imei, 8), right(x, n), mid(x, first, n), lower(x), or a "
+            "text with fields in brackets, as {lac}-{ci}.",
+            max_length=DERIVED_MAX,
+        ),
     ] = {}
     null_words: Annotated[
         tuple[str, ...],
@@ -155,6 +168,18 @@ class Mapping(BaseModel):
         return value
 
     @model_validator(mode="after")
+    def _derived_can_be_made(self) -> "Mapping":
+        for name, template in self.templates.items():
+            if not self.type and name == self.type_field:
+                raise ValueError(f"derived.{name} is type_field, which is read from the line: name types by types")
+            if name in self.columns or (self.date_field and name == self.date_field):
+                raise ValueError(f"derived.{name} must not be one of columns, nor date_field")
+            made = [one for one in template.names if one in self.derived]
+            if made:
+                raise ValueError(f"derived.{name} is made of {made[0]!r}, which must not be derived itself")
+        return self
+
+    @model_validator(mode="after")
     def _columns_are_known(self) -> "Mapping":
         if self.format == "delimited" and not self.header and not self.columns:
             raise ValueError('format="delimited" needs columns=[...] or header=true')
@@ -184,6 +209,16 @@ class Mapping(BaseModel):
         if pattern and all(step.name != "zone" for step in pattern) and self.local_offset is None:
             raise ValueError(f"time_format={self.time_format!r} has no %z, so time_zone or time_offset must be given")
         return self
+
+    @property
+    def templates(self) -> dict[str, Template]:
+        """Return the derived fields by name."""
+        return {name: template_of(name, written) for name, written in self.derived.items()}
+
+    @property
+    def is_of_columns(self) -> bool:
+        """Return whether events come as columns and not as lines; what of them is replayed comes as NDJSON."""
+        return self.format in ("arrow", "parquet")
 
     @property
     def date_gap(self) -> str:
@@ -223,7 +258,8 @@ class TypePlan:
 class Plan:
     """A mapping joined with a schema and the number plan.
 
-    `types` is by name in the feed; `only` is set where every line has one type.
+    `types` is by name in the feed; `only` is set where every line has one type. `derived` are the
+    fields that are made of others.
     """
 
     mapping: Mapping
@@ -231,6 +267,7 @@ class Plan:
     types: dict[str, TypePlan]
     only: TypePlan | None
     numbers: NumberPlan = NO_PLAN
+    derived: dict[str, Template] = made_by(default_factory=dict)
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -261,9 +298,13 @@ def compile_mapping(mapping: Mapping, schema: Schema, numbers: NumberPlan = NO_P
             continue
         plans[wire] = _plan_type(mapping, schema, name, faults)
     faults += _unknown_renames(mapping, schema, offered)
+    read = {mapping.subscriber_field, mapping.time_field, mapping.id_field}.union(
+        *(plan.slots for plan in plans.values())
+    )
+    faults += [f"derived: no event type has a field {name!r}" for name in mapping.derived if name not in read]
     if faults:
         raise MappingError(faults)
-    return Plan(mapping, schema, plans, plans[mapping.type] if mapping.type else None, numbers)
+    return Plan(mapping, schema, plans, plans[mapping.type] if mapping.type else None, numbers, mapping.templates)
 
 
 def _plan_type(mapping: Mapping, schema: Schema, name: str, faults: list[str]) -> TypePlan:

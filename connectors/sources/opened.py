@@ -25,10 +25,11 @@ def open_source(config: SourceConfig, opening: Opening) -> Source:
 def replay_config(config: SourceConfig, folder: Path) -> SourceConfig:
     """Return the settings that read a source's replayed lines, put into `folder` by `opportune dead replay`.
 
-    They are read as the source reads its own. A line that came twice from senders that repeat themselves is two
-    letters, so ids act once here where they do there.
+    They are read as the source reads its own, rows of columns as the JSON lines that they stand for. A line that came
+    twice from senders that repeat themselves is two letters, so ids act once here where they do there.
     """
     pattern = f"*{REPLAYED}"
+    mapping = config.mapping.model_copy(update={"format": "ndjson"} if config.mapping.is_of_columns else {})
     return ReplayConfig(
-        name=config.name, directory=folder, pattern=pattern, dedupe=config.deduplicated, mapping=config.mapping
+        name=config.name, directory=folder, pattern=pattern, dedupe=config.deduplicated, mapping=mapping
     )

@@ -8,7 +8,7 @@ from typing import Any
 from connectors.sources.dead_letter import Code
 from connectors.sources.delimited import BadQuotesError, split_line
 from connectors.sources.mapping import Mapping
-from connectors.sources.objects import RefusedError, members_of
+from connectors.sources.objects import Decimal, RefusedError, digits_of, members_of
 
 BOM = "\ufeff"
 
@@ -29,8 +29,12 @@ class PairReader:
             raise RefusedError(Code.LINE_TOO_LONG, "", f"{len(raw)} bytes", f"line must be <= {limit} bytes")
         text = self._text(raw)
         found = self._split(text, columns) if self.delimited else members_of(text)
+        return self.without_null_words(found)
+
+    def without_null_words(self, pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """Return names and values, None for texts that mean "no value"."""
         none = self._none
-        return [(name, None if isinstance(value, str) and value in none else value) for name, value in found]
+        return [(name, None if isinstance(value, str) and value in none else value) for name, value in pairs]
 
     def _text(self, raw: bytes) -> str:
         try:
@@ -47,6 +51,21 @@ class PairReader:
             reason = f"line must have {len(columns)} values, one a column"
             raise RefusedError(Code.COLUMN_COUNT, "", f"{len(values)} values", reason)
         return [(name, value or None) for name, value in zip(columns, values, strict=True) if name]
+
+
+def written(value: object, name: str) -> str:
+    """Return a value as it is written in a line, "" for none; RefusedError for an array or an object."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return digits_of(value)
+    if isinstance(value, Decimal):
+        return value.text
+    if isinstance(value, float):
+        return repr(value)
+    raise RefusedError(Code.WRONG_TYPE, name, value, "must be a text, a number or a bool: other fields are made of it")
 
 
 def check_letters(name: str, value: object) -> None:

@@ -27,7 +27,7 @@ from connectors.sources.dead_letter import RAW_BYTES_MAX, Code, DeadLetter
 from connectors.sources.delimited import split_line, typed
 from connectors.sources.mapping import Mapping, Plan, TypePlan
 from connectors.sources.objects import Decimal, RefusedError, digits_of
-from connectors.sources.pairs import BOM, PairReader, check_letters
+from connectors.sources.pairs import BOM, PairReader, check_letters, written
 from connectors.sources.times import BadTimeError, TimeReader
 from state.batch import Batch, empty, to_cell
 from state.hashing import hash_text
@@ -71,6 +71,7 @@ class Judge:
         self._type_field, self._subscriber_field, self._time_field, self._id_field = plan.heads
         self._heads_read = frozenset(name for name in (*plan.heads, mapping.date_field) if name)
         self._reader = PairReader(mapping)
+        self._inputs = frozenset(name for template in plan.derived.values() for name in template.names)
         self._kinds_of_text = _kinds_of_text(mapping)
         self._times = TimeReader(mapping.time_format, mapping.local_offset)
         self._validators = {wire: self._validator(kind) for wire, kind in plan.types.items()}
@@ -88,7 +89,12 @@ class Judge:
         """Return the event that `raw` (a line without its end) holds; RefusedError says why there is none."""
         return self._event(self._reader.pairs(raw, columns), at_ms_max)
 
+    def judge_values(self, pairs: list[tuple[str, Any]], at_ms_max: int) -> Event:
+        """Return the event that names and values make; RefusedError says why there is none."""
+        return self._event(self._reader.without_null_words(pairs), at_ms_max)
+
     def _event(self, pairs: list[tuple[str, Any]], at_ms_max: int) -> Event:
+        pairs = self._with_derived(pairs)
         heads = self._heads(pairs)
         wire, kind = self._type(heads)
         subscriber = self._subscriber(heads.get(self._subscriber_field))
@@ -102,6 +108,20 @@ class Judge:
                     raise RefusedError(Code.DUPLICATE_KEY, name, value, f"{name!r} stands more than once")
                 values[name] = value
         return self._fields(Event(kind.code, subscriber, at_ms, id_, {}), wire, kind, values)
+
+    def _with_derived(self, pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """Add the fields that are made of others."""
+        templates = self._plan.derived
+        if not templates:
+            return pairs
+        values: dict[str, str] = {}
+        for name, value in pairs:
+            if name in self._inputs:
+                check_letters(name, value)
+                if name in values:
+                    raise RefusedError(Code.DUPLICATE_KEY, name, value, f"{name!r} stands more than once")
+                values[name] = written(value, name)
+        return [*pairs, *((name, template.of(values)) for name, template in templates.items())]
 
     def _heads(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         heads: dict[str, Any] = {}
@@ -180,7 +200,7 @@ class Judge:
         known: dict[str, Any] = {}
         for name, value in values.items():
             item = described[kind.slots[name]]
-            if isinstance(value, str) and item.kind in self._kinds_of_text:
+            if isinstance(value, str) and (item.kind in self._kinds_of_text or name in self._plan.derived):
                 value = typed(value, item.kind, self._mapping.set_delimiter)  # noqa: PLW2901  a text becomes its value
             if value is not None:
                 known[name] = value

@@ -63,7 +63,7 @@ class Decoders:
             decoders[chunk.source] = held
         decoded = held[1].decode(chunk, chunk.received_ns // 1_000_000 + DAY_MS)
         if self.lists is not None:
-            decoded = without_unknown_lists(decoded, chunk, self.lists)
+            decoded = without_unknown_lists(decoded, chunk, self.lists, held[1].line_at)
         salt = self._salts.get(chunk.source, 0)
         if salt:
             ids = decoded.batch.id

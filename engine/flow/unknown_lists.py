@@ -4,7 +4,7 @@ Decoders know types and fields, not the book's lists, so this is done to what th
 nothing and say nothing: a black list that is misspelled in a feed would silence nobody.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -15,11 +15,16 @@ from state.batch import select
 from state.hashing import hash_text
 from state.schema import LIST, LIST_NAME
 
-_NEWLINE = 10
+Line = tuple[bytes, int]
 
 
-def without_unknown_lists(decoded: Decoded, chunk: Chunk, lists: Collection[str]) -> Decoded:
-    """Return what a chunk was decoded to, with a dead letter for each row of a list that is not among `lists`."""
+def without_unknown_lists(
+    decoded: Decoded, chunk: Chunk, lists: Collection[str], line_at: Callable[[Chunk, int], Line]
+) -> Decoded:
+    """Return what a chunk was decoded to, with a dead letter for each row of a list that is not among `lists`.
+
+    `line_at` gives the line at a position of the chunk's source, and its number.
+    """
     batch = decoded.batch
     rows = np.flatnonzero(batch.type == LIST)
     if not rows.shape[0]:
@@ -32,25 +37,23 @@ def without_unknown_lists(decoded: Decoded, chunk: Chunk, lists: Collection[str]
         (batch.texts.text(int(hashed)) or b"").decode("utf-8", "replace") for hashed in batch.cells[LIST_NAME, unknown]
     ]
     starts = decoded.offsets[unknown].tolist()
-    dead = [_letter(chunk, start, name, lists) for start, name in zip(starts, names, strict=True)]
+    dead = [
+        _letter(chunk, start, line_at(chunk, start), name, lists) for start, name in zip(starts, names, strict=True)
+    ]
     keep = np.setdiff1d(np.arange(batch.n), unknown).astype(np.int32)
     return Decoded(
         select(batch, keep), decoded.offsets[keep], [*decoded.dead, *dead], lines=decoded.lines, slow=decoded.slow
     )
 
 
-def _letter(chunk: Chunk, offset: int, name: str, lists: Collection[str]) -> DeadLetter:
-    start = offset - chunk.start
-    after = np.flatnonzero(chunk.data[start : chunk.length] == _NEWLINE)[:1]
-    end = start + int(after[0]) if after.shape[0] else chunk.length
-    raw = chunk.data[start:end].tobytes().rstrip(b"\r")
-    line = chunk.line + int(np.count_nonzero(chunk.data[:start] == _NEWLINE))
+def _letter(chunk: Chunk, offset: int, line: Line, name: str, lists: Collection[str]) -> DeadLetter:
+    raw, number = line
     reason = "the book has no such list; " + (nearest(name, lists) or f"there are: {', '.join(lists)}")
     return DeadLetter(
         chunk.source,
         chunk.key,
         offset,
-        line,
+        number,
         Code.UNKNOWN_LIST,
         "list",
         name[:VALUE_CHARS_MAX],

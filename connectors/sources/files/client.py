@@ -22,12 +22,16 @@ import zlib
 from collections.abc import Callable, Mapping
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from connectors.sources.contract import Chunk, Fault
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.files.entries import Entry, Stat, entries_of, printable, stat_of
 from connectors.sources.files.lines import Buffers, LineReader, ReplacedError
 from connectors.sources.files.names import File, Names
+
+if TYPE_CHECKING:
+    from connectors.sources.files.tables import TableReader
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +63,7 @@ class FilesSource:
         self._buffers = Buffers()
         self._polled_ns: int | None = None
         self._work: list[tuple[File, Stat]] = []
-        self._reader: LineReader | None = None
+        self._reader: LineReader | TableReader | None = None
 
     async def start(self) -> None:
         """Check that the directory is there; NotADirectoryError names it otherwise."""
@@ -88,7 +92,8 @@ class FilesSource:
 
     def recycle(self, chunk: Chunk) -> None:
         """Take back the buffer of a chunk that is read no more; to call this is only faster than not to."""
-        self._buffers.put(chunk.data)
+        if chunk.table is None:
+            self._buffers.put(chunk.data)
 
     def holds(self, key: str) -> bool:
         """Return whether the file of a key is still in the directory; of another kind of key nothing is known: true."""
@@ -116,11 +121,18 @@ class FilesSource:
             self._reader.close()
             self._reader = None
 
-    def _open_next(self) -> LineReader | None:
+    def _opened(self, file: File, stat: Stat) -> "LineReader | TableReader":
+        if self.config.mapping.is_of_columns:
+            from connectors.sources.files.tables import TableReader  # noqa: PLC0415 Arrow takes a while to import
+
+            return TableReader(self.config, file, stat)
+        return LineReader(self.config, file, stat, self._buffers, self._rested_ms(stat))
+
+    def _open_next(self) -> "LineReader | TableReader | None":
         while self._work or self._poll():
             file, stat = self._work.pop(0)
             try:
-                return LineReader(self.config, file, stat, self._buffers, self._rested_ms(stat))
+                return self._opened(file, stat)
             except (ReplacedError, FileNotFoundError):
                 continue  # the next look at the directory finds it under its new name
             except _BROKEN as fault:

@@ -2,15 +2,13 @@
 
 A reader is opened where the file was left. It counts lines, so that a dead letter can name one. The start of a line
 whose end was not read yet is carried to the next chunk. The last line may lack its end once the file has rested: for
-`settle_ms` where it is a whole JSON value or the file is gzip, for `half_line_ms` where it may be half a line. A line
+`settle_ms` where it is a whole JSON value or the file is packed, for `half_line_ms` where it may be half a line. A line
 longer than the mapping allows is cut just above the bound, so that the decoder sees that it is too long, and read past
 to its end.
 """
 
-import gzip
 import os
 from contextlib import suppress
-from typing import Protocol
 
 import numpy as np
 import orjson
@@ -19,6 +17,7 @@ from connectors.sources.contract import Bytes, Chunk
 from connectors.sources.files.config import FilesConfig
 from connectors.sources.files.entries import Stat, open_file, stat_of
 from connectors.sources.files.names import TAIL_BYTES_MAX, File
+from connectors.sources.files.packing import Stream, unpacked
 from connectors.sources.scan.maps import count_lines
 from state.raw import PADDING
 
@@ -30,16 +29,6 @@ _LINE_END = b"\n"
 
 class ReplacedError(OSError):
     """Another file has the name now; a look at the directory says which."""
-
-
-class Stream(Protocol):
-    """What is read from: a plain file or an unpacked one."""
-
-    def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill the start of `buffer`; return the number of bytes, 0 at the end."""
-
-    def close(self) -> None:
-        """Close the file."""
 
 
 class Buffers:
@@ -81,7 +70,7 @@ class LineReader:
         try:
             if os.fstat(self._plain.fileno()).st_ino != stat.inode:
                 raise ReplacedError(f"inode={stat.inode} has another name now")
-            self._stream: Stream = gzip.GzipFile(fileobj=self._plain, mode="rb") if file.packed else self._plain
+            self._stream: Stream = unpacked(file.path.name, self._plain)
             self._header, self._line = self._start()
         except BaseException:
             self._plain.close()

@@ -16,15 +16,17 @@ forgotten: a file of the same content that comes later is another one.
 
 import hashlib
 import re
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from io import FileIO
 from pathlib import Path
 
+from connectors.sources.columns.footer import has_footer, is_whole
 from connectors.sources.contract import reached
 from connectors.sources.files.config import REPLAYED, FilesConfig
 from connectors.sources.files.entries import Entry, Stat, open_file, printable
+from connectors.sources.files.packing import is_packed, unpacked_start
 
 START_BYTES_MAX = 4096
 START_BYTES_MIN = 64
@@ -34,6 +36,7 @@ LEFT_MAX = 4096
 LEFT_NS = 600 * 10**9
 """After it a file of the content of one that is gone is another file."""
 _PACKED_BYTES = 1 << 16
+_COLUMNS_BYTES = 1 << 15
 _MARK = re.compile(r"#(\d+)-([0-9a-f]+)(?:@(\d+))?(?:\.\d+)?\Z")
 
 
@@ -56,24 +59,31 @@ class File:
     waiting: bool = False
     rest_ms: int = 0
     left_ns: int = 0
+    of_columns: bool = False
 
     @property
     def packed(self) -> bool:
-        """Return whether the file is gzip."""
-        return self.path.name.endswith(".gz")
+        """Return whether the file is packed."""
+        return not self.of_columns and is_packed(self.path.name)
+
+    @property
+    def by_bytes(self) -> bool:
+        """Return whether positions are those of the bytes that lie there: not unpacked ones, nor rows."""
+        return not self.packed and not self.of_columns
 
     def over(self, stat: Stat) -> bool:
         """Return whether there is nothing to read in the file as it looks now."""
-        if self.packed and self.finished:
+        if not self.by_bytes and self.finished:
             return True
         if self.seen == stat:
             return not self.waiting
-        return not self.packed and stat.size == self.position
+        return self.by_bytes and stat.size == self.position
 
     def is_in(self, look: "_Look") -> bool:
         """Return whether what was read of this file stands in the one looked at."""
         begins = look.start.startswith(self.head) and _matches(self.key, look)
-        return begins and (look.packed or (look.stat.size >= self.position and look.has_tail(self)))
+        by_bytes = not look.packed and not self.of_columns
+        return begins and (not by_bytes or (look.stat.size >= self.position and look.has_tail(self)))
 
     def may_become(self, look: "_Look") -> bool:
         """Return whether the one looked at is this file, or the start of a copy of it."""
@@ -92,6 +102,7 @@ class _Look:
     raw: bytes
     packed: bool
     follow_links: bool
+    whole: bool = True
 
     def has_tail(self, file: File) -> bool:
         """Return whether the bytes before the file's position are still those that were read there."""
@@ -109,6 +120,7 @@ class Names:
         self._prefix = f"{config.name}:"
         self._follow_links = config.follow_links
         self._moves_followed = config.moves_followed
+        self._of_columns = config.mapping.is_of_columns
         self._now_ns = 0
         self._files: dict[tuple[int, int], File] = {}
         self._left: dict[str, File] = {}
@@ -116,7 +128,7 @@ class Names:
         for key, position in positions.items():
             if key.startswith(self._prefix) and _MARK.search(key):
                 name = _name_of_key(key, self._prefix)
-                self._stored[key] = File(Path(name), key, reached(position), position < 0)
+                self._stored[key] = File(Path(name), key, reached(position), position < 0, of_columns=self._of_columns)
         self._keys = set(self._stored)
 
     def wanted(self, entry: Entry, pattern: str) -> bool:
@@ -140,7 +152,7 @@ class Names:
         places = {entry.stat.place: entry for entry in entries}
         for place, file in list(self._files.items()):
             entry = places.get(place)
-            if entry is None or (not file.packed and entry.stat.size < file.position):
+            if entry is None or (file.by_bytes and entry.stat.size < file.position):
                 self._leave(place)
         if self._stored:
             self._claim([entry for place, entry in places.items() if place not in self._files and entry.stat.size])
@@ -154,7 +166,7 @@ class Names:
         return entry.stat.place in self._files
 
     def find(self, entry: Entry, *, settled: bool) -> File | None:
-        """Return the file at `entry`; None while it is empty, or may be a copy in the making of one that is there."""
+        """Return the file at `entry`; None while it is empty, lacks its footer, or may be a copy in the making."""
         path, stat = entry
         known = self._files.get(stat.place)
         if known is not None and known.seen == stat:
@@ -163,6 +175,8 @@ class Names:
         if stat.size == 0:
             return None
         look = self._look(entry)
+        if not look.whole and not settled:
+            return None
         if known is not None and known.is_in(look):
             return self._know(look, known)
         if known is not None:
@@ -170,7 +184,7 @@ class Names:
         file = self._taken_over(look)
         if file is None and not settled and self._may_be_copy(look):
             return None
-        return self._know(look, file or File(path, self._key(look)))
+        return self._know(look, file or File(path, self._key(look), of_columns=self._of_columns))
 
     def _know(self, look: _Look, file: File) -> File:
         if look.packed and not file.packed:
@@ -234,10 +248,14 @@ class Names:
 
     def _look(self, entry: Entry) -> _Look:
         path, stat = entry
-        packed = path.name.endswith(".gz")
+        if self._of_columns:
+            with open_file(path, self._follow_links) as stream:
+                start, whole = _start_of_columns(stream, stat.size), is_whole(stream, stat.size)
+            return _Look(path, stat, start, start, False, self._follow_links, whole)
+        packed = is_packed(path.name)
         with open_file(path, self._follow_links) as stream:
             raw = stream.read(_PACKED_BYTES if packed else START_BYTES_MAX)
-        start = _unpacked(raw) if packed else raw
+        start = unpacked_start(path.name, raw, START_BYTES_MAX) if packed else raw
         return _Look(path, stat, start, raw[:START_BYTES_MAX], packed, self._follow_links)
 
     def _key(self, look: _Look) -> str:
@@ -285,12 +303,16 @@ def _may_match(key: str, look: _Look) -> bool:
     return len(look.start) < _length_of(key) or _matches(key, look)
 
 
-def _unpacked(start: bytes) -> bytes:
-    """Return the first unpacked bytes of a .gz; none of one that is broken."""
-    try:
-        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(start, START_BYTES_MAX)
-    except zlib.error:
-        return b""
+def _start_of_columns(stream: FileIO, size: int) -> bytes:
+    """Return what tells a file of columns: many such begin alike, with the same names and a column that counts.
+
+    One with a footer is told by its start and its end, a stream, which may grow, by its start alone.
+    """
+    start = stream.read(2 * _COLUMNS_BYTES)
+    if has_footer(stream, size) and size > len(start):
+        stream.seek(size - _COLUMNS_BYTES)
+        return start[:_COLUMNS_BYTES] + stream.read(_COLUMNS_BYTES)
+    return start
 
 
 def _digest(start: bytes) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from connectors.sources.scan import layout as at
 from connectors.sources.scan.keys import find_key, is_key, take_type
+from connectors.sources.scan.made import forget_pieces, has_room, make_fields, note_piece
 from connectors.sources.scan.maps import line_end
 from connectors.sources.scan.rows import (
     begin_row,
@@ -94,7 +95,7 @@ def scan_json(c: int) -> int:
     end = load_i64(c + at.END)
     row = load_i64(c + at.ROW)
     base = load_i64(c + at.BASE)
-    while p < end and load_i64(c + at.FRESH_COUNT) <= at.FRESH_MAX - at.FRESH_ROW_MAX:
+    while p < end and has_room(c):
         begin_row(c, row, p - base)
         after = line(c, p)
         if after != 0 and after - p <= load_i64(c + at.LINE_BYTES_MAX) + 1:
@@ -116,6 +117,9 @@ def line(c: int, p: int) -> int:
     if load_u8(p) != _OPEN:
         return 0
     p += 1
+    inputs = load_i64(c + at.INPUTS)
+    if inputs != 0:
+        forget_pieces(c)
     entry = load_i64(load_i64(c + at.START_STATE) + at.S_START)
     while True:
         guess = load_i64(entry + at.E_NEXT)
@@ -126,16 +130,21 @@ def line(c: int, p: int) -> int:
             entry, p = find_key(c, entry, p)
             if p == 0:
                 return 0
+        begin = p
         p = value(c, entry, p)
         if p == 0:
             return 0
+        if inputs != 0:
+            number = load_i64(entry + at.E_INPUT)
+            if number != 0 and not note_piece(c, number - 1, begin, p):
+                return 0
         if load_i64(entry + at.E_ACTION) == at.A_TYPE:
             entry = load_i64(load_i64(c + at.STATE) + at.S_TYPE)
         after = load_u8(p)
         p += 1
         if after == COMMA:
             continue
-        if after != _CLOSE or not row_is_whole(c):
+        if after != _CLOSE or (inputs != 0 and not make_fields(c, load_i64(c + at.STATE))) or not row_is_whole(c):
             return 0
         if load_u8(p) == _RETURN:
             p += 1
@@ -174,7 +183,7 @@ def value(c: int, entry: int, p: int) -> int:
         return put(c, entry, end, number) if end != 0 else null(c, entry, p)
     if action == at.SET:
         return set_value(c, entry, p)
-    return skip(c, p)
+    return skip(c, p) if action == at.A_SKIP else 0
 
 
 @routine

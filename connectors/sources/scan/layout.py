@@ -44,7 +44,19 @@ DATE_COLUMN, DATE_GAP, JOINED = (PART + 8 * (PARTS + n) for n in range(3))
 JOINED_BYTES = 64
 # Context: whether a JSON text may write a number or a bool.
 NUMBERS_IN_QUOTES = JOINED + JOINED_BYTES + 64
-CONTEXT_WORDS = NUMBERS_IN_QUOTES // 8 + 1
+# Context: derived fields. How many inputs a JSON line may have; the arena that they are written into: where the next
+# one begins, its end, and behind which place a call ends.
+INPUTS, ARENA_AT, ARENA_END, ARENA_STOP = (NUMBERS_IN_QUOTES + 8 + 8 * n for n in range(4))
+ARENA_BYTES, ARENA_SLACK = 1 << 20, 80
+CONTEXT_WORDS = ARENA_STOP // 8 + 1
+
+# A template: how many parts, then each. A part: the place of its input's piece or one of these, else the text that
+# stands for itself; whether letters become small; steps: from the end or not, letters to pass over, letters to keep.
+P_TEXT, P_MISSING = -1, -2
+P_PIECE, P_ADDRESS, P_LENGTH, P_LOWER, P_STEPS_COUNT, P_STEPS = range(0, 48, 8)
+P_STEP_BYTES = 24
+P_BYTES = P_STEPS + 4 * P_STEP_BYTES
+FROM_START, FROM_END = 0, 1
 
 # Table of the number plan: what is added to a national number of n digits, then a byte for each n and two first digits.
 N_LEADS, N_WORDS = 16 * 8, 16 + 16 * 100 // 8
@@ -58,19 +70,33 @@ NO_TIME = -1 << 62
 # State.
 S_CODE, S_REQUIRED, S_START, S_UNKNOWN, S_TYPE, S_KEYS, S_KEYS_MASK, S_SLOTS = 0, 8, 16, 24, 32, 40, 48, 56
 S_COLUMNS, S_COLUMNS_COUNT = 64, 72
-STATE_WORDS = 10
+S_MADE, S_MADE_COUNT = 80, 88  # entries of derived fields, each before its template
+STATE_WORDS = 12
 
 # Entry.
 # How the key was last written, spaces around it included: its first 16 bytes and which of them count, length and tail.
 # Its name. What to do with its value.
-E_WORDS, E_MASKS, E_LENGTH, E_ACTION, E_NEXT, E_SLOT, E_BIT, E_TAIL, E_SET, E_COLUMN, E_NAME, E_NAME_LENGTH = (
-    0, 16, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104,
-)  # fmt: skip
-ENTRY_WORDS = 14
+E_WORDS, E_MASKS, E_LENGTH, E_ACTION, E_NEXT, E_SLOT, E_BIT, E_TAIL, E_SET, E_COLUMN, E_NAME, E_NAME_LENGTH, E_INPUT = (
+    0,
+    16,
+    32,
+    40,
+    48,
+    56,
+    64,
+    72,
+    80,
+    88,
+    96,
+    104,
+    112,
+)  # fmt: skip  E_INPUT: 1 + the place of its piece, where a derived field is made of it
+ENTRY_WORDS = 15
 
-# Actions: the kinds of field as in `state.schema.Kind`, then the heads, then what is read past.
+# Actions: the kinds of field as in `state.schema.Kind`, then the heads, then what is read past, then the name of a
+# derived field, which no line may have.
 INT, FLOAT, BOOL, STRING, TIME, SET = range(6)
-A_TYPE, A_SUBSCRIBER, A_TIME, A_ID, A_SKIP = range(6, 11)
+A_TYPE, A_SUBSCRIBER, A_TIME, A_ID, A_SKIP, A_DERIVED = range(6, 12)
 HEAD_TYPE, HEAD_SUBSCRIBER, HEAD_TIME, HEAD_ID = 1, 2, 4, 8
 
 ISO8601, COMPACT, EPOCH_MS, EPOCH_S, PATTERN_FORMAT = range(5)

@@ -1,7 +1,6 @@
 """The scanner's memory and its calls: what stands between the kernels and `decoder`.
 
-A scanner keeps tables, guesses and the set of a chunk's texts, all its own: one scanner a thread. The set is only a
-filter, so that a chunk brings each text once; when it has grown to its bound it is emptied, and texts come again.
+A scanner keeps tables, guesses and the set of a chunk's texts, all its own: one scanner a thread.
 """
 
 from dataclasses import dataclass
@@ -13,23 +12,20 @@ from connectors.sources.contract import Bytes
 from connectors.sources.encodings import one_sign
 from connectors.sources.mapping import Mapping, Plan, offset_ms
 from connectors.sources.scan import layout as at
+from connectors.sources.scan.chunk_texts import ChunkTexts
 from connectors.sources.scan.delimited import scan_delimited
 from connectors.sources.scan.kernel import aim, scan_json
 from connectors.sources.scan.maps import map_bytes, map_delimiters
 from connectors.sources.scan.national import national_table
 from connectors.sources.scan.patterns import pattern_words
 from connectors.sources.scan.tables import KEYS_MAX, Tables
-from connectors.sources.scan.texts import insert_all
 from connectors.sources.scan.values import QUOTE
 from connectors.sources.strict import AT_MS_MIN
 from connectors.sources.zones import offset_table
 from state.batch import Batch
 from state.hashing import hash_text
-from state.texts import NO_TEXTS, Texts, copied
+from state.texts import Texts
 
-KNOWN_MAX = 1 << 20
-"""Texts of a chunk that a scanner remembers to have reported."""
-_KNOWN_MIN = 1 << 14
 _MISSES_SHARE = 32
 _LINE_END = 10
 _NO_TEXT = 0x0A0A0A0A0A0A0A0A  # eight line ends never stand in a line
@@ -53,9 +49,6 @@ class Scanner:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._learned: dict[str, set[str]] = {}
-        self._known = np.zeros(_KNOWN_MIN, np.int64)
-        self._fresh = np.zeros((at.FRESH_MAX, 4), np.int64)
-        self._moved = False  # whether texts of this chunk stand elsewhere in the set than was said
         self._strange = np.zeros((at.STRANGE_MAX, 3), np.int64)
         self._special = np.zeros(0, np.int64)
         self._high = np.zeros(0, np.int64)
@@ -63,9 +56,12 @@ class Scanner:
         # its address stands there, and code that replaces one writes the new address at once.
         self._context = np.zeros(at.CONTEXT_WORDS, np.int64)
         self._address = self._context.ctypes.data
+        self.texts = ChunkTexts(self._context)
+        """The texts of the chunk that is being scanned."""
         self._tables = Tables(plan, {})
         self._columns: tuple[str, ...] = ()
-        self._pieces = np.zeros(0, np.int64)
+        self._pieces = np.zeros(2 * self._tables.inputs + 2, np.int64)
+        self._arena = np.zeros(at.ARENA_BYTES if plan.derived else 0, np.uint8)
         delimited = plan.mapping.format == "delimited"
         self._delimiter = ord(one_sign(plan.mapping.delimiter)) if delimited else 0
         self._quote = QUOTE if plan.mapping.quotes else self._delimiter
@@ -75,6 +71,11 @@ class Scanner:
         words = plan.mapping.null_words
         self._null_words = np.array([len(words), *(hash_text(word.encode()) for word in words)], np.int64)
         self._prepare()
+
+    @property
+    def context(self) -> int:
+        """Address of the context, with the mapping's formats; it holds as long as the scanner lives."""
+        return self._address
 
     def scan(self, data: Bytes, length: int, at_ms_max: int, columns: tuple[str, ...] = ()) -> Scanned:
         """Scan `data[:length]`, after which a line end must stand where the last line lacks its own.
@@ -104,11 +105,11 @@ class Scanner:
         self._tables = Tables(self._plan, {}, columns)
         self._pieces = np.zeros(2 * len(columns) + 2, np.int64)
         self._prepare()
-        self._set(at.PIECES, self._pieces.ctypes.data)
         named = [name for name in columns if name]
         date = self._plan.mapping.date_field
         self._set(at.DATE_COLUMN, columns.index(date) if date and date in columns else -1)
-        certain = len(set(named)) == len(named) and (not date or date in columns)
+        derived = self._plan.derived.keys() & set(named)
+        certain = len(set(named)) == len(named) and (not date or date in columns) and not derived
         self._set(at.COLUMNS, len(columns) if certain else -1)
 
     def _map(self, base: int, length: int) -> int:
@@ -128,32 +129,33 @@ class Scanner:
         return lines
 
     def _run(self, data: Bytes, base: int, rows: int) -> Texts:
-        """Scan to the end; return the chunk's texts. `data` must stay alive: `FRESH` points into it."""
-        found: list[NDArray[np.int64]] = []
+        """Scan to the end; return the chunk's texts. `data` must stay alive: those reported point into it."""
+        arenas = self._begin_arena([])
+        self.texts.begin()
         done = -1
         while done < rows:
-            self._make_room()
+            self.texts.make_room()
+            if self._word(at.ARENA_AT) > self._word(at.ARENA_STOP):
+                arenas = self._begin_arena(arenas)
             done = scan_delimited(self._address) if self._delimiter else scan_json(self._address)
-            count = self._word(at.FRESH_COUNT)
-            if count:
-                found.append(self._fresh[:count].copy())
-                self._set(at.FRESH_COUNT, 0)
+            self.texts.take()
         if self._word(at.MISSES) * _MISSES_SHARE > rows and self._word(at.STRANGE_COUNT):
             self._learn(data, base)
-        if not found:
-            return NO_TEXTS
-        hashes, addresses, lengths, slots = np.ascontiguousarray(np.concatenate(found).T)
-        self._forget(slots)
-        return copied(hashes, addresses, lengths)
+        texts = self.texts.end()
+        del arenas  # only now: texts were copied from them
+        return texts
 
-    def _forget(self, slots: NDArray[np.int64]) -> None:
-        """Empty the set of a chunk's texts; `slots` are theirs unless it was made larger or emptied meanwhile."""
-        if 8 * slots.shape[0] < len(self._known) and slots.shape[0] == self._word(at.KNOWN_COUNT) and not self._moved:
-            self._known[slots] = 0
-        else:
-            self._known[:] = 0
-        self._set(at.KNOWN_COUNT, 0)
-        self._moved = False
+    def _begin_arena(self, used: list[Bytes]) -> list[Bytes]:
+        """Have room for derived fields; what was made in this chunk before stays in `used`, which is returned."""
+        if not self._plan.derived:
+            return used
+        if used:
+            self._arena = np.zeros(at.ARENA_BYTES, np.uint8)
+        base = self._arena.ctypes.data
+        self._set(at.ARENA_AT, base)
+        self._set(at.ARENA_STOP, base + at.ARENA_BYTES // 2)
+        self._set(at.ARENA_END, base + at.ARENA_BYTES)
+        return [*used, self._arena]
 
     def _learn(self, data: Bytes, base: int) -> None:
         """Add keys that the feed sends and the book does not know, so that they are guessed too."""
@@ -165,21 +167,6 @@ class Scanner:
         if sum(map(len, self._learned.values())) > before:
             self._tables = Tables(self._plan, self._learned, self._columns)
             self._prepare()
-
-    def _make_room(self) -> None:
-        """Keep the known-set at most half full."""
-        count = self._word(at.KNOWN_COUNT)
-        if 2 * (count + at.FRESH_MAX) > len(self._known):
-            self._moved = True
-            if len(self._known) >= 2 * KNOWN_MAX:
-                self._known[:] = 0
-                self._set(at.KNOWN_COUNT, 0)
-                return
-            old = self._known
-            self._known = np.zeros(2 * len(old), np.int64)
-            insert_all(old, self._known)
-            self._set(at.KNOWN, self._known.ctypes.data)
-            self._set(at.KNOWN_MASK, len(self._known) - 1)
 
     def _prepare(self) -> None:
         """Write what stays the same from call to call."""
@@ -193,6 +180,7 @@ class Scanner:
             (at.AT_MS_MIN, AT_MS_MIN),
             (at.TIME_FORMAT, _FORMATS.get(mapping.time_format, at.PATTERN_FORMAT)),
             (at.NUMBERS_IN_QUOTES, int(mapping.numbers_in_quotes)),
+            (at.DATE_COLUMN, -1),
             (at.DATE_GAP, ord(mapping.date_gap or "\0")),
             (at.PATTERN, self._pattern.ctypes.data),
             (at.PATTERN_STEPS, len(self._pattern)),
@@ -202,10 +190,9 @@ class Scanner:
             (at.OFFSET_FROM, 0),
             (at.OFFSET_TO, 0),
             (at.OFFSET_MS, offset_ms(mapping.time_offset) if mapping.time_offset else 0),
-            (at.KNOWN, self._known.ctypes.data),
-            (at.KNOWN_MASK, len(self._known) - 1),
-            (at.FRESH, self._fresh.ctypes.data),
             (at.STRANGE, self._strange.ctypes.data),
+            (at.PIECES, self._pieces.ctypes.data),
+            (at.INPUTS, 0 if self._delimiter else self._tables.inputs),
             (at.HEADS_NEEDED, heads),
             (at.DELIMITER, self._delimiter),
             (at.SET_DELIMITER, ord(mapping.set_delimiter) if mapping.set_delimiter.isascii() else 0),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from connectors.sources.derived import Step, Template
 from connectors.sources.mapping import Plan, TypePlan
 from connectors.sources.scan import layout as at
 from state.hashing import hash_text
@@ -64,10 +65,13 @@ class Tables:
         self._plan = plan
         self._columns = columns
         self._tails: list[bytes] = []
+        self._inputs = {name: n for n, name in enumerate(inputs_of(plan))}
+        self._templates = {name: self._template(template) for name, template in plan.derived.items()}
         states: dict[str, int] = {}
         for wire, kind in plan.types.items():
             states[wire] = self._state(kind.code, keys_of(plan, kind), learned.get(wire, set()))
         untyped = self._state(_NO_CODE, heads_of(plan), set())
+        self.inputs = len(self._inputs)
         types = self._types(states)
         self.array = self._words.settle()
         base = self.array.ctypes.data
@@ -96,10 +100,13 @@ class Tables:
         described = self._plan.schema.types[code].fields if code >= 0 else ()
         required = sum(1 << slot for slot, item in enumerate(described) if item.required)
         words.words[state : state + 2] = [code, required]
+        made = [key for key in keys if key.name in self._templates]
+        keys = [Key(key.name, at.A_DERIVED) if key.name in self._templates else key for key in keys]
+        keys += [Key(name, at.A_SKIP) for name in self._inputs if name not in {key.name for key in keys}]
         known = {key.name for key in keys}
         keys = keys + [Key(name, at.A_SKIP) for name in sorted(learned - known)[: KEYS_MAX - len(keys)]]
         start, unknown = self._entry(None), self._entry(None)
-        if self._plan.mapping.format == "ndjson":
+        if self._plan.mapping.format != "delimited":
             keys = [key for key in keys if plain(key.name)]
         entries = [self._entry(key) for key in keys]
         for entry in [start, unknown, *entries]:
@@ -109,8 +116,45 @@ class Tables:
         words.refer(state + at.S_UNKNOWN // 8, unknown)
         words.refer(state + at.S_TYPE // 8, by_name.get(self._plan.heads[0], unknown))
         self._hash_keys(state, by_name)
-        self._column_entries(state, by_name)
+        self._column_entries(
+            state, {key.name: by_name[key.name] for key in keys if key.action < at.A_SKIP and key.name in by_name}
+        )
+        if code != _NO_CODE:
+            self._made_entries(state, made)
         return state
+
+    def _made_entries(self, state: int, made: list[Key]) -> None:
+        """List the entries of the derived fields of a state, each before its template."""
+        words = self._words
+        entries = [(self._entry(key), self._templates[key.name]) for key in made]
+        block = words.block([0] * (2 * len(entries)))
+        for place, target in enumerate(one for pair in entries for one in pair):
+            words.refer(block + place, target)
+        words.refer(state + at.S_MADE // 8, block)
+        words.words[state + at.S_MADE_COUNT // 8] = len(entries)
+
+    def _template(self, template: Template) -> int:
+        """Lay out a template; see `scan.layout`."""
+        words = self._words
+        block = words.block([len(template.parts), *([0] * (len(template.parts) * at.P_BYTES // 8))])
+        for number, part in enumerate(template.parts):
+            one = block + 1 + number * at.P_BYTES // 8
+            steps = [step for step in part.steps if step.function != "lower"]
+            words.words[one] = self._piece(part.name) if part.name else at.P_TEXT
+            words.words[one + at.P_LENGTH // 8] = len(part.text.encode())
+            words.refer(one + at.P_ADDRESS // 8, words.block(_packed(part.text.encode())))
+            words.words[one + at.P_LOWER // 8] = int(len(steps) < len(part.steps))
+            words.words[one + at.P_STEPS_COUNT // 8] = len(steps)
+            for place, step in enumerate(steps):
+                at_step = one + (at.P_STEPS + place * at.P_STEP_BYTES) // 8
+                words.words[at_step : at_step + 3] = _step_words(step)
+        return block
+
+    def _piece(self, name: str) -> int:
+        """Return the place of an input's piece."""
+        if self._plan.mapping.format != "delimited":
+            return self._inputs[name]
+        return self._columns.index(name) if name in self._columns else at.P_MISSING
 
     def _hash_keys(self, state: int, by_name: dict[str, int]) -> None:
         words = self._words
@@ -149,6 +193,7 @@ class Tables:
         words.words[entry + at.E_NAME_LENGTH // 8] = len(name)
         words.words[entry + at.E_ACTION // 8] = key.action
         words.words[entry + at.E_SLOT // 8] = key.slot
+        words.words[entry + at.E_INPUT // 8] = self._inputs.get(key.name, -1) + 1
         words.words[entry + at.E_BIT // 8] = ((1 << key.words) - 1) << key.slot if key.action < at.A_TYPE else 0
         words.refer(entry + at.E_NAME // 8, words.block(_packed(name)))
         words.refer(entry + at.E_TAIL // 8, words.block([0] * (1 + (len(name) + 5) // 8)))
@@ -161,6 +206,11 @@ class Tables:
 def plain(name: str) -> bool:
     """Return whether a JSON line can hold the key without an escape; a line with escapes goes to the strict path."""
     return '"' not in name and _BACKSLASH not in name and all(letter >= " " for letter in name)
+
+
+def inputs_of(plan: Plan) -> list[str]:
+    """Return the names of the fields that derived fields are made of."""
+    return list(dict.fromkeys(name for template in plan.derived.values() for name in template.names))
 
 
 def heads_of(plan: Plan) -> list[Key]:
@@ -179,6 +229,13 @@ def keys_of(plan: Plan, kind: TypePlan) -> list[Key]:
         members = tuple(member for word in words for member in described.fields[word].members)
         own.append(Key(wire, int(described.fields[slot].kind), slot, members, len(words)))
     return heads_of(plan) + own
+
+
+def _step_words(step: Step) -> list[int]:
+    if step.function == "right":
+        return [at.FROM_END, 0, step.numbers[0]]
+    passed, count = (step.numbers[0] - 1, step.numbers[1]) if step.function == "mid" else (0, step.numbers[0])
+    return [at.FROM_START, passed, count]
 
 
 def _packed(text: bytes) -> list[int]:
