@@ -209,7 +209,7 @@ def write_cells(
     values: Int64s, has: Bytes, bits: Bytes, first: int,
     rows: Int32s, ends: Int64s, codes: Int64s, slots: Int64s, cells: Int64s, present: Int64s, sure: NDArray[np.bool_],
 ) -> None:  # fmt: skip
-    """Write values into the rows of each type that has them; `has`: empty where all that `bits` say are there and sure."""
+    """Write values into the rows of each type that has them; `has` is empty where all that `bits` say are sure."""
     for n in range(codes.shape[0]):
         slot = slots[n]
         for i in range(ends[codes[n]], ends[codes[n] + 1]):

@@ -55,7 +55,7 @@ class Messages(io.RawIOBase):
         """Return true."""
         return True
 
-    def read(self, size: int = -1) -> memoryview:  # type: ignore[override] # Arrow takes any buffer
+    def read(self, size: int = -1) -> memoryview:
         """Return the next bytes, no more than are left of a part of a message: its head or its body."""
         if not self._left and not self.ended:
             self._next(self._source.read(8))

@@ -72,7 +72,7 @@ class Texts:
 def is_text(type_: Any) -> bool:
     """Return whether a column holds texts, or a dictionary's."""
     if pt.is_dictionary(type_):
-        return not pt.is_dictionary(type_.value_type) and is_text(type_.value_type)
+        return bool(not pt.is_dictionary(type_.value_type) and is_text(type_.value_type))
     return bool(
         pt.is_string(type_) or pt.is_large_string(type_) or pt.is_binary(type_) or pt.is_large_binary(type_)
         or pt.is_string_view(type_)

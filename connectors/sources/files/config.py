@@ -24,7 +24,11 @@ class FilesConfig(SourceConfig):
     name: Annotated[str, Field(description="Name of the source, in positions, metrics and dead letters.", min_length=1)]
     directory: Annotated[Path, Field(description="Directory to watch.")]
     pattern: Annotated[
-        str, Field(description="Names to read, with * and ?; a name that ends in .gz is unpacked.", min_length=1)
+        str,
+        Field(
+            description="Names to read, with * and ?; one that ends in .gz, .bz2, .xz or .zst is unpacked.",
+            min_length=1,
+        ),
     ] = "*"
     poll_ms: Annotated[
         int, Field(description="Milliseconds between two looks at the directory.", ge=10, le=3_600_000)
@@ -32,7 +36,7 @@ class FilesConfig(SourceConfig):
     settle_ms: Annotated[
         int,
         Field(
-            description="Milliseconds without a change until a last line without its end, or a cut .gz, is final.",
+            description="Milliseconds without a change until a last line without its end, or a cut file, is final.",
             ge=0,
             le=86_400_000,
         ),

@@ -69,9 +69,8 @@ class _Unpacked:
         if self._one is not None:
             self._left = self._one.unused_data
         while True:
-            self._left = (
-                self._left.lstrip(b"\0") or self._source.read(_BLOCK_BYTES) or b""
-            )  # xz pads its files with zeros
+            # xz pads its files with zeros
+            self._left = self._left.lstrip(b"\0") or self._source.read(_BLOCK_BYTES) or b""
             if not self._left:
                 return False
             if self._left.strip(b"\0"):
@@ -111,7 +110,8 @@ class _Zstd:
 
 
 def _gzip(source: Source) -> Stream:
-    return gzip.GzipFile(fileobj=source, mode="rb")  # type: ignore[arg-type] # it reads and closes, no more
+    file: Any = source  # its reader asks for less than its annotation says
+    return gzip.GzipFile(fileobj=file, mode="rb")
 
 
 def _bzip2(source: Source) -> Stream:
