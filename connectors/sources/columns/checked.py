@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.types as pt
 
-from connectors.sources.columns.kernel import is_valid_rows
+from connectors.sources.columns.kernel import bounds_of_texts, is_valid_rows
 from connectors.sources.columns.messages import BrokenError
 from connectors.sources.columns.table import bits_of, numbers_of
 
@@ -35,7 +35,7 @@ def _check_texts(name: str, column: Any) -> None:
     if len(column) == 0:
         return
     bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-    if bounds[0] < 0 or (bounds[1:] < bounds[:-1]).any() or bounds[-1] > (0 if data is None else data.size):
+    if bounds[0] < 0 or bounds_of_texts(bounds)[0] < 0 or bounds[-1] > (0 if data is None else data.size):
         raise BrokenError(f"column {name!r}: places of its texts do not lie within its bytes")
 
 

@@ -22,6 +22,7 @@ from connectors.sources.columns.kernel import (
     read_types,
     sort_rows,
     write_cells,
+    write_shared,
 )
 from connectors.sources.columns.rows import json_of, pairs_of, text_bytes
 from connectors.sources.columns.table import Table, Texts
@@ -135,8 +136,9 @@ class ColumnDecoder:
             self._read_strings(batch, texts, field, rows, sure)
             return
         if texts is not None:
-            read = [self._read_dictionary(texts)]
-        elif field.kind == Kind.SET:
+            self._write_shared(batch, texts, field, rows, sure)
+            return
+        if field.kind == Kind.SET:
             read = forms.sets(field.name, field.words)
         else:
             read = [forms.cells(field.name, ACTIONS.get(field.kind, at.STRING))]
@@ -157,19 +159,21 @@ class ColumnDecoder:
             )  # fmt: skip
             self._scanner.texts.take()
 
-    def _read_dictionary(self, texts: Texts) -> Form:
-        """Return the hashes of a column whose rows share few texts, so that each text is looked at once."""
+    def _write_shared(self, batch: Batch, texts: Texts, field: ColumnField, rows: Rows, sure: Bools) -> None:
+        """Write a column whose rows share few texts: each text is looked at once."""
         count = texts.starts.shape[0] - 1
-        hashes, has = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.uint8)
+        hashes, has = np.zeros(count, np.int64), np.zeros(count, np.uint8)
         text = 0
         while text < count:
             self._scanner.texts.make_room()
             text = read_dictionary(
-                self._scanner.context, texts.data, texts.high, texts.starts, hashes[:count], has, text
+                self._scanner.context, texts.data, texts.high, texts.starts, hashes, has, text
             )
             self._scanner.texts.take()
-        there = has[texts.places] if (has[:count] != YES).any() else np.zeros(0, np.uint8)
-        return Form(hashes[texts.places], there, texts.bits)
+        write_shared(
+            hashes, has, texts.places, texts.bits.data, texts.bits.first, rows.rows, rows.ends, field.codes,
+            field.slots, batch.cells, batch.present, sure,
+        )  # fmt: skip
 
     def _check_lengths(self, batch: Batch, forms: Forms, sure: Bools) -> None:
         """Have every row whose texts may be too long judged by the strict path."""

@@ -19,6 +19,7 @@ from connectors.sources.columns.table import (
     Table,
     Texts,
     bits_of,
+    freeze,
     is_list_of_texts,
     is_text,
     lengths_of,
@@ -49,6 +50,9 @@ class Form:
     cells: Int64s
     has: Bytes = field(default_factory=lambda: _SURE)
     bits: Bits = _ALL
+
+    def __post_init__(self) -> None:
+        freeze(self.cells, self.has)
 
 
 class Forms:
@@ -183,8 +187,9 @@ class Forms:
         type_, mapping = column.type, self._mapping
         values, units = numbers_of(column), UNITS_A_SECOND[column.type.unit]
         has = _SURE
-        if units < 10**9:
-            has = np.where((values >= _YEAR_1_S * units) & (values < _YEAR_10000_S * units), YES, UNSURE)
+        first_s, last_s = _YEAR_1_S * units, _YEAR_10000_S * units
+        if units < 10**9 and not (first_s <= values.min(initial=0) and values.max(initial=0) < last_s):
+            has = np.where((values >= first_s) & (values < last_s), YES, UNSURE)
         per_ms = units // 1000
         ms = values if per_ms == 1 else values // per_ms if per_ms else values * 1000
         if type_.tz is None and mapping.time_zone:

@@ -224,6 +224,36 @@ def write_cells(
 
 
 @kernel
+def write_shared(
+    hashes: Int64s, has: Bytes, places: Int32s, bits: Bytes, first: int,
+    rows: Int32s, ends: Int64s, codes: Int64s, slots: Int64s, cells: Int64s, present: Int64s, sure: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    """Write texts that rows share, by `hashes` and `has` of each text, into the rows of each type that has them."""
+    for n in range(codes.shape[0]):
+        slot = slots[n]
+        for i in range(ends[codes[n]], ends[codes[n] + 1]):
+            row = rows[i]
+            if is_valid(bits, first, row):
+                text = places[row]
+                if has[text] == UNSURE:
+                    sure[row] = False
+                elif has[text] == YES:
+                    cells[slot, row] = hashes[text]
+                    present[row] |= 1 << slot
+
+
+@kernel
+def bounds_of_texts(bounds: Int32s) -> tuple[int, int]:
+    """Return the bytes of the shortest and of the longest of the texts between the bounds; (0, 0) where there is none."""
+    shortest = longest = 0
+    for i in range(bounds.shape[0] - 1):
+        length = bounds[i + 1] - bounds[i]
+        shortest = min(shortest, length)
+        longest = max(longest, length)
+    return shortest, longest
+
+
+@kernel
 def read_types(hashes: Int64s, has: Bytes, wires: Int64s, codes: Int64s, types: Bytes, sure: NDArray[np.bool_]) -> None:
     """Write the type of every row, whose name has a hash among `wires`; a row without one is not sure."""
     for row in range(hashes.shape[0]):

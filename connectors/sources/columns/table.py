@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
+from connectors.sources.columns.kernel import bounds_of_texts
 from state.raw import PADDING
 
 COLUMNS_MAX = 512
@@ -41,12 +42,21 @@ class Table:
         return Table(self.batch.slice(start, rows), self.unread)
 
 
+def freeze(*arrays: NDArray[Any]) -> None:
+    """Make arrays read-only, as those are that lie in a file's buffers: kernels are compiled for one kind alone."""
+    for array in arrays:
+        array.flags.writeable = False
+
+
 @dataclass(frozen=True, slots=True)
 class Bits:
     """Which rows have a value: bit `first` + i of `data` for row i; no `data` where all have."""
 
     data: NDArray[np.uint8]
     first: int
+
+    def __post_init__(self) -> None:
+        freeze(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +73,13 @@ class Texts:
     high: int
     longest_bytes: int
 
+    def __post_init__(self) -> None:
+        freeze(self.data, self.starts, self.places)
+
     @property
     def is_shared(self) -> bool:
         """Return whether rows share texts, so that there are fewer of those."""
-        return 2 * self.starts.shape[0] < self.places.shape[0]
+        return bool(2 * self.starts.shape[0] < self.places.shape[0])
 
 
 def is_text(type_: Any) -> bool:
@@ -117,17 +130,13 @@ def texts_of(column: Any) -> Texts | None:
 
 
 def _longest(starts: NDArray[np.int32]) -> int:
-    return int((starts[1:] - starts[:-1]).max(initial=0))
+    freeze(starts)
+    return int(bounds_of_texts(starts)[1])
 
 
 def places_of(column: Any) -> NDArray[np.int32]:
-    """Return the place of each row's text in a column's dictionary; one past the last where a row has no value."""
-    places = numbers_of(column.indices)
-    if not column.null_count:
-        return places.astype(np.int32, copy=False)
-    # What stands where there is no value may be anything; below 0 is far above the last.
-    unsigned = places.astype(np.int64, copy=False).view(np.uint64)
-    return np.minimum(unsigned, np.uint64(len(column.dictionary))).astype(np.int32)
+    """Return the place of each row's text in a column's dictionary; anything where a row has no value."""
+    return numbers_of(column.indices).astype(np.int32, copy=False)
 
 
 def numbers_of(column: Any) -> NDArray[Any]:
@@ -144,8 +153,7 @@ def lengths_of(column: Any) -> NDArray[np.int64]:
     type_ = column.type
     if pt.is_dictionary(type_):
         of_text = lengths_of(column.dictionary)
-        found = np.append(of_text, 0)[places_of(column)]
-        return np.where(np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False)), found, 0)
+        return np.append(of_text, 0)[pc.fill_null(column.indices, len(column.dictionary)).to_numpy().astype(np.int64)]
     if not is_text(type_):
         return np.zeros(len(column), np.int64)
     plain = column.cast(pa.binary()) if pt.is_string_view(type_) else column

@@ -18,7 +18,7 @@ from connectors.sources.files.entries import Stat, open_file
 from connectors.sources.files.lines import ReplacedError
 from connectors.sources.files.names import File
 
-ROWS = 1 << 14
+ROWS = 1 << 15
 """Rows of a chunk."""
 _NO_BYTES = np.zeros(0, np.uint8)
 
