@@ -11,14 +11,14 @@ from connectors.sources.mapping import Mapping
 class SourceConfig(BaseModel):
     """One source, an entry of `sources.KIND`; a kind derives from it and sets `kind` to the name of its folder.
 
-    `read_by` is the command that reads sources of this kind, `takes_columns` whether it reads more than lines.
+    `read_by` is the command that reads sources of this kind, `of_files` whether it reads whole files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: ClassVar[str]
     read_by: ClassVar[Literal["run", "worker"]] = "run"
-    takes_columns: ClassVar[bool] = False
+    of_files: ClassVar[bool] = False
 
     name: Annotated[str, Field(description="Name of the source, in metrics and dead letters.", min_length=1)]
     mapping: Annotated[Mapping, Field(description="How its lines are read.")] = Mapping()
@@ -31,8 +31,11 @@ class SourceConfig(BaseModel):
 
     @model_validator(mode="after")
     def _format_is_read(self) -> Self:
-        if self.mapping.is_of_columns and not self.takes_columns:
-            raise ValueError(f"mapping.format={self.mapping.format!r} is read from files only, must be of lines here")
+        mapping = self.mapping
+        if mapping.is_of_columns and not self.of_files:
+            raise ValueError(f"mapping.format={mapping.format!r} is read from files only, must be of lines here")
+        if mapping.is_recoded and not self.of_files:
+            raise ValueError(f"mapping.encoding={mapping.encoding!r} is read from files only")
         return self
 
     @property

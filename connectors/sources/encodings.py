@@ -30,7 +30,7 @@ def one_sign(delimiter: str) -> str:
 
 def is_plain(mapping: Mapping) -> bool:
     """Return whether the scanner reads the lines of a source as they come."""
-    return mapping.encoding == "utf-8" and (mapping.format != "delimited" or len(mapping.delimiter) == 1)
+    return mapping.line_encoding == "utf-8" and (mapping.format != "delimited" or len(mapping.delimiter) == 1)
 
 
 def plain(chunk: Chunk, starts: NDArray[np.int64], mapping: Mapping) -> Chunk:
@@ -50,7 +50,7 @@ def plain(chunk: Chunk, starts: NDArray[np.int64], mapping: Mapping) -> Chunk:
 
 
 def _rewritten(raw: bytes, mapping: Mapping) -> bytes:
-    text = raw if mapping.encoding == "utf-8" else raw.decode(mapping.encoding).encode()
+    text = raw if mapping.line_encoding == "utf-8" else raw.decode(mapping.line_encoding).encode()
     if mapping.format != "delimited" or len(mapping.delimiter) == 1:
         return text
     if _SEPARATOR.encode() in text or (mapping.quotes and b'"' in text):

@@ -28,7 +28,8 @@ NULL_WORDS_MAX = 32
 DELIMITER_MAX = 8
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 
-Encoding = Literal["utf-8", "gb18030", "gbk", "big5", "latin-1", "cp1252"]  # a byte 10 is a line end in each of them
+Encoding = Literal["utf-8", "utf-16", "gb18030", "gbk", "big5", "latin-1", "cp1252"]
+"""In each of them but UTF-16 a byte 10 is a line end."""
 TIME_FORMATS = ("iso8601", "compact", "epoch_ms", "epoch_s")
 
 
@@ -45,7 +46,10 @@ class Mapping(BaseModel):
         ),
     ] = "ndjson"
     encoding: Annotated[
-        Encoding, Field(description="How letters are written: utf-8, gb18030, gbk, big5, latin-1 or cp1252.")
+        Encoding,
+        Field(
+            description="How letters are written: utf-8, utf-16 (of files only), gb18030, gbk, big5, latin-1 or cp1252."
+        ),
     ] = "utf-8"
     ignore_unread_bytes: Annotated[
         bool,
@@ -219,6 +223,16 @@ class Mapping(BaseModel):
     def is_of_columns(self) -> bool:
         """Return whether events come as columns and not as lines; what of them is replayed comes as NDJSON."""
         return self.format in ("arrow", "parquet")
+
+    @property
+    def is_recoded(self) -> bool:
+        """Return whether lines are written anew in UTF-8 as they are read, because theirs cannot be told by a byte."""
+        return self.encoding == "utf-16"
+
+    @property
+    def line_encoding(self) -> str:
+        """Return how letters are written in the lines that are decoded."""
+        return "utf-8" if self.is_recoded else self.encoding
 
     @property
     def date_gap(self) -> str:

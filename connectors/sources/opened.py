@@ -29,7 +29,9 @@ def replay_config(config: SourceConfig, folder: Path) -> SourceConfig:
     twice from senders that repeat themselves is two letters, so ids act once here where they do there.
     """
     pattern = f"*{REPLAYED}"
-    mapping = config.mapping.model_copy(update={"format": "ndjson"} if config.mapping.is_of_columns else {})
+    changed = {"encoding": config.mapping.line_encoding}
+    changed |= {"format": "ndjson"} if config.mapping.is_of_columns else {}
+    mapping = config.mapping.model_copy(update=changed)
     return ReplayConfig(
         name=config.name, directory=folder, pattern=pattern, dedupe=config.deduplicated, mapping=mapping
     )

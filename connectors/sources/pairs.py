@@ -38,7 +38,7 @@ class PairReader:
 
     def _text(self, raw: bytes) -> str:
         try:
-            return raw.decode(self._mapping.encoding, self._errors).removeprefix(BOM)
+            return raw.decode(self._mapping.line_encoding, self._errors).removeprefix(BOM)
         except UnicodeDecodeError as fault:
             raise RefusedError(Code.INVALID_UTF8, "", raw[fault.start : fault.start + 8].hex(), str(fault)) from fault
 

@@ -289,7 +289,7 @@ def columns_of(plan: Plan, chunk: Chunk) -> tuple[str, ...]:
     mapping = plan.mapping
     if mapping.format != "delimited" or mapping.columns or not chunk.header:
         return mapping.columns
-    header = chunk.header.decode(mapping.encoding, "replace").removeprefix(BOM).strip("\r\n")
+    header = chunk.header.decode(mapping.line_encoding, "replace").removeprefix(BOM).strip("\r\n")
     return tuple(split_line(header, mapping.delimiter, quotes=mapping.quotes))
 
 

@@ -5,12 +5,11 @@ Texts need not be UTF-8: the rows whose are not become dead letters. ArrowInvali
 
 from typing import Any
 
-import numpy as np
 import pyarrow.types as pt
 
 from connectors.sources.columns.kernel import bounds_of_texts, is_valid_rows
 from connectors.sources.columns.messages import BrokenError
-from connectors.sources.columns.table import bits_of, numbers_of
+from connectors.sources.columns.table import bits_of, freeze, numbers_of, words_of
 
 
 def check(batch: Any) -> None:
@@ -19,6 +18,8 @@ def check(batch: Any) -> None:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         type_ = column.type
         if pt.is_dictionary(type_):
+            if column.dictionary.null_count:
+                raise BrokenError(f"column {name!r}: its dictionary has an entry without a value, must have none")
             _check_texts(name, column.dictionary)
             _check_places(name, column.indices, len(column.dictionary))
         elif pt.is_string(type_) or pt.is_binary(type_):
@@ -31,10 +32,11 @@ def _check_texts(name: str, column: Any) -> None:
     if not (pt.is_string(column.type) or pt.is_binary(column.type)):
         column.validate(full=True)
         return
-    _, offsets, data = column.buffers()
+    data = column.buffers()[2]
     if len(column) == 0:
         return
-    bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    bounds = words_of(column, 1, "i4", len(column) + 1)
+    freeze(bounds)
     if bounds[0] < 0 or bounds_of_texts(bounds)[0] < 0 or bounds[-1] > (0 if data is None else data.size):
         raise BrokenError(f"column {name!r}: places of its texts do not lie within its bytes")
 

@@ -166,9 +166,7 @@ class ColumnDecoder:
         text = 0
         while text < count:
             self._scanner.texts.make_room()
-            text = read_dictionary(
-                self._scanner.context, texts.data, texts.high, texts.starts, hashes, has, text
-            )
+            text = read_dictionary(self._scanner.context, texts.data, texts.high, texts.starts, hashes, has, text)
             self._scanner.texts.take()
         write_shared(
             hashes, has, texts.places, texts.bits.data, texts.bits.first, rows.rows, rows.ends, field.codes,

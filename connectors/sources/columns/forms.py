@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
-from connectors.sources.columns.kernel import UNSURE, YES, read_hashes, read_subscribers, read_texts
+from connectors.sources.columns.kernel import UNSURE, YES, is_valid_rows, read_hashes, read_subscribers, read_texts
 from connectors.sources.columns.made import made_column
 from connectors.sources.columns.rows import UNITS_A_SECOND
 from connectors.sources.columns.table import (
@@ -25,6 +25,7 @@ from connectors.sources.columns.table import (
     lengths_of,
     numbers_of,
     texts_of,
+    words_of,
 )
 from connectors.sources.mapping import Plan, offset_ms
 from connectors.sources.scan import layout as at
@@ -128,11 +129,13 @@ class Forms:
         column = self._columns.get(name)
         if column is None or not is_list_of_texts(column.type):
             return [self._unsure(name) for _ in words]
+        bounds = np.asarray(column.offsets.to_numpy(), np.int64)
+        values = column.values.slice(int(bounds[0]), int(bounds[-1] - bounds[0]))
+        bounds = bounds - bounds[0]
         try:
-            texts = pc.dictionary_encode(column.values.cast(pa.string()))
+            texts = pc.dictionary_encode(values.cast(pa.string()))
         except pa.ArrowInvalid:  # bytes that are no letters
             return [self._unsure(name) for _ in words]
-        bounds = np.asarray(column.offsets.to_numpy(), np.int64)
         known = texts.dictionary.to_pylist()
         places = pc.fill_null(texts.indices, len(known)).to_numpy()
         has = np.where(_any_of((places == len(known)).astype(np.int64), bounds) != 0, UNSURE, YES).astype(np.uint8)
@@ -222,8 +225,10 @@ def _any_of(bits: Int64s, bounds: Int64s) -> Int64s:
 
 
 def _bools(column: Any) -> Form:
-    packed = np.frombuffer(column.buffers()[1], np.uint8)
-    values = np.unpackbits(packed, bitorder="little")[column.offset : column.offset + len(column)]
+    packed = column.buffers()[1]
+    if packed is None:
+        return Form(np.zeros(len(column), np.int64), _SURE, bits_of(column))
+    values = is_valid_rows(np.frombuffer(packed, np.uint8), column.offset, len(column))
     return Form(values.astype(np.int64), _SURE, bits_of(column))
 
 
@@ -255,6 +260,8 @@ def _float(column: Any) -> Form:
 
 def _unscaled(column: Any) -> tuple[Int64s, NDArray[np.bool_]]:
     """Return the digits of decimals as whole numbers; sure where they fit 64 bits."""
-    words = np.frombuffer(column.buffers()[1], np.int64).reshape(-1, 2)[column.offset : column.offset + len(column)]
+    # The offset counts decimals, of two words each.
+    found = words_of(column, 1, "V16", len(column)).view(np.int64)
+    words = found.reshape(-1, 2)
     good = words[:, 1] == words[:, 0] >> 63
     return np.where(good, words[:, 0], 0), good

@@ -42,7 +42,9 @@ def is_valid_rows(bits: Bytes, first: int, rows: int) -> NDArray[np.bool_]:
     """Return which of the rows have a value: bool[rows]."""
     if bits.shape[0] == 0:
         return np.ones(rows, np.bool_)
-    return np.unpackbits(bits[first >> 3 :], bitorder="little")[first & 7 : (first & 7) + rows].astype(np.bool_)
+    begin = first & 7
+    some = bits[first >> 3 : (first + rows + 7) >> 3]
+    return np.unpackbits(some, bitorder="little")[begin : begin + rows].astype(np.bool_)
 
 
 @part
@@ -244,7 +246,7 @@ def write_shared(
 
 @kernel
 def bounds_of_texts(bounds: Int32s) -> tuple[int, int]:
-    """Return the bytes of the shortest and of the longest of the texts between the bounds; (0, 0) where there is none."""
+    """Return the bytes of the shortest and of the longest text between the bounds; (0, 0) where there is none."""
     shortest = longest = 0
     for i in range(bounds.shape[0] - 1):
         length = bounds[i + 1] - bounds[i]

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from connectors.sources.columns.table import is_text
+from connectors.sources.columns.messages import BODY_BYTES_MAX
+from connectors.sources.columns.table import is_text, lengths_of
 from connectors.sources.derived import Step, Template
 
 
@@ -19,13 +20,15 @@ def made_column(template: Template, columns: Mapping[str, Any], null_words: tupl
     if any(name not in columns for name in template.names):
         return None
     inputs = {name: columns[name] for name in template.names}
+    if len(template.parts) * sum(int(lengths_of(one).sum()) for one in inputs.values()) > BODY_BYTES_MAX:
+        return None  # texts that rows share, written out for each of them
     first = inputs[template.names[0]]
     try:
         if len(inputs) == 1 and pt.is_dictionary(first.type) and is_text(first.type):
             made = _made(template, {template.names[0]: first.dictionary}, null_words)
             return None if made is None else pa.DictionaryArray.from_arrays(first.indices, made)
         return _made(template, inputs, null_words)
-    except pa.ArrowInvalid:  # bytes that are no letters
+    except pa.ArrowException:  # bytes that are no letters, a date that is none
         return None
 
 

@@ -110,7 +110,7 @@ def check_columns(schema: Any, mapping: Mapping) -> None:
         if name in mapping.derived:
             continue
         if name not in names:
-            raise BrokenError(f"there is no column {name!r} ({setting}), only {', '.join(names)[:200]}")
+            raise BrokenError(f"there is no column {name!r} ({setting}), only {repr(names)[:_FAULT_CHARS_MAX]}")
         type_ = schema.field(name).type
         if not fits(type_):
             raise BrokenError(f"column {name!r} ({setting}) has type {type_}, must be {kinds}")

@@ -94,7 +94,8 @@ def is_text(type_: Any) -> bool:
 
 def is_list_of_texts(type_: Any) -> bool:
     """Return whether a column holds lists of texts."""
-    return bool((pt.is_list(type_) or pt.is_large_list(type_)) and is_text(type_.value_type))
+    of_lists = pt.is_list(type_) or pt.is_large_list(type_)
+    return bool(of_lists and is_text(type_.value_type) and not pt.is_dictionary(type_.value_type))
 
 
 def is_readable(type_: Any) -> bool:
@@ -118,8 +119,6 @@ def texts_of(column: Any) -> Texts | None:
     """Return a column's texts; None where it holds none."""
     type_ = column.type
     if pt.is_dictionary(type_) and is_text(type_):
-        if column.dictionary.null_count:
-            return texts_of(column.dictionary_decode())
         data, starts, high = _plain(column.dictionary)
         return Texts(data, starts, places_of(column), bits_of(column), high, _longest(starts))
     if is_text(type_) or pt.is_date32(type_) or pt.is_time(type_):
@@ -143,9 +142,15 @@ def numbers_of(column: Any) -> NDArray[Any]:
     """Return the values of a column of numbers or moments as they lie there, whatever stands where there is none."""
     width = column.type.bit_width // 8
     kind = "f" if pt.is_floating(column.type) else "u" if pt.is_unsigned_integer(column.type) else "i"
-    found = column.buffers()[1]
-    values = np.frombuffer(found, np.dtype(f"{kind}{width}")) if found is not None else np.zeros(0, np.int64)
-    return values[column.offset : column.offset + len(column)]
+    return words_of(column, 1, f"{kind}{width}", len(column))
+
+
+def words_of(column: Any, number: int, form: str, count: int) -> NDArray[Any]:
+    """Return words of a column's buffer from its first row on; zeros where it has no such buffer."""
+    found, kind = column.buffers()[number], np.dtype(form)
+    if found is None or count == 0:
+        return np.zeros(count, kind)
+    return np.frombuffer(found, kind, count, column.offset * kind.itemsize)
 
 
 def lengths_of(column: Any) -> NDArray[np.int64]:
@@ -153,7 +158,8 @@ def lengths_of(column: Any) -> NDArray[np.int64]:
     type_ = column.type
     if pt.is_dictionary(type_):
         of_text = lengths_of(column.dictionary)
-        return np.append(of_text, 0)[pc.fill_null(column.indices, len(column.dictionary)).to_numpy().astype(np.int64)]
+        places = pc.fill_null(column.indices, len(of_text)).to_numpy().astype(np.int64)
+        return np.asarray(np.append(of_text, 0)[places], np.int64)
     if not is_text(type_):
         return np.zeros(len(column), np.int64)
     plain = column.cast(pa.binary()) if pt.is_string_view(type_) else column
@@ -165,10 +171,10 @@ def _plain(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int32], int]:
     if not (pt.is_string(column.type) or pt.is_binary(column.type)):
         column = column.cast(pa.binary())
     count = len(column)
-    _, offsets, data = column.buffers()
+    data = column.buffers()[2]
     if count == 0 or data is None:
         return np.zeros(PADDING, np.uint8), np.zeros(count + 1, np.int32), 0
-    bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + count + 1]
+    bounds = words_of(column, 1, "i4", count + 1)
     first, last = int(bounds[0]), int(bounds[-1])
     every = np.frombuffer(data, np.uint8)
     high = int(every[first:last].max(initial=0) > _ASCII_MAX)

@@ -200,7 +200,7 @@ class FilesSource:
 
     def _fault(self, path: Path, fault: Exception) -> None:
         reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
-        found = Fault(printable(str(path)), f"{type(fault).__name__}: {reason}")
+        found = Fault(printable(str(path)), printable(f"{type(fault).__name__}: {reason}"))
         if found not in self.faults and len(self.faults) < FAULTS_MAX:
             self.faults.append(found)
             log.warning("source %s: %s cannot be read: %s", self.config.name, found.path, found.reason)

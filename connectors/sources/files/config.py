@@ -17,7 +17,7 @@ class FilesConfig(SourceConfig):
     """One directory whose files are read line by line, oldest first."""
 
     kind: ClassVar = "files"
-    takes_columns: ClassVar = True
+    of_files: ClassVar = True
     moves_followed: ClassVar[bool] = True
     """Whether content alone tells a file that was moved; not where equal lines may be put twice, to be read twice."""
 

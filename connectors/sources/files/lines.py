@@ -18,6 +18,7 @@ from connectors.sources.files.config import FilesConfig
 from connectors.sources.files.entries import Stat, open_file, stat_of
 from connectors.sources.files.names import TAIL_BYTES_MAX, File
 from connectors.sources.files.packing import Stream, unpacked
+from connectors.sources.files.recoding import Recoded
 from connectors.sources.scan.maps import count_lines
 from state.raw import PADDING
 
@@ -71,6 +72,8 @@ class LineReader:
             if os.fstat(self._plain.fileno()).st_ino != stat.inode:
                 raise ReplacedError(f"inode={stat.inode} has another name now")
             self._stream: Stream = unpacked(file.path.name, self._plain)
+            if config.mapping.is_recoded:
+                self._stream = Recoded(self._stream, config.mapping.encoding)
             self._header, self._line = self._start()
         except BaseException:
             self._plain.close()
@@ -112,7 +115,7 @@ class LineReader:
             return self._config.settle_ms
         if self._config.mapping.format == "ndjson":
             with suppress(ValueError):
-                orjson.loads(line.tobytes().decode(self._config.mapping.encoding))
+                orjson.loads(line.tobytes().decode(self._config.mapping.line_encoding))
                 return self._config.settle_ms
         return max(self._config.settle_ms, self._config.half_line_ms)
 

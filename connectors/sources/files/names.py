@@ -60,6 +60,7 @@ class File:
     rest_ms: int = 0
     left_ns: int = 0
     of_columns: bool = False
+    recoded: bool = False
 
     @property
     def packed(self) -> bool:
@@ -68,12 +69,12 @@ class File:
 
     @property
     def by_bytes(self) -> bool:
-        """Return whether positions are those of the bytes that lie there: not unpacked ones, nor rows."""
-        return not self.packed and not self.of_columns
+        """Return whether positions are those of the bytes that lie there: not unpacked or recoded ones, nor rows."""
+        return not self.packed and not self.of_columns and not self.recoded
 
     def over(self, stat: Stat) -> bool:
         """Return whether there is nothing to read in the file as it looks now."""
-        if not self.by_bytes and self.finished:
+        if self.finished and (self.packed or self.of_columns):
             return True
         if self.seen == stat:
             return not self.waiting
@@ -82,7 +83,7 @@ class File:
     def is_in(self, look: "_Look") -> bool:
         """Return whether what was read of this file stands in the one looked at."""
         begins = look.start.startswith(self.head) and _matches(self.key, look)
-        by_bytes = not look.packed and not self.of_columns
+        by_bytes = not look.packed and not self.of_columns and not self.recoded
         return begins and (not by_bytes or (look.stat.size >= self.position and look.has_tail(self)))
 
     def may_become(self, look: "_Look") -> bool:
@@ -121,6 +122,7 @@ class Names:
         self._follow_links = config.follow_links
         self._moves_followed = config.moves_followed
         self._of_columns = config.mapping.is_of_columns
+        self._recoded = config.mapping.is_recoded
         self._now_ns = 0
         self._files: dict[tuple[int, int], File] = {}
         self._left: dict[str, File] = {}
@@ -128,7 +130,7 @@ class Names:
         for key, position in positions.items():
             if key.startswith(self._prefix) and _MARK.search(key):
                 name = _name_of_key(key, self._prefix)
-                self._stored[key] = File(Path(name), key, reached(position), position < 0, of_columns=self._of_columns)
+                self._stored[key] = self._file(Path(name), key, reached(position), finished=position < 0)
         self._keys = set(self._stored)
 
     def wanted(self, entry: Entry, pattern: str) -> bool:
@@ -184,7 +186,10 @@ class Names:
         file = self._taken_over(look)
         if file is None and not settled and self._may_be_copy(look):
             return None
-        return self._know(look, file or File(path, self._key(look), of_columns=self._of_columns))
+        return self._know(look, file or self._file(path, self._key(look)))
+
+    def _file(self, path: Path, key: str, position: int = 0, *, finished: bool = False) -> File:
+        return File(path, key, position, finished, of_columns=self._of_columns, recoded=self._recoded)
 
     def _know(self, look: _Look, file: File) -> File:
         if look.packed and not file.packed:

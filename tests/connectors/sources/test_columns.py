@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from connectors.sources.columns.messages import Messages
 from connectors.sources.columns.opening import Tables
 from connectors.sources.columns.table import Table
-from connectors.sources.contract import Chunk
+from connectors.sources.contract import Chunk, chunk_of
 from connectors.sources.decoder import Decoder
 from connectors.sources.files.client import FilesSource
 from connectors.sources.files.config import FilesConfig
@@ -336,6 +336,19 @@ def test_few_bytes_take_little_memory(tmp_path: Path) -> None:
     assert "unpacks to 1099511627776 bytes, must be <= " in made.faults[0].reason
 
 
+def test_a_dictionary_of_long_texts_is_not_written_out_for_every_row() -> None:
+    rows = 3000
+    long = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * 1_000_000]))
+    mapping = Mapping(format="arrow", derived={"kind": "{left(a, 2)}{left(b, 2)}"})
+    columns = {**heads(rows), "a": long, "b": pa.array(["y"] * rows)}
+    before = pa.default_memory_pool().max_memory()
+
+    decoded = Decoder(mapping, SCHEMA).decode(chunk_with(Table(batch(**columns).slice(0, 300))), AT_MS_MAX)
+
+    assert {one.code for one in decoded.dead} == {"line_too_long"}
+    assert pa.default_memory_pool().max_memory() < before + (64 << 20)
+
+
 def test_metadata_that_promise_too_much_are_refused(tmp_path: Path) -> None:
     for begin in (struct.pack("<II", 0xFFFFFFFF, 1 << 31), struct.pack("<II", 64, 0), b"ARROW1\0\0" + b"\1" * 8):
         (tmp_path / "a").write_bytes(begin)
@@ -350,6 +363,8 @@ def test_columns_are_of_files_alone_and_their_letters_come_back_as_lines(tmp_pat
     replayed = replay_config(source(tmp_path).config, tmp_path)
 
     assert replayed.mapping.format == "ndjson"
+    mended = chunk_of(dead.raw.replace(b'"61"', b"61"))
+    assert Decoder(ARROW, SCHEMA).decode(mended, AT_MS_MAX).batch.n == 1
     assert (
         dead.raw
         == b'{"type":"call","msisdn":8613800000001,"time":"2008-11-04T01:00:00.000Z","kind":"local","seconds":"61"}'
