@@ -158,7 +158,7 @@ def lengths_of(column: Any) -> NDArray[np.int64]:
     type_ = column.type
     if pt.is_dictionary(type_):
         of_text = lengths_of(column.dictionary)
-        places = pc.fill_null(column.indices, len(of_text)).to_numpy().astype(np.int64)
+        places = pc.fill_null(column.indices.cast(pa.int64()), len(of_text)).to_numpy()
         return np.asarray(np.append(of_text, 0)[places], np.int64)
     if not is_text(type_):
         return np.zeros(len(column), np.int64)
