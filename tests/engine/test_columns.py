@@ -26,7 +26,7 @@ def stream(seconds: list[str] | None = None) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table, 1_000)
-    return bytes(sink.getvalue().to_pybytes())
+    return bytes(sink.getvalue())
 
 
 def test_columns_are_decided_as_lines_are_through_a_kill(make: Make) -> None:
