@@ -266,9 +266,8 @@ class Interpreter:
                 for one in [rehearsed] if rule.shadow else [real, rehearsed]:
                     one.take(rule, channel)
                 self._promise(moment, position, number, rule, channel, waits=verdict.gate is Gate.NONE)
-            record = self._record(moment, position, number, rule, verdict)
-            arm, probability = arm_of(rule, moment.row.subscriber)
-            records.append(record._replace(arm=arm, probability=probability))
+            arm, share = arm_of(rule, moment.row.subscriber)
+            records.append(self._record(moment, position, number, rule, verdict)._replace(arm=arm, probability=share))
         return records
 
     def _promise(self, moment: Moment, position: int, number: int, rule: Rule, channel: str, *, waits: bool) -> None:
