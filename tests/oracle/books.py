@@ -23,6 +23,8 @@ CAMPAIGNS = ("care", "sale")
 CATEGORIES = ("care", "sales")
 OFFERS = ("bundle", "upgrade", "plain")
 WINDOWS = ("1m", "7m", "10m", "30m", "1h", "12h", "18h", "1d", "7d", "30d", "today", "this month", "ever", "ever")
+ASKING = [*["call"] * 8, *["visit"] * 3, "data", "data", "move", "profile", "list", "outcome", "answer"]
+"""The events that rules are asked about."""
 FIELDS = {
     "call": {
         "kind": "string",
@@ -244,9 +246,7 @@ def rule_text(
     random = Random(seed)
     if random.random() < 0.3:
         return later_text(seed, random, features, has_lists, sequences)
-    event = random.choice(
-        ["call"] * 8 + ["visit"] * 3 + ["data"] * 2 + ["move", "profile", "list", "outcome", "answer"]
-    )
+    event = random.choice(ASKING)
     named = [(name, kind) for name, kind, on in values if on in ("", event)]
     names = scope(
         event, plain_kinds(features), has_lists, named, questions(seed, f"r{seed}", sequences), knows_places=True
