@@ -138,6 +138,19 @@ that exclude stay, so an opt-out holds.
     cells = ["460-00-9871-30561", ...]
                             1 to 50,000. Used as `cell in areas.ID`, or `in_area(cell, 'ID')`; `areas.trade-fair` is
                             one name.
+    table = ID              In place of `cells`: all keys of a table, which are texts.
+    only = { COLUMN = value }
+                            Those keys of which this column of the table says so. Default: all.
+    seen = ["move.cell", ...]
+                            Who is followed: the fields that say where a subscriber is, one of an event type, at most
+                            8. Default: nobody.
+    leave_after = "2m"      A stay ends when sightings are outside for so long. Default "2m".
+
+A stay in an area begins with a sighting inside, and ends when one outside is followed by none inside for `leave_after`,
+rounded up to the second. `inside('ID')` says whether one is going on, `stayed('ID')` for how long, `came_into('ID')`
+whether it begins with this event, by someone who was seen outside before. Sightings count in the order of their times:
+one that is older than the newest changes nothing. A subscriber takes 24 bytes for each area that is followed; what is
+known of it stays as long as the area has its ID, whatever its cells.
 
 ## [features.NAME]          what is kept per subscriber; at most 4,096 with the attributes
 
@@ -147,6 +160,11 @@ that exclude stay, so an opt-out holds.
                             all events.
     over = "ever"           DURATION from 1m to 366d (rolling), "today", "this month", or "ever". Default "ever".
     panes = 12              Parts of a rolling window, 1 to 32; the window's far edge is exact to one part.
+    as = EXPRESSION         What is taken of the event in place of the field: a number, a time, true or false. Sees what
+                            `where` does; an event of which it is unknown is not counted. Default: the field.
+    sightings = 3           Of the kinds `settled` and `replaced`, which have no window: a value counts when it was seen
+                            so often with no other in between, 1 to 1,000. Default 3.
+    held_for = DURATION     Or when it is seen again so long after it was first seen. Default: only `sightings` count.
     since = DURATION        The learning period, beside another kind: the value is unknown until the history was kept
                             for this long by the log's clock, up to 366d; or a date, "2026-03-01": until that day.
                             Default: none. A rule "first ever" needs one: on the first day every call is a first.
@@ -200,15 +218,19 @@ A date is looked up by its `day_number()`. `holiday()` asks the table `holidays`
 ## [[rule]]
 
     id = ID                 Once in the book. Required.
-    on = NAME               The event type that asks the question. Required, but for a rule with `after`.
+    on = NAME               The event type that asks the question. Required, but for a rule with a deadline, that is
+                            `after`, `stays` or `leaves`.
     when = EXPRESSION       Sees the event's fields, the attributes, `lists`, the features and the values. Default
                             "true".
     after = NAME            In place of `on` and `when`: an event that arms a deadline, at which the question is asked;
                             or `{ event = NAME, where = EXPRESSION }`, where it arms only if that is true, which sees
                             the event's fields and the attributes. See below.
     within = DURATION       What must come in this time after it, or the rule asks: `unless` says what.
-    for = DURATION          Silence: each event `after` begins this time anew.
+    for = DURATION          Silence: each event `after` begins this time anew. With `stays`: how long.
     delay = DURATION        So long after the event. One of the three, 1s to 366d.
+    stays = ID              In place of `after`: asked when a stay in the area lasted `for` a time, though nothing is
+                            reported then; not where it has ended by that time. Once a stay.
+    leaves = ID             In place of `after`: asked when a stay in the area has ended.
     unless = NAME           An event that ends the deadline, or a table as for `after`. Not with `delay`.
     key = NAME              A field, "string" or "int", of both events: each value has a deadline of its own.
     keys_max = 4            Deadlines that a subscriber may have open, 1 to 16; only with `key`. Default 4. While all

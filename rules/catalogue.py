@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from rules.areas import declare_areas
 from rules.codes import Code
 from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
@@ -25,7 +26,6 @@ from rules.model import Area, Campaign, Cap, Category, Channel, ListDef, Offer, 
 from rules.quiet import read_quiet
 from rules.sections import Declared, id_fault, read_caps, read_duration, read_percentage, read_reach, sections
 from rules.shape import (
-    AreaShape,
     BookShape,
     CampaignShape,
     CategoryShape,
@@ -122,11 +122,10 @@ def declare(
     _channels(catalogue, documents, faults)
     _campaigns(catalogue, documents, faults)
     _categories(catalogue, documents, faults)
-    for one in sections("areas", AreaShape, documents, faults, catalogue.broken, id_fault):
-        catalogue.areas[one.name] = Area(one.name, tuple(one.shape.cells), one.shape.title)
     for offer in sections("offers", OfferShape, documents, faults, catalogue.broken, id_fault):
         catalogue.offers[offer.name] = _offer(catalogue, offer, faults)
     catalogue.tables = declare_tables(documents, files, faults, catalogue.broken)
+    catalogue.areas = declare_areas(documents, catalogue.schema, catalogue.tables, faults, catalogue.broken)
     return catalogue
 
 

@@ -19,6 +19,7 @@ from rules.collisions import Numbers
 from rules.diagnostics import Diagnostic, nearest
 from rules.draws import DrawReader, Draws, Write, read_draws
 from rules.expressions import Expr, Operand, Scope
+from rules.expressions.places import area_name
 from rules.gaps import GapFault, facts_read, gap_fault, gap_operand, with_kinds
 from rules.model import Channel, Keep, Rule
 from rules.names import Names
@@ -26,7 +27,9 @@ from rules.priority import read_priority
 from rules.reading import read_expression
 from rules.sections import read_caps, read_duration
 from rules.shape import Faults, Klass, RuleShape, read_block, salvage, shown
+from rules.stays import StayReader, never_comes
 from rules.templates import Gap, Template, TemplateFault, forbidden, parse
+from rules.timer_keys import has_deadline
 from rules.timers import Asked, TimerReader, uses_of
 from rules.toml import Block, Document, Path
 from state.hashing import stable_id
@@ -80,7 +83,7 @@ def compile_rules(documents: list[Document], names: Names, faults: Faults) -> tu
             if kept is None:
                 broken.add(str(block.data.get("id")) if isinstance(block.data, Mapping) else "")
                 continue
-            if "after" not in block.data and not names.brought_in(kept.rule.facts):  # made with its book, as a deadline
+            if not has_deadline(block.data) and not names.brought_in(kept.rule.facts):  # else made with its book
                 fresh[at] = kept
             _enter(found, kept.rule, block, document, index, faults)
             numbers.add(kept.rule.stable_id, kept.rule.id, document, ("rule", index, "id"), key=False)
@@ -106,11 +109,12 @@ def _compile(compiler: _Compiler, block: Block, campaign: Any) -> _Remembered | 
     rule = compiler.rule(block, campaign)
     if rule is None:
         return None
-    if "after" in block.data:
+    if has_deadline(block.data):
         return _Remembered(rule, "", ())
     words = {*_WORD.findall(block.data.get("when", "")), str(block.data.get("priority", ""))}
     texts = (rule.reason, *rule.texts.values(), *(one for said in rule.arm_texts.values() for one in said.values()))
     words.update(("lists", "services"), (name for text in texts for name, _, _ in text.kinds))
+    words.update(map(area_name, compiler.catalogue.areas))
     meaning = compiler.names.rule_scope(rule.on).names
     return _Remembered(rule, block.data["on"], tuple((word, meaning.get(word)) for word in sorted(words)))
 
@@ -227,6 +231,8 @@ class _Compiler:
     def _asked(self, shape: RuleShape) -> Asked | None:
         """What asks the rule's question; None where nothing more can be said of the rule."""
         timed = TimerReader(self.document, self.path, self.names, self.faults)
+        if shape.stays is not None or shape.leaves is not None:
+            return StayReader(self.document, self.path, self.names, self.faults).read(shape)
         if shape.after is not None:
             return timed.read(shape)
         timed.refuse_alone(shape)
@@ -238,7 +244,10 @@ class _Compiler:
             self._unknown_event(shape.on)
             return None
         scope = self.names.rule_scope(code)
-        return code, scope, self._when("true" if shape.when is None else shape.when, scope), ()
+        when = self._when("true" if shape.when is None else shape.when, scope)
+        if why := never_comes(when, code, self.names):
+            self.fault(Code.NEVER_FIRES, ("when",), why)
+        return code, scope, when, ()
 
     def _facts(
         self, read: tuple[Operand, ...], texts: tuple[Template, ...], scope: Scope, channels: list[Channel]

@@ -13,11 +13,12 @@ book takes over histories by.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
+from rules.areas import areas_followed
 from rules.catalogue import Catalogue
 from rules.codes import Code
 from rules.diagnostics import Diagnostic, Origin, nearest
@@ -25,10 +26,11 @@ from rules.expressions import Expr, Operand, Scope, canonical, meaning
 from rules.expressions.functions import reads_local_time
 from rules.expressions.tree import Has, Use, by_set, walk
 from rules.fields import came_later
-from rules.model import Book, Feature, Window
+from rules.model import Book, Feature, Settling, Window
 from rules.names import Names
 from rules.reading import read_expression
 from rules.sections import Declared, identifier_fault, named_tables, sections
+from rules.settling import read_as, read_settling
 from rules.shape import FEATURE_SHAPE, LEARNING, Faults, FeatureShape
 from rules.spans import WINDOW_MS_MAX, duration_hint, duration_ms, window, window_fault
 from rules.toml import Document
@@ -68,7 +70,9 @@ def compile_features(
     declared = list(
         sections("features", FEATURE_SHAPE, documents, faults, broken, identifier_fault, frozenset(BOOK_KINDS))
     )
-    names.features = {one.name: Operand(one.name, "feature", 0, Kind.INT) for one in declared}
+    followed = areas_followed(catalogue.areas, catalogue.schema)
+    ahead = [*(one.name for one in declared), *(one.name for one in followed)]
+    names.features = {name: Operand(name, "feature", 0, Kind.INT) for name in ahead}
     names.broken = frozenset(broken)
     history = {one.meaning: one.name for one in features}
     for entry in declared:
@@ -83,6 +87,9 @@ def compile_features(
         )
         (names.features[entry.name],) = by_set(told)
         features += made
+    for area in followed:
+        names.features[area.name] = Operand(area.name, "feature", len(features), area.value_kind)
+        features.append(area)
     names.first_timer = len(features)
     _finish(names, broken, features, documents, faults)
     return tuple(features), names
@@ -151,21 +158,24 @@ def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> list[
     source = _source(one, kind, names, faults)
     if source is None or span is None:
         return None
-    value_kind = _value_kind(one, kind, source, faults)
+    takes = read_as(one, source.code, names, faults)
+    settling = read_settling(one, kind, faults)
+    value_kind = _value_kind(one, kind, takes.kind if takes is not None else source.kind, faults)
     where, text = None, one.shape.where
     if text is not None:
         where = read_where(text, one.document.origin((*one.path, "where")), source.code, names, faults)
-    if len(faults.found) > before or value_kind is None or (where is None and one.shape.where is not None):
+    is_wrong = (where is None and one.shape.where is not None) or (takes is None and one.shape.as_ is not None)
+    if len(faults.found) > before or value_kind is None or is_wrong:
         return None
-    text = canonical(where) if where is not None else ""
-    local = span.kind != "ever" or (where is not None and reads_local_time(where))
+    asked = [expr for expr in (where, takes) if expr is not None]
+    local = span.kind != "ever" or any(map(reads_local_time, asked))
     zone = names.catalogue.zone if local else ""
-    sorted_text = meaning(where) if where is not None else ""
     learn_ms, known_from_ms = _learning(one, names.catalogue.zone, faults)
     found = []
     for word, slot in enumerate(source.event.words(source.slot) if source.slot >= 0 else (-1,)):
         field_name = source.event.fields[slot].name if slot >= 0 else ""
-        head, tail = (kind, source.event.name, field_name, value_kind), (span, zone)
+        head = (kind, source.event.name, field_name, value_kind)
+        prints = [_print(of, head, where, (span, zone), takes, settling) for of in (canonical, meaning)]
         members = source.event.fields[slot].members if value_kind is Kind.SET else ()
         if word > 0 and value_kind is not Kind.SET:
             break
@@ -178,14 +188,30 @@ def _feature(one: Declared[FeatureShape], names: Names, faults: Faults) -> list[
                 where,
                 span,
                 value_kind,
-                _fingerprint(*head, text, *tail),
+                prints[0],
                 members,
-                meaning=_fingerprint(*head, sorted_text, *tail),
+                meaning=prints[1],
                 learn_ms=learn_ms,
                 known_from_ms=known_from_ms,
+                settling=settling,
+                read=takes,
             )
         )
     return found
+
+
+def _print(
+    text_of: Callable[[Expr], str],
+    head: tuple[str, str, str, Kind],
+    where: Expr | None,
+    tail: tuple[Window, str],
+    takes: Expr | None,
+    settling: Settling | None,
+) -> str:
+    """The fingerprint, with the texts that `text_of` makes of expressions."""
+    more = [text_of(takes)] if takes is not None else []
+    settles = [settling.sightings, settling.held_ms] if settling is not None else []
+    return _fingerprint(*head, text_of(where) if where is not None else "", *tail, *more, *settles)
 
 
 def _learning(one: Declared[FeatureShape], zone: str, faults: Faults) -> tuple[int, int]:
@@ -270,11 +296,12 @@ def _source(one: Declared[FeatureShape], kind: str, names: Names, faults: Faults
     return _Source(code, schema.types[code], slot, schema.types[code].fields[slot].kind)
 
 
-def _value_kind(one: Declared[FeatureShape], kind: str, source: _Source, faults: Faults) -> Kind | None:
-    result = KINDS[kind].results.get(source.kind)
+def _value_kind(one: Declared[FeatureShape], kind: str, source: Kind | None, faults: Faults) -> Kind | None:
+    """The kind of the value, by that of what the feature takes; None, and a fault, where it cannot."""
+    result = KINDS[kind].results.get(source)
     if result is not None:
         return result
-    what = "the event itself" if source.kind is None else f"a {source.kind.name.lower()}"
+    what = "the event itself" if source is None else f"a {source.name.lower()}"
     message = f"`{kind}` needs a field that holds {KINDS[kind].takes}, not {what}"
     faults.add(Code.BAD_FEATURE_TYPE, one.document, (*one.path, kind), message)
     return None
@@ -322,6 +349,8 @@ def _is_own(
     return twin is None
 
 
-def _fingerprint(kind: str, event: str, name: str, value: Kind, where: str, span: Window, zone: str) -> str:
-    parts = (kind, event, name, value.name, where, span.kind, span.ms, span.panes, zone)
+def _fingerprint(
+    kind: str, event: str, name: str, value: Kind, where: str, span: Window, zone: str, *more: object
+) -> str:
+    parts = (kind, event, name, value.name, where, span.kind, span.ms, span.panes, zone, *more)
     return blake2b(repr(parts).encode(), digest_size=8).hexdigest()

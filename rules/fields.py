@@ -10,6 +10,7 @@ from rules.diagnostics import nearest
 from rules.lineage import Lineage, bits_of
 from rules.sections import Declared, identifier_fault, named_tables, sections
 from rules.shape import EventShape, Faults, check_keys, shown
+from rules.timer_keys import has_deadline
 from rules.toml import Document, Path
 from state.schema import DUE, FIELDS_MAX, MEMBERS_MAX, TYPES_MAX, VISIT, EventType, Field, Kind, Schema, make_schema
 from state.sets import is_further, set_fields
@@ -18,7 +19,7 @@ __all__ = ["declare_schema"]
 
 FIELD_KINDS = {"int": Kind.INT, "float": Kind.FLOAT, "bool": Kind.BOOL, "string": Kind.STRING, "time": Kind.TIME}
 RESERVED = (DUE.name, "goal", "ask")
-"""Built-in types that no book declares: `due` comes with the first rule that has `after`, the others are to come. A
+"""Built-in types that no book declares: `due` comes with the first rule that has a deadline, the others are to come. A
 book that was active before they were reserved keeps its own of that name."""
 LATER = ("reply", "owner")
 """Built-in types that the first release lacked. A book that was active before keeps its own of that name, likewise."""
@@ -69,7 +70,7 @@ def declare_schema(
         else:
             types.append(EventType(event.name, _fields(event, names, broken, faults)))
         limits[event.name] = limit
-    if any(isinstance(block.data, Mapping) and "after" in block.data for one in documents for block in one.rules):
+    if any(has_deadline(block.data) for one in documents for block in one.rules):
         types.append(DUE)
         limits[DUE.name] = decisions_max
     schema = make_schema(attributes, tuple(types), tuple(own))

@@ -159,7 +159,10 @@ def _used(book: Book) -> Mapping[str, set[str]]:
     """Return the names that rules, features and gates use, by section."""
     indices = {index for rule in book.rules for index in features_read(book, rule)}
     names = {book.features[index].name for index in indices}
-    exprs = [rule.when for rule in book.rules] + [one.where for one in book.features if one.where is not None]
+    asked = [one for feature in book.features for one in (feature.where, feature.read)]
+    exprs = [rule.when for rule in book.rules] + [one for one in asked if one is not None]
+    seen = {one.type for feature in book.features if feature.stays is not None for one in feature.stays.sightings}
+    seen |= {one.timer.unless_type for one in book.timers.values() if one.timer is not None} - {-1}
     names |= {fact.name for rule in book.rules for fact in rule.facts}
     names |= {operand.name for expr in exprs for operand in operands(expr)}
     if book.quiet is not None:
@@ -175,7 +178,7 @@ def _used(book: Book) -> Mapping[str, set[str]]:
         "categories": {rule.category for rule in book.rules if rule.category is not None},
         "channels": {name for rule in book.rules for name in rule.channels},
         "events": {book.schema.types[code].name for code in (
-            *(rule.on for rule in book.rules), *(one.source_type for one in book.features)
+            *(rule.on for rule in book.rules), *(one.source_type for one in book.features), *seen
         )},
     }  # fmt: skip
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from rules.kept import Area, Settling, Sighting, Stays, Timer
 from rules.scopes import Campaign, Cap, Category, Channel, Klass
 from state.hashing import stable_id
 from state.sets import is_further, set_of
@@ -44,6 +45,9 @@ __all__ = [
     "ListDef",
     "Offer",
     "Rule",
+    "Settling",
+    "Sighting",
+    "Stays",
     "Timer",
     "Value",
     "Window",
@@ -62,27 +66,6 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Timer:
-    """The deadlines of a rule with `after`: a span after the event that arms, unless another comes before.
-
-    What arms is the feature's own source: `source_slot` is its key. `unless_type` is -1 where nothing ends it, the
-    slots are -1 where it has no key. `starts_anew`: each event that arms begins the span anew. `keys_max`: deadlines
-    that may be open at a time. `number` is the rule's, by which rows of the type `due_type` name it.
-    """
-
-    rule: str
-    number: int
-    span_ms: int
-    starts_anew: bool
-    keys_max: int
-    unless_type: int
-    unless_slot: int
-    unless_where: Expr | None
-    due_type: int
-    due_slot: int
-
-
-@dataclass(frozen=True, slots=True)
 class Feature:
     """One number (or text, time, set) kept per subscriber.
 
@@ -92,8 +75,9 @@ class Feature:
     over the history of the same meaning.
 
     Until the history was kept for `learn_ms`, and until `known_from_ms` by the log's clock, the value is unknown.
-    `timer` is what a rule with `after` keeps, `sequence` one of `[sequences]`; such features have no place among the
-    names of expressions.
+    `timer` is what a rule with a deadline keeps, `sequence` one of `[sequences]`; such features have no place among the
+    names of expressions. `stays` is what is followed of an area, whose sightings are its source. `read` is what the
+    feature takes in place of a field, made of the event; `settling` when that counts.
     """
 
     name: str
@@ -111,6 +95,9 @@ class Feature:
     known_from_ms: int = 0
     timer: Timer | None = None
     sequence: Sequence | None = None
+    stays: Stays | None = None
+    settling: Settling | None = None
+    read: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +152,6 @@ class Offer:
     unless_holds: tuple[str, ...] = ()
     repeat_ms: int = 0
     declined_hides_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """A named set of cells."""
-
-    name: str
-    cells: tuple[str, ...]
-    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

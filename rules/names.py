@@ -12,6 +12,7 @@ from functools import partial
 from rules.catalogue import Catalogue
 from rules.expressions import Expr, Operand, Scope
 from rules.expressions.implied import Implied
+from rules.expressions.lookups import CellsOf
 from rules.expressions.refused import Refused
 from rules.expressions.tree import by_set
 from rules.expressions.units import is_duration
@@ -140,7 +141,7 @@ class Names:
         }
         return Scope({**others, **own}, self._areas(), {**foreign, **elsewhere}, self.catalogue.tables)
 
-    def _areas(self) -> dict[str, tuple[str, ...]]:
+    def _areas(self) -> dict[str, tuple[str, ...] | CellsOf]:
         return {area.name: area.cells for area in self.catalogue.areas.values()}
 
 

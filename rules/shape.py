@@ -23,7 +23,6 @@ from state.features import BOOK_KINDS, PANES_MAX
 __all__ = [
     "FAULTS_MAX",
     "FEATURE_SHAPE",
-    "AreaShape",
     "BookShape",
     "CampaignShape",
     "ChannelShape",
@@ -129,13 +128,6 @@ class OfferShape(Shape):
     declined_hides: str | None = None
 
 
-class AreaShape(Shape):
-    """`[areas.NAME]`."""
-
-    title: Text = ""
-    cells: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=50_000)]
-
-
 class TableShape(Shape):
     """`[tables.NAME]`."""
 
@@ -164,6 +156,9 @@ class FeatureShape(Shape):
     where: str | None = None
     over: str = "ever"
     panes: Annotated[int, Field(ge=1, le=PANES_MAX)] | None = None
+    as_: str | None = Field(None, alias="as")
+    sightings: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    held_for: str | None = None
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -355,7 +350,9 @@ def _shape_hint(name: str, kind: str, value: Any) -> str:
     return ""
 
 
-DURATIONS = frozenset({"max_age", "shelf_life", "repeat", "declined_hides", "over", "within", "for", "delay"})
+DURATIONS = frozenset(
+    {"max_age", "shelf_life", "repeat", "declined_hides", "over", "within", "for", "delay", "held_for"}
+)
 WANTED = {
     "string_type": "a text",
     "int_type": "a whole number",

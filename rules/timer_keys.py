@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+DEADLINES = ("after", "stays", "leaves")
+"""A rule with one of these, in place of `on`, is asked at a deadline."""
+
+
+def has_deadline(rule: Any) -> bool:
+    """Whether a rule, as it is written, is asked at a deadline."""
+    return isinstance(rule, Mapping) and any(key in rule for key in DEADLINES)
+
 
 class TimerKeys(BaseModel):
-    """Keys of a rule with `after`; `silent` is written `for`, which is a word of Python's own."""
+    """Keys of a rule with a deadline; `silent` is written `for`, which is a word of Python's own."""
 
     after: Any = None
+    stays: str | None = None
+    leaves: str | None = None
     within: str | None = None
     silent: str | None = Field(None, alias="for")
     delay: str | None = None

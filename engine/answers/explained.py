@@ -5,6 +5,7 @@ Everything is read from the checked book; no data is looked at.
 
 from collections.abc import Iterator, Mapping
 
+from engine.answers.kept import asked_when, is_deadline, settling_of, stays_of
 from engine.book.compiled import spec_of
 from rules.expressions.tree import And, Expr
 from rules.expressions.written import canonical
@@ -23,12 +24,12 @@ PPM = 10_000
 
 def explained(book: Book, rule: Rule) -> Iterator[str]:
     """Yield the lines of a rule's explanation."""
-    event = book.schema.types[rule.on].name
-    asked = "asked on" if rule.enabled else "switched off, else asked on"
-    yield f"{rule.id}: {'in shadow, ' if rule.shadow else ''}{asked} every event `{event}`, priority {rule.priority}"
+    asked = "asked" if rule.enabled else "switched off, else asked"
+    shadow = "in shadow, " if rule.shadow else ""
+    yield f"{rule.id}: {shadow}{asked} {asked_when(book, rule)}, priority {rule.priority}"
     yield ""
     yield "It fires where all of this is so:"
-    yield from (f"  {canonical(part)}" for part in _parts(rule.when))
+    yield from (f"  {canonical(part)}" for part in _parts(rule.when) if not is_deadline(part))
     yield ""
     yield from _state(book, rule)
     yield ""
@@ -85,6 +86,8 @@ def _feature(book: Book, feature: Feature) -> str:
         return "the lists that the subscriber is on"
     if feature.attribute:
         return "an attribute"
+    if feature.stays is not None:
+        return stays_of(book, feature)
     kind = book.schema.types[feature.source_type]
     if feature.sequence is not None:
         steps = ", ".join(book.schema.types[step.type].name for step in feature.sequence.steps)
@@ -93,7 +96,7 @@ def _feature(book: Book, feature: Feature) -> str:
         return f"kept for this call, of events `{kind.name}` {_window(feature.window)}"
     read = f".{kind.fields[feature.source_slot].name}" if feature.source_slot >= 0 else ""
     text = f"{feature.kind} of {kind.name}{read} {_window(feature.window)}"
-    text += f", where {canonical(feature.where)}" if feature.where is not None else ""
+    text += settling_of(feature) + (f", where {canonical(feature.where)}" if feature.where is not None else "")
     return text + (f", unknown for its first {duration_text(feature.learn_ms)}" if feature.learn_ms else "")
 
 

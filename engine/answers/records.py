@@ -114,7 +114,9 @@ def record_of(partition: int, batch: DecisionBatch, index: int, book: Book, text
         record |= {"kind": RecordKind(int(batch.kind[index])).name.lower(), "of": decision_id(*named), "facts": {}}
         return record
     timer = book.timers.get(rule.id)
-    if timer is not None:
+    if timer is not None and timer.stays is not None:
+        record["leaves" if timer.stays.leaves else "stays"] = timer.stays.area
+    elif timer is not None:
         record["after"] = book.schema.types[timer.source_type].name
     if rule.arms is not None:
         record["arm"] = arm_name(rule, int(batch.arm[index]))

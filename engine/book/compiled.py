@@ -24,18 +24,20 @@ from rules.gates.keeping import KeepTable, keep_table
 from rules.gates.lists import LISTS
 from rules.gates.table import GateTable, features_judged_again, features_read, gate_table
 from rules.load import load_text
-from rules.model import Book, Feature, Rule, Timer, Value
+from rules.model import Book, Feature, Rule, Stays, Timer, Value
 from state.features import FeatureSpec
 from state.features.kinds.list_words import LIST_KINDS
 from state.features.kinds.told import ANSWERS, OUTCOMES, REPLIES
 from state.hashing import hash_text
-from state.schema import ANSWER, DUE_KEY, LIST, LIST_NAME, MEMBERS_MAX, OUTCOME, PROFILE, REPLY, Kind
+from state.schema import ANSWER, DUE_KEY, LIST, LIST_NAME, MEMBERS_MAX, OUTCOME, PROFILE, REPLY, Field, Kind
 from state.selection import BUILTIN, CELL, FEATURE
 from state.sets import word_name
 from state.texts import hashes_of
 
 _SOURCES = {"cell": CELL, "builtin": BUILTIN, "feature": FEATURE, "value": FEATURE}
 NEVER = Literal(Kind.BOOL, False)
+NO_TYPE = -1
+"""The source of what has several: no row is of this type."""
 
 Types = frozenset[int]
 TELLS = {OUTCOME: OUTCOMES, ANSWER: ANSWERS, REPLY: REPLIES}
@@ -61,7 +63,9 @@ class FeaturePlan:
 
     `types` are the event types whose rows update or read it; `source_slot` is -1 where it reads no field but the
     event's time; `where` is the index of its condition in `CompiledBook.wheres`, -1 for none. `steps` of a sequence,
-    int64[steps, 2], are the type and the condition of each.
+    int64[steps, 2], are the type and the condition of each. `sightings` of an area, int64[1 + 3k]: how many, then type,
+    slot and index of the condition of each. `read`: the row of values, after those of features and named values, that
+    has what it takes in place of a field; -1 for none.
     """
 
     spec: FeatureSpec
@@ -71,12 +75,15 @@ class FeaturePlan:
     types: Types
     timer: TimerPlan | None = None
     steps: NDArray[np.int64] = field(default_factory=lambda: NO_STEPS, compare=False)
+    sightings: NDArray[np.int64] | None = field(default=None, compare=False)
+    read: int = -1
 
     @property
     def asks(self) -> bool:
-        """Whether a condition is asked before rows are folded."""
+        """Whether an expression is asked before rows are folded."""
         timed = self.timer is not None and self.timer.where >= 0
-        return self.where >= 0 or timed or bool((self.steps[:, 1] >= 0).any())
+        takes = self.sightings is not None or self.read >= 0
+        return self.where >= 0 or timed or takes or bool((self.steps[:, 1] >= 0).any())
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ class CompiledBook:
     whose texts features may show later. `lists`: indices of the features with the bits of lists, a word each;
     `list_words`: the word of each list, by the hash of its name. `keeps`: whom rules keep, None where none does.
     `values`: programs of the named values that rules read, each after those that its own stand on; of what these may
-    show, `value_texts` are the texts that the book wrote out, `value_parts` by rule the parts of other texts.
+    show, `value_texts` are the texts that the book wrote out, `value_parts` by rule the parts of other texts. `reads`:
+    what features take in place of fields.
     """
 
     book: Book
@@ -108,6 +116,7 @@ class CompiledBook:
     value_texts: Mapping[int, bytes] = field(default_factory=dict)
     value_parts: tuple[tuple[Expr, ...], ...] = ()
     ranks: Ranks = NO_RANKS
+    reads: tuple[Program, ...] = ()
 
     @property
     def kept_lists(self) -> set[int]:
@@ -144,6 +153,7 @@ def compile_book(book: Book) -> CompiledBook:
         keeps=keep_table(book, _types_of([plans[index].types for index in lists])),
         values=_values(book),
         ranks=ranks_of(book),
+        reads=_reads(book),
         value_texts=_value_texts(book),
         value_parts=tuple(_parts_shown(book, rule) for rule in book.rules),
     )
@@ -250,10 +260,17 @@ def spec_of(feature: Feature, book: Book) -> FeatureSpec:
             keyed=feature.source_slot >= 0,
             starts_anew=timer.starts_anew,
             own=timer.number,
+            leave_ms=feature.stays.leave_ms if feature.stays is not None else 0,
+            leaves=feature.stays is not None and feature.stays.leaves,
         )
+    if feature.stays is not None:
+        return FeatureSpec(kind=feature.kind, value_kind=feature.value_kind, leave_ms=feature.stays.leave_ms)
+    if feature.settling is not None:
+        held_ms, sightings = feature.settling.held_ms, feature.settling.sightings
+        return FeatureSpec(kind=feature.kind, value_kind=feature.value_kind, window_ms=held_ms, sightings=sightings)
     return FeatureSpec(
         kind=feature.kind,
-        value_kind=fields[feature.source_slot].kind if feature.source_slot >= 0 else feature.value_kind,
+        value_kind=_taken(feature, fields),
         window=feature.window.kind,
         window_ms=feature.window.ms,
         panes=feature.window.panes,
@@ -263,19 +280,38 @@ def spec_of(feature: Feature, book: Book) -> FeatureSpec:
     )
 
 
+def _taken(feature: Feature, fields: Sequence[Field]) -> Kind:
+    """Return the kind of what a feature takes of an event."""
+    if feature.read is not None:
+        return feature.read.kind
+    return fields[feature.source_slot].kind if feature.source_slot >= 0 else feature.value_kind
+
+
 def _asked(rule: Rule) -> Expr:
     """What is asked for a rule; one that is switched off keeps its place in the order and never fires."""
     return rule.when if rule.enabled else NEVER
 
 
+def _reads(book: Book) -> tuple[Program, ...]:
+    """Compile what features take in place of fields, each to a row of its own after those of named values."""
+    reading = [(one.source_type, one.read) for one in book.features if one.read is not None]
+    asked = [(on, len(book.values) + at, read) for at, (on, read) in enumerate(reading)]
+    return (compile_values(asked, len(book.schema.types), book.transitions, len(book.features)),) if asked else ()
+
+
 def _plans(book: Book) -> tuple[FeaturePlan, ...]:
     read_by = _readers(book)
     plans = []
-    wheres = 0
+    wheres, reads = 0, 0
     for index, feature in enumerate(book.features):
         where, timer, types, steps = -1, None, frozenset({feature.source_type}), NO_STEPS
+        sightings = None
         if feature.where is not None:
             where, wheres = wheres, wheres + 1
+        if feature.stays is not None:
+            sightings = _sightings(feature.stays, wheres)
+            wheres += len(feature.stays.sightings)
+            types = frozenset(one.type for one in feature.stays.sightings)
         if feature.timer is not None:
             timer = _timer_plan(feature.timer, wheres)
             wheres += timer.where >= 0
@@ -286,15 +322,24 @@ def _plans(book: Book) -> tuple[FeaturePlan, ...]:
         plans.append(
             FeaturePlan(
                 spec=spec_of(feature, book),
-                source_type=feature.source_type,
+                source_type=feature.source_type if sightings is None else NO_TYPE,
                 source_slot=LIST_NAME if feature.kind in LIST_KINDS else feature.source_slot,
                 where=where,
                 types=types | read_by[index],
                 timer=timer,
                 steps=steps,
+                sightings=sightings,
+                read=len(book.features) + len(book.values) + reads if feature.read is not None else -1,
             )
         )
+        reads += feature.read is not None
     return tuple(plans)
+
+
+def _sightings(stays: Stays, where: int) -> NDArray[np.int64]:
+    """Return what the fold is told of an area; `where` is the index of the first of its conditions."""
+    told = [word for at, one in enumerate(stays.sightings) for word in (one.type, one.slot, where + at)]
+    return np.array([len(stays.sightings), *told], np.int64)
 
 
 def _timer_plan(timer: Timer, where: int) -> TimerPlan:
@@ -307,6 +352,8 @@ def _wheres(feature: Feature) -> Iterator[tuple[int, Expr]]:
     """Yield the conditions of a feature, each with the type of event that it is asked about."""
     if feature.where is not None:
         yield feature.source_type, feature.where
+    for sighting in feature.stays.sightings if feature.stays is not None else ():
+        yield sighting.type, sighting.inside
     if feature.timer is not None and feature.timer.unless_where is not None:
         yield feature.timer.unless_type, feature.timer.unless_where
     if feature.sequence is not None:
@@ -328,7 +375,8 @@ def _readers(book: Book) -> Sequence[Types]:
             word = word_name(LISTS, book.lists[rule.keep.list].index // MEMBERS_MAX)
             readers[book.feature_index(word)].add(rule.on)
     for feature in book.features:
-        for code, where in _wheres(feature):
+        read = [(feature.source_type, feature.read)] if feature.read is not None else []
+        for code, where in (*_wheres(feature), *read):
             for index in _features_of(operands(where)):
                 readers[index].add(code)
     return [frozenset(some) for some in readers]

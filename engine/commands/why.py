@@ -110,13 +110,18 @@ def _story(record: Record, zone: ZoneInfo) -> str:
         lines.append(f"    arm {record['arm']}, drawn with probability {record['probability']:g}")
     if record.get("keeps"):
         lines.append(f"    kept on the list {record['keeps']}")
-    if "after" in record:
-        armed_ms = record["facts"]["armed"]
-        lines.insert(1, f"    a deadline: armed by {record['after']} of {local_text(armed_ms, zone)}")
+    if (armed := armed_by(record)) is not None:
+        lines.insert(1, f"    a deadline: {armed} {local_text(record['facts']['armed'], zone)}")
     if record.get("words"):
         lines.append(f"    words: {record['words']}")
     lines += [f"    {local_text(time_ms, zone)} {what}" for time_ms, what in record["sent"]]
     return "\n".join(map(visible, lines)) + "\n"
+
+
+def armed_by(record: Record) -> str | None:
+    """Say what armed the deadline that a record is about, up to its time; None for other records."""
+    words = {"after": "armed by {} of", "stays": "in area {} since", "leaves": "left area {}, seen outside since"}
+    return next((text.format(record[key]) for key, text in words.items() if key in record), None)
 
 
 def _print_rule(config: Config, args: argparse.Namespace, subscriber: int) -> int:

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.book.compiled import CompiledBook, FeaturePlan, Types, holds_text
+from engine.flow.asked_before import AskedBefore
 from engine.flow.deadlines import Deadlines
 from engine.flow.facts import facts_of, texts_of_facts
 from engine.flow.frame_records import Head, decided, withdrawn
@@ -237,12 +238,12 @@ class Decider:
         if compiled.keeps is not None:
             self._list_ends.needed(compiled, compiled.kept_lists)
         self._paused = paused_arrays(book, self.paused)
-        height = len(book.features) + len(book.values)
+        height = len(book.features) + len(book.values) + sum(plan.read >= 0 for plan in compiled.plans)
         if self._outs.shape[0] < height or self._outs.shape[1] < self._rows_max:
             self._outs = np.zeros((height, self._rows_max), np.int64)
             self._known = np.zeros((height, self._rows_max), np.uint8)
         self._rules = Workspace(compiled.rules, self._rows_max, self.table.texts)
-        self._wheres = Workspace(compiled.wheres, self._rows_max, self.table.texts)
+        self._asked = AskedBefore(compiled, self._rows_max, self.table.texts)
         self._named = [Workspace(program, self._rows_max, self.table.texts) for program in compiled.values]
         sets = list(dict.fromkeys((STATE_TYPES, *(plan.types for plan in compiled.plans))))
         self._wanted = _wanted(sets)
@@ -290,7 +291,7 @@ class Decider:
         count = len(compiled.plans)
         self._fold_some(0, self._plain, batch, slots, ends)
         if self._plain < count:
-            self._wheres.run_masks(batch, append_ms, self._outs, self._known)
+            self._asked.run(batch, append_ms, self._outs, self._known)
             self._fold_some(self._plain, count, batch, slots, ends)
 
     def _fold_some(
@@ -300,7 +301,7 @@ class Decider:
         fold_features(
             self._features, first, last, self.compiled.book.transitions, self._view,
             slots, batch.type, batch.present, batch.at_ms, batch.log_ms, batch.cells, ends,
-            self._rows, self._counts, self._wheres.masks, self._updates, self._outs, self._known,
+            self._rows, self._counts, self._asked.masks, self._updates, self._outs, self._known,
         )  # fmt: skip
 
     def judge(
@@ -369,6 +370,8 @@ def _read_by(plan: FeaturePlan, types: int) -> tuple[int, ...]:
     source_type = plan.source_type if steps[1] == 0 else -1
     read = source_type, plan.source_slot, plan.where, types, member
     timer = plan.timer
+    # The plan keeps the array alive, and the compiled book the plan.
+    more = plan.sightings.__array_interface__["data"][0] if plan.sightings is not None else 0, plan.read
     if timer is None:
-        return *read, *NO_TIMER, *steps
-    return *read, timer.unless_type, timer.unless_slot, timer.where, timer.due_type, timer.due_slot, *steps
+        return *read, *NO_TIMER, *steps, *more
+    return *read, timer.unless_type, timer.unless_slot, timer.where, timer.due_type, timer.due_slot, *steps, *more

@@ -98,9 +98,9 @@ def _warm(line: TextIO | None, shares: Sequence[Share], steps: Sequence[Callable
 
 def _warm_book() -> tuple[CompiledBook, Decider, Table]:
     """Return a book with every kind of feature, conditions and gates, active in a decider."""
-    declared = [
-        f'{kind.example}\nover = "{over}"\n' for over in ("1h", "today", "ever") for kind in BOOK_KINDS.values()
-    ]
+    kinds = [kind for kind in BOOK_KINDS.values() if not kind.settles]
+    declared = [f'{kind.example}\nover = "{over}"\n' for over in ("1h", "today", "ever") for kind in kinds]
+    declared += [f"{kind.example}\n" for kind in BOOK_KINDS.values() if kind.settles]
     features = "".join(f"[features.f{index}]\n{text}" for index, text in enumerate(declared))
     features += '[features.w]\ncount = "e"\nwhere = "word == \'x\' and number > 1"\n'
     rule = (

@@ -1,4 +1,4 @@
-"""One column of a table of the book, as `lookup` reads it; `rules.tables` makes them."""
+"""One column of a table of the book, as `lookup` and areas read it; `rules.tables` makes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from state.schema import Kind
 
-__all__ = ["Column"]
+__all__ = ["CellsOf", "Column"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +30,11 @@ class Column:
     def __reduce__(self) -> tuple[Any, ...]:
         """A tree that goes to another process leaves the content behind: the compiled program has it, once."""
         return Column, (self.table, self.name, self.kind, self.key_kind, self.digest, (), {})
+
+
+@dataclass(frozen=True, slots=True)
+class CellsOf:
+    """The cells of an area that a table has: all its keys, or those of which the column says `value`."""
+
+    column: Column
+    value: int | float | bool | str | None

@@ -9,11 +9,12 @@ from rules.codes import Code
 from rules.diagnostics import nearest
 from rules.expressions import fold
 from rules.expressions.context import KIND_WORDS, NUMBERS, Context
-from rules.expressions.tree import And, Expr, Has, Literal, Not, Or, Scalar, Use
+from rules.expressions.lookups import CellsOf
+from rules.expressions.tree import And, Compare, Default, Expr, Has, Known, Literal, Lookup, Not, Or, Scalar, Use
 from rules.expressions.units import beside
 from state.schema import Kind
 
-__all__ = ["has", "in_area", "one_of"]
+__all__ = ["cells_of", "has", "in_area", "one_of"]
 
 
 def one_of(
@@ -99,4 +100,15 @@ def in_area(context: Context, left_node: ast.expr, left: Expr | None, node: ast.
         message = f"an area holds cells; `{context.words(left_node)}` is {KIND_WORDS[left.kind]}"
         context.fault(Code.TYPE_MISMATCH, left_node, message)
         return None
-    return fold.one_of(left, cells)
+    return fold.one_of(left, cells) if isinstance(cells, tuple) else cells_of(left, cells)
+
+
+def cells_of(cell: Expr, cells: CellsOf) -> Expr:
+    """Whether a cell is one of those that a table has; unknown where the cell is."""
+    asked = Lookup(cell, cells.column)
+    found: Expr
+    if cells.value is None:
+        found = Known(asked)
+    else:
+        found = Default(Compare("==", asked, Literal(cells.column.kind, cells.value)), Literal(Kind.BOOL, value=False))
+    return Or((found, Compare("!=", cell, cell)))  # the second is never true, and unknown where the cell is

@@ -36,7 +36,8 @@ class Example:
     """An expression, the values of the names in it, and what it gives; tests run it through every evaluator.
 
     A name's kind is that of its value: int, float, bool, str or a set of texts; None is an unknown whole number.
-    `gives` is None where the result is unknown. `areas` are cells by area, `tables` values by table, column and key.
+    `gives` is None where the result is unknown. `areas` are cells by area, `tables` values by table, column and key,
+    `stays` how many milliseconds ago the subscriber came into an area.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Example:
     gives: int | float | bool | str | None
     areas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Mapping[Any, int | float | bool | str]]] = field(default_factory=dict)
+    stays: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

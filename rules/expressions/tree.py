@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 from typing import Literal as OneOfNames
 
-from rules.expressions.lookups import Column
+from rules.expressions.lookups import CellsOf, Column
 from state.schema import Kind
 from state.sets import is_further
 
@@ -122,7 +122,7 @@ class Scope:
     """
 
     names: Mapping[str, Operand]
-    areas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    areas: Mapping[str, tuple[str, ...] | CellsOf] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, Column]] = field(default_factory=dict)
     implied: Callable[[str, tuple[Expr, ...]], Expr | Refused] | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from rules.expressions.places import AREA
 from rules.expressions.tree import (
     And,
     Arith,
@@ -60,7 +61,7 @@ def meaning(expr: Expr) -> str:
             return "(" + " and ".join(sorted(map(meaning, parts))) + ")"
         case Or(parts):
             return "(" + " or ".join(sorted(map(meaning, parts))) + ")"
-        case Compare(op, left, right) | Arith(op, left, right):
+        case Compare(op, left, right) | Arith(op, left, right) if not _is_of_area(left, right):
             sides = [meaning(left), meaning(right)]
             word, are_equals = _TURNED.get(op, (op, False))
             if are_equals:
@@ -76,9 +77,19 @@ def meaning(expr: Expr) -> str:
             return _written(expr, meaning)
 
 
+def _is_of_area(*parts: Expr) -> bool:
+    return any(isinstance(part, Use) and part.operand.name.startswith(AREA) for part in parts)
+
+
 def _written(expr: Expr, written: Callable[[Expr], str]) -> str:  # noqa: PLR0911, PLR0912 one case a node
     """One node, its parts as `written` has them."""
     match expr:
+        case Known(Use(operand)) if operand.name.startswith(AREA):
+            return f"inside({operand.name.removeprefix(AREA)!r})"
+        case Compare("==", Use(operand), _) if operand.name.startswith(AREA):
+            return f"came_into({operand.name.removeprefix(AREA)!r})"
+        case Arith("-", _, Use(operand)) if operand.name.startswith(AREA):
+            return f"stayed({operand.name.removeprefix(AREA)!r})"
         case Literal(Kind.TIME, value):
             return f"time({value})"
         case Literal(_, value):

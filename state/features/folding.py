@@ -33,6 +33,8 @@ from state.features.rows import (
     VIEW_WORDS,
 )
 from state.features.spec import FEATURE_WORDS, LOOP, Arrays, FeatureKind, FeatureSpec, Int64s, Loop
+from state.features.stays import IN
+from state.features.stays import OUT as OUTSIDE
 from state.features.timer_cells import DISARMS, DUE
 from state.jit import kernel, part, routine
 from state.raw import address_i32, address_i64, address_u8, load_i32, load_i64, load_u8, store_i32, store_i64, store_u8
@@ -47,7 +49,10 @@ OTHER_TYPE, OTHER_SLOT, OTHER_WHERE, DUE_TYPE, DUE_SLOT = range(8 * FEATURE_WORD
 other kinds; the slot of their key, -1 where it has none."""
 STEPS_AT, STEPS_COUNT = range(8 * FEATURE_WORDS + 80, 8 * FEATURE_WORDS + 96, 8)
 """And of a sequence: the address of type and mask of each step, two words, and how many there are; 0 of others."""
-WORDS = FEATURE_WORDS + 12
+SIGHTINGS, READ = 8 * FEATURE_WORDS + 96, 8 * FEATURE_WORDS + 104
+"""And of an area: the address of its sightings, 0 of other kinds: how many, then type, slot and mask of each. Of a
+feature that reads what an expression makes of its event: the row of `outs` that has it, -1 of all others."""
+WORDS = FEATURE_WORDS + 14
 NO_TIMER = (-1, -1, -1, -1, -1)
 """These words of all other kinds."""
 
@@ -71,6 +76,7 @@ def words_of(kind: FeatureKind, spec: FeatureSpec, arrays: Arrays, hints: int = 
         spec.own,
         hints,
         _address(spec.sequence.program),
+        spec.leave_ms,
     ]
 
 
@@ -182,6 +188,56 @@ def show_steps(
         at += 16
 
 
+@routine
+def mark_sightings(
+    sightings: int, rows_at: int, count: int, types_at: int, present_at: int, masks: tuple[int, int], updates_at: int
+) -> None:  # fmt: skip
+    """Mark the rows that say where the subscriber is: inside where the mask says so, else outside.
+
+    `masks`: address of the first, and bytes of each.
+    """
+    for number in range(load_i64(sightings)):
+        one = sightings + 8 + 24 * number
+        mask_at = masks[0] + load_i64(one + 16) * masks[1]
+        for i in range(count):
+            row = load_i32(rows_at + 4 * i)
+            is_told = (load_i64(present_at + 8 * row) >> load_i64(one + 8)) & 1
+            if load_u8(types_at + row) != load_i64(one) or is_told == 0:
+                continue
+            store_u8(updates_at + row, load_u8(updates_at + row) | (IN if load_u8(mask_at + row) != 0 else OUTSIDE))
+
+
+@routine
+def keep_known(rows_at: int, count: int, known_at: int, updates_at: int) -> None:
+    """Unmark the rows of which it is not known what a feature reads."""
+    for i in range(count):
+        row = load_i32(rows_at + 4 * i)
+        store_u8(updates_at + row, load_u8(updates_at + row) & load_u8(known_at + row))
+
+
+@routine
+def mark_others(
+    feature: int, v: int, rows_at: int, count: int, types_at: int, present_at: int, cells: tuple[int, int],
+    masks: tuple[int, int], knowns: tuple[int, int], updates_at: int,
+) -> None:  # fmt: skip
+    """Mark the rows of a timer, a sequence and an area; unmark those of which it is not known what a feature reads.
+
+    `cells`, `masks`, `knowns`: address of the first, and bytes of each.
+    """
+    if load_i64(feature + DUE_TYPE) >= 0:
+        show_timer(
+            feature, v, rows_at, count, types_at, present_at, cells[0], cells[1], masks[0], masks[1], updates_at
+        )  # fmt: skip
+    if load_i64(feature + STEPS_COUNT) != 0:
+        show_steps(feature, rows_at, count, types_at, masks[0], masks[1], updates_at)
+    sightings = load_i64(feature + SIGHTINGS)
+    if sightings != 0:
+        mark_sightings(sightings, rows_at, count, types_at, present_at, masks, updates_at)
+    read = load_i64(feature + READ)
+    if read >= 0:
+        keep_known(rows_at, count, knowns[0] + knowns[1] * read, updates_at)
+
+
 @kernel
 def fold_features(
     features: Int64s, first: int, last: int, transitions: Transitions, view: Int64s,
@@ -195,7 +251,8 @@ def fold_features(
     tells of (0: never), `rows` and `counts` of `list_rows`, `masks` uint8[wheres, m], `updates` uint8[m] to work in,
     `outs` int64[k, m], `knowns` uint8[k, m], each m >= n; `view` of `new_view`.
     """
-    v = address_i64(view)
+    v, masks_of = address_i64(view), (address_u8(masks), masks.shape[1])
+    known_of = address_u8(knowns), knowns.shape[1]
     types_at, present_at, updates_at = address_u8(type_), address_i64(present), address_u8(updates)
     cells_at, cells_stride = address_i64(cells), cells.shape[1] * 8
     store_i64(v + SLOTS, address_i32(slots))
@@ -214,23 +271,21 @@ def fold_features(
             continue
         rows_at = address_i32(rows) + 4 * rows.shape[1] * number
         slot, where = load_i64(feature + SOURCE_SLOT), load_i64(feature + WHERE)
-        mask_at = address_u8(masks) + where * masks.shape[1] if where >= 0 else 0
+        mask_at = masks_of[0] + where * masks_of[1] if where >= 0 else 0
         mark_updates(rows_at, count, types_at, load_i64(feature + SOURCE_TYPE), present_at, slot, mask_at, updates_at)
         member = load_i64(feature + MEMBER_SLOT)
         if member >= 0:
             mark_leaves(rows_at, count, cells_at + cells_stride * member, updates_at)
-        if load_i64(feature + DUE_TYPE) >= 0:
-            show_timer(
-                feature, v, rows_at, count, types_at, present_at, cells_at, cells_stride,
-                address_u8(masks), masks.shape[1], updates_at,
-            )  # fmt: skip
-        if load_i64(feature + STEPS_COUNT) != 0:
-            show_steps(feature, rows_at, count, types_at, address_u8(masks), masks.shape[1], updates_at)
+        mark_others(
+            feature, v, rows_at, count, types_at, present_at, (cells_at, cells_stride), masks_of, known_of, updates_at
+        )  # fmt: skip
+        read = load_i64(feature + READ)
         store_i64(v + ROWS, rows_at)
         store_i64(v + ROWS_COUNT, count)
-        store_i64(v + CELLS, cells_at + cells_stride * slot if slot >= 0 else address_i64(at_ms))
+        field_at = cells_at + cells_stride * slot if slot >= 0 else address_i64(at_ms)
+        store_i64(v + CELLS, address_i64(outs) + 8 * outs.shape[1] * read if read >= 0 else field_at)
         store_i64(v + OUT, address_i64(outs) + 8 * outs.shape[1] * index)
-        store_i64(v + KNOWN, address_u8(knowns) + knowns.shape[1] * index)
+        store_i64(v + KNOWN, known_of[0] + known_of[1] * index)
         fold_feature(feature, v, transitions)
 
 

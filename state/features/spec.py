@@ -38,7 +38,9 @@ OWN, HINTS = 104, 112
 """And of a timer: the number by which rows `due` name it; the address of its hints, 0 for none."""
 PROGRAM = 120
 """And of a sequence: the address of its words (`state.features.sequence_spec`)."""
-FEATURE_WORDS = 16
+LEAVE_MS = 128
+"""And of an area: how long sightings are outside before a stay has ended."""
+FEATURE_WORDS = 17
 
 Int64s = NDArray[np.int64]
 Arrays = list[NDArray[Any]]
@@ -65,7 +67,9 @@ class FeatureSpec:
     (then `window_ms`, cut into `panes`), "day" or "month" (of the zone in `transitions`). `members` are the text hashes
     of the declared lists, for kind "lists". A "timer" has a span, `window_ms`, and room for `cells` deadlines, by key
     where it is `keyed`; `starts_anew` says that what arms begins the span anew, `own` is its number in rows `due`. Of a
-    "told", `tells` is its mode; a "sequence" has its steps, and `window_ms` is its span.
+    "told", `tells` is its mode; a "sequence" has its steps, and `window_ms` is its span. An area has `leave_ms`; a
+    timer of one is about staying, or about `leaves`. What settles does so after so many `sightings`, or when it was
+    held for `window_ms`, 0 for never.
     """
 
     kind: str
@@ -81,6 +85,9 @@ class FeatureSpec:
     own: int = 0
     tells: int = 0
     sequence: SequenceSpec = NO_SEQUENCE
+    leave_ms: int = 0
+    leaves: bool = False
+    sightings: int = 0
 
     def __post_init__(self) -> None:
         if self.window not in {"ever", "rolling", "day", "month"}:
@@ -156,6 +163,7 @@ class FeatureKind:
         mode: a number that only `fold` understands.
         duration: whether its value is a length of time, which texts then write as one.
         built_in: whether every book has it, so that no book declares it.
+        settles: whether it says what settles, and takes no window.
     """
 
     name: str
@@ -167,6 +175,7 @@ class FeatureKind:
     mode: Callable[[FeatureSpec], int] = no_mode
     duration: bool = False
     built_in: bool = False
+    settles: bool = False
 
 
 def always(result: Kind) -> dict[Kind | None, Kind]:

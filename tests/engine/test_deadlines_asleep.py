@@ -27,7 +27,27 @@ max_age = "366d"
 fields = { message = "string!" }
 [events.fetch]
 fields = { message = "string!" }
+[events.move]
+fields = { cell = "string!" }
+[areas.fair]
+cells = ["a", "b"]
+seen = "move.cell"
+leave_after = "40s"
 [channels.alert]
+[[rule]]
+id = "came"
+on = "move"
+when = "came_into('fair')"
+channels = ["alert"]
+[[rule]]
+id = "stayed"
+stays = "fair"
+for = "5m"
+channels = ["alert"]
+[[rule]]
+id = "left"
+leaves = "fair"
+channels = ["alert"]
 [[rule]]
 id = "silent"
 after = "use"
@@ -102,8 +122,10 @@ class World:
 
 def event(random: Random, at_ms: int) -> Row:
     who = 8613800000000 + random.randrange(120)
-    kind = random.choice(["use", "mms", "mms", "fetch"])
-    values = {} if kind == "use" else {"message": f"m{random.randrange(3)}"}
+    kind = random.choice(["use", "mms", "mms", "fetch", "move", "move"])
+    values: dict[str, Any] = {} if kind == "use" else {"message": f"m{random.randrange(3)}"}
+    if kind == "move":
+        values = {"cell": random.choice(["a", "b", "c"])}
     return Row(kind, who, at_ms - random.choice([0, 0, 1_500, 60_000]), values)
 
 
@@ -129,6 +151,7 @@ def test_who_sleeps_is_told_what_all_others_are_and_a_crash_changes_nothing(comp
     assert small.partition.flusher.sleeping > 20
     assert small.every() == whole.every()
     assert len(whole.every()) > 150
+    assert {rule for rule, _, _ in whole.every()} == set(compiled.book.by_id)
     assert small.partition.deadlines.next_ms > BASE_MS + 86_400_000, "nothing is left, and nothing is looked for"
 
 

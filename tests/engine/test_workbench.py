@@ -43,7 +43,7 @@ GATES = (
 
 def test_explain_lists_every_rule_and_knows_a_slip(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "--book", SHIPPED]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 15
+    assert len(capsys.readouterr().out.splitlines()) == 18
     assert main(["explain", "data-brust", "--book", SHIPPED]) == 1
     assert "did you mean `data-burst`?" in capsys.readouterr().err
 

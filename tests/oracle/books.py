@@ -13,7 +13,8 @@ from random import Random
 from typing import Any
 
 from tests.oracle.asked import questions, sequence_text
-from tests.oracle.expressions import AREAS, FILLERS, KEPT, LISTS, SERVICES, Names, Writer, quoted
+from tests.oracle.expressions import FILLERS, KEPT, LISTS, SERVICES, Names, Writer, quoted
+from tests.oracle.placed import areas_text, settled_text, stay_text
 
 INTS = (0, 1, -1, 2, 3, 7, 60, 600_000, -(1 << 63), (1 << 63) - 1, (1 << 53) + 1, 1 << 62, 1 << 32)
 FLOATS = (0.0, -0.0, 1.5, -2.5, 1e308, -1e308, 5e-324, 3.0, 0.1, 1 / 3, 1e16, float((1 << 53) + 2))
@@ -22,6 +23,8 @@ CAMPAIGNS = ("care", "sale")
 CATEGORIES = ("care", "sales")
 OFFERS = ("bundle", "upgrade", "plain")
 WINDOWS = ("1m", "7m", "10m", "30m", "1h", "12h", "18h", "1d", "7d", "30d", "today", "this month", "ever", "ever")
+ASKING = [*["call"] * 8, *["visit"] * 3, "data", "data", "move", "profile", "list", "outcome", "answer"]
+"""The events that rules are asked about."""
 FIELDS = {
     "call": {
         "kind": "string",
@@ -99,6 +102,8 @@ def scope(
     has_lists: bool,
     values: Sequence[tuple[str, str]] = (),
     questions: tuple[str, ...] = (),
+    *,
+    knows_places: bool = False,
 ) -> Names:
     """The names that a rule (or, without features, a `where`) on an event type may use; without a type, a value."""
     by_kind: dict[str, list[str]] = {}
@@ -110,13 +115,15 @@ def scope(
     if questions:
         told = [*(own if event not in ("due", "list") else ()), *ATTRIBUTES]
         questions = (*questions, *(f"changed({name})" for name in told))
-    return Names(by_kind, has_lists, frozenset(name for name, _ in values), questions)
+    return Names(by_kind, has_lists, frozenset(name for name, _ in values), questions, knows_places)
 
 
 def feature_text(seed: int, has_lists: bool) -> tuple[str, str, str]:
     """Name, kind of value and TOML of a feature."""
     random = Random(seed)
     name = f"f{seed}"
+    if random.random() < 0.1:
+        return settled_text(seed, random, fields_of, lambda event: Writer(random, scope(event, (), has_lists)))
     kind = random.choice(["count", "sum", "min", "max", "last", "previous", "first", "distinct", "since"])
     event = random.choice(["call", "call", "call", "data", "data", "move", "profile", "visit", "list", "outcome"])
     allowed = {"sum": ("int", "float"), "min": ("int", "float", "time"), "max": ("int", "float", "time")}
@@ -153,7 +160,8 @@ def values_of(
         random = Random(seed)
         event = random.choice(["call", "call", "data", "", ""])
         below = [(name, kind) for name, kind, on in made if on in ("", event)]
-        writer = Writer(random, scope(event, features, has_lists, below, questions(seed, sequences=sequences)))
+        asked = questions(seed, sequences=sequences)
+        writer = Writer(random, scope(event, features, has_lists, below, asked, knows_places=True))
         kind = random.choice(["int", "float", "bool", "string", "time"])
         text = writer.of_kind(kind)
         lines += [f"[values.v{seed}]", f"is = {quoted(text)}"]
@@ -218,8 +226,7 @@ def head_text(shape: Shape) -> str:
                 f"unless_holds = {json.dumps([refuses])}",
             ]
         parts.append(f"[offers.{name}]\n" + "\n".join(lines) + "\n")
-    for name, cells in AREAS.items():
-        parts.append(f"[areas.{name}]\ncells = {json.dumps(cells, ensure_ascii=False)}\n")
+    parts.append(areas_text(shape.head))
     return "\n".join(parts)
 
 
@@ -237,12 +244,13 @@ def rule_text(
 ) -> str:
     """TOML of a rule over the features, values and sequences that its book has."""
     random = Random(seed)
-    if random.random() < 0.2:
-        return deadline_text(seed, random, features, has_lists, sequences)
-    events = ["call"] * 8 + ["visit"] * 3 + ["data", "data", "move", "profile", "list", "outcome", "answer"]
-    event = random.choice(events)
+    if random.random() < 0.3:
+        return later_text(seed, random, features, has_lists, sequences)
+    event = random.choice(ASKING)
     named = [(name, kind) for name, kind, on in values if on in ("", event)]
-    names = scope(event, plain_kinds(features), has_lists, named, questions(seed, f"r{seed}", sequences))
+    names = scope(
+        event, plain_kinds(features), has_lists, named, questions(seed, f"r{seed}", sequences), knows_places=True
+    )
     writer = Writer(random, names)
     channels = random.sample(CHANNELS, random.randint(1, 3))
     numbers = [*names.by_kind["int"], *names.by_kind["float"]]
@@ -300,6 +308,17 @@ def _shares(random: Random, whole: int = 75) -> str:
     return ", ".join(f'{name} = "{share}%"' for name, share in shares.items() if share or name != "control")
 
 
+def later_text(
+    seed: int, random: Random, features: Sequence[tuple[str, str]], has_lists: bool, sequences: Sequence[str]
+) -> str:
+    """TOML of a rule with a deadline of any kind."""
+    if random.random() < 0.7:
+        return deadline_text(seed, random, features, has_lists, sequences)
+    asked = questions(seed, f"r{seed}", sequences)
+    names = scope("due", plain_kinds(features), has_lists, (), asked, knows_places=True)
+    return stay_text(seed, random, Writer(random, names), caps_text(random))
+
+
 def deadline_text(
     seed: int, random: Random, features: Sequence[tuple[str, str]], has_lists: bool, sequences: Sequence[str]
 ) -> str:
@@ -309,7 +328,8 @@ def deadline_text(
     keys = [name for name, kind in fields_of(after).items() if kind in ("string", "int")] if unless == after else []
     key = random.choice(keys) if keys and random.random() < 0.6 else ""
     word = random.choice(["within", "for", "delay"])
-    names = scope("due", plain_kinds(features), has_lists, (), questions(seed, f"r{seed}", sequences))
+    asked = questions(seed, f"r{seed}", sequences)
+    names = scope("due", plain_kinds(features), has_lists, (), asked, knows_places=True)
     if key:
         names.by_kind[fields_of(after)[key]].append(key)
     lines = [

@@ -7,7 +7,7 @@ from random import Random
 from state.schema import Kind
 from tests.rules.expressions.grammar import closed_over, local_times
 
-TEXTS = ("a", "b", "c", "长途", "", "d e", "é", "g" * 40, "AB长c", "-12.5", "0061")
+TEXTS = ("a", "b", "c", "长途", "", "d e", "é", "g" * 40, "AB长c", "-12.5", "0061", "352099001761482", "00000000000000")
 NEEDLES = ("", "a", "长", "途", "ab", "AB", "g" * 9, "é", "1")
 SERVICES = ("12593", "ring", "news", "wap")
 FILLERS = tuple(f"x{number}" for number in range(62))
@@ -26,6 +26,7 @@ class Names:
     has_lists: bool
     values: frozenset[str] = frozenset()
     questions: tuple[str, ...] = ()
+    knows_places: bool = False
 
 
 def quoted(text: str) -> str:
@@ -59,7 +60,11 @@ class Writer:
         random, order = self.random, self.random.choice(["==", "!=", "<", "<=", ">", ">="])
         if self.names.questions and random.random() < 0.15:
             return self.names.questions[int(random.random() * len(self.names.questions))]
-        match random.randrange(16):
+        match random.randrange(17 if self.names.knows_places else 16):
+            case 16:
+                area = quoted(random.choice(list(AREAS)))
+                asked = random.choice(["inside({})", "came_into({})", "(stayed({}) >= 60_000)", "known(stayed({}))"])
+                return asked.format(area.replace('"', "'"))
             case 14:
                 function = random.choice(["starts_with", "ends_with", "contains"])
                 return f"{function}({self.part()}, {quoted(random.choice(NEEDLES))})"
@@ -106,9 +111,11 @@ class Writer:
         if depth <= 0 or self.random.random() < 0.3:
             return self.name("int")
         left = self.number(depth - 1)
-        match self.random.randrange(11):
+        match self.random.randrange(12):
             case 8:
                 return f"length({self.part()})"
+            case 11:
+                return f"imei_tac({self.part()})"
             case 9:
                 edges = sorted(self.random.sample([0, 1, 2, 3, 60, 1000, 600_000], self.random.randint(1, 4)))
                 return f"band({left}, {', '.join(map(str, edges))})"
@@ -176,6 +183,12 @@ class Writer:
         found = self.random.choice([name for name in self.names.by_kind["string"] if name not in self.names.values])
         for _ in range(self.random.randint(0, 2)):
             count = self.random.choice([0, 1, 2, 30])
-            parts = (f"left({found}, {count})", f"right({found}, {count})", f"mid({found}, 2, 1)", f"lower({found})")
+            parts = (
+                f"left({found}, {count})",
+                f"right({found}, {count})",
+                f"mid({found}, 2, 1)",
+                f"lower({found})",
+                f"imei({found})",
+            )
             found = self.random.choice(parts)
         return found

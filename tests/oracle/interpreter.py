@@ -6,7 +6,6 @@ an unknown value None. What is remembered is in `known`, what stops a rule in `j
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -15,17 +14,15 @@ from rules.model import Book, Feature, Rule, Timer
 from state.batch import Row
 from state.features.kinds.list_words import LIST_KINDS
 from state.hashing import stable_id
-from state.schema import EventType, Kind, Schema
-from state.sets import set_of
+from state.schema import Kind, Schema
 from tests.oracle.deadlines import Deadlines
 from tests.oracle.gates import Gate
 from tests.oracle.judging import Verdict, alone, arm_of, choose, held_out, is_kept, of_the_subscriber
 from tests.oracle.known import Known, Moment
-from tests.oracle.memory import Change, Lists, Since, Told
+from tests.oracle.memory import Lists
 from tests.oracle.promises import Promise, caps_of, looks_back
-from tests.oracle.sequences import Runs
+from tests.oracle.telling import COMMITTED, REFUNDED, UNKNOWN, follow, move, tell, time
 
-COMMITTED, REFUNDED, UNKNOWN = 1, 2, 5
 GRACE_MS = 3_600_000
 
 
@@ -79,10 +76,13 @@ class Interpreter:
             self.rules[rule.on].append(rule)
         self.told: dict[int, list[tuple[int, Feature]]] = defaultdict(list)
         self.timers: list[tuple[int, Feature, Timer]] = []
+        self.areas: list[tuple[int, Feature]] = []
         self.sequences: list[tuple[int, Feature, steps.Sequence]] = []
         for index, feature in enumerate(book.features):
             if feature.sequence is not None:
                 self.sequences.append((index, feature, feature.sequence))
+            elif feature.kind == "area":
+                self.areas.append((index, feature))
             elif feature.timer is not None:
                 self.timers.append((index, feature, feature.timer))
             else:
@@ -94,11 +94,13 @@ class Interpreter:
         ended = self._owner_ends(position, number, append_ms, row) if row.type == "owner" else []
         moment = Moment(self.known, code, row, append_ms)
         for index, feature in self.told[code]:
-            self._tell(moment, index, feature)
+            tell(moment, index, feature)
+        for index, feature in self.areas:
+            follow(moment, index, feature)
         for index, feature, timer in self.timers:
-            self._time(moment, index, feature, timer)
+            time(moment, index, feature, timer)
         for index, feature, sequence in self.sequences:
-            _move(moment, index, feature, sequence)
+            move(moment, index, feature, sequence)
         candidates = [rule for rule in self.rules[code] if moment.holds(rule.when)]
         moment.words("lists")  # as of the event: what it keeps is not seen by itself
         candidates.sort(key=lambda rule: (-moment.priority(rule), rule.id))
@@ -126,49 +128,6 @@ class Interpreter:
                 records += self._withdrawn(moment, position, number)
                 moment.values[at] = told
         return records
-
-    def _tell(self, moment: Moment, index: int, feature: Feature) -> None:
-        """Let a feature know of an event, if it is one of its own."""
-        memory, row = moment.memory(feature), moment.row
-        if isinstance(memory, Since):
-            moment.values[index] = memory.value(row.at_ms)
-        if isinstance(memory, Lists):
-            memory.move(
-                str(row.values["list"]), bool(row.values["member"]), feature.members, _end_ms(moment), moment.append_ms
-            )
-            return
-        if isinstance(memory, Told):
-            _tell_decision(memory, moment, feature)
-            return
-        value: Any = row.at_ms
-        if feature.source_slot >= 0:
-            name = self.known.book.schema.types[feature.source_type].fields[feature.source_slot].name
-            value = row.values.get(set_of(name))
-            if feature.members and value is not None:
-                value = frozenset(one for one in value if one in feature.members)
-        assert not isinstance(memory, Deadlines | Runs)
-        if value is not None and (feature.where is None or moment.holds(feature.where)):
-            changed = memory.update(row.at_ms, value)
-            if isinstance(memory, Change):
-                moment.values[index] = changed
-
-    def _time(self, moment: Moment, index: int, feature: Feature, timer: Timer) -> None:
-        """Let the deadlines of a rule know of an event that ends, arms, or is one that has come."""
-        memory, row, code = moment.memory(feature), moment.row, moment.code
-        assert isinstance(memory, Deadlines)
-        moment.values[index] = None
-        types = self.known.book.schema.types
-        if code == timer.unless_type and (timer.unless_where is None or moment.holds(timer.unless_where)):
-            key = _key(types, code, timer.unless_slot, row)
-            if key is not MISSING:
-                memory.ends(timer, row.at_ms, key)
-        if code == feature.source_type and (feature.where is None or moment.holds(feature.where)):
-            key = _key(types, code, feature.source_slot, row)
-            if key is not MISSING:
-                memory.arms(timer, row.at_ms, key)
-        if code == timer.due_type and row.values["rule"] == timer.number:
-            key = row.values.get("text", row.values.get("number"))
-            moment.values[index] = True if memory.fires(timer, row.at_ms, key) else None
 
     def open_deadlines(self, until_ms: int) -> list[Row]:
         """A row `due` for each deadline that is open and has come, in their order."""
@@ -314,47 +273,6 @@ class Interpreter:
             gate=int(verdict.gate),
             facts=tuple(moment.fact(operand) for operand in rule.facts) if rule.on == moment.code else (),
         )
-
-
-def _end_ms(moment: Moment) -> int | None:
-    """When the membership ends that a row of a list tells of."""
-    values: Any = moment.row.values
-    if "until" in values:
-        return int(values["until"])
-    return moment.append_ms + max(int(values["for_ms"]), 0) if "for_ms" in values else None
-
-
-def _move(moment: Moment, index: int, feature: Feature, sequence: steps.Sequence) -> None:
-    """Let the runs of a sequence know of an event."""
-    memory = moment.memory(feature)
-    assert isinstance(memory, Runs)
-    fitting = {
-        number
-        for number, step in enumerate(sequence.steps)
-        if step.type == moment.code and (step.where is None or moment.holds(step.where))
-    }
-    types, row = moment.known.book.schema.types, moment.row
-    if memory.move(sequence, types, fitting, row.at_ms, row.values):
-        moment.values[index] = len(sequence.steps)
-
-
-def _tell_decision(memory: Told, moment: Moment, feature: Feature) -> None:
-    """Let a memory of decisions know of an outcome, an answer or a reply."""
-    values: Any = moment.row.values
-    state = int(values.get("state", 0)) if moment.row.type == "outcome" else COMMITTED
-    if state not in (COMMITTED, REFUNDED, UNKNOWN) or not (feature.where is None or moment.holds(feature.where)):
-        return
-    reply = moment.row.type == "reply"
-    decision = values.get("decision") if reply else tuple(values.get(one, 0) for one in ("position", "row", "rule"))
-    memory.tell(decision, int(values.get("contact_ms", moment.append_ms)), stands=state != REFUNDED)
-
-
-MISSING = object()
-
-
-def _key(types: Sequence[EventType], code: int, slot: int, row: Row) -> Any:
-    """The key that an event names; `MISSING` where it does not know it, None for a timer without keys."""
-    return row.values.get(types[code].fields[slot].name, MISSING) if slot >= 0 else None
 
 
 def read_under(row: Row, written: Schema, schema: Schema) -> Row | None:

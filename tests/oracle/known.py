@@ -18,6 +18,7 @@ from state.sets import set_of
 from tests.oracle.clock import Zone
 from tests.oracle.memory import KINDS, Lists, Memory, Told
 from tests.oracle.promises import Promises, horizon_ms
+from tests.oracle.stays import Area
 
 
 @dataclass
@@ -95,6 +96,7 @@ class Moment:
             elif isinstance(memory, Told):
                 self.values[index] = memory.among(self.append_ms)
             else:
+                assert not isinstance(memory, Area)  # told of every event
                 self.values[index] = memory.value(self.row.at_ms)
         return self.values[index]
 
@@ -147,6 +149,19 @@ class Moment:
         return (
             1000 if number is not None and number >= 1000 else int(number) if number is not None and number > 0 else 0
         )
+
+    def worth(self, expr: Expr) -> Any:
+        """What an expression makes of this event; None is unknown."""
+        return evaluate(expr, self._seen, self.known.zone.wall_ms)
+
+    def is_inside(self, feature: Feature) -> bool | None:
+        """Whether this event says that its subscriber is in the area of a feature; None where it says nothing."""
+        assert feature.stays is not None
+        for one in feature.stays.sightings:
+            name = self.known.book.schema.types[one.type].fields[one.slot].name
+            if one.type == self.code and self.row.values.get(name) is not None:
+                return self.holds(one.inside)
+        return None
 
     def holds(self, expr: Expr) -> bool:
         """Whether a condition is true, and not false or unknown; all parts of an `and` must be."""

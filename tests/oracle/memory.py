@@ -10,6 +10,7 @@ from rules.model import Feature, Window
 from tests.oracle.clock import DAY_MS, YEAR_2000_MS, Zone, offset_ms
 from tests.oracle.deadlines import Deadlines
 from tests.oracle.sequences import Runs
+from tests.oracle.stays import Area, StayDeadlines
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 DISTINCT_MAX = 16
@@ -244,7 +245,43 @@ class Told:
         return sum(ever or log_ms - one * 1000 < self.window.ms for one in seconds)
 
 
-Memory = Panes | Moments | Lists | Deadlines | Told | Runs | Change
+class Settled:
+    """The value that was seen so often in a row, or held for so long, that it counts; `settling` is the book's."""
+
+    def __init__(self, feature: Feature, zone: Zone) -> None:
+        self.settled: Any = None
+        self.replaced: Any = None
+        self.run: list[tuple[int, Any]] = []
+        self.newest_ms = 0
+
+    def sighted(self, feature: Feature, at_ms: int, value: Any) -> None:
+        """Take a sighting; `replaced` is what it has replaced."""
+        assert feature.settling is not None
+        self.replaced = None
+        at_ms = max(at_ms, 1)
+        if at_ms < self.newest_ms:
+            return
+        self.newest_ms = at_ms
+        if value == self.settled or (self.run and self.run[-1][1] != value):
+            self.run = []
+        if value == self.settled:
+            return
+        self.run.append((at_ms, value))
+        first_ms, held_ms = self.run[0][0], feature.settling.held_ms
+        if len(self.run) >= feature.settling.sightings or (held_ms and at_ms - first_ms >= held_ms):
+            self.settled, self.replaced, self.run = value, self.settled, []
+
+    def value(self, at_ms: int) -> Any:
+        """Of `settled`; what was replaced is known on its own row alone, where the interpreter says it."""
+        return self.settled
+
+
+class Replaced(Settled):
+    def value(self, at_ms: int) -> Any:
+        return None
+
+
+Memory = Panes | Moments | Lists | Deadlines | Told | Runs | Change | Area | Settled
 
 KINDS: dict[str, type[Memory]] = {
     "count": Count,
@@ -262,4 +299,8 @@ KINDS: dict[str, type[Memory]] = {
     "told": Told,
     "sequence": Runs,
     "change": Change,
+    "area": Area,
+    "area_timer": StayDeadlines,
+    "settled": Settled,
+    "replaced": Replaced,
 }

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 import rules
-from rules import promise_shapes, shape
+from rules import areas, promise_shapes, shape
 from rules.goals import GoalShape
 from rules.load import load_text
 from state.features import BOOK_KINDS, FeatureKind
@@ -21,7 +21,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "[channels.ID]": shape.ChannelShape,
     "[campaigns.ID]": shape.CampaignShape,
     "[offers.ID]": shape.OfferShape,
-    "[areas.ID]": shape.AreaShape,
+    "[areas.ID]": areas.AreaShape,
     "[features.NAME]": shape.FeatureShape,
     "[values.NAME]": shape.ValueShape,
     "[tables.ID]": shape.TableShape,

@@ -28,7 +28,7 @@ ZONES = {
     for name in ("Asia/Shanghai", "Europe/Berlin", "America/Santiago", "Australia/Lord_Howe")
 }
 CHANGES = sorted({int(ms) for _, table in ZONES.values() for ms in table[1:, 0]})
-KINDS_TIMED = sorted(BOOK_KINDS)
+KINDS_TIMED = sorted(name for name, kind in BOOK_KINDS.items() if not kind.settles)
 FLOAT_KINDS = {"sum", "min", "max", "first", "last", "previous", "distinct"}
 
 

@@ -62,6 +62,7 @@ def _entry(one: Function) -> str:
         for column, values in columns.items()
     ]
     given += [f"areas.{name} = {_written(list(cells))}" for name, cells in example.areas.items()]
+    given += [f"the subscriber in areas.{name} since {ms} ms" for name, ms in example.stays.items()]
     where = f", where {', '.join(given)}" if given else ""
     return f"{one.usage}\n    {one.docs}\n    Example: {example.text} gives {gives}{where}."
 

@@ -10,6 +10,7 @@ import numpy as np
 from rules.expressions import Operand, Scope
 from rules.expressions.interpret import Row, evaluate
 from rules.expressions.lookups import Column
+from rules.expressions.places import area_name
 from rules.expressions.program import Workspace, compile_program
 from rules.expressions.signature import EXAMPLE_AT, Example
 from rules.expressions.tree import Expr, Literal
@@ -27,6 +28,7 @@ OFFSET_MS = (AT.utcoffset() or timedelta(0)) // timedelta(milliseconds=1)
 
 def scope_of(example: Example) -> Scope:
     """The names of an example as features, each of the kind of its value."""
+    stays = enumerate(map(area_name, example.stays), len(example.given))
     return Scope(
         {
             name: Operand(
@@ -37,7 +39,8 @@ def scope_of(example: Example) -> Scope:
                 tuple(sorted(value)) if isinstance(value, frozenset) else (),
             )
             for at, (name, value) in enumerate(example.given.items())
-        },
+        }
+        | {name: Operand(name, "feature", at, Kind.TIME) for at, name in stays},
         example.areas,
         tables={name: columns_of(name, columns) for name, columns in example.tables.items()},
     )
@@ -59,7 +62,13 @@ def kind_of(values: Iterable[Any]) -> Kind:
 def interpreted(example: Example) -> Any:
     """What the plain interpreter gives."""
     made = tree(example.text, scope_of(example), want=None)
-    return evaluate(made, Row(example.given, AT_MS, AT_MS), lambda at_ms: at_ms + OFFSET_MS)
+    given = {**example.given, **begun(example)}
+    return evaluate(made, Row(given, AT_MS, AT_MS), lambda at_ms: at_ms + OFFSET_MS)
+
+
+def begun(example: Example) -> dict[str, int]:
+    """When the stays of an example began."""
+    return {area_name(area): AT_MS - ms for area, ms in example.stays.items()}
 
 
 def folded(example: Example) -> Expr:
@@ -87,8 +96,9 @@ def true_in_kernel(example: Example, condition: str) -> bool:
         np.zeros((1, 1), np.int64),
         hashed_texts(value.encode() for value in example.given.values() if isinstance(value, str)),
     )
-    outs, known = np.zeros((len(example.given) + 1, 1), np.int64), np.zeros((len(example.given) + 1, 1), np.uint8)
-    for at, (name, value) in enumerate(example.given.items()):
+    given = {**example.given, **begun(example)}
+    outs, known = np.zeros((len(given) + 1, 1), np.int64), np.zeros((len(given) + 1, 1), np.uint8)
+    for at, (name, value) in enumerate(given.items()):
         operand = scope.names[name]
         known[at] = value is not None
         if isinstance(value, frozenset):
