@@ -25,7 +25,7 @@ HELP = "List the versions of the book, compare two, or put an earlier one back."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what to do, and with which versions."""
     parser.add_argument("action", choices=("list", "diff", "rollback"), help="what to do")
-    parser.add_argument("versions", nargs="*", metavar="VERSION", help="one or two for diff, one for rollback")
+    parser.add_argument("versions", nargs="*", metavar="VERSION", help="one or two for diff, one or none for rollback")
     parser.add_argument("--force", action="store_true", help="roll back also over what was never in force")
     parser.add_argument("--reason", default="", help="why it is rolled back, for the audit log")
     parser.add_argument("--format", choices=("table", "ndjson"), default="table", help="of list (default: %(default)s)")
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from rules.load import read_folder
 
     config = load_config(args.config)
-    counts = {"list": (0,), "diff": (1, 2), "rollback": (1,)}[args.action]
+    counts = {"list": (0,), "diff": (1, 2), "rollback": (0, 1)}[args.action]
     if len(args.versions) not in counts:
         raise CommandError(f"{args.action} takes {' or '.join(map(str, counts))} versions, not {len(args.versions)}")
     with opened(config) as reader:
@@ -74,8 +74,9 @@ def run(args: argparse.Namespace) -> int:
             for line in changes(old, new):
                 say(line)
         else:
-            with audited(reader.datadir, "roll back", f"book {args.versions[0]}", args.reason) as answer:
-                answer.text = roll_back(config.book.folder, reader.shelf, args.versions[0], force=args.force)
+            version = args.versions[0] if args.versions else _before(reader)
+            with audited(reader.datadir, "roll back", f"book {version}", args.reason) as answer:
+                answer.text = roll_back(config.book.folder, reader.shelf, version, force=args.force)
             say(answer.text)
     return 0
 
@@ -98,6 +99,15 @@ def _listed(reader: Reader) -> Iterator[Listed]:
             yield Listed(version, 0, len(reader.shelf.get(version).book.rules))
     for place, one in enumerate(found):
         yield Listed(one.version, one.since_ms, one.rules, active=place == len(found) - 1, first=one.first)
+
+
+def _before(reader: Reader) -> str:
+    """Return the version that was in force before the one that is."""
+    last = [one.version for one in _listed(reader) if one.since_ms or one.first]
+    others = [version for version in last if version != last[-1]]
+    if not others:
+        raise CommandError("no other book was in force here; `opportune books list` shows all")
+    return others[-1]
 
 
 def _unknown(one: Listed) -> str:
