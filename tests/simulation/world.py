@@ -149,8 +149,10 @@ class World(FeedSteps, OperationSteps):
 
     def _at_rest(self) -> bool:
         life = self.life
+        # Where the machine's clock was set back, what armed in the meantime comes when it has come as far again.
+        behind = any(self.now_ms < one.clock_ms >= one.deadlines.next_ms for one in life.core.partitions)
         return life.read and not (
-            life.busy or not life.feeder.idle or life.dispatch.sends or life.dispatch.unreported
+            behind or life.busy or not life.feeder.idle or life.dispatch.sends or life.dispatch.unreported
             or life.flights or life.told or self.wanted_switch or life.pipeline.stages.due
         )  # fmt: skip
 

@@ -71,6 +71,7 @@ def surroundings(net: Net, network: Network, sources: Mapping[str, str]) -> Iter
             (time, "time_ns", lambda: net.wall_ms() * 1_000_000),
             (time, "time", lambda: net.wall_ms() / 1000),
             (time, "monotonic", lambda: loop.now_s),
+            (time, "thread_time", lambda: 0.0),
             (PageWriter, "start", start_pumping),
             (PageWriter, "close", close_pumping(PageWriter.close)),
         ):  # fmt: skip

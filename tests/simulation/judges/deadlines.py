@@ -12,9 +12,9 @@ from engine.book.compiled import CompiledBook
 from rules.model import Timer
 from rules.timers import feature_name
 from state.batch import Batch
-from state.schema import DUE, DUE_ARMED, DUE_RULE
+from state.schema import DUE, DUE_RULE
 from tests.oracle.clock import Zone
-from tests.oracle.deadlines import Deadlines
+from tests.oracle.deadlines import Deadlines, deadline_ms
 from tests.simulation.books import TIMERS, ZONE, Fields
 from tests.simulation.judges.holding import hold
 
@@ -76,16 +76,18 @@ class DeadlineJudge:
 
     def _comes(self, model: Deadlines, timer: Timer, cell: Cell, key: Any, batch: Batch, row: int) -> bool:
         """Take a row `due`; return whether its deadline fires."""
-        at_ms, armed_ms = int(batch.at_ms[row]), int(batch.cells[DUE_ARMED, row])
+        at_ms = int(batch.at_ms[row])
         earliest_ms = at_ms + self._lateness_ms
         hold(
             batch.log_ms[row] >= earliest_ms, "no deadline comes before its time", f"{cell} {batch.log_ms[row]} {at_ms}"
         )
+        open_ms = [one.at_ms for one in model.of(key) if one.state == "open" and deadline_ms(timer, one.at_ms) == at_ms]
         if not model.fires(timer, at_ms, key):
             self._counted["a row of a deadline changed nothing"] += 1
             return False
         self._counted["a deadline fired"] += 1
-        since, life = self._armed[cell, key, max(armed_ms, 1)]
+        armed_ms = open_ms[0]  # a row that was found before another event armed again, for the same second, names that
+        since, life = self._armed[cell, key, armed_ms]
         self._counted["a deadline fired in a later life than it was armed"] += life < self.life
         ended = [end for number, end in self._ended[cell, key] if number > since and armed_ms <= end < at_ms]
         hold(not ended, "what was ended does not fire", f"{cell} armed {armed_ms} due {at_ms} ended {ended[:3]}")
