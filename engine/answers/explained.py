@@ -3,7 +3,7 @@
 Everything is read from the checked book; no data is looked at.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from engine.answers.kept import asked_when, is_deadline, settling_of, stays_of
 from engine.book.compiled import spec_of
@@ -55,7 +55,11 @@ def explained(book: Book, rule: Rule) -> Iterator[str]:
 def state_bytes(book: Book, rule: Rule) -> Mapping[Feature, int]:
     """Return what a rule reads of a subscriber's state, with the bytes that each costs a subscriber."""
     indices = {fact.index for fact in rule.facts if fact.source == "feature"} | set(features_read(book, rule))
-    features = [book.features[index] for index in sorted(indices)]
+    return state_bytes_of(book, [book.features[index] for index in sorted(indices)])
+
+
+def state_bytes_of(book: Book, features: Iterable[Feature]) -> Mapping[Feature, int]:
+    """Return the bytes that each of these features of a book costs a subscriber."""
     return {one: sum(column.row_bytes for column in columns_of(spec_of(one, book))) for one in features}
 
 

@@ -66,6 +66,10 @@ def test_memory_of_a_subscriber_is_mostly_columns(tmp_path: Path) -> None:
     assert kept["subscribers"] == 10_000
     assert 0 < kept["columns"] < 700
     assert kept["columns"] < kept["bytes"]
+    grown = kept["shipped"]
+    assert grown["subscribers"] == 10_000
+    assert grown["columns"] < grown["bytes"]
+    assert {24, 48, 88} <= set(grown["constructs"].values())
 
 
 def test_after_a_crash_every_subscriber_is_there_again(tmp_path: Path) -> None:
