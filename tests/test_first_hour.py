@@ -22,7 +22,7 @@ def lines_of_the_hour() -> list[str]:
     text = (ROOT / "rules" / "WORKBENCH.md").read_text(encoding="utf-8")
     hour = text.split("\n## A first hour\n")[1].split("\n## ")[0]
     (block,) = re.findall(r"^```sh\n(.*?)^```$", hour, re.MULTILINE | re.DOTALL)
-    return block.splitlines()
+    return str(block).splitlines()
 
 
 def copy_of_the_tree(folder: Path) -> Path:
