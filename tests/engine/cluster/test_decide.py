@@ -40,6 +40,7 @@ class OwnedStandIn:
         self.folded = OPENED_AT
         self.taken: list[int] = []
         self.ours = True
+        self.rests = 0
         self.missing = SimpleNamespace(frames=0)
         self.closed: str | None = None
         self.made.append(self)
@@ -98,6 +99,37 @@ async def test_what_comes_back_goes_on_from_the_log_and_only_what_is_new_is_open
     assert one.taken == [3, 4]
     assert (zero.closed, one.closed) == ("let go", None)
     assert [made.number for made in OwnedStandIn.made] == [0, 1, 2]
+
+
+async def test_what_read_the_log_before_a_partition_rested_folds_nothing_behind_what_it_left_out(
+    decide: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gates = [asyncio.Event(), asyncio.Event()]
+
+    async def slowly(tail: TailStandIn) -> AsyncIterator[list[SimpleNamespace]]:
+        for offset in range(tail.at, len(TailStandIn.values)):
+            yield [record(offset)]
+            await gates[0].wait()  # the second record comes when the partition has been given back
+
+    await assignment(decide, 0)
+    one = decide.owned[0]
+    TailStandIn.values = log_of(5)
+    with monkeypatch.context() as patched:
+        patched.setattr(TailStandIn, "to_end", slowly)
+        patched.setattr(decide, "_read", lambda *_: gates[1].wait())
+        reading = asyncio.create_task(decide.take(0, record(4)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await decide.revoked()  # while record 3 is read
+        gates[1].set()
+        await asyncio.sleep(0)
+    decide.owned[0] = decide._resting.pop(0)  # given back, and not yet caught up
+    gates[0].set()
+    await reading
+    assert one.taken == []
+
+    await decide._catch_up(one)
+    assert one.taken == [3, 4]
 
 
 async def test_a_flood_of_garbage_looks_at_the_control_topic_once_for_all_that_stood_in_the_log(decide: Any) -> None:

@@ -24,7 +24,7 @@ def frame_passed_over() -> Iterator[None]:
     async def take(self: Decide, number: int, record: Any) -> None:
         one = self.owned.get(number)
         if one is not None and record.offset > one.folded:
-            await self._take(one, record)
+            await self._take(one, record, one.rests)
 
     with patch.object(Decide, "take", take):
         yield

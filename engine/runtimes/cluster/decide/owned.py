@@ -128,6 +128,8 @@ class Owned:
         self._pending: deque[_Waiting] = deque()
         self._taking = asyncio.Lock()
         self._ended = False
+        self.rests = 0
+        """Times that it was let rest: what began before one must not go on behind it, for it has left frames out."""
         self.missing = Missing(self._names.log, number, config.cluster.missing_frames)
         self._unswept_ms_max = config.log.log_hours_max * HOUR_MS // SWEEPS_IN_RETENTION
         self._closing = contextlib.AsyncExitStack()

@@ -186,6 +186,7 @@ class Decide:
 
     async def _catch_up(self, one: Owned) -> None:
         """Fold what stands in the log now after what is folded."""
+        rests = one.rests
         ends = await self._log.ends([one.number])
         if ends[one.number] <= one.folded + 1:
             return
@@ -193,12 +194,14 @@ class Decide:
             tail.seek(max(one.folded + 1, await tail.first()))
             async for records in tail.to_end():
                 for record in records:
-                    await self._take(one, record)
+                    await self._take(one, record, rests)
 
     async def revoked(self) -> None:
         """Let every partition rest: eager assignment takes them all, and gives most of them back."""
         self._assignment += 1
         async with self._changing:
+            for one in self.owned.values():
+                one.rests += 1
             self._resting |= self.owned
             self.owned.clear()
             self.held.clear()
@@ -236,17 +239,18 @@ class Decide:
         one, position = self.owned.get(number), record.offset
         if one is None or position <= one.folded:
             return
+        rests = one.rests
         if position > one.folded + 1:
             await self._catch_up(one)
-        await self._take(one, record)
+        await self._take(one, record, rests)
 
-    async def _take(self, one: Owned, record: Any) -> None:
-        """Fold one record of the log, whose predecessor is folded or deleted."""
+    async def _take(self, one: Owned, record: Any, rests: int) -> None:
+        """Fold one record of the log, whose predecessor is folded or deleted unless it has rested since."""
         number, position = one.number, record.offset
-        if self.owned.get(number) is not one or position <= one.folded:
+        if self._is_other(one, rests) or position <= one.folded:
             return
         frame = await self._read(number, record)
-        if self.owned.get(number) is not one:
+        if self._is_other(one, rests):
             return  # let go, or opened anew, while we read
         if frame is None:
             await one.pass_over(position)
@@ -271,6 +275,9 @@ class Decide:
             self._metrics.folded.inc(taken.rows)
         if taken.decisions is not None and not taken.decisions.is_moment:
             self._metrics.count_decisions(self._shelf.get(taken.decisions.book).book, taken.decisions)
+
+    def _is_other(self, one: Owned, rests: int) -> bool:
+        return self.owned.get(one.number) is not one or one.rests != rests
 
     async def settle(self) -> None:
         """Follow what the brokers acknowledge, and deadlines, while no frame comes; called every `SETTLE_S`."""
