@@ -19,7 +19,7 @@ from tests.oracle.agreement import Agreement
 from tests.oracle.books import Shape, book_text
 from tests.oracle.streams import CHANGES, MINUTE_MS, PACES, STARTS, Pace, burst, event
 
-BOOKS = int(os.environ.get("OPPORTUNE_BOOKS", "1000"))
+BOOKS = int(os.environ.get("OPPORTUNE_BOOKS", "750"))
 
 IMPOSSIBLE = {Code.DECLARED_TWICE, Code.NEVER_FIRES}
 """What the loader refuses of the books: two features of one history, a deadline ended by what arms it."""

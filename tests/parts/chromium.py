@@ -41,6 +41,13 @@ def screenshots_folder() -> Path:
     return folder
 
 
+READS_MAX = 10
+
+
+class NavigatedError(AssertionError):
+    """The page went to another while it was asked."""
+
+
 class Chromium:
     """One browser process with a fresh profile."""
 
@@ -124,6 +131,8 @@ class Tab:
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": params})
         body = await asyncio.wait_for(answer, 20)
+        if "navigated" in body.get("error", {}).get("message", ""):
+            raise NavigatedError(f"{method}: {body['error']}")
         assert "error" not in body, f"{method}: {body['error']}"
         return dict(body["result"])
 
@@ -133,11 +142,20 @@ class Tab:
         assert "exceptionDetails" not in result, f"{expression}: {result['exceptionDetails']}"
         return result["result"].get("value")
 
+    async def read(self, expression: str) -> Any:
+        """Evaluate an expression that changes nothing; anew, where the page went to another meanwhile."""
+        for _ in range(READS_MAX):
+            try:
+                return await self.look(expression)
+            except NavigatedError:
+                await asyncio.sleep(0.02)
+        return await self.look(expression)
+
     async def until(self, expression: str, seconds: float = 10) -> None:
         """Wait until an expression is true in the page."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if await self.look(f"(() => {{ try {{ return !!({expression}) }} catch {{ return false }} }})()"):
+            if await self.read(f"(() => {{ try {{ return !!({expression}) }} catch {{ return false }} }})()"):
                 return
             await asyncio.sleep(0.02)
         text = await self.look("document.body.innerText")
