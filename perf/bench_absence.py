@@ -6,41 +6,20 @@ folded, judged, and its record encoded, as the engine does between two syncs. A 
 each subscriber in a dict: count and checksum of what came must be the same. At last the hints are made anew.
 """
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.book.compiled import compile_book
-from engine.flow.deadlines import NONE_MS, Deadlines
-from engine.flow.decider import Decider
-from perf.report import RESULTS, keep, table
-from rules.load import load_text
-from state.batch import Batch, empty
-from state.columns import Table
-from state.contacts import Contacts
+from engine.flow.deadlines import NONE_MS
+from perf.folding import BOOK, FRAME_ROWS, Run, frames, whole_frames
+from perf.measure import arguments
+from perf.report import keep, table
 from state.frame import Encoder, Frame, FrameKind
 
-BASE_MS = 1_700_000_000_000
 SPAN_MS = 30 * 86_400_000
-FRAME_ROWS, DUE_ROWS = 8_192, 2_048
-BOOK = """
-campaign = "care"
-[book]
-max_age = "366d"
-[events.use]
-[channels.alert]
-[features.uses]
-count = "use"
-[[rule]]
-id = "never"
-on = "use"
-when = "uses < 0"
-channels = ["alert"]
-"""
+DUE_ROWS = 2_048
 RULE = """
 [[rule]]
 id = "silent"
@@ -48,45 +27,6 @@ after = "use"
 for = "30d"
 channels = ["alert"]
 """
-
-
-class Run:
-    """A decider over so many subscribers."""
-
-    def __init__(self, text: str, subscribers: int) -> None:
-        self.book = load_text({"book.toml": text})
-        self.table = Table(subscribers)
-        self.deadlines = Deadlines(self.table)
-        self.decider = Decider(self.table, Contacts(self.table.capacity, 4), FRAME_ROWS, self.deadlines)
-        self.decider.activate(compile_book(self.book), 0)
-        self.position = 0
-        self.records = 0
-
-    def fold(self, batch: Batch) -> float:
-        """Fold a frame; return the CPU seconds that it took."""
-        self.position += 1
-        slots = np.empty(batch.n, np.int32)
-        numbers = np.arange(batch.n, dtype=np.int32)
-        self.table.lookup(batch.subscriber, slots, self.position)
-        began_s = time.process_time()
-        found = self.decider.fold(self.position, int(batch.log_ms[-1]), batch, numbers, slots)
-        if found is not None:
-            self.records += found.n
-            found.encode()
-        return time.process_time() - began_s
-
-
-def frames(run: Run, subscribers: int, events: int) -> list[Batch]:
-    """Return events of subscribers drawn at random, a millisecond apart, in frames."""
-    random = np.random.default_rng(1)
-    found = []
-    for start in range(0, events, FRAME_ROWS):
-        batch = empty(run.book.schema, FRAME_ROWS)
-        batch.subscriber[:] = 8613800000000 + random.integers(0, subscribers, FRAME_ROWS)
-        batch.at_ms[:] = batch.log_ms[:] = BASE_MS + start + np.arange(FRAME_ROWS)
-        batch.type[:] = run.book.schema.code("use")
-        found.append(batch)
-    return found
 
 
 def rearming(run: Run, subscribers: int, events: int) -> tuple[float, NDArray[np.int64], NDArray[np.int64]]:
@@ -139,14 +79,9 @@ def measure(subscribers: int, events: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure with as many subscribers as the design has in memory, or a few."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="run in seconds, to see that it runs")
-    parser.add_argument("--subscribers", type=int, default=2_000_000)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="file to append the figures to")
-    given = parser.parse_args()
-    subscribers = 20_000 if given.quick else given.subscribers
+    given = arguments(__doc__, events=4_000_000, subscribers=2_000_000, quick_events=40_000, quick_subscribers=20_000)
     measure(64, FRAME_ROWS)  # compiled, or loaded
-    found = measure(subscribers, -(-2 * subscribers // FRAME_ROWS) * FRAME_ROWS)
+    found = measure(given.subscribers, whole_frames(given.events))
     print(table(("deadlines", "measured"), [*found.items()]))
     keep("absence", found, path=given.results)
 

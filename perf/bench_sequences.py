@@ -5,39 +5,18 @@ of these kinds; the difference in CPU time is its price. Once the steps are only
 the same item as the first. A plain program follows the same runs in dicts: as many must end.
 """
 
-import argparse
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.book.compiled import compile_book
-from engine.flow.decider import Decider
-from perf.report import RESULTS, keep, table
-from rules.load import load_text
-from state.batch import Batch, empty
-from state.columns import Table
-from state.contacts import Contacts
+from perf.folding import BOOK, FRAME_ROWS, Run, frames, whole_frames
+from perf.measure import arguments
+from perf.report import keep, table
+from state.batch import Batch
 
-BASE_MS = 1_700_000_000_000
-FRAME_ROWS, KINDS, ITEMS = 8_192, 4, 16
+KINDS, ITEMS = 4, 16
 SPAN_MS = 3_600_000
-BOOK = """
-campaign = "care"
-[book]
-max_age = "366d"
-[events.use]
-fields = { kind = "int", item = "int" }
-[channels.alert]
-[features.uses]
-count = "use"
-[[rule]]
-id = "never"
-on = "use"
-when = "uses < 0"
-channels = ["alert"]
-"""
 STEPS = """
 [sequences.three]
 within = "1h"
@@ -56,45 +35,26 @@ SAME = " and item == first.item"
 RUNS, STEPS_COUNT = 4, 3
 
 
-class Run:
-    """A decider over so many subscribers."""
+class SequenceRun(Run):
+    """Counts the sequences that end."""
 
     def __init__(self, text: str, subscribers: int) -> None:
-        self.book = load_text({"book.toml": text})
-        self.table = Table(subscribers)
-        self.decider = Decider(self.table, Contacts(self.table.capacity, 4), FRAME_ROWS)
-        self.decider.activate(compile_book(self.book), 0)
-        self.position = 0
+        super().__init__(text, subscribers)
         self.sequence = next((at for at, one in enumerate(self.book.features) if one.sequence is not None), None)
         self.ended = 0
 
-    def fold(self, batch: Batch) -> float:
-        """Fold a frame; return the CPU seconds that it took."""
-        self.position += 1
-        slots, numbers = np.empty(batch.n, np.int32), np.arange(batch.n, dtype=np.int32)
-        self.table.lookup(batch.subscriber, slots, self.position)
-        began_s = time.process_time()
-        self.decider.fold(self.position, int(batch.log_ms[-1]), batch, numbers, slots)
-        spent_s = time.process_time() - began_s
+    def look(self, batch: Batch, slots: NDArray[np.int32]) -> None:
+        """Count those of a frame."""
         if self.sequence is not None:
+            numbers = np.arange(batch.n, dtype=np.int32)
             steps = self.decider.seen(batch, numbers, slots).outs[self.sequence, : batch.n]
             self.ended += int(np.count_nonzero(steps == STEPS_COUNT))
-        return spent_s
 
 
-def frames(run: Run, subscribers: int, events: int) -> list[Batch]:
-    """Return events of subscribers drawn at random, a millisecond apart, in frames."""
-    random = np.random.default_rng(1)
-    found = []
-    for start in range(0, events, FRAME_ROWS):
-        batch = empty(run.book.schema, FRAME_ROWS)
-        batch.subscriber[:] = 8613800000000 + random.integers(0, subscribers, FRAME_ROWS)
-        batch.at_ms[:] = batch.log_ms[:] = BASE_MS + start + np.arange(FRAME_ROWS)
-        batch.type[:] = run.book.schema.code("use")
-        batch.cells[0], batch.cells[1] = random.integers(0, KINDS, FRAME_ROWS), random.integers(0, ITEMS, FRAME_ROWS)
-        batch.present[:] = 0b11
-        found.append(batch)
-    return found
+def fill(batch: Batch, random: np.random.Generator) -> None:
+    """Draw a kind and an item for each event."""
+    batch.cells[0], batch.cells[1] = random.integers(0, KINDS, batch.n), random.integers(0, ITEMS, batch.n)
+    batch.present[:] = 0b11
 
 
 def ended(some: list[Batch], *, same: bool) -> int:
@@ -131,8 +91,8 @@ def add(mine: list[list[int]], run: list[int], *, same: bool) -> None:
 
 def cost(text: str, subscribers: int, events: int, *, rounds: int = 3) -> tuple[float, int, list[Batch]]:
     """Return nanoseconds an event of the best of some rounds, the first of which is not counted; and what ended."""
-    run = Run(text, subscribers)
-    some = frames(run, subscribers, events)
+    run = SequenceRun(text, subscribers)
+    some = frames(run, subscribers, events, fill)
     told, best_s = some, float("inf")
     for number in range(rounds + 1):
         spent_s = sum(run.fold(batch) for batch in told)
@@ -163,14 +123,9 @@ def measure(subscribers: int, events: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure with many subscribers, or a few."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="run in seconds, to see that it runs")
-    parser.add_argument("--subscribers", type=int, default=1_000_000)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="file to append the figures to")
-    given = parser.parse_args()
-    subscribers = 10_000 if given.quick else given.subscribers
+    given = arguments(__doc__, events=4_000_000, subscribers=1_000_000, quick_events=40_000, quick_subscribers=10_000)
     measure(64, FRAME_ROWS)  # compiled, or loaded
-    found = measure(subscribers, -(-4 * subscribers // FRAME_ROWS) * FRAME_ROWS)
+    found = measure(given.subscribers, whole_frames(given.events))
     print(table(("sequences", "measured"), [*found.items()]))
     keep("sequences", found, path=given.results)
 

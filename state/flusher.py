@@ -50,8 +50,6 @@ QUEUE_BYTES_MAX = 64 << 20
 STEP_PAGES_MAX = 256
 EVENTS_A_SUBSCRIBER = 2
 """A sweep is spread over at least this many events a subscriber, so that sweeping stays a fraction of folding."""
-EVENTS_A_FRAME = 1000
-"""What a frame counts for the pace where the caller does not count events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,6 @@ class Flusher:
         self._load_subscribers_s = load_subscribers_s
         self._stamps: NDArray[np.int64] | None = None  # of each slot, while redo may have left it ahead
         self._sweep: _Sweep | None = None
-        self._recovered_to = -1
         self._last_start = -1
         self._last_events = 0
         self._events = 0
@@ -188,7 +185,7 @@ class Flusher:
         record = self._store.get(self._keys.sweep)
         redo_from, snapshot = _read_record(record)
         self._writer.redo = RedoPoint(redo_from, record)
-        self._last_start = self._recovered_to = redo_from - 1
+        self._last_start = redo_from - 1
         self._sleepers.restore(int.from_bytes(self._store.get(self._keys.count) or b"", "big"))
         self._stamps = load_pages(
             self._store, self._keys, self._table, self._contacts, self._pages, self._layouts, self._sleepers
@@ -201,7 +198,7 @@ class Flusher:
 
     # ---- sweeps
 
-    def pages_due(self, position: int, events: int | None = None, folding_s: float = 0.0) -> int:
+    def pages_due(self, position: int, events: int, folding_s: float = 0.0) -> int:
         """Return how many pages `step` should pack now so that a crash costs no more than the recovery target.
 
         `events` is the count of events folded since `recover`, `folding_s` the CPU seconds that took: where it is more
@@ -209,7 +206,7 @@ class Flusher:
         what redo has time for, one after the other, so at the end of one the record is at most as old as the whole. A
         target that many subscribers make impossible is not chased: see EVENTS_A_SUBSCRIBER.
         """
-        counted = self._counted(position, events, folding_s)
+        counted = self._counted(events, folding_s)
         span = self.sweep_events
         sweep = self._sweep
         if self._writer.queued_bytes > QUEUE_BYTES_MAX:
@@ -220,11 +217,8 @@ class Flusher:
         wanted = -(-pages * (counted - sweep.events) // max(1, int(span * 0.9)))
         return max(0, min(STEP_PAGES_MAX, int(min(wanted, pages)) - sweep.taken))
 
-    def _counted(self, position: int, events: int | None, folding_s: float) -> int:
+    def _counted(self, events: int, folding_s: float) -> int:
         """Return the events folded since `recover`, each as many times as it costs what `fold_events_s` says."""
-        if events is None:
-            self._events = (position - self._recovered_to) * EVENTS_A_FRAME
-            return self._events
         came, took_s = events - self._folded[0], folding_s - self._folded[1]
         self._folded = events, folding_s
         self._events += max(came, int(took_s * self._fold_events_s))

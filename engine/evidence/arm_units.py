@@ -13,13 +13,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evidence.effects import credited
 from engine.evidence.interval import ALPHA, interval
 from engine.evidence.meaning import Meanings
-from engine.evidence.said import What
 from engine.evidence.spill import Rows
 from engine.evidence.tally import Span, local_days
-from engine.evidence.units import Lift, first_of
+from engine.evidence.units import Lift, first_of, over
 from rules.arms import CONTROL
 from rules.model import Goal
 
@@ -39,15 +37,10 @@ class ArmUnits:
     def add(self, made: Rows, said: Rows, clock_ms: NDArray[np.int64]) -> None:
         """Count the units of a bucket; `clock_ms` as of `effects.effects_of`."""
         within_ms = np.array([goal.within_ms for goal in self.goals], np.int64)
-        hits = said[said["what"] == What.GOAL]
         for draw in np.unique(made["draw"][(made["draw"] >= 0) & (made["goal"] >= 0)]).tolist():
             units = first_of(made[made["draw"] == draw])
             units = units[self.span.holds(units["log_ms"]) & (units["arm"] > 0)]
-            of, _ = credited(units, units["log_ms"], hits, within_ms)
-            reached = np.zeros(units.shape[0], np.bool_)
-            reached[of] = True
-            over = units["log_ms"] + within_ms[units["goal"]] < clock_ms[units["partition"]]
-            self._count(draw, units[over], reached[over])
+            self._count(draw, *over(units, said, within_ms, clock_ms))
 
     def _count(self, draw: int, units: Rows, reached: NDArray[np.bool_]) -> None:
         days = local_days(units["log_ms"], self.transitions)

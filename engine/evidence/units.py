@@ -39,12 +39,7 @@ class Units:
         units = units[self.span.holds(units["log_ms"])]
         if not units.shape[0]:
             return
-        hits = said[said["what"] == What.GOAL]
-        of, _ = credited(units, units["log_ms"], hits, within_ms)
-        reached = np.zeros(units.shape[0], np.bool_)
-        reached[of] = True
-        over = units["log_ms"] + within_ms[units["goal"]] < clock_ms[units["partition"]]
-        self._count(units[over], reached[over])
+        self._count(*over(units, said, within_ms, clock_ms))
 
     def _count(self, units: Rows, reached: NDArray[np.bool_]) -> None:
         keys = np.stack([units["goal"].astype(np.int64), local_days(units["log_ms"], self.transitions)], axis=1)
@@ -55,6 +50,17 @@ class Units:
         for (goal, day), row in zip(different.tolist(), sums.astype(np.int64), strict=True):
             known = self.counts.get((goal, day))
             self.counts[goal, day] = row if known is None else known + row
+
+
+def over(
+    units: Rows, said: Rows, within_ms: NDArray[np.int64], clock_ms: NDArray[np.int64]
+) -> tuple[Rows, NDArray[np.bool_]]:
+    """Return the units whose goal's time is over, and which of them reached it; `within_ms` is by goal."""
+    of, _ = credited(units, units["log_ms"], said[said["what"] == What.GOAL], within_ms)
+    reached = np.zeros(units.shape[0], np.bool_)
+    reached[of] = True
+    is_over = units["log_ms"] + within_ms[units["goal"]] < clock_ms[units["partition"]]
+    return units[is_over], reached[is_over]
 
 
 def first_of(made: Rows) -> Rows:
